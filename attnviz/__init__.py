@@ -1,0 +1,1 @@
+"""attnviz, the command-line attention inspector."""

@@ -1,0 +1,1 @@
+"""Questions about an inspection; each answer is a small frozen dataclass."""

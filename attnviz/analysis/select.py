@@ -1,0 +1,121 @@
+"""Which token and which heads a user means by `it#2`, `@10`, `L3H1` or `--layer -1`."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId, ModelFacts
+from attnviz.tokens import Token
+
+WORDS_LISTED = 40
+"""How many words an error message lists at most."""
+
+_FULL_HEAD = re.compile(r"(?:[lL](\d+)[hH](\d+)|(\d+)[.-](\d+))")
+_OCCURRENCE = re.compile(r"(.+)#(\d+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The token that a selector names, and how many tokens it could have meant."""
+
+    token: Token
+    matches: int
+
+
+def find_token(tokens: Sequence[Token], selector: str) -> Found:
+    """The token that `it`, `it#2` (its second occurrence) or `@10` (by index) names.
+
+    Upper and lower case are alike. Raises RequestError, listing the words there are.
+    """
+    if re.fullmatch(r"@\d+", selector):
+        index = int(selector[1:])
+        if index >= len(tokens):
+            raise RequestError(
+                f"there is no token {selector}: the tokens run from @0 to @{len(tokens) - 1}",
+                _words_there_are(tokens),
+            )
+        return Found(tokens[index], 1)
+    matches = _matches(tokens, selector)
+    if matches:
+        return Found(matches[0], len(matches))
+    numbered = _OCCURRENCE.fullmatch(selector)
+    if numbered is not None:
+        word, place = numbered[1], int(numbered[2])
+        matches = _matches(tokens, word)
+        if 1 <= place <= len(matches):
+            return Found(matches[place - 1], 1)
+        if matches:
+            times = "once" if len(matches) == 1 else f"{len(matches)} times"
+            raise RequestError(
+                f'there is no {selector}: "{word}" occurs {times}', f"{word}#1 is the first"
+            )
+    raise RequestError(f'there is no "{selector}" in the sentence', _words_there_are(tokens))
+
+
+def _matches(tokens: Sequence[Token], word: str) -> list[Token]:
+    wanted = _folded(word)
+    return [token for token in tokens if wanted in (_folded(token.text), _folded(token.label))]
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _words_there_are(tokens: Sequence[Token]) -> str:
+    words = list(dict.fromkeys(token.label for token in tokens))
+    listed = ", ".join(words[:WORDS_LISTED])
+    more = len(words) - WORDS_LISTED
+    return f"it has {listed}" + (f" and {more} more" if more > 0 else "")
+
+
+def select_heads(
+    model: ModelFacts, layers: Sequence[str] = (), heads: Sequence[str] = ()
+) -> list[HeadId]:
+    """The heads that `--layer` and `--head` name, in the order of the model; none given: none.
+
+    A plain head number counts in each layer given; `3.1`, `3-1` and `L3H1` stand alone. A layer
+    without heads means all of its heads. `-1` is the last. Raises RequestError.
+    """
+    in_layers = [_number("layer", text, model.num_layers) for text in layers]
+    full, plain = [], []
+    for text in heads:
+        match = _FULL_HEAD.fullmatch(text.strip())
+        if match is None:
+            plain.append(_number("head", text, model.num_heads))
+            continue
+        layer, head = (part for part in match.groups() if part is not None)
+        place = HeadId(
+            _number("layer", layer, model.num_layers), _number("head", head, model.num_heads)
+        )
+        if in_layers and place.layer not in in_layers:
+            raise RequestError(
+                f"--head {text} is not in the layer given with --layer", "give one of the two"
+            )
+        full.append(place)
+    if plain and not in_layers:
+        raise RequestError(
+            f"--head {heads[0]} needs a layer",
+            f"use --layer 3 --head {plain[0]}, or --head 3.{plain[0]}",
+        )
+    if not plain and not full:
+        plain = list(range(model.num_heads))
+    return sorted({HeadId(layer, head) for layer in in_layers for head in plain} | set(full))
+
+
+def _number(what: str, text: str, count: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise RequestError(
+            f'"{text}" is not a {what}',
+            f"{what}s are numbers from 0 to {count - 1}"
+            + (", as in --head 1, 3.1, 3-1 or L3H1" if what == "head" else ""),
+        ) from None
+    if not -count <= number < count:
+        raise RequestError(
+            f"there is no {what} {number}: the model has {count}",
+            f"{what}s are numbered from 0 to {count - 1}, and -1 is the last",
+        )
+    return number % count

@@ -1,0 +1,269 @@
+"""What one run of a model over one text left behind, as numbers.
+
+An Inspection keeps, for each layer, the vectors x that came in and the queries, keys and values
+made of them. Attention weights are computed from queries and keys when somebody asks for a head:
+over all heads they take `num_layers x num_heads x n^2` numbers, the queries and keys together only
+`num_layers x 2 x n x d_model`. numpy only: nothing here knows how the vectors came about, or how
+they will be shown.
+
+Axes, in every array: layer, head, query (who looks, a row), key (what is looked at, a column).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from attnviz.errors import AttnvizError
+from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_to_words
+
+ROW_SUM_TOLERANCE = 1e-4
+"""How far from 1 a row of float32 weights may sum before it counts as damaged."""
+
+HEADS_AT_ONCE = 1 << 24
+"""Weights computed together at most, so that long texts go head by head (64 MiB of float32)."""
+
+
+class HeadId(NamedTuple):
+    """A head's place in the model, both counted from 0, printed as `L3H1`."""
+
+    layer: int
+    head: int
+
+    def __str__(self) -> str:
+        return f"L{self.layer}H{self.head}"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The model as outputs name it: the article's hyperparameters, and whether it was trained."""
+
+    name: str
+    family: str
+    num_layers: int
+    num_heads: int
+    d_model: int
+    d_k: int
+    d_ff: int
+    trained: bool
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        untrained = "" if self.trained else f" · UNTRAINED (seed {self.seed})"
+        return (
+            f"{self.name} · {self.num_layers} layers × {self.num_heads} heads · "
+            f"d_model {self.d_model} · d_k {self.d_k}{untrained}"
+        )
+
+    @property
+    def title(self) -> str:
+        """The name, with the mark that an untrained model carries everywhere."""
+        return self.name if self.trained else f"{self.name} (UNTRAINED)"
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRecord:
+    """What one layer's self-attention worked with, in float32.
+
+    x: (n, d_model), the vectors that came in; q, k, v: (num_heads, n, d_k), made of them by W_Q,
+    W_K and W_V; bias: (num_heads or 1, n, n) added to the scaled scores, or None. The weights are
+    `softmax(scale * q k^T + bias)` (Vaswani et al. 2017, equation 1, where scale is 1/sqrt(d_k)).
+    """
+
+    x: np.ndarray
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    scale: float
+    bias: np.ndarray | None = None
+
+
+def attention_weights(
+    q: np.ndarray, k: np.ndarray, scale: float, bias: np.ndarray | None = None
+) -> np.ndarray:
+    """`softmax(scale * q k^T + bias)`: how much each query looks at each key.
+
+    q: (..., query, d_k); k: (..., key, d_k); bias: broadcastable to the result, or None.
+    Returns (..., query, key), each row summing to 1.
+    """
+    scores = np.matmul(q, np.swapaxes(k, -1, -2))
+    scores *= scale
+    if bias is not None:
+        scores += bias
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=-1, keepdims=True)
+    return scores
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """Tokens, model facts, and a LayerRecord for each layer; checked once, when built.
+
+    Raises AttnvizError if the lengths do not agree, a number is not finite, or a query is left
+    without a key to look at.
+    """
+
+    tokens: Tokens
+    model: ModelFacts
+    layers: tuple[LayerRecord, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.layers) != self.model.num_layers:
+            raise AttnvizError(
+                f"the model has {self.model.num_layers} layers, {len(self.layers)} were recorded"
+            )
+        for number, record in enumerate(self.layers):
+            _check_record(number, record, len(self.tokens), self.model)
+
+    def weights(
+        self, layer: int, head: int | None = None, unit: Unit = "word", special: bool = True
+    ) -> np.ndarray:
+        """The attention weights of one head, (query, key), or of a layer, (head, query, key).
+
+        Rows and columns are `tokens.words`, or `tokens.pieces` with `unit="piece"`; each row sums
+        to 1. `special=False` leaves special tokens out and renormalises (see `View`). Negative
+        numbers count from the end. Raises IndexError for a layer or head that is not there.
+        """
+        return self.view(unit, special).weights(layer, head)
+
+    def view(self, unit: Unit = "word", special: bool = True) -> "View":
+        """The same attention in the unit asked for, with or without special tokens."""
+        return View(self, unit, special)
+
+
+def _check_record(number: int, record: LayerRecord, length: int, model: ModelFacts) -> None:
+    head_shape = (model.num_heads, length, model.d_k)
+    expected = {"x": (length, model.d_model), "q": head_shape, "k": head_shape, "v": head_shape}
+    for name, shape in expected.items():
+        array: np.ndarray = getattr(record, name)
+        if array.shape != shape:
+            raise AttnvizError(
+                f"layer {number}: {name} has shape {array.shape}, "
+                f"and {length} tokens in this model need {shape}"
+            )
+        if not np.isfinite(array).all():
+            raise AttnvizError(
+                f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
+                "the model's weights are damaged or overflow; try another checkpoint",
+            )
+    bias = record.bias
+    if bias is not None:
+        if bias.shape not in ((1, length, length), (model.num_heads, length, length)):
+            raise AttnvizError(f"layer {number}: bias has shape {bias.shape}")
+        if np.isnan(bias).any() or not np.isfinite(bias.max(axis=-1)).all():
+            raise AttnvizError(f"layer {number}: the mask leaves a query without any key")
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An inspection's attention in one unit; every table, picture and file is drawn from one.
+
+    With `special=False`, special tokens are left out as queries and as keys, the rows that remain
+    are divided by their sum, and `dropped` tells how much of each row went to special tokens. A row
+    that went to them entirely stays all zero.
+    """
+
+    inspection: Inspection
+    unit: Unit = "word"
+    special: bool = True
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """The rows and columns, `tokens[i].index == i`."""
+        tokens = self.inspection.tokens.unit(self.unit)
+        return tuple(replace(tokens[old], index=new) for new, old in enumerate(self._kept))
+
+    @property
+    def model(self) -> ModelFacts:
+        """The model that was looked into."""
+        return self.inspection.model
+
+    def weights(self, layer: int, head: int | None = None) -> np.ndarray:
+        """One head's weights, (query, key), or a layer's, (head, query, key); rows sum to 1.
+
+        Raises IndexError for a layer or head that is not there.
+        """
+        kept = self._keep_rows(self._words(self._pieces(layer, head)))
+        return kept if self.special else _renormalised(kept)
+
+    def dropped(self, layer: int, head: int | None = None) -> np.ndarray:
+        """The share of each query's attention that went to the keys left out: ([head,] query)."""
+        return 1 - self._keep_rows(self._words(self._pieces(layer, head))).sum(axis=-1)
+
+    def heads(self, heads: Iterable[HeadId]) -> Iterator[tuple[HeadId, np.ndarray]]:
+        """Each head asked for with its weights, (query, key), few at a time in memory."""
+        matrix_size = len(self.inspection.tokens) ** 2
+        for layer, group in groupby(heads, key=lambda head: head.layer):
+            wanted = list(group)
+            if len(wanted) > 1 and matrix_size * self.model.num_heads <= HEADS_AT_ONCE:
+                together = self.weights(layer)
+                yield from ((head, together[head.head]) for head in wanted)
+            else:
+                yield from ((head, self.weights(*head)) for head in wanted)
+
+    def all_heads(self) -> list[HeadId]:
+        """Every head of the model, layer by layer."""
+        layers, heads = range(self.model.num_layers), range(self.model.num_heads)
+        return [HeadId(layer, head) for layer in layers for head in heads]
+
+    def query(self, index: int) -> np.ndarray:
+        """What the query at `index` looks at, in every head: (layer, head, key)."""
+        pieces = self._pieces_of(index)
+        layers = range(self.model.num_layers)
+        rows = np.stack([self._pieces(layer, None, pieces).mean(axis=-2) for layer in layers])
+        if self.unit == "word":
+            rows = merge_keys(rows, self.inspection.tokens.word_starts)
+        kept = rows[..., self._kept]
+        return kept if self.special else _renormalised(kept)
+
+    def key(self, index: int) -> np.ndarray:
+        """Who looks at the key at `index`, in every head: (layer, head, query)."""
+        columns = np.stack([weights[:, index] for _, weights in self.heads(self.all_heads())])
+        return columns.reshape(self.model.num_layers, self.model.num_heads, -1)
+
+    @cached_property
+    def _kept(self) -> list[int]:
+        tokens = self.inspection.tokens.unit(self.unit)
+        return [i for i, token in enumerate(tokens) if self.special or not token.special]
+
+    def _pieces_of(self, index: int) -> slice:
+        """The pieces that make up the token at `index`."""
+        place = self._kept[index]
+        if self.unit == "piece":
+            return slice(place, place + 1)
+        starts = (*self.inspection.tokens.word_starts, len(self.inspection.tokens))
+        return slice(starts[place], starts[place + 1])
+
+    def _pieces(self, layer: int, head: int | None, queries: slice = slice(None)) -> np.ndarray:
+        """Weights between pieces as the model computed them, checked: each row sums to 1."""
+        record = self.inspection.layers[layer]
+        heads = slice(None) if head is None else head
+        bias = record.bias
+        if bias is not None:
+            bias = np.broadcast_to(bias, (self.model.num_heads, *bias.shape[1:]))
+            bias = bias[heads][..., queries, :]
+        q, k = record.q[heads][..., queries, :], record.k[heads]
+        weights = attention_weights(q, k, record.scale, bias)
+        error = np.abs(weights.sum(axis=-1) - 1).max()
+        if not error <= ROW_SUM_TOLERANCE:
+            raise AttnvizError(f"layer {layer}: a row of attention weights is off 1 by {error:.2g}")
+        return weights
+
+    def _words(self, weights: np.ndarray) -> np.ndarray:
+        if self.unit == "piece":
+            return weights
+        return merge_to_words(weights, self.inspection.tokens.word_starts)
+
+    def _keep_rows(self, weights: np.ndarray) -> np.ndarray:
+        if self.special:
+            return weights
+        return weights[..., self._kept, :][..., self._kept]
+
+
+def _renormalised(weights: np.ndarray) -> np.ndarray:
+    sums = weights.sum(axis=-1, keepdims=True)
+    return np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)

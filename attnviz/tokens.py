@@ -1,0 +1,333 @@
+"""Text to tokens: what the tokenizer cut, and which pieces make up which word.
+
+Two units run through all of attnviz. A *piece* is what the model's own tokenizer cut. A *word* is a
+Unicode word (UAX #29, default word boundaries). Pieces are joined to words by character offsets
+alone, so the rule serves WordPiece, BPE, SentencePiece and byte-level vocabularies alike.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import regex
+
+from attnviz.errors import AttnvizError, RequestError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+Unit = Literal["word", "piece"]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One row or column of an attention matrix: a word, a piece, or a special token.
+
+    `text` is what was typed, `text[start:end]` of its sentence; a special token has its own name
+    and no span. `label` is what tables and pictures print: the text of a word, the vocabulary's
+    entry (`##ing`) of a piece. `word` is the index of the word it belongs to, `segment` 1 in the
+    second sentence of a pair, `pieces` the vocabulary's entries that it was cut into.
+    """
+
+    index: int
+    text: str
+    label: str
+    start: int | None
+    end: int | None
+    special: bool
+    segment: int
+    word: int
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenized sentence, or pair of sentences, in pieces and in words.
+
+    One entry a piece in each of: `ids`; `vocabulary`, the pieces as the vocabulary spells them;
+    `spans`, character offsets in the segment's text (None for special tokens); `segments`, 1 in the
+    second sentence of a pair; `type_ids`, the token types that the model is fed. `dropped` is the
+    number of pieces that truncation cut off.
+    """
+
+    text: str
+    pair: str | None
+    ids: tuple[int, ...]
+    vocabulary: tuple[str, ...]
+    spans: tuple[Span | None, ...]
+    segments: tuple[int, ...]
+    type_ids: tuple[int, ...]
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        columns = (self.ids, self.vocabulary, self.spans, self.segments, self.type_ids)
+        lengths = [len(column) for column in columns]
+        if len(set(lengths)) != 1:
+            raise AttnvizError(
+                f"ids, pieces, spans, segments and token types differ in length: {lengths}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def unit(self, unit: Unit) -> tuple[Token, ...]:
+        """The tokens in the unit asked for."""
+        return self.words if unit == "word" else self.pieces
+
+    @cached_property
+    def word_starts(self) -> tuple[int, ...]:
+        """The first piece of each word, ascending: word i is the run up to the next start."""
+        return tuple(start for start, _ in self._runs)
+
+    @cached_property
+    def pieces(self) -> tuple[Token, ...]:
+        """One token a piece."""
+        ends = (*self.word_starts[1:], len(self))
+        word_of = [
+            word
+            for word, (start, end) in enumerate(zip(self.word_starts, ends, strict=True))
+            for _ in range(end - start)
+        ]
+        return tuple(
+            self._token(i, self.spans[i], word_of[i], i, i + 1, self.vocabulary[i])
+            for i in range(len(self))
+        )
+
+    @cached_property
+    def words(self) -> tuple[Token, ...]:
+        """One token a word; special tokens stay tokens of their own."""
+        ends = (*self.word_starts[1:], len(self))
+        return tuple(
+            self._token(word, span, word, start, end, None)
+            for word, ((start, span), end) in enumerate(zip(self._runs, ends, strict=True))
+        )
+
+    @cached_property
+    def _runs(self) -> list[tuple[int, Span | None]]:
+        texts = [_Boundaries.of(self.text), _Boundaries.of(self.pair or "")]
+        return _join_pieces(self.spans, self.segments, texts)
+
+    def _token(
+        self, index: int, span: Span | None, word: int, first: int, end: int, label: str | None
+    ) -> Token:
+        segment = self.segments[first]
+        pieces = self.vocabulary[first:end]
+        text = pieces[0]
+        if span is not None:
+            source = (self.pair or "") if segment else self.text
+            text = source[span[0] : span[1]] or text
+        return Token(
+            index=index,
+            text=text,
+            label=text if label is None else label,
+            start=None if span is None else span[0],
+            end=None if span is None else span[1],
+            special=span is None,
+            segment=segment,
+            word=word,
+            pieces=pieces,
+        )
+
+
+@cache
+def _word_boundary() -> "regex.Pattern[str]":
+    return regex.compile(r"(?w)\b")
+
+
+@dataclass(frozen=True)
+class _Boundaries:
+    """The words of a text: ascending starts and ends, white space left out."""
+
+    starts: list[int]
+    ends: list[int]
+
+    @classmethod
+    def of(cls, text: str) -> "_Boundaries":
+        cuts = [match.start() for match in _word_boundary().finditer(text)]
+        spans = [_stripped(text, a, b) for a, b in pairwise(cuts)]
+        return cls([a for a, b in spans if a < b], [b for a, b in spans if a < b])
+
+    def word_at(self, position: int) -> Span | None:
+        """The word that holds the character at `position`."""
+        i = bisect_right(self.starts, position) - 1
+        if i < 0 or position >= self.ends[i]:
+            return None
+        return self.starts[i], self.ends[i]
+
+
+def _stripped(text: str, start: int, end: int) -> Span:
+    """The span without white space at its ends (a joiner can bind a space to what follows)."""
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
+
+
+def word_spans(text: str) -> list[Span]:
+    """The words of a text (UAX #29 default word boundaries), white space left out."""
+    words = _Boundaries.of(text)
+    return list(zip(words.starts, words.ends, strict=True))
+
+
+def _join_pieces(
+    spans: Sequence[Span | None], segments: Sequence[int], texts: Sequence[_Boundaries]
+) -> list[tuple[int, Span | None]]:
+    """The rule that joins pieces to words: for each word its first piece and its span.
+
+    A piece joins the word before it if it starts before that word ends. A piece that touches
+    several words (a typed `[MASK]`, an unknown run) makes one word of them. White space that a
+    piece covers in front of a word does not count; a piece of nothing but white space is a word.
+    """
+    runs: list[tuple[int, Span | None]] = []
+    limit, current = -1, -1
+    for i, (span, segment) in enumerate(zip(spans, segments, strict=True)):
+        if span is None:
+            runs.append((i, None))
+            limit = current = -1
+            continue
+        start, end = _span_in_words(span, texts[segment])
+        open_word = runs[-1][1] if runs and segment == current else None
+        if open_word is not None and (start < limit or span[0] == span[1] == limit):
+            limit = max(limit, end)
+            runs[-1] = (runs[-1][0], (open_word[0], limit))
+        else:
+            runs.append((i, (start, end)))
+            limit, current = end, segment
+    return runs
+
+
+def _span_in_words(span: Span, words: _Boundaries) -> Span:
+    """The span grown to whole words: a piece's own characters and the rest of their words."""
+    start, end = span
+    after = bisect_right(words.starts, start)
+    if words.word_at(start) is None and after < len(words.starts) and words.starts[after] < end:
+        start = words.starts[after]
+    first, last = words.word_at(start), words.word_at(max(start, end - 1))
+    return (first[0] if first else start), (max(end, last[1]) if last else end)
+
+
+def merge_to_words(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    """Attention between pieces as attention between words.
+
+    Sum over the key's pieces, mean over the query's pieces (Clark et al. 2019, "What Does BERT Look
+    At?", section 4.1), so that each row sums to what it summed to before.
+
+    weights: (..., query piece, key piece) -> (..., query word, key word)
+    """
+    starts = np.asarray(word_starts)
+    counts = np.diff(starts, append=weights.shape[-2]).astype(weights.dtype)
+    return merge_keys(np.add.reduceat(weights, starts, axis=-2) / counts[:, None], word_starts)
+
+
+def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    """The keys' half of `merge_to_words`: (..., key piece) -> (..., key word), summed."""
+    return np.add.reduceat(weights, np.asarray(word_starts), axis=-1)
+
+
+class Tokenizer:
+    """A model's own `tokenizer.json`, cutting text into Tokens.
+
+    `add_special_tokens` puts in what the model was trained with, such as `[CLS]` and `[SEP]`.
+    """
+
+    def __init__(
+        self, tokenizer: "tokenizers.Tokenizer", max_length: int | None, add_special_tokens: bool
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.max_length = max_length
+        self.add_special_tokens = add_special_tokens
+
+    @classmethod
+    def from_file(
+        cls, path: Path, max_length: int | None = None, add_special_tokens: bool = True
+    ) -> "Tokenizer":
+        """Read a `tokenizer.json`; AttnvizError if it is not one."""
+        import tokenizers
+
+        try:
+            loaded = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
+            raise AttnvizError(
+                f"{path} is not a tokenizer that can be read: {error}",
+                "save it again with tokenizer.save_pretrained(folder)",
+            ) from error
+        return cls(loaded, max_length, add_special_tokens)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids the tokenizer can give out, added tokens included."""
+        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
+        """Cut a sentence, or a pair of sentences.
+
+        Raises RequestError for a sentence that is empty, holds nothing the tokenizer knows, is not
+        valid Unicode, or is longer than `max_length` pieces and is not to be truncated.
+        """
+        for name, part in (("sentence", text), ("second sentence", pair)):
+            if part is not None:
+                _check_text(name, part)
+        encoding = self._encode(text, pair)
+        dropped = 0
+        if self.max_length is not None and len(encoding) > self.max_length:
+            if not truncate:
+                raise RequestError(
+                    f"the sentence is {len(encoding)} tokens long, "
+                    f"and the model takes at most {self.max_length}",
+                    "use --truncate to look at its beginning",
+                )
+            length = len(encoding)
+            self._tokenizer.enable_truncation(self.max_length)
+            encoding = self._encode(text, pair)
+            self._tokenizer.no_truncation()
+            dropped = length - len(encoding)
+        sequences = encoding.sequence_ids
+        for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
+            if segment not in sequences:
+                raise RequestError(
+                    f"the tokenizer finds nothing to read in the {name} {(text, pair)[segment]!r}",
+                    "give a sentence with letters in it",
+                )
+        return Tokens(
+            text=text,
+            pair=pair,
+            ids=tuple(encoding.ids),
+            vocabulary=tuple(encoding.tokens),
+            spans=tuple(
+                None if sequence is None else span
+                for sequence, span in zip(sequences, encoding.offsets, strict=True)
+            ),
+            segments=_segments(sequences),
+            type_ids=tuple(encoding.type_ids),
+            dropped=dropped,
+        )
+
+    def _encode(self, text: str, pair: str | None) -> Any:
+        return self._tokenizer.encode(text, pair, add_special_tokens=self.add_special_tokens)
+
+
+def _segments(sequences: Sequence[int | None]) -> tuple[int, ...]:
+    """Which sentence each piece lies in; a special token lies in the one that it ends."""
+    segments, current = [], 0
+    for sequence in sequences:
+        current = current if sequence is None else sequence
+        segments.append(current)
+    return tuple(segments)
+
+
+def _check_text(name: str, text: str) -> None:
+    if not text.strip():
+        raise RequestError(f"the {name} is empty", 'give it some words, as in "I am a student"')
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"the {name} is not valid Unicode text at character {error.start}",
+            "save or paste it as UTF-8",
+        ) from error

@@ -1,0 +1,1 @@
+"""An inspection for people and for programs: terminal, figure, HTML, data."""

@@ -40,6 +40,13 @@ def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
         raise _write_error(path, error) from error
 
 
+def cache_folder() -> Path:
+    """The user's cache folder for attnviz, which may not exist yet."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("attnviz", appauthor=False)
+
+
 def _umask() -> int:
     """The process's umask, which can only be read by setting it."""
     mask = os.umask(0o077)

@@ -1,0 +1,7 @@
+"""The Transformer encoder of the article, and what fills it with weights.
+
+Read `encoder.py` first: attention, feed-forward, one layer, the stack. `embeddings.py` makes the
+vectors that go in. `checkpoint.py` fills it from a published model by the names in `families.py`;
+`paper.py` builds the article's own, untrained. Only this room (and what adapts other
+architectures) imports torch.
+"""

@@ -1,0 +1,6 @@
+"""From a model's name to its files: the default, a folder, or the Hugging Face Hub."""
+
+from attnviz.models.files import ModelFiles
+from attnviz.models.find import DEFAULT, PAPER, default_tokenizer, find_model
+
+__all__ = ["DEFAULT", "PAPER", "ModelFiles", "default_tokenizer", "find_model"]

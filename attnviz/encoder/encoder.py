@@ -1,0 +1,209 @@
+"""The Transformer encoder, top to bottom (Vaswani et al. 2017, "Attention Is All You Need", 3).
+
+A stack of `num_layers` identical layers. Each has two sublayers, multi-head self-attention and a
+position-wise feed-forward network, and around each a residual connection and a layer norm:
+`norm(x + sublayer(x))`. For inspection only, so there is no dropout and no training.
+
+Axes: batch, token (n of them), d_model; and, inside attention, head and d_k = d_model / num_heads.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnviz.errors import RequestError
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "swish": F.silu,
+}
+"""The feed-forward network's activations, by the names that published configurations use."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The encoder's hyperparameters; RequestError if they do not fit together."""
+
+    vocab_size: int
+    num_layers: int
+    num_heads: int
+    d_model: int
+    d_ff: int
+    activation: str = "relu"
+    max_positions: int | None = None
+    num_token_types: int = 0
+    projection_bias: bool = True
+    norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.d_model % self.num_heads:
+            raise RequestError(
+                f"d_model {self.d_model} cannot be divided among {self.num_heads} heads",
+                "choose a d_model that is a multiple of num_heads: d_k is d_model / num_heads",
+            )
+        if self.activation not in ACTIVATIONS:
+            raise RequestError(
+                f'the activation "{self.activation}" is not known',
+                f"known are {', '.join(ACTIVATIONS)}",
+            )
+
+    @property
+    def d_k(self) -> int:
+        """The width of one head's query, key and value vectors (the paper: 512 / 8 = 64)."""
+        return self.d_model // self.num_heads
+
+
+class LayerVectors(NamedTuple):
+    """What one layer's self-attention works with.
+
+    x: (batch, n, d_model); q, k, v: (batch, num_heads, n, d_k).
+    """
+
+    x: Tensor
+    q: Tensor
+    k: Tensor
+    v: Tensor
+
+
+class MultiHeadSelfAttention(nn.Module):
+    """Self-attention, run `num_heads` times in parallel (Vaswani et al. 2017, 3.2.2).
+
+    Queries, keys and values all come from the same vectors x: that is what "self" means. Each head
+    has its own W_Q, W_K and W_V of size d_model x d_k; side by side they make the three square
+    matrices here, and a head's part is its d_k columns of the product.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        d_model, bias = config.d_model, config.projection_bias
+        self.W_Q = nn.Linear(d_model, d_model, bias)
+        self.W_K = nn.Linear(d_model, d_model, bias)
+        self.W_V = nn.Linear(d_model, d_model, bias)
+        self.W_O = nn.Linear(d_model, d_model, bias)
+
+    def project(self, x: Tensor) -> LayerVectors:
+        """Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head."""
+        return LayerVectors(
+            x,
+            split_heads(self.W_Q(x), self.num_heads),
+            split_heads(self.W_K(x), self.num_heads),
+            split_heads(self.W_V(x), self.num_heads),
+        )
+
+    def forward(self, vectors: LayerVectors, mask: Tensor | None) -> Tensor:
+        """`softmax(Q K^T / sqrt(d_k)) V` in every head, the heads joined and mixed by W_O.
+
+        mask: (batch, 1, 1, n), True at the keys that may be looked at, or None for all of them.
+        Returns (batch, n, d_model).
+        """
+        z = F.scaled_dot_product_attention(vectors.q, vectors.k, vectors.v, attn_mask=mask)
+        mixed: Tensor = self.W_O(join_heads(z))
+        return mixed
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """(batch, n, d_model) -> (batch, num_heads, n, d_k)."""
+    batch, length, d_model = x.shape
+    return x.view(batch, length, num_heads, d_model // num_heads).transpose(1, 2)
+
+
+def join_heads(z: Tensor) -> Tensor:
+    """(batch, num_heads, n, d_k) -> (batch, n, d_model)."""
+    return z.transpose(1, 2).flatten(-2)
+
+
+class FeedForward(nn.Module):
+    """The position-wise feed-forward network, d_model -> d_ff -> d_model.
+
+    An ordinary two-layer network, applied to each position alone (Vaswani et al. 2017, 3.3).
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.d_model, config.d_ff)
+        self.outer = nn.Linear(config.d_ff, config.d_model)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n, d_model) -> (batch, n, d_model)."""
+        widened: Tensor = self.outer(self.activation(self.inner(x)))
+        return widened
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward, each with a residual connection and then a layer norm."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.attention = MultiHeadSelfAttention(config)
+        self.attention_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+
+    def forward(self, vectors: LayerVectors, mask: Tensor | None) -> Tensor:
+        """From the layer's x, q, k, v to the next layer's x: (batch, n, d_model)."""
+        x = self.attention_norm(vectors.x + self.attention(vectors, mask))
+        out: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
+        return out
+
+
+class EncoderOutput(NamedTuple):
+    """hidden_states: (batch, n, d_model), what the last layer gives; layers: x, q, k, v of each."""
+
+    hidden_states: Tensor
+    layers: tuple[LayerVectors, ...]
+
+
+class Encoder(nn.Module):
+    """Embeddings, then `num_layers` layers; every layer's x, q, k and v can be had.
+
+    `embeddings` turns (ids, token types), each (batch, n), into vectors (batch, n, d_model).
+    """
+
+    def __init__(self, config: EncoderConfig, embeddings: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = embeddings
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_layers))
+
+    def layer(self, number: int) -> EncoderLayer:
+        """One layer, counted from 0."""
+        layer = self.layers[number]
+        if not isinstance(layer, EncoderLayer):
+            raise TypeError(f"layer {number} is a {type(layer).__name__}")
+        return layer
+
+    def steps(
+        self, ids: Tensor, types: Tensor, mask: Tensor | None
+    ) -> Generator[LayerVectors, None, Tensor]:
+        """Each layer's x, q, k, v in turn; a layer is only finished when the next is asked for.
+
+        ids, types: (batch, n); mask: (batch, n), True at tokens and False at padding, or None.
+        The generator's return value is the last layer's output, (batch, n, d_model).
+        """
+        keys = None if mask is None else mask[:, None, None, :]
+        x: Tensor = self.embeddings(ids, types)
+        for number in range(self.config.num_layers):
+            layer = self.layer(number)
+            vectors = layer.attention.project(x)
+            yield vectors
+            x = layer(vectors, keys)
+        return x
+
+    def forward(self, ids: Tensor, types: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        """Run the whole stack; shapes as in `steps`."""
+        layers = []
+        steps = self.steps(ids, types, mask)
+        while True:
+            try:
+                layers.append(next(steps))
+            except StopIteration as last:
+                return EncoderOutput(last.value, tuple(layers))

@@ -1,0 +1,93 @@
+"""Which published tensor goes where: one table of names per model family.
+
+A family is data: how its config.json spells the hyperparameters, which embeddings it uses, and what
+it calls each of our tensors. `{layer}` stands for the layer's number.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from attnviz.encoder.embeddings import LearnedEmbeddings
+from attnviz.encoder.encoder import EncoderConfig
+from attnviz.errors import AttnvizError
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family's checkpoints fill our encoder.
+
+    `modules` maps our modules to theirs; both have a weight, and mostly a bias. `prefixes` are what
+    a checkpoint with a task head may put before every name; `inside` says how the names of the
+    encoder's own tensors begin, so that a tensor of the encoder that we would not read is noticed;
+    `unused` are names in there that carry no weights or belong to a head.
+    """
+
+    name: str
+    config: Callable[[Config], EncoderConfig]
+    embeddings: Callable[[EncoderConfig], nn.Module]
+    modules: Mapping[str, str]
+    prefixes: tuple[str, ...]
+    inside: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def number(config: Config, key: str) -> int:
+    """A whole number of config.json, at least 1; AttnvizError if it is anything else."""
+    value = config.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise AttnvizError(
+            f'config.json should hold a whole number above 0 as "{key}", and has {value!r}',
+            "save the model again with model.save_pretrained(folder)",
+        )
+    return value
+
+
+def _bert_config(config: Config) -> EncoderConfig:
+    positions = config.get("position_embedding_type") or "absolute"
+    if positions != "absolute":
+        raise AttnvizError(f'BERT with "{positions}" positions is not read, only "absolute" ones')
+    if config.get("is_decoder"):
+        raise AttnvizError("this BERT is a decoder (is_decoder is true); attnviz reads encoders")
+    return EncoderConfig(
+        vocab_size=number(config, "vocab_size"),
+        num_layers=number(config, "num_hidden_layers"),
+        num_heads=number(config, "num_attention_heads"),
+        d_model=number(config, "hidden_size"),
+        d_ff=number(config, "intermediate_size"),
+        activation=str(config.get("hidden_act", "gelu")),
+        max_positions=number(config, "max_position_embeddings"),
+        num_token_types=number(config, "type_vocab_size"),
+        norm_eps=float(config.get("layer_norm_eps", 1e-12)),
+    )
+
+
+BERT = Family(
+    name="bert",
+    config=_bert_config,
+    embeddings=LearnedEmbeddings,
+    modules={
+        "embeddings.word": "embeddings.word_embeddings",
+        "embeddings.position": "embeddings.position_embeddings",
+        "embeddings.token_type": "embeddings.token_type_embeddings",
+        "embeddings.norm": "embeddings.LayerNorm",
+        "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.self.query",
+        "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.self.key",
+        "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.self.value",
+        "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.output.dense",
+        "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.output.LayerNorm",
+        "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
+        "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
+        "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+    },
+    prefixes=("", "bert."),
+    inside=("embeddings.", "encoder."),
+    unused=("embeddings.position_ids",),
+)
+
+FAMILIES: Mapping[str, Family] = {"bert": BERT}
+"""The families read, by config.json's `model_type`."""

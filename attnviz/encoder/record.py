@@ -1,0 +1,59 @@
+"""Token ids in, every layer's x, q, k and v out, as numpy: the door between torch and the rest."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attnviz.encoder.encoder import Encoder
+from attnviz.errors import AttnvizError
+
+
+class LayerArrays(NamedTuple):
+    """One sentence's part of a layer: x (n, d_model); q, k, v (num_heads, n, d_k)."""
+
+    x: np.ndarray
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+
+
+def record(
+    encoder: Encoder, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]
+) -> Iterator[list[LayerArrays]]:
+    """Run a batch of sentences, and give back for each of them its layers' x, q, k, v.
+
+    n is the sentence's own length: padding is cut off. The last layer's output is not needed for attention, so it is not computed. Raises
+    AttnvizError if memory does not do.
+    """
+    lengths = [len(sentence) for sentence in ids]
+    longest = max(lengths)
+    mask = None
+    if min(lengths) != longest:
+        mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    try:
+        with torch.inference_mode():
+            steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
+            layers = [
+                [tensor.numpy() for tensor in vectors]
+                for vectors in islice(steps, encoder.config.num_layers)
+            ]
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise AttnvizError(
+            f"{len(ids)} sentences of up to {longest} tokens do not fit in memory",
+            "give shorter or fewer sentences",
+        ) from error
+    for sentence, length in enumerate(lengths):
+        yield [
+            LayerArrays(x[sentence, :length], *(heads[sentence, :, :length] for heads in qkv))
+            for x, *qkv in layers
+        ]
+
+
+def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:
+    return torch.tensor([[*row, *([0] * (length - len(row)))] for row in rows])

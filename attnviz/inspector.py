@@ -1,0 +1,175 @@
+"""The one place where a text becomes an Inspection: find the model, tokenize, batch, run.
+
+torch is imported when a model is loaded, not before.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import Inspection, LayerRecord, ModelFacts
+from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
+from attnviz.tokens import Tokenizer, Tokens
+
+if TYPE_CHECKING:
+    from attnviz.encoder.encoder import Encoder, EncoderConfig
+
+BATCH_TOKENS = 2048
+"""How many tokens, padding included, run through the encoder together at most."""
+
+PAPER_SHAPE = {"num_layers": 6, "num_heads": 8, "d_model": 512, "d_ff": 2048, "seed": 0}
+"""Transformer-base (Vaswani et al. 2017, table 3), and the seed of its random weights."""
+
+
+class Model:
+    """An encoder with its tokenizer, ready to inspect sentences.
+
+    `notes` are sentences that whoever loads the model should read, such as what its file held
+    beside the encoder.
+    """
+
+    def __init__(
+        self,
+        facts: ModelFacts,
+        tokenizer: Tokenizer,
+        encoder: "Encoder",
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.facts = facts
+        self.tokenizer = tokenizer
+        self.notes = notes
+        self._encoder = encoder
+
+    def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
+        """Cut a sentence, or a pair, as this model does; RequestError as in Tokenizer.encode."""
+        config = self._encoder.config
+        if pair is not None and not config.num_token_types:
+            raise RequestError(
+                f"the model {self.facts.name} does not know pairs of sentences", "leave out --pair"
+            )
+        tokens = self.tokenizer.encode(text, pair, truncate)
+        tables = [("id", tokens.ids, config.vocab_size)]
+        if config.num_token_types:
+            tables.append(("token type", tokens.type_ids, config.num_token_types))
+        for what, numbers, size in tables:
+            if max(numbers) >= size:
+                raise AttnvizError(
+                    f"the tokenizer gave {what} {max(numbers)}, and the model has {size}",
+                    "check that tokenizer.json and model.safetensors belong together",
+                )
+        return tokens
+
+    def inspect(self, text: str, pair: str | None = None, truncate: bool = False) -> Inspection:
+        """Run one sentence, or a pair, and keep what every layer's attention worked with."""
+        return next(self.inspect_tokens([self.tokenize(text, pair, truncate)]))
+
+    def inspect_tokens(self, sentences: Sequence[Tokens]) -> Iterator[Inspection]:
+        """Run tokenized sentences in batches of like length, and give them back in their order.
+
+        The numbers do not depend on what else is in the batch, to 1e-5.
+        """
+        by_length = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
+        inspections: dict[int, Inspection] = {}
+        for batch in _batches(by_length, [len(sentence) for sentence in sentences]):
+            inspections.update(zip(batch, self._run([sentences[i] for i in batch]), strict=True))
+        for i in range(len(sentences)):
+            yield inspections.pop(i)
+
+    def _run(self, batch: Sequence[Tokens]) -> Iterator[Inspection]:
+        from attnviz.encoder.record import record
+
+        scale = self.facts.d_k**-0.5
+        layers_of = record(self._encoder, [s.ids for s in batch], [s.type_ids for s in batch])
+        for tokens, layers in zip(batch, layers_of, strict=True):
+            records = tuple(LayerRecord(**arrays._asdict(), scale=scale) for arrays in layers)
+            yield Inspection(tokens, self.facts, records)
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Cut sentences, ascending in length, into runs of at most BATCH_TOKENS once padded."""
+    batch: list[int] = []
+    for i in order:
+        if batch and lengths[i] * (len(batch) + 1) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def load_model(
+    name: str = DEFAULT,
+    *,
+    num_layers: int | None = None,
+    num_heads: int | None = None,
+    d_model: int | None = None,
+    d_ff: int | None = None,
+    seed: int | None = None,
+) -> Model:
+    """Load `minilm` (the default), `paper`, a folder, or a hub name.
+
+    The numbers shape `paper`, the article's untrained Transformer, and go with it alone. Raises
+    RequestError for a name or shape that makes no sense, AttnvizError for files that are damaged.
+    """
+    given = {
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "d_model": d_model,
+        "d_ff": d_ff,
+        "seed": seed,
+    }
+    shape = {key: value for key, value in given.items() if value is not None}
+    if name == PAPER:
+        return _load_paper({**PAPER_SHAPE, **shape})
+    if shape:
+        options = ", ".join("--" + key.replace("_", "-") for key in shape)
+        raise RequestError(
+            f"{options} shapes the untrained model, and {name} has its own shape",
+            f"use it with --model {PAPER}",
+        )
+    files = find_model(name)
+    from attnviz.encoder.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(files.config, files.weights, files.verified)
+    config = checkpoint.encoder.config
+    notes = _left_over_note(checkpoint.left_over)
+    facts = _facts(name, checkpoint.family, config)
+    tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
+    return Model(facts, tokenizer, checkpoint.encoder, notes)
+
+
+def _load_paper(shape: dict[str, int]) -> Model:
+    for key, value in shape.items():
+        if value < 1 and key != "seed":
+            raise RequestError(f"{key} is {value}", "it should be at least 1")
+    tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
+    from attnviz.encoder.encoder import EncoderConfig
+    from attnviz.encoder.paper import paper_encoder
+
+    seed = shape.pop("seed")
+    config = EncoderConfig(
+        vocab_size=tokenizer.vocabulary_size, activation="relu", projection_bias=False, **shape
+    )
+    encoder = paper_encoder(config, seed)
+    return Model(_facts(PAPER, PAPER, config, seed), tokenizer, encoder)
+
+
+def _facts(name: str, family: str, config: "EncoderConfig", seed: int | None = None) -> ModelFacts:
+    return ModelFacts(
+        name=name,
+        family=family,
+        num_layers=config.num_layers,
+        num_heads=config.num_heads,
+        d_model=config.d_model,
+        d_k=config.d_k,
+        d_ff=config.d_ff,
+        trained=seed is None,
+        seed=seed,
+    )
+
+
+def _left_over_note(left_over: tuple[str, ...]) -> tuple[str, ...]:
+    if not left_over:
+        return ()
+    parts = sorted({name.rpartition(".")[0] for name in left_over})
+    return (f"not part of the encoder, and not read: {', '.join(parts)}",)

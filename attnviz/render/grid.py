@@ -1,0 +1,230 @@
+"""One word in every head: layers down, heads across, each cell what it is joined to most."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+
+from attnviz.analysis.summary import is_near
+from attnviz.inspection import HeadId, View
+from attnviz.render.cells import Line, fit, label, render_lines, sentences, width_of
+from attnviz.render.heading import heading
+from attnviz.render.palette import (
+    BOLD,
+    DIM,
+    MARKER,
+    PLAIN,
+    STRONG_FROM,
+    Tone,
+    percent,
+    weight_style,
+    weight_text,
+)
+from attnviz.tokens import Token
+
+LONGEST_WORD = 12
+SHORTEST_WORD = 6
+"""Cells of a word in the grid: cut beyond the one, set in fewer columns before the other."""
+
+WORDS_TOLD = 3
+HEADS_TOLD = 4
+"""How many words, and heads for each, the lines below the grid name."""
+
+TOLD_FROM = 0.1
+"""Weights below are not worth a line below the grid, unless nothing is above."""
+
+
+LEGEND = "orange: words further off · blue: itself or next to it · dim: special"
+PLAIN_LEGEND = f"{MARKER}: half of the attention or more, by a word further off"
+
+
+class Shape(NamedTuple):
+    """How a grid is laid out: heads side by side, cells of a word, lines and gap of a cell."""
+
+    columns: int
+    word: int
+    lines: int
+    gap: int
+
+    @property
+    def cell(self) -> int:
+        """The cells that a head takes, its gap left out: marker, word, weight, space."""
+        return self.word + (6 if self.lines == 1 else 2)
+
+
+def shape_for(width: int, num_heads: int, longest: int) -> Shape:
+    """The widest rows of heads in which words stay readable, weights beside them if they can."""
+    wanted = max(2, min(longest, LONGEST_WORD))
+    readable = min(wanted, SHORTEST_WORD)
+    for blocks in range(1, num_heads + 1):
+        columns = -(-num_heads // blocks)
+        room = width // columns
+        for lines, extra in ((1, 6), (2, 2)):
+            if room - extra >= readable:
+                word = min(wanted, room - extra)
+                return Shape(columns, word, lines, min(2, room - extra - word))
+    return Shape(1, max(1, width - 6), 1, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """One token's strongest partner in every head.
+
+    weights: (layer, head, other token). `token` is the query and the others its keys, or `token` is
+    the key and the others the queries that look at it.
+    """
+
+    view: View
+    token: Token
+    weights: np.ndarray
+    role: Literal["query", "key"]
+    note: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from heading(self.view, self.token)
+        yield Text()
+        coloured = console.color_system is not None and not console.no_color
+        legend = LEGEND if coloured else PLAIN_LEGEND
+        yield from render_lines(self._question(options.max_width, legend))
+        yield from render_lines(self._blocks(options.max_width))
+        yield from render_lines(self._answers(options.max_width))
+
+    @cached_property
+    def _near(self) -> list[int]:
+        """The token itself and the words next to it."""
+        others = (other for other in self.view.tokens if not other.special)
+        return [other.index for other in others if is_near(self.token, other)]
+
+    @cached_property
+    def _far(self) -> np.ndarray:
+        """Which tokens are words beyond the neighbours; all words, where there are none."""
+        word = np.array([not token.special for token in self.view.tokens])
+        far = word.copy()
+        far[self._near] = False
+        return far if far.any() else word
+
+    @cached_property
+    def _best(self) -> float:
+        """The largest weight of a cell that shows a word beyond the neighbours."""
+        best = self.weights.argmax(axis=-1)
+        shown = np.where(self._far[best], self.weights.max(axis=-1), 0)
+        return float(shown.max(initial=0))
+
+    def _question(self, width: int, legend: str) -> Iterator[Line]:
+        name = label(self.token)
+        asked = f"{name} looks at" if self.role == "query" else f"who looks at {name}"
+        asked = fit(asked, min(width, cell_len(asked)))
+        line = [Segment(asked, BOLD)]
+        if cell_len(asked) + cell_len(legend) + 3 <= width:
+            line.append(Segment("   " + legend, DIM))
+        yield line
+
+    def _blocks(self, width: int) -> Iterator[Line]:
+        model = self.view.model
+        margin = len(f"L{model.num_layers - 1}") + 1
+        shown = {int(i) for i in self.weights.argmax(axis=-1).ravel()}
+        longest = width_of((self.view.tokens[i] for i in shown), LONGEST_WORD)
+        shape = shape_for(width - margin, model.num_heads, longest)
+        for first in range(0, model.num_heads, shape.columns):
+            heads = range(first, min(first + shape.columns, model.num_heads))
+            names = (fit(f" H{head}", shape.cell + shape.gap) for head in heads)
+            yield [Segment(" " * margin + "".join(names).rstrip(), DIM)]
+            for layer in range(model.num_layers):
+                cells = [self._cell(layer, head, shape) for head in heads]
+                for part in range(shape.lines):
+                    name = f"L{layer}" if part == 0 else ""
+                    line = [Segment(fit(name, margin), DIM)]
+                    for texts, style in cells:
+                        line += [Segment(texts[part], style), Segment(" " * shape.gap)]
+                    yield line
+            yield []
+
+    def _cell(self, layer: int, head: int, shape: Shape) -> tuple[tuple[str, ...], Style]:
+        best = int(self.weights[layer, head].argmax())
+        weight = float(self.weights[layer, head, best])
+        style, strong = self._style(best, weight)
+        word = (MARKER if strong else " ") + fit(label(self.view.tokens[best]), shape.word)
+        number = " " + weight_text(weight)
+        if shape.lines == 1:
+            return (word + number + " ",), style
+        return (word + " ", fit(number, shape.cell)), style
+
+    def _style(self, other: int, weight: float) -> tuple[Style, bool]:
+        """Words beyond the neighbours are warm, near ones cool, special tokens dim."""
+        if self.view.tokens[other].special:
+            return DIM, False
+        tone: Tone = "warm" if self._far[other] else "cool"
+        strong = tone == "warm" and weight > 0 and weight >= min(STRONG_FROM, self._best)
+        return weight_style(weight, tone, strong), strong
+
+    def _answers(self, width: int) -> Iterator[Line]:
+        """Which words it is joined to most, strongest first, and in which heads."""
+        flat = self.weights.reshape(-1, self.weights.shape[-1])
+        far = np.where(self._far, flat.max(axis=0), 0)
+        order = np.argsort(-far, kind="stable")[:WORDS_TOLD]
+        told = [int(i) for i in order if far[i] >= min(TOLD_FROM, far.max()) and far[i] > 0]
+        margin = width_of((self.view.tokens[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
+        if told:
+            yield [Segment(fit("strongest in", min(width, 12)), DIM)]
+        for other in told:
+            yield self._answer(flat[:, other], other, "warm", margin, width)
+        for other in self._near:
+            if other not in told and flat[:, other].max() >= TOLD_FROM:
+                yield self._answer(flat[:, other], other, "cool", margin, width)
+        if self.note:
+            yield from sentences(self.note, width)
+
+    def _answer(self, column: np.ndarray, other: int, tone: Tone, margin: int, width: int) -> Line:
+        line = [Segment(fit(label(self.view.tokens[other]), margin), BOLD)]
+        model, used = self.view.model, margin
+        name_width = len(str(HeadId(model.num_layers - 1, model.num_heads - 1)))
+        for place in np.argsort(-column, kind="stable")[:HEADS_TOLD]:
+            weight = float(column[place])
+            head = f"{HeadId(*divmod(int(place), model.num_heads))!s:<{name_width}}"
+            size = name_width + 7
+            if used + size > width or weight < min(TOLD_FROM, column.max()):
+                break
+            style = weight_style(weight, tone, weight >= STRONG_FROM)
+            line += [Segment(head + " ", PLAIN), Segment(f" {weight_text(weight)} ", style)]
+            line.append(Segment(" "))
+            used += size
+        kind = {-1: "the word before", 0: "itself", 1: "the word after"}
+        said = kind.get(other - self.token.index, "") if tone == "cool" else ""
+        if said and used + len(said) + 1 <= width:
+            line.append(Segment(" " + said, DIM))
+        return line
+
+
+def special_note(view: View, token: Token) -> str:
+    """How much of a query's attention special tokens take, over all heads."""
+    whole = View(view.inspection, view.unit)
+    kept = [other.index for other in whole.tokens if view.special or not other.special]
+    special = [other.index for other in whole.tokens if other.special]
+    if not special:
+        return ""
+    shares = whole.query(kept[token.index])[..., special].sum(axis=-1)
+    share = f"{percent(float(shares.mean()))} of its attention (mean over all heads)"
+    if view.special:
+        return f'Special tokens get {share} from "{label(token)}"; --no-special leaves them out.'
+    return (
+        f'Special tokens are left out: "{label(token)}" gave them {share}, '
+        "and what remains is shown as 100%."
+    )
+
+
+def dropped_note(view: View) -> str:
+    """How much of all words' attention went to special tokens, where they are left out."""
+    if view.special:
+        return ""
+    share = np.mean([view.dropped(*head).mean() for head in view.all_heads()])
+    return (
+        f"Special tokens are left out: they took {percent(float(share))} of the words' attention "
+        "(mean over all heads), and what remains of each is shown as 100%."
+    )

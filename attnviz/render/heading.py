@@ -1,0 +1,52 @@
+"""What stands above every look: the model in a line, and the sentence, its word underlined."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from attnviz.inspection import HeadId, View
+from attnviz.render.labels import visible
+from attnviz.tokens import Token
+
+EXCERPT = 240
+"""Characters of a sentence that a heading shows; the rest is an ellipsis."""
+
+
+def heading(view: View, token: Token | None = None) -> Iterator[Text]:
+    """The model and the sentence (or pair), with `token` underlined where one is asked about."""
+    yield model_line(view)
+    tokens = view.inspection.tokens
+    for segment, text in enumerate((tokens.text, tokens.pair)):
+        if text is None:
+            continue
+        span = None
+        if token is not None and token.segment == segment and token.start is not None:
+            span = (token.start, token.end or token.start)
+        yield _sentence(text, span)
+
+
+def model_line(view: View) -> Text:
+    """`str(model)`, its name bold; UNTRAINED stands out with and without colour."""
+    text = Text(visible(str(view.model)), style="dim", overflow="fold")
+    text.stylize("not dim bold", 0, len(visible(view.model.name)))
+    if not view.model.trained:
+        text.stylize("not dim bold black on yellow", text.plain.rindex("UNTRAINED"))
+    return text
+
+
+def head_title(head: HeadId, what: str) -> Text:
+    """The name of a head, and what is shown of it."""
+    return Text(str(head), style="bold").append(f"  {what}", style="not bold dim")
+
+
+def _sentence(text: str, span: tuple[int, int] | None) -> Text:
+    start, end = span or (0, 0)
+    first = max(0, min(start - EXCERPT // 2, len(text) - EXCERPT))
+    last = max(end, first + EXCERPT)
+    line = Text("…" if first > 0 else "", overflow="fold")
+    line.append(visible(text[first:start]))
+    line.append(visible(text[start:end]), style="bold underline")
+    line.append(visible(text[end:last]))
+    if last < len(text):
+        line.append("…")
+    return line

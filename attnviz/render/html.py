@@ -1,0 +1,172 @@
+"""What a notebook shows of an inspection: one piece of HTML that needs nothing else.
+
+No script, no style sheet, no address: inline styles and pictures inside the text. Letters keep the
+notebook's own colour and shades are transparent, so that light and dark pages serve alike.
+"""
+
+import base64
+import html
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from attnviz.analysis.summary import HeadSummary, Link, Summary, is_near, summarise
+from attnviz.inspection import HeadId, Inspection, View
+from attnviz.render.labels import visible
+from attnviz.tokens import Token
+
+COLOUR = (237, 137, 33)
+"""The one colour, more or less opaque: an orange that stands out on white and on black."""
+
+LEVELS = 16
+"""Shades in a thumbnail."""
+
+THUMBNAIL = 44
+"""Pixels of a thumbnail's side on the page."""
+
+LARGEST = 64
+"""Rows and columns that a thumbnail holds; of a longer text, it shows each block's maximum."""
+
+LINKS_SEARCHED = 8
+EXCERPT = 60
+"""Tokens of a long text that the sentence below the heads shows, around the word that looks."""
+
+_QUIET = "opacity:.65"
+_CELL = "padding:2px;border:none;text-align:center;background:none"
+
+
+def inspection_html(inspection: Inspection) -> str:
+    """An inspection as a notebook shows it: the model, all heads, and one strong link."""
+    view = inspection.view()
+    summary = summarise(view, top=LINKS_SEARCHED)
+    parts = [_header(inspection), _heads(view, summary)]
+    found = _strongest(summary)
+    if found is not None:
+        parts.append(_sentence(view, *found))
+    body = "".join(parts)
+    return f'<div style="font-family:sans-serif;line-height:1.5;overflow-x:auto">{body}</div>'
+
+
+def _text(text: str) -> str:
+    return html.escape(visible(text), quote=True)
+
+
+def _header(inspection: Inspection) -> str:
+    model = inspection.model
+    mark = "" if model.trained else _untrained()
+    sentences = (inspection.tokens.text, inspection.tokens.pair)
+    lines = "".join(f"<div>{_text(line)}</div>" for line in sentences if line is not None)
+    shape = (
+        f"{model.num_layers} layers × {model.num_heads} heads · "
+        f"d_model {model.d_model} · d_k {model.d_k}"
+    )
+    return (
+        f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{shape}</span></div>{lines}'
+    )
+
+
+def _untrained() -> str:
+    return ' <b style="background:#f5d742;color:#000;padding:0 .4em">UNTRAINED</b>'
+
+
+def _heads(view: View, summary: Summary) -> str:
+    """All heads as small pictures, layers down; a picture's tooltip says what its head does."""
+    named = {head.head: head for head in summary.heads}
+    rows = [_row("", [f"H{head}" for head in range(view.model.num_heads)])]
+    pictures = {
+        head: _picture(named[head], weights) for head, weights in view.heads(view.all_heads())
+    }
+    for layer in range(view.model.num_layers):
+        heads = [HeadId(layer, head) for head in range(view.model.num_heads)]
+        rows.append(_row(f"L{layer}", [pictures[head] for head in heads]))
+    caption = "each square a head: rows look (queries), columns are looked at (keys)"
+    return (
+        '<table style="border-collapse:collapse;margin:.6em 0;border:none">'
+        f"{''.join(rows)}</table>"
+        f'<div style="{_QUIET};font-size:85%">{caption}</div>'
+    )
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    inside = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
+    return f'<tr style="background:none"><td style="{_CELL};{_QUIET}">{name}</td>{inside}</tr>'
+
+
+def _picture(head: HeadSummary, weights: np.ndarray) -> str:
+    said = f"{head.head} · {head.kind} · {head.entropy:.1f} bits"
+    if head.links:
+        link = head.links[0]
+        said += f" · {_text(link.query.label)} → {_text(link.key.label)} {link.weight:.2f}"
+    data = base64.b64encode(thumbnail(weights)).decode("ascii")
+    return (
+        f'<img alt="{said}" title="{said}" width="{THUMBNAIL}" height="{THUMBNAIL}" '
+        'style="image-rendering:pixelated;border:1px solid rgba(128,128,128,.35);margin:0" '
+        f'src="data:image/png;base64,{data}">'
+    )
+
+
+def thumbnail(weights: np.ndarray) -> bytes:
+    """A head as a PNG with a pixel a weight, opaque where the weight is 1, clear where it is 0."""
+    blocks = -(-len(weights) // LARGEST)
+    starts = np.arange(0, len(weights), blocks)
+    pooled = np.maximum.reduceat(np.maximum.reduceat(weights, starts, axis=0), starts, axis=1)
+    pixels = np.rint(np.clip(pooled, 0, 1) * (LEVELS - 1)).astype(np.uint8)
+    size = len(pixels)
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)
+    opacity = bytes(level * 255 // (LEVELS - 1) for level in range(LEVELS))
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 3, 0, 0, 0)),
+        (b"PLTE", bytes(COLOUR) * LEVELS),
+        (b"tRNS", opacity),
+        (b"IDAT", zlib.compress(lines, 9)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _strongest(summary: Summary) -> tuple[HeadId, Link] | None:
+    """The link worth showing first: the strongest that a head found by content."""
+    links = [(head, link) for head in summary.heads for link in head.links]
+    by_content = [
+        (head, link)
+        for head, link in links
+        if head.kind == "content" and not is_near(link.query, link.key)
+    ]
+    if not links:
+        return None
+    head, link = max(by_content or links, key=lambda found: found[1].weight)
+    return head.head, link
+
+
+def _sentence(view: View, head: HeadId, link: Link) -> str:
+    """The sentence, each word shaded by how much the link's query looks at it."""
+    row = view.weights(*head)[link.query.index]
+    first = max(0, min(link.query.index - EXCERPT // 2, len(row) - EXCERPT))
+    shown = view.tokens[first : first + EXCERPT]
+    words = " ".join(_word(token, float(row[token.index]), token == link.query) for token in shown)
+    before, after = "… " if first else "", " …" if first + EXCERPT < len(row) else ""
+    query, key = _text(link.query.label), _text(link.key.label)
+    return (
+        f'<div style="margin-top:.6em">In <b>{head}</b>, <b>{query}</b> looks at '
+        f"<b>{key}</b>: {link.weight:.2f}</div>"
+        f'<div style="line-height:2">{before}{words}{after}</div>'
+    )
+
+
+def _word(token: Token, weight: float, looks: bool) -> str:
+    red, green, blue = COLOUR
+    outline = ";outline:1px solid currentColor" if looks else _quiet_special(token)
+    return (
+        f'<span title="{weight:.2f}" style="padding:.15em .3em;border-radius:.2em{outline};'
+        f'background:rgba({red},{green},{blue},{weight:.2f})">{_text(token.label)}</span>'
+    )
+
+
+def _quiet_special(token: Token) -> str:
+    return f";{_QUIET}" if token.special else ""

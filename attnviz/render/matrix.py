@@ -1,0 +1,210 @@
+"""One head's whole table: queries down, keys across, cells coloured by weight."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.text import Text
+
+from attnviz.analysis.summary import Link
+from attnviz.inspection import HeadId, View
+from attnviz.render.cells import Line, fit, label, render_lines, sentences, tone_of, width_of
+from attnviz.render.heading import head_title, heading
+from attnviz.render.palette import (
+    BOLD,
+    DIM,
+    MARKER,
+    PLAIN,
+    percent,
+    weight_style,
+    weight_text,
+)
+
+LONGEST_WORD = 14
+WIDEST_CELL = 10
+NARROWEST_CELL = 4
+"""Marker and weight: `▸.68`."""
+
+HEADER_LINES = 3
+"""Lines that the keys' names are staggered over at most."""
+
+SHARE_WIDTH = 9
+"""The column that tells what went to special tokens."""
+
+SIDE_WORD = 10
+SIDE_WIDTH = SIDE_WORD + 8
+"""The column that tells each query's strongest key, beside a table that cannot show all keys."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which keys are shown, in cells how wide; `margin` is the width of the queries' names."""
+
+    margin: int
+    cell: int
+    columns: tuple[int, ...]
+    header: int
+
+    @property
+    def padding(self) -> int:
+        """The space after a weight, where there is room for one."""
+        return 1 if self.cell > NARROWEST_CELL else 0
+
+
+def margin_for(view: View, width: int) -> int:
+    """The cells that the queries' names take in a line of `width`."""
+    return min(width_of(view.tokens, LONGEST_WORD) + 2, max(3, width // 4))
+
+
+@dataclass(frozen=True, eq=False)
+class HeadTable:
+    """One head as a matrix. Keys that do not fit are hidden: those with the smallest weights.
+
+    weights: (query, key); dropped: (query,), the share that went to special tokens, where the view
+    leaves them out.
+    """
+
+    view: View
+    head: HeadId
+    weights: np.ndarray
+    dropped: np.ndarray | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        layout = self._layout(options.max_width)
+        yield from heading(self.view)
+        yield Text()
+        yield head_title(self.head, "queries (who looks) down, keys (what is looked at) across")
+        yield from render_lines(self._header(layout))
+        yield from render_lines(self._row(query, layout) for query in range(len(self.weights)))
+        yield from render_lines(self._closing(layout, options.max_width))
+
+    def _layout(self, width: int) -> Layout:
+        margin = margin_for(self.view, width)
+        room = width - margin - (0 if self.dropped is None else SHARE_WIDTH)
+        columns = self._columns(room)
+        longest = width_of((self.view.tokens[i] for i in columns), LONGEST_WORD)
+        cell = NARROWEST_CELL
+        if not self._hidden(columns):
+            cell = max(cell, min(longest + 2, WIDEST_CELL, room // len(columns)))
+        header = min(HEADER_LINES, -(-(longest + 1) // cell), len(columns))
+        return Layout(margin, cell, columns, header)
+
+    def _columns(self, room: int) -> tuple[int, ...]:
+        """The keys shown: all, or those with the largest weights, in the sentence's order."""
+        count = len(self.view.tokens)
+        if count * NARROWEST_CELL <= room:
+            return tuple(range(count))
+        fitting = max(1, (room - SIDE_WIDTH) // NARROWEST_CELL)
+        order = np.argsort(-self.weights.max(axis=0), kind="stable")
+        return tuple(sorted(int(i) for i in order[:fitting]))
+
+    def _hidden(self, columns: tuple[int, ...]) -> int:
+        return len(self.view.tokens) - len(columns)
+
+    def _header(self, layout: Layout) -> Iterator[Line]:
+        """The keys' names, each ending above its column's end, staggered where cells are narrow."""
+        names = [label(self.view.tokens[i]) for i in layout.columns]
+        for part in reversed(range(layout.header)):
+            text = ""
+            for place in range(part, len(names), layout.header):
+                end = layout.margin + (place + 1) * layout.cell - layout.padding
+                room = end - cell_len(text)
+                name = fit(names[place], min(cell_len(names[place]), room - 1))
+                text += fit(name, room, right=True)
+            if part == 0:
+                text = fit(text, layout.margin + len(names) * layout.cell)
+                text += "" if self.dropped is None else fit("special", SHARE_WIDTH, right=True)
+                text += "  strongest" if self._hidden(layout.columns) else ""
+            yield [Segment(text, BOLD)]
+
+    def _row(self, query: int, layout: Layout) -> Line:
+        row, tokens = self.weights[query], self.view.tokens
+        best = int(row.argmax())
+        name_style = DIM if tokens[query].special else BOLD
+        line = [Segment(fit(label(tokens[query]), layout.margin - 1) + " ", name_style)]
+        for key in layout.columns:
+            weight = float(row[key])
+            strongest = key == best and weight > 0
+            text = (MARKER if strongest else " ") + weight_text(weight) + " " * layout.padding
+            line.append(Segment(" " * (layout.cell - cell_len(text))))
+            tone = tone_of(tokens[query], tokens[key])
+            line.append(Segment(text, weight_style(weight, tone, strongest)))
+        if self.dropped is not None:
+            share = percent(float(self.dropped[query]))
+            line.append(Segment(fit(share, SHARE_WIDTH, right=True), DIM))
+        if self._hidden(layout.columns):
+            weight = float(row[best])
+            line.append(Segment("  " + fit(label(tokens[best]), SIDE_WORD) + " ", PLAIN))
+            style = weight_style(weight, tone_of(tokens[query], tokens[best]), bold=True)
+            line.append(Segment(f" {weight_text(weight)} ", style))
+        return line
+
+    def _closing(self, layout: Layout, width: int) -> Iterator[Line]:
+        hidden, count = self._hidden(layout.columns), len(self.view.tokens)
+        if hidden:
+            yield from sentences(
+                f"{hidden} of {count} columns are hidden, those with the smallest weights. To see "
+                "more: a wider terminal, --top 5 for each query's strongest keys, -f csv, "
+                "or attnviz heatmap.",
+                width,
+            )
+        if self.dropped is not None:
+            yield from sentences(
+                "Special tokens are left out: their share of each row stands under special, and "
+                "what remains sums to 1.",
+                width,
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class TopKeys:
+    """One head as a list: each query with its `top` strongest keys; arrays as in HeadTable."""
+
+    view: View
+    head: HeadId
+    weights: np.ndarray
+    dropped: np.ndarray | None
+    top: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from heading(self.view)
+        yield Text()
+        count = min(self.top, len(self.view.tokens))
+        what = "the strongest key" if count == 1 else f"the {count} strongest keys"
+        yield head_title(self.head, f"{what} of each query")
+        for query in range(len(self.weights)):
+            yield from render_lines(self._lines(query, options.max_width))
+
+    def _lines(self, query: int, width: int) -> Iterator[Line]:
+        """A query's line, and as many more below it as its keys need."""
+        row, tokens = self.weights[query], self.view.tokens
+        margin = margin_for(self.view, width)
+        share = 0 if self.dropped is None else len("special 100%  ")
+        word = max(1, min(width_of(tokens, LONGEST_WORD), width - margin - share - 7))
+        across = max(1, (width - margin - share) // (word + 7))
+        order = np.argsort(-row, kind="stable")[: self.top]
+        name_style = DIM if tokens[query].special else BOLD
+        line = [Segment(fit(label(tokens[query]), margin - 1) + " ", name_style)]
+        if self.dropped is not None:
+            part = f"special {percent(float(self.dropped[query]))}"
+            line.append(Segment(fit(part, share), DIM))
+        for place, key in enumerate(order):
+            if place and place % across == 0:
+                yield line
+                line = [Segment(" " * (margin + share))]
+            link = Link(tokens[query], tokens[key], float(row[key]))
+            line += _key(link, word, first=place == 0)
+        yield line
+
+
+def _key(link: Link, word: int, first: bool) -> Line:
+    mark = MARKER if first and link.weight > 0 else " "
+    style = weight_style(link.weight, tone_of(link.query, link.key), bold=first)
+    name_style = BOLD if first else DIM if link.key.special else PLAIN
+    return [
+        Segment(f"{mark}{weight_text(link.weight)} ", style),
+        Segment(" " + fit(label(link.key), word) + " ", name_style),
+    ]

@@ -1,0 +1,138 @@
+"""What every head does, in a line each."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+
+from attnviz.analysis.summary import HeadSummary, Kind, Link, Summary
+from attnviz.inspection import View
+from attnviz.render.cells import Line, fit, label, render_lines, tone_of
+from attnviz.render.heading import heading
+from attnviz.render.palette import (
+    BOLD,
+    DIM,
+    PLAIN,
+    STRONG_FROM,
+    TINTED_FROM,
+    TINTS,
+    percent,
+    weight_style,
+    weight_text,
+)
+
+KIND_WIDTH = 14
+LONGEST_WORD = 14
+GUTTER = 4
+"""Between two layers that stand side by side."""
+
+PLACE = Style(color=TINTS["cool"])
+KINDS: dict[Kind, Style] = {
+    "to itself": PLACE,
+    "previous": PLACE,
+    "next": PLACE,
+    "content": PLAIN,
+    "broad": DIM,
+    "first/special": DIM,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """A table for each layer, a line for each head; two layers side by side where they fit."""
+
+    view: View
+    summary: Summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from heading(self.view)
+        yield self._counts()
+        yield Text()
+        width = options.max_width
+        wanted = self._prefix + self._slot * max(len(head.links) for head in self.summary.heads)
+        across = 2 if width >= 2 * wanted + GUTTER else 1
+        width = min(wanted, (width - GUTTER * (across - 1)) // across)
+        layers = range(self.view.model.num_layers)
+        for first in range(0, len(layers), across):
+            blocks = [list(self._layer(n, width)) for n in layers[first : first + across]]
+            yield from render_lines(_side_by_side(blocks, width))
+            yield Text()
+
+    def _counts(self) -> Text:
+        counts = Counter(head.kind for head in self.summary.heads)
+        heads = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
+        return Text(f"{len(self.summary.heads)} heads: {heads}", style="dim")
+
+    @property
+    def _name_width(self) -> int:
+        return max(len(str(head.head)) for head in self.summary.heads) + 2
+
+    @property
+    def _prefix(self) -> int:
+        """The cells before the links: name, kind, entropy, and what was left out."""
+        return self._name_width + KIND_WIDTH + 6 + (0 if self.view.special else 9)
+
+    @property
+    def _slot(self) -> int:
+        """The cells that the longest link takes, with the space after it."""
+        links = [link for head in self.summary.heads for link in head.links]
+        return max((cell_len(_words(link)) for link in links), default=7) + 7
+
+    def _layer(self, number: int, width: int) -> Iterator[Line]:
+        columns = fit("kind", KIND_WIDTH) + "bits  " + ("" if self.view.special else "special  ")
+        name = fit(f"L{number}", self._name_width)
+        titles = fit(columns + "strongest links", width - self._name_width)
+        yield [Segment(name, BOLD), Segment(titles, DIM)]
+        for head in self.summary.layer(number):
+            yield self._head(head, width)
+
+    def _head(self, head: HeadSummary, width: int) -> Line:
+        calm = DIM if KINDS[head.kind] is DIM else PLAIN
+        line = [
+            Segment(fit(str(head.head), self._name_width), calm),
+            Segment(fit(head.kind, KIND_WIDTH), KINDS[head.kind]),
+            Segment(f"{head.entropy:4.1f}  ", DIM),
+        ]
+        if not self.view.special:
+            line.append(Segment(f"{percent(head.dropped):>7}  ", DIM))
+        used, slot = self._prefix, min(self._slot, max(10, width - self._prefix))
+        for link in head.links:
+            if used + slot > width:
+                break
+            line += _link(link, slot)
+            used += slot
+        return line
+
+
+def _words(link: Link) -> str:
+    query, key = (fit(text, min(cell_len(text), LONGEST_WORD)) for text in _labels(link))
+    return f"{query} → {key}"
+
+
+def _labels(link: Link) -> tuple[str, str]:
+    return label(link.query), label(link.key)
+
+
+def _link(link: Link, slot: int) -> Line:
+    strong, tone = link.weight >= STRONG_FROM, tone_of(link.query, link.key)
+    words = DIM if link.weight < TINTED_FROM else BOLD if strong else PLAIN
+    return [
+        Segment(f" {weight_text(link.weight)} ", weight_style(link.weight, tone, strong)),
+        Segment(" " + fit(_words(link), slot - 6), words),
+    ]
+
+
+def _side_by_side(blocks: Sequence[list[Line]], width: int) -> Iterator[Line]:
+    for row in zip(*blocks, strict=True):
+        line: Line = []
+        for place, part in enumerate(row):
+            if place:
+                used = sum(segment.cell_length for segment in line)
+                line.append(Segment(" " * (place * (width + GUTTER) - used)))
+            line += part
+        yield line

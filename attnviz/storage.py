@@ -53,6 +53,12 @@ def load(path: Path) -> Inspection:
     return _from_parts(path, metadata, arrays)
 
 
+def is_saved_inspection(path: Path) -> bool:
+    """Whether the file looks like what `save` wrote."""
+    with path.open("rb") as stream:
+        return b'"__metadata__":{"attnviz":' in stream.read(64)
+
+
 def remember(inspection: Inspection) -> bool:
     """Keep an inspection as the last one, readable by the user alone; False if it is too large.
 

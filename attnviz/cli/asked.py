@@ -1,0 +1,54 @@
+"""What was asked of an inspection: which unit, which heads, which words."""
+
+from dataclasses import dataclass
+
+from attnviz.analysis.select import find_token, select_heads
+from attnviz.cli.options import HeadChoice, Look, Words
+from attnviz.cli.output import Notes
+from attnviz.inspection import HeadId, Inspection, View
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options that choose what is shown, for one inspection after the other."""
+
+    look: Look
+    choice: HeadChoice
+    words: Words
+    notes: Notes
+
+    def of(self, inspection: Inspection) -> "Answer":
+        """What the options mean for this inspection; RequestError if it lacks a word or head."""
+        view = inspection.view("word" if self.look.words else "piece", self.look.special)
+        return Answer(
+            view=view,
+            heads=select_heads(view.model, self.choice.layer or (), self.choice.head or ()),
+            query=self._index(view, "--query", self.words.query),
+            key=self._index(view, "--key", self.words.key),
+        )
+
+    def _index(self, view: View, option: str, selector: str | None) -> int | None:
+        if selector is None:
+            return None
+        found = find_token(view.tokens, selector)
+        if found.matches > 1:
+            self.notes.say(
+                f"{selector} occurs {found.matches} times; {option} takes the first, "
+                f"{selector}#1 or @{found.token.index}"
+            )
+        return found.token.index
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A view of an inspection, the heads chosen (none: no choice), and the words to follow."""
+
+    view: View
+    heads: list[HeadId]
+    query: int | None
+    key: int | None
+
+    @property
+    def heads_or_all(self) -> list[HeadId]:
+        """The heads chosen, or all of the model's."""
+        return self.heads or self.view.all_heads()

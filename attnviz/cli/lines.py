@@ -1,0 +1,46 @@
+"""`attnviz lines`: the article's picture."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source
+
+
+@dataclass(frozen=True)
+class From:
+    """Where the lines begin."""
+
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            rich_help_panel="What to show",
+            help="Draw lines from WORD only: it, it#2 for its second occurrence, @10 for the "
+            "token at index 10.",
+        ),
+    ] = None
+
+
+def lines(
+    source: Source, start: From, heads: HeadChoice, look: Look, choice: ModelChoice, output: Output
+) -> None:
+    """Draw the sentence twice, with lines from each query to its keys, darker with weight.
+
+    One head, or a layer's heads in a colour each. Without --layer and --head: the head in which
+    WORD looks at another word hardest.
+
+    Example: attnviz lines --query it --layer 3 --head 1 -o it.svg
+    """
+    from attnviz.cli.asked import Asked
+    from attnviz.cli.options import Words
+    from attnviz.cli.output import Notes
+    from attnviz.cli.picture import draw_all, draw_lines
+    from attnviz.cli.sentences import Sentences
+
+    notes = Notes(output.quiet)
+    sentences = Sentences(source, choice, output, notes)
+    asked = Asked(look, heads, Words(query=start.query), notes)
+    draw_all(sentences, asked, output, draw_lines)
+    sentences.finish()

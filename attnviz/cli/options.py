@@ -1,0 +1,239 @@
+"""The options that commands share, declared once, in groups.
+
+Each group is a dataclass; `command.py` spreads its fields out into options.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from attnviz.errors import RequestError
+
+Format = Literal["table", "json", "jsonl", "csv", "npz"]
+
+_INPUT, _MODEL, _LOOK, _OUTPUT = "Input", "Model", "What to show", "Output"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which sentences to look into."""
+
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXT]...",
+            help="One or more sentences; - reads standard input, one sentence a line. Without: "
+            "what is piped in, else the sentence of the last run.",
+            show_default=False,
+        ),
+    ] = None
+    pair: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A second sentence, seen together with the first.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None
+    load: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A saved inspection in place of TEXT.", rich_help_panel=_INPUT
+        ),
+    ] = None
+    truncate: Annotated[
+        bool,
+        typer.Option(
+            "--truncate",
+            help="Cut sentences that are too long for the model.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model to look with, and the shape of the untrained one."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            rich_help_panel=_MODEL,
+            help="minilm (the default), paper (the article's Transformer, untrained), a "
+            "folder, or org/name\\[@revision] on the hub. Also: ATTNVIZ_MODEL.",
+        ),
+    ] = None
+    num_layers: Annotated[
+        int | None, typer.Option(help="Layers of paper (6).", rich_help_panel=_MODEL)
+    ] = None
+    num_heads: Annotated[
+        int | None, typer.Option(help="Heads of paper (8).", rich_help_panel=_MODEL)
+    ] = None
+    d_model: Annotated[
+        int | None, typer.Option(help="Width of paper's vectors (512).", rich_help_panel=_MODEL)
+    ] = None
+    d_ff: Annotated[
+        int | None,
+        typer.Option(help="Width of paper's feed-forward network (2048).", rich_help_panel=_MODEL),
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of paper's weights (0).", rich_help_panel=_MODEL)
+    ] = None
+
+    @property
+    def name(self) -> str:
+        """The model's name: as given, from the environment, or the default's."""
+        return self.model or os.environ.get("ATTNVIZ_MODEL") or "minilm"
+
+    @property
+    def shape(self) -> dict[str, int | None]:
+        """The numbers that shape the untrained model, None where they were not given."""
+        return {
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "d_model": self.d_model,
+            "d_ff": self.d_ff,
+            "seed": self.seed,
+        }
+
+    @property
+    def chosen(self) -> bool:
+        """Whether a model was asked for in this very command."""
+        return self.model is not None or any(n is not None for n in self.shape.values())
+
+
+@dataclass(frozen=True)
+class Look:
+    """In which unit to look, and at what."""
+
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words/--pieces",
+            rich_help_panel=_LOOK,
+            help="Whole words, or what the tokenizer cut.",
+        ),
+    ] = True
+    special: Annotated[
+        bool,
+        typer.Option(
+            "--special/--no-special",
+            rich_help_panel=_LOOK,
+            help="Show special tokens such as \\[CLS], or drop them and renormalise.",
+        ),
+    ] = True
+
+
+@dataclass(frozen=True)
+class HeadChoice:
+    """Which heads to show."""
+
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_LOOK,
+            show_default=False,
+            help="A layer, from 0; -1 is the last. May repeat.",
+        ),
+    ] = None
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_LOOK,
+            show_default=False,
+            help="A head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone. May repeat.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """Which word to follow."""
+
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            rich_help_panel=_LOOK,
+            help="Follow WORD as a query: what it looks at. it, it#2 for its second "
+            "occurrence, or @10 for the token at index 10.",
+        ),
+    ] = None
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD", rich_help_panel=_LOOK, help="Follow WORD as a key: who looks at it."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go, and what is said beside them."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            metavar="FILE",
+            rich_help_panel=_OUTPUT,
+            help="Write to a file; its suffix says in which form.",
+        ),
+    ] = None
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", rich_help_panel=_OUTPUT, help="Overwrite files that attnviz did not write."
+        ),
+    ] = False
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=_OUTPUT, help="Save the inspection, for --load later."
+        ),
+    ] = None
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", rich_help_panel=_OUTPUT, help="No notes on standard error."),
+    ] = False
+
+
+@dataclass(frozen=True)
+class RunOutput(Output):
+    """In which form results go where."""
+
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            "-f",
+            rich_help_panel=_OUTPUT,
+            show_default=False,
+            help="The form of the results: table, unless -o's suffix says another.",
+        ),
+    ] = None
+    json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Short for -f json.")
+    ] = False
+
+    @property
+    def form(self) -> Format:
+        """The format asked for, by option or by the file's suffix; RequestError if they differ."""
+        if self.json and self.format not in (None, "json"):
+            raise RequestError(f"--json does not go with -f {self.format}", "give one of the two")
+        if self.json:
+            return "json"
+        if self.format is not None:
+            return self.format
+        return _BY_SUFFIX.get("" if self.output is None else self.output.suffix.lower(), "table")
+
+
+_BY_SUFFIX: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".npz": "npz"}

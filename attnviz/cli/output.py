@@ -1,0 +1,63 @@
+"""Where things are said: results on standard output or in a file, all else on standard error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.files import whole_file
+from attnviz.render.labels import visible
+
+
+def complain(error: AttnvizError, where: str = "") -> None:
+    """Say an error on standard error: what came and what was expected, then what to try."""
+    _say(f"attnviz: {where}{visible(error.message)}")
+    if error.hint:
+        _say(f"  {visible(error.hint)}")
+
+
+class Notes:
+    """What is worth knowing beside the results, on standard error; `--quiet` keeps it back."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """Say one thing."""
+        if not self.quiet:
+            _say(f"attnviz: {visible(text)}")
+
+
+def _say(line: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def results(path: Path | None) -> Iterator[BinaryIO]:
+    """The stream that results go to: standard output, or a file that appears when it is whole."""
+    if path is not None:
+        with whole_file(path) as stream:
+            yield stream
+    elif sys.stdout is None:
+        raise AttnvizError("standard output is closed", "write to a file with -o FILE")
+    else:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+
+
+def check_overwrite(path: Path, force: bool, written_by_us: Callable[[Path], bool]) -> None:
+    """Refuse to overwrite a file that attnviz did not write; RequestError says how to."""
+    if force or not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        ours = written_by_us(path)
+    except OSError as error:
+        raise AttnvizError(f"cannot read {path}: {error.strerror}") from error
+    if not ours:
+        raise RequestError(
+            f"{path} exists, and attnviz did not write it", "overwrite it with --force"
+        )

@@ -1,0 +1,50 @@
+"""`attnviz run`: what does every head do here?"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, RunOutput, Source, Words
+
+
+@dataclass(frozen=True)
+class HowMuch:
+    """How much of it to show."""
+
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            rich_help_panel="What to show",
+            help="The K strongest links of each head or, with --head, of each query.",
+        ),
+    ] = None
+
+
+def run(
+    source: Source,
+    words: Words,
+    heads: HeadChoice,
+    look: Look,
+    how_much: HowMuch,
+    choice: ModelChoice,
+    output: RunOutput,
+) -> None:
+    """Show what every head does with a sentence: as tables, JSON, CSV or NPZ.
+
+    Without a selector: a line for each head, with its kind, its entropy and its strongest links.
+    --query or --key: a grid, layers down and heads across. --layer, --head: whole tables.
+
+    Example: attnviz run "The animal didn't cross the street because it was too tired." --query it
+    """
+    from attnviz.cli.asked import Asked
+    from attnviz.cli.output import Notes
+    from attnviz.cli.sentences import Sentences
+    from attnviz.cli.show import show
+
+    notes = Notes(output.quiet)
+    sentences = Sentences(source, choice, output, notes)
+    show(sentences, Asked(look, heads, words, notes), output, how_much.top)
+    sentences.finish()

@@ -1,0 +1,158 @@
+"""Which inspections a command works on: of sentences given or piped in, remembered, or loaded."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from attnviz.cli.options import ModelChoice, Output, Source
+from attnviz.cli.output import Notes, check_overwrite, complain
+from attnviz.cli.stdin import Line, LineReader, is_piped
+from attnviz.cli.waiting import Waiting
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import Inspection
+from attnviz.inspector import Model, load_model
+from attnviz.storage import is_saved_inspection, load, recall, remember, save
+
+FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
+
+
+class Sentences:
+    """The inspections that a command works on, one after the other.
+
+    `many` says that several sentences may come: then what is wrong with one is told with its
+    number, the rest goes on, and `finish` raises in the end.
+    """
+
+    def __init__(self, source: Source, choice: ModelChoice, output: Output, notes: Notes) -> None:
+        texts = source.text or []
+        self._source, self._choice, self._output, self._notes = source, choice, output, notes
+        self._from_stdin = texts == ["-"] or (not texts and not source.load and is_piped())
+        self.many = self._from_stdin or len(texts) > 1
+        self._errors: list[AttnvizError] = []
+        if len(texts) > 1 and "-" in texts:
+            raise RequestError("- means standard input, and sentences came beside it", "give one")
+        if source.load and (texts or source.pair or choice.chosen):
+            raise RequestError(
+                "--load brings a sentence and its model with it",
+                "leave out TEXT, --pair and the options of the model",
+            )
+        if source.pair and not texts and not self._from_stdin:
+            raise RequestError("--pair came without TEXT", "give the first sentence too")
+        if output.save:
+            if self.many:
+                raise RequestError("--save keeps one sentence", "give one, or use -f npz -o FILE")
+            check_overwrite(output.save, output.force, is_saved_inspection)
+
+    def __iter__(self) -> Iterator[tuple[int, Inspection]]:
+        """Each sentence's index in the input, from 0, and its inspection, which `--save` keeps."""
+        for index, inspection in self._inspections():
+            if self._output.save:
+                save(inspection, self._output.save)
+            yield index, inspection
+
+    def _inspections(self) -> Iterator[tuple[int, Inspection]]:
+        if self._source.load:
+            yield 0, load(self._source.load)
+        elif self._source.text or self._from_stdin:
+            yield from self._inspected(self._source.text or [])
+        else:
+            yield 0, self._last() or self._only(*self._fallback())
+
+    @contextmanager
+    def trying(self, index: int) -> Iterator[None]:
+        """What is wrong with one of many sentences is told with its number; the rest goes on."""
+        try:
+            yield
+        except AttnvizError as error:
+            if not self.many:
+                raise
+            self._errors.append(error)
+            what = "line" if self._from_stdin else "sentence"
+            complain(error, f"{what} {index + 1}: ")
+
+    def finish(self) -> None:
+        """Raise if some of many sentences failed, each of which was told already."""
+        count = len(self._errors)
+        if count:
+            only_wrong = all(isinstance(error, RequestError) for error in self._errors)
+            kind = RequestError if only_wrong else AttnvizError
+            raise kind(f"{count} {'sentence' if count == 1 else 'sentences'} left out, see above")
+
+    def _inspected(self, texts: Sequence[str]) -> Iterator[tuple[int, Inspection]]:
+        lines = LineReader() if self._from_stdin else None
+        windows = lines.windows() if lines else iter([list(enumerate(texts))])
+        last = None
+        with Waiting("loading the model", self._notes.quiet) as waiting:
+            model = self._model()
+            for window in windows:
+                for index, inspection in self._run(model, window):
+                    last = inspection
+                    if not self.many:
+                        self._remember(inspection)
+                    if sys.stdout is not None and sys.stdout.isatty():
+                        waiting.stop()
+                    waiting.update(f"sentence {index + 1}")
+                    yield index, inspection
+        if last is None and not self._errors:
+            raise RequestError("no sentence came on standard input", "give one a line")
+        if last is not None and self.many:
+            self._remember(last)
+        if lines and lines.blank:
+            self._notes.say(f"blank lines left out: {lines.blank}")
+
+    def _model(self) -> Model:
+        model = load_model(self._choice.name, **self._choice.shape)
+        for note in model.notes:
+            self._notes.say(note)
+        return model
+
+    def _run(self, model: Model, window: Sequence[Line]) -> Iterator[tuple[int, Inspection]]:
+        """Tokenize what came in together, run it in batches, and give it back in its order."""
+        places, cut = [], []
+        for index, text in window:
+            with self.trying(index):
+                if isinstance(text, RequestError):
+                    raise text
+                tokens = model.tokenize(text, self._source.pair, self._source.truncate)
+                if tokens.dropped:
+                    self._notes.say(
+                        f"sentence {index + 1} is cut to {len(tokens)} of "
+                        f"{len(tokens) + tokens.dropped} tokens"
+                    )
+                places.append(index)
+                cut.append(tokens)
+        yield from zip(places, model.inspect_tokens(cut), strict=True)
+
+    def _only(self, text: str, pair: str | None) -> Inspection:
+        with Waiting("loading the model", self._notes.quiet):
+            inspection = self._model().inspect(text, pair, self._source.truncate)
+        self._remember(inspection)
+        return inspection
+
+    def _last(self) -> Inspection | None:
+        """The remembered inspection, unless another model is asked for."""
+        last = None if self._choice.chosen else self._recalled()
+        if last is not None:
+            self._notes.say(f'the last sentence, "{last.tokens.text}", in {last.model.title}')
+        return last
+
+    def _fallback(self) -> tuple[str, str | None]:
+        """The remembered sentence, to be seen in another model, or else the founding example."""
+        last = self._recalled() if self._choice.chosen else None
+        text, pair = (last.tokens.text, last.tokens.pair) if last else (FOUNDING_EXAMPLE, None)
+        self._notes.say(f'no sentence given, so "{text}"')
+        return text, pair
+
+    def _recalled(self) -> Inspection | None:
+        try:
+            return recall()
+        except AttnvizError as error:
+            self._notes.say(f"the remembered sentence is left aside: {error.message}")
+            return None
+
+    def _remember(self, inspection: Inspection) -> None:
+        try:
+            if not remember(inspection):
+                self._notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
+        except AttnvizError as error:
+            self._notes.say(f"this sentence is not remembered: {error.message}")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import torch
@@ -15,7 +16,13 @@ from torch import Tensor
 
 from attnviz.encoder.encoder import Encoder, EncoderConfig
 from attnviz.encoder.families import FAMILIES, Family
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, RequestError
+
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+"""The numbers that weights may be stored as; whole numbers are quantised, and mean something else.
+"""
+
+BELONG_TOGETHER = "check that config.json and model.safetensors belong together"
 
 OLD_NAMES = {".weight": ".gamma", ".bias": ".beta"}
 """What layer norms were called in the first published BERT checkpoints."""
@@ -25,7 +32,10 @@ NAMES_LISTED = 5
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A filled encoder, its family's name, and the file's tensors that are not the encoder's."""
+    """A filled encoder, its family's name, and the file's tensors that belong to another part.
+
+    `left_over` does not name what every such file may have, such as a pooler.
+    """
 
     encoder: Encoder
     family: str
@@ -37,33 +47,56 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
 
     Raises AttnvizError for a model type that is not known, a file that is damaged, names that are
     missing or not expected, a shape that differs from config.json's, or numbers that are not
-    finite.
+    finite or not floating-point numbers at all.
     """
-    config = _read_config(config_path)
-    family = FAMILIES.get(str(config.get("model_type")))
-    if family is None:
+    family, shape = _read_config(config_path)
+    found = _read_tensors(weights_path)
+    # each layer has tensors, and a thousand layers take seconds to build
+    if shape.num_layers > len(found):
         raise AttnvizError(
-            f"{config_path} says model_type {config.get('model_type')!r}",
-            f"attnviz reads {', '.join(FAMILIES)}",
+            f"config.json calls for {shape.num_layers} layers, "
+            f"and {weights_path} holds {len(found)} tensors in all",
+            BELONG_TOGETHER,
         )
-    shape = family.config(config)
     with torch.device("meta"):
         encoder = Encoder(shape, family.embeddings(shape))
-    found = _read_tensors(weights_path)
-    names = _theirs_to_ours(encoder, family, shape, found)
-    _check_shapes(encoder, found, names)
+    names = _theirs_to_ours(encoder, family, found)
+    _check_tensors(encoder, found, names)
     weights = {ours: found[theirs].float() for theirs, ours in names.items()}
     if not verified:
         _check_finite(weights, weights_path)
     encoder.load_state_dict(weights, assign=True)
-    left_over = tuple(sorted(found.keys() - names.keys()))
-    return Checkpoint(encoder.eval(), family.name, _other_parts(left_over, family))
+    left_over = sorted(found.keys() - names.keys())
+    others = tuple(name for name in left_over if not _is_usual(name, family))
+    return Checkpoint(encoder.eval(), family.name, others)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> tuple[Family, EncoderConfig]:
+    config = _read_object(path)
+    if "model_type" not in config:
+        raise AttnvizError(
+            f'{path} has no "model_type", so that nobody knows what its weights mean',
+            f"attnviz reads {', '.join(FAMILIES)}",
+        )
+    family = FAMILIES.get(str(config["model_type"]))
+    if family is None:
+        raise AttnvizError(
+            f"{path} says model_type {shortened(config['model_type'])}",
+            f"attnviz reads {', '.join(FAMILIES)}",
+        )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return family, family.config(config)
+    except RequestError as error:  # nobody asked for these numbers: the file holds them
+        raise AttnvizError(f"in {path}, {error.message}", error.hint) from error
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        # a byte order mark, which some editors leave, is no part of the text
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise AttnvizError(
             f"{path} cannot be read as JSON: {error}", "copy the model's folder again"
         ) from error
@@ -83,18 +116,11 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _theirs_to_ours(
-    encoder: Encoder, family: Family, config: EncoderConfig, found: Mapping[str, Tensor]
+    encoder: Encoder, family: Family, found: Mapping[str, Tensor]
 ) -> dict[str, str]:
     """The encoder's tensors by the names that the file has for them; nothing may be left open."""
-    modules = {
-        ours.format(layer=layer): theirs.format(layer=layer)
-        for ours, theirs in family.modules.items()
-        for layer in range(config.num_layers)
-    }
-    wanted = {}
-    for name in encoder.state_dict():
-        module, _, leaf = name.rpartition(".")
-        wanted[name] = f"{modules[module]}.{leaf}"
+    model = f"{family.name} with {encoder.config.num_layers} layers"
+    wanted = _ours_to_published(encoder, family)
     prefix = max(
         family.prefixes, key=lambda prefix: sum(prefix + name in found for name in wanted.values())
     )
@@ -107,35 +133,51 @@ def _theirs_to_ours(
             missing.append(prefix + theirs)
         else:
             names[present] = ours
-    if missing:
+    if not names:
         raise AttnvizError(
-            f"the weights lack {_listed(missing)} of a {family.name} with {config.num_layers} "
-            "layers",
-            "check that config.json and model.safetensors belong together",
+            f"the weights hold none of the tensors of a {model}, but {_listed(sorted(found))}",
+            BELONG_TOGETHER,
         )
+    if missing:
+        raise AttnvizError(f"the weights lack {_listed(missing)} of a {model}", BELONG_TOGETHER)
+    inside = tuple(prefix + part for part in family.inside)
     unread = [
         name
         for name in sorted(found.keys() - names.keys())
-        if name.startswith(tuple(prefix + inside for inside in family.inside))
-        and name.removeprefix(prefix) not in family.unused
+        if name.startswith(inside) and not _is_usual(name, family)
     ]
     if unread:
         raise AttnvizError(
-            f"the weights hold {_listed(unread)}, which a {family.name} with {config.num_layers} "
-            "layers does not have",
-            "check that config.json and model.safetensors belong together",
+            f"the weights hold {_listed(unread)}, which a {model} does not have", BELONG_TOGETHER
         )
     return names
 
 
-def _check_shapes(encoder: Encoder, found: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
+def _ours_to_published(encoder: Encoder, family: Family) -> dict[str, str]:
+    """What the family calls each of the encoder's tensors, before any prefix."""
+    modules = {
+        ours.format(layer=layer): theirs.format(layer=layer)
+        for ours, theirs in family.modules.items()
+        for layer in range(encoder.config.num_layers)
+    }
+    split = {name: name.rpartition(".") for name in encoder.state_dict()}
+    return {name: f"{modules[module]}.{leaf}" for name, (module, _, leaf) in split.items()}
+
+
+def _check_tensors(encoder: Encoder, found: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
     expected = encoder.state_dict()
     for theirs, ours in names.items():
         if found[theirs].shape != expected[ours].shape:
             raise AttnvizError(
                 f"{theirs} has shape {tuple(found[theirs].shape)}, "
                 f"and config.json calls for {tuple(expected[ours].shape)}",
-                "check that config.json and model.safetensors belong together",
+                BELONG_TOGETHER,
+            )
+        if found[theirs].dtype not in FLOATS:
+            held = str(found[theirs].dtype).removeprefix("torch.")
+            raise AttnvizError(
+                f"{theirs} holds {held} numbers, where floating-point numbers should be",
+                "take the model as it was before it was quantised",
             )
 
 
@@ -148,9 +190,9 @@ def _check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
             )
 
 
-def _other_parts(left_over: tuple[str, ...], family: Family) -> tuple[str, ...]:
-    """What is left once the names that carry no weights are taken away: heads, mostly."""
-    return tuple(name for name in left_over if not name.endswith(family.unused))
+def _is_usual(name: str, family: Family) -> bool:
+    """Whether a tensor is one that every checkpoint of the family may have beside the encoder."""
+    return any(name.removeprefix(prefix).startswith(family.unused) for prefix in family.prefixes)
 
 
 def _listed(names: list[str]) -> str:

@@ -26,6 +26,10 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """The feed-forward network's activations, by the names that published configurations use."""
 
+LARGEST_SIZE = 1 << 24
+MOST_LAYERS = 1000
+"""Far beyond any encoder there is: a larger number is a slip, told before anything is built."""
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -43,6 +47,13 @@ class EncoderConfig:
     norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
+        _check_size("num_layers", self.num_layers, MOST_LAYERS)
+        for name in ("vocab_size", "num_heads", "d_model", "d_ff"):
+            _check_size(name, getattr(self, name))
+        if self.max_positions is not None:
+            _check_size("max_positions", self.max_positions)
+        if self.num_token_types:
+            _check_size("num_token_types", self.num_token_types)
         if self.d_model % self.num_heads:
             raise RequestError(
                 f"d_model {self.d_model} cannot be divided among {self.num_heads} heads",
@@ -58,6 +69,11 @@ class EncoderConfig:
     def d_k(self) -> int:
         """The width of one head's query, key and value vectors (the paper: 512 / 8 = 64)."""
         return self.d_model // self.num_heads
+
+
+def _check_size(name: str, size: int, largest: int = LARGEST_SIZE) -> None:
+    if not 1 <= size <= largest:
+        raise RequestError(f"{name} is {size}", f"it should be from 1 to {largest}")
 
 
 class LayerVectors(NamedTuple):

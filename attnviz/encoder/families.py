@@ -6,6 +6,7 @@ it calls each of our tensors. `{layer}` stands for the layer's number.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 from torch import nn
@@ -24,7 +25,7 @@ class Family:
     `modules` maps our modules to theirs; both have a weight, and mostly a bias. `prefixes` are what
     a checkpoint with a task head may put before every name; `inside` says how the names of the
     encoder's own tensors begin, so that a tensor of the encoder that we would not read is noticed;
-    `unused` are names in there that carry no weights or belong to a head.
+    `unused` says how those begin that every such checkpoint may have and attention does not need.
     """
 
     name: str
@@ -36,21 +37,42 @@ class Family:
     unused: tuple[str, ...]
 
 
+SAVE_AGAIN = "save the model again with model.save_pretrained(folder)"
+
+
 def number(config: Config, key: str) -> int:
     """A whole number of config.json, at least 1; AttnvizError if it is anything else."""
-    value = config.get(key)
+    if key not in config:
+        raise AttnvizError(f'config.json has no "{key}"', SAVE_AGAIN)
+    value = config[key]
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise AttnvizError(
-            f'config.json should hold a whole number above 0 as "{key}", and has {value!r}',
-            "save the model again with model.save_pretrained(folder)",
+            f'config.json should hold a whole number above 0 as "{key}", '
+            f"and has {shortened(value)}",
+            SAVE_AGAIN,
         )
     return value
+
+
+def epsilon(config: Config, key: str, default: float) -> float:
+    """What a layer norm adds to the variance: above 0, below 1; AttnvizError otherwise."""
+    value = config.get(key, default)
+    # a JSON true is 1 to Python, and NaN is neither above nor below anything
+    if not isinstance(value, int | float) or not 0 < value < 1:
+        raise AttnvizError(
+            f'config.json should hold a small number above 0 as "{key}", '
+            f"and has {shortened(value)}",
+            SAVE_AGAIN,
+        )
+    return float(value)
 
 
 def _bert_config(config: Config) -> EncoderConfig:
     positions = config.get("position_embedding_type") or "absolute"
     if positions != "absolute":
-        raise AttnvizError(f'BERT with "{positions}" positions is not read, only "absolute" ones')
+        raise AttnvizError(
+            f"BERT with {shortened(positions)} positions is not read, only 'absolute' ones"
+        )
     if config.get("is_decoder"):
         raise AttnvizError("this BERT is a decoder (is_decoder is true); attnviz reads encoders")
     return EncoderConfig(
@@ -62,7 +84,7 @@ def _bert_config(config: Config) -> EncoderConfig:
         activation=str(config.get("hidden_act", "gelu")),
         max_positions=number(config, "max_position_embeddings"),
         num_token_types=number(config, "type_vocab_size"),
-        norm_eps=float(config.get("layer_norm_eps", 1e-12)),
+        norm_eps=epsilon(config, "layer_norm_eps", 1e-12),
     )
 
 
@@ -86,7 +108,7 @@ BERT = Family(
     },
     prefixes=("", "bert."),
     inside=("embeddings.", "encoder."),
-    unused=("embeddings.position_ids",),
+    unused=("embeddings.position_ids", "pooler.", "cls."),
 )
 
 FAMILIES: Mapping[str, Family] = {"bert": BERT}

@@ -1,29 +1,33 @@
 """The article's encoder: the Transformer-base of the paper, seeded and never trained."""
 
+import os
+
 import torch
 from torch import nn
 
 from attnviz.encoder.embeddings import SinusoidalEmbeddings
 from attnviz.encoder.encoder import Encoder, EncoderConfig
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, RequestError
+
+LARGEST_SEED = 2**63 - 1
 
 
 def paper_encoder(config: EncoderConfig, seed: int) -> Encoder:
     """An encoder with random weights that the seed alone determines.
 
     Matrices are Xavier-uniform, biases zero, word vectors normal with variance 1 / d_model, so that
-    they have variance 1 once scaled by sqrt(d_model). Raises AttnvizError if memory does not do.
+    they have variance 1 once scaled by sqrt(d_model). Raises RequestError for a seed that is out of
+    range, AttnvizError if memory does not do.
     """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise RequestError(f"seed is {seed}", f"it should be from 0 to {LARGEST_SEED}")
+    with torch.device("meta"):
+        encoder = Encoder(config, SinusoidalEmbeddings(config))
+    _check_memory(encoder)
     try:
-        with torch.device("meta"):
-            encoder = Encoder(config, SinusoidalEmbeddings(config))
         encoder.to_empty(device="cpu")
     except RuntimeError as error:
-        raise AttnvizError(
-            f"an encoder of d_model {config.d_model}, d_ff {config.d_ff} and {config.num_layers} "
-            "layers does not fit in memory",
-            "choose smaller numbers",
-        ) from error
+        raise _too_large(config) from error
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in encoder.modules():
@@ -36,3 +40,22 @@ def paper_encoder(config: EncoderConfig, seed: int) -> Encoder:
             elif isinstance(module, nn.Embedding):
                 module.weight.normal_(std=config.d_model**-0.5, generator=generator)
     return encoder.eval()
+
+
+def _check_memory(encoder: Encoder) -> None:
+    """Linux promises more memory than there is, and kills who takes it at its word."""
+    size = sum(parameter.nbytes for parameter in encoder.parameters())
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a system that tells
+        return
+    if size > memory:
+        raise _too_large(encoder.config)
+
+
+def _too_large(config: EncoderConfig) -> AttnvizError:
+    return AttnvizError(
+        f"an encoder of d_model {config.d_model}, d_ff {config.d_ff} and {config.num_layers} "
+        "layers does not fit in memory",
+        "choose smaller numbers",
+    )

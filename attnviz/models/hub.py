@@ -5,38 +5,91 @@ from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
 
+ANOTHER_WAY = "try again, or give a folder with --model"
 
-def download(repository: str, file: str, revision: str | None = None) -> Path:
+
+def download(
+    repository: str, file: str, revision: str | None = None, where_missing: str = ""
+) -> Path:
     """The file in the hub's cache, fetched if it is not there yet.
 
-    `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HOME` and tokens work as everywhere. Raises RequestError if
-    the repository or file does not exist, AttnvizError if the hub cannot be reached.
+    `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HOME` and tokens work as everywhere; `where_missing` is the
+    hint for a repository without such a file. Raises RequestError if the repository, revision or
+    file does not exist, AttnvizError if the hub cannot be reached or does not give the file.
     """
     import huggingface_hub
-    from huggingface_hub import errors
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
-    place = f"{repository}@{revision}" if revision else repository
     try:
         return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
-    except errors.LocalEntryNotFoundError as error:
-        raise AttnvizError(
-            f"{file} of {place} is not in the hub's cache, and the hub cannot be reached",
-            "check the network and HF_HUB_OFFLINE, or give a folder with --model",
-        ) from error
-    except errors.EntryNotFoundError as error:
-        raise RequestError(
-            f"{place} on the hub has no {file}", "choose a repository that has one"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise RequestError(
-            f"the hub knows no {place}, or not without a token", "check the name, or set HF_TOKEN"
-        ) from error
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise AttnvizError(
-            f"{file} of {place} could not be fetched: {reason}",
-            "try again, or give a folder with --model",
-        ) from error
+    except Exception as error:  # its HTTP library changes, and each has exceptions of its own
+        raise _in_words(error, repository, file, revision, where_missing) from error
+
+
+def _in_words(
+    error: Exception, repository: str, file: str, revision: str | None, where_missing: str
+) -> AttnvizError:
+    from huggingface_hub import errors
+
+    match error:
+        case errors.LocalEntryNotFoundError():
+            return _not_at_hand(error, f"{file} of {repository}")
+        case errors.RevisionNotFoundError():
+            return RequestError(
+                f'{repository} on the hub has no revision "{revision}"',
+                "give a branch, a tag or a commit of it after the @",
+            )
+        case errors.EntryNotFoundError():
+            return RequestError(f"{repository} on the hub has no {file}", where_missing)
+        case errors.GatedRepoError():
+            return AttnvizError(
+                f"{repository} is gated: the hub gives it to those alone who were granted access",
+                "ask for it on the model's page, then set HF_TOKEN",
+            )
+        case errors.RepositoryNotFoundError():
+            return RequestError(
+                f'there is no folder "{repository}", and the hub knows no such model, '
+                "or not without a token",
+                "check the name, or set HF_TOKEN",
+            )
+        case errors.HFValidationError():
+            return RequestError(
+                f'"{repository}" is neither a folder nor a name that the hub allows',
+                "hub names look like org/name",
+            )
+        case errors.HfHubHTTPError():
+            status = error.response.status_code
+            return AttnvizError(
+                f"the hub refuses to give {file} of {repository} (HTTP {status})",
+                "check HF_TOKEN" if status in (401, 403) else ANOTHER_WAY,
+            )
+    return AttnvizError(
+        f"{file} of {repository} could not be fetched: {_first_line(error)}", ANOTHER_WAY
+    )
+
+
+def _not_at_hand(error: Exception, what: str) -> AttnvizError:
+    """It is not in the cache, and the hub could not be asked; the error's cause says why."""
+    from huggingface_hub import errors
+
+    match error.__cause__:
+        case errors.OfflineModeIsEnabled():
+            reason, hint = "HF_HUB_OFFLINE is set", "unset it"
+        case errors.FileMetadataError():
+            reason, hint = "what answered is not a hub", "check HF_ENDPOINT and the network's proxy"
+        case errors.HfHubHTTPError(response=response):
+            reason, hint = f"the hub answers HTTP {response.status_code}", "try again later"
+        case _:
+            reason, hint = "the hub cannot be reached", "check the network"
+    return AttnvizError(
+        f"{what} is not in the hub's cache, and {reason}", f"{hint}, or give a folder with --model"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, from a message that may have many lines or none."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    lines = (reason or str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -9,7 +9,7 @@ they will be shown.
 Axes, in every array: layer, head, query (who looks, a row), key (what is looked at, a column).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -23,8 +23,8 @@ from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_to_words
 ROW_SUM_TOLERANCE = 1e-4
 """How far from 1 a row of float32 weights may sum before it counts as damaged."""
 
-HEADS_AT_ONCE = 1 << 24
-"""Weights computed together at most, so that long texts go head by head (64 MiB of float32)."""
+WEIGHTS_AT_ONCE = 1 << 20
+"""Weights computed together: all heads of a short text, one by one those of a long (4 MiB)."""
 
 
 class HeadId(NamedTuple):
@@ -35,6 +35,18 @@ class HeadId(NamedTuple):
 
     def __str__(self) -> str:
         return f"L{self.layer}H{self.head}"
+
+
+class HeadStack(NamedTuple):
+    """The weights of some heads, together; they may belong to several layers.
+
+    weights: (head, query, key); dropped: (head, query), the share of each query's attention that
+    went to the special tokens left out, or None where none are left out.
+    """
+
+    heads: list[HeadId]
+    weights: np.ndarray
+    dropped: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ def attention_weights(
     q: (..., query, d_k); k: (..., key, d_k); bias: broadcastable to the result, or None.
     Returns (..., query, key), each row summing to 1.
     """
-    scores = np.matmul(q, np.swapaxes(k, -1, -2))
+    scores: np.ndarray = np.matmul(q, np.swapaxes(k, -1, -2))
     scores *= scale
     if bias is not None:
         scores += bias
@@ -175,6 +187,8 @@ class View:
     def tokens(self) -> tuple[Token, ...]:
         """The rows and columns, `tokens[i].index == i`."""
         tokens = self.inspection.tokens.unit(self.unit)
+        if self.special:
+            return tokens
         return tuple(replace(tokens[old], index=new) for new, old in enumerate(self._kept))
 
     @property
@@ -187,23 +201,27 @@ class View:
 
         Raises IndexError for a layer or head that is not there.
         """
-        kept = self._keep_rows(self._words(self._pieces(layer, head)))
-        return kept if self.special else _renormalised(kept)
+        return self._shares(self._pieces(layer, head))[0]
 
     def dropped(self, layer: int, head: int | None = None) -> np.ndarray:
         """The share of each query's attention that went to the keys left out: ([head,] query)."""
-        return 1 - self._keep_rows(self._words(self._pieces(layer, head))).sum(axis=-1)
+        weights, dropped = self._shares(self._pieces(layer, head))
+        return np.zeros(weights.shape[:-1], weights.dtype) if dropped is None else dropped
+
+    def stacks(self, heads: Iterable[HeadId]) -> Iterator[HeadStack]:
+        """The heads asked for, in their order, as many at a time as memory permits."""
+        places = list(heads)
+        at_once = max(1, WEIGHTS_AT_ONCE // len(self.inspection.tokens) ** 2)
+        for first in range(0, len(places), at_once):
+            part = places[first : first + at_once]
+            layers = groupby(part, key=lambda place: place.layer)
+            pieces = [self._pieces(layer, [head for _, head in group]) for layer, group in layers]
+            yield HeadStack(part, *self._shares(np.concatenate(pieces)))
 
     def heads(self, heads: Iterable[HeadId]) -> Iterator[tuple[HeadId, np.ndarray]]:
         """Each head asked for with its weights, (query, key), few at a time in memory."""
-        matrix_size = len(self.inspection.tokens) ** 2
-        for layer, group in groupby(heads, key=lambda head: head.layer):
-            wanted = list(group)
-            if len(wanted) > 1 and matrix_size * self.model.num_heads <= HEADS_AT_ONCE:
-                together = self.weights(layer)
-                yield from ((head, together[head.head]) for head in wanted)
-            else:
-                yield from ((head, self.weights(*head)) for head in wanted)
+        for stack in self.stacks(heads):
+            yield from zip(stack.heads, stack.weights, strict=True)
 
     def all_heads(self) -> list[HeadId]:
         """Every head of the model, layer by layer."""
@@ -238,7 +256,22 @@ class View:
         starts = (*self.inspection.tokens.word_starts, len(self.inspection.tokens))
         return slice(starts[place], starts[place + 1])
 
-    def _pieces(self, layer: int, head: int | None, queries: slice = slice(None)) -> np.ndarray:
+    @cached_property
+    def _left_out(self) -> list[int]:
+        kept = set(self._kept)
+        return [i for i in range(len(self.inspection.tokens.unit(self.unit))) if i not in kept]
+
+    def _shares(self, pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Weights between pieces in this view; what went to the tokens left out, if any are."""
+        weights = self._words(pieces)
+        if self.special:
+            return weights, None
+        rows = weights[..., self._kept, :]
+        return _renormalised(rows[..., self._kept]), rows[..., self._left_out].sum(axis=-1)
+
+    def _pieces(
+        self, layer: int, head: int | Sequence[int] | None, queries: slice = slice(None)
+    ) -> np.ndarray:
         """Weights between pieces as the model computed them, checked: each row sums to 1."""
         record = self.inspection.layers[layer]
         heads = slice(None) if head is None else head
@@ -248,7 +281,7 @@ class View:
             bias = bias[heads][..., queries, :]
         q, k = record.q[heads][..., queries, :], record.k[heads]
         weights = attention_weights(q, k, record.scale, bias)
-        error = np.abs(weights.sum(axis=-1) - 1).max()
+        error = np.abs(weights @ np.ones(weights.shape[-1], weights.dtype) - 1).max()
         if not error <= ROW_SUM_TOLERANCE:
             raise AttnvizError(f"layer {layer}: a row of attention weights is off 1 by {error:.2g}")
         return weights
@@ -258,12 +291,8 @@ class View:
             return weights
         return merge_to_words(weights, self.inspection.tokens.word_starts)
 
-    def _keep_rows(self, weights: np.ndarray) -> np.ndarray:
-        if self.special:
-            return weights
-        return weights[..., self._kept, :][..., self._kept]
-
 
 def _renormalised(weights: np.ndarray) -> np.ndarray:
     sums = weights.sum(axis=-1, keepdims=True)
-    return np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
+    shares: np.ndarray = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
+    return shares

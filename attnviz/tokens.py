@@ -8,21 +8,19 @@ alone, so the rule serves WordPiece, BPE, SentencePiece and byte-level vocabular
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import pairwise
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import regex
 
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.words import Span, word_spans
 
 if TYPE_CHECKING:
     import tokenizers
 
 Unit = Literal["word", "piece"]
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +133,6 @@ class Tokens:
         )
 
 
-@cache
-def _word_boundary() -> "regex.Pattern[str]":
-    return regex.compile(r"(?w)\b")
-
-
 @dataclass(frozen=True)
 class _Boundaries:
     """The words of a text: ascending starts and ends, white space left out."""
@@ -149,9 +142,8 @@ class _Boundaries:
 
     @classmethod
     def of(cls, text: str) -> "_Boundaries":
-        cuts = [match.start() for match in _word_boundary().finditer(text)]
-        spans = [_stripped(text, a, b) for a, b in pairwise(cuts)]
-        return cls([a for a, b in spans if a < b], [b for a, b in spans if a < b])
+        spans = word_spans(text)
+        return cls([start for start, _ in spans], [end for _, end in spans])
 
     def word_at(self, position: int) -> Span | None:
         """The word that holds the character at `position`."""
@@ -159,18 +151,6 @@ class _Boundaries:
         if i < 0 or position >= self.ends[i]:
             return None
         return self.starts[i], self.ends[i]
-
-
-def _stripped(text: str, start: int, end: int) -> Span:
-    """The span without white space at its ends (a joiner can bind a space to what follows)."""
-    part = text[start:end]
-    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
-
-
-def word_spans(text: str) -> list[Span]:
-    """The words of a text (UAX #29 default word boundaries), white space left out."""
-    words = _Boundaries.of(text)
-    return list(zip(words.starts, words.ends, strict=True))
 
 
 def _join_pieces(
@@ -218,14 +198,33 @@ def merge_to_words(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarra
 
     weights: (..., query piece, key piece) -> (..., query word, key word)
     """
-    starts = np.asarray(word_starts)
-    counts = np.diff(starts, append=weights.shape[-2]).astype(weights.dtype)
-    return merge_keys(np.add.reduceat(weights, starts, axis=-2) / counts[:, None], word_starts)
+    starts, length = np.asarray(word_starts), weights.shape[-2]
+    rows = weights.take(starts, axis=-2)
+    for piece, word in _continuations(word_starts, length):
+        rows[..., word, :] += weights[..., piece, :]
+    counts = np.diff(starts, append=length).astype(weights.dtype)
+    return merge_keys(rows / counts[:, None], word_starts)
 
 
 def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
     """The keys' half of `merge_to_words`: (..., key piece) -> (..., key word), summed."""
-    return np.add.reduceat(weights, np.asarray(word_starts), axis=-1)
+    merged = weights.take(np.asarray(word_starts), axis=-1)
+    for piece, word in _continuations(word_starts, weights.shape[-1]):
+        merged[..., word] += weights[..., piece]
+    return merged
+
+
+def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, int]]:
+    """Each piece that goes on with a word, and that word's index.
+
+    They are few, so that adding them up one by one takes a third of the time of np.add.reduceat.
+    """
+    ends = (*word_starts[1:], length)
+    return [
+        (piece, word)
+        for word, (start, end) in enumerate(zip(word_starts, ends, strict=True))
+        for piece in range(start + 1, end)
+    ]
 
 
 class Tokenizer:

@@ -5,7 +5,7 @@ Unicode word (UAX #29, default word boundaries). Pieces are joined to words by c
 alone, so the rule serves WordPiece, BPE, SentencePiece and byte-level vocabularies alike.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,13 +145,6 @@ class _Boundaries:
         spans = word_spans(text)
         return cls([start for start, _ in spans], [end for _, end in spans])
 
-    def word_at(self, position: int) -> Span | None:
-        """The word that holds the character at `position`."""
-        i = bisect_right(self.starts, position) - 1
-        if i < 0 or position >= self.ends[i]:
-            return None
-        return self.starts[i], self.ends[i]
-
 
 def _join_pieces(
     spans: Sequence[Span | None], segments: Sequence[int], texts: Sequence[_Boundaries]
@@ -160,7 +153,7 @@ def _join_pieces(
 
     A piece joins the word before it if it starts before that word ends. A piece that touches
     several words (a typed `[MASK]`, an unknown run) makes one word of them. White space that a
-    piece covers in front of a word does not count; a piece of nothing but white space is a word.
+    piece covers beside a word does not count; a piece of nothing but white space is a word.
     """
     runs: list[tuple[int, Span | None]] = []
     limit, current = -1, -1
@@ -181,13 +174,11 @@ def _join_pieces(
 
 
 def _span_in_words(span: Span, words: _Boundaries) -> Span:
-    """The span grown to whole words: a piece's own characters and the rest of their words."""
+    """From the start of the first word that a piece touches to the end of the last."""
     start, end = span
-    after = bisect_right(words.starts, start)
-    if words.word_at(start) is None and after < len(words.starts) and words.starts[after] < end:
-        start = words.starts[after]
-    first, last = words.word_at(start), words.word_at(max(start, end - 1))
-    return (first[0] if first else start), (max(end, last[1]) if last else end)
+    first = bisect_right(words.ends, start)
+    last = bisect_left(words.starts, max(end, start + 1)) - 1
+    return (words.starts[first], words.ends[last]) if first <= last else span
 
 
 def merge_to_words(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:

@@ -40,10 +40,10 @@ def tone_of(query: Token, key: Token) -> Tone:
     return "cool" if key.special or is_near(query, key) else "warm"
 
 
-def render_lines(lines: Iterable[Line]) -> Iterator[Segment]:
-    """The lines as segments, each with its end."""
+def render_lines(lines: Iterable[Line], width: int) -> Iterator[Segment]:
+    """The lines as segments, each with its end, cut where a console is too narrow for anything."""
     for line in lines:
-        yield from line
+        yield from Segment.adjust_line_length(line, width, pad=False)
         yield Segment.line()
 
 

@@ -42,7 +42,7 @@ TOLD_FROM = 0.1
 
 
 LEGEND = "orange: words further off · blue: itself or next to it · dim: special"
-PLAIN_LEGEND = f"{MARKER}: half of the attention or more, by a word further off"
+PLAIN_LEGEND = f"{MARKER}: the strongest of the words further off"
 
 
 class Shape(NamedTuple):
@@ -92,9 +92,10 @@ class Grid:
         yield Text()
         coloured = console.color_system is not None and not console.no_color
         legend = LEGEND if coloured else PLAIN_LEGEND
-        yield from render_lines(self._question(options.max_width, legend))
-        yield from render_lines(self._blocks(options.max_width))
-        yield from render_lines(self._answers(options.max_width))
+        width = options.max_width
+        yield from render_lines(self._question(width, legend), width)
+        yield from render_lines(self._blocks(width), width)
+        yield from render_lines(self._answers(width), width)
 
     @cached_property
     def _near(self) -> list[int]:
@@ -182,7 +183,7 @@ class Grid:
             yield from sentences(self.note, width)
 
     def _answer(self, column: np.ndarray, other: int, tone: Tone, margin: int, width: int) -> Line:
-        line = [Segment(fit(label(self.view.tokens[other]), margin), BOLD)]
+        line = [Segment(fit(label(self.view.tokens[other]), margin - 2) + "  ", BOLD)]
         model, used = self.view.model, margin
         name_width = len(str(HeadId(model.num_layers - 1, model.num_heads - 1)))
         for place in np.argsort(-column, kind="stable")[:HEADS_TOLD]:
@@ -210,11 +211,15 @@ def special_note(view: View, token: Token) -> str:
     if not special:
         return ""
     shares = whole.query(kept[token.index])[..., special].sum(axis=-1)
-    share = f"{percent(float(shares.mean()))} of its attention (mean over all heads)"
+    share = f"{percent(float(shares.mean()))} of its attention"
+    over = "(mean over all heads)"
     if view.special:
-        return f'Special tokens get {share} from "{label(token)}"; --no-special leaves them out.'
+        return (
+            f'"{label(token)}" gives {share} to special tokens {over}; '
+            "--no-special leaves them out."
+        )
     return (
-        f'Special tokens are left out: "{label(token)}" gave them {share}, '
+        f'Special tokens are left out: "{label(token)}" gave them {share} {over}, '
         "and what remains is shown as 100%."
     )
 

@@ -83,7 +83,7 @@ def _heads(view: View, summary: Summary) -> str:
         rows.append(_row(f"L{layer}", [pictures[head] for head in heads]))
     caption = "each square a head: rows look (queries), columns are looked at (keys)"
     return (
-        '<table style="border-collapse:collapse;margin:.6em 0;border:none">'
+        '<table style="border-collapse:collapse;margin:.6em 0;border:none;color:inherit">'
         f"{''.join(rows)}</table>"
         f'<div style="{_QUIET};font-size:85%">{caption}</div>'
     )

@@ -34,7 +34,7 @@ HEADER_LINES = 3
 SHARE_WIDTH = 9
 """The column that tells what went to special tokens."""
 
-SIDE_WORD = 10
+SIDE_WORD = 8
 SIDE_WIDTH = SIDE_WORD + 8
 """The column that tells each query's strongest key, beside a table that cannot show all keys."""
 
@@ -73,13 +73,14 @@ class HeadTable:
     dropped: np.ndarray | None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        layout = self._layout(options.max_width)
+        width = options.max_width
+        layout, queries = self._layout(width), range(len(self.weights))
         yield from heading(self.view)
         yield Text()
-        yield head_title(self.head, "queries (who looks) down, keys (what is looked at) across")
-        yield from render_lines(self._header(layout))
-        yield from render_lines(self._row(query, layout) for query in range(len(self.weights)))
-        yield from render_lines(self._closing(layout, options.max_width))
+        yield head_title(self.head, "queries (who looks) down, keys (looked at) across")
+        yield from render_lines(self._header(layout), width)
+        yield from render_lines((self._row(query, layout) for query in queries), width)
+        yield from render_lines(self._closing(layout, width), width)
 
     def _layout(self, width: int) -> Layout:
         margin = margin_for(self.view, width)
@@ -172,11 +173,11 @@ class TopKeys:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from heading(self.view)
         yield Text()
-        count = min(self.top, len(self.view.tokens))
+        count, width = min(self.top, len(self.view.tokens)), options.max_width
         what = "the strongest key" if count == 1 else f"the {count} strongest keys"
         yield head_title(self.head, f"{what} of each query")
         for query in range(len(self.weights)):
-            yield from render_lines(self._lines(query, options.max_width))
+            yield from render_lines(self._lines(query, width), width)
 
     def _lines(self, query: int, width: int) -> Iterator[Line]:
         """A query's line, and as many more below it as its keys need."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -54,13 +55,14 @@ class Overview:
         yield self._counts()
         yield Text()
         width = options.max_width
-        wanted = self._prefix + self._slot * max(len(head.links) for head in self.summary.heads)
+        most = max(len(head.links) for head in self.summary.heads)
+        wanted = self._prefix + max(self._slot * most, len("strongest links") if most else 0)
         across = 2 if width >= 2 * wanted + GUTTER else 1
         width = min(wanted, (width - GUTTER * (across - 1)) // across)
         layers = range(self.view.model.num_layers)
         for first in range(0, len(layers), across):
             blocks = [list(self._layer(n, width)) for n in layers[first : first + across]]
-            yield from render_lines(_side_by_side(blocks, width))
+            yield from render_lines(_side_by_side(blocks, width), options.max_width)
             yield Text()
 
     def _counts(self) -> Text:
@@ -68,25 +70,30 @@ class Overview:
         heads = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
         return Text(f"{len(self.summary.heads)} heads: {heads}", style="dim")
 
-    @property
+    @cached_property
     def _name_width(self) -> int:
         return max(len(str(head.head)) for head in self.summary.heads) + 2
 
-    @property
+    @cached_property
     def _prefix(self) -> int:
         """The cells before the links: name, kind, entropy, and what was left out."""
         return self._name_width + KIND_WIDTH + 6 + (0 if self.view.special else 9)
 
-    @property
+    @cached_property
     def _slot(self) -> int:
         """The cells that the longest link takes, with the space after it."""
         links = [link for head in self.summary.heads for link in head.links]
         return max((cell_len(_words(link)) for link in links), default=7) + 7
 
+    @cached_property
+    def _has_links(self) -> bool:
+        return any(head.links for head in self.summary.heads)
+
     def _layer(self, number: int, width: int) -> Iterator[Line]:
         columns = fit("kind", KIND_WIDTH) + "bits  " + ("" if self.view.special else "special  ")
         name = fit(f"L{number}", self._name_width)
-        titles = fit(columns + "strongest links", width - self._name_width)
+        titles = columns + ("strongest links" if self._has_links else "")
+        titles = fit(titles, width - self._name_width).rstrip()
         yield [Segment(name, BOLD), Segment(titles, DIM)]
         for head in self.summary.layer(number):
             yield self._head(head, width)

@@ -68,12 +68,12 @@ def weight_style(weight: float, tone: Tone = "warm", bold: bool = False) -> Styl
 
 @cache
 def _tinted(tone: Tone | None, bold: bool) -> Style:
-    return Style(color=None if tone is None else TINTS[tone], bold=bold)
+    return Style(color=None if tone is None else TINTS[tone], bold=bold or None)
 
 
 @cache
 def _filled(background: str, bold: bool) -> Style:
-    return Style(color=_ink(background), bgcolor=background, bold=bold)
+    return Style(color=_ink(background), bgcolor=background, bold=bold or None)
 
 
 def _ink(background: str) -> str:

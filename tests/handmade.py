@@ -1,0 +1,65 @@
+"""Inspections whose attention weights are written down by hand."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from attnviz.inspection import Inspection, LayerRecord, ModelFacts
+from attnviz.tokens import Tokens
+
+SMALLEST = 1e-60
+"""So small that its softmax is 0 in float32."""
+
+
+def tokens_of(
+    words: Sequence[str], special: bool = True, pair: Sequence[str] | None = None
+) -> Tokens:
+    """Words, one piece each, with `[CLS]` and `[SEP]` around them where asked for."""
+    vocabulary: list[str] = ["[CLS]"] if special else []
+    spans: list[tuple[int, int] | None] = [None] if special else []
+    segments = [0] if special else []
+    for number, segment in enumerate([words] if pair is None else [words, pair]):
+        start = 0
+        for word in segment:
+            vocabulary.append(word)
+            spans.append((start, start + len(word)))
+            segments.append(number)
+            start += len(word) + 1
+        if special:
+            vocabulary.append("[SEP]")
+            spans.append(None)
+            segments.append(number)
+    ids = tuple(range(len(vocabulary)))
+    return Tokens(
+        text=" ".join(words),
+        pair=None if pair is None else " ".join(pair),
+        ids=ids,
+        vocabulary=tuple(vocabulary),
+        spans=tuple(spans),
+        segments=tuple(segments),
+        type_ids=tuple(segments),
+    )
+
+
+def inspection_of(
+    tokens: Tokens, weights: np.ndarray, trained: bool = True, name: str = "handmade"
+) -> Inspection:
+    """An inspection with these weights, (layer, head, query, key): q is 1, k the logarithms."""
+    num_layers, num_heads, length, _ = weights.shape
+    model = ModelFacts(
+        name, "hand", num_layers, num_heads, num_heads * length, length, 7, trained, 0
+    )
+    q = np.broadcast_to(np.eye(length, dtype=np.float32), (num_heads, length, length))
+    x = np.zeros((length, num_heads * length), dtype=np.float32)
+    logs = np.log(np.maximum(weights, SMALLEST)).astype(np.float32)
+    layers = tuple(
+        LayerRecord(x=x, q=q, k=np.swapaxes(layer, -1, -2), v=q, scale=1.0) for layer in logs
+    )
+    return Inspection(tokens, model, layers)
+
+
+def random_inspection(tokens: Tokens, num_layers: int, num_heads: int, seed: int) -> Inspection:
+    """An inspection with peaked random weights."""
+    shape = (num_layers, num_heads, len(tokens), len(tokens))
+    scores = np.random.default_rng(seed).gamma(0.1, size=shape) + 1e-6
+    return inspection_of(tokens, scores / scores.sum(axis=-1, keepdims=True))

@@ -1,0 +1,27 @@
+"""An inspection as data for other programs: JSON, CSV, NPZ, and which files attnviz wrote."""
+
+from typing import Literal
+
+from attnviz.render.data_csv import CSV_HEADER, run_csv
+from attnviz.render.data_json import run_json
+from attnviz.render.data_npz import NpzWriter
+
+__all__ = ["CSV_HEADER", "OURS_BYTES", "DataFormat", "NpzWriter", "is_ours", "run_csv", "run_json"]
+
+DataFormat = Literal["json", "jsonl", "csv", "npz"]
+
+OURS_BYTES = 256
+"""How many of a file's first bytes `is_ours` needs."""
+
+_JSON_STARTS = (b'{"schema":"attnviz.', b'{\n  "schema":"attnviz.')
+_ZIP_MEMBER, _ZIP_NAME_AT = b"PK\x03\x04", 30
+
+
+def is_ours(head: bytes, data_format: DataFormat) -> bool:
+    """Whether a file that begins with these bytes was written by attnviz in this format."""
+    if data_format == "csv":
+        return head.startswith(CSV_HEADER)
+    if data_format == "npz":
+        named = head[_ZIP_NAME_AT:].startswith(b"schema.npy")
+        return head.startswith(_ZIP_MEMBER) and named and "attnviz.".encode("utf-32-le") in head
+    return head.startswith(_JSON_STARTS)

@@ -1,0 +1,112 @@
+"""An inspection as JSON: the object `attnviz.run/1` of docs/schema/run-1.schema.json."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from attnviz.inspection import HeadId, HeadStack, ModelFacts, View
+from attnviz.tokens import Token
+
+RUN_SCHEMA = "attnviz.run/1"
+"""The format's name and version, first in every output."""
+
+NUMBERS_AT_ONCE = 1 << 16
+"""Numbers made into text together at most (about 1 MB of it), however long the sentence is."""
+
+
+def run_json(view: View, heads: Sequence[HeadId], indent: bool = False) -> Iterator[bytes]:
+    """A sentence and what the heads do in it, as one `attnviz.run/1` object in chunks of UTF-8.
+
+    It stands on one line, ended by a newline; with `indent`, each token and each row of weights has
+    a line of its own. Weights have float32's own shortest digits: read back as float32 they are the
+    same numbers. A view without special tokens tells for each row what share of it they had.
+    """
+    paired = view.inspection.tokens.pair is not None
+    facts = [b'"%b":%b' % (name.encode(), orjson.dumps(fact)) for name, fact in _facts(view)]
+    tokens = [orjson.dumps(_token(token, paired)) for token in view.tokens]
+    one, two = (b"\n  ", b"\n    ") if indent else (b"", b"")
+    yield b"{" + one + (b"," + one).join(facts) + b"," + one
+    yield b'"tokens":[' + two + (b"," + two).join(tokens) + one + b"]," + one + b'"heads":[' + two
+    comma = b""
+    for stack in view.stacks(heads):
+        for text in _heads(stack):
+            yield _in_lines(comma + text) if indent else comma + text
+            comma = b","
+    yield one + (b"]\n}\n" if indent else b"]}\n")
+
+
+def model_facts(model: ModelFacts) -> dict[str, Any]:
+    """The model's name and hyperparameters; an untrained model's also have the seed."""
+    facts: dict[str, Any] = {
+        "name": model.name,
+        "family": model.family,
+        "num_layers": model.num_layers,
+        "num_heads": model.num_heads,
+        "d_model": model.d_model,
+        "d_k": model.d_k,
+        "d_ff": model.d_ff,
+        "trained": model.trained,
+    }
+    return facts if model.trained else facts | {"seed": model.seed}
+
+
+def with_numbers(value: object) -> bytes:
+    """A value as JSON, arrays in it included, each float32 in the fewest digits that keep it."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _facts(view: View) -> list[tuple[str, Any]]:
+    tokens = view.inspection.tokens
+    return [
+        ("schema", RUN_SCHEMA),
+        ("text", tokens.text),
+        ("pair", tokens.pair),
+        ("model", model_facts(view.model)),
+        ("unit", view.unit),
+        ("measure", "weights"),
+    ]
+
+
+def _token(token: Token, paired: bool) -> dict[str, Any]:
+    segment = {"segment": token.segment} if paired else {}
+    return {
+        "index": token.index,
+        "text": token.text,
+        "start": token.start,
+        "end": token.end,
+        "special": token.special,
+        **segment,
+        "pieces": token.pieces,
+    }
+
+
+def _heads(stack: HeadStack) -> Iterator[bytes]:
+    """The heads' objects, to be joined by commas: several at once, or one head in several parts."""
+    length = stack.weights.shape[-1]
+    heads_at_once = max(1, NUMBERS_AT_ONCE // length**2)
+    rows_at_once = max(1, NUMBERS_AT_ONCE // length)
+    weights = np.ascontiguousarray(stack.weights)
+    for start in range(0, len(stack.heads), heads_at_once):
+        numbers = range(start, min(start + heads_at_once, len(stack.heads)))
+        objects = [_head(stack, number, weights[number, :rows_at_once]) for number in numbers]
+        text = with_numbers(objects)[1:-1]
+        for first in range(rows_at_once, length, rows_at_once):
+            yield text.removesuffix(b"]}")
+            text = with_numbers(weights[start, first : first + rows_at_once])[1:-1] + b"]}"
+        yield text
+
+
+def _head(stack: HeadStack, number: int, rows: np.ndarray) -> dict[str, Any]:
+    layer, head = stack.heads[number]
+    if stack.dropped is None:
+        return {"layer": layer, "head": head, "weights": rows}
+    dropped = np.ascontiguousarray(stack.dropped[number])
+    return {"layer": layer, "head": head, "dropped": dropped, "weights": rows}
+
+
+def _in_lines(heads: bytes) -> bytes:
+    """What `_heads` wrote, with line breaks before heads and rows; no user's text is in it."""
+    heads = heads.replace(b',{"layer"', b',\n    {"layer"').replace(b"]]}", b"]\n    ]}")
+    return heads.replace(b'"weights":[[', b'"weights":[\n      [').replace(b",[", b",\n      [")

@@ -271,21 +271,32 @@ def test_an_untrained_model_is_marked_in_every_look() -> None:
 
 
 def test_hidden_columns_are_counted_and_the_largest_stay() -> None:
-    words = [f"word{i}" for i in range(40)]
-    tokens = tokens_of(words)
     matrix = np.full((42, 42), 0.001)
     matrix[:, 30] = 0.7
     matrix[5, 12] = 0.9
-    matrix /= matrix.sum(axis=-1, keepdims=True)
-    look = head_table(inspection_of(tokens, matrix[None, None]).view(), HeadId(0, 0))
+    look = table_of_words(matrix)
     text = printed(look, 80)
-    assert "28 of 42 columns are hidden" in text
+    assert "24 of 42 columns are hidden" in text
     header = text.partition("L0H0")[2].partition("[CLS]      ·")[0]
     assert "word29" in header
     assert "word11" in header
-    row = next(line for line in text.splitlines() if line.startswith("word4 "))
-    assert row.split()[-2:] == ["word11", ".55"]
+    assert "word20" not in header
+    assert "strongest" not in header, "each query's strongest key is among the keys shown"
     assert "hidden" not in printed(look, 200)
+
+
+def test_a_strongest_key_that_is_hidden_is_told_beside_the_table() -> None:
+    text = printed(table_of_words(np.eye(42)), 80)
+    assert "28 of 42 columns are hidden" in text
+    row = next(line for line in text.splitlines() if line.startswith("word39 "))
+    assert row.split() == ["word39", *["·"] * 14, "word39", "1.0"]
+
+
+def table_of_words(matrix: np.ndarray) -> RenderableType:
+    """The only head of an inspection of forty words."""
+    weights = matrix / matrix.sum(axis=-1, keepdims=True)
+    tokens = tokens_of([f"word{i}" for i in range(40)])
+    return head_table(inspection_of(tokens, weights[None, None]).view(), HeadId(0, 0))
 
 
 def test_top_lists_the_strongest_keys_of_each_query() -> None:

@@ -41,12 +41,16 @@ SIDE_WIDTH = SIDE_WORD + 8
 
 @dataclass(frozen=True)
 class Layout:
-    """Which keys are shown, in cells how wide; `margin` is the width of the queries' names."""
+    """Which keys are shown, in cells how wide; `margin` is the width of the queries' names.
+
+    `side`: whether a column beside the table tells each query's strongest key.
+    """
 
     margin: int
     cell: int
     columns: tuple[int, ...]
     header: int
+    side: bool
 
     @property
     def padding(self) -> int:
@@ -85,22 +89,28 @@ class HeadTable:
     def _layout(self, width: int) -> Layout:
         margin = margin_for(self.view, width)
         room = width - margin - (0 if self.dropped is None else SHARE_WIDTH)
-        columns = self._columns(room)
+        columns, side = self._columns(room)
         longest = width_of((self.view.tokens[i] for i in columns), LONGEST_WORD)
         cell = NARROWEST_CELL
         if not self._hidden(columns):
             cell = max(cell, min(longest + 2, WIDEST_CELL, room // len(columns)))
         header = min(HEADER_LINES, -(-(longest + 1) // cell), len(columns))
-        return Layout(margin, cell, columns, header)
+        return Layout(margin, cell, columns, header, side)
 
-    def _columns(self, room: int) -> tuple[int, ...]:
-        """The keys shown: all, or those with the largest weights, in the sentence's order."""
+    def _columns(self, room: int) -> tuple[tuple[int, ...], bool]:
+        """The keys shown: all, or those with the largest weights, in the sentence's order.
+
+        Where a query's strongest key is hidden all the same, a side column has to tell it.
+        """
         count = len(self.view.tokens)
         if count * NARROWEST_CELL <= room:
-            return tuple(range(count))
-        fitting = max(1, (room - SIDE_WIDTH) // NARROWEST_CELL)
-        order = np.argsort(-self.weights.max(axis=0), kind="stable")
-        return tuple(sorted(int(i) for i in order[:fitting]))
+            return tuple(range(count)), False
+        order = [int(key) for key in np.argsort(-self.weights.max(axis=0), kind="stable")]
+        shown = order[: max(1, room // NARROWEST_CELL)]
+        side = not set(self.weights.argmax(axis=1).tolist()) <= set(shown)
+        if side:
+            shown = order[: max(1, (room - SIDE_WIDTH) // NARROWEST_CELL)]
+        return tuple(sorted(shown)), side
 
     def _hidden(self, columns: tuple[int, ...]) -> int:
         return len(self.view.tokens) - len(columns)
@@ -118,7 +128,7 @@ class HeadTable:
             if part == 0:
                 text = fit(text, layout.margin + len(names) * layout.cell)
                 text += "" if self.dropped is None else fit("special", SHARE_WIDTH, right=True)
-                text += "  strongest" if self._hidden(layout.columns) else ""
+                text += "  strongest" if layout.side else ""
             yield [Segment(text, BOLD)]
 
     def _row(self, query: int, layout: Layout) -> Line:
@@ -136,7 +146,7 @@ class HeadTable:
         if self.dropped is not None:
             share = percent(float(self.dropped[query]))
             line.append(Segment(fit(share, SHARE_WIDTH, right=True), DIM))
-        if self._hidden(layout.columns):
+        if layout.side:
             weight = float(row[best])
             line.append(Segment("  " + fit(label(tokens[best]), SIDE_WORD) + " ", PLAIN))
             style = weight_style(weight, tone_of(tokens[query], tokens[best]), bold=True)

@@ -76,7 +76,7 @@ class ModelFacts:
         return self.name if self.trained else f"{self.name} (UNTRAINED)"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerRecord:
     """What one layer's self-attention worked with, in float32.
 
@@ -111,7 +111,7 @@ def attention_weights(
     return scores
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
     """Tokens, model facts, and a LayerRecord for each layer; checked once, when built.
 
@@ -130,6 +130,9 @@ class Inspection:
             )
         for number, record in enumerate(self.layers):
             _check_record(number, record, len(self.tokens), self.model)
+
+    def __repr__(self) -> str:
+        return f"<Inspection of {self.tokens.text!r}: {len(self.tokens)} pieces in {self.model}>"
 
     def weights(
         self, layer: int, head: int | None = None, unit: Unit = "word", special: bool = True

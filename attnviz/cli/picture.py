@@ -14,7 +14,7 @@ from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.files import whole_file
 from attnviz.inspection import HeadId
-from attnviz.render.figure import FigureFormat, write_figure, written_by_attnviz
+from attnviz.render.figure import format_of, write_figure, written_by_attnviz
 from attnviz.render.fonts import missing_glyphs
 from attnviz.render.heatmap import heatmap
 from attnviz.render.lines import lines
@@ -22,8 +22,6 @@ from attnviz.render.picture_name import default_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-FORMATS: dict[str, FigureFormat] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def draw_all(
     if output.output is not None:
         if sentences.many:
             raise RequestError("-o names one picture, and several sentences came", "leave out -o")
-        _format_of(output.output)
+        format_of(output.output)
         check_overwrite(output.output, output.force, written_by_attnviz)
     for index, inspection in sentences:
         with sentences.trying(index):
@@ -75,15 +73,6 @@ def draw_all(
             path = output.output or Path(f"{name}.png")
             check_overwrite(path, output.force, written_by_attnviz)
             with whole_file(path) as stream:
-                write_figure(picture.figure, stream, _format_of(path))
+                write_figure(picture.figure, stream, format_of(path))
             sys.stdout.write(f"{path}\n")
             sys.stdout.flush()
-
-
-def _format_of(path: Path) -> FigureFormat:
-    try:
-        return FORMATS[path.suffix.lower()]
-    except KeyError:
-        raise RequestError(
-            f"{path} does not say in which form to draw", "end its name in .png, .svg or .pdf"
-        ) from None

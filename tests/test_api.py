@@ -1,0 +1,147 @@
+"""The Python API: a sentence in, numbers, tables and pictures out."""
+
+import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from IPython.core.formatters import HTMLFormatter
+from matplotlib.text import Text
+from rich.console import Console
+
+import attnviz
+from attnviz.inspector import Model
+
+
+def test_inspect_gives_the_weights_of_the_model(own_cache: Path) -> None:
+    inspection = attnviz.inspect("I am a student")
+    weights = inspection.weights(3, 1)
+    assert [token.text for token in inspection.tokens.words] == [
+        *("[CLS]", "I", "am", "a", "student", "[SEP]")
+    ]
+    assert weights.shape == (6, 6)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
+    assert inspection.weights(3).shape == (12, 6, 6)
+
+
+def test_inspect_takes_a_loaded_model(minilm: Model, animal: attnviz.Inspection) -> None:
+    again = attnviz.inspect(animal.tokens.text, minilm)
+    np.testing.assert_array_equal(again.weights(-1, -1), animal.weights(5, 11))
+
+
+def test_pair_and_truncation_reach_the_tokenizer(minilm: Model) -> None:
+    pair = attnviz.inspect("Who was tired?", minilm, pair="The animal.")
+    assert [token.segment for token in pair.tokens.words][-1] == 1
+    assert attnviz.inspect("word " * 600, minilm, truncate=True).tokens.dropped == 90
+
+
+def test_a_saved_inspection_comes_back(animal: attnviz.Inspection, tmp_path: Path) -> None:
+    attnviz.save(animal, tmp_path / "animal.safetensors")
+    again = attnviz.load(str(tmp_path / "animal.safetensors"))
+    assert again.tokens == animal.tokens
+    np.testing.assert_array_equal(again.weights(3, 1), animal.weights(3, 1))
+
+
+def printed(look: object) -> str:
+    console = Console(width=100, file=StringIO())
+    with console.capture() as captured:
+        console.print(look)
+    return captured.get()
+
+
+def test_tables_are_those_of_the_command_line(animal: attnviz.Inspection) -> None:
+    assert "▸animal" in printed(attnviz.table(animal, query="it"))
+    assert "animal" in printed(attnviz.table(animal, key="animal"))
+    assert "L3H1" in printed(attnviz.table(animal, layer=3, head=1))
+    assert printed(attnviz.table(animal, layer=3)).count("L3H") >= 12
+    assert "6 layers × 12 heads" in printed(attnviz.table(animal))
+
+
+def test_json_holds_the_heads_chosen(animal: attnviz.Inspection) -> None:
+    one = json.loads(attnviz.to_json(animal, layer=3, head=1))
+    assert one["schema"] == "attnviz.run/1"
+    assert [(head["layer"], head["head"]) for head in one["heads"]] == [(3, 1)]
+    np.testing.assert_array_equal(
+        np.array(one["heads"][0]["weights"], dtype=np.float32), animal.weights(3, 1)
+    )
+    assert len(json.loads(attnviz.to_json(animal))["heads"]) == 72
+
+
+def test_figures_are_written_by_suffix(animal: attnviz.Inspection, tmp_path: Path) -> None:
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    for suffix, start in starts.items():
+        path = tmp_path / f"picture.{suffix}"
+        attnviz.write_figure(attnviz.heatmap(animal, layer=3, head=1), path)
+        assert path.read_bytes().startswith(start)
+    with pytest.raises(attnviz.RequestError, match="in which form"):
+        attnviz.write_figure(attnviz.heatmap(animal, 3, 1), tmp_path / "picture.gif")
+
+
+def test_figures_leave_matplotlibs_settings_alone(animal: attnviz.Inspection) -> None:
+    before = dict(matplotlib.rcParams)
+    attnviz.lines(animal, query="it")
+    attnviz.heatmap(animal, layer=3)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_lines_find_the_head_of_the_strongest_link(animal: attnviz.Inspection) -> None:
+    texts = attnviz.lines(animal, query="it").findobj(Text)
+    assert any("L2H1" in text.get_text() for text in texts if isinstance(text, Text))
+    with pytest.raises(attnviz.RequestError, match="tangle"):
+        attnviz.lines(animal)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda i: attnviz.table(i, query="dog"), 'no "dog"'),
+        (lambda i: attnviz.heatmap(i, layer=6), "no layer 6"),
+        (lambda i: attnviz.heatmap(i, layer=3, head=12), "no head 12"),
+        (lambda i: attnviz.to_json(i, head=1), "needs a layer"),
+        (lambda i: attnviz.load("/nowhere/x"), "no file"),
+        (lambda i: attnviz.inspect("  "), "empty"),
+    ],
+)
+def test_wrong_requests_are_told(animal: attnviz.Inspection, call: object, message: str) -> None:
+    assert callable(call)
+    with pytest.raises(attnviz.RequestError, match=message):
+        call(animal)
+
+
+def test_a_notebook_shows_an_inspection(animal: attnviz.Inspection) -> None:
+    shown = HTMLFormatter()(animal)
+    assert "minilm" in shown
+    assert "animal" in shown
+
+
+def test_an_inspection_says_what_it_is_in_a_line(animal: attnviz.Inspection) -> None:
+    assert repr(animal).startswith("<Inspection of \"The animal didn't cross")
+    assert len(repr(animal)) < 200
+
+
+def test_importing_attnviz_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, attnviz; attnviz.inspect, attnviz.load_model, attnviz.Inspection\n"
+        "heavy = {'torch', 'transformers', 'tokenizers', 'matplotlib', 'rich', 'typer'}\n"
+        "print(sorted(heavy & set(sys.modules)), 'attnviz.encoder.encoder' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["[]", "False"]
+    bare = "import sys, attnviz; print('numpy' in sys.modules, 'regex' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", bare], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_everything_offered_is_there() -> None:
+    assert set(attnviz.__all__) <= set(dir(attnviz))
+    assert all(getattr(attnviz, name) is not None for name in attnviz.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = attnviz.nothing

@@ -1,0 +1,195 @@
+"""The words in and around the pictures: tokens along an axis, and the heading.
+
+Lengths are inches and font sizes points. `label` and what follows measure text, so they are called
+inside `figure.drawing`.
+"""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+from matplotlib.figure import Figure
+
+from attnviz.inspection import HeadId, View
+from attnviz.render.figure import INK, MARGIN, MUTED, text_width, widest
+from attnviz.render.labels import visible
+
+QUERY_AXIS, KEY_AXIS = "query: who looks", "key: what is looked at"
+
+SMALLEST_FONT = 6.0
+LARGEST_FONT = 10.0
+LINE_SPACING = 1.3
+
+LONGEST_LABEL = 22
+"""How wide a token's label may be, in columns, before it is cut with an ellipsis."""
+
+HEADS_NAMED = 4
+"""How many single heads a title or a file name lists; more are counted."""
+
+
+def label(text: str) -> str:
+    """A token as a picture shows it: control characters visible, very long ones cut."""
+    shown = visible(text)
+    columns = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown]
+    if sum(columns) <= LONGEST_LABEL:
+        return shown
+    kept, used = [], 1
+    for cluster in regex.findall(r"\X", shown):
+        used += 2 if unicodedata.east_asian_width(cluster[0]) in "WF" else 1
+        if used > LONGEST_LABEL:
+            break
+        kept.append(cluster)
+    return "".join(kept) + "…"
+
+
+def fitted(text: str, width: float, size: float) -> str:
+    """The text, or as much of its beginning as fits into `width` inches, and an ellipsis."""
+    # no letter is so narrow that more would fit
+    clusters = regex.findall(r"\X", text[: int(width * 72 / size * 20)])
+    if len(text) == sum(map(len, clusters)) and text_width(text, size) <= width:
+        return text
+    fits, too_long = 0, len(clusters) + 1
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if text_width("".join(clusters[:middle]) + "…", size) <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return "".join(clusters[:fits]).rstrip() + "…"
+
+
+@dataclass(frozen=True)
+class TokenLabels:
+    """Which tokens along an axis are labelled, how, and the room the labels take.
+
+    `slanted` tells whether there is room for labels at 45 degrees, which read more easily than
+    upright ones.
+    """
+
+    places: tuple[int, ...]
+    texts: tuple[str, ...]
+    colors: tuple[str, ...]
+    size: float
+    step: int
+    width: float
+    slanted: bool
+
+    @property
+    def height(self) -> float:
+        """The room that they take under a column, slanted or upright, in inches."""
+        return (self.width + self.size / 72) * math.sqrt(0.5) if self.slanted else self.width
+
+    @property
+    def note(self) -> str:
+        """What to say where not every token is labelled, or nothing."""
+        return "" if self.step == 1 else f"every {_ordinal(self.step)} token labelled"
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if 10 <= number % 100 <= 20 else ending}"
+
+
+def token_labels(view: View, room: float) -> TokenLabels:
+    """Labels for tokens that stand `room` inches apart: as large, and as many, as fit."""
+    size = min(max(room * 72 / LINE_SPACING, SMALLEST_FONT), LARGEST_FONT)
+    step = max(1, math.ceil(SMALLEST_FONT * LINE_SPACING / 72 / room - 1e-6))
+    shown = view.tokens[::step]
+    texts = tuple(label(token.label) for token in shown)
+    return TokenLabels(
+        places=tuple(token.index for token in shown),
+        texts=texts,
+        colors=tuple(MUTED if token.special else INK for token in shown),
+        size=size,
+        step=step,
+        width=widest(texts, size),
+        slanted=room * math.sqrt(0.5) >= size * 1.2 / 72,
+    )
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The lines over a picture: model and heads, the sentence or pair, and what must be known."""
+
+    title: str
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    _SIZES = (12.0, 9.5, 8.0)
+
+    @property
+    def _lines(self) -> list[tuple[str, float, str]]:
+        title, sentence, note = self._SIZES
+        lines = [(self.title, title, INK)]
+        lines += [(text, sentence, INK) for text in self.sentences]
+        return lines + [(text, note, MUTED) for text in self.notes]
+
+    @property
+    def height(self) -> float:
+        """The room it takes, in inches."""
+        return sum(size * 1.45 / 72 for _, size, _ in self._lines) + 0.1
+
+    @property
+    def width(self) -> float:
+        """The room that what must not be cut takes, in inches."""
+        note = widest(self.notes, self._SIZES[2])
+        return max(text_width(self.title, self._SIZES[0], bold=True), note)
+
+    def draw(self, figure: Figure) -> None:
+        """Write it at the top left of the figure, the sentences shortened to its width."""
+        width, height = figure.get_size_inches()
+        room = width - 2 * MARGIN
+        y = height - MARGIN
+        for i, (text, size, color) in enumerate(self._lines):
+            shown = fitted(text, room, size) if text in self.sentences else text
+            weight = "normal" if i else "bold"
+            place = (MARGIN / width, y / height)
+            style: dict[str, Any] = {"size": size, "color": color, "weight": weight, "va": "top"}
+            if i:
+                figure.text(*place, shown, **style)
+            else:
+                figure.suptitle(shown, x=place[0], y=place[1], ha="left", **style)
+            y -= size * 1.45 / 72
+
+
+def heading(
+    view: View,
+    heads: Sequence[HeadId],
+    dropped: float | None,
+    notes: Sequence[str] = (),
+    query: int | None = None,
+) -> Heading:
+    """The heading of a picture of some heads, and of one query if there is one.
+
+    `dropped` is the special tokens' share of the attention drawn, where they are left out.
+    """
+    text = view.inspection.tokens
+    said = [note for note in notes if note]
+    if dropped is not None:
+        said.insert(0, f"special tokens left out: they held {dropped:.0%} of the attention here")
+    asked = "" if query is None else f" · query: {label(view.tokens[query].label)}"
+    return Heading(
+        title=f"{visible(view.model.title)} · {heads_title(view, heads)}{asked}",
+        sentences=tuple(
+            f"“{visible(part)}”" for part in (text.text, text.pair) if part is not None
+        ),
+        notes=tuple(said),
+    )
+
+
+def heads_title(view: View, heads: Sequence[HeadId]) -> str:
+    """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are."""
+    layers = {head.layer for head in heads}
+    num_heads, num_layers = view.model.num_heads, view.model.num_layers
+    if len(heads) == 1:
+        return str(heads[0])
+    if len(set(heads)) == num_heads * num_layers:
+        return "all heads"
+    if len(layers) == 1 and len(set(heads)) == num_heads:
+        return f"layer {heads[0].layer}"
+    if len(heads) <= HEADS_NAMED:
+        return ", ".join(map(str, heads))
+    return f"{len(heads)} heads"

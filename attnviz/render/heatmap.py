@@ -1,0 +1,275 @@
+"""Attention as heatmaps: one head with its numbers, a layer's heads, or all heads of a model.
+
+Rows are queries (who looks), columns are keys (what is looked at). All panels of a picture share
+one scale from 0 to the largest weight shown, so that their colours can be compared.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId, View
+from attnviz.render.captions import KEY_AXIS, QUERY_AXIS, TokenLabels, heading, token_labels
+from attnviz.render.colors import weight_colors
+from attnviz.render.figure import (
+    DPI,
+    FAINT,
+    INK,
+    MARGIN,
+    MUTED,
+    axes_at,
+    blank,
+    drawing_of,
+    text_width,
+)
+
+NUMBERED_UP_TO = 20
+"""Tokens up to which one head's larger weights are written into their cells."""
+
+NUMBERED_FROM = 0.1
+"""Weights from here on are written into their cells."""
+
+LABELLED_PANELS = 16
+"""Panels up to which each has its name over it and tokens are labelled at the grid's edge."""
+
+_LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
+_AXIS_TITLE = 0.3
+_BAR_WIDTH, _BAR_ROOM, _BAR_HEIGHT = 0.16, 1.05, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Panels:
+    """What is drawn: each head's weights, pooled if they are too many for a panel's dots."""
+
+    weights: dict[HeadId, np.ndarray]
+    largest: float
+    dropped: float | None
+    pooled: int
+
+    @property
+    def note(self) -> str:
+        if self.pooled == 1:
+            return ""
+        return f"each dot shows the largest of {self.pooled} × {self.pooled} weights"
+
+
+def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
+    """One head large, or several as small multiples.
+
+    The heads of a grid of layers and heads stand layers down, heads across. Raises RequestError
+    without a head.
+    """
+    if not heads:
+        raise RequestError("there is no head to draw", "give one as --head 3.1")
+    with drawing_of(view):
+        if len(heads) == 1:
+            return _one_head(view, heads[0])
+        layers, across = {head.layer for head in heads}, {head.head for head in heads}
+        full = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
+        columns = len(across) if full else _columns(len(heads))
+        if len(heads) > LABELLED_PANELS and full:
+            return _overview(view, sorted(set(heads)), columns)
+        return _grid(view, heads, columns)
+
+
+def _panels(view: View, heads: Sequence[HeadId], dots: int) -> _Panels:
+    """The weights of the heads, at most `dots` across."""
+    step = math.ceil(len(view.tokens) / dots)
+    starts = np.arange(0, len(view.tokens), step)
+    drawn: dict[HeadId, np.ndarray] = {}
+    shares = []
+    for stack in view.stacks(heads):
+        weights = stack.weights
+        if step > 1:  # the largest, since a mean would hide diagonals and single links
+            rows = np.maximum.reduceat(weights, starts, axis=-2)
+            weights = np.maximum.reduceat(rows, starts, axis=-1)
+        drawn.update(zip(stack.heads, weights, strict=True))
+        if stack.dropped is not None:
+            shares.append(stack.dropped)
+    largest = max(float(weights.max()) for weights in drawn.values())
+    dropped = float(np.concatenate(shares).mean()) if shares else None
+    return _Panels(drawn, largest or 1.0, dropped, step)
+
+
+def _one_head(view: View, head: HeadId) -> Figure:
+    count = len(view.tokens)
+    cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, _LARGEST_SIDE / count)
+    side = _whole_dots(max(cell * count, _SMALLEST_SIDE), count)
+    panels = _panels(view, [head], round(side * DPI))
+    labels = token_labels(view, side / count)
+    title = heading(view, [head], panels.dropped, [panels.note])
+    left = MARGIN + _AXIS_TITLE + labels.width + 0.1
+    below = labels.height + _AXIS_TITLE + 0.1 + MARGIN
+    width = max(left + side + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
+    top = MARGIN + title.height + 0.05
+    figure = blank(width, top + side + below)
+    title.draw(figure)
+    axes = axes_at(figure, left, top, side, side)
+    image = _draw(axes, panels.weights[head], panels, count)
+    _label_queries(axes, labels)
+    _label_keys(axes, labels)
+    note = f" ({labels.note})" if labels.note else ""
+    axes.set_ylabel(QUERY_AXIS + note, labelpad=6)
+    axes.set_xlabel(KEY_AXIS + note, labelpad=6)
+    _mark_pair(axes, view)
+    if count <= NUMBERED_UP_TO:
+        _write_numbers(axes, panels)
+    _color_bar(figure, image, panels, left + side + 0.2, top, side)
+    return figure
+
+
+def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
+    """Panels with a name over each, tokens labelled along the left and the lower edge."""
+    count, rows = len(view.tokens), math.ceil(len(heads) / columns)
+    side = _whole_dots(min(max(count * _SMALLEST_CELL, 1.2), 12 / columns, 2.9), count)
+    panels = _panels(view, heads, round(side * DPI))
+    labels = token_labels(view, side / count)
+    title = heading(view, heads, panels.dropped, [panels.note, labels.note])
+    left = MARGIN + _AXIS_TITLE + labels.width + 0.1
+    top = MARGIN + title.height + 0.25
+    across, down = side + 0.15, side + 0.33
+    width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
+    below = labels.height + _AXIS_TITLE + MARGIN
+    figure = blank(width, top + rows * down - 0.2 + below)
+    title.draw(figure)
+    for place, head in enumerate(heads):
+        row, column = divmod(place, columns)
+        axes = axes_at(figure, left + column * across, top + row * down, side, side)
+        image = _draw(axes, panels.weights[head], panels, count)
+        axes.set_title(str(head), size=9, pad=3)
+        if column == 0:
+            _label_queries(axes, labels)
+        if place + columns >= len(heads):
+            _label_keys(axes, labels)
+    _axis_titles(figure, left, left + columns * across, top, top + rows * down)
+    height = rows * down - 0.33
+    _color_bar(figure, image, panels, left + columns * across + 0.05, top, height)
+    return figure
+
+
+def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
+    """Small panels, layers down and heads across, numbered along the upper and left edge."""
+    count, rows = len(view.tokens), len(heads) // columns
+    room = min(max(13 / columns, 0.5), 1.1)
+    dots = round(room * DPI)
+    panels = _panels(view, heads, dots)
+    side = _whole_dots(room, math.ceil(count / panels.pooled))
+    title = heading(view, heads, panels.dropped, [panels.note])
+    names = [f"layer {head.layer}" for head in heads[::columns]]
+    left = MARGIN + _AXIS_TITLE + max(text_width(name, 8) for name in names) + 0.1
+    top = MARGIN + title.height + 0.22
+    step = side + 0.06
+    width = max(left + columns * step + _BAR_ROOM, title.width + 2 * MARGIN)
+    figure = blank(width, top + rows * step + _AXIS_TITLE + MARGIN)
+    title.draw(figure)
+    for place, head in enumerate(heads):
+        row, column = divmod(place, columns)
+        axes = axes_at(figure, left + column * step, top + row * step, side, side)
+        image = _draw(axes, panels.weights[head], panels, count)
+        axes.spines[:].set_color(FAINT)
+        if row == 0:
+            axes.set_title(f"head {head.head}", size=8, pad=3)
+        if column == 0:
+            axes.text(
+                -0.08, 0.5, names[row], size=8, ha="right", va="center", transform=axes.transAxes
+            )
+    _axis_titles(figure, left, left + columns * step, top, top + rows * step)
+    _color_bar(figure, image, panels, left + columns * step + 0.05, top, rows * step - 0.06)
+    return figure
+
+
+def _columns(panels: int) -> int:
+    """Columns that make a grid of about 4 : 3 with few empty places."""
+
+    def cost(columns: int) -> float:
+        rows = math.ceil(panels / columns)
+        return columns * rows - panels + abs(columns / rows - 4 / 3)
+
+    return min(range(1, panels + 1), key=cost)
+
+
+def _whole_dots(side: float, cells: int) -> float:
+    """The side of a panel whose cells all have the same whole number of dots."""
+    return max(1, round(side * DPI / cells)) * cells / DPI
+
+
+def _draw(axes: Axes, weights: np.ndarray, panels: _Panels, count: int) -> AxesImage:
+    edge = len(weights) * panels.pooled - 0.5
+    image = axes.imshow(
+        weights,
+        cmap=weight_colors(),
+        vmin=0.0,
+        vmax=panels.largest,
+        interpolation="nearest",
+        aspect="auto",
+        extent=(-0.5, edge, edge, -0.5),
+    )
+    axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xticks=[], yticks=[])
+    return image
+
+
+def _label_queries(axes: Axes, labels: TokenLabels) -> None:
+    axes.set_yticks(labels.places, labels.texts, size=labels.size)
+    axes.tick_params(axis="y", length=2, width=0.6, pad=2, color=MUTED)
+    for tick, color in zip(axes.get_yticklabels(), labels.colors, strict=True):
+        tick.set_color(color)
+
+
+def _label_keys(axes: Axes, labels: TokenLabels) -> None:
+    axes.set_xticks(labels.places, labels.texts, size=labels.size)
+    pad = 4 if labels.slanted else 2
+    axes.tick_params(axis="x", length=2, width=0.6, pad=pad, color=MUTED)
+    for tick, color in zip(axes.get_xticklabels(), labels.colors, strict=True):
+        tick.set_color(color)
+        if labels.slanted:
+            tick.set(rotation=45, ha="right", rotation_mode="anchor", va="center")
+        else:
+            tick.set(rotation=90)
+
+
+def _axis_titles(figure: Figure, left: float, right: float, top: float, bottom: float) -> None:
+    """Name rows and columns for all panels at once."""
+    width, height = figure.get_size_inches()
+    figure.supylabel(
+        QUERY_AXIS, x=MARGIN / width, y=1 - (top + bottom) / 2 / height, ha="left", size=10
+    )
+    figure.supxlabel(
+        KEY_AXIS, x=(left + right) / 2 / width, y=MARGIN / height, va="bottom", size=10
+    )
+
+
+def _mark_pair(axes: Axes, view: View) -> None:
+    """A thin line where the second sentence of a pair begins."""
+    second = [token.index for token in view.tokens if token.segment]
+    if second and second[0]:
+        axes.axhline(second[0] - 0.5, color=MUTED, linewidth=0.6)
+        axes.axvline(second[0] - 0.5, color=MUTED, linewidth=0.6)
+
+
+def _write_numbers(axes: Axes, panels: _Panels) -> None:
+    (weights,) = panels.weights.values()
+    for query, key in np.argwhere(weights >= NUMBERED_FROM):
+        weight = float(weights[query, key])
+        color = "white" if weight > 0.45 * panels.largest else INK
+        size = 7.5 if len(weights) > 8 else 9
+        axes.text(key, query, f"{weight:.2f}", size=size, color=color, ha="center", va="center")
+
+
+def _color_bar(
+    figure: Figure, image: AxesImage, panels: _Panels, left: float, top: float, side: float
+) -> None:
+    height = min(side, _BAR_HEIGHT)
+    axes = axes_at(figure, left, top, _BAR_WIDTH, height)
+    steps = MaxNLocator(5).tick_values(0.0, panels.largest)
+    values = [value for value in steps if 0 <= value < 0.94 * panels.largest]
+    bar = figure.colorbar(image, cax=axes)
+    bar.set_ticks([*values, panels.largest], labels=[f"{v:.2g}" for v in [*values, panels.largest]])
+    bar.set_label("attention weight", size=9)
+    bar.ax.tick_params(length=2, width=0.6, labelsize=8, color=MUTED)

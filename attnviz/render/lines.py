@@ -1,0 +1,261 @@
+"""The article's picture: two columns of tokens, and lines from who looks to what is looked at."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId, View
+from attnviz.render.captions import (
+    KEY_AXIS,
+    QUERY_AXIS,
+    SMALLEST_FONT,
+    Heading,
+    TokenLabels,
+    heading,
+    label,
+    token_labels,
+)
+from attnviz.render.colors import head_colors
+from attnviz.render.figure import INK, MARGIN, MUTED, axes_at, blank, drawing_of, text_width, widest
+
+THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+"""Weights under the first are never drawn; the later ones keep long texts' pictures readable."""
+
+MOST_LINES = 1500
+"""More lines than this raise the threshold, so that pictures stay small and readable."""
+
+STANDS_OUT = 0.5
+"""Keys with at least this part of the largest weight of a query stand out."""
+
+_ROW, _CLOSE, _LOWEST, _USUAL, _TALLEST = 0.28, 0.16, 1.2, 12.0, 16.0
+_LEGEND_ROW, _LEGEND_COLUMN = 0.19, 0.85
+
+
+@dataclass(frozen=True, eq=False)
+class _Links:
+    """The links to draw, an entry each in the four arrays; `heads` are places in the request.
+
+    `dropped` is the special tokens' share where they are left out, over the queries drawn.
+    """
+
+    heads: np.ndarray
+    queries: np.ndarray
+    keys: np.ndarray
+    weights: np.ndarray
+    threshold: float
+    dropped: float | None
+
+    @property
+    def largest(self) -> float:
+        """The weight of the darkest line."""
+        return float(self.weights.max(initial=0.0)) or 1.0
+
+    @property
+    def note(self) -> str:
+        """How weights became lines."""
+        if not len(self.weights):
+            return f"no weight of {self.threshold:g} or more"
+        return f"darkest line: {self.largest:.2f} · weights under {self.threshold:g} not drawn"
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where the parts stand, in inches from the upper left corner."""
+
+    left: float
+    top: float
+    gap: float
+    side: float
+    legend: float
+    legend_columns: int
+    width: float
+
+    @classmethod
+    def of(
+        cls, title: Heading, labels: TokenLabels, row: float, count: int, heads: int
+    ) -> "_Frame":
+        """The frame for `count` tokens that stand `row` inches apart, and some heads."""
+        side = max(row * count, _LOWEST)
+        gap = min(max(2.4, 0.6 * side), 5.0)
+        # words that stand out are bold, thus wider, and have their weight beside them
+        column = max(labels.width * 1.2 + 0.45, widest([QUERY_AXIS, KEY_AXIS], 9)) + 0.1
+        left = MARGIN + column
+        legend = left + gap + column
+        columns = 0 if heads == 1 else math.ceil(heads / max(6, int(side / _LEGEND_ROW)))
+        width = max(legend + columns * _LEGEND_COLUMN, title.width + MARGIN) + MARGIN
+        return cls(left, MARGIN + title.height + 0.35, gap, side, legend, columns, width)
+
+
+def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
+    """Lines from the query at index `query`, or from all, darker and thicker with the weight.
+
+    Several heads have a colour each, and a legend. Raises RequestError without a head.
+    """
+    if not heads:
+        raise RequestError("there is no head to draw", "give one as --head 3.1")
+    count = len(view.tokens)
+    row = min(_ROW, max(_CLOSE, _USUAL / count), _TALLEST / count)
+    with drawing_of(view):
+        links = _links(view, heads, query)
+        labels = token_labels(view, row)
+        note = (
+            f"{labels.note}, strong keys first"
+            if labels.note and query is not None
+            else labels.note
+        )
+        title = heading(view, heads, links.dropped, [links.note, note], query)
+        frame = _Frame.of(title, labels, row, count, len(heads))
+        figure = blank(frame.width, frame.top + frame.side + MARGIN)
+        title.draw(figure)
+        axes = axes_at(figure, frame.left, frame.top, frame.gap, frame.side)
+        axes.set(xlim=(0, 1), ylim=(count - 0.5, -0.5))
+        axes.set_axis_off()
+        _draw_links(axes, links, heads, row)
+        _write_tokens(axes, view, labels, links, query)
+        if len(heads) > 1:
+            _legend(figure, heads, frame)
+    return figure
+
+
+def _links(view: View, heads: Sequence[HeadId], query: int | None) -> _Links:
+    rows = slice(None) if query is None else slice(query, query + 1)
+    columns: list[tuple[np.ndarray, ...]] = []
+    shares: list[np.ndarray] = []
+    first = 0
+    for stack in view.stacks(heads):
+        weights = stack.weights[:, rows]
+        places, queries, keys = np.nonzero(weights >= THRESHOLDS[0])
+        drawn = weights[places, queries, keys]
+        columns.append((places + first, queries + (query or 0), keys, drawn))
+        if stack.dropped is not None:
+            shares.append(stack.dropped[:, rows])
+        first += len(stack.heads)
+    found = [np.concatenate(column) for column in zip(*columns, strict=True)]
+    counts = (int((found[3] >= threshold).sum()) for threshold in THRESHOLDS)
+    fitting = (t for t, n in zip(THRESHOLDS, counts, strict=True) if n <= MOST_LINES)
+    threshold = next(fitting, THRESHOLDS[-1])
+    kept = found[3] >= threshold
+    dropped = float(np.concatenate(shares).mean()) if shares else None
+    return _Links(
+        heads=found[0][kept],
+        queries=found[1][kept],
+        keys=found[2][kept],
+        weights=found[3][kept],
+        threshold=threshold,
+        dropped=dropped,
+    )
+
+
+def _draw_links(axes: Axes, links: _Links, heads: Sequence[HeadId], row: float) -> None:
+    """All lines, the darkest on top; those of heads that join the same tokens run side by side."""
+    order = np.argsort(links.weights, kind="stable")
+    place, share = links.heads[order], links.weights[order] / links.largest
+    shift = 0.6 * ((place + 0.5) / len(heads) - 0.5)
+    ends = np.zeros((len(order), 2, 2))
+    ends[:, 1, 0] = 1
+    ends[:, 0, 1] = links.queries[order] + shift
+    ends[:, 1, 1] = links.keys[order] + shift
+    shades = np.empty((len(order), 4))
+    shades[:, :3] = np.array(head_colors(len(heads)))[place]
+    shades[:, 3] = 0.05 + 0.95 * share
+    thickest = min(4.0 if len(heads) == 1 else 2.5, max(1.0, row * 72 * 0.7))
+    widths = 0.4 + thickest * share
+    axes.add_collection(LineCollection(list(ends), colors=shades, linewidths=widths), autolim=False)
+
+
+def _write_tokens(
+    axes: Axes, view: View, labels: TokenLabels, links: _Links, query: int | None
+) -> None:
+    """Both columns of tokens; the query and its strongest keys stand out, the others are quiet."""
+    strengths = np.zeros(len(view.tokens))
+    if query is not None:
+        np.maximum.at(strengths, links.keys, links.weights)
+    strong = np.flatnonzero(strengths >= STANDS_OUT * links.largest).tolist()
+    by_strength = np.argsort(-strengths, kind="stable")[: np.count_nonzero(strengths)].tolist()
+    chosen = [] if query is None else [query]
+    single = query is not None and not links.heads.any()
+    columns = (
+        (-0.03, "right", chosen, chosen, QUERY_AXIS),
+        (1.03, "left", by_strength, strong, KEY_AXIS),
+    )
+    for x, align, first, bold, name in columns:
+        for index in _labelled(first, labels, len(view.tokens)):
+            token = view.tokens[index]
+            quiet = token.special or (query is not None and index not in bold)
+            weight = "bold" if index in bold else "normal"
+            shown, color = label(token.label), MUTED if quiet else INK
+            style: dict[str, Any] = {
+                "size": labels.size,
+                "va": "center",
+                "ha": align,
+                "weight": weight,
+            }
+            axes.text(x, index, shown, color=color, **style)
+            if single and align == "left" and strengths[index]:
+                room = text_width(shown, labels.size, index in bold)
+                _write_weight(axes, (x, index), room, strengths[index], labels)
+        _write_name(axes, x, align, name)
+
+
+def _labelled(first: Sequence[int], labels: TokenLabels, count: int) -> list[int]:
+    """The tokens to label: those of `first` as far as there is room, then each `step`-th."""
+    taken: dict[int, None] = {}
+    for index in (*first, *range(0, count, labels.step)):
+        if not any(near in taken for near in range(index - labels.step + 1, index + labels.step)):
+            taken[index] = None
+    return sorted(taken)
+
+
+def _write_weight(
+    axes: Axes, place: tuple[float, int], room: float, weight: float, labels: TokenLabels
+) -> None:
+    """A key's weight, beside its label that takes `room` inches."""
+    axes.annotate(
+        f"{weight:.2f}",
+        place,
+        (room * 72 + 6, 0),
+        textcoords="offset points",
+        size=max(labels.size - 2, SMALLEST_FONT),
+        color=MUTED,
+        va="center",
+        annotation_clip=False,
+    )
+
+
+def _write_name(axes: Axes, x: float, align: str, name: str) -> None:
+    axes.annotate(
+        name,
+        (x, 1),
+        (0, 8),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        size=9,
+        color=MUTED,
+        ha=align,
+        va="bottom",
+    )
+
+
+def _legend(figure: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:
+    width, height = figure.get_size_inches()
+    handles = [Line2D([], [], color=color, linewidth=2.5) for color in head_colors(len(heads))]
+    figure.legend(
+        handles,
+        [str(head) for head in heads],
+        loc="upper left",
+        bbox_to_anchor=(frame.legend / width, 1 - (frame.top - 0.05) / height),
+        ncols=frame.legend_columns,
+        fontsize=8.5,
+        handlelength=1.4,
+        labelspacing=0.35,
+        borderpad=0,
+        frameon=False,
+    )

@@ -49,6 +49,10 @@ class HeadStack(NamedTuple):
     dropped: np.ndarray | None
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """The model as outputs name it: the article's hyperparameters, and whether it was trained."""
@@ -66,7 +70,8 @@ class ModelFacts:
     def __str__(self) -> str:
         untrained = "" if self.trained else f" · UNTRAINED (seed {self.seed})"
         return (
-            f"{self.name} · {self.num_layers} layers × {self.num_heads} heads · "
+            f"{self.name} · {_counted(self.num_layers, 'layer')} × "
+            f"{_counted(self.num_heads, 'head')} · "
             f"d_model {self.d_model} · d_k {self.d_k}{untrained}"
         )
 

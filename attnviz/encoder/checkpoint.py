@@ -107,6 +107,11 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
+        with path.open("rb"):  # safetensors calls a file that may not be read missing
+            pass
+    except OSError as error:
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
+    try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:

@@ -12,8 +12,11 @@ from attnviz.tokens import Token
 WORDS_LISTED = 40
 """How many words an error message lists at most."""
 
-_FULL_HEAD = re.compile(r"(?:[lL](\d+)[hH](\d+)|(\d+)[.-](\d+))")
-_OCCURRENCE = re.compile(r"(.+)#(\d+)", re.DOTALL)
+# Numbers are ASCII digits, and few: int() would also take "1_0", and fails beyond 4300 digits.
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
+_FULL_HEAD = re.compile(r"[lL]([0-9]{1,9})[hH]([0-9]{1,9})|([0-9]{1,9})[.-]([0-9]{1,9})")
+_INDEX = re.compile(r"@([0-9]{1,9})")
+_OCCURRENCE = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ def find_token(tokens: Sequence[Token], selector: str) -> Found:
 
     Upper and lower case are alike. Raises RequestError, listing the words there are.
     """
-    if re.fullmatch(r"@\d+", selector):
-        index = int(selector[1:])
+    numbered = _INDEX.fullmatch(selector)
+    if numbered is not None:
+        index = int(numbered[1])
         if index >= len(tokens):
             raise RequestError(
                 f"there is no token {selector}: the tokens run from @0 to @{len(tokens) - 1}",
@@ -83,7 +87,7 @@ def select_heads(
     for text in heads:
         match = _FULL_HEAD.fullmatch(text.strip())
         if match is None:
-            plain.append(_number("head", text, model.num_heads))
+            plain.append((text, _number("head", text, model.num_heads)))
             continue
         layer, head = (part for part in match.groups() if part is not None)
         place = HeadId(
@@ -95,24 +99,24 @@ def select_heads(
             )
         full.append(place)
     if plain and not in_layers:
+        text, head = plain[0]
         raise RequestError(
-            f"--head {heads[0]} needs a layer",
-            f"use --layer 3 --head {plain[0]}, or --head 3.{plain[0]}",
+            f"--head {text} needs a layer",
+            f"use --layer {model.num_layers - 1} --head {head}, or --head "
+            f"{model.num_layers - 1}.{head}",
         )
-    if not plain and not full:
-        plain = list(range(model.num_heads))
-    return sorted({HeadId(layer, head) for layer in in_layers for head in plain} | set(full))
+    in_each = [head for _, head in plain] if heads else range(model.num_heads)
+    return sorted({HeadId(layer, head) for layer in in_layers for head in in_each} | set(full))
 
 
 def _number(what: str, text: str, count: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
+    if not _NUMBER.fullmatch(text.strip()):
         raise RequestError(
             f'"{text}" is not a {what}',
             f"{what}s are numbers from 0 to {count - 1}"
             + (", as in --head 1, 3.1, 3-1 or L3H1" if what == "head" else ""),
-        ) from None
+        )
+    number = int(text)
     if not -count <= number < count:
         raise RequestError(
             f"there is no {what} {number}: the model has {count}",

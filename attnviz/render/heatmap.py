@@ -190,7 +190,7 @@ def _columns(panels: int) -> int:
 
     def cost(columns: int) -> float:
         rows = math.ceil(panels / columns)
-        return columns * rows - panels + abs(columns / rows - 4 / 3)
+        return columns * rows - panels + abs(math.log(columns / rows / (4 / 3)))
 
     return min(range(1, panels + 1), key=cost)
 

@@ -24,7 +24,7 @@ class Source:
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TEXT]...",
+            metavar="TEXT",
             help="One or more sentences; - reads standard input, one sentence a line. Without: "
             "what is piped in, else the sentence of the last run.",
             show_default=False,

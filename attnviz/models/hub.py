@@ -1,5 +1,6 @@
 """Files from the Hugging Face Hub, kept in its own cache by its own library."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -18,10 +19,12 @@ def download(
     file does not exist, AttnvizError if the hub cannot be reached or does not give the file.
     """
     import huggingface_hub
+    from huggingface_hub.utils.logging import set_verbosity
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty():  # nobody watches how it goes; what comes of it is told below
         disable_progress_bars()
+        set_verbosity(logging.ERROR)
     try:
         return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # its HTTP library changes, and each has exceptions of its own
@@ -63,7 +66,7 @@ def _in_words(
             status = error.response.status_code
             return AttnvizError(
                 f"the hub refuses to give {file} of {repository} (HTTP {status})",
-                "check HF_TOKEN" if status in (401, 403) else ANOTHER_WAY,
+                f"{_after(status)}, or give a folder with --model",
             )
     return AttnvizError(
         f"{file} of {repository} could not be fetched: {_first_line(error)}", ANOTHER_WAY
@@ -80,12 +83,20 @@ def _not_at_hand(error: Exception, what: str) -> AttnvizError:
         case errors.FileMetadataError():
             reason, hint = "what answered is not a hub", "check HF_ENDPOINT and the network's proxy"
         case errors.HfHubHTTPError(response=response):
-            reason, hint = f"the hub answers HTTP {response.status_code}", "try again later"
+            reason, hint = (
+                f"the hub answers HTTP {response.status_code}",
+                _after(response.status_code),
+            )
         case _:
             reason, hint = "the hub cannot be reached", "check the network"
     return AttnvizError(
         f"{what} is not in the hub's cache, and {reason}", f"{hint}, or give a folder with --model"
     )
+
+
+def _after(status: int) -> str:
+    """What to try after the hub's answer."""
+    return "check HF_TOKEN" if status in (401, 403) else "try again later"
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,107 @@
+"""A hub on the loopback: serves what huggingface_hub asks for, and fails as it is told."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+COMMIT = "c0ffee" + "0" * 34
+"""The commit that every revision of a repository here stands for."""
+
+
+@dataclass
+class LocalHub:
+    """Files by repository and name; `failures` by repository: a status and the hub's error code.
+
+    `requests` are what was asked for, as "HEAD org/name main config.json"; `cut` is a file whose
+    connection breaks in the middle; `redirects` sends downloads elsewhere, as for large files.
+    """
+
+    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    revisions: tuple[str, ...] = ("main", COMMIT)
+    failures: dict[str, tuple[int, str]] = field(default_factory=dict)
+    cut: str = ""
+    redirects: bool = False
+    foreign: bool = False
+    requests: list[str] = field(default_factory=list)
+    endpoint: str = ""
+
+
+@contextmanager
+def local_hub() -> Iterator[LocalHub]:
+    """A hub that listens while the block runs; `endpoint` is its address."""
+    hub = LocalHub()
+
+    class Handler(_Handler):
+        serves = hub
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    serves: LocalHub
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: tests read standard error."""
+
+    def _answer(self, body: bool) -> None:
+        hub = self.serves
+        if "/resolve/" not in self.path:  # once a process, huggingface_hub asks about itself
+            return self._fail(404, "")
+        path = self.path.removeprefix("/stored")
+        repository, _, rest = path.strip("/").partition("/resolve/")
+        revision, _, file = rest.partition("/")
+        revision = revision.replace("%2F", "/")
+        hub.requests.append(f"{self.command} {repository} {revision} {file}")
+        files = hub.repositories.get(repository)
+        if repository in hub.failures:
+            return self._fail(*hub.failures[repository])
+        if files is None:
+            return self._fail(401, "RepoNotFound")
+        if revision not in hub.revisions:
+            return self._fail(404, "RevisionNotFound")
+        if file not in files:
+            return self._fail(404, "EntryNotFound")
+        return self._give(file, files[file], body)
+
+    def _fail(self, status: int, code: str) -> None:
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _give(self, file: str, content: bytes, body: bool) -> None:
+        hub = self.serves
+        away = hub.redirects and not self.path.startswith("/stored")
+        self.send_response(302 if away else 200)
+        if away:
+            self.send_header("Location", f"/stored{self.path}")
+        if not hub.foreign:
+            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(0 if away else len(content)))
+        self.end_headers()
+        if body and not away:
+            self.wfile.write(content[: len(content) // 2] if file == hub.cut else content)
+        if file == hub.cut:
+            self.close_connection = True

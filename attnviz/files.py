@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and errors of the disk put in words."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,21 +10,29 @@ from typing import BinaryIO
 
 from attnviz.errors import AttnvizError, RequestError
 
+_STREAMS = re.compile(r"/proc/[^/]+(/task/[^/]+)?/fd")
+"""Where Linux lists the streams that a process has open."""
+
+_LINKS_FOLLOWED = 40
+"""As many as the kernel follows before it speaks of a loop."""
+
 
 @contextmanager
 def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
     """Open `path` for writing; it appears under its name once the block ends without an error.
 
     The bytes go to a temporary file beside it, which is renamed at the end and removed after an
-    error or an interrupt. A device or pipe (`/dev/stdout`) is written to directly. `private` makes
-    the file readable by the user alone.
+    error or an interrupt. A link is followed, and a file that is replaced leaves its permissions to
+    the new one. A device, a pipe, or a stream that is open already (`/dev/stdout`) is written to
+    directly, after what it holds. `private` makes the file readable by the user alone.
 
-    Raises RequestError if the folder does not exist, AttnvizError if it cannot be written.
+    Raises RequestError if the folder does not exist, AttnvizError if it cannot be written, and
+    BrokenPipeError as it comes: a reader that has seen enough is no error.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     try:
-        if target.exists() and not target.is_file():
-            with target.open("wb") as stream:
+        if _is_open_stream(path) or (target.exists() and not target.is_file()):
+            with path.open("ab") as stream:
                 yield stream
             return
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:60]}.", dir=target.parent)
@@ -31,11 +40,13 @@ def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
             with os.fdopen(handle, "wb") as stream:
                 yield stream
             if not private:
-                os.chmod(name, 0o666 & ~_umask())
+                os.chmod(name, _permissions(target))
             os.replace(name, target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise _write_error(path, error) from error
 
@@ -47,11 +58,27 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("attnviz", appauthor=False)
 
 
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
+def _is_open_stream(path: Path) -> bool:
+    """Whether the path leads to a stream of a process: `/dev/stdout`, `/dev/fd/3`.
+
+    Where standard output is a file, renaming another over it would lose what it holds.
+    """
+    for _ in range(_LINKS_FOLLOWED):
+        if not path.is_symlink():
+            return False
+        if _STREAMS.fullmatch(os.path.realpath(path.parent)):
+            return True
+        path = path.parent / os.readlink(path)
+    return False
+
+
+def _permissions(target: Path) -> int:
+    """Those of the file that is replaced, or what the umask leaves to a new one."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0o077)  # it can only be read by setting it
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask
 
 
 def _write_error(path: Path, error: OSError) -> AttnvizError:

@@ -7,9 +7,11 @@ object with tokens, model facts and scales.
 
 import json
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -20,6 +22,9 @@ from attnviz.tokens import Tokens
 
 SCHEMA = "attnviz.inspection"
 VERSION = 1
+_SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
+
+_T = TypeVar("_T", Tokens, ModelFacts)
 
 MEMORY_LIMIT = 64 * 1024 * 1024
 """Bytes that the remembered inspection may take at most."""
@@ -39,13 +44,13 @@ def load(path: Path) -> Inspection:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RequestError(f"there is no file {path}", "make one with attnviz run TEXT --save FILE")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get("attnviz", "null"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
         raise AttnvizError(
             f"{path} is damaged, or not a saved inspection: {error}",
             "save it again with attnviz run TEXT --save FILE",
@@ -76,7 +81,7 @@ def remember(inspection: Inspection) -> bool:
         return False
     path = _last_path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise AttnvizError(f"cannot write {path}: {error.strerror}") from error
     with whole_file(path, private=True) as stream:
@@ -87,9 +92,12 @@ def remember(inspection: Inspection) -> bool:
 def recall() -> Inspection | None:
     """The remembered inspection, or None; AttnvizError if its file is damaged."""
     path = _last_path()
-    if _memory_off() or not path.is_file():
+    if _memory_off() or not os.path.isfile(path):
         return None
-    return load(path)
+    try:
+        return load(path)
+    except AttnvizError as error:
+        raise AttnvizError(error.message, "look at a sentence, which will replace it") from error
 
 
 def _memory_off() -> bool:
@@ -120,19 +128,18 @@ def _to_bytes(inspection: Inspection) -> bytes:
 
 def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Inspection:
     schema = metadata.get("schema") if isinstance(metadata, dict) else None
-    name, _, version = str(schema).partition("/")
-    if name != SCHEMA or not version.isdecimal():
+    named = _SCHEMA_NAME.fullmatch(str(schema))
+    if named is None:
         raise AttnvizError(
             f"{path} is a safetensors file, but not a saved inspection",
             "make one with attnviz run TEXT --save FILE; a model's folder goes to --model",
         )
-    if int(version) > VERSION:
+    if int(named[1]) > VERSION:
         raise AttnvizError(
             f"{path} was written by a newer attnviz ({schema}; this one reads {SCHEMA}/{VERSION})",
             "upgrade with pip install --upgrade attnviz",
         )
     try:
-        tokens = {key: _frozen(value) for key, value in metadata["tokens"].items()}
         layers = tuple(
             LayerRecord(
                 **{part: arrays[f"{layer}.{part}"] for part in ("x", "q", "k", "v")},
@@ -141,14 +148,38 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
             )
             for layer, scale in enumerate(metadata["scales"])
         )
-        return Inspection(Tokens(**tokens), ModelFacts(**metadata["model"]), layers)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        tokens, facts = _built(Tokens, metadata["tokens"]), _built(ModelFacts, metadata["model"])
+        return Inspection(tokens, facts, layers)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise AttnvizError(
             f"{path} is damaged: its metadata does not fit its numbers ({error})",
             "save it again with attnviz run TEXT --save FILE",
         ) from error
 
 
+def _built(kind: type[_T], entry: dict[str, Any]) -> _T:
+    """A Tokens or ModelFacts of what JSON held, each field checked against its annotation."""
+    json.dumps(entry, ensure_ascii=False).encode()  # UnicodeEncodeError for a lone surrogate
+    fields = {name: _frozen(value) for name, value in entry.items()}
+    for name, annotation in get_type_hints(kind).items():
+        if name in fields and not _fits(fields[name], annotation):
+            raise TypeError(f"{name} is not {annotation}")
+    return kind(**fields)
+
+
 def _frozen(value: Any) -> Any:
     """JSON's lists as the tuples that Tokens holds."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    parts = get_args(annotation)
+    if isinstance(annotation, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if get_origin(annotation) is not tuple:
+        return type(value) is annotation
+    if not isinstance(value, tuple):
+        return False
+    if parts[-1] is Ellipsis:
+        return all(_fits(item, parts[0]) for item in value)
+    return len(value) == len(parts) and all(map(_fits, value, parts))

@@ -70,6 +70,12 @@ class Tokens:
             raise AttnvizError(
                 f"ids, pieces, spans, segments and token types differ in length: {lengths}"
             )
+        ends = (len(self.text), -1 if self.pair is None else len(self.pair))
+        for span, segment in zip(self.spans, self.segments, strict=True):
+            if segment not in (0, 1):
+                raise AttnvizError(f"a piece lies in segment {segment}, and there are 0 and 1")
+            if span is not None and not 0 <= span[0] <= span[1] <= ends[segment]:
+                raise AttnvizError(f"a piece spans characters {span}, outside its sentence")
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -279,9 +279,7 @@ class Tokenizer:
                     "use --truncate to look at its beginning",
                 )
             length = len(encoding)
-            self._tokenizer.enable_truncation(self.max_length)
-            encoding = self._encode(text, pair)
-            self._tokenizer.no_truncation()
+            encoding = self._encode_beginning(text, pair, self.max_length)
             dropped = length - len(encoding)
         sequences = encoding.sequence_ids
         for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
@@ -305,7 +303,26 @@ class Tokenizer:
         )
 
     def _encode(self, text: str, pair: str | None) -> Any:
-        return self._tokenizer.encode(text, pair, add_special_tokens=self.add_special_tokens)
+        try:
+            return self._tokenizer.encode(text, pair, add_special_tokens=self.add_special_tokens)
+        except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
+            raise AttnvizError(
+                f"the model's tokenizer cannot cut the sentence: {error}",
+                "save it again with tokenizer.save_pretrained(folder)",
+            ) from error
+
+    def _encode_beginning(self, text: str, pair: str | None, max_length: int) -> Any:
+        special = self._tokenizer.num_special_tokens_to_add(pair is not None)
+        # with less room than that, the library would not truncate at all
+        if self.add_special_tokens and max_length <= special + (pair is not None):
+            raise RequestError(
+                f"the model takes at most {max_length} tokens, and {special} of them are special",
+                "choose a model that takes longer sentences",
+            )
+        self._tokenizer.enable_truncation(max_length)
+        encoding = self._encode(text, pair)
+        self._tokenizer.no_truncation()
+        return encoding
 
 
 def _segments(sequences: Sequence[int | None]) -> tuple[int, ...]:

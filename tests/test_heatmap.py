@@ -194,13 +194,13 @@ def test_every_cell_has_the_same_whole_number_of_dots() -> None:
 def test_too_many_tokens_for_a_small_panel_are_pooled_and_that_is_said() -> None:
     view = numbered(510, num_layers=2, num_heads=9).view()
     figure = heatmap(view, view.all_heads())
-    assert "each dot shows the largest of 3 × 3 weights" in texts(figure)
+    assert "each dot shows the largest of 5 × 5 weights" in texts(figure)
     weights = view.weights(1, 4)
     pooled = np.asarray(images(figure)[13].get_array())
-    assert pooled.shape == (171, 171)
-    assert pooled[0, 0] == weights[:3, :3].max()
-    assert pooled[7, 100] == weights[21:24, 300:303].max()
-    assert pooled[170, 170] == weights[510:, 510:].max()
+    assert pooled.shape == (103, 103)
+    assert pooled[0, 0] == weights[:5, :5].max()
+    assert pooled[7, 100] == weights[35:40, 500:505].max()
+    assert pooled[102, 102] == weights[510:, 510:].max()
 
 
 def test_what_looks_like_mathtext_is_text(minilm: Model) -> None:

@@ -40,6 +40,7 @@ LABELLED_PANELS = 16
 """Panels up to which each has its name over it and tokens are labelled at the grid's edge."""
 
 _LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
+_SMALLEST_DOT = 2  # pixels: one would vanish under the frame, and in a smaller view
 _AXIS_TITLE = 0.3
 _BAR_WIDTH, _BAR_ROOM, _BAR_HEIGHT = 0.16, 1.05, 4.0
 
@@ -79,9 +80,9 @@ def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
         return _grid(view, heads, columns)
 
 
-def _panels(view: View, heads: Sequence[HeadId], dots: int) -> _Panels:
-    """The weights of the heads, at most `dots` across."""
-    step = math.ceil(len(view.tokens) / dots)
+def _panels(view: View, heads: Sequence[HeadId], side: float) -> _Panels:
+    """The weights of the heads, pooled to cells large enough for panels `side` inches wide."""
+    step = math.ceil(len(view.tokens) * _SMALLEST_DOT / round(side * DPI))
     starts = np.arange(0, len(view.tokens), step)
     drawn: dict[HeadId, np.ndarray] = {}
     shares = []
@@ -102,7 +103,7 @@ def _one_head(view: View, head: HeadId) -> Figure:
     count = len(view.tokens)
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, _LARGEST_SIDE / count)
     side = _whole_dots(max(cell * count, _SMALLEST_SIDE), count)
-    panels = _panels(view, [head], round(side * DPI))
+    panels = _panels(view, [head], side)
     labels = token_labels(view, side / count)
     title = heading(view, [head], panels.dropped, [panels.note])
     left = MARGIN + _AXIS_TITLE + labels.width + 0.1
@@ -128,8 +129,9 @@ def _one_head(view: View, head: HeadId) -> Figure:
 def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
     count, rows = len(view.tokens), math.ceil(len(heads) / columns)
-    side = _whole_dots(min(max(count * _SMALLEST_CELL, 1.2), 12 / columns, 2.9), count)
-    panels = _panels(view, heads, round(side * DPI))
+    room = min(max(count * _SMALLEST_CELL, 1.2), 12 / columns, 2.9)
+    panels = _panels(view, heads, room)
+    side = _whole_dots(room, math.ceil(count / panels.pooled))
     labels = token_labels(view, side / count)
     title = heading(view, heads, panels.dropped, [panels.note, labels.note])
     left = MARGIN + _AXIS_TITLE + labels.width + 0.1
@@ -158,8 +160,7 @@ def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
     count, rows = len(view.tokens), len(heads) // columns
     room = min(max(13 / columns, 0.5), 1.1)
-    dots = round(room * DPI)
-    panels = _panels(view, heads, dots)
+    panels = _panels(view, heads, room)
     side = _whole_dots(room, math.ceil(count / panels.pooled))
     title = heading(view, heads, panels.dropped, [panels.note])
     names = [f"layer {head.layer}" for head in heads[::columns]]
@@ -210,6 +211,7 @@ def _draw(axes: Axes, weights: np.ndarray, panels: _Panels, count: int) -> AxesI
         interpolation="nearest",
         aspect="auto",
         extent=(-0.5, edge, edge, -0.5),
+        zorder=2.6,  # over the frame, which would cover the first column of a long text
     )
     axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xticks=[], yticks=[])
     return image
@@ -249,8 +251,8 @@ def _mark_pair(axes: Axes, view: View) -> None:
     """A thin line where the second sentence of a pair begins."""
     second = [token.index for token in view.tokens if token.segment]
     if second and second[0]:
-        axes.axhline(second[0] - 0.5, color=MUTED, linewidth=0.6)
-        axes.axvline(second[0] - 0.5, color=MUTED, linewidth=0.6)
+        axes.axhline(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
+        axes.axvline(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
 
 
 def _write_numbers(axes: Axes, panels: _Panels) -> None:

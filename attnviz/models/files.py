@@ -64,7 +64,7 @@ def _read_stamps(path: Path) -> dict[str, object]:
 def _write_stamps(path: Path, stamps: dict[str, object]) -> None:
     """Keep the stamps; where the cache cannot be written, the next run hashes again."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with whole_file(path, private=True) as stream:
             stream.write(json.dumps(stamps).encode())
     except (OSError, AttnvizError):

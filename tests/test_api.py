@@ -82,10 +82,10 @@ def test_figures_are_written_by_suffix(animal: attnviz.Inspection, tmp_path: Pat
 
 
 def test_figures_leave_matplotlibs_settings_alone(animal: attnviz.Inspection) -> None:
-    before = dict(matplotlib.rcParams)
+    before = matplotlib.rcParams.copy()
     attnviz.lines(animal, query="it")
     attnviz.heatmap(animal, layer=3)
-    assert dict(matplotlib.rcParams) == before
+    assert matplotlib.rcParams.copy() == before
 
 
 def test_lines_find_the_head_of_the_strongest_link(animal: attnviz.Inspection) -> None:

@@ -48,9 +48,11 @@ def draw_lines(answer: Answer) -> Picture:
         )
     if not heads and answer.query is not None:
         heads = [strongest_head(answer.view, answer.query)]
-    query = "" if answer.query is None else answer.view.tokens[answer.query].text
     figure = lines(answer.view, heads, answer.query)
-    return Picture(figure, heads, f"lines-{query}" if query else "lines")
+    if answer.query is None:
+        return Picture(figure, heads, "lines")
+    word = answer.view.tokens[answer.query]
+    return Picture(figure, heads, f"lines-{word.text}-{word.index}")
 
 
 def draw_all(

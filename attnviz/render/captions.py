@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import regex
 from matplotlib.figure import Figure
+from unicode_segmentation_rs import graphemes
 
 from attnviz.inspection import HeadId, View
 from attnviz.render.figure import INK, MARGIN, MUTED, text_width, widest
@@ -37,7 +37,7 @@ def label(text: str) -> str:
     if sum(columns) <= LONGEST_LABEL:
         return shown
     kept, used = [], 1
-    for cluster in regex.findall(r"\X", shown):
+    for cluster in graphemes(shown, is_extended=True):
         used += 2 if unicodedata.east_asian_width(cluster[0]) in "WF" else 1
         if used > LONGEST_LABEL:
             break
@@ -48,7 +48,7 @@ def label(text: str) -> str:
 def fitted(text: str, width: float, size: float) -> str:
     """The text, or as much of its beginning as fits into `width` inches, and an ellipsis."""
     # no letter is so narrow that more would fit
-    clusters = regex.findall(r"\X", text[: int(width * 72 / size * 20)])
+    clusters = graphemes(text[: int(width * 72 / size * 20)], is_extended=True)
     if len(text) == sum(map(len, clusters)) and text_width(text, size) <= width:
         return text
     fits, too_long = 0, len(clusters) + 1

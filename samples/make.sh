@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Makes the pictures that the README shows, and runs the pipeline on the sample sentences.
+#
+# usage: samples/make.sh [FOLDER]     where the pictures go; without: samples/pictures
+set -euo pipefail
+cd "$(dirname "$0")"
+pictures=$(realpath -m "${1:-pictures}")
+mkdir -p "$pictures"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export ATTNVIZ_NO_MEMORY=1  # the user's own last sentence stays
+
+tired=$(sed -n 1p sentences.txt)
+wide=$(sed -n 2p sentences.txt)
+korean=$(sed -n 4p sentences.txt)
+saved=$scratch/tired.safetensors
+
+attnviz lines "$tired" --query it --head L3H1 -o "$pictures/tired.png" --save "$saved"
+attnviz lines "$wide" --query it --head L3H1 -o "$pictures/wide.png"
+attnviz heatmap "$korean" --head L5H2 --no-special -o "$pictures/korean.png"
+attnviz heatmap --load "$saved" --head L3H1 -o "$pictures/head.png"
+attnviz heatmap --load "$saved" --layer 3 -o "$pictures/layer.png"
+python terminal.py "$saved" "$pictures/terminal.svg"
+
+./pipeline.sh

@@ -31,7 +31,7 @@ def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     try:
-        if _is_open_stream(path) or (target.exists() and not target.is_file()):
+        if is_open_stream(path) or (target.exists() and not target.is_file()):
             with path.open("ab") as stream:
                 yield stream
             return
@@ -58,13 +58,13 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("attnviz", appauthor=False)
 
 
-def _is_open_stream(path: Path) -> bool:
+def is_open_stream(path: Path) -> bool:
     """Whether the path leads to a stream of a process: `/dev/stdout`, `/dev/fd/3`.
 
     Where standard output is a file, renaming another over it would lose what it holds.
     """
     for _ in range(_LINKS_FOLLOWED):
-        if not path.is_symlink():
+        if not os.path.islink(path):  # False for a name that is too long, where is_symlink raises
             return False
         if _STREAMS.fullmatch(os.path.realpath(path.parent)):
             return True

@@ -38,7 +38,7 @@ ONLY_IN: dict[str, set[str]] = {
     "torch": {"encoder"},
     "tokenizers": {"tokens"},
     "huggingface_hub": {"models"},
-    "unicode_segmentation_rs": {"words"},
+    "unicode_segmentation_rs": {"words", "render"},
     "typer": {"cli"},
     "rich": {"api", "cli", "render"},
     "matplotlib": {"api", "cli", "render"},

@@ -1,13 +1,16 @@
 """Where things are said: results on standard output or in a file, all else on standard error."""
 
+import os
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from attnviz.cli.streams import STDERR, lead_nowhere, on_terminal
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import whole_file
+from attnviz.files import is_open_stream, whole_file
 from attnviz.render.labels import visible
 
 
@@ -31,9 +34,13 @@ class Notes:
 
 
 def _say(line: str) -> None:
-    if sys.stderr is not None:
+    if sys.stderr is None:
+        return
+    try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+    except OSError:  # nobody is left to be told, and the results are worth more
+        lead_nowhere(STDERR)
 
 
 @contextmanager
@@ -49,9 +56,18 @@ def results(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
 
 
+def say_path(path: Path) -> None:
+    """Name a file that was written, on standard output, for people and for scripts."""
+    if sys.stdout is None:
+        return
+    name = visible(str(path)).encode() if on_terminal(sys.stdout) else os.fsencode(path)
+    sys.stdout.buffer.write(name + b"\n")
+    sys.stdout.buffer.flush()
+
+
 def check_overwrite(path: Path, force: bool, written_by_us: Callable[[Path], bool]) -> None:
     """Refuse to overwrite a file that attnviz did not write; RequestError says how to."""
-    if force or not path.is_file() or not path.stat().st_size:
+    if force or not os.path.isfile(path) or not path.stat().st_size:
         return
     try:
         ours = written_by_us(path)
@@ -59,5 +75,6 @@ def check_overwrite(path: Path, force: bool, written_by_us: Callable[[Path], boo
         raise AttnvizError(f"cannot read {path}: {error.strerror}") from error
     if not ours:
         raise RequestError(
-            f"{path} exists, and attnviz did not write it", "overwrite it with --force"
+            f"{path} exists, and is not of the kind that attnviz would write there now",
+            "overwrite it with --force, or give another name",
         )

@@ -7,14 +7,21 @@ from types import FrameType
 
 def main() -> int:
     """Run `attnviz`, and give back its exit code: 0, 1, 2 or 130, as docs/cli.md has them."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _terminated)
     try:
-        from attnviz.cli.app import app
+        from attnviz.cli.streams import prepare_streams
 
-        app(prog_name="attnviz")
+        prepare_streams()
+        from attnviz.cli.app import app
+        from attnviz.cli.command import exit_code_of
+
+        return exit_code_of(lambda: app(prog_name="attnviz"))
     except KeyboardInterrupt:
         return 130
-    return 0
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second ctrl-C would show a traceback
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,6 @@ flat list of parameters, so the groups are spread out for it and gathered again 
 """
 
 import dataclasses
-import errno
 import functools
 import inspect
 import os
@@ -16,6 +15,7 @@ from typing import Any, get_type_hints
 import typer
 
 from attnviz.cli.output import complain
+from attnviz.cli.streams import STDOUT, lead_nowhere
 from attnviz.errors import AttnvizError, RequestError
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -55,31 +55,42 @@ def add_command(app: typer.Typer, function: Callable[..., None]) -> None:
 def exit_code_of(action: Callable[[], None]) -> int:
     """Do it, tell what went wrong in words, and give back the exit code."""
     try:
-        action()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        return _do(action)
     except AttnvizError as error:
         complain(error)
         return WRONG if isinstance(error, RequestError) else FAILED
     except BrokenPipeError:
-        _stop_writing()
+        lead_nowhere(STDOUT)
         return DONE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT):
-            raise
-        _stop_writing()
-        complain(AttnvizError(f"cannot write the results: {(error.strerror or '').lower()}"))
+        if error.filename is None:  # not of a file, so of a standard stream
+            lead_nowhere(STDOUT)
+        complain(_disk_error(error))
         return FAILED
     except MemoryError:
         complain(AttnvizError("there is not enough memory", "give shorter or fewer sentences"))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    return DONE
 
 
-def _stop_writing() -> None:
-    """Let what is still buffered for standard output go nowhere, instead of failing at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+def _do(action: Callable[[], None]) -> int:
+    """Do it, and give back the code that it leaves with; what it wrote is written out."""
+    code: str | int | None = DONE
+    try:
+        action()
+    except SystemExit as leaving:
+        # rich and Typer leave with 1 where a reader has seen enough
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        code = leaving.code
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return code if isinstance(code, int) else DONE
+
+
+def _disk_error(error: OSError) -> AttnvizError:
+    reason = (error.strerror or str(error)).lower()
+    if error.filename is None:
+        return AttnvizError(f"cannot write the results: {reason}", "write to another place with -o")
+    return AttnvizError(f"cannot use {os.fsdecode(error.filename)}: {reason}", "check the path")

@@ -1,7 +1,6 @@
 """Where things are said: results on standard output or in a file, all else on standard error."""
 
 import os
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,7 +66,7 @@ def say_path(path: Path) -> None:
 
 def check_overwrite(path: Path, force: bool, written_by_us: Callable[[Path], bool]) -> None:
     """Refuse to overwrite a file that attnviz did not write; RequestError says how to."""
-    if force or not os.path.isfile(path) or not path.stat().st_size:
+    if force or is_open_stream(path) or not os.path.isfile(path) or not path.stat().st_size:
         return
     try:
         ours = written_by_us(path)
@@ -75,6 +74,6 @@ def check_overwrite(path: Path, force: bool, written_by_us: Callable[[Path], boo
         raise AttnvizError(f"cannot read {path}: {error.strerror}") from error
     if not ours:
         raise RequestError(
-            f"{path} exists, and is not of the kind that attnviz would write there now",
+            f"{path} exists, and attnviz did not write it, or not in this form",
             "overwrite it with --force, or give another name",
         )

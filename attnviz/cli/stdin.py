@@ -39,6 +39,7 @@ class LineReader:
         if sys.stdin is None:
             raise AttnvizError("standard input is closed", "give a sentence as TEXT")
         self.blank = 0
+        self._failure: OSError | None = None
         self._lines: queue.Queue[Line | None] = queue.Queue(maxsize=4096)
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -56,18 +57,27 @@ class LineReader:
                     size += len(str(following[1]))
             yield window
             if ended:
-                return
+                break
+        if self._failure is not None:
+            raise AttnvizError(
+                f"standard input cannot be read: {(self._failure.strerror or '').lower()}",
+                "give a sentence as TEXT, or pipe some in",
+            )
 
     def _read(self) -> None:
         """Fill the queue; on a stream of its own, which Python does not wait for when it ends."""
-        with open(0, "rb", closefd=False) as stream:
-            for index, raw in enumerate(stream):
-                line = _decoded(index, raw)
-                if isinstance(line, str) and not line.strip():
-                    self.blank += 1
-                else:
-                    self._lines.put((index, line))
-        self._lines.put(_END)
+        try:
+            with open(0, "rb", closefd=False) as stream:
+                for index, raw in enumerate(stream):
+                    line = _decoded(index, raw)
+                    if isinstance(line, str) and not line.strip():
+                        self.blank += 1
+                    else:
+                        self._lines.put((index, line))
+        except OSError as error:
+            self._failure = error
+        finally:
+            self._lines.put(_END)
 
 
 def _decoded(index: int, raw: bytes) -> str | RequestError:

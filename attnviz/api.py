@@ -113,7 +113,7 @@ def heatmap(
     special: bool = True,
 ) -> "Figure":
     """One head, a layer's heads, or all heads as heatmaps: queries down, keys across."""
-    from attnviz.render.heatmap import heatmap as draw
+    from attnviz.render.figure.heatmap import heatmap as draw
 
     view = inspection.view(unit, special)
     return draw(view, _heads(view, layer, head))
@@ -131,7 +131,7 @@ def lines(
 
     Without `layer` and `head`: the head in which the query looks at another word hardest.
     """
-    from attnviz.render.lines import lines as draw
+    from attnviz.render.figure.lines import lines as draw
 
     view = inspection.view(unit, special)
     index = None if query is None else find_token(view.tokens, query).token.index
@@ -148,8 +148,8 @@ def write_figure(figure: "Figure", path: str | Path) -> None:
     Raises RequestError for another suffix, AttnvizError if the file cannot be written.
     """
     from attnviz.files import whole_file
-    from attnviz.render.figure import format_of
-    from attnviz.render.figure import write_figure as write
+    from attnviz.render.figure.drawing import format_of
+    from attnviz.render.figure.drawing import write_figure as write
 
     path = Path(path)
     form = format_of(path)

@@ -2,8 +2,8 @@ import pytest
 from pictures import numbered
 
 from attnviz.inspection import HeadId, Inspection
-from attnviz.render.captions import fitted, heads_title, label, token_labels
-from attnviz.render.figure import drawing, text_width
+from attnviz.render.figure.captions import fitted, heads_title, label, token_labels
+from attnviz.render.figure.drawing import drawing, text_width
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import numpy as np
 
-from attnviz.render.colors import head_colors, weight_colors
+from attnviz.render.figure.colors import head_colors, weight_colors
 
 OKLAB = np.array(
     [

@@ -17,7 +17,7 @@ from pypdf import PdfReader
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspector import Model
-from attnviz.render.figure import (
+from attnviz.render.figure.drawing import (
     FigureFormat,
     drawing,
     format_of,
@@ -25,7 +25,7 @@ from attnviz.render.figure import (
     write_figure,
     written_by_attnviz,
 )
-from attnviz.render.heatmap import heatmap
+from attnviz.render.figure.heatmap import heatmap
 
 MATHS = r"Let $x_1^2$ be \frac{a}{b} of ^hat"
 FORMATS: tuple[FigureFormat, ...] = ("png", "svg", "pdf")
@@ -99,9 +99,9 @@ def test_same_input_same_bytes_in_two_processes(animal: Inspection, tmp_path: Pa
         "from pathlib import Path\n"
         "from attnviz.inspection import HeadId\n"
         "from attnviz.storage import load\n"
-        "from attnviz.render.figure import write_figure\n"
-        "from attnviz.render.heatmap import heatmap\n"
-        "from attnviz.render.lines import lines\n"
+        "from attnviz.render.figure.drawing import write_figure\n"
+        "from attnviz.render.figure.heatmap import heatmap\n"
+        "from attnviz.render.figure.lines import lines\n"
         "view = load(Path(sys.argv[1])).view()\n"
         "heads = [HeadId(3, 1), HeadId(3, 2)]\n"
         "for figure in (heatmap(view, heads), lines(view, heads, 8)):\n"

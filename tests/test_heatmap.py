@@ -8,8 +8,8 @@ from pictures import numbered, texts
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspector import Model
-from attnviz.render.figure import DPI
-from attnviz.render.heatmap import heatmap
+from attnviz.render.figure.drawing import DPI
+from attnviz.render.figure.heatmap import heatmap
 
 
 def images(figure: Figure) -> list[AxesImage]:

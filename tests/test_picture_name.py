@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.inspector import Model
-from attnviz.render.picture_name import default_name
+from attnviz.render.figure.name import default_name
 
 L3H1 = [HeadId(3, 1)]
 

@@ -21,9 +21,9 @@ from attnviz.analysis.select import find_token
 from attnviz.analysis.summary import summarise
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.inspector import Model, load_model
-from attnviz.render.grid import shape_for
-from attnviz.render.palette import FILLED_FROM, RAMPS, Tone, weight_style, weight_text
 from attnviz.render.terminal import head_table, key_grid, overview, query_grid
+from attnviz.render.terminal.grid import shape_for
+from attnviz.render.terminal.palette import FILLED_FROM, RAMPS, Tone, weight_style, weight_text
 
 GOLDEN = Path(__file__).parent / "golden"
 SENTENCES = {

@@ -14,11 +14,11 @@ from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.files import whole_file
 from attnviz.inspection import HeadId
-from attnviz.render.figure import format_of, write_figure, written_by_attnviz
-from attnviz.render.fonts import missing_glyphs
-from attnviz.render.heatmap import heatmap
-from attnviz.render.lines import lines
-from attnviz.render.picture_name import default_name
+from attnviz.render.figure.drawing import format_of, write_figure, written_by_attnviz
+from attnviz.render.figure.fonts import missing_glyphs
+from attnviz.render.figure.heatmap import heatmap
+from attnviz.render.figure.lines import lines
+from attnviz.render.figure.name import default_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
-from attnviz.render.captions import (
+from attnviz.render.figure.captions import (
     KEY_AXIS,
     QUERY_AXIS,
     SMALLEST_FONT,
@@ -23,8 +23,17 @@ from attnviz.render.captions import (
     label,
     token_labels,
 )
-from attnviz.render.colors import head_colors
-from attnviz.render.figure import INK, MARGIN, MUTED, axes_at, blank, drawing_of, text_width, widest
+from attnviz.render.figure.colors import head_colors
+from attnviz.render.figure.drawing import (
+    INK,
+    MARGIN,
+    MUTED,
+    axes_at,
+    blank,
+    drawing_of,
+    text_width,
+    widest,
+)
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Weights under the first are never drawn; the later ones keep long texts' pictures readable."""

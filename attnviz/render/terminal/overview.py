@@ -13,9 +13,9 @@ from rich.text import Text
 
 from attnviz.analysis.summary import HeadSummary, Kind, Link, Summary
 from attnviz.inspection import View
-from attnviz.render.cells import Line, fit, label, render_lines, tone_of
-from attnviz.render.heading import heading
-from attnviz.render.palette import (
+from attnviz.render.terminal.cells import Line, fit, label, render_lines, tone_of
+from attnviz.render.terminal.heading import heading
+from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
     PLAIN,

@@ -23,7 +23,7 @@ import numpy as np
 import orjson
 
 from attnviz.inspection import HeadId, View
-from attnviz.render.data_json import RUN_SCHEMA, model_facts
+from attnviz.render.data.as_json import RUN_SCHEMA, model_facts
 
 
 class NpzWriter:

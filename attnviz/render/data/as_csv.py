@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from attnviz.inspection import HeadId, View
-from attnviz.render.data_json import with_numbers
+from attnviz.render.data.as_json import with_numbers
 
 CSV_HEADER = b"text_index,layer,head,query_index,query,key_index,key,weight\n"
 """The first line of a file; it names the columns."""

@@ -16,9 +16,9 @@ from matplotlib.ticker import MaxNLocator
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
-from attnviz.render.captions import KEY_AXIS, QUERY_AXIS, TokenLabels, heading, token_labels
-from attnviz.render.colors import weight_colors
-from attnviz.render.figure import (
+from attnviz.render.figure.captions import KEY_AXIS, QUERY_AXIS, TokenLabels, heading, token_labels
+from attnviz.render.figure.colors import weight_colors
+from attnviz.render.figure.drawing import (
     DPI,
     FAINT,
     INK,

@@ -22,7 +22,7 @@ from matplotlib.font_manager import FontProperties
 
 from attnviz.errors import RequestError
 from attnviz.inspection import View
-from attnviz.render.fonts import font_families, texts_of
+from attnviz.render.figure.fonts import font_families, texts_of
 
 FigureFormat = Literal["png", "svg", "pdf"]
 

@@ -11,9 +11,17 @@ from rich.text import Text
 
 from attnviz.analysis.summary import Link
 from attnviz.inspection import HeadId, View
-from attnviz.render.cells import Line, fit, label, render_lines, sentences, tone_of, width_of
-from attnviz.render.heading import head_title, heading
-from attnviz.render.palette import (
+from attnviz.render.terminal.cells import (
+    Line,
+    fit,
+    label,
+    render_lines,
+    sentences,
+    tone_of,
+    width_of,
+)
+from attnviz.render.terminal.heading import head_title, heading
+from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
     MARKER,

@@ -8,9 +8,9 @@ from rich.console import RenderableType
 
 from attnviz.analysis.summary import Summary
 from attnviz.inspection import HeadId, View
-from attnviz.render.grid import Grid, dropped_note, special_note
-from attnviz.render.matrix import HeadTable, TopKeys
-from attnviz.render.overview import Overview
+from attnviz.render.terminal.grid import Grid, dropped_note, special_note
+from attnviz.render.terminal.matrix import HeadTable, TopKeys
+from attnviz.render.terminal.overview import Overview
 
 
 def overview(view: View, summary: Summary) -> RenderableType:

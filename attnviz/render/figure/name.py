@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from attnviz.inspection import HeadId, View
-from attnviz.render.captions import heads_title
+from attnviz.render.figure.captions import heads_title
 
 NAME_BYTES = 80
 """How long a default file name may be, in UTF-8, without its suffix."""

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from unicode_segmentation_rs import graphemes
 
 from attnviz.inspection import HeadId, View
-from attnviz.render.figure import INK, MARGIN, MUTED, text_width, widest
+from attnviz.render.figure.drawing import INK, MARGIN, MUTED, text_width, widest
 from attnviz.render.labels import visible
 
 QUERY_AXIS, KEY_AXIS = "query: who looks", "key: what is looked at"

@@ -7,7 +7,7 @@ from rich.segment import Segment
 
 from attnviz.analysis.summary import is_near
 from attnviz.render.labels import visible
-from attnviz.render.palette import DIM, Tone
+from attnviz.render.terminal.palette import DIM, Tone
 from attnviz.tokens import Token
 
 Line = list[Segment]

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from attnviz.analysis.summary import is_near
 from attnviz.inspection import HeadId, View
-from attnviz.render.cells import Line, fit, label, render_lines, sentences, width_of
-from attnviz.render.heading import heading
-from attnviz.render.palette import (
+from attnviz.render.terminal.cells import Line, fit, label, render_lines, sentences, width_of
+from attnviz.render.terminal.heading import heading
+from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
     MARKER,

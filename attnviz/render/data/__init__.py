@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from attnviz.render.data_csv import CSV_HEADER, run_csv
-from attnviz.render.data_json import run_json
-from attnviz.render.data_npz import NpzWriter
+from attnviz.render.data.as_csv import CSV_HEADER, run_csv
+from attnviz.render.data.as_json import run_json
+from attnviz.render.data.as_npz import NpzWriter
 
 __all__ = ["CSV_HEADER", "OURS_BYTES", "DataFormat", "NpzWriter", "is_ours", "run_csv", "run_json"]
 

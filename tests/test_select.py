@@ -147,7 +147,7 @@ L3 = [HeadId(3, head) for head in range(12)]
         ([" 3 "], ["01"], [HeadId(3, 1)]),
         (["3", "3"], ["1", "3.1", "L3H1"], [HeadId(3, 1)]),
         (["3", "0"], ["1", "0"], [HeadId(0, 0), HeadId(0, 1), HeadId(3, 0), HeadId(3, 1)]),
-        (["0", "3"], ["3.2"], [HeadId(3, 2)]),
+        (["0", "3"], ["3.2"], [*(HeadId(0, head) for head in range(12)), HeadId(3, 2)]),
         (["3"], ["3.2", "5"], [HeadId(3, 2), HeadId(3, 5)]),
         ([], ["5.0", "0.5"], [HeadId(0, 5), HeadId(5, 0)]),
         (["-1"], ["L5H0"], [HeadId(5, 0)]),

@@ -79,8 +79,8 @@ def select_heads(
 ) -> list[HeadId]:
     """The heads that `--layer` and `--head` name, in the order of the model; none given: none.
 
-    A plain head number counts in each layer given; `3.1`, `3-1` and `L3H1` stand alone. A layer
-    without heads means all of its heads. `-1` is the last. Raises RequestError.
+    A plain head number counts in each layer given; `3.1`, `3-1` and `L3H1` stand alone. A layer of
+    which no head is named means all of its heads. `-1` is the last. Raises RequestError.
     """
     in_layers = [_number("layer", text, model.num_layers) for text in layers]
     full, plain = [], []
@@ -105,8 +105,10 @@ def select_heads(
             f"use --layer {model.num_layers - 1} --head {head}, or --head "
             f"{model.num_layers - 1}.{head}",
         )
-    in_each = [head for _, head in plain] if heads else range(model.num_heads)
-    return sorted({HeadId(layer, head) for layer in in_layers for head in in_each} | set(full))
+    named = {place.layer for place in full}
+    in_each = [head for _, head in plain] or range(model.num_heads)
+    open_layers = [layer for layer in in_layers if plain or layer not in named]
+    return sorted({HeadId(layer, head) for layer in open_layers for head in in_each} | set(full))
 
 
 def _number(what: str, text: str, count: int) -> int:

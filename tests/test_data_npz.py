@@ -86,8 +86,8 @@ def test_what_it_holds(animal: Inspection, minilm: Model) -> None:
         "unit": "word",
         "measure": "weights",
         "sentences": [
-            {"text": animal.tokens.text, "pair": None},
-            {"text": "Who was tired?", "pair": "동물은 피곤했다."},
+            {"index": 0, "text": animal.tokens.text, "pair": None},
+            {"index": 1, "text": "Who was tired?", "pair": "동물은 피곤했다."},
         ],
     }
 

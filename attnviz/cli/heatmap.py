@@ -19,6 +19,6 @@ def heatmap(
     from attnviz.cli.sentences import Sentences
 
     notes = Notes(output.quiet)
-    sentences = Sentences(source, choice, output, notes)
+    sentences = Sentences(source, choice, output, notes, one_picture=True)
     draw_all(sentences, Asked(look, heads, Words(), notes), output, draw_heatmap)
     sentences.finish()

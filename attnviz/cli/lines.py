@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source
+from attnviz.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,13 @@ def lines(
     from attnviz.cli.picture import draw_all, draw_lines
     from attnviz.cli.sentences import Sentences
 
+    if not (heads.layer or heads.head or start.query):
+        raise RequestError(
+            "lines of all words in all heads would be a tangle",
+            "choose a word with --query WORD, or heads with --layer N and --head N",
+        )
     notes = Notes(output.quiet)
-    sentences = Sentences(source, choice, output, notes)
+    sentences = Sentences(source, choice, output, notes, one_picture=True)
     asked = Asked(look, heads, Words(query=start.query), notes)
     draw_all(sentences, asked, output, draw_lines)
     sentences.finish()

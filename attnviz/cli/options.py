@@ -225,15 +225,31 @@ class RunOutput(Output):
     ] = False
 
     @property
+    def file(self) -> Path | None:
+        """The file that results go to; None for standard output, which `-o -` means too."""
+        return None if self.output == Path("-") else self.output
+
+    @property
     def form(self) -> Format:
         """The format asked for, by option or by the file's suffix; RequestError if they differ."""
-        if self.json and self.format not in (None, "json"):
+        if self.json and self.format not in (None, "json", "jsonl"):
             raise RequestError(f"--json does not go with -f {self.format}", "give one of the two")
-        if self.json:
-            return "json"
-        if self.format is not None:
-            return self.format
-        return _BY_SUFFIX.get("" if self.output is None else self.output.suffix.lower(), "table")
+        asked: Format | None = "json" if self.json else self.format
+        suffix = "" if self.file is None else self.file.suffix.lower()
+        if suffix in _PICTURES:
+            raise RequestError(
+                f"{self.file} is the name of a picture, and run gives tables and data",
+                "draw it with attnviz heatmap or attnviz lines",
+            )
+        named = _BY_SUFFIX.get(suffix)
+        if asked and named and asked != named and {asked, named} != {"json", "jsonl"}:
+            raise RequestError(
+                f"-f {asked} does not go with {self.file}, whose name says {named}",
+                "leave out -f, or give the file another suffix",
+            )
+        return asked or named or "table"
 
 
 _BY_SUFFIX: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".npz": "npz"}
+
+_PICTURES = (".png", ".svg", ".pdf")

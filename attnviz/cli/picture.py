@@ -1,7 +1,7 @@
 """From a figure to its file, for the commands that draw."""
 
-import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from attnviz.analysis.strongest import strongest_head
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.options import Output
-from attnviz.cli.output import check_overwrite
+from attnviz.cli.output import check_overwrite, say_path
 from attnviz.cli.sentences import Sentences
-from attnviz.errors import RequestError
 from attnviz.files import whole_file
 from attnviz.inspection import HeadId
 from attnviz.render.figure.drawing import format_of, write_figure, written_by_attnviz
@@ -26,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, and what its file's name should tell: the heads in it, and what else."""
+    """A figure, and what its file's name should tell: the heads in it, and what else.
+
+    `note` is what the user should know of how it came about.
+    """
 
     figure: "Figure"
     heads: list[HeadId]
     what: str = ""
+    note: str = ""
 
 
 def draw_heatmap(answer: Answer) -> Picture:
@@ -40,19 +43,16 @@ def draw_heatmap(answer: Answer) -> Picture:
 
 def draw_lines(answer: Answer) -> Picture:
     """The heads chosen, or the one where the query has its strongest link, as lines."""
-    heads = answer.heads
-    if not heads and answer.query is None:
-        raise RequestError(
-            "lines of all words in all heads would be a tangle",
-            "choose a word with --query WORD, or heads with --layer N and --head N",
-        )
+    heads, note = answer.heads, ""
     if not heads and answer.query is not None:
         heads = [strongest_head(answer.view, answer.query)]
+        word = answer.view.tokens[answer.query].label
+        note = f'no head given, so {heads[0]}, in which "{word}" looks hardest at another word'
     figure = lines(answer.view, heads, answer.query)
     if answer.query is None:
         return Picture(figure, heads, "lines")
-    word = answer.view.tokens[answer.query]
-    return Picture(figure, heads, f"lines-{word.text}-{word.index}")
+    token = answer.view.tokens[answer.query]
+    return Picture(figure, heads, f"lines-{token.text}-{token.index}", note)
 
 
 def draw_all(
@@ -60,21 +60,23 @@ def draw_all(
 ) -> None:
     """Draw each sentence, write the picture, and print its path."""
     if output.output is not None:
-        if sentences.many:
-            raise RequestError("-o names one picture, and several sentences came", "leave out -o")
         format_of(output.output)
         check_overwrite(output.output, output.force, written_by_attnviz)
-    for index, inspection in sentences:
-        with sentences.trying(index):
-            answer = asked.of(inspection)
-            picture = draw(answer)
-            missing = missing_glyphs(answer.view)
-            if missing:
-                asked.notes.say(missing)
-            name = default_name(answer.view, picture.heads, picture.what)
-            path = output.output or Path(f"{name}.png")
-            check_overwrite(path, output.force, written_by_attnviz)
-            with whole_file(path) as stream:
-                write_figure(picture.figure, stream, format_of(path))
-            sys.stdout.write(f"{path}\n")
-            sys.stdout.flush()
+    with closing(iter(sentences)) as inspections:
+        for index, inspection in inspections:
+            with sentences.trying(index):
+                answer = asked.of(inspection)
+                picture = draw(answer)
+                for note in (picture.note, missing_glyphs(answer.view)):
+                    if note:
+                        asked.notes.say(note)
+                say_path(_write(picture, answer, output))
+
+
+def _write(picture: Picture, answer: Answer, output: Output) -> Path:
+    name = default_name(answer.view, picture.heads, picture.what)
+    path = output.output or Path(f"{name}.png")
+    check_overwrite(path, output.force, written_by_attnviz)
+    with whole_file(path) as stream:
+        write_figure(picture.figure, stream, format_of(path))
+    return path

@@ -1,12 +1,13 @@
 """Which inspections a command works on: of sentences given or piped in, remembered, or loaded."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes, check_overwrite, complain
 from attnviz.cli.stdin import Line, LineReader, is_piped
+from attnviz.cli.streams import on_terminal
 from attnviz.cli.waiting import Waiting
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
@@ -20,35 +21,48 @@ class Sentences:
     """The inspections that a command works on, one after the other.
 
     `many` says that several sentences may come: then what is wrong with one is told with its
-    number, the rest goes on, and `finish` raises in the end.
+    number, the rest goes on, and `finish` raises in the end. `one_picture` says that `-o` names a
+    picture, so that only one sentence may come.
     """
 
-    def __init__(self, source: Source, choice: ModelChoice, output: Output, notes: Notes) -> None:
+    def __init__(
+        self,
+        source: Source,
+        choice: ModelChoice,
+        output: Output,
+        notes: Notes,
+        one_picture: bool = False,
+    ) -> None:
         texts = source.text or []
         self._source, self._choice, self._output, self._notes = source, choice, output, notes
+        self._waiting = Waiting("at work", notes.quiet)
         self._from_stdin = texts == ["-"] or (not texts and not source.load and is_piped())
-        self.many = self._from_stdin or len(texts) > 1
+        self._too_many = _too_many(output, one_picture)
+        self.many = (self._from_stdin or len(texts) > 1) and self._too_many is None
         self._errors: list[AttnvizError] = []
         if len(texts) > 1 and "-" in texts:
             raise RequestError("- means standard input, and sentences came beside it", "give one")
-        if source.load and (texts or source.pair or choice.chosen):
+        if len(texts) > 1 and self._too_many is not None:
+            raise self._too_many
+        if source.load and (texts or source.pair is not None or choice.chosen):
             raise RequestError(
                 "--load brings a sentence and its model with it",
                 "leave out TEXT, --pair and the options of the model",
             )
-        if source.pair and not texts and not self._from_stdin:
+        if source.pair is not None and not texts and not self._from_stdin:
             raise RequestError("--pair came without TEXT", "give the first sentence too")
         if output.save:
-            if self.many:
-                raise RequestError("--save keeps one sentence", "give one, or use -f npz -o FILE")
             check_overwrite(output.save, output.force, is_saved_inspection)
 
-    def __iter__(self) -> Iterator[tuple[int, Inspection]]:
+    def __iter__(self) -> Generator[tuple[int, Inspection], None, None]:
         """Each sentence's index in the input, from 0, and its inspection, which `--save` keeps."""
-        for index, inspection in self._inspections():
-            if self._output.save:
-                save(inspection, self._output.save)
-            yield index, inspection
+        with self._waiting:
+            for index, inspection in self._inspections():
+                if self._output.save:
+                    save(inspection, self._output.save)
+                if on_terminal(sys.stdout):
+                    self._waiting.stop()
+                yield index, inspection
 
     def _inspections(self) -> Iterator[tuple[int, Inspection]]:
         if self._source.load:
@@ -80,19 +94,15 @@ class Sentences:
 
     def _inspected(self, texts: Sequence[str]) -> Iterator[tuple[int, Inspection]]:
         lines = LineReader() if self._from_stdin else None
-        windows = lines.windows() if lines else iter([list(enumerate(texts))])
+        model = self._model()
         last = None
-        with Waiting("loading the model", self._notes.quiet) as waiting:
-            model = self._model()
-            for window in windows:
-                for index, inspection in self._run(model, window):
-                    last = inspection
-                    if not self.many:
-                        self._remember(inspection)
-                    if sys.stdout is not None and sys.stdout.isatty():
-                        waiting.stop()
-                    waiting.update(f"sentence {index + 1}")
-                    yield index, inspection
+        for window in self._windows(lines) if lines else [list(enumerate(texts))]:
+            for index, inspection in self._run(model, window):
+                last = inspection
+                if not self.many:
+                    self._remember(inspection)
+                self._waiting.update(f"sentence {index + 1}")
+                yield index, inspection
         if last is None and not self._errors:
             raise RequestError("no sentence came on standard input", "give one a line")
         if last is not None and self.many:
@@ -100,7 +110,20 @@ class Sentences:
         if lines and lines.blank:
             self._notes.say(f"blank lines left out: {lines.blank}")
 
+    def _windows(self, lines: LineReader) -> Iterator[list[Line]]:
+        """The lines as they come; where only one may, nothing is begun before the end is seen."""
+        if self._too_many is None:
+            yield from lines.windows()
+            return
+        read: list[Line] = []
+        for window in lines.windows():
+            read += window
+            if len(read) > 1:
+                raise self._too_many
+        yield read
+
     def _model(self) -> Model:
+        self._waiting.update("loading the model")
         model = load_model(self._choice.name, **self._choice.shape)
         for note in model.notes:
             self._notes.say(note)
@@ -124,8 +147,7 @@ class Sentences:
         yield from zip(places, model.inspect_tokens(cut), strict=True)
 
     def _only(self, text: str, pair: str | None) -> Inspection:
-        with Waiting("loading the model", self._notes.quiet):
-            inspection = self._model().inspect(text, pair, self._source.truncate)
+        inspection = self._model().inspect(text, pair, self._source.truncate)
         self._remember(inspection)
         return inspection
 
@@ -156,3 +178,16 @@ class Sentences:
                 self._notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
         except AttnvizError as error:
             self._notes.say(f"this sentence is not remembered: {error.message}")
+
+
+def _too_many(output: Output, one_picture: bool) -> RequestError | None:
+    """What to say if several sentences come, where a file has room for one."""
+    if one_picture and output.output:
+        return RequestError(
+            f"several sentences came, and -o {output.output} names one picture", "leave out -o"
+        )
+    if output.save:
+        return RequestError(
+            "several sentences came, and --save keeps one", "give one, or use -f npz -o FILE"
+        )
+    return None

@@ -2,21 +2,22 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
 
 from rich.console import Console
 
-from attnviz.analysis.summary import summarise
 from attnviz.cli.asked import Answer, Asked
+from attnviz.cli.looks import looks
 from attnviz.cli.options import Format, RunOutput
 from attnviz.cli.output import check_overwrite, results
 from attnviz.cli.sentences import Sentences
+from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
-from attnviz.render import terminal
 from attnviz.render.data import CSV_HEADER, OURS_BYTES, NpzWriter, is_ours, run_csv, run_json
+from attnviz.render.labels import visible
 
 FILE_WIDTH = 100
 """Columns of tables that are written to a file."""
@@ -27,16 +28,25 @@ Give = Callable[[int, Answer], None]
 
 def show(sentences: Sentences, asked: Asked, output: RunOutput, top: int | None) -> None:
     """Give out all sentences in the form asked for, each as soon as it is there."""
-    form = output.form
-    if output.output is not None:
-        check_overwrite(output.output, output.force, lambda path: _is_ours(path, form))
-    elif form == "npz" and sys.stdout is not None and sys.stdout.isatty():
+    form, path = output.form, output.file
+    if path is not None:
+        check_overwrite(path, output.force, lambda path: _is_ours(path, form))
+    elif form == "npz" and on_terminal(sys.stdout):
         raise RequestError("npz is not for reading on a terminal", "write it with -o FILE.npz")
-    with results(output.output) as stream, _giver(form, stream, output, top) as give:
-        for index, inspection in sentences:
+    _say_what_tables_alone_obey(form, asked, top)
+    given = 0
+    with (
+        results(path) as stream,
+        _giver(form, stream, path, top) as give,
+        closing(iter(sentences)) as inspections,
+    ):
+        for index, inspection in inspections:
             with sentences.trying(index):
                 give(index, asked.of(inspection))
                 stream.flush()
+                given += 1
+        if not given:
+            sentences.finish()  # raises, so that no file without a result is left
 
 
 def _is_ours(path: Path, form: Format) -> bool:
@@ -46,11 +56,22 @@ def _is_ours(path: Path, form: Format) -> bool:
         return is_ours(stream.read(OURS_BYTES), form)
 
 
+def _say_what_tables_alone_obey(form: Format, asked: Asked, top: int | None) -> None:
+    given = {"--query": asked.words.query, "--key": asked.words.key, "--top": top}
+    options = [option for option, value in given.items() if value is not None]
+    if form != "table" and options:
+        asked.notes.say(
+            f"{form} holds whole matrices of the heads selected: "
+            f"{' and '.join(options)} {'chooses' if len(options) == 1 else 'choose'} "
+            "what tables show"
+        )
+
+
 def _giver(
-    form: Format, stream: BinaryIO, output: RunOutput, top: int | None
+    form: Format, stream: BinaryIO, path: Path | None, top: int | None
 ) -> AbstractContextManager[Give]:
     if form == "table":
-        return _tables(None if output.output is None else stream, top)
+        return _tables(None if path is None else stream, top)
     return {"json": _json, "jsonl": _json, "csv": _csv, "npz": _npz}[form](stream)
 
 
@@ -61,37 +82,62 @@ def _json(stream: BinaryIO) -> Iterator[Give]:
 
 @contextmanager
 def _csv(stream: BinaryIO) -> Iterator[Give]:
-    stream.write(CSV_HEADER)
-    yield lambda index, answer: stream.writelines(run_csv(answer.view, answer.heads_or_all, index))
+    """Words as they were typed, but on a terminal, which would obey their escape codes."""
+    header = [CSV_HEADER]
+    shown = _visible_lines if on_terminal(stream) else bytes
+
+    def give(index: int, answer: Answer) -> None:
+        chunks = run_csv(answer.view, answer.heads_or_all, index)
+        stream.writelines(header)
+        header.clear()
+        stream.writelines(map(shown, chunks))
+
+    yield give
+
+
+def _visible_lines(chunk: bytes) -> bytes:
+    return "\n".join(map(visible, chunk.decode().split("\n"))).encode()
 
 
 @contextmanager
 def _npz(stream: BinaryIO) -> Iterator[Give]:
-    with NpzWriter(stream) as writer:
-        yield lambda index, answer: writer.add(answer.view, answer.heads_or_all)
+    """Nothing is written before there is a first sentence."""
+    with ExitStack() as opened:
+        writers: list[NpzWriter] = []
+
+        def give(index: int, answer: Answer) -> None:
+            if not writers:
+                writers.append(opened.enter_context(NpzWriter(stream)))
+            writers[0].add(answer.view, answer.heads_or_all, index)
+
+        yield give
 
 
 @contextmanager
 def _tables(stream: BinaryIO | None, top: int | None) -> Iterator[Give]:
-    """Tables on standard output, as wide as the terminal, or in a file."""
+    """Tables on standard output, as wide as the terminal, or in a file; a line between two."""
     if stream is None:
         console = Console(highlight=False, markup=False, emoji=False)
-        yield lambda index, answer: _print_tables(console, answer, top)
-        return
-    text = TextIOWrapper(stream, encoding="utf-8", write_through=True)
-    console = Console(file=text, width=FILE_WIDTH, highlight=False, markup=False, emoji=False)
-    yield lambda index, answer: _print_tables(console, answer, top)
-    text.detach()
+    else:
+        text = TextIOWrapper(stream, encoding="utf-8", write_through=True)
+        console = Console(
+            file=text,
+            width=FILE_WIDTH,
+            color_system=None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+    first = True
 
+    def give(index: int, answer: Answer) -> None:
+        nonlocal first
+        for look in looks(answer, top):
+            if not first:
+                console.print()
+            console.print(look)
+            first = False
 
-def _print_tables(console: Console, answer: Answer, top: int | None) -> None:
-    view = answer.view
-    looks = [terminal.head_table(view, head, top) for head in answer.heads]
-    if not looks and answer.query is not None:
-        looks.append(terminal.query_grid(view, answer.query))
-    if not looks and answer.key is not None:
-        looks.append(terminal.key_grid(view, answer.key))
-    if not looks:
-        looks.append(terminal.overview(view, summarise(view, top or 3)))
-    for look in looks:
-        console.print(look)
+    yield give
+    if stream is not None:
+        text.detach()

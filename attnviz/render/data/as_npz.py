@@ -1,6 +1,6 @@
 """Inspections as one NPZ file, written sentence by sentence to a file or a pipe.
 
-For sentence i, counted from 0, `np.load(file)` has
+For sentence i of the input, counted from 0, `np.load(file)` has
 
 - `{i}.weights`: float32 (head, query, key)
 - `{i}.heads`: int (head, 2), the layer and the head that each matrix belongs to
@@ -8,8 +8,8 @@ For sentence i, counted from 0, `np.load(file)` has
 - `{i}.dropped`: float32 (head, query), what went to special tokens, only where they are left out
 
 and once `schema`, the format's name, and `meta`, a JSON string: model, unit, measure, and each
-sentence's `text` and `pair`. One sentence is laid out as many are. The same input gives the same
-bytes.
+sentence's `index`, `text` and `pair`. A sentence that was left out of the input leaves its number
+out. One sentence is laid out as many are. The same input gives the same bytes.
 """
 
 import io
@@ -37,7 +37,7 @@ class NpzWriter:
         self._stream = _Sequential(stream)
         self._archive = zipfile.ZipFile(self._stream, "w")  # type: ignore[call-overload]  # write, flush suffice
         self._facts: dict[str, Any] = {}
-        self._sentences: list[dict[str, str | None]] = []
+        self._sentences: list[dict[str, int | str | None]] = []
         self._write_array("schema", np.array(RUN_SCHEMA))
 
     def __enter__(self) -> Self:
@@ -56,8 +56,8 @@ class NpzWriter:
             self._stream.abandon()
         self._archive.close()
 
-    def add(self, view: View, heads: Sequence[HeadId]) -> None:
-        """Write the next sentence.
+    def add(self, view: View, heads: Sequence[HeadId], index: int | None = None) -> None:
+        """Write the next sentence; `index` is its place in the input, larger than those before.
 
         Raises ValueError if its model or unit is not that of the sentences before it.
         """
@@ -65,8 +65,9 @@ class NpzWriter:
         if self._facts and facts != self._facts:
             raise ValueError(f"one file holds one model and unit: {self._facts}, not {facts}")
         self._facts = facts
-        number, tokens = len(self._sentences), view.inspection.tokens
-        self._sentences.append({"text": tokens.text, "pair": tokens.pair})
+        number = len(self._sentences) if index is None else index
+        tokens = view.inspection.tokens
+        self._sentences.append({"index": number, "text": tokens.text, "pair": tokens.pair})
         shape = (len(heads), len(view.tokens), len(view.tokens))
         dropped: list[np.ndarray] = []
 

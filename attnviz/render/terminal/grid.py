@@ -78,7 +78,8 @@ class Grid:
     """One token's strongest partner in every head.
 
     weights: (layer, head, other token). `token` is the query and the others its keys, or `token` is
-    the key and the others the queries that look at it.
+    the key and the others the queries that look at it. The lines below name the `top` strongest of
+    them; without `top`, those that are worth it.
     """
 
     view: View
@@ -86,6 +87,7 @@ class Grid:
     weights: np.ndarray
     role: Literal["query", "key"]
     note: str
+    top: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from heading(self.view, self.token)
@@ -169,8 +171,9 @@ class Grid:
         """Which words it is joined to most, strongest first, and in which heads."""
         flat = self.weights.reshape(-1, self.weights.shape[-1])
         far = np.where(self._far, flat.max(axis=0), 0)
-        order = np.argsort(-far, kind="stable")[:WORDS_TOLD]
-        told = [int(i) for i in order if far[i] >= min(TOLD_FROM, far.max()) and far[i] > 0]
+        order = np.argsort(-far, kind="stable")[: self.top or WORDS_TOLD]
+        least = min(TOLD_FROM, far.max()) if self.top is None else 0
+        told = [int(i) for i in order if far[i] >= least and far[i] > 0]
         margin = width_of((self.view.tokens[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
         if told:
             yield [Segment(fit("strongest in", min(width, 12)), DIM)]

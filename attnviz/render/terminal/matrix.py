@@ -215,11 +215,12 @@ class TopKeys:
                 yield line
                 line = [Segment(" " * (margin + share))]
             link = Link(tokens[query], tokens[key], float(row[key]))
-            line += _key(link, word, first=place == 0)
+            line += named_weight(link, word, first=place == 0)
         yield line
 
 
-def _key(link: Link, word: int, first: bool) -> Line:
+def named_weight(link: Link, word: int, first: bool) -> Line:
+    """A weight with the key that it goes to, in `word` + 7 cells; the first of a row stands out."""
     mark = MARKER if first and link.weight > 0 else " "
     style = weight_style(link.weight, tone_of(link.query, link.key), bold=first)
     name_style = BOLD if first else DIM if link.key.special else PLAIN

@@ -1,0 +1,65 @@
+"""What a command does not need, it does not import: that is what makes it quick to start."""
+
+import pytest
+from conftest import ANIMAL
+from process import Workplace, workplace
+
+from attnviz.inspection import Inspection
+
+SLOW = ("torch", "transformers", "tokenizers", "matplotlib", "numpy", "huggingface_hub")
+MODEL = ("torch", "transformers", "tokenizers", "huggingface_hub")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
+    return workplace(tmp_path_factory.mktemp("startup"), animal)
+
+
+def test_the_wall_stands(place: Workplace) -> None:
+    done = place("run", "I am", env=place.without("torch"))
+    assert (done.code, done.out, done.err) == (99, "", "imported torch\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "-h"], ["heatmap", "-h"], ["lines", "-h"]]
+)
+def test_help_imports_nothing_slow(place: Workplace, arguments: list[str]) -> None:
+    done = place(*arguments, env=place.without(*SLOW))
+    assert (done.code, done.err) == (0, "")
+    assert "attnviz" in done.out
+
+
+def test_a_wrong_option_is_told_without_importing_anything_slow(place: Workplace) -> None:
+    done = place("run", "--colour", env=place.without(*SLOW))
+    assert done.code == 2
+    assert "No such option: --colour" in done.err
+
+
+def test_run_needs_torch_and_tokenizers_only(place: Workplace) -> None:
+    env = place.without("transformers", "matplotlib", "huggingface_hub")
+    done = place("run", ANIMAL, "--query", "it", env=env)
+    assert (done.code, done.err) == (0, "")
+    assert "▸animal .68" in done.out
+
+
+def test_what_was_kept_is_shown_without_a_model(place: Workplace, animal: Inspection) -> None:
+    place.remember(animal)
+    (place.folder / "kept").write_bytes(place.last.read_bytes())
+    env = place.without(*MODEL, "matplotlib")
+    loaded = place("run", "--load", "kept", "--query", "it", env=env)
+    assert (loaded.code, loaded.err) == (0, "")
+    remembered = place("run", "--query", "it", env=env)
+    assert remembered.err == f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
+    assert remembered.out == loaded.out
+    assert "▸animal .68" in loaded.out
+
+
+@pytest.mark.parametrize("command", ["heatmap", "lines"])
+def test_what_was_kept_is_drawn_without_a_model(
+    place: Workplace, animal: Inspection, command: str
+) -> None:
+    place.remember(animal)
+    env = place.without(*MODEL)
+    done = place(command, "--layer", "3", "--head", "1", "-o", f"{command}.svg", env=env)
+    assert (done.code, done.out) == (0, f"{command}.svg\n")
+    assert (place.folder / f"{command}.svg").read_bytes().startswith(b"<?xml")

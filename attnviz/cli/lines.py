@@ -34,17 +34,17 @@ def lines(
 
     Example: attnviz lines --query it --layer 3 --head 1 -o it.svg
     """
+    if not (heads.layer or heads.head or start.query):
+        raise RequestError(
+            "lines of all words in all heads would be a tangle",
+            "choose a word with --query WORD, or heads with --layer N and --head N",
+        )
     from attnviz.cli.asked import Asked
     from attnviz.cli.options import Words
     from attnviz.cli.output import Notes
     from attnviz.cli.picture import draw_all, draw_lines
     from attnviz.cli.sentences import Sentences
 
-    if not (heads.layer or heads.head or start.query):
-        raise RequestError(
-            "lines of all words in all heads would be a tangle",
-            "choose a word with --query WORD, or heads with --layer N and --head N",
-        )
     notes = Notes(output.quiet)
     sentences = Sentences(source, choice, output, notes, one_picture=True)
     asked = Asked(look, heads, Words(query=start.query), notes)

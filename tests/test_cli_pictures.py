@@ -1,0 +1,175 @@
+"""`attnviz heatmap` and `attnviz lines`: the files they write, and what they say."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ANIMAL
+from PIL import Image
+from process import Workplace, workplace
+from pypdf import PdfReader
+
+from attnviz.inspection import Inspection
+from attnviz.inspector import Model
+from attnviz.storage import save
+
+LAST = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
+ANIMAL_PNG = "attnviz-minilm-L3H1-the-animal-didn-t-cross-the-street-because-it-was-too-tired.png"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
+    return workplace(tmp_path_factory.mktemp("pictures"), animal)
+
+
+@pytest.fixture(scope="module")
+def head(place: Workplace) -> Path:
+    """The picture of one head under its default name."""
+    done = place("heatmap", "--layer", "3", "--head", "1")
+    assert (done.code, done.out, done.err) == (0, f"{ANIMAL_PNG}\n", LAST)
+    return place.folder / ANIMAL_PNG
+
+
+def test_a_head_has_a_name_of_its_own(head: Path) -> None:
+    assert head.name in os.listdir(head.parent)
+    with Image.open(head) as picture:
+        assert picture.size > (600, 600)
+        assert len(picture.getcolors(1 << 20) or []) > 100
+
+
+def test_the_same_picture_is_written_over_with_the_same_bytes(place: Workplace, head: Path) -> None:
+    before = head.read_bytes()
+    done = place("heatmap", "--head", "L3H1", "--quiet")
+    assert (done.code, done.out, done.err) == (0, f"{ANIMAL_PNG}\n", "")
+    assert head.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["heatmap", "lines"])
+@pytest.mark.parametrize("suffix", ["png", "svg", "PDF"])
+def test_the_suffix_says_the_form(place: Workplace, command: str, suffix: str) -> None:
+    name = f"{command}.{suffix}"
+    done = place(command, "--layer", "3", "-o", name)
+    assert (done.code, done.out, done.err) == (0, f"{name}\n", LAST)
+    content = (place.folder / name).read_bytes()
+    if suffix == "png":
+        with Image.open(io.BytesIO(content)) as picture:
+            assert picture.format == "PNG"
+        return
+    text = (
+        content.decode()
+        if suffix == "svg"
+        else PdfReader(io.BytesIO(content)).pages[0].extract_text()
+    )
+    for told in ("minilm · layer 3", ANIMAL, "query: who looks", "key: what is looked at"):
+        assert told in text
+
+
+def test_all_heads(place: Workplace) -> None:
+    done = place("heatmap", "-o", "all.svg")
+    assert (done.code, done.out) == (0, "all.svg\n")
+    text = (place.folder / "all.svg").read_text()
+    assert "minilm · all heads" in text
+    assert "layer 5" in text
+    assert "head 11" in text
+
+
+def test_what_somebody_else_wrote_stays(place: Workplace) -> None:
+    for name, content in (("mine.png", b"holidays"), ("text.svg", b"<?xml version='1.0'?><svg/>")):
+        (place.folder / name).write_bytes(content)
+        done = place("heatmap", "--head", "3.1", "-o", name)
+        assert (done.code, done.out) == (2, "")
+        assert done.err == (
+            f"attnviz: {name} exists, and attnviz did not write it, or not in this form\n"
+            "  overwrite it with --force, or give another name\n"
+        )
+        assert (place.folder / name).read_bytes() == content
+        forced = place("heatmap", "--head", "3.1", "-o", name, "--force")
+        assert (forced.code, forced.out) == (0, f"{name}\n")
+        assert place("heatmap", "--head", "3.2", "-o", name).code == 0
+
+
+def test_a_form_that_is_none(place: Workplace) -> None:
+    for name in ("picture", "picture.gif", "-"):
+        done = place("heatmap", "--head", "3.1", "-o", name)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"attnviz: {name} does not say in which form to draw")
+        assert not (place.folder / name).exists()
+
+
+def test_a_saved_sentence_is_drawn(place: Workplace, minilm: Model) -> None:
+    save(minilm.inspect("I am a student"), place.folder / "student")
+    done = place("heatmap", "--load", "student", "--head", "3.1")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "attnviz-minilm-L3H1-i-am-a-student.png\n"
+
+
+def test_lines_choose_the_strongest_head(place: Workplace) -> None:
+    done = place("lines", "--query", "it", "-o", "it.svg")
+    assert (done.code, done.out) == (0, "it.svg\n")
+    note = 'attnviz: no head given, so L2H1, in which "it" looks hardest at another word\n'
+    assert done.err == LAST + note
+    text = (place.folder / "it.svg").read_text()
+    assert "minilm · L2H1 · query: it" in text
+    quiet = place("lines", "--query", "it", "--quiet", "-o", "it.svg")
+    assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_lines_of_everything_are_refused_at_once(place: Workplace) -> None:
+    done = place("lines", ANIMAL, env=place.without("torch", "numpy"))
+    assert (done.code, done.out) == (2, "")
+    assert "--query WORD" in done.err
+
+
+def test_several_sentences_are_several_pictures(place: Workplace) -> None:
+    done = place("lines", "I am a student", "You are a student", "--query", "student")
+    assert done.code == 0
+    names = done.out.splitlines()
+    assert [re.sub("L.H.", "", name) for name in names] == [
+        "attnviz-minilm--lines-student-4-i-am-a-student.png",
+        "attnviz-minilm--lines-student-4-you-are-a-student.png",
+    ]
+    assert all((place.folder / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    assert done.err.count("no head given") == 2
+
+
+def test_several_sentences_do_not_go_into_one_picture(place: Workplace) -> None:
+    said = "attnviz: several sentences came, and -o one.png names one picture\n  leave out -o\n"
+    arguments = place("heatmap", "I am", "You are", "-o", "one.png")
+    piped = place("heatmap", "-o", "one.png", given=b"I am\nYou are\n")
+    assert (arguments.code, arguments.out, arguments.err) == (2, "", said)
+    assert (piped.code, piped.out, piped.err) == (2, "", said)
+    assert not (place.folder / "one.png").exists()
+
+
+def test_one_sentence_that_is_piped_in_is_one_picture(place: Workplace) -> None:
+    options = ["--head", "3.1", "-o", "piped.svg", "--save", "piped"]
+    done = place("heatmap", *options, given=b"\nI am a student")
+    assert (done.code, done.out, done.err) == (
+        0,
+        "piped.svg\n",
+        "attnviz: blank lines left out: 1\n",
+    )
+    assert "“I am a student”" in (place.folder / "piped.svg").read_text()
+    assert (place.folder / "piped").read_bytes() == place.last.read_bytes()
+
+
+def test_missing_characters_are_told(place: Workplace, minilm: Model) -> None:
+    save(minilm.inspect("the \U00013000 was tired"), place.folder / "hieroglyph")
+    done = place("heatmap", "--load", "hieroglyph", "--head", "3.1", "-o", "hieroglyph.png")
+    assert (done.code, done.out) == (0, "hieroglyph.png\n")
+    assert done.err.startswith("attnviz: no installed font has \U00013000: drawn as a box")
+    assert "apt-get install" in done.err
+
+
+def test_a_name_is_printed_as_it_is(place: Workplace) -> None:
+    """A script gets the very bytes; a terminal is not told what its escape codes mean."""
+    name = b"\xff.png"
+    done = place("heatmap", "--load", "student", "--head", "3.1", "-o", name)
+    assert (done.code, done.output, done.err) == (0, name + b"\n", "")
+    assert name in os.listdir(os.fsencode(place.folder))
+    options = ["--load", "student", "--head", "3.1", "-o", "\x1b[31m.png"]
+    code, screen = place.on_terminal("heatmap", *options)
+    assert (code, screen) == (0, "\\x1b[31m.png\n")
+    assert (place.folder / "\x1b[31m.png").exists()

@@ -47,6 +47,10 @@ def load(path: Path) -> Inspection:
     if not os.path.isfile(path):
         raise RequestError(f"there is no file {path}", "make one with attnviz run TEXT --save FILE")
     try:
+        path.open("rb").close()  # safetensors calls a file that may not be read missing
+    except OSError as error:
+        raise AttnvizError(f"cannot read {path}: {(error.strerror or '').lower()}") from error
+    try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get("attnviz", "null"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -394,3 +394,17 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(AttnvizError, match=r"cannot write .*last\.safetensors") as caught:
         remember(made())
     assert not isinstance(caught.value, RequestError)
+
+
+def test_a_file_that_may_not_be_read_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "i.safetensors"
+    save(made(), path)
+
+    def refuse(self: Path, *arguments: Any, **options: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(AttnvizError, match=r"cannot read .*i\.safetensors: permission denied"):
+        load(path)

@@ -9,19 +9,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz import storage
+import attnviz.storage as storage
 from attnviz.analysis.select import find_token, select_heads
 from attnviz.analysis.strongest import strongest_head
-from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, Inspection, View
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspector import Model, load_model
-from attnviz.tokens import Unit
+from attnviz.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 __all__ = [
+    "AttnvizError",
+    "HeadId",
+    "Inspection",
+    "Model",
+    "ModelFacts",
+    "RequestError",
+    "Token",
+    "Tokens",
+    "View",
     "heatmap",
     "inspect",
     "lines",

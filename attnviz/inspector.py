@@ -3,7 +3,11 @@
 torch is imported when a model is loaded, not before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from attnviz.errors import AttnvizError, RequestError
@@ -13,9 +17,14 @@ from attnviz.tokens import Tokenizer, Tokens
 
 if TYPE_CHECKING:
     from attnviz.encoder.encoder import Encoder, EncoderConfig
+    from attnviz.encoder.workers import Begin
 
-BATCH_TOKENS = 2048
-"""How many tokens, padding included, run through the encoder together at most."""
+BATCH_TOKENS = 512
+"""How many tokens, padding included, run through the encoder together at most.
+
+Enough for matrix products at full speed, and few enough that they stay in the processor's cache and
+that sentences of like length come together.
+"""
 
 PAPER_SHAPE = {"num_layers": 6, "num_heads": 8, "d_model": 512, "d_ff": 2048, "seed": 0}
 """Transformer-base (Vaswani et al. 2017, table 3), and the seed of its random weights."""
@@ -68,21 +77,59 @@ class Model:
 
         The numbers do not depend on what else is in the batch, to 1e-5.
         """
-        by_length = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
-        inspections: dict[int, Inspection] = {}
-        for batch in _batches(by_length, [len(sentence) for sentence in sentences]):
-            inspections.update(zip(batch, self._run([sentences[i] for i in batch]), strict=True))
-        for i in range(len(sentences)):
-            yield inspections.pop(i)
+        return self.inspect_windows([sentences])
 
-    def _run(self, batch: Sequence[Tokens]) -> Iterator[Inspection]:
+    def inspect_windows(self, windows: Iterable[Sequence[Tokens]]) -> Iterator[Inspection]:
+        """Run window after window of sentences, each while the one before it is being used.
+
+        A window's sentences run together, as in `inspect_tokens`. An empty window says that no more
+        have come so far: what was begun is then given out before the next window is asked for.
+        """
+        from attnviz.encoder.workers import workers
+
+        begun: deque[_Window] = deque()
+        with workers() as begin:
+            for window in chain(windows, [()]):
+                if window:
+                    begun.append(self._begin(begin, window))
+                while len(begun) > (1 if window else 0):
+                    yield from _in_order(begun.popleft())
+
+    def _begin(self, begin: "Begin", sentences: Sequence[Tokens]) -> "_Window":
+        lengths = [len(sentence) for sentence in sentences]
+        by_length = sorted(range(len(sentences)), key=lengths.__getitem__)
+        begun: _Window = deque()
+        for batch in _batches(by_length, lengths):
+            tokens = len(batch) * lengths[batch[-1]]
+            begun.append((batch, begin(tokens, partial(self._run, [sentences[i] for i in batch]))))
+        return begun
+
+    def _run(self, batch: Sequence[Tokens]) -> list[Inspection]:
         from attnviz.encoder.record import record
 
         scale = self.facts.d_k**-0.5
         layers_of = record(self._encoder, [s.ids for s in batch], [s.type_ids for s in batch])
+        inspections = []
         for tokens, layers in zip(batch, layers_of, strict=True):
             records = tuple(LayerRecord(**arrays._asdict(), scale=scale) for arrays in layers)
-            yield Inspection(tokens, self.facts, records)
+            inspections.append(Inspection(tokens, self.facts, records))
+        return inspections
+
+
+_Window = deque[tuple[list[int], Future[list[Inspection]]]]
+"""Batches that were begun: the sentences' places in the window, and what they will become."""
+
+
+def _in_order(window: _Window) -> Iterator[Inspection]:
+    """A window's inspections, once they are there, in the order of its sentences."""
+    inspections = {
+        place: inspection
+        for places, results in window
+        for place, inspection in zip(places, results.result(), strict=True)
+    }
+    window.clear()  # so that each is let go of once it has been used
+    for place in range(len(inspections)):
+        yield inspections.pop(place)
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -1,6 +1,5 @@
 """The application: its commands, and nothing that costs start-up time."""
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -23,6 +22,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"attnviz {version('attnviz')}")
         raise typer.Exit
 

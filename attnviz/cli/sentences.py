@@ -1,6 +1,8 @@
 """Which inspections a command works on: of sentences given or piped in, remembered, or loaded."""
 
+import gc
 import sys
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +15,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector import Model, load_model
 from attnviz.storage import is_saved_inspection, load, recall, remember, save
+from attnviz.tokens import Tokens
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
 
@@ -96,13 +99,14 @@ class Sentences:
         lines = LineReader() if self._from_stdin else None
         model = self._model()
         last = None
-        for window in self._windows(lines) if lines else [list(enumerate(texts))]:
-            for index, inspection in self._run(model, window):
-                last = inspection
-                if not self.many:
-                    self._remember(inspection)
-                self._waiting.update(f"sentence {index + 1}")
-                yield index, inspection
+        windows = self._windows(lines) if lines else [list(enumerate(texts))]
+        places: deque[int] = deque()
+        for inspection in model.inspect_windows(self._cut(model, w, places) for w in windows):
+            index, last = places.popleft(), inspection
+            if not self.many:
+                self._remember(inspection)
+            self._waiting.update(f"sentence {index + 1}")
+            yield index, inspection
         if last is None and not self._errors:
             raise RequestError("no sentence came on standard input", "give one a line")
         if last is not None and self.many:
@@ -125,13 +129,15 @@ class Sentences:
     def _model(self) -> Model:
         self._waiting.update("loading the model")
         model = load_model(self._choice.name, **self._choice.shape)
+        gc.freeze()  # main() turned collection off for the start
+        gc.enable()
         for note in model.notes:
             self._notes.say(note)
         return model
 
-    def _run(self, model: Model, window: Sequence[Line]) -> Iterator[tuple[int, Inspection]]:
-        """Tokenize what came in together, run it in batches, and give it back in its order."""
-        places, cut = [], []
+    def _cut(self, model: Model, window: Sequence[Line], places: deque[int]) -> list[Tokens]:
+        """Tokenize what came in together, and note the index of each sentence that can be."""
+        cut = []
         for index, text in window:
             with self.trying(index):
                 if isinstance(text, RequestError):
@@ -144,7 +150,7 @@ class Sentences:
                     )
                 places.append(index)
                 cut.append(tokens)
-        yield from zip(places, model.inspect_tokens(cut), strict=True)
+        return cut
 
     def _only(self, text: str, pair: str | None) -> Inspection:
         inspection = self._model().inspect(text, pair, self._source.truncate)

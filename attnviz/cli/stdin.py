@@ -44,7 +44,10 @@ class LineReader:
         threading.Thread(target=self._read, daemon=True).start()
 
     def windows(self) -> Iterator[list[Line]]:
-        """Runs of lines: at least one, and whatever else has come by then, up to a size."""
+        """Runs of lines: at least one, and whatever else has come by then, up to a size.
+
+        An empty run says that the next line is still to come.
+        """
         while (line := self._lines.get()) is not _END:
             window, size, ended = [line], len(str(line[1])), False
             with suppress(queue.Empty):
@@ -58,6 +61,8 @@ class LineReader:
             yield window
             if ended:
                 break
+            if self._lines.empty():
+                yield []
         if self._failure is not None:
             raise AttnvizError(
                 f"standard input cannot be read: {(self._failure.strerror or '').lower()}",

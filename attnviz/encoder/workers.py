@@ -1,0 +1,52 @@
+"""Threads on which batches run side by side, each batch on a thread of its own.
+
+A short sentence's matrix products are small: to cut one up among threads takes longer than it
+saves, many times longer on a machine that is busy, where each part waits for the slowest. So
+torch's threads are spent on different batches instead, and on one batch together only if it is
+long.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import torch
+
+LONG = 1024
+"""Tokens in a batch from which on it is worth all threads."""
+
+Result = TypeVar("Result")
+
+
+class Begin(Protocol):
+    """Begins a piece of work on a batch of so many tokens."""
+
+    def __call__(self, tokens: int, work: Callable[[], Result]) -> Future[Result]:
+        """What will be the work's result."""
+
+
+@contextmanager
+def workers() -> Iterator[Begin]:
+    """As many workers as torch would use threads; work not begun when the block ends is dropped.
+
+    torch's number of threads is what it was, before and after, for whoever uses it beside us.
+    """
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads)
+
+    def begin(tokens: int, work: Callable[[], Result]) -> Future[Result]:
+        return pool.submit(_on_threads, threads if tokens >= LONG else 1, work)
+
+    try:
+        yield begin
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _on_threads(threads: int, work: Callable[[], Result]) -> Result:
+    """Do it with so many of torch's threads, which are set for the calling thread alone."""
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    return work()

@@ -154,6 +154,10 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
         )
         tokens, facts = _built(Tokens, metadata["tokens"]), _built(ModelFacts, metadata["model"])
         return Inspection(tokens, facts, layers)
+    except AttnvizError as error:
+        raise AttnvizError(
+            f"{path} is damaged: {error.message}", "save it again with attnviz run TEXT --save FILE"
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise AttnvizError(
             f"{path} is damaged: its metadata does not fit its numbers ({error})",

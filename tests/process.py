@@ -101,6 +101,7 @@ class Workplace:
             "XDG_CACHE_HOME": str(self.cache),
             "MPLCONFIGDIR": str(self._known / "matplotlib"),
             "LANG": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",  # tests that run side by side share the processors
             **(changes or {}),
         }
 
@@ -151,7 +152,7 @@ class Workplace:
     def temporary_files(self) -> list[str]:
         places = (self.folder, self.last.parent)
         found = [path for place in places if place.is_dir() for path in place.iterdir()]
-        return [path.name for path in found if path.name.startswith(".")]
+        return [path.name for path in found if path.name.startswith(".") and path.is_file()]
 
     def on_terminal(
         self,

@@ -1,5 +1,6 @@
 """How `attnviz run` gives out what it found: as tables, JSON, CSV or NPZ."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -21,6 +22,8 @@ from attnviz.render.labels import visible
 
 FILE_WIDTH = 100
 """Columns of tables that are written to a file."""
+
+_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 Give = Callable[[int, Answer], None]
 """Gives out what was found for the input's sentence of that index, from 0."""
@@ -77,7 +80,17 @@ def _giver(
 
 @contextmanager
 def _json(stream: BinaryIO) -> Iterator[Give]:
-    yield lambda index, answer: stream.writelines(run_json(answer.view, answer.heads_or_all))
+    shown = _escaped if on_terminal(stream) else bytes
+
+    def give(index: int, answer: Answer) -> None:
+        stream.writelines(map(shown, run_json(answer.view, answer.heads_or_all)))
+
+    yield give
+
+
+def _escaped(chunk: bytes) -> bytes:
+    """The same JSON, without the control characters that JSON allows and a terminal obeys."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", chunk.decode()).encode()
 
 
 @contextmanager

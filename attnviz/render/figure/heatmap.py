@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
+from attnviz.render.figure.banded import BandedImage
 from attnviz.render.figure.captions import KEY_AXIS, QUERY_AXIS, TokenLabels, heading, token_labels
 from attnviz.render.figure.colors import weight_colors
 from attnviz.render.figure.drawing import (
@@ -203,16 +205,17 @@ def _whole_dots(side: float, cells: int) -> float:
 
 def _draw(axes: Axes, weights: np.ndarray, panels: _Panels, count: int) -> AxesImage:
     edge = len(weights) * panels.pooled - 0.5
-    image = axes.imshow(
-        weights,
+    image = BandedImage(
+        axes,
         cmap=weight_colors(),
-        vmin=0.0,
-        vmax=panels.largest,
+        norm=Normalize(0.0, panels.largest),
         interpolation="nearest",
-        aspect="auto",
         extent=(-0.5, edge, edge, -0.5),
         zorder=2.6,  # over the frame, which would cover the first column of a long text
     )
+    image.set_data(weights)
+    image.set_clip_path(axes.patch)
+    axes.add_image(image)
     axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xticks=[], yticks=[])
     return image
 

@@ -72,7 +72,7 @@ def test_what_is_typed_is_data(place: Workplace) -> None:
         "[bold]it[/x] :smile: $x_1$ \\x1b[31mred\\x1b]0;title\\x07 \\u202eright [unused1] <b>&amp;"
     )
     assert shown in done.out
-    for look in ([], ["--key", "it"], ["--head", "3.1"], ["--query", "it", "--layer", "0"]):
+    for look in ([], ["--head", "3.1"], ["--query", "it", "--layer", "0"]):
         assert shown in place("run", "--load", "hostile", *look, env={"COLUMNS": "200"}).out
     assert place("run", "--load", "hostile", "--json").json["text"] == HOSTILE
     picture = place("heatmap", "--load", "hostile", "--head", "3.1", "-o", "hostile.svg")

@@ -20,8 +20,11 @@ ANIMAL_PNG = "attnviz-minilm-L3H1-the-animal-didn-t-cross-the-street-because-it-
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
-    return workplace(tmp_path_factory.mktemp("pictures"), animal)
+def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection, minilm: Model) -> Workplace:
+    """The animal sentence is remembered, and another one kept in `student`."""
+    place = workplace(tmp_path_factory.mktemp("pictures"), animal)
+    save(minilm.inspect("I am a student"), place.folder / "student")
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +101,7 @@ def test_a_form_that_is_none(place: Workplace) -> None:
         assert not (place.folder / name).exists()
 
 
-def test_a_saved_sentence_is_drawn(place: Workplace, minilm: Model) -> None:
-    save(minilm.inspect("I am a student"), place.folder / "student")
+def test_a_saved_sentence_is_drawn(place: Workplace) -> None:
     done = place("heatmap", "--load", "student", "--head", "3.1")
     assert (done.code, done.err) == (0, "")
     assert done.out == "attnviz-minilm-L3H1-i-am-a-student.png\n"

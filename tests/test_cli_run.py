@@ -171,12 +171,18 @@ def test_npz(place: Workplace, animal: Inspection) -> None:
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "npz", "txt"])
 def test_a_files_suffix_says_the_form(place: Workplace, suffix: str) -> None:
     name, form = f"out.{suffix}", "table" if suffix == "txt" else suffix
-    for _ in range(2):  # data that attnviz wrote may be written over
-        done = place("run", "--load", "animal", "--head", "3.1", "-o", name, "--force")
-        assert (done.code, done.out, done.err) == (0, "", "")
-    options = ["--load", "animal", "--head", "3.1", "-f", form]
-    printed = place("run", *options, env={"COLUMNS": "100"}).output
-    assert (place.folder / name).read_bytes() == printed
+    options = ["--load", "animal", "--head", "3.1"]
+    done = place("run", *options, "-o", name)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    written = (place.folder / name).read_bytes()
+    assert written == place("run", *options, "-f", form, env={"COLUMNS": "100"}).output
+
+
+def test_only_data_that_attnviz_wrote_is_written_over(place: Workplace) -> None:
+    options = ["run", "--load", "animal", "--head", "3.1", "-o"]
+    assert [place(*options, "twice.csv").code for _ in range(2)] == [0, 0]
+    # a table has nothing to tell it from somebody's notes
+    assert [place(*options, "twice.txt", *last).code for last in ([], [], ["--force"])] == [0, 2, 0]
 
 
 def test_standard_output_has_a_name(place: Workplace) -> None:

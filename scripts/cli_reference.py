@@ -67,7 +67,7 @@ ENVIRONMENT = """\
 | `ATTNVIZ_MODEL` | the model to use where `--model` is not given |
 | `ATTNVIZ_NO_MEMORY` | `1`: the last sentence is not kept |
 | `NO_COLOR` | tables without colour |
-| `COLUMNS` | the width of tables, where there is no terminal to ask |
+| `COLUMNS` | the width of tables, instead of the terminal's |
 | `XDG_CACHE_HOME` | where the cache folder lies, instead of `~/.cache` (on Linux) |
 """
 

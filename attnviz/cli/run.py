@@ -18,7 +18,8 @@ class HowMuch:
             metavar="K",
             min=1,
             rich_help_panel="What to show",
-            help="The K strongest links of each head or, with --head, of each query.",
+            help="Name the K strongest links of each head; with --head, of each query; with "
+            "--query or --key, of that word.",
         ),
     ] = None
 
@@ -35,7 +36,8 @@ def run(
     """Show what every head does with a sentence: as tables, JSON, CSV or NPZ.
 
     Without a selector: a line for each head, with its kind, its entropy and its strongest links.
-    --query or --key: a grid, layers down and heads across. --layer, --head: whole tables.
+    --query or --key: a grid, layers down and heads across; both: that one weight in every head.
+    --layer, --head: whole tables; beside --query or --key, what these heads do with that word.
 
     Example: attnviz run "The animal didn't cross the street because it was too tired." --query it
     """

@@ -92,6 +92,17 @@ def test_what_it_holds(animal: Inspection, minilm: Model) -> None:
     }
 
 
+def test_a_sentence_keeps_its_number() -> None:
+    stream = io.BytesIO()
+    with NpzWriter(stream) as writer:
+        writer.add(made_up(["a"]), [HeadId(0, 0)], 2)
+        writer.add(made_up(["b"]), [HeadId(0, 0)], 5)
+    arrays = loaded(stream.getvalue())
+    assert [name for name in arrays if name.endswith("weights")] == ["2.weights", "5.weights"]
+    sentences = json.loads(str(arrays["meta"]))["sentences"]
+    assert [(sentence["index"], sentence["text"]) for sentence in sentences] == [(2, "a"), (5, "b")]
+
+
 def test_what_was_dropped(animal: Inspection) -> None:
     view = animal.view(special=False)
     arrays = loaded(npz([view], view.all_heads()))

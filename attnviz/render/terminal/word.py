@@ -144,7 +144,7 @@ class PairGrid:
             line += [Segment(f"{place} ", PLAIN), Segment(f" {weight_text(weight)} ", style)]
             line.append(Segment(" "))
             used += size
-        if len(self.weights) > 1:
+        if len(self.weights) > 1 and len(line) > 1:
             yield line
         if self.note:
             yield from sentences(self.note, width)

@@ -16,7 +16,6 @@ from attnviz.inspector import Model
 from attnviz.storage import save
 
 LAST = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
-ANIMAL_PNG = "attnviz-minilm-L3H1-the-animal-didn-t-cross-the-street-because-it-was-too-tired.png"
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +30,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection, minilm: 
 def head(place: Workplace) -> Path:
     """The picture of one head under its default name."""
     done = place("heatmap", "--layer", "3", "--head", "1")
-    assert (done.code, done.out, done.err) == (0, f"{ANIMAL_PNG}\n", LAST)
-    return place.folder / ANIMAL_PNG
+    assert (done.code, done.err) == (0, LAST)
+    sentence = "the-animal-didn-t-cross-the-street-because-it-was-too-tired"
+    assert re.fullmatch(rf"attnviz-minilm-L3H1-{sentence}-[0-9a-f]{{6}}\.png\n", done.out)
+    return place.folder / done.out.rstrip("\n")
 
 
 def test_a_head_has_a_name_of_its_own(head: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_head_has_a_name_of_its_own(head: Path) -> None:
 def test_the_same_picture_is_written_over_with_the_same_bytes(place: Workplace, head: Path) -> None:
     before = head.read_bytes()
     done = place("heatmap", "--head", "L3H1", "--quiet")
-    assert (done.code, done.out, done.err) == (0, f"{ANIMAL_PNG}\n", "")
+    assert (done.code, done.out, done.err) == (0, f"{head.name}\n", "")
     assert head.read_bytes() == before
 
 
@@ -104,7 +105,19 @@ def test_a_form_that_is_none(place: Workplace) -> None:
 def test_a_saved_sentence_is_drawn(place: Workplace) -> None:
     done = place("heatmap", "--load", "student", "--head", "3.1")
     assert (done.code, done.err) == (0, "")
-    assert done.out == "attnviz-minilm-L3H1-i-am-a-student.png\n"
+    assert re.fullmatch(r"attnviz-minilm-L3H1-i-am-a-student-[0-9a-f]{6}\.png\n", done.out)
+
+
+def test_what_reads_alike_is_not_written_over(place: Workplace) -> None:
+    options = ["He left.", "He left?", "--head", "3.1", "--quiet"]
+    done = place("heatmap", *options, env={"ATTNVIZ_NO_MEMORY": "1"})
+    assert done.code == 0
+    names = done.out.splitlines()
+    assert len(set(names)) == 2
+    assert {re.sub("-[0-9a-f]{6}.png$", "", name) for name in names} == {
+        "attnviz-minilm-L3H1-he-left"
+    }
+    assert (place.folder / names[0]).read_bytes() != (place.folder / names[1]).read_bytes()
 
 
 def test_lines_choose_the_strongest_head(place: Workplace) -> None:
@@ -128,9 +141,9 @@ def test_several_sentences_are_several_pictures(place: Workplace) -> None:
     done = place("lines", "I am a student", "You are a student", "--query", "student")
     assert done.code == 0
     names = done.out.splitlines()
-    assert [re.sub("L.H.", "", name) for name in names] == [
-        "attnviz-minilm--lines-student-4-i-am-a-student.png",
-        "attnviz-minilm--lines-student-4-you-are-a-student.png",
+    assert [re.sub("L.H.|-[0-9a-f]{6}.png", "", name) for name in names] == [
+        "attnviz-minilm--lines-student-4-i-am-a-student",
+        "attnviz-minilm--lines-student-4-you-are-a-student",
     ]
     assert all((place.folder / name).read_bytes().startswith(b"\x89PNG") for name in names)
     assert done.err.count("no head given") == 2

@@ -1,4 +1,4 @@
-"""What a picture's file is called when nobody says: model, heads, sentence."""
+"""What a picture's file is called when nobody says: model, heads, sentence, and a hash of them."""
 
 import re
 import unicodedata
@@ -8,34 +8,34 @@ from hashlib import sha256
 from attnviz.inspection import HeadId, View
 from attnviz.render.figure.captions import heads_title
 
-NAME_BYTES = 80
+NAME_BYTES = 96
 """How long a default file name may be, in UTF-8, without its suffix."""
+
+HASH_DIGITS = 6
 
 
 def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
     """A file name without suffix, from model, heads, `what` and sentence.
 
-    Letters and digits of any script stay, everything else becomes a hyphen. A sentence that is too
-    long for a name is cut and told apart by a hash, so that two sentences with the same beginning
-    do not replace each other's pictures; so is one without a letter.
+    Letters and digits of any script stay, everything else becomes a hyphen, and what is too long is
+    cut. The name ends in a hash of all that makes the picture what it is, since "He left." and "He
+    left?", five heads and five others would read the same, and replace each other's pictures.
     """
-    text = view.inspection.tokens
-    whole = " ".join(filter(None, (text.text, text.pair)))
+    text, model = view.inspection.tokens, view.model
     parts = [
         "attnviz",
-        _cut(_slug(view.model.name), 24),
+        _cut(_slug(model.name), 24),
+        "" if model.trained else f"seed-{model.seed}",
         heads_title(view, heads).replace(", ", "-").replace(" ", "-"),
         _cut(_slug(what), 16),
         "" if view.unit == "word" else "pieces",
         "" if view.special else "no-special",
+        _slug(" ".join(filter(None, (text.text, text.pair))).lower()),
     ]
-    front = "-".join(filter(None, parts))
-    sentence = _slug(whole.lower())
-    room = NAME_BYTES - len(front.encode()) - 1
-    if not sentence or len(sentence.encode()) > room:
-        digest = sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-        sentence = f"{_cut(sentence, room - 7)}-{digest}".lstrip("-")
-    return f"{front}-{sentence}".rstrip("-")
+    whole = (text.text, text.pair, model, [str(head) for head in heads])
+    digest = sha256(repr((*whole, what, view.unit, view.special)).encode()).hexdigest()
+    readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)
+    return f"{readable}-{digest[:HASH_DIGITS]}"
 
 
 def _slug(text: str) -> str:
@@ -46,4 +46,4 @@ def _slug(text: str) -> str:
 
 def _cut(text: str, size: int) -> str:
     """The text's beginning, at most `size` bytes of UTF-8, at a whole character."""
-    return text.encode()[: max(size, 0)].decode(errors="ignore").strip("-")
+    return text.encode()[:size].decode(errors="ignore").strip("-")

@@ -18,7 +18,7 @@ def written(animal: Inspection) -> dict[str, bytes]:
     with NpzWriter(npz) as writer:
         writer.add(view, SOME_HEADS)
     return {
-        "json": b"".join(run_json(view, SOME_HEADS, indent=True)),
+        "json": b"".join(run_json(view, view.all_heads())),
         "jsonl": b"".join(run_json(view, SOME_HEADS)),
         "csv": CSV_HEADER + b"".join(run_csv(view, SOME_HEADS, 0)),
         "npz": npz.getvalue(),

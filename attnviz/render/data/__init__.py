@@ -13,7 +13,7 @@ DataFormat = Literal["json", "jsonl", "csv", "npz"]
 OURS_BYTES = 256
 """How many of a file's first bytes `is_ours` needs."""
 
-_JSON_STARTS = (b'{"schema":"attnviz.', b'{\n  "schema":"attnviz.')
+_JSON_START = b'{"schema":"attnviz.'
 _ZIP_MEMBER, _ZIP_NAME_AT = b"PK\x03\x04", 30
 
 
@@ -24,4 +24,4 @@ def is_ours(head: bytes, data_format: DataFormat) -> bool:
     if data_format == "npz":
         named = head[_ZIP_NAME_AT:].startswith(b"schema.npy")
         return head.startswith(_ZIP_MEMBER) and named and "attnviz.".encode("utf-32-le") in head
-    return head.startswith(_JSON_STARTS)
+    return head.startswith(_JSON_START)

@@ -16,25 +16,23 @@ NUMBERS_AT_ONCE = 1 << 16
 """Numbers made into text together at most (about 1 MB of it), however long the sentence is."""
 
 
-def run_json(view: View, heads: Sequence[HeadId], indent: bool = False) -> Iterator[bytes]:
+def run_json(view: View, heads: Sequence[HeadId]) -> Iterator[bytes]:
     """A sentence and what the heads do in it, as one `attnviz.run/1` object in chunks of UTF-8.
 
-    It stands on one line, ended by a newline; with `indent`, each token and each row of weights has
-    a line of its own. Weights have float32's own shortest digits: read back as float32 they are the
-    same numbers. A view without special tokens tells for each row what share of it they had.
+    It stands on one line, ended by a newline. Weights have float32's own shortest digits: read back
+    as float32 they are the same numbers. A view without special tokens tells for each row what
+    share of it they had.
     """
     paired = view.inspection.tokens.pair is not None
     facts = [b'"%b":%b' % (name.encode(), orjson.dumps(fact)) for name, fact in _facts(view)]
     tokens = [orjson.dumps(_token(token, paired)) for token in view.tokens]
-    one, two = (b"\n  ", b"\n    ") if indent else (b"", b"")
-    yield b"{" + one + (b"," + one).join(facts) + b"," + one
-    yield b'"tokens":[' + two + (b"," + two).join(tokens) + one + b"]," + one + b'"heads":[' + two
+    yield b"{" + b",".join(facts) + b',"tokens":[' + b",".join(tokens) + b'],"heads":['
     comma = b""
     for stack in view.stacks(heads):
         for text in _heads(stack):
-            yield _in_lines(comma + text) if indent else comma + text
+            yield comma + text
             comma = b","
-    yield one + (b"]\n}\n" if indent else b"]}\n")
+    yield b"]}\n"
 
 
 def model_facts(model: ModelFacts) -> dict[str, Any]:
@@ -104,9 +102,3 @@ def _head(stack: HeadStack, number: int, rows: np.ndarray) -> dict[str, Any]:
         return {"layer": layer, "head": head, "weights": rows}
     dropped = np.ascontiguousarray(stack.dropped[number])
     return {"layer": layer, "head": head, "dropped": dropped, "weights": rows}
-
-
-def _in_lines(heads: bytes) -> bytes:
-    """What `_heads` wrote, with line breaks before heads and rows; no user's text is in it."""
-    heads = heads.replace(b',{"layer"', b',\n    {"layer"').replace(b"]]}", b"]\n    ]}")
-    return heads.replace(b'"weights":[[', b'"weights":[\n      [').replace(b",[", b",\n      [")

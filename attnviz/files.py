@@ -89,4 +89,4 @@ def _write_error(path: Path, error: OSError) -> AttnvizError:
         )
     if isinstance(error, IsADirectoryError):
         return RequestError(f"cannot write {path}: it is a folder", "give the name of a file")
-    return AttnvizError(f"cannot write {path}: {reason}", "choose another place with -o")
+    return AttnvizError(f"cannot write {path}: {reason}", "choose another place")

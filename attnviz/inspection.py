@@ -120,8 +120,9 @@ def attention_weights(
 class Inspection:
     """Tokens, model facts, and a LayerRecord for each layer; checked once, when built.
 
-    Raises AttnvizError if the lengths do not agree, a number is not finite, or a query is left
-    without a key to look at.
+    Raises AttnvizError if the lengths do not agree, a number is not float32 or not finite, or a
+    query is left without a key to look at; so that every row of weights sums to 1, which is checked
+    again whenever weights are computed.
     """
 
     tokens: Tokens
@@ -190,7 +191,7 @@ def _check_record(number: int, record: LayerRecord, length: int, model: ModelFac
 
 
 def _check_floating(number: int, name: str, array: np.ndarray) -> None:
-    if array.dtype.kind != "f":
+    if array.dtype != np.float32:
         raise AttnvizError(
             f"layer {number}: {name} holds {array.dtype} numbers, and float32 is expected"
         )
@@ -255,7 +256,10 @@ class View:
         return [HeadId(layer, head) for layer in layers for head in heads]
 
     def query(self, index: int) -> np.ndarray:
-        """What the query at `index` looks at, in every head: (layer, head, key)."""
+        """What the query at `index` looks at, in every head: (layer, head, key).
+
+        Raises IndexError for a token that is not there.
+        """
         pieces = self._pieces_of(index)
         layers = range(self.model.num_layers)
         rows = np.stack([self._pieces(layer, None, pieces).mean(axis=-2) for layer in layers])
@@ -265,7 +269,11 @@ class View:
         return kept if self.special else _renormalised(kept)
 
     def key(self, index: int) -> np.ndarray:
-        """Who looks at the key at `index`, in every head: (layer, head, query)."""
+        """Who looks at the key at `index`, in every head: (layer, head, query).
+
+        Raises IndexError for a token that is not there.
+        """
+        _check_index("token", index, len(self._kept))
         columns = np.stack([weights[:, index] for _, weights in self.heads(self.all_heads())])
         return columns.reshape(self.model.num_layers, self.model.num_heads, -1)
 
@@ -276,6 +284,7 @@ class View:
 
     def _pieces_of(self, index: int) -> slice:
         """The pieces that make up the token at `index`."""
+        _check_index("token", index, len(self._kept))
         place = self._kept[index]
         if self.unit == "piece":
             return slice(place, place + 1)
@@ -299,6 +308,9 @@ class View:
         self, layer: int, head: int | Sequence[int] | None, queries: slice = slice(None)
     ) -> np.ndarray:
         """Weights between pieces as the model computed them, checked: each row sums to 1."""
+        _check_index("layer", layer, self.model.num_layers)
+        for number in () if head is None else (head,) if isinstance(head, int) else head:
+            _check_index("head", number, self.model.num_heads)
         record = self.inspection.layers[layer]
         heads = slice(None) if head is None else head
         bias = record.bias
@@ -310,13 +322,22 @@ class View:
             weights = attention_weights(q, k, record.scale, bias)
         error = np.abs(weights @ np.ones(weights.shape[-1], weights.dtype) - 1).max()
         if not error <= ROW_SUM_TOLERANCE:
-            raise AttnvizError(f"layer {layer}: a row of attention weights is off 1 by {error:.2g}")
+            raise AttnvizError(
+                f"layer {layer}: a row of attention weights does not sum to 1, but is off by "
+                f"{error:.2g}",
+                "the model's numbers overflow float32; try another checkpoint",
+            )
         return weights
 
     def _words(self, weights: np.ndarray) -> np.ndarray:
         if self.unit == "piece":
             return weights
         return merge_to_words(weights, self.inspection.tokens.word_starts)
+
+
+def _check_index(what: str, index: int, count: int) -> None:
+    if not -count <= index < count:
+        raise IndexError(f"there is no {what} {index}: there are {count}, from 0 to {count - 1}")
 
 
 def _renormalised(weights: np.ndarray) -> np.ndarray:

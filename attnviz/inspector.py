@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from attnviz.errors import AttnvizError, RequestError
@@ -17,6 +16,7 @@ from attnviz.tokens import Tokenizer, Tokens
 
 if TYPE_CHECKING:
     from attnviz.encoder.encoder import Encoder, EncoderConfig
+    from attnviz.encoder.record import LayerArrays
     from attnviz.encoder.workers import Begin
 
 BATCH_TOKENS = 512
@@ -25,6 +25,9 @@ BATCH_TOKENS = 512
 Enough for matrix products at full speed, and few enough that they stay in the processor's cache and
 that sentences of like length come together.
 """
+
+WINDOW_BYTES = 96 * 1024 * 1024
+"""Memory that the x, q, k, v of sentences take that run together; two windows are held at most."""
 
 PAPER_SHAPE = {"num_layers": 6, "num_heads": 8, "d_model": 512, "d_ff": 2048, "seed": 0}
 """Transformer-base (Vaswani et al. 2017, table 3), and the seed of its random weights."""
@@ -77,69 +80,106 @@ class Model:
 
         The numbers do not depend on what else is in the batch, to 1e-5.
         """
-        return self.inspect_windows([sentences])
+        for _, inspection in self.inspect_stream(enumerate(sentences)):
+            if isinstance(inspection, AttnvizError):
+                raise inspection
+            yield inspection
 
-    def inspect_windows(self, windows: Iterable[Sequence[Tokens]]) -> Iterator[Inspection]:
-        """Run window after window of sentences, each while the one before it is being used.
+    def inspect_stream(
+        self, sentences: Iterable[tuple[int, Tokens] | None]
+    ) -> Iterator[tuple[int, Inspection | AttnvizError]]:
+        """Run numbered sentences as they come, and give back each number with what became of it.
 
-        A window's sentences run together, as in `inspect_tokens`. An empty window says that no more
-        have come so far: what was begun is then given out before the next window is asked for.
+        As many sentences as WINDOW_BYTES allow run together, while those before them are being
+        used. None among them says that no more have come so far: then what is there is given out
+        before the next is waited for.
         """
         from attnviz.encoder.workers import workers
 
+        bytes_per_token = 4 * 4 * self.facts.d_model * self.facts.num_layers  # x, q, k, v; float32
         begun: deque[_Window] = deque()
         with workers() as begin:
-            for window in chain(windows, [()]):
+            for window in _windows(sentences, WINDOW_BYTES // bytes_per_token):
                 if window:
                     begun.append(self._begin(begin, window))
                 while len(begun) > (1 if window else 0):
                     yield from _in_order(begun.popleft())
 
-    def _begin(self, begin: "Begin", sentences: Sequence[Tokens]) -> "_Window":
-        lengths = [len(sentence) for sentence in sentences]
-        by_length = sorted(range(len(sentences)), key=lengths.__getitem__)
-        begun: _Window = deque()
-        for batch in _batches(by_length, lengths):
-            tokens = len(batch) * lengths[batch[-1]]
-            begun.append((batch, begin(tokens, partial(self._run, [sentences[i] for i in batch]))))
-        return begun
+    def _begin(self, begin: "Begin", window: Sequence[tuple[int, Tokens]]) -> "_Window":
+        by_length = sorted(window, key=lambda numbered: len(numbered[1]))
+        batches = list(_batches(by_length))
+        return [
+            (
+                [index for index, _ in batch],
+                begin(len(batches) == 1, partial(self._run, [tokens for _, tokens in batch])),
+            )
+            for batch in batches
+        ]
 
-    def _run(self, batch: Sequence[Tokens]) -> list[Inspection]:
+    def _run(self, batch: Sequence[Tokens]) -> "_Results":
         from attnviz.encoder.record import record
 
+        try:
+            layers_of = record(self._encoder, [s.ids for s in batch], [s.type_ids for s in batch])
+        except AttnvizError as error:
+            return [error] * len(batch)
+        return [self._built(*parts) for parts in zip(batch, layers_of, strict=True)]
+
+    def _built(self, tokens: Tokens, layers: "list[LayerArrays]") -> Inspection | AttnvizError:
         scale = self.facts.d_k**-0.5
-        layers_of = record(self._encoder, [s.ids for s in batch], [s.type_ids for s in batch])
-        inspections = []
-        for tokens, layers in zip(batch, layers_of, strict=True):
-            records = tuple(LayerRecord(**arrays._asdict(), scale=scale) for arrays in layers)
-            inspections.append(Inspection(tokens, self.facts, records))
-        return inspections
+        records = tuple(LayerRecord(**arrays._asdict(), scale=scale) for arrays in layers)
+        try:
+            return Inspection(tokens, self.facts, records)
+        except AttnvizError as error:
+            return error
 
 
-_Window = deque[tuple[list[int], Future[list[Inspection]]]]
-"""Batches that were begun: the sentences' places in the window, and what they will become."""
+_Results = list[Inspection | AttnvizError]
+
+_Window = list[tuple[list[int], Future[_Results]]]
+"""Batches that were begun: their sentences' numbers, and what they will become."""
 
 
-def _in_order(window: _Window) -> Iterator[Inspection]:
+def _windows(
+    sentences: Iterable[tuple[int, Tokens] | None], most_tokens: int
+) -> Iterator[list[tuple[int, Tokens]]]:
+    """Sentences that run together; an empty window before more are waited for, and at the end."""
+    window: list[tuple[int, Tokens]] = []
+    size = 0
+    for numbered in sentences:
+        if numbered is not None:
+            window.append(numbered)
+            size += len(numbered[1])
+        if window and (numbered is None or size >= most_tokens):
+            yield window
+            window, size = [], 0
+        if numbered is None:
+            yield []
+    if window:
+        yield window
+    yield []
+
+
+def _in_order(window: _Window) -> Iterator[tuple[int, Inspection | AttnvizError]]:
     """A window's inspections, once they are there, in the order of its sentences."""
-    inspections = {
-        place: inspection
-        for places, results in window
-        for place, inspection in zip(places, results.result(), strict=True)
+    results = {
+        index: result
+        for indices, batch in window
+        for index, result in zip(indices, batch.result(), strict=True)
     }
     window.clear()  # so that each is let go of once it has been used
-    for place in range(len(inspections)):
-        yield inspections.pop(place)
+    for index in sorted(results):
+        yield index, results.pop(index)
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+def _batches(by_length: Sequence[tuple[int, Tokens]]) -> Iterator[list[tuple[int, Tokens]]]:
     """Cut sentences, ascending in length, into runs of at most BATCH_TOKENS once padded."""
-    batch: list[int] = []
-    for i in order:
-        if batch and lengths[i] * (len(batch) + 1) > BATCH_TOKENS:
+    batch: list[tuple[int, Tokens]] = []
+    for numbered in by_length:
+        if batch and len(numbered[1]) * (len(batch) + 1) > BATCH_TOKENS:
             yield batch
             batch = []
-        batch.append(i)
+        batch.append(numbered)
     if batch:
         yield batch
 
@@ -186,9 +226,6 @@ def load_model(
 
 
 def _load_paper(shape: dict[str, int]) -> Model:
-    for key, value in shape.items():
-        if value < 1 and key != "seed":
-            raise RequestError(f"{key} is {value}", "it should be at least 1")
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
     from attnviz.encoder.encoder import EncoderConfig
     from attnviz.encoder.paper import paper_encoder

@@ -26,8 +26,8 @@ _SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
 
 _T = TypeVar("_T", Tokens, ModelFacts)
 
-MEMORY_LIMIT = 64 * 1024 * 1024
-"""Bytes that the remembered inspection may take at most."""
+MEMORY_LIMIT = 64_000_000
+"""Bytes that the file of the remembered inspection may take at most."""
 
 
 def save(inspection: Inspection, path: Path) -> None:
@@ -81,7 +81,8 @@ def remember(inspection: Inspection) -> bool:
         for array in (record.x, record.q, record.k, record.v, record.bias)
         if array is not None
     )
-    if size > MEMORY_LIMIT:
+    content = _to_bytes(inspection) if size <= MEMORY_LIMIT else b""
+    if size > MEMORY_LIMIT or len(content) > MEMORY_LIMIT:
         return False
     path = _last_path()
     try:
@@ -89,7 +90,7 @@ def remember(inspection: Inspection) -> bool:
     except OSError as error:
         raise AttnvizError(f"cannot write {path}: {error.strerror}") from error
     with whole_file(path, private=True) as stream:
-        stream.write(_to_bytes(inspection))
+        stream.write(content)
     return True
 
 

@@ -191,7 +191,7 @@ def merge_to_words(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarra
     """Attention between pieces as attention between words.
 
     Sum over the key's pieces, mean over the query's pieces (Clark et al. 2019, "What Does BERT Look
-    At?", section 4.1), so that each row sums to what it summed to before.
+    At?", section 4.1), so that rows that sum to 1 still do.
 
     weights: (..., query piece, key piece) -> (..., query word, key word)
     """

@@ -223,7 +223,7 @@ def test_pieces_pairs_and_no_special(place: Workplace) -> None:
 
 def test_too_long_is_cut_where_that_is_wanted(place: Workplace) -> None:
     done = place("run", "tired " * 600, "--truncate", "--json", "--head", "0.0")
-    assert done.err == "attnviz: sentence 1 is cut to 512 of 602 tokens\n"
+    assert done.err == "attnviz: cut to 512 of 602 tokens\n"
     assert len(done.json["tokens"]) == 512
 
 

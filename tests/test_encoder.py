@@ -132,10 +132,10 @@ def test_batches_give_what_sentences_alone_give(mask: torch.Tensor | None) -> No
 def test_a_recorded_batch_has_each_sentence_at_its_own_length() -> None:
     encoder = paper_encoder(TINY, seed=4)
     rows = [[1, 5, 2, 12], [7, 8]]
-    short = list(record(encoder, rows, [[0] * len(row) for row in rows]))[1]
+    short = record(encoder, rows, [[0] * len(row) for row in rows])[1]
     assert [layer.x.shape for layer in short] == [(2, 15), (2, 15)]
     assert {layer.q.shape for layer in short} == {(3, 2, 5)}
-    alone = next(record(encoder, rows[1:], [[0, 0]]))
+    alone = record(encoder, rows[1:], [[0, 0]])[0]
     np.testing.assert_allclose(short[1].v, alone[1].v, rtol=0, atol=1e-6)
     assert short[0].x.dtype == np.float32
 

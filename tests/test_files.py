@@ -165,7 +165,7 @@ def test_a_folder_that_takes_no_files() -> None:
     with pytest.raises(AttnvizError, match=r"cannot write /sys/a\.png: ") as caught:
         write(Path("/sys/a.png"))
     assert not isinstance(caught.value, RequestError)
-    assert caught.value.hint == "choose another place with -o"
+    assert caught.value.hint == "choose another place"
 
 
 @pytest.mark.parametrize("name", ["...", "a" * 255, "동" * 85, "👩" * 63, " ", "-", "$a\n\x1b[31m"])

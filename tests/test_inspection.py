@@ -206,14 +206,17 @@ def test_layers_and_heads_count_from_either_end() -> None:
     inspection = made()
     np.testing.assert_array_equal(inspection.weights(-1, -1), inspection.weights(2, 4))
     np.testing.assert_array_equal(inspection.weights(-3), inspection.weights(0))
-    for place in [(3, 0), (-4, 0), (0, 5), (0, -6)]:
-        with pytest.raises(IndexError):
+    for place in [(3, 0), (-4, 0)]:
+        with pytest.raises(IndexError, match=rf"no layer {place[0]}: there are 3, from 0 to 2"):
             inspection.weights(*place)
-    with pytest.raises(IndexError):
+    for place in [(0, 5), (0, -6)]:
+        with pytest.raises(IndexError, match=rf"no head {place[1]}: there are 5, from 0 to 4"):
+            inspection.weights(*place)
+    with pytest.raises(IndexError, match="no layer 3"):
         inspection.weights(3)
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="no token 8: there are 8, from 0 to 7"):
         inspection.view().query(8)
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="no token 8"):
         inspection.view().key(8)
 
 
@@ -226,6 +229,8 @@ def test_layers_and_heads_count_from_either_end() -> None:
         ({"k": np.zeros((4, LENGTH, D_K), np.float32)}, r"k has shape \(4, 11, 7\)"),
         ({"v": np.zeros((HEADS, LENGTH, 8), np.float32)}, r"v has shape \(5, 11, 8\)"),
         ({"q": np.zeros((HEADS, LENGTH, D_K), np.int64)}, "q holds int64 numbers"),
+        ({"k": np.zeros((HEADS, LENGTH, D_K))}, "k holds float64 numbers, and float32 is expected"),
+        ({"v": np.zeros((HEADS, LENGTH, D_K), np.float16)}, "v holds float16 numbers"),
         ({"scale": np.nan}, "the scale is nan"),
         ({"scale": np.inf}, "the scale is inf"),
         ({"bias": np.zeros((2, LENGTH, LENGTH), np.float32)}, r"bias has shape \(2, 11, 11\)"),
@@ -269,7 +274,7 @@ def test_scores_that_overflow_are_told_and_not_warned_about() -> None:
     good = made()
     huge = np.full((HEADS, LENGTH, D_K), 1e30, np.float32)
     inspection = replace(good, layers=(replace(good.layers[0], q=huge, k=huge), *good.layers[1:]))
-    with pytest.raises(AttnvizError, match="layer 0: a row of attention weights is off 1"):
+    with pytest.raises(AttnvizError, match="layer 0: a row of attention weights does not sum to 1"):
         inspection.weights(0, 0)
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from transformers import BertForSequenceClassification
 import attnviz.inspector
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, _batches, load_model
+from attnviz.inspector import Model, _batches, _windows, load_model
+from attnviz.tokens import Tokens
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,60 @@ def test_batches_hold_at_most_ten_tokens_with_padding(
     lengths: list[int], expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attnviz.inspector, "BATCH_TOKENS", 10)
-    assert list(_batches(range(len(lengths)), lengths)) == expected
+    batches = _batches(list(enumerate(map(tokens_of_length, lengths))))
+    assert [[index for index, _ in batch] for batch in batches] == expected
+
+
+def tokens_of_length(n: int) -> Tokens:
+    return Tokens("", None, (0,) * n, ("a",) * n, (None,) * n, (0,) * n, (0,) * n)
+
+
+def test_windows_hold_what_memory_allows_and_end_where_more_is_waited_for() -> None:
+    two, three = tokens_of_length(2), tokens_of_length(3)
+    stream = [(0, two), (1, three), (2, two), None, (5, two), None, None, (7, three)]
+    windows = [[index for index, _ in window] for window in _windows(stream, 5)]
+    assert windows == [[0, 1], [2], [], [5], [], [], [7], []]
+
+
+def test_a_line_is_answered_before_the_next_is_waited_for(tiny: Model) -> None:
+    asked: list[str] = []
+
+    def sentences() -> Iterator[tuple[int, Tokens] | None]:
+        for index, text in enumerate(["the cat", "a dog"]):
+            asked.append(text)
+            yield index, tiny.tokenize(text)
+            yield None
+
+    stream = tiny.inspect_stream(sentences())
+    index, inspection = next(stream)
+    assert isinstance(inspection, Inspection)
+    assert (index, inspection.tokens.text, asked) == (0, "the cat", ["the cat"])
+    assert [index for index, _ in stream] == [1]
+
+
+def test_a_sentence_that_fails_in_the_encoder_does_not_take_the_others_with_it(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_on_dogs(tokens: Tokens, *parts: object) -> Inspection:
+        if "dog" in tokens.text:
+            raise AttnvizError("overflow")
+        return Inspection(tokens, *parts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(attnviz.inspector, "Inspection", fail_on_dogs)
+    texts = ["the cat", "a dog", "a cat sat"]
+    stream = tiny.inspect_stream((i, tiny.tokenize(text)) for i, text in enumerate(texts))
+    kinds = [(index, type(result).__name__) for index, result in stream]
+    assert kinds == [(0, "Inspection"), (1, "AttnvizError"), (2, "Inspection")]
+    with pytest.raises(AttnvizError, match="overflow"):
+        list(tiny.inspect_tokens([tiny.tokenize(text) for text in texts]))
+
+
+def test_an_inspection_does_not_keep_its_batch_alive(tiny: Model) -> None:
+    short, long = tiny.tokenize("a"), tiny.tokenize("the cat sat on the mat.")
+    first, _ = tiny.inspect_tokens([short, long])
+    for record in first.layers:
+        for array in (record.x, record.q, record.k, record.v):
+            assert array.base is None or array.base.nbytes == array.nbytes
 
 
 def test_what_an_inspection_holds(tiny: Model) -> None:

@@ -367,11 +367,13 @@ def test_memory_can_be_turned_off(cache: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_is_too_large_is_not_remembered(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert storage.MEMORY_LIMIT == 64 * 1024 * 1024
+    assert storage.MEMORY_LIMIT == 64_000_000
     size = 2 * 4 * (2 * 12 + 3 * 3 * 2 * 4 + 2 * 2)  # layers x bytes x (x, q k v, bias)
     monkeypatch.setattr(storage, "MEMORY_LIMIT", size - 1)
     assert not remember(made(1))
     assert not cache.exists()
+    monkeypatch.setattr(storage, "MEMORY_LIMIT", size + 100)  # the numbers fit, the file does not
+    assert not remember(made(1))
     monkeypatch.setattr(storage, "MEMORY_LIMIT", 1 << 20)
     assert remember(made(1))
 

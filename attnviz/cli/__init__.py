@@ -9,8 +9,9 @@ from types import FrameType
 def main() -> int:
     """Run `attnviz`, and give back its exit code: 0, 1, 2 or 130, as docs/cli.md has them."""
     gc.disable()  # what is imported stays; looking for garbage in it takes a tenth of the start
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+    for name in ("SIGTERM", "SIGHUP"):  # the second is not everywhere
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _terminated)
     try:
         from attnviz.cli.streams import prepare_streams
@@ -23,6 +24,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     finally:
+        gc.enable()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second ctrl-C would show a traceback
 
 

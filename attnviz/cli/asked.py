@@ -17,23 +17,26 @@ class Asked:
     words: Words
     notes: Notes
 
-    def of(self, inspection: Inspection) -> "Answer":
-        """What the options mean for this inspection; RequestError if it lacks a word or head."""
+    def of(self, inspection: Inspection, place: str = "") -> "Answer":
+        """What the options mean for this inspection; RequestError if it lacks a word or head.
+
+        `place` tells, in notes, which of many sentences it is.
+        """
         view = inspection.view("word" if self.look.words else "piece", self.look.special)
         return Answer(
             view=view,
             heads=select_heads(view.model, self.choice.layer or (), self.choice.head or ()),
-            query=self._index(view, "--query", self.words.query),
-            key=self._index(view, "--key", self.words.key),
+            query=self._index(view, place, "--query", self.words.query),
+            key=self._index(view, place, "--key", self.words.key),
         )
 
-    def _index(self, view: View, option: str, selector: str | None) -> int | None:
+    def _index(self, view: View, place: str, option: str, selector: str | None) -> int | None:
         if selector is None:
             return None
         found = find_token(view.tokens, selector)
         if found.matches > 1:
             self.notes.say(
-                f"{selector} occurs {found.matches} times; {option} takes the first, "
+                f"{place}{selector} occurs {found.matches} times; {option} takes the first, "
                 f"{selector}#1 or @{found.token.index}"
             )
         return found.token.index

@@ -64,7 +64,12 @@ def say_path(path: Path) -> None:
     sys.stdout.buffer.flush()
 
 
-def check_overwrite(path: Path, force: bool, written_by_us: Callable[[Path], bool]) -> None:
+def check_overwrite(
+    path: Path,
+    force: bool,
+    written_by_us: Callable[[Path], bool],
+    doubt: str = "attnviz did not write it, or not in this form",
+) -> None:
     """Refuse to overwrite a file that attnviz did not write; RequestError says how to."""
     if force or is_open_stream(path) or not os.path.isfile(path) or not path.stat().st_size:
         return
@@ -74,6 +79,6 @@ def check_overwrite(path: Path, force: bool, written_by_us: Callable[[Path], boo
         raise AttnvizError(f"cannot read {path}: {error.strerror}") from error
     if not ours:
         raise RequestError(
-            f"{path} exists, and attnviz did not write it, or not in this form",
+            f"{path} exists, and {doubt}",
             "overwrite it with --force, or give another name",
         )

@@ -2,9 +2,9 @@
 
 import gc
 import sys
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes, check_overwrite, complain
@@ -66,6 +66,8 @@ class Sentences:
                 if on_terminal(sys.stdout):
                     self._waiting.stop()
                 yield index, inspection
+                if not self._from_stdin:  # lines may be typed, and nobody likes to be watched
+                    self._waiting.start()
 
     def _inspections(self) -> Iterator[tuple[int, Inspection]]:
         if self._source.load:
@@ -84,8 +86,12 @@ class Sentences:
             if not self.many:
                 raise
             self._errors.append(error)
-            what = "line" if self._from_stdin else "sentence"
-            complain(error, f"{what} {index + 1}: ")
+            complain(error, self.place(index))
+
+    def place(self, index: int) -> str:
+        """Which of many sentences a message is about; nothing where there is only one."""
+        what = "line" if self._from_stdin else "sentence"
+        return f"{what} {index + 1}: " if self.many else ""
 
     def finish(self) -> None:
         """Raise if some of many sentences failed, each of which was told already."""
@@ -96,35 +102,36 @@ class Sentences:
             raise kind(f"{count} {'sentence' if count == 1 else 'sentences'} left out, see above")
 
     def _inspected(self, texts: Sequence[str]) -> Iterator[tuple[int, Inspection]]:
-        lines = LineReader() if self._from_stdin else None
+        reader = LineReader() if self._from_stdin else None
         model = self._model()
         last = None
-        windows = self._windows(lines) if lines else [list(enumerate(texts))]
-        places: deque[int] = deque()
-        for inspection in model.inspect_windows(self._cut(model, w, places) for w in windows):
-            index, last = places.popleft(), inspection
+        lines = self._lines(reader) if reader else enumerate(texts)
+        for index, result in model.inspect_stream(self._cut(model, lines)):
+            if isinstance(result, AttnvizError):
+                with self.trying(index):
+                    raise result
+                continue
+            last = result
             if not self.many:
-                self._remember(inspection)
+                self._remember(result)
             self._waiting.update(f"sentence {index + 1}")
-            yield index, inspection
+            yield index, result
         if last is None and not self._errors:
             raise RequestError("no sentence came on standard input", "give one a line")
         if last is not None and self.many:
             self._remember(last)
-        if lines and lines.blank:
-            self._notes.say(f"blank lines left out: {lines.blank}")
+        if reader and reader.blank:
+            self._notes.say(f"blank lines left out: {reader.blank}")
 
-    def _windows(self, lines: LineReader) -> Iterator[list[Line]]:
-        """The lines as they come; where only one may, nothing is begun before the end is seen."""
+    def _lines(self, reader: LineReader) -> Iterator[Line | None]:
+        """The lines as they come; where only one may, it is begun when the end is seen."""
         if self._too_many is None:
-            yield from lines.windows()
+            yield from reader
             return
-        read: list[Line] = []
-        for window in lines.windows():
-            read += window
-            if len(read) > 1:
-                raise self._too_many
-        yield read
+        lines = list(islice(filter(None, reader), 2))
+        if len(lines) > 1:
+            raise self._too_many
+        yield from lines
 
     def _model(self) -> Model:
         self._waiting.update("loading the model")
@@ -135,25 +142,31 @@ class Sentences:
             self._notes.say(note)
         return model
 
-    def _cut(self, model: Model, window: Sequence[Line], places: deque[int]) -> list[Tokens]:
-        """Tokenize what came in together, and note the index of each sentence that can be."""
-        cut = []
-        for index, text in window:
+    def _cut(
+        self, model: Model, lines: Iterable[Line | None]
+    ) -> Iterator[tuple[int, Tokens] | None]:
+        """Tokenize the lines as they come; None, where more are still to come, passes through."""
+        for line in lines:
+            if line is None:
+                yield None
+                continue
+            index, text = line
             with self.trying(index):
                 if isinstance(text, RequestError):
                     raise text
-                tokens = model.tokenize(text, self._source.pair, self._source.truncate)
-                if tokens.dropped:
-                    self._notes.say(
-                        f"sentence {index + 1} is cut to {len(tokens)} of "
-                        f"{len(tokens) + tokens.dropped} tokens"
-                    )
-                places.append(index)
-                cut.append(tokens)
-        return cut
+                yield index, self._tokenized(model, index, text, self._source.pair)
+
+    def _tokenized(self, model: Model, index: int, text: str, pair: str | None) -> Tokens:
+        tokens = model.tokenize(text, pair, self._source.truncate)
+        if tokens.dropped:
+            self._notes.say(
+                f"{self.place(index)}cut to {len(tokens)} of {len(tokens) + tokens.dropped} tokens"
+            )
+        return tokens
 
     def _only(self, text: str, pair: str | None) -> Inspection:
-        inspection = self._model().inspect(text, pair, self._source.truncate)
+        model = self._model()
+        inspection = next(model.inspect_tokens([self._tokenized(model, 0, text, pair)]))
         self._remember(inspection)
         return inspection
 

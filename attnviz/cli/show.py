@@ -1,5 +1,6 @@
 """How `attnviz run` gives out what it found: as tables, JSON, CSV or NPZ."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,15 @@ from attnviz.cli.output import check_overwrite, results
 from attnviz.cli.sentences import Sentences
 from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
-from attnviz.render.data import CSV_HEADER, OURS_BYTES, NpzWriter, is_ours, run_csv, run_json
+from attnviz.render.data import (
+    CSV_HEADER,
+    OURS_BYTES,
+    DataFormat,
+    NpzWriter,
+    is_ours,
+    run_csv,
+    run_json,
+)
 from attnviz.render.labels import visible
 
 FILE_WIDTH = 100
@@ -33,7 +42,7 @@ def show(sentences: Sentences, asked: Asked, output: RunOutput, top: int | None)
     """Give out all sentences in the form asked for, each as soon as it is there."""
     form, path = output.form, output.file
     if path is not None:
-        check_overwrite(path, output.force, lambda path: _is_ours(path, form))
+        _check_output(path, output)
     elif form == "npz" and on_terminal(sys.stdout):
         raise RequestError("npz is not for reading on a terminal", "write it with -o FILE.npz")
     _say_what_tables_alone_obey(form, asked, top)
@@ -45,16 +54,28 @@ def show(sentences: Sentences, asked: Asked, output: RunOutput, top: int | None)
     ):
         for index, inspection in inspections:
             with sentences.trying(index):
-                give(index, asked.of(inspection))
+                if form == "csv" and not inspection.model.trained and not given:
+                    asked.notes.say(f"{inspection.model}; the weights mean nothing")
+                give(index, asked.of(inspection, sentences.place(index)))
                 stream.flush()
                 given += 1
         if not given:
             sentences.finish()  # raises, so that no file without a result is left
 
 
-def _is_ours(path: Path, form: Format) -> bool:
+def _check_output(path: Path, output: RunOutput) -> None:
+    """Refuse a file that would be lost: somebody else's, or the one that --save writes."""
+    form = output.form
+    if output.save and os.path.realpath(path) == os.path.realpath(output.save):
+        raise RequestError(f"-o and --save both name {path}", "give each a name of its own")
     if form == "table":
-        return False
+        doubt = "a table of ours looks like any other text"
+        check_overwrite(path, output.force, lambda _: False, doubt)
+    else:
+        check_overwrite(path, output.force, lambda path: _is_ours(path, form))
+
+
+def _is_ours(path: Path, form: DataFormat) -> bool:
     with path.open("rb") as stream:
         return is_ours(stream.read(OURS_BYTES), form)
 

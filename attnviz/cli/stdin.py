@@ -6,15 +6,11 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 from attnviz.errors import AttnvizError, RequestError
 
 Line = tuple[int, str | RequestError]
 """A line's index from 0, and its sentence, or what is wrong with it."""
-
-WINDOW_CHARACTERS = 16_384
-"""Characters taken together at most, when that much has come in already."""
 
 _END = None
 
@@ -29,7 +25,7 @@ def is_piped() -> bool:
 
 
 class LineReader:
-    """Reads lines in the background, and hands out those that came in so far, together.
+    """Reads lines in the background, and tells where the next one has not come yet.
 
     So a slow source has each line answered at once, and a file is run in batches. A UTF-8 byte
     order mark, line ends and blank lines are left out; a line that is not UTF-8 becomes an error.
@@ -43,26 +39,17 @@ class LineReader:
         self._lines: queue.Queue[Line | None] = queue.Queue(maxsize=4096)
         threading.Thread(target=self._read, daemon=True).start()
 
-    def windows(self) -> Iterator[list[Line]]:
-        """Runs of lines: at least one, and whatever else has come by then, up to a size.
-
-        An empty run says that the next line is still to come.
-        """
-        while (line := self._lines.get()) is not _END:
-            window, size, ended = [line], len(str(line[1])), False
-            with suppress(queue.Empty):
-                while size < WINDOW_CHARACTERS:
-                    following = self._lines.get_nowait()
-                    if following is _END:
-                        ended = True
-                        break
-                    window.append(following)
-                    size += len(str(following[1]))
-            yield window
-            if ended:
+    def __iter__(self) -> Iterator[Line | None]:
+        """The lines as they come; None where the next one is still to come."""
+        while True:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                yield None
+                line = self._lines.get()
+            if line is _END:
                 break
-            if self._lines.empty():
-                yield []
+            yield line
         if self._failure is not None:
             raise AttnvizError(
                 f"standard input cannot be read: {(self._failure.strerror or '').lower()}",

@@ -5,6 +5,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from attnviz.cli.streams import on_terminal
+
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -19,13 +21,11 @@ class Waiting:
         self._what = what
         self._status: Status | None = None
         self._lock = threading.Lock()
-        shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._timer = threading.Timer(PATIENCE, self._show) if shown else None
+        self._shown = not quiet and on_terminal(sys.stderr)
+        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> "Waiting":
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
+        self.start()
         return self
 
     def __exit__(
@@ -42,8 +42,15 @@ class Waiting:
         if self._status is not None:
             self._status.update(what)
 
+    def start(self) -> None:
+        """Show what is going on once it has taken its time, counted from here."""
+        if self._shown and self._timer is None:
+            self._timer = threading.Timer(PATIENCE, self._show)
+            self._timer.daemon = True
+            self._timer.start()
+
     def stop(self) -> None:
-        """Show nothing from here on."""
+        """Show nothing until the next start."""
         if self._timer is not None:
             self._timer.cancel()
         with self._lock:

@@ -1,6 +1,6 @@
 """Token ids in, every layer's x, q, k and v out, as numpy: the door between torch and the rest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,11 +23,12 @@ class LayerArrays(NamedTuple):
 
 def record(
     encoder: Encoder, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]
-) -> Iterator[list[LayerArrays]]:
+) -> list[list[LayerArrays]]:
     """Run a batch of sentences, and give back for each of them its layers' x, q, k, v.
 
-    n is the sentence's own length: padding is cut off. The last layer's output is not needed for
-    attention, so it is not computed. Raises AttnvizError if memory does not do.
+    n is the sentence's own length: padding is cut off, and each sentence has arrays of its own, so
+    that it does not keep the batch alive. The last layer's output is not needed for attention, so
+    it is not computed. Raises AttnvizError if memory does not do.
     """
     lengths = [len(sentence) for sentence in ids]
     longest = max(lengths)
@@ -48,11 +49,18 @@ def record(
             f"{len(ids)} sentences of up to {longest} tokens do not fit in memory",
             "give shorter or fewer sentences",
         ) from error
-    for sentence, length in enumerate(lengths):
-        yield [
-            LayerArrays(x[sentence, :length], *(heads[sentence, :, :length] for heads in qkv))
+    if len(ids) == 1:
+        return [[LayerArrays(*(array[0] for array in arrays)) for arrays in layers]]
+    return [
+        [
+            LayerArrays(
+                x[sentence, :length].copy(),
+                *(heads[sentence, :, :length].copy() for heads in qkv),
+            )
             for x, *qkv in layers
         ]
+        for sentence, length in enumerate(lengths)
+    ]
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:

@@ -3,7 +3,7 @@
 A short sentence's matrix products are small: to cut one up among threads takes longer than it
 saves, many times longer on a machine that is busy, where each part waits for the slowest. So
 torch's threads are spent on different batches instead, and on one batch together only if it is
-long.
+alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +13,13 @@ from typing import Protocol, TypeVar
 
 import torch
 
-LONG = 1024
-"""Tokens in a batch from which on it is worth all threads."""
-
 Result = TypeVar("Result")
 
 
 class Begin(Protocol):
-    """Begins a piece of work on a batch of so many tokens."""
+    """Begins a piece of work, which has all threads to itself if it is alone."""
 
-    def __call__(self, tokens: int, work: Callable[[], Result]) -> Future[Result]:
+    def __call__(self, alone: bool, work: Callable[[], Result]) -> Future[Result]:
         """What will be the work's result."""
 
 
@@ -35,8 +32,8 @@ def workers() -> Iterator[Begin]:
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads)
 
-    def begin(tokens: int, work: Callable[[], Result]) -> Future[Result]:
-        return pool.submit(_on_threads, threads if tokens >= LONG else 1, work)
+    def begin(alone: bool, work: Callable[[], Result]) -> Future[Result]:
+        return pool.submit(_on_threads, threads if alone else 1, work)
 
     try:
         yield begin

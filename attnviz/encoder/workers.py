@@ -3,7 +3,7 @@
 A short sentence's matrix products are small: to cut one up among threads takes longer than it
 saves, many times longer on a machine that is busy, where each part waits for the slowest. So
 torch's threads are spent on different batches instead, and on one batch together only if it is
-alone.
+alone and long.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 
 
 class Begin(Protocol):
-    """Begins a piece of work, which has all threads to itself if it is alone."""
+    """Begins a piece of work, on a thread of its own or with all of torch's threads."""
 
-    def __call__(self, alone: bool, work: Callable[[], Result]) -> Future[Result]:
+    def __call__(self, all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
         """What will be the work's result."""
 
 
@@ -32,8 +32,8 @@ def workers() -> Iterator[Begin]:
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads)
 
-    def begin(alone: bool, work: Callable[[], Result]) -> Future[Result]:
-        return pool.submit(_on_threads, threads if alone else 1, work)
+    def begin(all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
+        return pool.submit(_on_threads, threads if all_threads else 1, work)
 
     try:
         yield begin

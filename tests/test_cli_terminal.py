@@ -158,7 +158,7 @@ def test_what_is_wrong_is_told_beside_the_progress(place: Workplace) -> None:
     read, write = os.pipe()
 
     def late() -> None:
-        time.sleep(5)
+        time.sleep(4)
         os.write(write, b"I am\nnothing\n")
         os.close(write)
 

@@ -1,0 +1,83 @@
+"""Measures everything that a goal is set for, and writes docs/benchmarks.md.
+
+usage: python benchmarks/all.py [--rounds N] [--sentences N] [--out FILE]
+"""
+
+import datetime
+import os
+import platform
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import measure
+import memory
+import startup
+import throughput
+from sentences import LONGEST, SHORTEST
+
+PACKAGES = ("attnviz", "torch", "transformers", "numpy", "tokenizers", "orjson", "matplotlib")
+
+PAGE = """\
+# Benchmarks
+
+<!-- Written by benchmarks/all.py: `make bench`. -->
+
+Measured on {date}: {machine}; Python {python}; {packages}.
+
+Commands run in turn, A B A B, each as a process of its own from start to end; the figures are
+medians of {rounds} rounds, and a ratio is the median of the ratios round by round. Machines differ
+and are noisy: the ratio is what carries over.
+
+{table}
+
+- The *founding sentence* is "{animal}" Its job with transformers
+  ([one_number.py](../benchmarks/peers/one_number.py)) loads the same files with `AutoModel`, eager
+  attention and `output_attentions=True`, and prints one number.
+- *512 tokens*: a longer text, cut with `--truncate`, in the default model. An inspection's memory
+  is how much the process grows for each one it keeps.
+- The *{sentences} sentences* have {shortest} to {longest} words each
+  ([sentences.py](../benchmarks/sentences.py)). Beside attnviz, transformers does the same job as
+  one would write it ([word_weights.py](../benchmarks/peers/word_weights.py)): batches of 32 sorted
+  by length, padding trimmed, pieces merged to words, then `json` or `np.savez`. Loading the model
+  counts on both sides.
+"""
+
+
+def page(rounds: int, sentences: int) -> str:
+    goals = [
+        *startup.goals(rounds),
+        *memory.goals(rounds),
+        *throughput.goals(rounds, sentences),
+    ]
+    return PAGE.format(
+        date=datetime.date.today(),
+        machine=machine(),
+        python=platform.python_version(),
+        packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        rounds=rounds,
+        table="\n".join([measure.HEADER, *map(str, goals)]),
+        animal=startup.ANIMAL,
+        sentences=sentences,
+        shortest=SHORTEST,
+        longest=LONGEST,
+    )
+
+
+def machine() -> str:
+    """The machine in general terms: system, processor, memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{platform.system()} on {cores} cores ({_processor()}), {memory:.0f} GiB of memory"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return named[1].strip() if named else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    asked = measure.asked()
+    asked.out.write_text(page(asked.rounds, asked.sentences), encoding="utf-8")
+    print(asked.out.read_text(encoding="utf-8"))

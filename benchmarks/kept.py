@@ -1,0 +1,36 @@
+"""What inspections of a text take in memory while they are kept, as a JSON object.
+
+`each`: bytes that one takes, as the process grows; `vectors`: the bytes of its x, q, k and v;
+`weights`: the bytes that the weights of all heads would take.
+
+usage: python benchmarks/kept.py TEXT
+"""
+
+import json
+import sys
+
+import psutil
+
+from attnviz.inspector import load_model
+
+COUNT = 10
+"""Inspections kept at once, so that what one takes is well above the noise."""
+
+
+def kept(text: str) -> dict[str, float]:
+    model = load_model()
+    inspections = [model.inspect(text, truncate=True)]
+    before = psutil.Process().memory_info().rss
+    inspections += [model.inspect(text, truncate=True) for _ in range(COUNT)]
+    each = (psutil.Process().memory_info().rss - before) / COUNT
+    layers, tokens = inspections[0].layers, len(inspections[0].tokens)
+    return {
+        "tokens": tokens,
+        "each": each,
+        "vectors": sum(a.nbytes for layer in layers for a in (layer.x, layer.q, layer.k, layer.v)),
+        "weights": model.facts.num_layers * model.facts.num_heads * tokens**2 * 4,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(kept(sys.argv[1])))

@@ -1,0 +1,53 @@
+"""Sentences a second, from a file to JSON Lines and to NPZ, beside transformers.
+
+usage: python benchmarks/throughput.py [--rounds N] [--sentences N]
+"""
+
+import statistics
+from pathlib import Path
+
+import measure
+from sentences import sentences
+
+from attnviz.models import find_model
+
+PEER = Path(__file__).parent / "peers" / "word_weights.py"
+NAMES = {"jsonl": "JSON Lines", "npz": "NPZ"}
+
+
+def goals(rounds: int, count: int) -> list[measure.Goal]:
+    """Whole processes, start-up included, all heads' weights between words."""
+    with measure.workplace() as folder:
+        source = folder / "sentences.txt"
+        source.write_text("".join(f"{text}\n" for text in sentences(count)), encoding="utf-8")
+        return [_goal(folder, source, form, rounds, count) for form in NAMES]
+
+
+def _goal(folder: Path, source: Path, form: str, rounds: int, count: int) -> measure.Goal:
+    ours, theirs = folder / f"ours.{form}", folder / f"theirs.{form}"
+    model = str(find_model("minilm").config.parent)
+    line = measure.attnviz("run", "-", "-o", str(ours), "-f", form, "--quiet")
+    peer = measure.python(str(PEER), model, str(source), str(theirs))
+    commands = {
+        f"attnviz, {form}": measure.Command(line, source),
+        f"transformers, {form}": measure.Command(peer),
+    }
+    our_runs, their_runs = measure.side_by_side(commands, rounds).values()
+    for target in (ours, theirs):
+        target.unlink()
+    rates = [[count / run.seconds for run in runs] for runs in (our_runs, their_runs)]
+    peaks = [measure.median_memory(runs) / measure.MIB for runs in (our_runs, their_runs)]
+    return measure.Goal(
+        task=f"{count} sentences from a file to {NAMES[form]}",
+        ours=f"{statistics.median(rates[0]):.1f} sentences/s, peak {peaks[0]:.0f} MiB",
+        beside=f"transformers, {statistics.median(rates[1]):.1f} sentences/s, "
+        f"peak {peaks[1]:.0f} MiB",
+        ratio=measure.ratio_of(*rates),
+        limit=2.0,
+        at_least=True,
+    )
+
+
+if __name__ == "__main__":
+    asked = measure.asked()
+    print(measure.HEADER, *goals(asked.rounds, asked.sentences), sep="\n")

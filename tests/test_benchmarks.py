@@ -1,0 +1,215 @@
+"""The benchmarks run and say what they should; how fast anything is decides nothing here."""
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attnviz.inspector import Model
+from attnviz.models import find_model
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+PEERS = BENCHMARKS / "peers"
+ROW = re.compile(
+    r"\| (.+) \| (.+) \| (.+) \| (\d+\.\d\d) \| ([≤≥]) ([\d.]+) \| (yes|\*\*no\*\*) \|"
+)
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """benchmarks/measure.py as a module."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("measure")
+
+
+@pytest.fixture
+def sentences(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """benchmarks/sentences.py as a module."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("sentences").sentences
+
+
+def rows(script: str, *options: str) -> list[dict[str, Any]]:
+    """The table that a script prints, each row checked: its verdict is that of its numbers."""
+    command = [sys.executable, str(BENCHMARKS / script), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    header, rule, *lines = done.stdout.splitlines()
+    assert header == "| attnviz | measured | beside it | ratio | goal | met |"
+    assert rule == "|---|---|---|---|---|---|"
+    found = []
+    for line in lines:
+        match = ROW.fullmatch(line)
+        assert match is not None, line
+        task, ours, beside, ratio, sign, limit, met = match.groups()
+        assert float(ratio) > 0
+        if abs(float(ratio) - float(limit)) > 0.01:  # the ratio is rounded
+            inside = float(ratio) <= float(limit) if sign == "≤" else float(ratio) >= float(limit)
+            assert met == ("yes" if inside else "**no**")
+        found.append({"task": task, "ours": ours, "beside": beside, "goal": f"{sign} {limit}"})
+    return found
+
+
+def test_commands_run_in_turn_after_a_warm_up(measure: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    note = f"open({str(log)!r}, 'a').write"
+    commands = {
+        "quick": measure.Command(measure.python("-c", f"{note}('q')")),
+        "slow": measure.Command(measure.python("-c", f"import time; time.sleep(0.3); {note}('s')")),
+    }
+    runs = measure.side_by_side(commands, 3)
+    assert log.read_text() == "qs" * 4
+    assert [len(runs[name]) for name in ("quick", "slow")] == [3, 3]
+    assert all(run.seconds >= 0.3 for run in runs["slow"])
+    measure.side_by_side(commands, 1)
+    assert log.read_text() == "qs" * 5
+
+
+def test_the_peak_of_memory_is_the_childs() -> None:
+    # in a process of its own, since a child begins with the peak of its parent
+    code = """if True:
+        import measure
+        for size in (1, 128):
+            child = measure.python("-c", f"b'x' * ({size} << 20)")
+            print(measure.run(measure.Command(child)).memory / measure.MIB)
+    """
+    env = {**os.environ, "PYTHONPATH": str(BENCHMARKS)}
+    small, large = map(
+        float, subprocess.check_output([sys.executable, "-c", code], env=env).split()
+    )
+    assert small < 64
+    assert 120 < large - small < 136
+
+
+def test_a_command_that_fails_is_told_with_its_message(measure: Any) -> None:
+    command = measure.Command(measure.python("-c", "import sys; sys.exit('it is broken')"))
+    with pytest.raises(RuntimeError, match="ended with 1: it is broken"):
+        measure.run(command)
+
+
+def test_standard_input_comes_from_a_file(measure: Any, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("given")
+    check = "import sys; sys.exit(sys.stdin.read() != 'given')"
+    measure.run(measure.Command(measure.python("-c", check), source))
+
+
+def test_children_store_byte_code_as_a_users_do(
+    measure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    check = "import sys; sys.exit(sys.dont_write_bytecode)"
+    measure.run(measure.Command(measure.python("-c", check)))
+
+
+def test_the_workplace_has_a_cache_of_its_own(
+    measure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "before")
+    with measure.workplace() as folder:
+        assert os.environ["XDG_CACHE_HOME"] == str(folder / "cache")
+        assert folder.is_dir()
+    assert os.environ["XDG_CACHE_HOME"] == "before"
+    assert not folder.exists()
+
+
+def test_a_ratio_is_the_median_of_the_rounds(measure: Any) -> None:
+    assert measure.ratio_of([1.0, 8.0, 3.0], [2.0, 2.0, 2.0]) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("ratio", "at_least", "met"),
+    [(0.4, False, "yes"), (0.41, False, "**no**"), (0.4, True, "yes"), (0.39, True, "**no**")],
+)
+def test_a_goal_says_whether_it_is_met(
+    measure: Any, ratio: float, at_least: bool, met: str
+) -> None:
+    row = str(measure.Goal("task", "ours", "theirs", ratio, 0.4, at_least))
+    sign = "≥" if at_least else "≤"
+    assert row == f"| task | ours | theirs | {ratio:.2f} | {sign} 0.4 | {met} |"
+
+
+def test_the_sentences_are_the_same_every_time(sentences: Any) -> None:
+    texts = sentences(2000)
+    assert texts == sentences(2000)
+    assert texts[:50] == sentences(50)
+    assert len(set(texts)) > 1990
+    lengths = [len(text.split()) for text in texts]
+    assert (min(lengths), max(lengths)) == (5, 40)
+    assert all(text[0].isupper() and text.endswith(".") for text in texts)
+
+
+def test_start_up_is_measured_beside_torch_and_transformers() -> None:
+    found = rows("startup.py", "--rounds", "1")
+    assert [row["goal"] for row in found] == ["≤ 1.25", "≤ 0.4", "≤ 0.25", "≤ 0.4", "≤ 0.9"]
+    assert ["transformers" in row["beside"] for row in found] == [False, True, False, False, False]
+    assert all(re.fullmatch(r"\d+\.\d\d s", row["ours"]) for row in found)
+
+
+def test_memory_is_measured() -> None:
+    kept, fresh, remembered = rows("memory.py", "--rounds", "1")
+    assert kept["task"] == "an inspection of 512 tokens, all heads"
+    # 6 layers of x, q, k, v: 512 tokens × 384 numbers of 4 bytes; 72 heads of 512 × 512 weights
+    assert kept["beside"] == "its x, q, k, v, 18.0 MiB (all heads' weights: 72.0 MiB)"
+    assert (fresh["goal"], remembered["goal"]) == ("≤ 2", "≤ 2")
+
+
+def test_throughput_is_measured_in_both_formats() -> None:
+    found = rows("throughput.py", "--rounds", "1", "--sentences", "6")
+    assert [row["task"] for row in found] == [
+        "6 sentences from a file to JSON Lines",
+        "6 sentences from a file to NPZ",
+    ]
+    assert all("sentences/s" in row["ours"] + row["beside"] for row in found)
+
+
+def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, measure: Any) -> None:
+    for name, count in (("startup", 5), ("memory", 3), ("throughput", 2)):
+        goals = [measure.Goal(f"{name} {n}", "1 s", "2 s", 0.5, 1.0) for n in range(count)]
+        module = importlib.import_module(name)
+        monkeypatch.setattr(module, "goals", lambda *_, goals=goals: goals)
+    page = importlib.import_module("all").page(5, 2000)
+    assert page.startswith("# Benchmarks\n")
+    assert page.count("| 0.50 | ≤ 1 | yes |") == 10
+    assert re.search(r"Measured on \d{4}-\d\d-\d\d: .+ cores? \(.+\), \d+ GiB of memory; ", page)
+    assert "medians of 5 rounds" in page
+    assert "{" not in page
+
+
+def test_the_peer_prints_the_same_number() -> None:
+    folder = str(find_model("minilm").config.parent)
+    text = "The animal didn't cross the street because it was too tired."
+    command = [sys.executable, str(PEERS / "one_number.py"), folder, text, "3", "1", "it", "animal"]
+    assert subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL) == "0.677\n"
+
+
+def test_the_peer_does_the_same_job(minilm: Model, tmp_path: Path, sentences: Any) -> None:
+    # no apostrophes: there the tokenizer's words are not Unicode's
+    texts = [text for text in sentences(40) if "'" not in text]
+    source = tmp_path / "texts"
+    source.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    for suffix in (".npz", ".jsonl"):
+        script, folder = str(PEERS / "word_weights.py"), str(find_model("minilm").config.parent)
+        command = [sys.executable, script, folder, str(source), str(tmp_path / f"out{suffix}")]
+        subprocess.run(command, check=True, capture_output=True)
+    arrays = np.load(tmp_path / "out.npz")
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(texts)
+    for number, (text, line) in enumerate(zip(texts, lines, strict=True)):
+        view = minilm.inspect(text).view()
+        expected = np.stack([view.weights(layer) for layer in range(6)])
+        words = [token.text for token in view.tokens]
+        np.testing.assert_allclose(arrays[f"{number}.weights"], expected, rtol=0, atol=1e-5)
+        assert arrays[f"{number}.tokens"].tolist() == words
+        told = json.loads(line)
+        assert (told["text"], told["tokens"]) == (text, words)
+        assert [(head["layer"], head["head"]) for head in told["heads"][11:13]] == [(0, 11), (1, 0)]
+        weights = np.array([head["weights"] for head in told["heads"]])
+        np.testing.assert_allclose(weights, expected.reshape(weights.shape), rtol=0, atol=1e-5)

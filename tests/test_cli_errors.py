@@ -128,12 +128,12 @@ def test_what_is_typed_is_data(place: Workplace) -> None:
             ["--layer", "3", "--head", "1.5.2"],
             [
                 'attnviz: "1.5.2" is not a head',
-                "  heads are numbers from 0 to 11, as in --head 1, 3.1, 3-1 or L3H1",
+                "  heads are numbers from 0 to 11, as in 1, 3.1, 3-1 or L3H1",
             ],
         ),
         (
             ["--head", "1"],
-            ["attnviz: --head 1 needs a layer", "  use --layer 5 --head 1, or --head 5.1"],
+            ["attnviz: head 1 needs a layer", "  name its layer too, as in L5H1"],
         ),
     ],
 )

@@ -77,7 +77,7 @@ def _words_there_are(tokens: Sequence[Token]) -> str:
 def select_heads(
     model: ModelFacts, layers: Sequence[str] = (), heads: Sequence[str] = ()
 ) -> list[HeadId]:
-    """The heads that `--layer` and `--head` name, in the order of the model; none given: none.
+    """The heads that are named, in the order of the model; none named: none.
 
     A plain head number counts in each layer given; `3.1`, `3-1` and `L3H1` stand alone. A layer of
     which no head is named means all of its heads. `-1` is the last. Raises RequestError.
@@ -95,16 +95,13 @@ def select_heads(
         )
         if in_layers and place.layer not in in_layers:
             raise RequestError(
-                f"--head {text} is not in the layer given with --layer", "give one of the two"
+                f"head {text} is not in the layer given beside it", "give one of the two"
             )
         full.append(place)
     if plain and not in_layers:
         text, head = plain[0]
-        raise RequestError(
-            f"--head {text} needs a layer",
-            f"use --layer {model.num_layers - 1} --head {head}, or --head "
-            f"{model.num_layers - 1}.{head}",
-        )
+        place = HeadId(model.num_layers - 1, head)
+        raise RequestError(f"head {text} needs a layer", f"name its layer too, as in {place}")
     named = {place.layer for place in full}
     in_each = [head for _, head in plain] or range(model.num_heads)
     open_layers = [layer for layer in in_layers if plain or layer not in named]
@@ -116,7 +113,7 @@ def _number(what: str, text: str, count: int) -> int:
         raise RequestError(
             f'"{text}" is not a {what}',
             f"{what}s are numbers from 0 to {count - 1}"
-            + (", as in --head 1, 3.1, 3-1 or L3H1" if what == "head" else ""),
+            + (", as in 1, 3.1, 3-1 or L3H1" if what == "head" else ""),
         )
     number = int(text)
     if not -count <= number < count:

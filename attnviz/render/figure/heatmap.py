@@ -70,7 +70,7 @@ def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
     without a head.
     """
     if not heads:
-        raise RequestError("there is no head to draw", "give one as --head 3.1")
+        raise RequestError("there is no head to draw", "give one, as L3H1")
     with drawing_of(view):
         if len(heads) == 1:
             return _one_head(view, heads[0])

@@ -21,7 +21,7 @@ HEADS = [HeadId(0, 1), HeadId(1, 0)]
 def view() -> View:
     """Two layers of two heads over `[CLS] cat ran [SEP]`; the row of `cat` by hand."""
     weights = np.full((2, 2, 4, 4), 0.25)
-    weights[0, 1, CAT] = (0.1, 0.05, 0.8, 0.05)
+    weights[0, 1, CAT] = (0.11, 0.04, 0.8, 0.05)
     weights[1, 0, CAT] = (0.6, 0.1, 0.0, 0.3)
     return inspection_of(tokens_of(["cat", "ran"]), weights).view("piece")
 
@@ -35,10 +35,10 @@ def printed(look: RenderableType, width: int = 80) -> list[str]:
 def test_what_a_word_looks_at(view: View) -> None:
     assert printed(query_rows(view, CAT, HEADS))[3:] == [
         "cat looks at",
-        "L0H1  ▸.80  ran    .10  [CLS]  .05  cat    .05  [SEP]",
+        "L0H1  ▸.80  ran    .11  [CLS]  .05  [SEP]  .04  cat",
         "L1H0  ▸.60  [CLS]  .30  [SEP]  .10  cat      ·  ran",
         "",
-        '"cat" gives 51% of its attention to special tokens (mean over all heads);',
+        '"cat" gives 53% of its attention to special tokens (mean over these heads);',
         "--no-special leaves them out.",
     ]
 
@@ -51,11 +51,26 @@ def test_who_looks_at_a_word(view: View) -> None:
     ]
 
 
+def test_the_special_tokens_share_is_that_of_the_heads_shown(view: View) -> None:
+    shares = {
+        "(in L0H1)": (HEADS[:1], "16%"),
+        "(mean over these heads)": (HEADS, "53%"),
+        "(mean over all heads)": (view.all_heads(), "51%"),
+    }
+    for over, (heads, share) in shares.items():
+        for look in (query_rows(view, CAT, heads), pair_grid(view, CAT, RAN, heads)):
+            note = " ".join(printed(look)[-3:])
+            assert f"gives {share} of its attention to special tokens {over}" in note
+    without = View(view.inspection, "piece", special=False)
+    note = " ".join(printed(key_rows(without, 1, HEADS[:1]))[-2:])
+    assert "they took 33% of the words' attention (in L0H1)" in note  # of cat 16%, of ran 50%
+
+
 def test_more_words_than_fit_go_on_below(view: View) -> None:
     lines = printed(query_rows(view, CAT, HEADS[:1], top=4), 40)
     assert lines[lines.index("cat looks at") + 1 :][:2] == [
-        "L0H1  ▸.80  ran    .10  [CLS]",
-        "       .05  cat    .05  [SEP]",
+        "L0H1  ▸.80  ran    .11  [CLS]",
+        "       .05  [SEP]  .04  cat",
     ]
 
 

@@ -4,17 +4,46 @@ Colour says how large a weight is, and a marker says it again for terminals with
 look takes the width of the console that prints it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich.console import RenderableType
 
-from attnviz.analysis.summary import Summary
+from attnviz.analysis.special import received
+from attnviz.analysis.summary import Summary, summarise
 from attnviz.inspection import HeadId, View
-from attnviz.render.terminal.grid import Grid, dropped_note, special_note
+from attnviz.render.terminal.grid import Grid
 from attnviz.render.terminal.matrix import HeadTable, TopKeys
+from attnviz.render.terminal.notes import dropped_note, special_note
 from attnviz.render.terminal.overview import Overview
 from attnviz.render.terminal.word import PairGrid, WordRows
+
+LINKS = 3
+"""The strongest links that the overview names for each head, unless somebody says how many."""
+
+
+def looks(
+    view: View,
+    heads: Sequence[HeadId] = (),
+    query: int | None = None,
+    key: int | None = None,
+    top: int | None = None,
+) -> Iterator[RenderableType]:
+    """What answers a question about some heads (none: no choice), a query and a key, by index.
+
+    A word, or a pair of words, in the heads chosen or in all; the heads chosen, each whole; or the
+    overview. `top` says how many links a look names.
+    """
+    if query is not None and key is not None:
+        yield pair_grid(view, query, key, heads or view.all_heads())
+    elif query is not None:
+        yield query_rows(view, query, heads, top) if heads else query_grid(view, query, top)
+    elif key is not None:
+        yield key_rows(view, key, heads, top) if heads else key_grid(view, key, top)
+    elif heads:
+        yield from (head_table(view, head, top) for head in heads)
+    else:
+        yield overview(view, summarise(view, top or LINKS))
 
 
 def overview(view: View, summary: Summary) -> RenderableType:
@@ -24,42 +53,48 @@ def overview(view: View, summary: Summary) -> RenderableType:
 
 def query_grid(view: View, index: int, top: int | None = None) -> RenderableType:
     """What the token at `index` looks at most, in every head; then its `top` strongest keys."""
-    token = view.tokens[index]
-    return Grid(view, token, view.query(index), "query", special_note(view, token), top)
+    note = special_note(view, index, view.all_heads())
+    return Grid(view, view.tokens[index], view.query(index), "query", note, top)
 
 
 def key_grid(view: View, index: int, top: int | None = None) -> RenderableType:
     """Who looks at the token at `index` most, in every head; then the `top` that do most."""
-    return Grid(view, view.tokens[index], view.key(index), "key", dropped_note(view), top)
+    heads = view.all_heads()
+    found = received(view, index, heads)
+    weights = found.weights.reshape(view.model.num_layers, view.model.num_heads, -1)
+    note = dropped_note(view, found.dropped, heads)
+    return Grid(view, view.tokens[index], weights, "key", note, top)
 
 
 def query_rows(
     view: View, index: int, heads: Sequence[HeadId], top: int | None = None
 ) -> RenderableType:
     """What the token at `index` looks at, a line for each head: its `top` strongest keys."""
-    token, rows = view.tokens[index], view.query(index)
+    rows, note = view.query(index), special_note(view, index, heads)
     weights = np.stack([rows[head.layer, head.head] for head in heads])
-    return WordRows(view, token, heads, weights, "query", special_note(view, token), top)
+    return WordRows(view, view.tokens[index], heads, weights, "query", note, top)
 
 
 def key_rows(
     view: View, index: int, heads: Sequence[HeadId], top: int | None = None
 ) -> RenderableType:
     """Who looks at the token at `index`, a line for each head: the `top` that do most."""
-    weights = np.stack([head_weights[:, index] for _, head_weights in view.heads(heads)])
-    return WordRows(view, view.tokens[index], heads, weights, "key", dropped_note(view), top)
+    found = received(view, index, heads)
+    note = dropped_note(view, found.dropped, heads)
+    return WordRows(view, view.tokens[index], heads, found.weights, "key", note, top)
 
 
 def pair_grid(view: View, query: int, key: int, heads: Sequence[HeadId]) -> RenderableType:
     """How much one token looks at another, in each head."""
-    row, token = view.query(query)[..., key], view.tokens[query]
+    row, note = view.query(query)[..., key], special_note(view, query, heads)
     weights = {head: float(row[head.layer, head.head]) for head in heads}
-    return PairGrid(view, token, view.tokens[key], weights, special_note(view, token))
+    return PairGrid(view, view.tokens[query], view.tokens[key], weights, note)
 
 
 def head_table(view: View, head: HeadId, top: int | None = None) -> RenderableType:
     """One head's weights: the whole table, or the `top` strongest keys of each query."""
-    weights, dropped = view.weights(*head), None if view.special else view.dropped(*head)
+    [stack] = view.stacks([head])
+    weights, dropped = stack.weights[0], None if stack.dropped is None else stack.dropped[0]
     if top is None:
         return HeadTable(view, head, weights, dropped)
     return TopKeys(view, head, weights, dropped, top)

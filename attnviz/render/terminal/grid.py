@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from rich.cells import cell_len
@@ -15,7 +15,7 @@ from rich.text import Text
 from attnviz.analysis.summary import is_near
 from attnviz.inspection import HeadId, View
 from attnviz.render.terminal.cells import Line, fit, label, render_lines, sentences, width_of
-from attnviz.render.terminal.heading import heading
+from attnviz.render.terminal.heading import Role, heading, question
 from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
@@ -23,7 +23,6 @@ from attnviz.render.terminal.palette import (
     PLAIN,
     STRONG_FROM,
     Tone,
-    percent,
     weight_style,
     weight_text,
 )
@@ -85,7 +84,7 @@ class Grid:
     view: View
     token: Token
     weights: np.ndarray
-    role: Literal["query", "key"]
+    role: Role
     note: str
     top: int | None = None
 
@@ -121,9 +120,7 @@ class Grid:
         return float(shown.max(initial=0))
 
     def _question(self, width: int, legend: str) -> Iterator[Line]:
-        name = label(self.token)
-        asked = f"{name} looks at" if self.role == "query" else f"who looks at {name}"
-        asked = fit(asked, min(width, cell_len(asked)))
+        asked = question(self.token, self.role, width)
         line = [Segment(asked, BOLD)]
         if cell_len(asked) + cell_len(legend) + 3 <= width:
             line.append(Segment("   " + legend, DIM))
@@ -204,35 +201,3 @@ class Grid:
         if said and used + len(said) + 1 <= width:
             line.append(Segment(" " + said, DIM))
         return line
-
-
-def special_note(view: View, token: Token) -> str:
-    """How much of a query's attention special tokens take, over all heads."""
-    whole = View(view.inspection, view.unit)
-    kept = [other.index for other in whole.tokens if view.special or not other.special]
-    special = [other.index for other in whole.tokens if other.special]
-    if not special:
-        return ""
-    shares = whole.query(kept[token.index])[..., special].sum(axis=-1)
-    share = f"{percent(float(shares.mean()))} of its attention"
-    over = "(mean over all heads)"
-    if view.special:
-        return (
-            f'"{label(token)}" gives {share} to special tokens {over}; '
-            "--no-special leaves them out."
-        )
-    return (
-        f'Special tokens are left out: "{label(token)}" gave them {share} {over}, '
-        "and what remains is shown as 100%."
-    )
-
-
-def dropped_note(view: View) -> str:
-    """How much of all words' attention went to special tokens, where they are left out."""
-    if view.special:
-        return ""
-    share = np.mean([view.dropped(*head).mean() for head in view.all_heads()])
-    return (
-        f"Special tokens are left out: they took {percent(float(share))} of the words' attention "
-        "(mean over all heads), and what remains of each is shown as 100%."
-    )

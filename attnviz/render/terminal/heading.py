@@ -1,12 +1,18 @@
 """What stands above every look: the model in a line, and the sentence, its word underlined."""
 
 from collections.abc import Iterator
+from typing import Literal
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from attnviz.inspection import HeadId, View
 from attnviz.render.labels import visible
+from attnviz.render.terminal.cells import fit, label
 from attnviz.tokens import Token
+
+Role = Literal["query", "key"]
+"""Whether a look at one word tells what it looks at, or who looks at it."""
 
 EXCERPT = 240
 """Characters of a sentence that a heading shows; the rest is an ellipsis."""
@@ -37,6 +43,13 @@ def model_line(view: View) -> Text:
 def head_title(head: HeadId, what: str) -> Text:
     """The name of a head, and what is shown of it."""
     return Text(str(head), style="bold").append(f"  {what}", style="not bold dim")
+
+
+def question(token: Token, role: Role, width: int) -> str:
+    """What a look at one word answers, in `width` cells at most."""
+    name = label(token)
+    asked = f"{name} looks at" if role == "query" else f"who looks at {name}"
+    return fit(asked, min(width, cell_len(asked)))
 
 
 def _sentence(text: str, span: tuple[int, int] | None) -> Text:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from rich.cells import cell_len
@@ -21,7 +20,7 @@ from attnviz.render.terminal.cells import (
     tone_of,
     width_of,
 )
-from attnviz.render.terminal.heading import heading
+from attnviz.render.terminal.heading import Role, heading, question
 from attnviz.render.terminal.matrix import LONGEST_WORD, named_weight
 from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, weight_style, weight_text
 from attnviz.tokens import Token
@@ -48,7 +47,7 @@ class WordRows:
     token: Token
     heads: Sequence[HeadId]
     weights: np.ndarray
-    role: Literal["query", "key"]
+    role: Role
     note: str
     top: int | None = None
 
@@ -58,9 +57,7 @@ class WordRows:
         yield from render_lines(self._lines(options.max_width), options.max_width)
 
     def _lines(self, width: int) -> Iterator[Line]:
-        name = label(self.token)
-        asked = f"{name} looks at" if self.role == "query" else f"who looks at {name}"
-        yield [Segment(fit(asked, min(width, cell_len(asked))), BOLD)]
+        yield [Segment(question(self.token, self.role, width), BOLD)]
         margin = max(len(str(head)) for head in self.heads) + 2
         for head, row in zip(self.heads, self.weights, strict=True):
             yield from self._row(head, row, margin, width)

@@ -1,0 +1,45 @@
+"""How much attention do special tokens take?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attnviz.inspection import HeadId, View
+
+
+@dataclass(frozen=True, eq=False)
+class Received:
+    """Who looks at one key in some heads, and what special tokens took in the same heads.
+
+    weights: (head, query). `dropped` is the mean share of all queries' attention that went to the
+    special tokens left out, None where they are not.
+    """
+
+    weights: np.ndarray
+    dropped: float | None
+
+
+def received(view: View, key: int, heads: Sequence[HeadId]) -> Received:
+    """Who looks at the key at index `key`, in the heads given; each head is computed once."""
+    columns, shares = [], []
+    for stack in view.stacks(heads):
+        columns.append(stack.weights[..., key].copy())  # lets go of the weights
+        if stack.dropped is not None:
+            shares.append(stack.dropped)
+    dropped = float(np.concatenate(shares).mean()) if shares else None
+    return Received(np.concatenate(columns), dropped)
+
+
+def special_share(view: View, query: int, heads: Sequence[HeadId]) -> float | None:
+    """The mean share of the query's attention that special tokens take in the heads given.
+
+    It is the same whether the view leaves them out or not. None where there are no special tokens.
+    """
+    whole = View(view.inspection, view.unit)
+    special = [token.index for token in whole.tokens if token.special]
+    if not special:
+        return None
+    kept = [token.index for token in whole.tokens if view.special or not token.special]
+    shares = whole.query(kept[query])[..., special].sum(axis=-1)
+    return float(np.mean([shares[head.layer, head.head] for head in heads]))

@@ -1,0 +1,41 @@
+"""What stands below a look at one word: how much of the attention special tokens take."""
+
+from collections.abc import Sequence
+
+from attnviz.analysis.special import special_share
+from attnviz.inspection import HeadId, View
+from attnviz.render.terminal.cells import label
+from attnviz.render.terminal.palette import percent
+
+
+def special_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
+    """How much of a query's attention special tokens take in the heads shown."""
+    share = special_share(view, query, heads)
+    if share is None:
+        return ""
+    name, told = label(view.tokens[query]), f"{percent(share)} of its attention"
+    if view.special:
+        return (
+            f'"{name}" gives {told} to special tokens {_over(view, heads)}; '
+            "--no-special leaves them out."
+        )
+    return (
+        f'Special tokens are left out: "{name}" gave them {told} {_over(view, heads)}, '
+        "and what remains is shown as 100%."
+    )
+
+
+def dropped_note(view: View, dropped: float | None, heads: Sequence[HeadId]) -> str:
+    """How much of all words' attention went to special tokens, where they are left out."""
+    if dropped is None:
+        return ""
+    return (
+        f"Special tokens are left out: they took {percent(dropped)} of the words' attention "
+        f"{_over(view, heads)}, and what remains of each is shown as 100%."
+    )
+
+
+def _over(view: View, heads: Sequence[HeadId]) -> str:
+    if len(heads) == len(view.all_heads()):
+        return "(mean over all heads)"
+    return f"(in {heads[0]})" if len(heads) == 1 else "(mean over these heads)"

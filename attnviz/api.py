@@ -1,8 +1,8 @@
 """The Python API: what the command line does, as functions.
 
 Words are named as on the command line (`it`, `it#2`, `@10`), layers and heads by number, negative
-ones from the end. Rows and columns are words, or the tokenizer's pieces with `unit="piece"`;
-`special=False` leaves special tokens out and renormalises.
+ones from the end; a head also together with its layer, `"L3H1"`. Rows and columns are words, or the
+tokenizer's pieces with `unit="piece"`; `special=False` leaves special tokens out and renormalises.
 """
 
 from functools import lru_cache
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import attnviz.storage as storage
 from attnviz.analysis.select import find_token, select_heads
-from attnviz.analysis.strongest import strongest_head
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspector import Model, load_model
@@ -76,79 +75,84 @@ def table(
     query: str | None = None,
     key: str | None = None,
     layer: int | None = None,
-    head: int | None = None,
+    head: int | str | None = None,
+    top: int | None = None,
     unit: Unit = "word",
     special: bool = True,
 ) -> "RenderableType":
     """What `attnviz run` prints, for `rich.print`.
 
-    Given `layer`, and `head` or not: whole tables. Given `query` or `key`: the grid of all heads.
-    Otherwise the overview. Raises RequestError for a word, layer or head that is not there.
+    Given a query, a key, or both: that word, or pair of words, in the heads chosen or in all. Given
+    heads alone: their whole tables. Given nothing: the overview. `top` says how many links each
+    names. Raises RequestError for a word, layer or head that is not there, and for a head without a
+    layer.
     """
     from rich.console import Group
 
-    from attnviz.analysis.summary import summarise
-    from attnviz.render import terminal
+    from attnviz.render.terminal import looks
 
+    if top is not None and top < 1:
+        raise RequestError(f"top is {top}", "it should be at least 1")
     view = inspection.view(unit, special)
-    if layer is not None or head is not None:
-        return Group(*(terminal.head_table(view, place) for place in _heads(view, layer, head)))
-    if query is not None:
-        return terminal.query_grid(view, find_token(view.tokens, query).token.index)
-    if key is not None:
-        return terminal.key_grid(view, find_token(view.tokens, key).token.index)
-    return terminal.overview(view, summarise(view))
+    heads = _heads(view, layer, head)
+    return Group(*looks(view, heads, _index(view, query), _index(view, key), top))
 
 
 def to_json(
     inspection: Inspection,
     layer: int | None = None,
-    head: int | None = None,
+    head: int | str | None = None,
     unit: Unit = "word",
     special: bool = True,
 ) -> str:
-    """The `attnviz.run/1` object of all heads, or of those chosen, as one line of JSON."""
+    """The `attnviz.run/1` object of all heads, or of those chosen, as one line of JSON.
+
+    Raises RequestError for a layer or head that is not there, and for a head without a layer.
+    """
     from attnviz.render.data import run_json
 
     view = inspection.view(unit, special)
-    return b"".join(run_json(view, _heads(view, layer, head))).decode()
+    return b"".join(run_json(view, _heads(view, layer, head) or view.all_heads())).decode()
 
 
 def heatmap(
     inspection: Inspection,
     layer: int | None = None,
-    head: int | None = None,
+    head: int | str | None = None,
     unit: Unit = "word",
     special: bool = True,
 ) -> "Figure":
-    """One head, a layer's heads, or all heads as heatmaps: queries down, keys across."""
+    """One head, a layer's heads, or all heads as heatmaps: queries down, keys across.
+
+    Raises RequestError for a layer or head that is not there, and for a head without a layer.
+    """
     from attnviz.render.figure.heatmap import heatmap as draw
 
     view = inspection.view(unit, special)
-    return draw(view, _heads(view, layer, head))
+    return draw(view, _heads(view, layer, head) or view.all_heads())
 
 
 def lines(
     inspection: Inspection,
     query: str | None = None,
     layer: int | None = None,
-    head: int | None = None,
+    head: int | str | None = None,
     unit: Unit = "word",
     special: bool = True,
 ) -> "Figure":
     """The article's picture: lines from a query, or from all, to the keys, darker with weight.
 
-    Without `layer` and `head`: the head in which the query looks at another word hardest.
+    Without `layer` and `head`: the head of the query's strongest link to a word further off. Raises
+    RequestError for a word, layer or head that is not there, for a head without a layer, and where
+    neither a query nor heads are given.
     """
+    from attnviz.render.figure.lines import heads_or_strongest
     from attnviz.render.figure.lines import lines as draw
 
     view = inspection.view(unit, special)
-    index = None if query is None else find_token(view.tokens, query).token.index
-    if layer is None and head is None and index is not None:
-        return draw(view, [strongest_head(view, index)], index)
-    if layer is None:
-        raise RequestError("lines of all words in all heads would be a tangle", "choose a layer")
-    return draw(view, _heads(view, layer, head), index)
+    index = _index(view, query)
+    heads, _ = heads_or_strongest(view, _heads(view, layer, head), index)
+    return draw(view, heads, index)
 
 
 def write_figure(figure: "Figure", path: str | Path) -> None:
@@ -166,12 +170,14 @@ def write_figure(figure: "Figure", path: str | Path) -> None:
         write(figure, stream, form)
 
 
-def _heads(view: View, layer: int | None, head: int | None) -> list[HeadId]:
-    """The heads that a layer and a head mean; all heads where neither is given."""
-    if layer is None and head is None:
-        return view.all_heads()
+def _heads(view: View, layer: int | None, head: int | str | None) -> list[HeadId]:
+    """The heads that a layer and a head mean; none where neither is given."""
     layers = [] if layer is None else [str(layer)]
     return select_heads(view.model, layers, [] if head is None else [str(head)])
+
+
+def _index(view: View, word: str | None) -> int | None:
+    return None if word is None else find_token(view.tokens, word).token.index
 
 
 def _as_html(inspection: Inspection) -> str:

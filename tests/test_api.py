@@ -61,6 +61,32 @@ def test_tables_are_those_of_the_command_line(animal: attnviz.Inspection) -> Non
     assert "6 layers × 12 heads" in printed(attnviz.table(animal))
 
 
+def test_a_table_obeys_each_of_its_arguments(animal: attnviz.Inspection) -> None:
+    """It chooses the look that the command line chooses."""
+    rows = printed(attnviz.table(animal, query="it", layer=3, head=1))
+    assert "it looks at" in rows
+    assert rows.count("L3H") == 2, "one row, and the note below it"
+    assert "who looks at animal" in printed(attnviz.table(animal, key="animal", layer=3))
+    pair = printed(attnviz.table(animal, query="it", key="animal"))
+    assert "how much it looks at animal" in pair
+    assert "strongest in  L3H1  .68" in pair
+    one = printed(attnviz.table(animal, query="it", key="animal", head="L3H1"))
+    assert "▸.68" in one
+    assert ".67" not in one
+    [it] = [
+        line
+        for line in printed(attnviz.table(animal, layer=3, head=1, top=2)).splitlines()
+        if line.startswith("it ")
+    ]
+    assert it.split() == ["it", "▸.68", "animal", ".10", "[CLS]"]
+    assert printed(attnviz.table(animal, top=1)).count("→") == 72
+
+
+def test_a_head_is_named_alone_or_beside_its_layer(animal: attnviz.Inspection) -> None:
+    beside = attnviz.to_json(animal, layer=-3, head=1)
+    assert attnviz.to_json(animal, head="L3H1") == attnviz.to_json(animal, head="3.1") == beside
+
+
 def test_json_holds_the_heads_chosen(animal: attnviz.Inspection) -> None:
     one = json.loads(attnviz.to_json(animal, layer=3, head=1))
     assert one["schema"] == "attnviz.run/1"
@@ -93,6 +119,8 @@ def test_lines_find_the_head_of_the_strongest_link(animal: attnviz.Inspection) -
     assert any("L2H1" in text.get_text() for text in texts if isinstance(text, Text))
     with pytest.raises(attnviz.RequestError, match="tangle"):
         attnviz.lines(animal)
+    chosen = attnviz.lines(animal, query="it", head="L3H1").findobj(Text)
+    assert any("L3H1" in text.get_text() for text in chosen if isinstance(text, Text))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +129,10 @@ def test_lines_find_the_head_of_the_strongest_link(animal: attnviz.Inspection) -
         (lambda i: attnviz.table(i, query="dog"), 'no "dog"'),
         (lambda i: attnviz.heatmap(i, layer=6), "no layer 6"),
         (lambda i: attnviz.heatmap(i, layer=3, head=12), "no head 12"),
-        (lambda i: attnviz.to_json(i, head=1), "needs a layer"),
+        (lambda i: attnviz.to_json(i, head=1), "^head 1 needs a layer .*as in L5H1"),
+        (lambda i: attnviz.lines(i, query="it", head=1), "needs a layer"),
+        (lambda i: attnviz.table(i, query="it", key="dog"), 'no "dog"'),
+        (lambda i: attnviz.table(i, top=0), "top is 0"),
         (lambda i: attnviz.load("/nowhere/x"), "no file"),
         (lambda i: attnviz.inspect("  "), "empty"),
     ],

@@ -123,12 +123,22 @@ def test_what_reads_alike_is_not_written_over(place: Workplace) -> None:
 def test_lines_choose_the_strongest_head(place: Workplace) -> None:
     done = place("lines", "--query", "it", "-o", "it.svg")
     assert (done.code, done.out) == (0, "it.svg\n")
-    note = 'attnviz: no head given, so L2H1, in which "it" looks hardest at another word\n'
+    note = 'attnviz: no head given, so L2H1, in which "it" looks hardest at "tired": 0.71\n'
     assert done.err == LAST + note
     text = (place.folder / "it.svg").read_text()
     assert "minilm · L2H1 · query: it" in text
     quiet = place("lines", "--query", "it", "--quiet", "-o", "it.svg")
     assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_a_word_alone_looks_at_what_there_is(place: Workplace) -> None:
+    options = ["Hi", "--query", "Hi", "-o", "hi.svg"]
+    done = place("lines", *options, env={"ATTNVIZ_NO_MEMORY": "1"})
+    assert (done.code, done.out) == (0, "hi.svg\n")
+    assert re.fullmatch(
+        r'attnviz: no head given, so L\dH\d+, in which "Hi" looks hardest at "\[CLS\]": 1.00\n',
+        done.err,
+    )
 
 
 def test_lines_of_everything_are_refused_at_once(place: Workplace) -> None:

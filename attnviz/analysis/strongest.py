@@ -1,20 +1,50 @@
-"""Which head shows a word's strongest link?"""
+"""Which link is worth showing first, and in which head?"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.analysis.summary import is_near
+from attnviz.analysis.summary import Link, Summary, is_near
 from attnviz.inspection import HeadId, View
+from attnviz.tokens import Token
 
 
-def strongest_head(view: View, query: int) -> HeadId:
-    """The head in which the query looks hardest at a word further off.
+@dataclass(frozen=True)
+class HeadLink:
+    """A link, and the head in which it has its weight."""
 
-    Links to special tokens, to itself and to its neighbours, which a head can find by place alone,
-    are left out, unless there is nothing else to look at.
+    head: HeadId
+    link: Link
+
+
+def strongest_link(view: View, query: int) -> HeadLink:
+    """The strongest link from the query at index `query` to a word further off, in any head.
+
+    Links to neighbours, which a head can find by place alone, come after those, and links to itself
+    and to special tokens last: they count only where there is nothing else to look at.
     """
-    rows = view.query(query)
-    token = view.tokens[query]
-    further = [t.index for t in view.tokens if not t.special and not is_near(token, t)]
-    strongest = rows[..., further or slice(None)].max(axis=-1)
-    layer, head = np.unravel_index(strongest.argmax(), strongest.shape)
-    return HeadId(int(layer), int(head))
+    rows, token = view.query(query), view.tokens[query]
+    ranks = [_rank(token, key) for key in view.tokens]
+    keys = [key for key, rank in zip(view.tokens, ranks, strict=True) if rank == min(ranks)]
+    weights = rows[..., [key.index for key in keys]]
+    layer, head, place = (int(i) for i in np.unravel_index(weights.argmax(), weights.shape))
+    link = Link(token, keys[place], float(weights[layer, head, place]))
+    return HeadLink(HeadId(layer, head), link)
+
+
+def strongest_of(summary: Summary) -> HeadLink | None:
+    """The same for all queries, out of the links that a summary names; None if it names none."""
+    found = [HeadLink(head.head, link) for head in summary.heads for link in head.links]
+    return min(found, key=_order, default=None)
+
+
+def _order(found: HeadLink) -> tuple[int, float]:
+    link = found.link
+    return _rank(link.query, link.key), -link.weight
+
+
+def _rank(query: Token, key: Token) -> int:
+    """0 for a key further off, 1 for a neighbour, 2 for itself and special tokens."""
+    if key.special or key.index == query.index:
+        return 2
+    return 1 if is_near(query, key) else 0

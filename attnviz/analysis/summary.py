@@ -1,6 +1,6 @@
 """What does every head do on this sentence? Its kind, its entropy, its strongest links."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -88,17 +88,21 @@ class Summary:
 def summarise(view: View, top: int = 3) -> Summary:
     """Name what every head does, with its `top` strongest links.
 
-    Rows of special tokens do not count: what `[SEP]` looks at says nothing of the sentence. Few
-    heads are in memory at a time. Kinds follow Clark et al. 2019, "What Does BERT Look At?",
-    section 3, and are told in the order to itself / previous / next (the largest), first/special,
-    broad; what is none of these attends by content.
+    Rows of special tokens do not count: what `[SEP]` looks at says nothing of the sentence. Kinds
+    follow Clark et al. 2019, "What Does BERT Look At?", section 3, and are told in the order to
+    itself / previous / next (the largest), first/special, broad; what is none of these attends by
+    content.
     """
+    return Summary(tuple(summary for summary, _ in summaries(view, top)))
+
+
+def summaries(view: View, top: int = 3) -> Iterator[tuple[HeadSummary, np.ndarray]]:
+    """The same head by head, each with its weights, (query, key); few are in memory at a time."""
     places = _Places.of(view.tokens)
-    heads = tuple(
-        _head_summary(view, places, head, weights, top)
-        for head, weights in view.heads(view.all_heads())
-    )
-    return Summary(heads)
+    for stack in view.stacks(view.all_heads()):
+        for number, (head, weights) in enumerate(zip(stack.heads, stack.weights, strict=True)):
+            dropped = 0.0 if stack.dropped is None else float(stack.dropped[number].mean())
+            yield _head_summary(view.tokens, places, head, weights, top, dropped), weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +127,12 @@ class _Places:
 
 
 def _head_summary(
-    view: View, places: _Places, head: HeadId, weights: np.ndarray, top: int
+    tokens: Sequence[Token],
+    places: _Places,
+    head: HeadId,
+    weights: np.ndarray,
+    top: int,
+    dropped: float,
 ) -> HeadSummary:
     rows = weights[places.words]
     entropy = float(_entropies(rows).mean())
@@ -136,8 +145,8 @@ def _head_summary(
         entropy=entropy,
         spread=float(spread),
         shares=shares,
-        links=_links(view.tokens, weights, places.words, top),
-        dropped=0.0 if view.special else float(view.dropped(*head).mean()),
+        links=_links(tokens, weights, places.words, top),
+        dropped=dropped,
     )
 
 

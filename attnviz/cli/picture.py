@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz.analysis.strongest import strongest_head
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.options import Output
 from attnviz.cli.output import check_overwrite, say_path
@@ -16,7 +15,7 @@ from attnviz.inspection import HeadId
 from attnviz.render.figure.drawing import format_of, write_figure, written_by_attnviz
 from attnviz.render.figure.fonts import missing_glyphs
 from attnviz.render.figure.heatmap import heatmap
-from attnviz.render.figure.lines import lines
+from attnviz.render.figure.lines import heads_or_strongest, lines
 from attnviz.render.figure.name import default_name
 
 if TYPE_CHECKING:
@@ -42,12 +41,8 @@ def draw_heatmap(answer: Answer) -> Picture:
 
 
 def draw_lines(answer: Answer) -> Picture:
-    """The heads chosen, or the one where the query has its strongest link, as lines."""
-    heads, note = answer.heads, ""
-    if not heads and answer.query is not None:
-        heads = [strongest_head(answer.view, answer.query)]
-        word = answer.view.tokens[answer.query].label
-        note = f'no head given, so {heads[0]}, in which "{word}" looks hardest at another word'
+    """The heads chosen, or the one of the query's strongest link, as lines."""
+    heads, note = heads_or_strongest(answer.view, answer.heads, answer.query)
     figure = lines(answer.view, heads, answer.query)
     if answer.query is None:
         return Picture(figure, heads, "lines")

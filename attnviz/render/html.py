@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnviz.analysis.summary import HeadSummary, Link, Summary, is_near, summarise
+from attnviz.analysis.strongest import HeadLink, strongest_of
+from attnviz.analysis.summary import HeadSummary, Summary, summaries
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.render.labels import visible
 from attnviz.tokens import Token
@@ -30,6 +31,8 @@ LARGEST = 64
 """Rows and columns that a thumbnail holds; of a longer text, it shows each block's maximum."""
 
 LINKS_SEARCHED = 8
+"""Links of each head among which the one for the sentence below is sought."""
+
 EXCERPT = 60
 """Tokens of a long text that the sentence below the heads shows, around the word that looks."""
 
@@ -40,11 +43,15 @@ _CELL = "padding:2px;border:none;text-align:center;background:none"
 def inspection_html(inspection: Inspection) -> str:
     """An inspection as a notebook shows it: the model, all heads, and one strong link."""
     view = inspection.view()
-    summary = summarise(view, top=LINKS_SEARCHED)
-    parts = [_header(inspection), _heads(view, summary)]
-    found = _strongest(summary)
+    heads: list[HeadSummary] = []
+    pictures: dict[HeadId, str] = {}
+    for summary, weights in summaries(view, top=LINKS_SEARCHED):
+        heads.append(summary)
+        pictures[summary.head] = _picture(summary, weights)
+    parts = [_header(inspection), _heads(view, pictures)]
+    found = strongest_of(Summary(tuple(heads)))
     if found is not None:
-        parts.append(_sentence(view, *found))
+        parts.append(_sentence(view, found))
     body = "".join(parts)
     return f'<div style="font-family:sans-serif;line-height:1.5;overflow-x:auto">{body}</div>'
 
@@ -71,13 +78,9 @@ def _untrained() -> str:
     return ' <b style="background:#f5d742;color:#000;padding:0 .4em">UNTRAINED</b>'
 
 
-def _heads(view: View, summary: Summary) -> str:
-    """All heads as small pictures, layers down; a picture's tooltip says what its head does."""
-    named = {head.head: head for head in summary.heads}
+def _heads(view: View, pictures: dict[HeadId, str]) -> str:
+    """All heads as small pictures, layers down, heads across."""
     rows = [_row("", [f"H{head}" for head in range(view.model.num_heads)])]
-    pictures = {
-        head: _picture(named[head], weights) for head, weights in view.heads(view.all_heads())
-    }
     for layer in range(view.model.num_layers):
         heads = [HeadId(layer, head) for head in range(view.model.num_heads)]
         rows.append(_row(f"L{layer}", [pictures[head] for head in heads]))
@@ -95,6 +98,7 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 
 def _picture(head: HeadSummary, weights: np.ndarray) -> str:
+    """A head as a small picture; its tooltip says what the head does."""
     said = f"{head.head} · {head.kind} · {head.entropy:.1f} bits"
     if head.links:
         link = head.links[0]
@@ -130,30 +134,17 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _strongest(summary: Summary) -> tuple[HeadId, Link] | None:
-    """The link worth showing first: the strongest that a head found by content."""
-    links = [(head, link) for head in summary.heads for link in head.links]
-    by_content = [
-        (head, link)
-        for head, link in links
-        if head.kind == "content" and not is_near(link.query, link.key)
-    ]
-    if not links:
-        return None
-    head, link = max(by_content or links, key=lambda found: found[1].weight)
-    return head.head, link
-
-
-def _sentence(view: View, head: HeadId, link: Link) -> str:
+def _sentence(view: View, found: HeadLink) -> str:
     """The sentence, each word shaded by how much the link's query looks at it."""
-    row = view.weights(*head)[link.query.index]
+    link = found.link
+    row = view.weights(*found.head)[link.query.index]
     first = max(0, min(link.query.index - EXCERPT // 2, len(row) - EXCERPT))
     shown = view.tokens[first : first + EXCERPT]
     words = " ".join(_word(token, float(row[token.index]), token == link.query) for token in shown)
     before, after = "… " if first else "", " …" if first + EXCERPT < len(row) else ""
     query, key = _text(link.query.label), _text(link.key.label)
     return (
-        f'<div style="margin-top:.6em">In <b>{head}</b>, <b>{query}</b> looks at '
+        f'<div style="margin-top:.6em">In <b>{found.head}</b>, <b>{query}</b> looks at '
         f"<b>{key}</b>: {link.weight:.2f}</div>"
         f'<div style="line-height:2">{before}{words}{after}</div>'
     )

@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from attnviz.analysis.strongest import strongest_link
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 from attnviz.render.figure.captions import (
@@ -34,6 +35,7 @@ from attnviz.render.figure.drawing import (
     text_width,
     widest,
 )
+from attnviz.render.labels import visible
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Weights under the first are never drawn; the later ones keep long texts' pictures readable."""
@@ -103,13 +105,34 @@ class _Frame:
         return cls(left, MARGIN + title.height + 0.35, gap, side, legend, columns, width)
 
 
+def heads_or_strongest(
+    view: View, heads: list[HeadId], query: int | None
+) -> tuple[list[HeadId], str]:
+    """The heads chosen; without any, the one of the query's strongest link, and a note on it.
+
+    Raises RequestError where there is neither.
+    """
+    if heads:
+        return heads, ""
+    if query is None:
+        raise RequestError(
+            "lines of all words in all heads would be a tangle", "choose a query, or heads"
+        )
+    found = strongest_link(view, query)
+    names = [visible(token.label) for token in (found.link.query, found.link.key)]
+    return [found.head], (
+        f'no head given, so {found.head}, in which "{names[0]}" looks hardest at "{names[1]}": '
+        f"{found.link.weight:.2f}"
+    )
+
+
 def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
     """Lines from the query at index `query`, or from all, darker and thicker with the weight.
 
     Several heads have a colour each, and a legend. Raises RequestError without a head.
     """
     if not heads:
-        raise RequestError("there is no head to draw", "give one as --head 3.1")
+        raise RequestError("there is no head to draw", "give one, as L3H1")
     count = len(view.tokens)
     row = min(_ROW, max(_CLOSE, _USUAL / count), _TALLEST / count)
     with drawing_of(view):

@@ -1,0 +1,74 @@
+"""What special tokens take, and that no head is computed twice to tell it."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from handmade import random_inspection, tokens_of
+
+import attnviz.inspection
+from attnviz.analysis.special import received, special_share
+from attnviz.analysis.summary import summarise
+from attnviz.inspection import HeadId, Inspection, View
+from attnviz.render.html import inspection_html
+from attnviz.render.terminal import head_table, key_grid, key_rows
+
+HEADS = [HeadId(3, 1), HeadId(0, 2)]
+
+
+def test_who_looks_at_a_key_and_what_was_dropped(animal: Inspection) -> None:
+    view, whole = animal.view(special=False), animal.view()
+    found = received(view, 1, HEADS)
+    for column, head in zip(found.weights, HEADS, strict=True):
+        np.testing.assert_allclose(column, view.weights(*head)[:, 1], atol=1e-6)
+    special = [whole.weights(*head)[1:-1][:, [0, -1]].sum(axis=-1).mean() for head in HEADS]
+    assert found.dropped == pytest.approx(np.mean(special), abs=1e-6)
+    assert received(whole, 1, HEADS).dropped is None
+
+
+@pytest.mark.parametrize(("special", "it"), [(True, 8), (False, 7)])
+def test_a_querys_share_is_that_of_the_heads_asked_for(
+    animal: Inspection, special: bool, it: int
+) -> None:
+    view = animal.view(special=special)
+    rows = np.array([animal.weights(*head)[8] for head in HEADS])
+    expected = rows[:, [0, -1]].sum(axis=-1).mean()
+    assert special_share(view, it, HEADS) == pytest.approx(expected, abs=1e-6)
+    assert special_share(view, it, view.all_heads()) == pytest.approx(0.39, abs=5e-3)
+
+
+def test_without_special_tokens_there_is_no_share() -> None:
+    view = random_inspection(tokens_of(["a", "b"], special=False), 1, 2, seed=1).view()
+    assert special_share(view, 0, view.all_heads()) is None
+
+
+COMPUTED: dict[str, tuple[Callable[[View], object], int]] = {
+    "summary": (summarise, 6),
+    "who looks at a word": (lambda view: key_grid(view, 1), 6),
+    "who looks at a word in a head": (lambda view: key_rows(view, 1, [HeadId(1, 2)]), 1),
+    "a head": (lambda view: head_table(view, HeadId(1, 2)), 1),
+    "a notebook, the head of its sentence twice": (
+        lambda view: inspection_html(view.inspection),
+        7,
+    ),
+}
+
+
+@pytest.mark.parametrize("look", COMPUTED)
+@pytest.mark.parametrize("special", [True, False])
+def test_each_head_is_computed_once(
+    monkeypatch: pytest.MonkeyPatch, look: str, special: bool
+) -> None:
+    """The softmax over all keys of all queries is what takes the time."""
+    view = random_inspection(tokens_of(["a", "b", "c"]), 2, 3, seed=1).view(special=special)
+    compute, computed = attnviz.inspection.attention_weights, 0
+
+    def counted(q: np.ndarray, *rest: object) -> np.ndarray:
+        nonlocal computed
+        computed += q.shape[0] if q.ndim == 3 else 1
+        return compute(q, *rest)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(attnviz.inspection, "attention_weights", counted)
+    ask, heads = COMPUTED[look]
+    ask(view)
+    assert computed == heads

@@ -60,11 +60,11 @@ def draw_all(
     with closing(iter(sentences)) as inspections:
         for index, inspection in inspections:
             with sentences.trying(index):
-                answer = asked.of(inspection)
+                answer = asked.of(inspection, sentences.place(index))
                 picture = draw(answer)
                 for note in (picture.note, missing_glyphs(answer.view)):
                     if note:
-                        asked.notes.say(note)
+                        asked.notes.say(sentences.place(index) + note)
                 say_path(_write(picture, answer, output))
 
 

@@ -268,7 +268,7 @@ class Tokenizer:
         """
         for name, part in (("sentence", text), ("second sentence", pair)):
             if part is not None:
-                _check_text(name, part)
+                check_text(name, part)
         encoding = self._encode(text, pair)
         dropped = 0
         if self.max_length is not None and len(encoding) > self.max_length:
@@ -334,7 +334,8 @@ def _segments(sequences: Sequence[int | None]) -> tuple[int, ...]:
     return tuple(segments)
 
 
-def _check_text(name: str, text: str) -> None:
+def check_text(name: str, text: str) -> None:
+    """Raise RequestError for a text that is empty or not valid Unicode; `name` says which it is."""
     if not text.strip():
         raise RequestError(f"the {name} is empty", 'give it some words, as in "I am a student"')
     try:

@@ -30,7 +30,7 @@ def lines(
     """Draw the sentence twice, with lines from each query to its keys, darker with weight.
 
     One head, or a layer's heads in a colour each. Without --layer and --head: the head in which
-    WORD looks at another word hardest.
+    WORD looks hardest at a word further off.
 
     Example: attnviz lines --query it --layer 3 --head 1 -o it.svg
     """

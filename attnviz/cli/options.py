@@ -26,7 +26,8 @@ class Source:
         typer.Argument(
             metavar="TEXT",
             help="One or more sentences; - reads standard input, one sentence a line. Without: "
-            "what is piped in, else the sentence of the last run.",
+            "what is piped in, else the sentence of the last run. After --, one may begin with a "
+            "dash.",
             show_default=False,
         ),
     ] = None

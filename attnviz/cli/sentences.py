@@ -15,7 +15,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector import Model, load_model
 from attnviz.storage import is_saved_inspection, load, recall, remember, save
-from attnviz.tokens import Tokens
+from attnviz.tokens import Tokens, check_text
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
 
@@ -54,6 +54,8 @@ class Sentences:
             )
         if source.pair is not None and not texts and not self._from_stdin:
             raise RequestError("--pair came without TEXT", "give the first sentence too")
+        if len(texts) == 1 and not self._from_stdin:
+            check_text("sentence", texts[0])  # before a model is loaded in vain
         if output.save:
             check_overwrite(output.save, output.force, is_saved_inspection)
 

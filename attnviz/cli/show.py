@@ -12,7 +12,6 @@ from typing import BinaryIO
 from rich.console import Console
 
 from attnviz.cli.asked import Answer, Asked
-from attnviz.cli.looks import looks
 from attnviz.cli.options import Format, RunOutput
 from attnviz.cli.output import check_overwrite, results
 from attnviz.cli.sentences import Sentences
@@ -28,6 +27,7 @@ from attnviz.render.data import (
     run_json,
 )
 from attnviz.render.labels import visible
+from attnviz.render.terminal import looks
 
 FILE_WIDTH = 100
 """Columns of tables that are written to a file."""
@@ -166,7 +166,7 @@ def _tables(stream: BinaryIO | None, top: int | None) -> Iterator[Give]:
 
     def give(index: int, answer: Answer) -> None:
         nonlocal first
-        for look in looks(answer, top):
+        for look in looks(answer.view, answer.heads, answer.query, answer.key, top):
             if not first:
                 console.print()
             console.print(look)

@@ -108,7 +108,7 @@ class Model:
     def _begin(self, begin: "Begin", window: Sequence[tuple[int, Tokens]]) -> "_Window":
         by_length = sorted(window, key=lambda numbered: len(numbered[1]))
         batches = list(_batches(by_length))
-        all_threads = len(batches) == 1 and sum(len(tokens) for _, tokens in window) >= BATCH_TOKENS
+        all_threads = len(batches) == 1 and sum(len(tokens) for _, tokens in window) > BATCH_TOKENS
         return [
             (
                 [index for index, _ in batch],

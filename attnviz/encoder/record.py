@@ -35,13 +35,15 @@ def record(
     mask = None
     if min(lengths) != longest:
         mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    records: list[list[LayerArrays]] = [[] for _ in ids]
     try:
         with torch.inference_mode():
             steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
-            layers = [
-                [tensor.numpy() for tensor in vectors]
-                for vectors in islice(steps, encoder.config.num_layers)
-            ]
+            for vectors in islice(steps, encoder.config.num_layers):
+                x, *qkv = (tensor.numpy() for tensor in vectors)
+                for sentence, length in enumerate(lengths):
+                    own = (heads[sentence, :, :length].copy() for heads in qkv)
+                    records[sentence].append(LayerArrays(x[sentence, :length].copy(), *own))
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
@@ -49,18 +51,7 @@ def record(
             f"{len(ids)} sentences of up to {longest} tokens do not fit in memory",
             "give shorter or fewer sentences",
         ) from error
-    if len(ids) == 1:
-        return [[LayerArrays(*(array[0] for array in arrays)) for arrays in layers]]
-    return [
-        [
-            LayerArrays(
-                x[sentence, :length].copy(),
-                *(heads[sentence, :, :length].copy() for heads in qkv),
-            )
-            for x, *qkv in layers
-        ]
-        for sentence, length in enumerate(lengths)
-    ]
+    return records
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:

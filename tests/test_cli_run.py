@@ -14,6 +14,7 @@ from process import Done, Workplace, workplace
 from tiny_bert import save_tiny_bert
 
 from attnviz.inspection import Inspection
+from attnviz.inspector import Model
 from attnviz.render.data import CSV_HEADER
 
 PAPER = ["-m", "paper", "--num-layers", "2", "--num-heads", "3", "--d-model", "21"]
@@ -308,3 +309,13 @@ def test_the_first_run_of_all(tmp_path: Path) -> None:
     assert done.code == 0
     assert done.err == f'attnviz: no sentence given, so "{ANIMAL}"\n'
     assert "▸animal .68" in done.out
+
+
+def test_a_note_repeats_only_the_beginning_of_a_long_sentence(
+    tmp_path: Path, minilm: Model
+) -> None:
+    place = workplace(tmp_path, minilm.inspect("rain " * 100))
+    done = place("run", "--head", "3.1", "--top", "1")
+    assert done.code == 0
+    told = ("rain " * 100)[:79].rstrip()
+    assert done.err == f'attnviz: the last sentence, "{told}…", in minilm\n'

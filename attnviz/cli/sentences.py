@@ -19,6 +19,9 @@ from attnviz.tokens import Tokens, check_text
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
 
+TOLD = 80
+"""Characters of a sentence that a note repeats at most."""
+
 
 class Sentences:
     """The inspections that a command works on, one after the other.
@@ -176,14 +179,15 @@ class Sentences:
         """The remembered inspection, unless another model is asked for."""
         last = None if self._choice.chosen else self._recalled()
         if last is not None:
-            self._notes.say(f'the last sentence, "{last.tokens.text}", in {last.model.title}')
+            text = _beginning(last.tokens.text)
+            self._notes.say(f'the last sentence, "{text}", in {last.model.title}')
         return last
 
     def _fallback(self) -> tuple[str, str | None]:
         """The remembered sentence, to be seen in another model, or else the founding example."""
         last = self._recalled() if self._choice.chosen else None
         text, pair = (last.tokens.text, last.tokens.pair) if last else (FOUNDING_EXAMPLE, None)
-        self._notes.say(f'no sentence given, so "{text}"')
+        self._notes.say(f'no sentence given, so "{_beginning(text)}"')
         return text, pair
 
     def _recalled(self) -> Inspection | None:
@@ -199,6 +203,11 @@ class Sentences:
                 self._notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
         except AttnvizError as error:
             self._notes.say(f"this sentence is not remembered: {error.message}")
+
+
+def _beginning(text: str) -> str:
+    """As much of a sentence as a note has room for."""
+    return text if len(text) <= TOLD else text[: TOLD - 1].rstrip() + "…"
 
 
 def _too_many(output: Output, one_picture: bool) -> RequestError | None:

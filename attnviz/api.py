@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attnviz.storage as storage
-from attnviz.analysis.select import find_token, select_heads
+from attnviz.analysis.select import find_token, select_in
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspector import Model, load_model
@@ -173,7 +173,7 @@ def write_figure(figure: "Figure", path: str | Path) -> None:
 def _heads(view: View, layer: int | None, head: int | str | None) -> list[HeadId]:
     """The heads that a layer and a head mean; none where neither is given."""
     layers = [] if layer is None else [str(layer)]
-    return select_heads(view.model, layers, [] if head is None else [str(head)])
+    return select_in(view, layers, [] if head is None else [str(head)])
 
 
 def _index(view: View, word: str | None) -> int | None:

@@ -17,31 +17,39 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attnviz.attention import LayerRecord, check_record
 from attnviz.errors import AttnvizError
+from attnviz.measures import MEASURES, Measure, MeasureName
+from attnviz.measures.matrices import Matrices, matrices
 from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_to_words
-
-ROW_SUM_TOLERANCE = 1e-4
-"""How far from 1 a row of float32 weights may sum before it counts as damaged."""
 
 WEIGHTS_AT_ONCE = 1 << 20
 """Weights computed together: all heads of a short text, one by one those of a long (4 MiB)."""
 
 
 class HeadId(NamedTuple):
-    """A head's place in the model, both counted from 0, printed as `L3H1`."""
+    """A head's place in the model, both counted from 0, printed as `L3H1`.
+
+    Where a measure mixes a layer's heads, `head` is None and the layer stands alone: `L3`.
+    """
 
     layer: int
-    head: int
+    head: int | None
 
     def __str__(self) -> str:
-        return f"L{self.layer}H{self.head}"
+        return f"L{self.layer}" if self.head is None else f"L{self.layer}H{self.head}"
+
+    @property
+    def place(self) -> int:
+        """Where it stands among the matrices of its layer, from 0."""
+        return self.head or 0
 
 
 class HeadStack(NamedTuple):
     """The weights of some heads, together; they may belong to several layers.
 
-    weights: (head, query, key); dropped: (head, query), the share of each query's attention that
-    went to the special tokens left out, or None where none are left out.
+    weights: (head, query, key), in the view's measure; dropped: (head, query), the share of each
+    query's row that went to the special tokens left out, or None where none are left out.
     """
 
     heads: list[HeadId]
@@ -82,41 +90,6 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LayerRecord:
-    """What one layer's self-attention worked with, in float32.
-
-    x: (n, d_model), the vectors that came in; q, k, v: (num_heads, n, d_k), made of them by W_Q,
-    W_K and W_V; bias: (num_heads or 1, n, n) added to the scaled scores, or None. The weights are
-    `softmax(scale * q k^T + bias)` (Vaswani et al. 2017, equation 1, where scale is 1/sqrt(d_k)).
-    """
-
-    x: np.ndarray
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-    scale: float
-    bias: np.ndarray | None = None
-
-
-def attention_weights(
-    q: np.ndarray, k: np.ndarray, scale: float, bias: np.ndarray | None = None
-) -> np.ndarray:
-    """`softmax(scale * q k^T + bias)`: how much each query looks at each key.
-
-    q: (..., query, d_k); k: (..., key, d_k); bias: broadcastable to the result, or None.
-    Returns (..., query, key), each row summing to 1.
-    """
-    scores: np.ndarray = np.matmul(q, np.swapaxes(k, -1, -2))
-    scores *= scale
-    if bias is not None:
-        scores += bias
-    scores -= scores.max(axis=-1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
-    return scores
-
-
-@dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
     """Tokens, model facts, and a LayerRecord for each layer; checked once, when built.
 
@@ -139,7 +112,11 @@ class Inspection:
                 f"the model has {self.model.num_layers} layers, {len(self.layers)} were recorded"
             )
         for number, record in enumerate(self.layers):
-            _check_record(number, record, len(self.tokens), self.model)
+            check_record(
+                number,
+                record,
+                (facts.num_heads, len(self.tokens), facts.d_model, facts.d_k),
+            )
 
     def __repr__(self) -> str:
         return f"<Inspection of {self.tokens.text!r}: {len(self.tokens)} pieces in {self.model}>"
@@ -155,60 +132,29 @@ class Inspection:
         """
         return self.view(unit, special).weights(layer, head)
 
-    def view(self, unit: Unit = "word", special: bool = True) -> "View":
-        """The same attention in the unit asked for, with or without special tokens."""
-        return View(self, unit, special)
+    def view(
+        self, unit: Unit = "word", special: bool = True, measure: MeasureName = "weights"
+    ) -> "View":
+        """The same attention in the unit asked for, with or without special tokens.
 
-
-def _check_record(number: int, record: LayerRecord, length: int, model: ModelFacts) -> None:
-    head_shape = (model.num_heads, length, model.d_k)
-    expected = {"x": (length, model.d_model), "q": head_shape, "k": head_shape, "v": head_shape}
-    for name, shape in expected.items():
-        array: np.ndarray = getattr(record, name)
-        if array.shape != shape:
-            raise AttnvizError(
-                f"layer {number}: {name} has shape {array.shape}, "
-                f"and {length} tokens in this model need {shape}"
-            )
-        _check_floating(number, name, array)
-        if not np.isfinite(array).all():
-            raise AttnvizError(
-                f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
-                "the model's weights are damaged or overflow; try another checkpoint",
-            )
-    if not np.isfinite(record.scale):
-        raise AttnvizError(f"layer {number}: the scale is {record.scale}, which is not finite")
-    bias = record.bias
-    if bias is not None:
-        if bias.shape not in ((1, length, length), (model.num_heads, length, length)):
-            raise AttnvizError(
-                f"layer {number}: bias has shape {bias.shape}, "
-                f"and {length} tokens in this model need {(model.num_heads, length, length)}"
-            )
-        _check_floating(number, "bias", bias)
-        if np.isnan(bias).any() or not np.isfinite(bias.max(axis=-1)).all():
-            raise AttnvizError(f"layer {number}: the mask leaves a query without any key")
-
-
-def _check_floating(number: int, name: str, array: np.ndarray) -> None:
-    if array.dtype != np.float32:
-        raise AttnvizError(
-            f"layer {number}: {name} holds {array.dtype} numbers, and float32 is expected"
-        )
+        `measure`: what the numbers are, one of `attnviz.measures.MEASURES`.
+        """
+        return View(self, unit, special, measure)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """An inspection's attention in one unit; every table, picture and file is drawn from one.
 
-    With `special=False`, special tokens are left out as queries and as keys, the rows that remain
-    are divided by their sum, and `dropped` tells how much of each row went to special tokens. A row
-    that went to them entirely stays all zero.
+    With `special=False`, special tokens are left out as queries and as keys, and `dropped` tells
+    how much of each row went to them. Rows that are shares are then divided by their sum; one that
+    went to special tokens entirely stays all zero. Rows of other measures stay as they are.
     """
 
     inspection: Inspection
     unit: Unit = "word"
     special: bool = True
+    measure: MeasureName = "weights"
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -223,16 +169,27 @@ class View:
         """The model that was looked into."""
         return self.inspection.model
 
-    def weights(self, layer: int, head: int | None = None) -> np.ndarray:
-        """One head's weights, (query, key), or a layer's, (head, query, key); rows sum to 1.
+    @property
+    def measured(self) -> Measure:
+        """What the numbers mean."""
+        return MEASURES[self.measure]
 
-        Raises IndexError for a layer or head that is not there.
+    @property
+    def num_heads(self) -> int:
+        """How many matrices a layer has: one for each head, or 1 where the measure mixes them."""
+        return self.model.num_heads if self.measured.per_head else 1
+
+    def weights(self, layer: int, head: int | None = None) -> np.ndarray:
+        """One head's weights, (query, key), or a layer's, (head, query, key).
+
+        A measure without heads has one matrix a layer, (query, key). Raises IndexError for a layer
+        or head that is not there.
         """
-        return self._shares(self._pieces(layer, head))[0]
+        return self._one(layer, head)[0]
 
     def dropped(self, layer: int, head: int | None = None) -> np.ndarray:
-        """The share of each query's attention that went to the keys left out: ([head,] query)."""
-        weights, dropped = self._shares(self._pieces(layer, head))
+        """The share of each query's row that went to the keys left out: ([head,] query)."""
+        weights, dropped = self._one(layer, head)
         return np.zeros(weights.shape[:-1], weights.dtype) if dropped is None else dropped
 
     def stacks(self, heads: Iterable[HeadId]) -> Iterator[HeadStack]:
@@ -251,8 +208,10 @@ class View:
             yield from zip(stack.heads, stack.weights, strict=True)
 
     def all_heads(self) -> list[HeadId]:
-        """Every head of the model, layer by layer."""
-        layers, heads = range(self.model.num_layers), range(self.model.num_heads)
+        """Every head of the model, layer by layer; every layer, where the measure has no heads."""
+        layers, heads = range(self.model.num_layers), range(self.num_heads)
+        if not self.measured.per_head:
+            return [HeadId(layer, None) for layer in layers]
         return [HeadId(layer, head) for layer in layers for head in heads]
 
     def query(self, index: int) -> np.ndarray:
@@ -266,7 +225,7 @@ class View:
         if self.unit == "word":
             rows = merge_keys(rows, self.inspection.tokens.word_starts)
         kept = rows[..., self._kept]
-        return kept if self.special else _renormalised(kept)
+        return kept if self.special or not self.measured.shares else _renormalised(kept)
 
     def key(self, index: int) -> np.ndarray:
         """Who looks at the key at `index`, in every head: (layer, head, query).
@@ -275,12 +234,21 @@ class View:
         """
         _check_index("token", index, len(self._kept))
         columns = np.stack([weights[:, index] for _, weights in self.heads(self.all_heads())])
-        return columns.reshape(self.model.num_layers, self.model.num_heads, -1)
+        return columns.reshape(self.model.num_layers, self.num_heads, -1)
 
     @cached_property
     def _kept(self) -> list[int]:
         tokens = self.inspection.tokens.unit(self.unit)
         return [i for i, token in enumerate(tokens) if self.special or not token.special]
+
+    @cached_property
+    def _left_out(self) -> list[int]:
+        kept = set(self._kept)
+        return [i for i in range(len(self.inspection.tokens.unit(self.unit))) if i not in kept]
+
+    @cached_property
+    def _matrices(self) -> Matrices:
+        return matrices(self.measure, self.inspection.layers)
 
     def _pieces_of(self, index: int) -> slice:
         """The pieces that make up the token at `index`."""
@@ -291,43 +259,37 @@ class View:
         starts = (*self.inspection.tokens.word_starts, len(self.inspection.tokens))
         return slice(starts[place], starts[place + 1])
 
-    @cached_property
-    def _left_out(self) -> list[int]:
-        kept = set(self._kept)
-        return [i for i in range(len(self.inspection.tokens.unit(self.unit))) if i not in kept]
+    def _one(self, layer: int, head: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """One head of a layer, or all; the only matrix of a layer where the measure has no heads.
+
+        weights: ([head,] query, key); dropped: ([head,] query), if any tokens are left out.
+        """
+        pieces = self._pieces(layer, None if head is None else [head])
+        alone = head is not None or not self.measured.per_head
+        return self._shares(pieces[0] if alone else pieces)
+
+    def _pieces(
+        self, layer: int, heads: Sequence[int | None] | None, queries: slice = slice(None)
+    ) -> np.ndarray:
+        """The measure's numbers between pieces, (head, query, key)."""
+        _check_index("layer", layer, self.model.num_layers)
+        numbers = [head for head in heads or () if head is not None]
+        if numbers and not self.measured.per_head:
+            raise IndexError(f"{self.measure} mixes the heads of a layer: there is no head to take")
+        for number in numbers:
+            _check_index("head", number, self.model.num_heads)
+        return self._matrices.pieces(layer % self.model.num_layers, numbers or None, queries)
 
     def _shares(self, pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Weights between pieces in this view; what went to the tokens left out, if any are."""
+        """Numbers between pieces in this view; what went to the tokens left out, if any are."""
         weights = self._words(pieces)
         if self.special:
             return weights, None
         rows = weights[..., self._kept, :]
-        return _renormalised(rows[..., self._kept]), rows[..., self._left_out].sum(axis=-1)
-
-    def _pieces(
-        self, layer: int, head: int | Sequence[int] | None, queries: slice = slice(None)
-    ) -> np.ndarray:
-        """Weights between pieces as the model computed them, checked: each row sums to 1."""
-        _check_index("layer", layer, self.model.num_layers)
-        for number in () if head is None else (head,) if isinstance(head, int) else head:
-            _check_index("head", number, self.model.num_heads)
-        record = self.inspection.layers[layer]
-        heads = slice(None) if head is None else head
-        bias = record.bias
-        if bias is not None:
-            bias = np.broadcast_to(bias, (self.model.num_heads, *bias.shape[1:]))
-            bias = bias[heads][..., queries, :]
-        q, k = record.q[heads][..., queries, :], record.k[heads]
-        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is told just below
-            weights = attention_weights(q, k, record.scale, bias)
-        error = np.abs(weights @ np.ones(weights.shape[-1], weights.dtype) - 1).max()
-        if not error <= ROW_SUM_TOLERANCE:
-            raise AttnvizError(
-                f"layer {layer}: a row of attention weights does not sum to 1, but is off by "
-                f"{error:.2g}",
-                "the model's numbers overflow float32; try another checkpoint",
-            )
-        return weights
+        kept, dropped = rows[..., self._kept], rows[..., self._left_out].sum(axis=-1)
+        if self.measured.shares:
+            return _renormalised(kept), dropped
+        return kept, _ratio(dropped, rows.sum(axis=-1))
 
     def _words(self, weights: np.ndarray) -> np.ndarray:
         if self.unit == "piece":
@@ -341,6 +303,10 @@ def _check_index(what: str, index: int, count: int) -> None:
 
 
 def _renormalised(weights: np.ndarray) -> np.ndarray:
-    sums = weights.sum(axis=-1, keepdims=True)
-    shares: np.ndarray = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
+    return _ratio(weights, weights.sum(axis=-1, keepdims=True))
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Part of whole, and 0 where the whole is nothing."""
+    shares: np.ndarray = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
     return shares

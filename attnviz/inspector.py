@@ -9,8 +9,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
+from attnviz.attention import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import Inspection, LayerRecord, ModelFacts
+from attnviz.inspection import Inspection, ModelFacts
 from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
 from attnviz.tokens import Tokenizer, Tokens
 
@@ -27,7 +28,7 @@ that sentences of like length come together.
 """
 
 WINDOW_BYTES = 96 * 1024 * 1024
-"""Memory that the x, q, k, v of sentences take that run together; two windows are held at most."""
+"""Memory that sentences' vectors take that run together; two windows are held at most."""
 
 PAPER_SHAPE = {"num_layers": 6, "num_heads": 8, "d_model": 512, "d_ff": 2048, "seed": 0}
 """Transformer-base (Vaswani et al. 2017, table 3), and the seed of its random weights."""
@@ -96,7 +97,8 @@ class Model:
         """
         from attnviz.encoder.workers import workers
 
-        bytes_per_token = 4 * 4 * self.facts.d_model * self.facts.num_layers  # x, q, k, v; float32
+        vectors = 5 * self.facts.num_layers  # x, q, k, v, z of each layer
+        bytes_per_token = 4 * vectors * self.facts.d_model
         begun: deque[_Window] = deque()
         with workers() as begin:
             for window in _windows(sentences, WINDOW_BYTES // bytes_per_token):

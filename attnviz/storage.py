@@ -1,8 +1,8 @@
 """Inspections in files: saved where the user says, and the last one remembered.
 
 The format is safetensors, which holds numbers and text and nothing that could run: `{layer}.x`,
-`.q`, `.k`, `.v` and, where there is one, `.bias`, and in the metadata's `attnviz` entry a JSON
-object with tokens, model facts and scales.
+`.q`, `.k`, `.v` and, where they were recorded, `.bias`, `.z` and `.value_norms`, and in the
+metadata's `attnviz` entry a JSON object with tokens, model facts and scales.
 """
 
 import json
@@ -15,13 +15,17 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from attnviz.attention import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, whole_file
-from attnviz.inspection import Inspection, LayerRecord, ModelFacts
+from attnviz.inspection import Inspection, ModelFacts
 from attnviz.tokens import Tokens
 
 SCHEMA = "attnviz.inspection"
 VERSION = 1
+ALWAYS, WHERE_RECORDED = ("x", "q", "k", "v"), ("bias", "z", "value_norms")
+"""The arrays of each layer; a file without one of the latter is as good as any."""
+
 _SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
 
 _T = TypeVar("_T", Tokens, ModelFacts)
@@ -78,7 +82,7 @@ def remember(inspection: Inspection) -> bool:
     size = sum(
         array.nbytes
         for record in inspection.layers
-        for array in (record.x, record.q, record.k, record.v, record.bias)
+        for array in (getattr(record, name) for name in (*ALWAYS, *WHERE_RECORDED))
         if array is not None
     )
     content = _to_bytes(inspection) if size <= MEMORY_LIMIT else b""
@@ -118,7 +122,7 @@ def _to_bytes(inspection: Inspection) -> bytes:
 
     arrays = {}
     for number, record in enumerate(inspection.layers):
-        for name in ("x", "q", "k", "v", "bias"):
+        for name in (*ALWAYS, *WHERE_RECORDED):
             array = getattr(record, name)
             if array is not None:
                 arrays[f"{number}.{name}"] = np.ascontiguousarray(array)
@@ -146,12 +150,7 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
         )
     try:
         layers = tuple(
-            LayerRecord(
-                **{part: arrays[f"{layer}.{part}"] for part in ("x", "q", "k", "v")},
-                scale=float(scale),
-                bias=arrays.get(f"{layer}.bias"),
-            )
-            for layer, scale in enumerate(metadata["scales"])
+            _record(layer, float(scale), arrays) for layer, scale in enumerate(metadata["scales"])
         )
         tokens, facts = _built(Tokens, metadata["tokens"]), _built(ModelFacts, metadata["model"])
         return Inspection(tokens, facts, layers)
@@ -164,6 +163,13 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
             f"{path} is damaged: its metadata does not fit its numbers ({error})",
             "save it again with attnviz run TEXT --save FILE",
         ) from error
+
+
+def _record(layer: int, scale: float, arrays: dict[str, np.ndarray]) -> LayerRecord:
+    """A layer's record; KeyError if an array that every file has is missing."""
+    parts = {name: arrays[f"{layer}.{name}"] for name in ALWAYS}
+    bias, z, value_norms = (arrays.get(f"{layer}.{name}") for name in WHERE_RECORDED)
+    return LayerRecord(**parts, scale=scale, bias=bias, z=z, value_norms=value_norms)
 
 
 def _built(kind: type[_T], entry: dict[str, Any]) -> _T:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnviz.inspection import Inspection, LayerRecord, ModelFacts
+from attnviz.attention import LayerRecord
+from attnviz.inspection import Inspection, ModelFacts
 from attnviz.tokens import Tokens
 
 SMALLEST = 1e-60

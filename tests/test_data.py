@@ -20,7 +20,7 @@ def written(animal: Inspection) -> dict[str, bytes]:
     return {
         "json": b"".join(run_json(view, view.all_heads())),
         "jsonl": b"".join(run_json(view, SOME_HEADS)),
-        "csv": CSV_HEADER + b"".join(run_csv(view, SOME_HEADS, 0)),
+        "csv": CSV_HEADER + b"\n" + b"".join(run_csv(view, SOME_HEADS, 0)),
         "npz": npz.getvalue(),
     }
 

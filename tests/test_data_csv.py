@@ -21,7 +21,7 @@ def made_up(words: list[str]) -> View:
 
 def test_one_row_for_each_link(animal: Inspection) -> None:
     view = animal.view()
-    text = (CSV_HEADER + b"".join(run_csv(view, SOME_HEADS, 4))).decode()
+    text = (CSV_HEADER + b"\n" + b"".join(run_csv(view, SOME_HEADS, 4))).decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     words = len(view.tokens)
     assert len(rows) == len(SOME_HEADS) * words**2

@@ -30,7 +30,7 @@ def made_up(words: list[str], num_layers: int = 2, num_heads: int = 3) -> View:
 def test_the_founding_example(animal: Inspection) -> None:
     parsed = as_json(animal.view())
     assert list(parsed) == [
-        "schema", "text", "pair", "model", "unit", "measure", "tokens", "heads",
+        "schema", "text", "pair", "model", "unit", "measure", "formula", "tokens", "heads",
     ]  # fmt: skip
     assert parsed["schema"] == "attnviz.run/1"
     assert parsed["text"] == animal.tokens.text

@@ -85,6 +85,7 @@ def test_what_it_holds(animal: Inspection, minilm: Model) -> None:
         },
         "unit": "word",
         "measure": "weights",
+        "formula": "softmax(q kᵀ / √d_k)",
         "sentences": [
             {"index": 0, "text": animal.tokens.text, "pair": None},
             {"index": 1, "text": "Who was tired?", "pair": "동물은 피곤했다."},
@@ -176,9 +177,9 @@ def test_nothing_more_is_written_after_an_error(animal: Inspection) -> None:
 def test_models_and_units_are_not_mixed(animal: Inspection) -> None:
     with NpzWriter(io.BytesIO()) as writer:
         writer.add(animal.view(), SOME_HEADS)
-        with pytest.raises(ValueError, match="one model and unit"):
+        with pytest.raises(ValueError, match="one view of one model"):
             writer.add(animal.view("piece"), SOME_HEADS)
-        with pytest.raises(ValueError, match="one model and unit"):
+        with pytest.raises(ValueError, match="one view of one model"):
             writer.add(made_up(["a"]), [HeadId(0, 0)])
 
 

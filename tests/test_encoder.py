@@ -12,8 +12,8 @@ from attnviz.encoder.embeddings import SinusoidalEmbeddings, sinusoidal_position
 from attnviz.encoder.encoder import (
     Encoder,
     EncoderConfig,
-    LayerVectors,
     MultiHeadSelfAttention,
+    attend,
     join_heads,
     split_heads,
 )
@@ -50,7 +50,7 @@ def test_attention_with_numbers_worked_by_hand() -> None:
     # head 0: query 0 weighs (3/4, 1/4), query 1 (9/10, 1/10); head 1: evenly, whatever the query
     z = [[0.75 * 4 + 0.25 * 8, 2.0], [0.9 * 4 + 0.1 * 8, 2.0]]
     expected = torch.tensor([[[z0, 10 * z0 + z1 + 0.5] for z0, z1 in z]])
-    assert_close(attention(LayerVectors(torch.zeros(1, 2, 2), q, k, v), None), expected)
+    assert_close(attention.mix(attend(q, k, v, None)), expected)
 
 
 def test_a_masked_key_is_not_looked_at() -> None:
@@ -60,7 +60,7 @@ def test_a_masked_key_is_not_looked_at() -> None:
     q = k = torch.zeros(1, 1, 3, 1)
     v = torch.tensor([[[[2.0], [4.0], [1000.0]]]])
     mask = torch.tensor([True, True, False])[None, None, None]
-    out = attention(LayerVectors(torch.zeros(1, 3, 1), q, k, v), mask)
+    out = attention.mix(attend(q, k, v, mask))
     assert out.flatten().tolist() == [3.0, 3.0, 3.0]
 
 
@@ -69,9 +69,9 @@ def test_queries_keys_and_values_are_x_times_their_matrices() -> None:
     attention = encoder.layer(1).attention
     x = torch.randn(1, 4, 15, generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
-        vectors = attention.project(x)
+        vectors = attention(x, None)
     for made, matrix in zip(
-        vectors[1:], (attention.W_Q, attention.W_K, attention.W_V), strict=True
+        vectors[1:4], (attention.W_Q, attention.W_K, attention.W_V), strict=True
     ):
         assert made.shape == (1, 3, 4, 5)
         for head in range(3):

@@ -13,14 +13,16 @@ import attnviz
 PACKAGE = Path(attnviz.__file__).parent
 
 BASE = {"errors", "files"}
-DATA = BASE | {"words", "tokens", "inspection"}
+DATA = BASE | {"words", "tokens", "attention", "measures", "inspection"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "words": set(),
     "files": {"errors"},
     "tokens": {"errors", "files", "words"},
-    "inspection": {"errors", "files", "tokens"},
+    "attention": {"errors"},
+    "measures": {"errors", "attention"},
+    "inspection": {"errors", "attention", "measures", "tokens"},
     "storage": DATA,
     "analysis": DATA,
     "render": DATA | {"analysis"},
@@ -37,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "torch": {"encoder"},
     "tokenizers": {"tokens"},
+    "scipy": {"measures"},
     "huggingface_hub": {"models"},
     "unicode_segmentation_rs": {"words", "render"},
     "typer": {"cli"},

@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnviz import inspection as module
+from attnviz.attention import LayerRecord, attention_weights
 from attnviz.errors import AttnvizError
 from attnviz.inspection import (
     HeadId,
     Inspection,
-    LayerRecord,
     ModelFacts,
     View,
-    attention_weights,
 )
 from attnviz.tokens import Tokens, Unit, merge_to_words
 

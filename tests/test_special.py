@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
 
-import attnviz.inspection
+import attnviz.attention
 from attnviz.analysis.special import received, special_share
 from attnviz.analysis.summary import summarise
 from attnviz.inspection import HeadId, Inspection, View
@@ -61,14 +61,14 @@ def test_each_head_is_computed_once(
 ) -> None:
     """The softmax over all keys of all queries is what takes the time."""
     view = random_inspection(tokens_of(["a", "b", "c"]), 2, 3, seed=1).view(special=special)
-    compute, computed = attnviz.inspection.attention_weights, 0
+    compute, computed = attnviz.attention.attention_weights, 0
 
     def counted(q: np.ndarray, *rest: object) -> np.ndarray:
         nonlocal computed
         computed += q.shape[0] if q.ndim == 3 else 1
         return compute(q, *rest)  # type: ignore[arg-type]  # as it came
 
-    monkeypatch.setattr(attnviz.inspection, "attention_weights", counted)
+    monkeypatch.setattr(attnviz.attention, "attention_weights", counted)
     ask, heads = COMPUTED[look]
     ask(view)
     assert computed == heads

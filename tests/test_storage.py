@@ -17,8 +17,9 @@ import pytest
 from safetensors.numpy import save as to_safetensors
 
 from attnviz import storage
+from attnviz.attention import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import Inspection, LayerRecord, ModelFacts
+from attnviz.inspection import Inspection, ModelFacts
 from attnviz.inspector import Model, load_model
 from attnviz.storage import is_saved_inspection, load, recall, remember, save
 from attnviz.tokens import Tokens

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, ModelFacts
+from attnviz.inspection import HeadId, ModelFacts, View
 from attnviz.tokens import Token
 
 WORDS_LISTED = 40
@@ -106,6 +106,22 @@ def select_heads(
     in_each = [head for _, head in plain] or range(model.num_heads)
     open_layers = [layer for layer in in_layers if plain or layer not in named]
     return sorted({HeadId(layer, head) for layer in open_layers for head in in_each} | set(full))
+
+
+def select_in(view: View, layers: Sequence[str] = (), heads: Sequence[str] = ()) -> list[HeadId]:
+    """The heads that are named, in a view; layers alone, where its measure mixes their heads.
+
+    Raises RequestError as `select_heads`, and for a head where there is none.
+    """
+    if view.measured.per_head:
+        return select_heads(view.model, layers, heads)
+    if heads:
+        raise RequestError(
+            f"{view.measure} mixes the heads of a layer, so there is no head {heads[0]}",
+            "choose layers with --layer alone, or take --measure weights or norm",
+        )
+    numbers = {_number("layer", text, view.model.num_layers) for text in layers}
+    return [HeadId(layer, None) for layer in sorted(numbers)]
 
 
 def _number(what: str, text: str, count: int) -> int:

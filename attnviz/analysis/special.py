@@ -1,7 +1,7 @@
 """How much attention do special tokens take?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,10 +36,12 @@ def special_share(view: View, query: int, heads: Sequence[HeadId]) -> float | No
 
     It is the same whether the view leaves them out or not. None where there are no special tokens.
     """
-    whole = View(view.inspection, view.unit)
+    whole = replace(view, special=True)
     special = [token.index for token in whole.tokens if token.special]
     if not special:
         return None
     kept = [token.index for token in whole.tokens if view.special or not token.special]
-    shares = whole.query(kept[query])[..., special].sum(axis=-1)
-    return float(np.mean([shares[head.layer, head.head] for head in heads]))
+    rows = whole.query(kept[query])
+    taken, all_of_it = rows[..., special].sum(axis=-1), rows.sum(axis=-1)
+    places = tuple(np.array([(head.layer, head.place) for head in heads]).T)
+    return float((taken[places] / all_of_it[places]).mean())

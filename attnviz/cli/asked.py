@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from attnviz.analysis.select import find_token, select_heads
+from attnviz.analysis.select import find_token, select_in
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.inspection import HeadId, Inspection, View
+from attnviz.measures import MEASURES
+from attnviz.tokens import Unit
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,22 @@ class Asked:
 
         `place` tells, in notes, which of many sentences it is.
         """
-        view = inspection.view("word" if self.look.words else "piece", self.look.special)
+        unit: Unit = "word" if self.look.words else "piece"
+        view = inspection.view(unit, self.look.special, self.look.measure)
         return Answer(
             view=view,
-            heads=select_heads(view.model, self.choice.layer or (), self.choice.head or ()),
+            heads=select_in(view, self.choice.layer or (), self.choice.head or ()),
             query=self._index(view, place, "--query", self.words.query),
             key=self._index(view, place, "--key", self.words.key),
         )
+
+    def say_what_csv_lacks(self, inspection: Inspection) -> None:
+        """What other forms say beside the numbers, and CSV's columns have no room for."""
+        measured = MEASURES[self.look.measure]
+        if not inspection.model.trained:
+            self.notes.say(f"{inspection.model}; the weights mean nothing")
+        if self.look.measure != "weights":
+            self.notes.say(str(measured))
 
     def _index(self, view: View, place: str, option: str, selector: str | None) -> int | None:
         if selector is None:

@@ -11,8 +11,12 @@ from typing import Annotated, Literal
 import typer
 
 from attnviz.errors import RequestError
+from attnviz.measures import MeasureName
 
 Format = Literal["table", "json", "jsonl", "csv", "npz"]
+AnswerFormat = Literal["table", "json", "jsonl", "csv"]
+Form = Literal["table", "json", "jsonl", "csv", "npz", "picture"]
+"""What `--format` offers for matrices, for answers, and what a file's suffix may say beside."""
 
 _INPUT, _MODEL, _LOOK, _OUTPUT = "Input", "Model", "What to show", "Output"
 
@@ -129,6 +133,15 @@ class Look:
             help="Show special tokens such as \\[CLS], or drop them and renormalise.",
         ),
     ] = True
+    measure: Annotated[
+        MeasureName,
+        typer.Option(
+            rich_help_panel=_LOOK,
+            help="What the numbers are: attention weights; norm, the sizes of what they bring "
+            "(Kobayashi et al. 2020); rollout or flow down through the layers, without heads "
+            "(Abnar & Zuidema 2020).",
+        ),
+    ] = "weights"
 
 
 @dataclass(frozen=True)
@@ -208,8 +221,36 @@ class Output:
 
 
 @dataclass(frozen=True)
-class RunOutput(Output):
-    """In which form results go where."""
+class DataOutput(Output):
+    """Where results go that may be tables or data."""
+
+    json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Short for -f json.")
+    ] = False
+
+    @property
+    def file(self) -> Path | None:
+        """The file that results go to; None for standard output, which `-o -` means too."""
+        return None if self.output == Path("-") else self.output
+
+    def _form(self, chosen: Format | None) -> Form:
+        """The form asked for, by option or by the file's suffix; RequestError if they differ."""
+        if self.json and chosen not in (None, "json", "jsonl"):
+            raise RequestError(f"--json does not go with -f {chosen}", "give one of the two")
+        asked: Form | None = "json" if self.json else chosen
+        suffix = "" if self.file is None else self.file.suffix.lower()
+        named = _BY_SUFFIX.get(suffix)
+        if asked and named and asked != named and {asked, named} != {"json", "jsonl"}:
+            raise RequestError(
+                f"-f {asked} does not go with {self.file}, whose name says {named}",
+                "leave out -f, or give the file another suffix",
+            )
+        return asked or named or "table"
+
+
+@dataclass(frozen=True)
+class RunOutput(DataOutput):
+    """In which form matrices go where."""
 
     format: Annotated[
         Format | None,
@@ -221,36 +262,40 @@ class RunOutput(Output):
             help="The form of the results: table, unless -o's suffix says another.",
         ),
     ] = None
-    json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Short for -f json.")
-    ] = False
 
     @property
-    def file(self) -> Path | None:
-        """The file that results go to; None for standard output, which `-o -` means too."""
-        return None if self.output == Path("-") else self.output
+    def form(self) -> Form:
+        """The form asked for; RequestError if option and suffix differ."""
+        return self._form(self.format)
+
+
+@dataclass(frozen=True)
+class AnswerOutput(DataOutput):
+    """In which form answers to a question go where."""
+
+    format: Annotated[
+        AnswerFormat | None,
+        typer.Option(
+            "--format",
+            "-f",
+            rich_help_panel=_OUTPUT,
+            show_default=False,
+            help="The form of the results: table, unless -o's suffix says another.",
+        ),
+    ] = None
 
     @property
-    def form(self) -> Format:
-        """The format asked for, by option or by the file's suffix; RequestError if they differ."""
-        if self.json and self.format not in (None, "json", "jsonl"):
-            raise RequestError(f"--json does not go with -f {self.format}", "give one of the two")
-        asked: Format | None = "json" if self.json else self.format
-        suffix = "" if self.file is None else self.file.suffix.lower()
-        if suffix in _PICTURES:
-            raise RequestError(
-                f"{self.file} is the name of a picture, and run gives tables and data",
-                "draw it with attnviz heatmap or attnviz lines",
-            )
-        named = _BY_SUFFIX.get(suffix)
-        if asked and named and asked != named and {asked, named} != {"json", "jsonl"}:
-            raise RequestError(
-                f"-f {asked} does not go with {self.file}, whose name says {named}",
-                "leave out -f, or give the file another suffix",
-            )
-        return asked or named or "table"
+    def form(self) -> Form:
+        """The form asked for; RequestError if option and suffix differ."""
+        return self._form(self.format)
 
 
-_BY_SUFFIX: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".npz": "npz"}
-
-_PICTURES = (".png", ".svg", ".pdf")
+_BY_SUFFIX: dict[str, Form] = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".npz": "npz",
+    ".png": "picture",
+    ".svg": "picture",
+    ".pdf": "picture",
+}

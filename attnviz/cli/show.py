@@ -1,86 +1,48 @@
 """How `attnviz run` gives out what it found: as tables, JSON, CSV or NPZ."""
 
-import os
-import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from io import TextIOWrapper
-from pathlib import Path
-from typing import BinaryIO
-
-from rich.console import Console
+from contextlib import ExitStack, closing, contextmanager
 
 from attnviz.cli.asked import Answer, Asked
-from attnviz.cli.options import Format, RunOutput
-from attnviz.cli.output import check_overwrite, results
+from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.options import Form, RunOutput
+from attnviz.cli.output import results
 from attnviz.cli.sentences import Sentences
 from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
-from attnviz.render.data import (
-    CSV_HEADER,
-    OURS_BYTES,
-    DataFormat,
-    NpzWriter,
-    is_ours,
-    run_csv,
-    run_json,
-)
-from attnviz.render.labels import visible
+from attnviz.render.data import NpzWriter, csv_header, run_csv, run_json
 from attnviz.render.terminal import looks
 
-FILE_WIDTH = 100
-"""Columns of tables that are written to a file."""
-
-_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-Give = Callable[[int, Answer], None]
-"""Gives out what was found for the input's sentence of that index, from 0."""
+Found = tuple[int, Answer]
+"""What was found for the input's sentence of that index, from 0."""
 
 
 def show(sentences: Sentences, asked: Asked, output: RunOutput, top: int | None) -> None:
     """Give out all sentences in the form asked for, each as soon as it is there."""
-    form, path = output.form, output.file
-    if path is not None:
-        _check_output(path, output)
-    elif form == "npz" and on_terminal(sys.stdout):
+    form = output.form
+    if form == "picture":
+        raise RequestError(
+            f"{output.file} is the name of a picture, and run gives tables and data",
+            "draw it with attnviz heatmap or attnviz lines",
+        )
+    check_output(form, output.file, output)
+    if form == "npz" and output.file is None and on_terminal(sys.stdout):
         raise RequestError("npz is not for reading on a terminal", "write it with -o FILE.npz")
     _say_what_tables_alone_obey(form, asked, top)
     given = 0
-    with (
-        results(path) as stream,
-        _giver(form, stream, path, top) as give,
-        closing(iter(sentences)) as inspections,
-    ):
+    with _giving(form, output, asked, top) as give, closing(iter(sentences)) as inspections:
         for index, inspection in inspections:
             with sentences.trying(index):
-                if form == "csv" and not inspection.model.trained and not given:
-                    asked.notes.say(f"{inspection.model}; the weights mean nothing")
-                give(index, asked.of(inspection, sentences.place(index)))
-                stream.flush()
+                if form == "csv" and not given:
+                    asked.say_what_csv_lacks(inspection)
+                give((index, asked.of(inspection, sentences.place(index))))
                 given += 1
         if not given:
             sentences.finish()  # raises, so that no file without a result is left
 
 
-def _check_output(path: Path, output: RunOutput) -> None:
-    """Refuse a file that would be lost: somebody else's, or the one that --save writes."""
-    form = output.form
-    if output.save and os.path.realpath(path) == os.path.realpath(output.save):
-        raise RequestError(f"-o and --save both name {path}", "give each a name of its own")
-    if form == "table":
-        doubt = "a table of ours looks like any other text"
-        check_overwrite(path, output.force, lambda _: False, doubt)
-    else:
-        check_overwrite(path, output.force, lambda path: _is_ours(path, form))
-
-
-def _is_ours(path: Path, form: DataFormat) -> bool:
-    with path.open("rb") as stream:
-        return is_ours(stream.read(OURS_BYTES), form)
-
-
-def _say_what_tables_alone_obey(form: Format, asked: Asked, top: int | None) -> None:
+def _say_what_tables_alone_obey(form: Form, asked: Asked, top: int | None) -> None:
     given = {"--query": asked.words.query, "--key": asked.words.key, "--top": top}
     options = [option for option, value in given.items() if value is not None]
     if form != "table" and options:
@@ -91,87 +53,35 @@ def _say_what_tables_alone_obey(form: Format, asked: Asked, top: int | None) -> 
         )
 
 
-def _giver(
-    form: Format, stream: BinaryIO, path: Path | None, top: int | None
-) -> AbstractContextManager[Give]:
-    if form == "table":
-        return _tables(None if path is None else stream, top)
-    return {"json": _json, "jsonl": _json, "csv": _csv, "npz": _npz}[form](stream)
-
-
 @contextmanager
-def _json(stream: BinaryIO) -> Iterator[Give]:
-    shown = _escaped if on_terminal(stream) else bytes
-
-    def give(index: int, answer: Answer) -> None:
-        stream.writelines(map(shown, run_json(answer.view, answer.heads_or_all)))
-
-    yield give
-
-
-def _escaped(chunk: bytes) -> bytes:
-    """The same JSON, without the control characters that JSON allows and a terminal obeys."""
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", chunk.decode()).encode()
-
-
-@contextmanager
-def _csv(stream: BinaryIO) -> Iterator[Give]:
-    """Words as they were typed, but on a terminal, which would obey their escape codes."""
-    header = [CSV_HEADER]
-    shown = _visible_lines if on_terminal(stream) else bytes
-
-    def give(index: int, answer: Answer) -> None:
-        chunks = run_csv(answer.view, answer.heads_or_all, index)
-        stream.writelines(header)
-        header.clear()
-        stream.writelines(map(shown, chunks))
-
-    yield give
-
-
-def _visible_lines(chunk: bytes) -> bytes:
-    return "\n".join(map(visible, chunk.decode().split("\n"))).encode()
-
-
-@contextmanager
-def _npz(stream: BinaryIO) -> Iterator[Give]:
-    """Nothing is written before there is a first sentence."""
-    with ExitStack() as opened:
-        writers: list[NpzWriter] = []
-
-        def give(index: int, answer: Answer) -> None:
-            if not writers:
-                writers.append(opened.enter_context(NpzWriter(stream)))
-            writers[0].add(answer.view, answer.heads_or_all, index)
-
+def _giving(
+    form: Form, output: RunOutput, asked: Asked, top: int | None
+) -> Iterator[Callable[[Found], None]]:
+    if form == "npz":
+        with _giving_npz(output) as give:
+            yield give
+        return
+    forms = Forms[Found](
+        table=lambda found: looks(found[1].view, found[1].heads, found[1].query, found[1].key, top),
+        json=lambda found: run_json(found[1].view, found[1].heads_or_all),
+        csv=lambda found: run_csv(found[1].view, found[1].heads_or_all, found[0]),
+        csv_header=csv_header(asked.look.special, asked.look.measure),
+    )
+    with giving(form, output.file, forms) as give:
         yield give
 
 
 @contextmanager
-def _tables(stream: BinaryIO | None, top: int | None) -> Iterator[Give]:
-    """Tables on standard output, as wide as the terminal, or in a file; a line between two."""
-    if stream is None:
-        console = Console(highlight=False, markup=False, emoji=False)
-    else:
-        text = TextIOWrapper(stream, encoding="utf-8", write_through=True)
-        console = Console(
-            file=text,
-            width=FILE_WIDTH,
-            color_system=None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
-    first = True
+def _giving_npz(output: RunOutput) -> Iterator[Callable[[Found], None]]:
+    """Nothing is written before there is a first sentence."""
+    with results(output.file) as stream, ExitStack() as opened:
+        writers: list[NpzWriter] = []
 
-    def give(index: int, answer: Answer) -> None:
-        nonlocal first
-        for look in looks(answer.view, answer.heads, answer.query, answer.key, top):
-            if not first:
-                console.print()
-            console.print(look)
-            first = False
+        def give(found: Found) -> None:
+            index, answer = found
+            if not writers:
+                writers.append(opened.enter_context(NpzWriter(stream)))
+            writers[0].add(answer.view, answer.heads_or_all, index)
+            stream.flush()
 
-    yield give
-    if stream is not None:
-        text.detach()
+        yield give

@@ -9,6 +9,7 @@ Axes: batch, token (n of them), d_model; and, inside attention, head and d_k = d
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -79,13 +80,14 @@ def _check_size(name: str, size: int, largest: int = LARGEST_SIZE) -> None:
 class LayerVectors(NamedTuple):
     """What one layer's self-attention works with.
 
-    x: (batch, n, d_model); q, k, v: (batch, num_heads, n, d_k).
+    x: (batch, n, d_model); q, k, v, and z, what comes of them: (batch, num_heads, n, d_k).
     """
 
     x: Tensor
     q: Tensor
     k: Tensor
     v: Tensor
+    z: Tensor
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -105,24 +107,47 @@ class MultiHeadSelfAttention(nn.Module):
         self.W_V = nn.Linear(d_model, d_model, bias)
         self.W_O = nn.Linear(d_model, d_model, bias)
 
-    def project(self, x: Tensor) -> LayerVectors:
-        """Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head."""
-        return LayerVectors(
-            x,
-            split_heads(self.W_Q(x), self.num_heads),
-            split_heads(self.W_K(x), self.num_heads),
-            split_heads(self.W_V(x), self.num_heads),
-        )
+    def forward(self, x: Tensor, mask: Tensor | None) -> LayerVectors:
+        """`z = softmax(Q K^T / sqrt(d_k)) V` in every head, and what it was made of.
 
-    def forward(self, vectors: LayerVectors, mask: Tensor | None) -> Tensor:
-        """`softmax(Q K^T / sqrt(d_k)) V` in every head, the heads joined and mixed by W_O.
-
-        mask: (batch, 1, 1, n), True at the keys that may be looked at, or None for all of them.
-        Returns (batch, n, d_model).
+        Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head. mask:
+        (batch, 1, 1, n), True at the keys that may be looked at, or None for all of them.
         """
-        z = F.scaled_dot_product_attention(vectors.q, vectors.k, vectors.v, attn_mask=mask)
+        q = split_heads(self.W_Q(x), self.num_heads)
+        k = split_heads(self.W_K(x), self.num_heads)
+        v = split_heads(self.W_V(x), self.num_heads)
+        return LayerVectors(x, q, k, v, attend(q, k, v, mask))
+
+    def mix(self, z: Tensor) -> Tensor:
+        """The heads joined and mixed by W_O: (batch, num_heads, n, d_k) -> (batch, n, d_model)."""
         mixed: Tensor = self.W_O(join_heads(z))
         return mixed
+
+    def value_norms(self, v: Tensor) -> Tensor:
+        """The lengths of v W_O, a head's values as they reach the output (Kobayashi et al. 2020).
+
+        v: (batch, num_heads, n, d_k); returns (batch, num_heads, n). W_O's bias is no token's, and
+        left out.
+        """
+        wide = v.double()
+        squares = (wide @ self._output_products * wide).sum(dim=-1)
+        return squares.clamp(min=0).sqrt().to(v.dtype)
+
+    @cached_property
+    def _output_products(self) -> Tensor:
+        """Each head's W_O times its transpose, (num_heads, d_k, d_k): |v W|^2 = v (W W^T) v^T.
+
+        In float64, since the squares of small lengths would drown in the rounding of large ones.
+        """
+        d_model = len(self.W_O.weight)
+        columns = self.W_O.weight.double().T.reshape(self.num_heads, -1, d_model)
+        products: Tensor = columns @ columns.mT
+        return products
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """`softmax(Q K^T / sqrt(d_k)) V` in every head; shapes as in MultiHeadSelfAttention."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
@@ -164,22 +189,25 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
 
-    def forward(self, vectors: LayerVectors, mask: Tensor | None) -> Tensor:
-        """From the layer's x, q, k, v to the next layer's x: (batch, n, d_model)."""
-        x = self.attention_norm(vectors.x + self.attention(vectors, mask))
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """From the layer's x, and what attention made of it, to the next layer's x.
+
+        x: (batch, n, d_model); z: (batch, num_heads, n, d_k); returns (batch, n, d_model).
+        """
+        x = self.attention_norm(x + self.attention.mix(z))
         out: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
         return out
 
 
 class EncoderOutput(NamedTuple):
-    """hidden_states: (batch, n, d_model), what the last layer gives; layers: x, q, k, v of each."""
+    """hidden_states: (batch, n, d_model), what the last layer gives; layers: each one's vectors."""
 
     hidden_states: Tensor
     layers: tuple[LayerVectors, ...]
 
 
 class Encoder(nn.Module):
-    """Embeddings, then `num_layers` layers; every layer's x, q, k and v can be had.
+    """Embeddings, then `num_layers` layers; every layer's x, q, k, v and z can be had.
 
     `embeddings` turns (ids, token types), each (batch, n), into vectors (batch, n, d_model).
     """
@@ -200,7 +228,7 @@ class Encoder(nn.Module):
     def steps(
         self, ids: Tensor, types: Tensor, mask: Tensor | None
     ) -> Generator[LayerVectors, None, Tensor]:
-        """Each layer's x, q, k, v in turn; a layer is only finished when the next is asked for.
+        """Each layer's vectors in turn; a layer is only finished when the next is asked for.
 
         ids, types: (batch, n); mask: (batch, n), True at tokens and False at padding, or None.
         The generator's return value is the last layer's output, (batch, n, d_model).
@@ -209,9 +237,9 @@ class Encoder(nn.Module):
         x: Tensor = self.embeddings(ids, types)
         for number in range(self.config.num_layers):
             layer = self.layer(number)
-            vectors = layer.attention.project(x)
+            vectors: LayerVectors = layer.attention(x, keys)
             yield vectors
-            x = layer(vectors, keys)
+            x = layer(x, vectors.z)
         return x
 
     def forward(self, ids: Tensor, types: Tensor, mask: Tensor | None = None) -> EncoderOutput:

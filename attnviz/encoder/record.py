@@ -1,4 +1,4 @@
-"""Token ids in, every layer's x, q, k and v out, as numpy: the door between torch and the rest."""
+"""Token ids in, every layer's vectors out, as numpy: the door between torch and the rest."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -13,22 +13,27 @@ from attnviz.errors import AttnvizError
 
 
 class LayerArrays(NamedTuple):
-    """One sentence's part of a layer: x (n, d_model); q, k, v (num_heads, n, d_k)."""
+    """One sentence's part of a layer, named as in `attnviz.attention.LayerRecord`.
+
+    x: (n, d_model); q, k, v, z: (num_heads, n, d_k); value_norms: (num_heads, n).
+    """
 
     x: np.ndarray
     q: np.ndarray
     k: np.ndarray
     v: np.ndarray
+    z: np.ndarray
+    value_norms: np.ndarray
 
 
 def record(
     encoder: Encoder, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]
 ) -> list[list[LayerArrays]]:
-    """Run a batch of sentences, and give back for each of them its layers' x, q, k, v.
+    """Run a batch of sentences, and give back for each of them its layers' vectors.
 
     n is the sentence's own length: padding is cut off, and each sentence has arrays of its own, so
-    that it does not keep the batch alive. The last layer's output is not needed for attention, so
-    it is not computed. Raises AttnvizError if memory does not do.
+    that it does not keep the batch alive. What the last layer makes of its attention is not needed,
+    so it is not computed. Raises AttnvizError if memory does not do.
     """
     lengths = [len(sentence) for sentence in ids]
     longest = max(lengths)
@@ -39,10 +44,11 @@ def record(
     try:
         with torch.inference_mode():
             steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
-            for vectors in islice(steps, encoder.config.num_layers):
-                x, *qkv = (tensor.numpy() for tensor in vectors)
+            for number, vectors in enumerate(islice(steps, encoder.config.num_layers)):
+                norms = encoder.layer(number).attention.value_norms(vectors.v)
+                x, *in_heads = (tensor.numpy() for tensor in (*vectors, norms))
                 for sentence, length in enumerate(lengths):
-                    own = (heads[sentence, :, :length].copy() for heads in qkv)
+                    own = (heads[sentence, :, :length].copy() for heads in in_heads)
                     records[sentence].append(LayerArrays(x[sentence, :length].copy(), *own))
     except RuntimeError as error:
         if "memory" not in str(error):

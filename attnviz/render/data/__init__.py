@@ -2,11 +2,20 @@
 
 from typing import Literal
 
-from attnviz.render.data.as_csv import CSV_HEADER, run_csv
+from attnviz.render.data.as_csv import CSV_HEADER, csv_header, run_csv
 from attnviz.render.data.as_json import run_json
 from attnviz.render.data.as_npz import NpzWriter
 
-__all__ = ["CSV_HEADER", "OURS_BYTES", "DataFormat", "NpzWriter", "is_ours", "run_csv", "run_json"]
+__all__ = [
+    "CSV_HEADER",
+    "OURS_BYTES",
+    "DataFormat",
+    "NpzWriter",
+    "csv_header",
+    "is_ours",
+    "run_csv",
+    "run_json",
+]
 
 DataFormat = Literal["json", "jsonl", "csv", "npz"]
 

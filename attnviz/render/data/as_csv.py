@@ -2,22 +2,37 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
+
+import numpy as np
 
 from attnviz.inspection import HeadId, View
+from attnviz.measures import MeasureName
 from attnviz.render.data.as_json import with_numbers
 
-CSV_HEADER = b"text_index,layer,head,query_index,query,key_index,key,weight\n"
-"""The first line of a file; it names the columns."""
+CSV_HEADER = b"text_index,layer,head,query_index,query,key_index,key,weight"
+"""How the first line of a file begins; it names the columns."""
 
 ROWS_AT_ONCE = 1 << 14
 """Rows written together at most (about half a megabyte of text), however long the sentence is."""
+
+
+def csv_header(special: bool, measure: MeasureName) -> bytes:
+    """The first line; two columns come last where there is something to say in them.
+
+    `dropped`: without special tokens, the share of the query's row that they had. `measure`: what
+    the numbers are, where they are not attention weights.
+    """
+    dropped = b"" if special else b",dropped"
+    return CSV_HEADER + dropped + (b"" if measure == "weights" else b",measure") + b"\n"
 
 
 def run_csv(view: View, heads: Sequence[HeadId], text_index: int) -> Iterator[bytes]:
     """The rows of one sentence, without the header, in chunks of UTF-8.
 
     Heads come in the order given, then queries, then keys. Words stand as they were typed, quoted
-    where they need it (RFC 4180); weights have float32's own shortest digits.
+    where they need it (RFC 4180); weights have float32's own shortest digits. A measure without
+    heads leaves the column `head` empty.
     """
     words = [_quoted(token.text).encode() for token in view.tokens]
     length = len(words)
@@ -28,15 +43,43 @@ def run_csv(view: View, heads: Sequence[HeadId], text_index: int) -> Iterator[by
     def links(first: int) -> list[bytes]:
         return [query + key for query in keys[first : first + at_once] for key in keys]
 
-    for (layer, head), weights in view.heads(heads):
-        start = b"%d,%d,%d," % (text_index, layer, head)
+    measure = b"" if view.measure == "weights" else b"," + view.measure.encode()
+    for (layer, head), weights, dropped in _each(view, heads):
+        start = f"{text_index},{layer},{'' if head is None else head},".encode()
         for first in range(0, length, at_once):
-            numbers = with_numbers(weights[first : first + at_once].reshape(-1))[1:-1].split(b",")
+            numbers = _numbers(weights[first : first + at_once])
             parts = [b"\n" + start] * (3 * len(numbers))
             parts[0] = start
             parts[1::3] = links(first)
             parts[2::3] = numbers
+            if dropped is not None or measure:
+                ends = _ends(dropped, slice(first, first + at_once), length, measure)
+                parts[2::3] = map(bytes.__add__, numbers, ends)
             yield b"".join(parts) + b"\n"
+
+
+def _each(
+    view: View, heads: Sequence[HeadId]
+) -> Iterator[tuple[HeadId, np.ndarray, np.ndarray | None]]:
+    """Each head with its weights, (query, key), and what each query's row lost, (query,)."""
+    for stack in view.stacks(heads):
+        lost = [None] * len(stack.heads) if stack.dropped is None else stack.dropped
+        yield from zip(stack.heads, stack.weights, lost, strict=True)
+
+
+def _ends(
+    dropped: np.ndarray | None, queries: slice, length: int, measure: bytes
+) -> Iterator[bytes]:
+    """What stands behind each weight of these queries."""
+    if dropped is None:
+        yield from repeat(measure, len(range(length)[queries]) * length)
+        return
+    for share in _numbers(dropped[queries]):
+        yield from repeat(b"," + share + measure, length)
+
+
+def _numbers(array: np.ndarray) -> list[bytes]:
+    return with_numbers(np.ascontiguousarray(array).reshape(-1))[1:-1].split(b",")
 
 
 def _quoted(field: str) -> str:

@@ -23,10 +23,8 @@ def run_json(view: View, heads: Sequence[HeadId]) -> Iterator[bytes]:
     as float32 they are the same numbers. A view without special tokens tells for each row what
     share of it they had.
     """
-    paired = view.inspection.tokens.pair is not None
-    facts = [b'"%b":%b' % (name.encode(), orjson.dumps(fact)) for name, fact in _facts(view)]
-    tokens = [orjson.dumps(_token(token, paired)) for token in view.tokens]
-    yield b"{" + b",".join(facts) + b',"tokens":[' + b",".join(tokens) + b'],"heads":['
+    facts = [b'"%b":%b' % (name.encode(), orjson.dumps(fact)) for name, fact in view_facts(view)]
+    yield b"{" + b",".join(facts) + b',"heads":['
     comma = b""
     for stack in view.stacks(heads):
         for text in _heads(stack):
@@ -55,19 +53,23 @@ def with_numbers(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _facts(view: View) -> list[tuple[str, Any]]:
+def view_facts(view: View, schema: str = RUN_SCHEMA) -> list[tuple[str, Any]]:
+    """What every object says first: the format, the sentence, the model, the measure, the tokens."""
     tokens = view.inspection.tokens
     return [
-        ("schema", RUN_SCHEMA),
+        ("schema", schema),
         ("text", tokens.text),
         ("pair", tokens.pair),
         ("model", model_facts(view.model)),
         ("unit", view.unit),
-        ("measure", "weights"),
+        ("measure", view.measure),
+        ("formula", view.measured.formula),
+        ("tokens", [token_facts(token, tokens.pair is not None) for token in view.tokens]),
     ]
 
 
-def _token(token: Token, paired: bool) -> dict[str, Any]:
+def token_facts(token: Token, paired: bool) -> dict[str, Any]:
+    """One row and column; in a pair, it also tells its segment."""
     segment = {"segment": token.segment} if paired else {}
     return {
         "index": token.index,

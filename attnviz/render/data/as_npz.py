@@ -3,13 +3,14 @@
 For sentence i of the input, counted from 0, `np.load(file)` has
 
 - `{i}.weights`: float32 (head, query, key)
-- `{i}.heads`: int (head, 2), the layer and the head that each matrix belongs to
+- `{i}.heads`: int (head, 2), the layer and the head that each matrix belongs to; -1 in place of a
+  head for a measure that mixes a layer's heads
 - `{i}.tokens`: str (token,), what rows and columns stand for (numpy cuts NULs at a string's end)
 - `{i}.dropped`: float32 (head, query), what went to special tokens, only where they are left out
 
-and once `schema`, the format's name, and `meta`, a JSON string: model, unit, measure, and each
-sentence's `index`, `text` and `pair`. A sentence that was left out of the input leaves its number
-out. One sentence is laid out as many are. The same input gives the same bytes.
+and once `schema`, the format's name, and `meta`, a JSON string: model, unit, measure and its
+formula, and each sentence's `index`, `text` and `pair`. A sentence that was left out of the input
+leaves its number out. One sentence is laid out as many are. The same input gives the same bytes.
 """
 
 import io
@@ -24,6 +25,8 @@ import orjson
 
 from attnviz.inspection import HeadId, View
 from attnviz.render.data.as_json import RUN_SCHEMA, model_facts
+
+NO_HEAD = -1
 
 
 class NpzWriter:
@@ -59,11 +62,16 @@ class NpzWriter:
     def add(self, view: View, heads: Sequence[HeadId], index: int | None = None) -> None:
         """Write the next sentence; `index` is its place in the input, larger than those before.
 
-        Raises ValueError if its model or unit is not that of the sentences before it.
+        Raises ValueError if its model, unit or measure is not that of the sentences before it.
         """
-        facts = {"model": model_facts(view.model), "unit": view.unit, "measure": "weights"}
+        facts = {
+            "model": model_facts(view.model),
+            "unit": view.unit,
+            "measure": view.measure,
+            "formula": view.measured.formula,
+        }
         if self._facts and facts != self._facts:
-            raise ValueError(f"one file holds one model and unit: {self._facts}, not {facts}")
+            raise ValueError(f"one file holds one view of one model: {self._facts}, not {facts}")
         self._facts = facts
         number = len(self._sentences) if index is None else index
         tokens = view.inspection.tokens
@@ -78,7 +86,8 @@ class NpzWriter:
                     dropped.append(stack.dropped)
 
         self._write(f"{number}.weights", np.dtype(np.float32), shape, stacks())
-        self._write_array(f"{number}.heads", np.array(heads, dtype=np.int64).reshape(-1, 2))
+        numbers = [(layer, NO_HEAD if head is None else head) for layer, head in heads]
+        self._write_array(f"{number}.heads", np.array(numbers, dtype=np.int64).reshape(-1, 2))
         self._write_array(f"{number}.tokens", np.array([token.text for token in view.tokens]))
         if dropped:
             self._write_array(f"{number}.dropped", np.concatenate(dropped))

@@ -106,7 +106,7 @@ class PairGrid:
 
     def _blocks(self, width: int) -> Iterator[Line]:
         layers = sorted({place.layer for place in self.weights})
-        across = sorted({place.head for place in self.weights})
+        across = sorted({place.place for place in self.weights})
         margin = len(f"L{layers[-1]}") + 1
         columns = max(1, (width - margin) // CELL)
         for first in range(0, len(across), columns):

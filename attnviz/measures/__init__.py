@@ -1,0 +1,72 @@
+"""What a number between two tokens can measure: the weight itself, and what lies beyond it.
+
+A measure turns the records of a model's layers into matrices between pieces, (query, key), for each
+head or, where heads are mixed, for each layer. Here are the facts of each; `matrices.py` computes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+MeasureName = Literal["weights", "norm", "rollout", "flow"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the numbers mean, as every output names it.
+
+    `quantity` is what a colour bar calls one number. `per_head`: whether each head has a matrix, or
+    only each layer. `shares`: whether rows are distributions, which sum to 1.
+    """
+
+    name: MeasureName
+    quantity: str
+    formula: str
+    source: str
+    per_head: bool
+    shares: bool
+
+    def __str__(self) -> str:
+        rows = "rows sum to 1" if self.shares else "rows are not distributions"
+        return f"{self.name}: {self.formula} ({self.source}); {rows}"
+
+
+MEASURES: dict[MeasureName, Measure] = {
+    measure.name: measure
+    for measure in (
+        Measure(
+            name="weights",
+            quantity="attention weight",
+            formula="softmax(q kᵀ / √d_k)",
+            source="Vaswani et al. 2017",
+            per_head=True,
+            shares=True,
+        ),
+        Measure(
+            name="norm",
+            quantity="size of what arrives",
+            formula="‖α · v W_O‖, with α the attention weight",
+            source="Kobayashi et al. 2020",
+            per_head=True,
+            shares=False,
+        ),
+        Measure(
+            name="rollout",
+            quantity="attention rollout",
+            formula="A₀ at layer 0, then Aₗ · rollout of the layer below, with A = 0.5 · mean of "
+            "heads + 0.5 · I",
+            source="Abnar & Zuidema 2020",
+            per_head=False,
+            shares=True,
+        ),
+        Measure(
+            name="flow",
+            quantity="attention flow",
+            formula="maximum flow from the query down to the input's token, with capacities "
+            "A = 0.5 · mean of heads + 0.5 · I",
+            source="Abnar & Zuidema 2020",
+            per_head=False,
+            shares=False,
+        ),
+    )
+}
+"""The measures there are, by their names."""

@@ -1,0 +1,36 @@
+"""From a measure's name to its matrices."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from attnviz.attention import LayerRecord
+from attnviz.measures import MeasureName
+from attnviz.measures.mixed import Flow, Rollout
+from attnviz.measures.per_head import Norms, Weights
+
+
+class Matrices(Protocol):
+    """The matrices of one measure over one text, computed when they are asked for."""
+
+    def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
+        """Numbers between pieces, (head, query, key): of these heads, or of all (None).
+
+        A measure without heads gives one matrix a layer, (1, query, key), and is asked for None.
+        """
+
+
+def matrices(name: MeasureName, layers: Sequence[LayerRecord]) -> Matrices:
+    """The matrices that a measure makes of the layers' records.
+
+    Raises AttnvizError if a layer's record lacks what the measure is made of, RequestError for a
+    text that is too long for it.
+    """
+    kinds: dict[MeasureName, type[Weights | Norms | Rollout | Flow]] = {
+        "weights": Weights,
+        "norm": Norms,
+        "rollout": Rollout,
+        "flow": Flow,
+    }
+    return kinds[name](layers)

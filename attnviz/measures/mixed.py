@@ -1,0 +1,106 @@
+"""Measures that follow attention down through the layers, where tokens are mixed (no heads).
+
+Both take a layer as `A = 0.5 * mean of the heads + 0.5 * I`: half of what a token becomes is
+attention's, half is what the residual connection carries past it (Abnar & Zuidema 2020,
+"Quantifying Attention Flow in Transformers", section 3).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnviz.attention import LayerRecord
+from attnviz.errors import RequestError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+LARGEST_FLOW_WORK = 2_000_000_000
+"""Edges times flows that a layer's maximum flows may take: some minutes."""
+
+_UNIT = 1 << 28
+"""A capacity of 1 in the whole numbers that the flow is computed in: exact to 4e-9."""
+
+
+class Rollout:
+    """Attention rollout: each layer's A times the rollout of the layer below; rows sum to 1."""
+
+    def __init__(self, layers: Sequence[LayerRecord]) -> None:
+        self._layers = layers
+        self._rolled: list[np.ndarray] = []
+
+    def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
+        """How much of each input token is in each query after the layer: (1, query, key)."""
+        while len(self._rolled) <= layer:
+            number = len(self._rolled)
+            mixed = _mixed(self._layers, number)
+            self._rolled.append(mixed @ self._rolled[-1] if self._rolled else mixed)
+        return self._rolled[layer][None, queries].copy()
+
+
+class Flow:
+    """Attention flow: the most that can flow from a query in a layer to a token of the input.
+
+    The network has a node for each token in each layer and an edge for each entry of A. Capacities
+    hold for each edge alone, so that a row of flows may sum to more than 1. The maximum is scipy's
+    (Dinic's algorithm).
+    """
+
+    def __init__(self, layers: Sequence[LayerRecord]) -> None:
+        self._layers = layers
+        self._length = layers[0].q.shape[1]
+        self._mixed = lru_cache(maxsize=None)(lambda number: _mixed(layers, number))
+        self._network = lru_cache(maxsize=None)(self._made_network)
+        self._row = lru_cache(maxsize=None)(self._maximum_flows)
+
+    def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
+        """The flow from each query in the layer to each input token: (1, query, key).
+
+        Raises RequestError where that would take too long.
+        """
+        wanted = range(self._length)[queries]
+        work = len(wanted) * self._length * (layer + 1) * self._length**2
+        if layer and work > LARGEST_FLOW_WORK:
+            raise RequestError(
+                f"flow among {self._length} tokens takes too long: each pair of tokens is a "
+                "maximum flow of its own through all the layers below",
+                "take a shorter sentence, or --measure rollout, which is quick",
+            )
+        rows: list[np.ndarray] = [self._row(layer, query) for query in wanted]
+        return np.stack(rows)[None]
+
+    def _maximum_flows(self, layer: int, query: int) -> np.ndarray:
+        if layer == 0:
+            row: np.ndarray = self._mixed(0)[query]
+            return row
+        from scipy.sparse.csgraph import maximum_flow
+
+        network = self._network(layer)
+        source = (layer + 1) * self._length + query
+        flows = [maximum_flow(network, source, token).flow_value for token in range(self._length)]
+        return np.array(flows, np.float32) / np.float32(_UNIT)
+
+    def _made_network(self, layer: int) -> "csr_array":
+        """Capacities from node to node; the input's tokens come first, then layer 0's, and so on.
+
+        A piece of A that rounds to no unit is no edge.
+        """
+        from scipy.sparse import bmat, csr_array
+
+        count = layer + 2
+        blocks: list[list[csr_array | None]] = [[None] * count for _ in range(count)]
+        blocks[0][0] = csr_array((self._length, self._length), dtype=np.int32)
+        blocks[-1][-1] = blocks[0][0]
+        for number in range(layer + 1):
+            capacities = np.rint(self._mixed(number).astype(np.float64) * _UNIT)
+            blocks[number + 1][number] = csr_array(capacities.astype(np.int32))
+        return csr_array(bmat(blocks, format="csr", dtype=np.int32))
+
+
+def _mixed(layers: Sequence[LayerRecord], number: int) -> np.ndarray:
+    """A = 0.5 * mean of the heads + 0.5 * I, (query, key)."""
+    mixed: np.ndarray = 0.5 * layers[number].weights(number).mean(axis=0)
+    mixed[np.diag_indices_from(mixed)] += 0.5
+    return mixed

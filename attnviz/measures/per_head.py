@@ -1,0 +1,45 @@
+"""Measures that every head has: its weights, and the sizes of what they bring."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from attnviz.attention import LayerRecord
+from attnviz.errors import AttnvizError
+
+
+class Weights:
+    """Attention weights as the model computed them."""
+
+    def __init__(self, layers: Sequence[LayerRecord]) -> None:
+        self._layers = layers
+
+    def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
+        """Weights, (head, query, key); each row sums to 1."""
+        return self._layers[layer].weights(layer, heads, queries)
+
+
+class Norms:
+    """The sizes of the vectors that arrive: `||alpha * v W_O||` (Kobayashi et al. 2020, eq. 4).
+
+    A head's output is the sum of its values v, each times its weight alpha, taken through the
+    head's part of W_O. A large weight on a small value brings little. v includes W_V's bias; the
+    bias of W_O, which belongs to no token, is left out.
+    """
+
+    def __init__(self, layers: Sequence[LayerRecord]) -> None:
+        if any(record.value_norms is None for record in layers):
+            raise AttnvizError(
+                "the norm measure needs the lengths of v W_O, and this inspection does not have "
+                "them",
+                "look at the sentence anew, or take --measure weights",
+            )
+        self._layers = layers
+
+    def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
+        """Norms, (head, query, key), in the units of the layer's output."""
+        record = self._layers[layer]
+        weights = record.weights(layer, heads, queries)
+        if record.value_norms is not None:
+            weights *= record.value_norms[slice(None) if heads is None else list(heads), None]
+        return weights

@@ -1,4 +1,4 @@
-"""samples/pronouns.tsv: pronouns and antecedents, balanced so that position tells nothing."""
+"""samples/pronouns.tsv: pronouns and antecedents, so balanced that position tells nothing."""
 
 from collections import Counter
 from pathlib import Path

@@ -54,7 +54,7 @@ def with_numbers(value: object) -> bytes:
 
 
 def view_facts(view: View, schema: str = RUN_SCHEMA) -> list[tuple[str, Any]]:
-    """What every object says first: the format, the sentence, the model, the measure, the tokens."""
+    """What each object says first: format, sentence, model, unit, measure, and tokens."""
     tokens = view.inspection.tokens
     return [
         ("schema", schema),

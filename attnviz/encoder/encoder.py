@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -129,20 +130,20 @@ class MultiHeadSelfAttention(nn.Module):
         v: (batch, num_heads, n, d_k); returns (batch, num_heads, n). W_O's bias is no token's, and
         left out.
         """
-        wide = v.double()
-        squares = (wide @ self._output_products * wide).sum(dim=-1)
-        return squares.clamp(min=0).sqrt().to(v.dtype)
+        lengths: Tensor = torch.linalg.vector_norm(v @ self._output_shape, dim=-1)
+        return lengths
 
     @cached_property
-    def _output_products(self) -> Tensor:
-        """Each head's W_O times its transpose, (num_heads, d_k, d_k): |v W|^2 = v (W W^T) v^T.
+    def _output_shape(self) -> Tensor:
+        """Each head's W_O without its rotation, (num_heads, d_k, d_k).
 
-        In float64, since the squares of small lengths would drown in the rounding of large ones.
+        A head's part of W_O is L times orthonormal rows, which keep lengths: |v W_O| = |v L|, at
+        d_k / d_model of the work. L is the transposed R of a QR decomposition.
         """
         d_model = len(self.W_O.weight)
         columns = self.W_O.weight.double().T.reshape(self.num_heads, -1, d_model)
-        products: Tensor = columns @ columns.mT
-        return products
+        upper: Tensor = torch.linalg.qr(columns.mT, mode="r").R
+        return upper.mT.to(self.W_O.weight.dtype)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

@@ -1,6 +1,6 @@
 """What inspections of a text take in memory while they are kept, as a JSON object.
 
-`each`: bytes that one takes, as the process grows; `vectors`: the bytes of its x, q, k and v;
+`each`: bytes that one takes, as the process grows; `vectors`: the bytes of its x, q, k, v, z;
 `weights`: the bytes that the weights of all heads would take.
 
 usage: python benchmarks/kept.py TEXT
@@ -27,7 +27,7 @@ def kept(text: str) -> dict[str, float]:
     return {
         "tokens": tokens,
         "each": each,
-        "vectors": sum(a.nbytes for layer in layers for a in (layer.x, layer.q, layer.k, layer.v)),
+        "vectors": sum(getattr(layer, name).nbytes for layer in layers for name in "xqkvz"),
         "weights": model.facts.num_layers * model.facts.num_heads * tokens**2 * 4,
     }
 

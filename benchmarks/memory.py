@@ -21,7 +21,7 @@ def goals(rounds: int) -> list[measure.Goal]:
 
 
 def _kept(rounds: int) -> measure.Goal:
-    """What an inspection takes, beside the sizes of its x, q, k and v."""
+    """What an inspection takes, beside the sizes of its x, q, k, v and z."""
     command = measure.python(str(KEPT), long_text())
     with measure.workplace():
         told = [json.loads(subprocess.check_output(command)) for _ in range(rounds)]
@@ -30,7 +30,7 @@ def _kept(rounds: int) -> measure.Goal:
     return measure.Goal(
         task=f"an inspection of {found['tokens']} tokens, all heads",
         ours=f"{each / measure.MIB:.1f} MiB",
-        beside=f"its x, q, k, v, {found['vectors'] / measure.MIB:.1f} MiB "
+        beside=f"its x, q, k, v, z, {found['vectors'] / measure.MIB:.1f} MiB "
         f"(all heads' weights: {found['weights'] / measure.MIB:.1f} MiB)",
         ratio=each / found["vectors"],
         limit=1.25,  # what the allocator keeps in between counts too

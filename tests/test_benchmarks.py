@@ -156,8 +156,8 @@ def test_start_up_is_measured_beside_torch_and_transformers() -> None:
 def test_memory_is_measured() -> None:
     kept, fresh, remembered = rows("memory.py", "--rounds", "1")
     assert kept["task"] == "an inspection of 512 tokens, all heads"
-    # 6 layers of x, q, k, v: 512 tokens × 384 numbers of 4 bytes; 72 heads of 512 × 512 weights
-    assert kept["beside"] == "its x, q, k, v, 18.0 MiB (all heads' weights: 72.0 MiB)"
+    # 6 layers of x, q, k, v, z: 512 tokens × 384 numbers of 4 bytes; 72 heads of 512 × 512 weights
+    assert kept["beside"] == "its x, q, k, v, z, 22.5 MiB (all heads' weights: 72.0 MiB)"
     assert (fresh["goal"], remembered["goal"]) == ("≤ 2", "≤ 2")
 
 

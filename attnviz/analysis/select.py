@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from attnviz.errors import RequestError
@@ -19,6 +19,10 @@ _INDEX = re.compile(r"@([0-9]{1,9})")
 _OCCURRENCE = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
 
 
+Run = tuple[Token, ...]
+"""One token, or several that follow one another."""
+
+
 @dataclass(frozen=True)
 class Found:
     """The token that a selector names, and how many tokens it could have meant."""
@@ -32,6 +36,18 @@ def find_token(tokens: Sequence[Token], selector: str) -> Found:
 
     Upper and lower case are alike. Raises RequestError, listing the words there are.
     """
+    [token], matches = choose(tokens, selector, lambda word: matching(tokens, word))
+    return Found(token, matches)
+
+
+def choose(
+    tokens: Sequence[Token], selector: str, runs: Callable[[str], list[Run]]
+) -> tuple[Run, int]:
+    """The run of tokens that a selector names, and how many it could have meant.
+
+    `runs` gives those that a text without `@` and `#` means. Raises RequestError, listing the words
+    there are.
+    """
     numbered = _INDEX.fullmatch(selector)
     if numbered is not None:
         index = int(numbered[1])
@@ -40,30 +56,32 @@ def find_token(tokens: Sequence[Token], selector: str) -> Found:
                 f"there is no token {selector}: the tokens run from @0 to @{len(tokens) - 1}",
                 _words_there_are(tokens),
             )
-        return Found(tokens[index], 1)
-    matches = _matches(tokens, selector)
+        return (tokens[index],), 1
+    matches = runs(selector)
     if matches:
-        return Found(matches[0], len(matches))
+        return matches[0], len(matches)
     numbered = _OCCURRENCE.fullmatch(selector)
     if numbered is not None:
-        word, place = numbered[1], int(numbered[2])
-        matches = _matches(tokens, word)
+        text, place = numbered[1], int(numbered[2])
+        matches = runs(text)
         if 1 <= place <= len(matches):
-            return Found(matches[place - 1], 1)
+            return matches[place - 1], 1
         if matches:
             times = "once" if len(matches) == 1 else f"{len(matches)} times"
             raise RequestError(
-                f'there is no {selector}: "{word}" occurs {times}', f"{word}#1 is the first"
+                f'there is no {selector}: "{text}" occurs {times}', f"{text}#1 is the first"
             )
     raise RequestError(f'there is no "{selector}" in the sentence', _words_there_are(tokens))
 
 
-def _matches(tokens: Sequence[Token], word: str) -> list[Token]:
-    wanted = _folded(word)
-    return [token for token in tokens if wanted in (_folded(token.text), _folded(token.label))]
+def matching(tokens: Sequence[Token], word: str) -> list[Run]:
+    """The tokens that a word names, each a run of its own; upper and lower case are alike."""
+    wanted = folded(word)
+    return [(token,) for token in tokens if wanted in (folded(token.text), folded(token.label))]
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """The text as it is compared: upper and lower case, and composed letters, are alike."""
     return unicodedata.normalize("NFC", text).casefold()
 
 

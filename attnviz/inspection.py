@@ -132,6 +132,19 @@ class Inspection:
         """
         return self.view(unit, special).weights(layer, head)
 
+    def matrices(self, measure: MeasureName) -> Matrices:
+        """The numbers of a measure, between pieces; what is costly to compute is kept.
+
+        Raises AttnvizError if the inspection lacks what the measure is made of.
+        """
+        if measure not in self._measured:
+            self._measured[measure] = matrices(measure, self.layers)
+        return self._measured[measure]
+
+    @cached_property
+    def _measured(self) -> dict[MeasureName, Matrices]:
+        return {}
+
     def view(
         self, unit: Unit = "word", special: bool = True, measure: MeasureName = "weights"
     ) -> "View":
@@ -145,6 +158,10 @@ class Inspection:
 @dataclass(frozen=True, eq=False)
 class View:
     """An inspection's attention in one unit; every table, picture and file is drawn from one.
+
+    Words are merged from pieces alike for every measure: summed over the key's pieces, mean over
+    the query's (`tokens.merge_to_words`). Shares stay shares; a norm or a flow of a word is the sum
+    of its pieces' own, which what all of them bring together may stay below.
 
     With `special=False`, special tokens are left out as queries and as keys, and `dropped` tells
     how much of each row went to them. Rows that are shares are then divided by their sum; one that
@@ -173,6 +190,15 @@ class View:
     def measured(self) -> Measure:
         """What the numbers mean."""
         return MEASURES[self.measure]
+
+    @property
+    def places(self) -> str:
+        """What its matrices belong to: "heads", or "layers" where the measure mixes heads."""
+        return "heads" if self.measured.per_head else "layers"
+
+    def head_at(self, layer: int, place: int) -> HeadId:
+        """The head at `place` among the matrices of its layer; see `HeadId.place`."""
+        return HeadId(layer, place if self.measured.per_head else None)
 
     @property
     def num_heads(self) -> int:
@@ -209,10 +235,8 @@ class View:
 
     def all_heads(self) -> list[HeadId]:
         """Every head of the model, layer by layer; every layer, where the measure has no heads."""
-        layers, heads = range(self.model.num_layers), range(self.num_heads)
-        if not self.measured.per_head:
-            return [HeadId(layer, None) for layer in layers]
-        return [HeadId(layer, head) for layer in layers for head in heads]
+        layers, places = range(self.model.num_layers), range(self.num_heads)
+        return [self.head_at(layer, place) for layer in layers for place in places]
 
     def query(self, index: int) -> np.ndarray:
         """What the query at `index` looks at, in every head: (layer, head, key).
@@ -225,7 +249,7 @@ class View:
         if self.unit == "word":
             rows = merge_keys(rows, self.inspection.tokens.word_starts)
         kept = rows[..., self._kept]
-        return kept if self.special or not self.measured.shares else _renormalised(kept)
+        return kept if self.special or not self.measured.shares else row_shares(kept)
 
     def key(self, index: int) -> np.ndarray:
         """Who looks at the key at `index`, in every head: (layer, head, query).
@@ -246,9 +270,9 @@ class View:
         kept = set(self._kept)
         return [i for i in range(len(self.inspection.tokens.unit(self.unit))) if i not in kept]
 
-    @cached_property
+    @property
     def _matrices(self) -> Matrices:
-        return matrices(self.measure, self.inspection.layers)
+        return self.inspection.matrices(self.measure)
 
     def _pieces_of(self, index: int) -> slice:
         """The pieces that make up the token at `index`."""
@@ -288,7 +312,7 @@ class View:
         rows = weights[..., self._kept, :]
         kept, dropped = rows[..., self._kept], rows[..., self._left_out].sum(axis=-1)
         if self.measured.shares:
-            return _renormalised(kept), dropped
+            return row_shares(kept), dropped
         return kept, _ratio(dropped, rows.sum(axis=-1))
 
     def _words(self, weights: np.ndarray) -> np.ndarray:
@@ -302,7 +326,8 @@ def _check_index(what: str, index: int, count: int) -> None:
         raise IndexError(f"there is no {what} {index}: there are {count}, from 0 to {count - 1}")
 
 
-def _renormalised(weights: np.ndarray) -> np.ndarray:
+def row_shares(weights: np.ndarray) -> np.ndarray:
+    """Rows as shares, (..., key): divided by their sum; a row of zeros stays as it is."""
     return _ratio(weights, weights.sum(axis=-1, keepdims=True))
 
 

@@ -6,6 +6,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from attnviz.analysis.select import find_token
 from attnviz.analysis.summary import summarise
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.inspector import Model, load_model
-from attnviz.render.terminal import head_table, key_grid, overview, query_grid
+from attnviz.measures import MeasureName
+from attnviz.render.terminal import head_table, key_grid, overview, pair_grid, query_grid
 from attnviz.render.terminal.grid import shape_for
 from attnviz.render.terminal.palette import FILLED_FROM, RAMPS, Tone, weight_style, weight_text
 
@@ -49,31 +51,63 @@ def key(word: str) -> Look:
 
 
 def table(top: int | None = None) -> Look:
-    return lambda view: head_table(view, HeadId(3, 1), top)
+    return lambda view: head_table(view, view.head_at(3, 1), top)
 
 
-CASES: dict[str, tuple[str, Look, int, bool]] = {
-    "overview-60": ("animal", everything, 60, True),
-    "overview-100": ("animal", everything, 100, True),
-    "overview-200": ("animal", everything, 200, True),
-    "overview-no-special-100": ("animal", everything, 100, False),
-    "query-60": ("animal", query("it"), 60, True),
-    "query-80": ("animal", query("it"), 80, True),
-    "query-100": ("animal", query("it"), 100, True),
-    "query-200": ("animal", query("it"), 200, True),
-    "query-no-special-100": ("animal", query("it"), 100, False),
-    "query-korean-100": ("korean", query("지쳐서"), 100, True),
-    "query-hi-60": ("hi", query("hi"), 60, True),
-    "key-100": ("animal", key("animal"), 100, True),
-    "key-no-special-200": ("animal", key("animal"), 200, False),
-    "head-60": ("animal", table(), 60, True),
-    "head-100": ("animal", table(), 100, True),
-    "head-200": ("animal", table(), 200, True),
-    "head-no-special-100": ("animal", table(), 100, False),
-    "head-korean-80": ("korean", table(), 80, True),
-    "head-escape-100": ("escape", table(), 100, True),
-    "head-top-80": ("animal", table(3), 80, True),
-    "head-top-no-special-60": ("animal", table(3), 60, False),
+def pair(word: str, other: str) -> Look:
+    return lambda view: pair_grid(
+        view,
+        find_token(view.tokens, word).token.index,
+        find_token(view.tokens, other).token.index,
+        view.all_heads(),
+    )
+
+
+class Case(NamedTuple):
+    """A sentence, how it is looked at, and how wide the console is."""
+
+    sentence: str
+    look: Look
+    width: int
+    special: bool
+    measure: MeasureName = "weights"
+
+
+CASES: dict[str, Case] = {
+    "overview-60": Case("animal", everything, 60, True),
+    "overview-100": Case("animal", everything, 100, True),
+    "overview-200": Case("animal", everything, 200, True),
+    "overview-no-special-100": Case("animal", everything, 100, False),
+    "query-60": Case("animal", query("it"), 60, True),
+    "query-80": Case("animal", query("it"), 80, True),
+    "query-100": Case("animal", query("it"), 100, True),
+    "query-200": Case("animal", query("it"), 200, True),
+    "query-no-special-100": Case("animal", query("it"), 100, False),
+    "query-korean-100": Case("korean", query("지쳐서"), 100, True),
+    "query-hi-60": Case("hi", query("hi"), 60, True),
+    "key-100": Case("animal", key("animal"), 100, True),
+    "key-no-special-200": Case("animal", key("animal"), 200, False),
+    "head-60": Case("animal", table(), 60, True),
+    "head-100": Case("animal", table(), 100, True),
+    "head-200": Case("animal", table(), 200, True),
+    "head-no-special-100": Case("animal", table(), 100, False),
+    "head-korean-80": Case("korean", table(), 80, True),
+    "head-escape-100": Case("escape", table(), 100, True),
+    "head-top-80": Case("animal", table(3), 80, True),
+    "head-top-no-special-60": Case("animal", table(3), 60, False),
+    "norm-overview-100": Case("animal", everything, 100, True, "norm"),
+    "norm-query-80": Case("animal", query("it"), 80, True, "norm"),
+    "norm-key-no-special-100": Case("animal", key("animal"), 100, False, "norm"),
+    "norm-head-80": Case("animal", table(), 80, True, "norm"),
+    "norm-head-top-no-special-60": Case("animal", table(3), 60, False, "norm"),
+    "rollout-overview-60": Case("animal", everything, 60, True, "rollout"),
+    "rollout-overview-no-special-100": Case("animal", everything, 100, False, "rollout"),
+    "rollout-query-60": Case("animal", query("it"), 60, True, "rollout"),
+    "rollout-key-no-special-80": Case("animal", key("animal"), 80, False, "rollout"),
+    "rollout-pair-60": Case("animal", pair("it", "animal"), 60, True, "rollout"),
+    "rollout-layer-korean-80": Case("korean", table(), 80, True, "rollout"),
+    "flow-overview-100": Case("animal", everything, 100, True, "flow"),
+    "flow-query-no-special-60": Case("animal", query("it"), 60, False, "flow"),
 }
 
 
@@ -98,9 +132,9 @@ def style_of(look: RenderableType, text: str) -> Style:
 
 
 def golden(model: Model, name: str) -> str:
-    sentence, look, width, special = CASES[name]
-    view = model.inspect(SENTENCES[sentence]).view(special=special)
-    return printed(look(view), width)
+    case = CASES[name]
+    view = model.inspect(SENTENCES[case.sentence]).view("word", case.special, case.measure)
+    return printed(case.look(view), case.width)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -343,5 +377,5 @@ def test_the_grid_folds_to_the_width(
 if __name__ == "__main__":
     model = load_model("minilm")
     GOLDEN.mkdir(exist_ok=True)
-    for case in CASES:
-        (GOLDEN / f"{case}.txt").write_text(golden(model, case), encoding="utf-8")
+    for name in CASES:
+        (GOLDEN / f"{name}.txt").write_text(golden(model, name), encoding="utf-8")

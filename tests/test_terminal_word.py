@@ -33,7 +33,7 @@ def printed(look: RenderableType, width: int = 80) -> list[str]:
 
 
 def test_what_a_word_looks_at(view: View) -> None:
-    assert printed(query_rows(view, CAT, HEADS))[3:] == [
+    assert printed(query_rows(view, CAT, HEADS))[4:] == [
         "cat looks at",
         "L0H1  ▸.80  ran    .11  [CLS]  .05  [SEP]  .04  cat",
         "L1H0  ▸.60  [CLS]  .30  [SEP]  .10  cat      ·  ran",
@@ -44,7 +44,7 @@ def test_what_a_word_looks_at(view: View) -> None:
 
 
 def test_who_looks_at_a_word(view: View) -> None:
-    assert printed(key_rows(view, RAN, HEADS, top=2))[3:] == [
+    assert printed(key_rows(view, RAN, HEADS, top=2))[4:] == [
         "who looks at ran",
         "L0H1  ▸.80  cat    .25  [CLS]",
         "L1H0  ▸.25  [CLS]  .25  ran",
@@ -75,7 +75,7 @@ def test_more_words_than_fit_go_on_below(view: View) -> None:
 
 
 def test_how_much_one_word_looks_at_another(view: View) -> None:
-    assert printed(pair_grid(view, CAT, RAN, view.all_heads()))[3:8] == [
+    assert printed(pair_grid(view, CAT, RAN, view.all_heads()))[4:9] == [
         "how much cat looks at ran",
         "     H0    H1",
         "L0  .25  ▸.80",
@@ -83,8 +83,8 @@ def test_how_much_one_word_looks_at_another(view: View) -> None:
         "",
     ]
     lines = printed(pair_grid(view, CAT, RAN, HEADS))
-    assert lines[4:7] == ["     H0    H1", "L0       ▸.80", "L1    ·"]
-    assert lines[8] == "strongest in  L0H1  .80  L1H0    ·"
+    assert lines[5:8] == ["     H0    H1", "L0       ▸.80", "L1    ·"]
+    assert lines[9] == "strongest in  L0H1  .80  L1H0    ·"
 
 
 @given(

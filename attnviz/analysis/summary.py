@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import HeadId, View, row_shares
 from attnviz.tokens import Token
 
 Kind = Literal["to itself", "previous", "next", "first/special", "broad", "content"]
@@ -62,7 +62,8 @@ class HeadSummary:
     `entropy` in bits and `spread`, the entropy as a part of the largest possible (0: one key takes
     all, 1: all keys alike), are means over the words that look. `links` are the strongest between
     two different words, strongest first. `dropped` is the mean share that went to special tokens
-    where the view leaves them out, and 0 where it does not.
+    where the view leaves them out, and 0 where it does not. Where rows are not distributions, all
+    but the links tell of the rows divided by their sum.
     """
 
     head: HeadId
@@ -102,7 +103,9 @@ def summaries(view: View, top: int = 3) -> Iterator[tuple[HeadSummary, np.ndarra
     for stack in view.stacks(view.all_heads()):
         for number, (head, weights) in enumerate(zip(stack.heads, stack.weights, strict=True)):
             dropped = 0.0 if stack.dropped is None else float(stack.dropped[number].mean())
-            yield _head_summary(view.tokens, places, head, weights, top, dropped), weights
+            shares = weights if view.measured.shares else row_shares(weights)
+            links = _links(view.tokens, weights, places.words, top)
+            yield _head_summary(places, head, shares, links, dropped), weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +130,13 @@ class _Places:
 
 
 def _head_summary(
-    tokens: Sequence[Token],
     places: _Places,
     head: HeadId,
     weights: np.ndarray,
-    top: int,
+    links: tuple[Link, ...],
     dropped: float,
 ) -> HeadSummary:
+    """A head's summary from the shares that its rows are, or become when divided by their sum."""
     rows = weights[places.words]
     entropy = float(_entropies(rows).mean())
     largest = np.log2(len(weights))
@@ -145,7 +148,7 @@ def _head_summary(
         entropy=entropy,
         spread=float(spread),
         shares=shares,
-        links=_links(tokens, weights, places.words, top),
+        links=links,
         dropped=dropped,
     )
 

@@ -9,6 +9,9 @@ from typing import Literal
 
 MeasureName = Literal["weights", "norm", "rollout", "flow"]
 
+NO_SHARES = "rows are not distributions"
+"""What outputs say of a measure whose rows do not sum to 1."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -26,8 +29,18 @@ class Measure:
     shares: bool
 
     def __str__(self) -> str:
-        rows = "rows sum to 1" if self.shares else "rows are not distributions"
+        rows = "rows sum to 1" if self.shares else NO_SHARES
         return f"{self.name}: {self.formula} ({self.source}); {rows}"
+
+    @property
+    def line(self) -> str:
+        """What stands above a table or a picture: the formula, and what rows are not."""
+        return f"{self.name}: {self.formula}" + ("" if self.shares else f"; {NO_SHARES}")
+
+    @property
+    def noun(self) -> str:
+        """What tokens give and take, as in "39% of its attention"."""
+        return "attention" if self.name == "weights" else self.name
 
 
 MEASURES: dict[MeasureName, Measure] = {
@@ -44,7 +57,7 @@ MEASURES: dict[MeasureName, Measure] = {
         Measure(
             name="norm",
             quantity="size of what arrives",
-            formula="‖α · v W_O‖, with α the attention weight",
+            formula="‖α v W_O‖ with α = softmax(q kᵀ / √d_k)",
             source="Kobayashi et al. 2020",
             per_head=True,
             shares=False,
@@ -52,8 +65,7 @@ MEASURES: dict[MeasureName, Measure] = {
         Measure(
             name="rollout",
             quantity="attention rollout",
-            formula="A₀ at layer 0, then Aₗ · rollout of the layer below, with A = 0.5 · mean of "
-            "heads + 0.5 · I",
+            formula="A · rollout of the layer below, with A = ½ (mean of heads + I)",
             source="Abnar & Zuidema 2020",
             per_head=False,
             shares=True,
@@ -61,8 +73,7 @@ MEASURES: dict[MeasureName, Measure] = {
         Measure(
             name="flow",
             quantity="attention flow",
-            formula="maximum flow from the query down to the input's token, with capacities "
-            "A = 0.5 · mean of heads + 0.5 · I",
+            formula="maximum flow down to the input, with capacities A = ½ (mean of heads + I)",
             source="Abnar & Zuidema 2020",
             per_head=False,
             shares=False,

@@ -52,16 +52,26 @@ def overview(view: View, summary: Summary) -> RenderableType:
 
 
 def query_grid(view: View, index: int, top: int | None = None) -> RenderableType:
-    """What the token at `index` looks at most, in every head; then its `top` strongest keys."""
+    """What the token at `index` looks at most, in every head; then its `top` strongest keys.
+
+    For a measure without heads, its strongest keys in every layer.
+    """
+    if not view.measured.per_head:
+        return query_rows(view, index, view.all_heads(), top)
     note = special_note(view, index, view.all_heads())
     return Grid(view, view.tokens[index], view.query(index), "query", note, top)
 
 
 def key_grid(view: View, index: int, top: int | None = None) -> RenderableType:
-    """Who looks at the token at `index` most, in every head; then the `top` that do most."""
+    """Who looks at the token at `index` most, in every head; then the `top` that do most.
+
+    For a measure without heads, those that do most in every layer.
+    """
     heads = view.all_heads()
+    if not view.measured.per_head:
+        return key_rows(view, index, heads, top)
     found = received(view, index, heads)
-    weights = found.weights.reshape(view.model.num_layers, view.model.num_heads, -1)
+    weights = found.weights.reshape(view.model.num_layers, view.num_heads, -1)
     note = dropped_note(view, found.dropped, heads)
     return Grid(view, view.tokens[index], weights, "key", note, top)
 
@@ -71,7 +81,7 @@ def query_rows(
 ) -> RenderableType:
     """What the token at `index` looks at, a line for each head: its `top` strongest keys."""
     rows, note = view.query(index), special_note(view, index, heads)
-    weights = np.stack([rows[head.layer, head.head] for head in heads])
+    weights = np.stack([rows[head.layer, head.place] for head in heads])
     return WordRows(view, view.tokens[index], heads, weights, "query", note, top)
 
 
@@ -87,7 +97,7 @@ def key_rows(
 def pair_grid(view: View, query: int, key: int, heads: Sequence[HeadId]) -> RenderableType:
     """How much one token looks at another, in each head."""
     row, note = view.query(query)[..., key], special_note(view, query, heads)
-    weights = {head: float(row[head.layer, head.head]) for head in heads}
+    weights = {head: float(row[head.layer, head.place]) for head in heads}
     return PairGrid(view, view.tokens[query], view.tokens[key], weights, note)
 
 

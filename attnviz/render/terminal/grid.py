@@ -22,9 +22,8 @@ from attnviz.render.terminal.palette import (
     MARKER,
     PLAIN,
     STRONG_FROM,
+    Scale,
     Tone,
-    weight_style,
-    weight_text,
 )
 from attnviz.tokens import Token
 
@@ -37,7 +36,7 @@ HEADS_TOLD = 4
 """How many words, and heads for each, the lines below the grid name."""
 
 TOLD_FROM = 0.1
-"""Weights below are not worth a line below the grid, unless nothing is above."""
+"""Parts of the scale below are not worth a line below the grid, unless nothing is above."""
 
 
 LEGEND = "orange: words further off · blue: itself or next to it · dim: special"
@@ -89,7 +88,7 @@ class Grid:
     top: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, self.token)
+        yield from heading(self.view, self.token, self._scale)
         yield Text()
         coloured = console.color_system is not None and not console.no_color
         legend = LEGEND if coloured else PLAIN_LEGEND
@@ -97,6 +96,14 @@ class Grid:
         yield from render_lines(self._question(width, legend), width)
         yield from render_lines(self._blocks(width), width)
         yield from render_lines(self._answers(width), width)
+
+    @cached_property
+    def _scale(self) -> Scale:
+        return Scale.of(self.view.measured, float(self.weights.max()))
+
+    @cached_property
+    def _told_from(self) -> float:
+        return TOLD_FROM * self._scale.largest
 
     @cached_property
     def _near(self) -> list[int]:
@@ -151,7 +158,7 @@ class Grid:
         weight = float(self.weights[layer, head, best])
         style, strong = self._style(best, weight)
         word = (MARKER if strong else " ") + fit(label(self.view.tokens[best]), shape.word)
-        number = " " + weight_text(weight)
+        number = " " + self._scale.text(weight)
         if shape.lines == 1:
             return (word + number + " ",), style
         return (word + " ", fit(number, shape.cell)), style
@@ -161,15 +168,16 @@ class Grid:
         if self.view.tokens[other].special:
             return DIM, False
         tone: Tone = "warm" if self._far[other] else "cool"
-        strong = tone == "warm" and weight > 0 and weight >= min(STRONG_FROM, self._best)
-        return weight_style(weight, tone, strong), strong
+        least = min(STRONG_FROM * self._scale.largest, self._best)
+        strong = tone == "warm" and weight > 0 and weight >= least
+        return self._scale.style(weight, tone, strong), strong
 
     def _answers(self, width: int) -> Iterator[Line]:
         """Which words it is joined to most, strongest first, and in which heads."""
         flat = self.weights.reshape(-1, self.weights.shape[-1])
         far = np.where(self._far, flat.max(axis=0), 0)
         order = np.argsort(-far, kind="stable")[: self.top or WORDS_TOLD]
-        least = min(TOLD_FROM, far.max()) if self.top is None else 0
+        least = min(self._told_from, far.max()) if self.top is None else 0
         told = [int(i) for i in order if far[i] >= least and far[i] > 0]
         margin = width_of((self.view.tokens[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
         if told:
@@ -177,7 +185,7 @@ class Grid:
         for other in told:
             yield self._answer(flat[:, other], other, "warm", margin, width)
         for other in self._near:
-            if other not in told and flat[:, other].max() >= TOLD_FROM:
+            if other not in told and flat[:, other].max() >= self._told_from:
                 yield self._answer(flat[:, other], other, "cool", margin, width)
         if self.note:
             yield from sentences(self.note, width)
@@ -190,10 +198,10 @@ class Grid:
             weight = float(column[place])
             head = f"{HeadId(*divmod(int(place), model.num_heads))!s:<{name_width}}"
             size = name_width + 7
-            if used + size > width or weight < min(TOLD_FROM, column.max()):
+            if used + size > width or weight < min(self._told_from, column.max()):
                 break
-            style = weight_style(weight, tone, weight >= STRONG_FROM)
-            line += [Segment(head + " ", PLAIN), Segment(f" {weight_text(weight)} ", style)]
+            style = self._scale.style(weight, tone, self._scale.strong(weight))
+            line += [Segment(head + " ", PLAIN), Segment(f" {self._scale.text(weight)} ", style)]
             line.append(Segment(" "))
             used += size
         kind = {-1: "the word before", 0: "itself", 1: "the word after"}

@@ -1,4 +1,4 @@
-"""What stands above every look: the model in a line, and the sentence, its word underlined."""
+"""What stands above every look: model, sentence with its word underlined, and measure."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -7,8 +7,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from attnviz.inspection import HeadId, View
+from attnviz.measures import Measure
 from attnviz.render.labels import visible
 from attnviz.render.terminal.cells import fit, label
+from attnviz.render.terminal.palette import SHARES, Scale
 from attnviz.tokens import Token
 
 Role = Literal["query", "key"]
@@ -18,8 +20,8 @@ EXCERPT = 240
 """Characters of a sentence that a heading shows; the rest is an ellipsis."""
 
 
-def heading(view: View, token: Token | None = None) -> Iterator[Text]:
-    """The model and the sentence (or pair), with `token` underlined where one is asked about."""
+def heading(view: View, token: Token | None = None, scale: Scale = SHARES) -> Iterator[Text]:
+    """The model, the sentence (or pair), with `token` underlined, and what the numbers are."""
     yield model_line(view)
     tokens = view.inspection.tokens
     for segment, text in enumerate((tokens.text, tokens.pair)):
@@ -29,6 +31,12 @@ def heading(view: View, token: Token | None = None) -> Iterator[Text]:
         if token is not None and token.segment == segment and token.start is not None:
             span = (token.start, token.end or token.start)
         yield _sentence(text, span)
+    yield measure_line(view.measured, scale)
+
+
+def measure_line(measured: Measure, scale: Scale = SHARES) -> Text:
+    """The measure and its formula, and what must be known to read the numbers."""
+    return Text("; ".join(filter(None, (measured.line, scale.note))), style="dim")
 
 
 def model_line(view: View) -> Text:

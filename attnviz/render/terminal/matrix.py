@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from rich.cells import cell_len
@@ -26,9 +27,9 @@ from attnviz.render.terminal.palette import (
     DIM,
     MARKER,
     PLAIN,
+    SHARES,
+    Scale,
     percent,
-    weight_style,
-    weight_text,
 )
 
 LONGEST_WORD = 14
@@ -84,10 +85,14 @@ class HeadTable:
     weights: np.ndarray
     dropped: np.ndarray | None
 
+    @cached_property
+    def _scale(self) -> Scale:
+        return Scale.of(self.view.measured, float(self.weights.max()))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
         layout, queries = self._layout(width), range(len(self.weights))
-        yield from heading(self.view)
+        yield from heading(self.view, scale=self._scale)
         yield Text()
         yield head_title(self.head, "queries (who looks) down, keys (looked at) across")
         yield from render_lines(self._header(layout), width)
@@ -147,18 +152,19 @@ class HeadTable:
         for key in layout.columns:
             weight = float(row[key])
             strongest = key == best and weight > 0
-            text = (MARKER if strongest else " ") + weight_text(weight) + " " * layout.padding
+            mark = MARKER if strongest else " "
+            text = mark + self._scale.text(weight) + " " * layout.padding
             line.append(Segment(" " * (layout.cell - cell_len(text))))
             tone = tone_of(tokens[query], tokens[key])
-            line.append(Segment(text, weight_style(weight, tone, strongest)))
+            line.append(Segment(text, self._scale.style(weight, tone, strongest)))
         if self.dropped is not None:
             share = percent(float(self.dropped[query]))
             line.append(Segment(fit(share, SHARE_WIDTH, right=True), DIM))
         if layout.side:
             weight = float(row[best])
             line.append(Segment("  " + fit(label(tokens[best]), SIDE_WORD) + " ", PLAIN))
-            style = weight_style(weight, tone_of(tokens[query], tokens[best]), bold=True)
-            line.append(Segment(f" {weight_text(weight)} ", style))
+            style = self._scale.style(weight, tone_of(tokens[query], tokens[best]), bold=True)
+            line.append(Segment(f" {self._scale.text(weight)} ", style))
         return line
 
     def _closing(self, layout: Layout, width: int) -> Iterator[Line]:
@@ -173,7 +179,7 @@ class HeadTable:
         if self.dropped is not None:
             yield from sentences(
                 "Special tokens are left out: their share of each row stands under special, and "
-                "what remains sums to 1.",
+                f"what remains {'sums to 1' if self.view.measured.shares else 'is as it was'}.",
                 width,
             )
 
@@ -188,8 +194,12 @@ class TopKeys:
     dropped: np.ndarray | None
     top: int
 
+    @cached_property
+    def _scale(self) -> Scale:
+        return Scale.of(self.view.measured, float(self.weights.max()))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view)
+        yield from heading(self.view, scale=self._scale)
         yield Text()
         count, width = min(self.top, len(self.view.tokens)), options.max_width
         what = "the strongest key" if count == 1 else f"the {count} strongest keys"
@@ -215,16 +225,16 @@ class TopKeys:
                 yield line
                 line = [Segment(" " * (margin + share))]
             link = Link(tokens[query], tokens[key], float(row[key]))
-            line += named_weight(link, word, first=place == 0)
+            line += named_weight(link, word, place == 0, self._scale)
         yield line
 
 
-def named_weight(link: Link, word: int, first: bool) -> Line:
+def named_weight(link: Link, word: int, first: bool, scale: Scale = SHARES) -> Line:
     """A weight with the key that it goes to, in `word` + 7 cells; the first of a row stands out."""
     mark = MARKER if first and link.weight > 0 else " "
-    style = weight_style(link.weight, tone_of(link.query, link.key), bold=first)
+    style = scale.style(link.weight, tone_of(link.query, link.key), bold=first)
     name_style = BOLD if first else DIM if link.key.special else PLAIN
     return [
-        Segment(f"{mark}{weight_text(link.weight)} ", style),
+        Segment(f"{mark}{scale.text(link.weight)} ", style),
         Segment(" " + fit(label(link.key), word) + " ", name_style),
     ]

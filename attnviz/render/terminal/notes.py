@@ -1,4 +1,4 @@
-"""What stands below a look at one word: how much of the attention special tokens take."""
+"""What stands below a look at one word: how much of its attention special tokens take."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def special_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
     share = special_share(view, query, heads)
     if share is None:
         return ""
-    name, told = label(view.tokens[query]), f"{percent(share)} of its attention"
+    name, told = label(view.tokens[query]), f"{percent(share)} of its {view.measured.noun}"
     if view.special:
         return (
             f'"{name}" gives {told} to special tokens {_over(view, heads)}; '
@@ -21,7 +21,7 @@ def special_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
         )
     return (
         f'Special tokens are left out: "{name}" gave them {told} {_over(view, heads)}, '
-        "and what remains is shown as 100%."
+        f"and what remains is shown {_rest(view)}."
     )
 
 
@@ -30,12 +30,17 @@ def dropped_note(view: View, dropped: float | None, heads: Sequence[HeadId]) -> 
     if dropped is None:
         return ""
     return (
-        f"Special tokens are left out: they took {percent(dropped)} of the words' attention "
-        f"{_over(view, heads)}, and what remains of each is shown as 100%."
+        f"Special tokens are left out: they took {percent(dropped)} of the words' "
+        f"{view.measured.noun} {_over(view, heads)}, and what remains of each is shown "
+        f"{_rest(view)}."
     )
+
+
+def _rest(view: View) -> str:
+    return "as 100%" if view.measured.shares else "as it was"
 
 
 def _over(view: View, heads: Sequence[HeadId]) -> str:
     if len(heads) == len(view.all_heads()):
-        return "(mean over all heads)"
-    return f"(in {heads[0]})" if len(heads) == 1 else "(mean over these heads)"
+        return f"(mean over all {view.places})"
+    return f"(in {heads[0]})" if len(heads) == 1 else f"(mean over these {view.places})"

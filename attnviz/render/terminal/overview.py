@@ -19,12 +19,10 @@ from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
     PLAIN,
-    STRONG_FROM,
     TINTED_FROM,
     TINTS,
+    Scale,
     percent,
-    weight_style,
-    weight_text,
 )
 
 KIND_WIDTH = 14
@@ -45,13 +43,16 @@ KINDS: dict[Kind, Style] = {
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """A table for each layer, a line for each head; two layers side by side where they fit."""
+    """A table for each layer, a line for each head; two layers side by side where they fit.
+
+    A measure without heads has one table, a line for each layer.
+    """
 
     view: View
     summary: Summary
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view)
+        yield from heading(self.view, scale=self._scale)
         yield self._counts()
         yield Text()
         width = options.max_width
@@ -59,16 +60,32 @@ class Overview:
         wanted = self._prefix + max(self._slot * most, len("strongest links") if most else 0)
         across = 2 if width >= 2 * wanted + GUTTER else 1
         width = min(wanted, (width - GUTTER * (across - 1)) // across)
-        layers = range(self.view.model.num_layers)
-        for first in range(0, len(layers), across):
-            blocks = [list(self._layer(n, width)) for n in layers[first : first + across]]
+        tables = self._tables
+        for first in range(0, len(tables), across):
+            blocks = [
+                list(self._table(name, heads, width))
+                for name, heads in tables[first : first + across]
+            ]
             yield from render_lines(_side_by_side(blocks, width), options.max_width)
             yield Text()
 
     def _counts(self) -> Text:
         counts = Counter(head.kind for head in self.summary.heads)
         heads = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
-        return Text(f"{len(self.summary.heads)} heads: {heads}", style="dim")
+        rows = "" if self.view.measured.shares else "; kind and bits: of rows divided by their sum"
+        return Text(f"{len(self.summary.heads)} {self.view.places}: {heads}{rows}", style="dim")
+
+    @cached_property
+    def _tables(self) -> list[tuple[str, Sequence[HeadSummary]]]:
+        """The name and the lines of each table."""
+        if not self.view.measured.per_head:
+            return [("", self.summary.heads)]
+        return [(f"L{n}", self.summary.layer(n)) for n in range(self.view.model.num_layers)]
+
+    @cached_property
+    def _scale(self) -> Scale:
+        weights = [link.weight for head in self.summary.heads for link in head.links]
+        return Scale.of(self.view.measured, max(weights, default=0))
 
     @cached_property
     def _name_width(self) -> int:
@@ -89,13 +106,12 @@ class Overview:
     def _has_links(self) -> bool:
         return any(head.links for head in self.summary.heads)
 
-    def _layer(self, number: int, width: int) -> Iterator[Line]:
+    def _table(self, name: str, heads: Sequence[HeadSummary], width: int) -> Iterator[Line]:
         columns = fit("kind", KIND_WIDTH) + "bits  " + ("" if self.view.special else "special  ")
-        name = fit(f"L{number}", self._name_width)
         titles = columns + ("strongest links" if self._has_links else "")
         titles = fit(titles, width - self._name_width).rstrip()
-        yield [Segment(name, BOLD), Segment(titles, DIM)]
-        for head in self.summary.layer(number):
+        yield [Segment(fit(name, self._name_width), BOLD), Segment(titles, DIM)]
+        for head in heads:
             yield self._head(head, width)
 
     def _head(self, head: HeadSummary, width: int) -> Line:
@@ -111,7 +127,7 @@ class Overview:
         for link in head.links:
             if used + slot > width:
                 break
-            line += _link(link, slot)
+            line += _link(link, slot, self._scale)
             used += slot
         return line
 
@@ -125,11 +141,11 @@ def _labels(link: Link) -> tuple[str, str]:
     return label(link.query), label(link.key)
 
 
-def _link(link: Link, slot: int) -> Line:
-    strong, tone = link.weight >= STRONG_FROM, tone_of(link.query, link.key)
-    words = DIM if link.weight < TINTED_FROM else BOLD if strong else PLAIN
+def _link(link: Link, slot: int, scale: Scale) -> Line:
+    strong, tone = scale.strong(link.weight), tone_of(link.query, link.key)
+    words = BOLD if strong else DIM if link.weight < TINTED_FROM * scale.largest else PLAIN
     return [
-        Segment(f" {weight_text(link.weight)} ", weight_style(link.weight, tone, strong)),
+        Segment(f" {scale.text(link.weight)} ", scale.style(link.weight, tone, strong)),
         Segment(" " + fit(_words(link), slot - 6), words),
     ]
 

@@ -6,11 +6,15 @@ grow vivid: seven steps in OKLCH, warm from (0.56, 0.06, 55) to (0.77, 0.17, 62)
 (0.55, 0.03, 250) to (0.66, 0.10, 240).
 """
 
+import math
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 from rich.color import Color
 from rich.style import Style
+
+from attnviz.measures import Measure
 
 Tone = Literal["warm", "cool"]
 """Warm: what a head finds by content. Cool: what it finds by place, or a special token."""
@@ -34,7 +38,7 @@ FULL_FROM = 0.8
 """Weights from here on share the last colour of the ramp."""
 
 STRONG_FROM = 0.5
-"""A key that takes half of a query's attention, or more, is strong."""
+"""A key that takes half of a query's attention, or more, is strong; half of a Scale's largest."""
 
 PLAIN = Style()
 BOLD = Style(bold=True)
@@ -43,11 +47,54 @@ MARKER = "▸"
 """What shows the strongest without colour."""
 
 
+@dataclass(frozen=True)
+class Scale:
+    """How the numbers of one look are shown: beside 1 for shares, else beside their largest.
+
+    `largest` has the strongest colour. Digits are multiples of `unit`, a power of ten that is 1
+    unless three cells could not tell the numbers apart.
+    """
+
+    largest: float = 1.0
+    unit: float = 1.0
+
+    @classmethod
+    def of(cls, measured: Measure, largest: float) -> "Scale":
+        """The scale for numbers of this measure, the largest of which is `largest`."""
+        if measured.shares or not largest > 0:
+            return SHARES
+        readable = SMALLEST_READABLE <= largest < LARGEST_READABLE
+        return cls(largest, 1.0 if readable else 10.0 ** math.floor(math.log10(largest)))
+
+    @property
+    def note(self) -> str:
+        """What to say of the unit, or nothing."""
+        return "" if self.unit == 1 else f"numbers are multiples of {self.unit:g}"
+
+    def text(self, weight: float) -> str:
+        """A number in three cells."""
+        return weight_text(weight / self.unit)
+
+    def style(self, weight: float, tone: Tone = "warm", bold: bool = False) -> Style:
+        """The style of a cell that holds this number."""
+        return weight_style(weight / self.largest, tone, bold)
+
+    def strong(self, weight: float) -> bool:
+        """Whether a number is at least half of the largest possible, or shown."""
+        return weight >= STRONG_FROM * self.largest
+
+
+SMALLEST_READABLE, LARGEST_READABLE = 0.1, 999.5
+SHARES = Scale()
+
+
 def weight_text(weight: float) -> str:
-    """A weight in three cells: `.68`, `1.0`, and a dot for what rounds to zero."""
+    """A number in three cells: `.68`, `1.0`, ` 38`, and a dot for what rounds to zero."""
     if weight < 0.005:
         return "  ·"
-    return "1.0" if weight >= 0.995 else f"{weight:.2f}"[1:]
+    if weight >= 0.995:
+        return f"{weight:.1f}" if weight < 9.95 else f"{weight:3.0f}"
+    return f"{weight:.2f}"[1:]
 
 
 def percent(share: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from rich.cells import cell_len
@@ -22,7 +23,7 @@ from attnviz.render.terminal.cells import (
 )
 from attnviz.render.terminal.heading import Role, heading, question
 from attnviz.render.terminal.matrix import LONGEST_WORD, named_weight
-from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, weight_style, weight_text
+from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, Scale
 from attnviz.tokens import Token
 
 KEYS_TOLD = 5
@@ -51,8 +52,12 @@ class WordRows:
     note: str
     top: int | None = None
 
+    @cached_property
+    def _scale(self) -> Scale:
+        return Scale.of(self.view.measured, float(self.weights.max()))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, self.token)
+        yield from heading(self.view, self.token, self._scale)
         yield Text()
         yield from render_lines(self._lines(options.max_width), options.max_width)
 
@@ -78,7 +83,7 @@ class WordRows:
                 line = [Segment(" " * margin)]
             # what is named and coloured is the other word, whichever of the two looks
             link = Link(self.token, self.view.tokens[other], float(row[other]))
-            line += named_weight(link, word, first=place == 0)
+            line += named_weight(link, word, place == 0, self._scale)
         yield line
 
 
@@ -95,8 +100,12 @@ class PairGrid:
     weights: dict[HeadId, float]
     note: str
 
+    @cached_property
+    def _scale(self) -> Scale:
+        return Scale.of(self.view.measured, max(self.weights.values()))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, self.query)
+        yield from heading(self.view, self.query, self._scale)
         yield Text()
         width = options.max_width
         asked = f"how much {label(self.query)} looks at {label(self.key)}"
@@ -111,12 +120,13 @@ class PairGrid:
         columns = max(1, (width - margin) // CELL)
         for first in range(0, len(across), columns):
             heads = across[first : first + columns]
-            names = "".join(fit(f"H{head}", CELL - 2, right=True) + "  " for head in heads)
-            yield [Segment(" " * margin + names.rstrip(), DIM)]
+            if self.view.measured.per_head:
+                names = "".join(fit(f"H{head}", CELL - 2, right=True) + "  " for head in heads)
+                yield [Segment(" " * margin + names.rstrip(), DIM)]
             for layer in layers:
                 line = [Segment(fit(f"L{layer}", margin), DIM)]
                 for head in heads:
-                    line += self._cell(HeadId(layer, head))
+                    line += self._cell(self.view.head_at(layer, head))
                 yield line
             yield []
 
@@ -125,9 +135,9 @@ class PairGrid:
             return [Segment(" " * CELL)]
         weight = self.weights[place]
         strongest = weight > 0 and weight == max(self.weights.values())
-        style = weight_style(weight, tone_of(self.query, self.key), strongest)
+        style = self._scale.style(weight, tone_of(self.query, self.key), strongest)
         mark = MARKER if strongest else " "
-        return [Segment(f"{mark}{weight_text(weight)} ", style), Segment(" ")]
+        return [Segment(f"{mark}{self._scale.text(weight)} ", style), Segment(" ")]
 
     def _closing(self, width: int) -> Iterator[Line]:
         ranked = sorted(self.weights, key=lambda place: (-self.weights[place], place))
@@ -137,8 +147,8 @@ class PairGrid:
             if used + size > width:
                 break
             weight = self.weights[place]
-            style = weight_style(weight, tone_of(self.query, self.key), bold=False)
-            line += [Segment(f"{place} ", PLAIN), Segment(f" {weight_text(weight)} ", style)]
+            style = self._scale.style(weight, tone_of(self.query, self.key))
+            line += [Segment(f"{place} ", PLAIN), Segment(f" {self._scale.text(weight)} ", style)]
             line.append(Segment(" "))
             used += size
         if len(self.weights) > 1 and len(line) > 1:

@@ -62,6 +62,33 @@ class LayerRecord:
         return weights
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Projections:
+    """The matrices and biases that make queries, keys and values of x, and mix what comes of them.
+
+    As in the article, x stands on the left: q = x W_Q + b_Q. W_Q, W_K, W_V: (d_model, width); W_O:
+    (width, d_model); width is d_model for a layer's matrices, d_k for one head's. The biases are
+    None in a model without them, and b_O, which is added to the sum of all heads, in one head's.
+    """
+
+    W_Q: np.ndarray
+    W_K: np.ndarray
+    W_V: np.ndarray
+    W_O: np.ndarray
+    b_Q: np.ndarray | None = None
+    b_K: np.ndarray | None = None
+    b_V: np.ndarray | None = None
+    b_O: np.ndarray | None = None
+
+    def head(self, number: int, d_k: int) -> "Projections":
+        """One head's part of a layer's: d_k columns of W_Q, W_K, W_V, and d_k rows of W_O."""
+        part = slice(number * d_k, (number + 1) * d_k)
+        biases = (None if bias is None else bias[part] for bias in (self.b_Q, self.b_K, self.b_V))
+        return Projections(
+            self.W_Q[:, part], self.W_K[:, part], self.W_V[:, part], self.W_O[part], *biases
+        )
+
+
 def attention_weights(
     q: np.ndarray, k: np.ndarray, scale: float, bias: np.ndarray | None = None
 ) -> np.ndarray:

@@ -11,12 +11,12 @@ from reprlib import repr as shortened
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from attnviz.encoder.encoder import Encoder, EncoderConfig
 from attnviz.encoder.families import FAMILIES, Family
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.weights.stored import weights_file
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 """The numbers that weights may be stored as; whole numbers are quantised, and mean something else.
@@ -106,18 +106,8 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        with path.open("rb"):  # safetensors calls a file that may not be read missing
-            pass
-    except OSError as error:
-        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise AttnvizError(
-            f"{path} is not a whole safetensors file: {error}", "copy or download it again"
-        ) from error
+    with weights_file(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _theirs_to_ours(
@@ -126,9 +116,7 @@ def _theirs_to_ours(
     """The encoder's tensors by the names that the file has for them; nothing may be left open."""
     model = f"{family.name} with {encoder.config.num_layers} layers"
     wanted = _ours_to_published(encoder, family)
-    prefix = max(
-        family.prefixes, key=lambda prefix: sum(prefix + name in found for name in wanted.values())
-    )
+    prefix = family.names.prefix_in(found.keys(), wanted.values())
     names, missing = {}, []
     for ours, theirs in wanted.items():
         stem, dot, leaf = theirs.rpartition(".")
@@ -145,7 +133,7 @@ def _theirs_to_ours(
         )
     if missing:
         raise AttnvizError(f"the weights lack {_listed(missing)} of a {model}", BELONG_TOGETHER)
-    inside = tuple(prefix + part for part in family.inside)
+    inside = tuple(prefix + part for part in family.names.inside)
     unread = [
         name
         for name in sorted(found.keys() - names.keys())
@@ -162,7 +150,7 @@ def _ours_to_published(encoder: Encoder, family: Family) -> dict[str, str]:
     """What the family calls each of the encoder's tensors, before any prefix."""
     modules = {
         ours.format(layer=layer): theirs.format(layer=layer)
-        for ours, theirs in family.modules.items()
+        for ours, theirs in family.names.modules.items()
         for layer in range(encoder.config.num_layers)
     }
     split = {name: name.rpartition(".") for name in encoder.state_dict()}
@@ -197,7 +185,10 @@ def _check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
 
 def _is_usual(name: str, family: Family) -> bool:
     """Whether a tensor is one that every checkpoint of the family may have beside the encoder."""
-    return any(name.removeprefix(prefix).startswith(family.unused) for prefix in family.prefixes)
+    return any(
+        name.removeprefix(prefix).startswith(family.names.unused)
+        for prefix in family.names.prefixes
+    )
 
 
 def _listed(names: list[str]) -> str:

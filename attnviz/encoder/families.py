@@ -1,7 +1,7 @@
-"""Which published tensor goes where: one table of names per model family.
+"""The model families that are read, and what each means by its config.json.
 
 A family is data: how its config.json spells the hyperparameters, which embeddings it uses, and what
-it calls each of our tensors. `{layer}` stands for the layer's number.
+it calls each of our tensors.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,27 +14,19 @@ from torch import nn
 from attnviz.encoder.embeddings import LearnedEmbeddings
 from attnviz.encoder.encoder import EncoderConfig
 from attnviz.errors import AttnvizError
+from attnviz.weights.names import NAMES, TensorNames
 
 Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Family:
-    """How one family's checkpoints fill our encoder.
-
-    `modules` maps our modules to theirs; both have a weight, and mostly a bias. `prefixes` are what
-    a checkpoint with a task head may put before every name; `inside` says how the names of the
-    encoder's own tensors begin, so that a tensor of the encoder that we would not read is noticed;
-    `unused` says how those begin that every such checkpoint may have and attention does not need.
-    """
+    """How one family's checkpoints fill our encoder."""
 
     name: str
     config: Callable[[Config], EncoderConfig]
     embeddings: Callable[[EncoderConfig], nn.Module]
-    modules: Mapping[str, str]
-    prefixes: tuple[str, ...]
-    inside: tuple[str, ...]
-    unused: tuple[str, ...]
+    names: TensorNames
 
 
 SAVE_AGAIN = "save the model again with model.save_pretrained(folder)"
@@ -92,23 +84,7 @@ BERT = Family(
     name="bert",
     config=_bert_config,
     embeddings=LearnedEmbeddings,
-    modules={
-        "embeddings.word": "embeddings.word_embeddings",
-        "embeddings.position": "embeddings.position_embeddings",
-        "embeddings.token_type": "embeddings.token_type_embeddings",
-        "embeddings.norm": "embeddings.LayerNorm",
-        "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.self.query",
-        "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.self.key",
-        "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.self.value",
-        "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.output.dense",
-        "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.output.LayerNorm",
-        "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
-        "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
-        "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
-    },
-    prefixes=("", "bert."),
-    inside=("embeddings.", "encoder."),
-    unused=("embeddings.position_ids", "pooler.", "cls."),
+    names=NAMES["bert"],
 )
 
 FAMILIES: Mapping[str, Family] = {"bert": BERT}

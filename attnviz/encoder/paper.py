@@ -8,6 +8,7 @@ from torch import nn
 from attnviz.encoder.embeddings import SinusoidalEmbeddings
 from attnviz.encoder.encoder import Encoder, EncoderConfig
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.weights.untrained import draw_matrix
 
 LARGEST_SEED = 2**63 - 1
 
@@ -30,9 +31,9 @@ def paper_encoder(config: EncoderConfig, seed: int) -> Encoder:
         raise _too_large(config) from error
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for module in encoder.modules():
+        for name, module in encoder.named_modules():
             if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight, generator=generator)
+                draw_matrix(module.weight.detach().numpy(), seed, name)
                 if module.bias is not None:
                     module.bias.zero_()
             elif isinstance(module, nn.LayerNorm):

@@ -1,0 +1,49 @@
+"""What published checkpoints call the tensors of our encoder, one table a model family."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TensorNames:
+    """How one family's checkpoints name what our encoder is filled with.
+
+    `modules` maps our modules to theirs, `{layer}` being the layer's number; both have a weight,
+    and mostly a bias. `prefixes` are what a checkpoint with a task head may put before every name;
+    `inside` says how the names of the encoder's own tensors begin, so that a tensor of the encoder
+    that we would not read is noticed; `unused` says how those begin that every such checkpoint may
+    have and attention does not need.
+    """
+
+    modules: Mapping[str, str]
+    prefixes: tuple[str, ...]
+    inside: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def prefix_in(self, found: Collection[str], wanted: Collection[str]) -> str:
+        """The prefix with which most of the names wanted are among those found."""
+        return max(self.prefixes, key=lambda prefix: sum(prefix + name in found for name in wanted))
+
+
+BERT = TensorNames(
+    modules={
+        "embeddings.word": "embeddings.word_embeddings",
+        "embeddings.position": "embeddings.position_embeddings",
+        "embeddings.token_type": "embeddings.token_type_embeddings",
+        "embeddings.norm": "embeddings.LayerNorm",
+        "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.self.query",
+        "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.self.key",
+        "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.self.value",
+        "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.output.dense",
+        "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.output.LayerNorm",
+        "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
+        "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
+        "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+    },
+    prefixes=("", "bert."),
+    inside=("embeddings.", "encoder."),
+    unused=("embeddings.position_ids", "pooler.", "cls."),
+)
+
+NAMES: Mapping[str, TensorNames] = {"bert": BERT}
+"""The families whose names are known, by config.json's `model_type`."""

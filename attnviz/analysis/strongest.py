@@ -16,6 +16,14 @@ class HeadLink:
     head: HeadId
     link: Link
 
+    @property
+    def why(self) -> str:
+        """What to say where the head was chosen by this link, since nobody named one."""
+        return (
+            f'no head given, so {self.head}, in which "{self.link.query.label}" looks hardest at '
+            f'"{self.link.key.label}": {self.link.weight:.2f}'
+        )
+
 
 def strongest_link(view: View, query: int) -> HeadLink:
     """The strongest link from the query at index `query` to a word further off, in any head.

@@ -35,7 +35,6 @@ from attnviz.render.figure.drawing import (
     text_width,
     widest,
 )
-from attnviz.render.labels import visible
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Weights under the first are never drawn; the later ones keep long texts' pictures readable."""
@@ -119,11 +118,7 @@ def heads_or_strongest(
             "lines of all words in all heads would be a tangle", "choose a query, or heads"
         )
     found = strongest_link(view, query)
-    names = [visible(token.label) for token in (found.link.query, found.link.key)]
-    return [found.head], (
-        f'no head given, so {found.head}, in which "{names[0]}" looks hardest at "{names[1]}": '
-        f"{found.link.weight:.2f}"
-    )
+    return [found.head], found.why
 
 
 def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:

@@ -1,0 +1,173 @@
+"""Which word of one sentence stands where which word of another stands?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal, NamedTuple
+
+from attnviz.analysis.select import find_token, folded, matching
+from attnviz.errors import RequestError
+from attnviz.inspection import View
+from attnviz.tokens import Token
+
+Side = Literal["a", "b"]
+SIDES: tuple[Side, Side] = ("a", "b")
+
+
+class Column(NamedTuple):
+    """A word of A and the word of B that stands in its place; None where there is no such word.
+
+    `same`: whether they are one word, upper and lower case alike.
+    """
+
+    a: Token | None
+    b: Token | None
+    same: bool
+
+
+class FoundColumn(NamedTuple):
+    """The column that a selector names, and how many it could have meant."""
+
+    column: int
+    matches: int
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Two views of the same unit and measure, A and B, word by word; made by `aligned`."""
+
+    a: View
+    b: View
+    columns: tuple[Column, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether A and B are one text in one model."""
+        of_a, of_b = self.a.inspection, self.b.inspection
+        texts = [(side.tokens.text, side.tokens.pair) for side in (of_a, of_b)]
+        return texts[0] == texts[1] and of_a.model == of_b.model
+
+    @property
+    def words(self) -> list[int]:
+        """The columns of the words that stand in both sentences, special tokens aside."""
+        return [
+            i
+            for i, (a, b, _) in enumerate(self.columns)
+            if a is not None and b is not None and not a.special
+        ]
+
+    def view(self, side: Side) -> View:
+        """A or B."""
+        return self.a if side == "a" else self.b
+
+    def places(self, side: Side) -> list[int]:
+        """The column in which each token of one side stands."""
+        number = SIDES.index(side)
+        return [i for i, column in enumerate(self.columns) if column[number] is not None]
+
+    def pair(self, column: int) -> tuple[Token, Token]:
+        """The two words in a column; RequestError where one sentence has none."""
+        a, b, _ = self.columns[column]
+        if a is None or b is None:
+            raise RequestError(
+                f"sentence {'A' if a is None else 'B'} has nothing in the place of column {column}",
+                "choose a word that stands in both sentences",
+            )
+        return a, b
+
+    def find(self, selector: str) -> FoundColumn:
+        """The column that a selector names; in it, the word must stand in both sentences.
+
+        Of several the first. Raises RequestError, which says where the word is missing.
+        """
+        in_a, in_b = (self._matches(side, selector) for side in SIDES)
+        found = [
+            i
+            for i, (a, b, _) in enumerate(self.columns)
+            if a is not None and b is not None and a.index in in_a and b.index in in_b
+        ]
+        if not found:
+            raise RequestError(
+                f"{selector} in A and {selector} in B do not stand in each other's place",
+                "choose another word, or sentences that differ less",
+            )
+        return FoundColumn(found[0], len(found))
+
+    def _matches(self, side: Side, selector: str) -> set[int]:
+        tokens = self.view(side).tokens
+        try:
+            found = find_token(tokens, selector)
+        except RequestError as error:
+            where = f"sentence {side.upper()}: "
+            raise RequestError(where + error.message, error.hint) from None
+        if found.matches == 1:
+            return {found.token.index}
+        return {token.index for (token,) in matching(tokens, selector)}
+
+
+def aligned(a: View, b: View) -> Aligned:
+    """Lay the words of A beside those of B.
+
+    Raises RequestError where layers and heads of the models do not match, where A and B have no
+    word in common, or where two models cut one sentence into different pieces.
+    """
+    _check_shapes(a, b)
+    of_a, of_b = a.inspection.tokens, b.inspection.tokens
+    if a.unit == "piece" and of_a.text == of_b.text and of_a.vocabulary != of_b.vocabulary:
+        raise RequestError(
+            "the two models cut the sentence into different pieces",
+            "compare words, without --pieces",
+        )
+    columns = align(a.tokens, b.tokens)
+    if not any(column.same and column.a and not column.a.special for column in columns):
+        raise RequestError(
+            "the two sentences have no word in common",
+            "compare sentences that differ in a word or two",
+        )
+    return Aligned(a, b, columns)
+
+
+def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:
+    """The tokens of both, each once and in its order.
+
+    Equal words are found by difflib's SequenceMatcher. A run of words that is replaced by as many
+    others pairs with them one by one; all other words stand alone. Special tokens stand beside
+    special tokens, and each sentence of a pair beside the same sentence of the other.
+    """
+    keys_a, keys_b = [_key(token) for token in a], [_key(token) for token in b]
+    columns: list[Column] = []
+    matcher = SequenceMatcher(None, keys_a, keys_b, autojunk=False)
+    for _, first_a, last_a, first_b, last_b in matcher.get_opcodes():
+        columns += _laid_beside(a[first_a:last_a], b[first_b:last_b])
+    return tuple(columns)
+
+
+def _key(token: Token) -> tuple[bool, int, str]:
+    return token.special, token.segment, folded(token.label)
+
+
+def _laid_beside(a: Sequence[Token], b: Sequence[Token]) -> Iterator[Column]:
+    """The columns of a run of A and the run of B in its place."""
+    if len(a) != len(b):
+        yield from (Column(token, None, False) for token in a)
+        yield from (Column(None, token, False) for token in b)
+        return
+    for one, other in zip(a, b, strict=True):
+        if _key(one)[:2] == _key(other)[:2]:
+            yield Column(one, other, _key(one) == _key(other))
+        else:
+            yield Column(one, None, False)
+            yield Column(None, other, False)
+
+
+def _check_shapes(a: View, b: View) -> None:
+    shapes = [(view.model.num_layers, view.num_heads) for view in (a, b)]
+    if shapes[0] != shapes[1]:
+        told = [
+            f"{view.model.name} has {view.model.num_layers} layers of {view.model.num_heads} heads"
+            for view in (a, b)
+        ]
+        raise RequestError(
+            f"the layers and heads of the models do not match: {told[0]}, {told[1]}",
+            "compare models of one shape, such as a model before and after fine-tuning",
+        )

@@ -1,6 +1,6 @@
 """What stands above every look: model, sentence with its word underlined, and measure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from rich.cells import cell_len
@@ -12,6 +12,7 @@ from attnviz.render.labels import visible
 from attnviz.render.terminal.cells import fit, label
 from attnviz.render.terminal.palette import SHARES, Scale
 from attnviz.tokens import Token
+from attnviz.words import Span
 
 Role = Literal["query", "key"]
 """Whether a look at one word tells what it looks at, or who looks at it."""
@@ -20,17 +21,38 @@ EXCERPT = 240
 """Characters of a sentence that a heading shows; the rest is an ellipsis."""
 
 
-def heading(view: View, token: Token | None = None, scale: Scale = SHARES) -> Iterator[Text]:
-    """The model, the sentence (or pair), with `token` underlined, and what the numbers are."""
+@dataclass(frozen=True)
+class Mark:
+    """Characters of a sentence that stand out, `before` and `after` them also without colour."""
+
+    start: int
+    end: int
+    style: str = "bold underline"
+    before: str = ""
+    after: str = ""
+
+
+def heading(
+    view: View, token: Token | None = None, scale: Scale = SHARES, others: Sequence[Token] = ()
+) -> Iterator[Text]:
+    """The model, the sentence (or pair), and what the numbers are.
+
+    `token`, and `others` beside it, are underlined where they are asked about.
+    """
     yield model_line(view)
     tokens = view.inspection.tokens
+    asked = {one.index: one for one in (token, *others) if one is not None}.values()
     for segment, text in enumerate((tokens.text, tokens.pair)):
         if text is None:
             continue
-        span = None
-        if token is not None and token.segment == segment and token.start is not None:
-            span = (token.start, token.end or token.start)
-        yield _sentence(text, span)
+        yield _sentence(
+            text,
+            sorted(
+                (one.start, one.end or one.start)
+                for one in asked
+                if one.segment == segment and one.start is not None
+            ),
+        )
     yield measure_line(view.measured, scale)
 
 
@@ -60,14 +82,20 @@ def question(token: Token, role: Role, width: int) -> str:
     return fit(asked, min(width, cell_len(asked)))
 
 
-def _sentence(text: str, span: tuple[int, int] | None) -> Text:
-    start, end = span or (0, 0)
+def sentence(text: str, marks: Sequence[Mark] = ()) -> Text:
+    """A sentence with marks in it, in their order; of a long one the part around the first."""
+    start, end = (marks[0].start, marks[0].end) if marks else (0, 0)
     first = max(0, min(start - EXCERPT // 2, len(text) - EXCERPT))
     last = max(end, first + EXCERPT)
     line = Text("…" if first > 0 else "", overflow="fold")
-    line.append(visible(text[first:start]))
-    line.append(visible(text[start:end]), style="bold underline")
-    line.append(visible(text[end:last]))
-    if last < len(text):
+    at = first
+    for mark in marks:
+        if mark.start < last:
+            line.append(visible(text[at : mark.start]))
+            shown = visible(text[mark.start : mark.end])
+            line.append(mark.before + shown + mark.after, style=mark.style)
+            at = mark.end
+    line.append(visible(text[at : max(at, last)]))
+    if max(at, last) < len(text):
         line.append("…")
     return line

@@ -228,6 +228,29 @@ def load_model(
     return Model(facts, tokenizer, checkpoint.encoder, notes)
 
 
+def load_model_of(inspection: Inspection) -> Model:
+    """Load the model that an inspection came from, by its name and, if untrained, by its shape.
+
+    Raises AttnvizError if it cannot be had any more, or cuts the sentence into other pieces.
+    """
+    facts, tokens = inspection.model, inspection.tokens
+    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
+    try:
+        model = load_model(facts.name, **{name: getattr(facts, name) for name in shape})
+    except AttnvizError as error:
+        raise AttnvizError(
+            f"the model that the sentence was looked at in cannot be had: {error.message}",
+            error.hint,
+        ) from error
+    again = model.tokenize(tokens.text, tokens.pair, truncate=True)
+    if model.facts != facts or again.ids != tokens.ids:
+        raise AttnvizError(
+            f"the model {facts.name} is not the one that the sentence was looked at in",
+            "look at the sentence anew: give it as TEXT",
+        )
+    return model
+
+
 def _load_paper(shape: dict[str, int]) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
     from attnviz.encoder.encoder import EncoderConfig

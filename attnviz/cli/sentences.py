@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -13,7 +13,7 @@ from attnviz.cli.streams import on_terminal
 from attnviz.cli.waiting import Waiting
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, load_model
+from attnviz.inspector import Model, load_model, load_model_of
 from attnviz.storage import is_saved_inspection, load, recall, remember, save
 from attnviz.tokens import Tokens, check_text
 
@@ -46,6 +46,7 @@ class Sentences:
         self._too_many = _too_many(output, one_picture)
         self.many = (self._from_stdin or len(texts) > 1) and self._too_many is None
         self._errors: list[AttnvizError] = []
+        self._loaded: Model | None = None
         if len(texts) > 1 and "-" in texts:
             raise RequestError("- means standard input, and sentences came beside it", "give one")
         if len(texts) > 1 and self._too_many is not None:
@@ -81,6 +82,16 @@ class Sentences:
             yield from self._inspected(self._source.text or [])
         else:
             yield 0, self._last() or self._only(*self._fallback())
+
+    def model_of(self, inspection: Inspection) -> Model:
+        """The model that an inspection came from, to run it again.
+
+        The one that is at work already, or, for a sentence that was remembered or loaded, the one
+        of that name; AttnvizError if it cannot be had, or is not the one that it was.
+        """
+        if self._loaded is not None:
+            return self._loaded
+        return self._told(lambda: load_model_of(inspection))
 
     @contextmanager
     def trying(self, index: int) -> Iterator[None]:
@@ -139,8 +150,11 @@ class Sentences:
         yield from lines
 
     def _model(self) -> Model:
+        return self._told(lambda: load_model(self._choice.name, **self._choice.shape))
+
+    def _told(self, load: Callable[[], Model]) -> Model:
         self._waiting.update("loading the model")
-        model = load_model(self._choice.name, **self._choice.shape)
+        self._loaded = model = load()
         gc.freeze()  # main() turned collection off for the start
         gc.enable()
         for note in model.notes:

@@ -13,12 +13,18 @@ def special_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
     share = special_share(view, query, heads)
     if share is None:
         return ""
-    name, told = label(view.tokens[query]), f"{percent(share)} of its {view.measured.noun}"
-    if view.special:
-        return (
-            f'"{name}" gives {told} to special tokens {_over(view, heads)}; '
-            "--no-special leaves them out."
-        )
+    name = label(view.tokens[query])
+    if not view.special:
+        return left_out_note(view, name, share, heads)
+    return (
+        f'"{name}" gives {percent(share)} of its {view.measured.noun} to special tokens '
+        f"{_over(view, heads)}; --no-special leaves them out."
+    )
+
+
+def left_out_note(view: View, name: str, share: float, heads: Sequence[HeadId]) -> str:
+    """How much of a query's attention went to special tokens that are left out."""
+    told = f"{percent(share)} of its {view.measured.noun}"
     return (
         f'Special tokens are left out: "{name}" gave them {told} {_over(view, heads)}, '
         f"and what remains is shown {_rest(view)}."

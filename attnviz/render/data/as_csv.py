@@ -34,7 +34,7 @@ def run_csv(view: View, heads: Sequence[HeadId], text_index: int) -> Iterator[by
     where they need it (RFC 4180); weights have float32's own shortest digits. A measure without
     heads leaves the column `head` empty.
     """
-    words = [_quoted(token.text).encode() for token in view.tokens]
+    words = [quoted(token.text).encode() for token in view.tokens]
     length = len(words)
     at_once = max(1, ROWS_AT_ONCE // length)
     keys = [b"%d,%b," % (index, word) for index, word in enumerate(words)]
@@ -82,7 +82,7 @@ def _numbers(array: np.ndarray) -> list[bytes]:
     return with_numbers(np.ascontiguousarray(array).reshape(-1))[1:-1].split(b",")
 
 
-def _quoted(field: str) -> str:
+def quoted(field: str) -> str:
     """A field as RFC 4180 wants it: in quotes, and quotes doubled, if it would be misread."""
     if any(character in field for character in ',"\r\n'):
         return '"' + field.replace('"', '""') + '"'

@@ -1,6 +1,7 @@
 """What stands above every look: model, sentence with its word underlined, and measure."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from rich.cells import cell_len
@@ -12,7 +13,6 @@ from attnviz.render.labels import visible
 from attnviz.render.terminal.cells import fit, label
 from attnviz.render.terminal.palette import SHARES, Scale
 from attnviz.tokens import Token
-from attnviz.words import Span
 
 Role = Literal["query", "key"]
 """Whether a look at one word tells what it looks at, or who looks at it."""
@@ -45,14 +45,12 @@ def heading(
     for segment, text in enumerate((tokens.text, tokens.pair)):
         if text is None:
             continue
-        yield _sentence(
-            text,
-            sorted(
-                (one.start, one.end or one.start)
-                for one in asked
-                if one.segment == segment and one.start is not None
-            ),
-        )
+        marks = [
+            Mark(one.start, one.end or one.start)
+            for one in asked
+            if one.segment == segment and one.start is not None
+        ]
+        yield sentence(text, sorted(marks, key=lambda mark: mark.start))
     yield measure_line(view.measured, scale)
 
 

@@ -81,19 +81,30 @@ def question(token: Token, role: Role, width: int) -> str:
 
 
 def sentence(text: str, marks: Sequence[Mark] = ()) -> Text:
-    """A sentence with marks in it, in their order; of a long one the part around the first."""
-    start, end = (marks[0].start, marks[0].end) if marks else (0, 0)
-    first = max(0, min(start - EXCERPT // 2, len(text) - EXCERPT))
-    last = max(end, first + EXCERPT)
-    line = Text("…" if first > 0 else "", overflow="fold")
-    at = first
-    for mark in marks:
-        if mark.start < last:
-            line.append(visible(text[at : mark.start]))
-            shown = visible(text[mark.start : mark.end])
-            line.append(mark.before + shown + mark.after, style=mark.style)
-            at = mark.end
-    line.append(visible(text[at : max(at, last)]))
-    if max(at, last) < len(text):
-        line.append("…")
-    return line
+    """A sentence with marks in it, in their order; of a long one the parts around them."""
+    line, at = Text(overflow="fold"), 0
+    for first, last in _excerpts(marks, len(text)):
+        line.append("…" if first > at else "")
+        at = first
+        for mark in marks:
+            if first <= mark.start < last:
+                line.append(visible(text[at : mark.start]))
+                shown = visible(text[max(at, mark.start) : mark.end])
+                line.append(mark.before + shown + mark.after, style=mark.style)
+                at = mark.end
+        line.append(visible(text[at:last]))
+        at = last
+    return line.append("…" if at < len(text) else "")
+
+
+def _excerpts(marks: Sequence[Mark], length: int) -> list[tuple[int, int]]:
+    """The parts of a text of this length that are shown, each mark with what stands around it."""
+    room = EXCERPT // max(1, len(marks))
+    parts: list[tuple[int, int]] = []
+    for start, end in [(mark.start, mark.end) for mark in marks] or [(0, 0)]:
+        first = max(0, min(start - room // 2, length - room))
+        last = min(max(end, first + room), length)
+        if parts and first <= parts[-1][1]:
+            first, last = parts[-1][0], max(last, parts.pop()[1])
+        parts.append((first, last))
+    return parts

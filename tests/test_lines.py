@@ -61,7 +61,7 @@ def test_larger_weights_are_darker_thicker_and_on_top(animal: Inspection) -> Non
     assert (np.diff(shades(figure)[:, 3]) > 0).all()
     assert (np.diff(drawn(figure).get_linewidth()) > 0).all()
     assert shades(figure)[-1, 3] == pytest.approx(1.0)
-    assert "darkest line: 0.68 · weights under 0.01 not drawn" in texts(figure)
+    assert "darkest line: 0.68 · links under 0.01 not drawn" in texts(figure)
 
 
 def test_query_and_strongest_key_stand_out(animal: Inspection) -> None:
@@ -176,7 +176,7 @@ def test_a_head_without_large_weights_has_no_lines_and_says_so() -> None:
     view = inspection_of(tokens_of([f"w{i}" for i in range(200)]), weights).view()
     figure = lines(view, [HeadId(0, 0)], 5)
     assert len(ends(figure)) == 0
-    assert "no weight of 0.01 or more" in texts(figure)
+    assert "no link of 0.01 or more" in texts(figure)
 
 
 def test_users_text_is_text(minilm: Model) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from attnviz.analysis.summary import Link, Summary, is_near
 from attnviz.inspection import HeadId, View
+from attnviz.measures import number
 from attnviz.tokens import Token
 
 
@@ -19,9 +20,10 @@ class HeadLink:
     @property
     def why(self) -> str:
         """What to say where the head was chosen by this link, since nobody named one."""
+        place = "layer" if self.head.head is None else "head"
         return (
-            f'no head given, so {self.head}, in which "{self.link.query.label}" looks hardest at '
-            f'"{self.link.key.label}": {self.link.weight:.2f}'
+            f'no {place} given, so {self.head}, in which "{self.link.query.label}" looks hardest '
+            f'at "{self.link.key.label}": {number(self.link.weight)}'
         )
 
 

@@ -37,10 +37,21 @@ class Measure:
         """What stands above a table or a picture: the formula, and what rows are not."""
         return f"{self.name}: {self.formula}" + ("" if self.shares else f"; {NO_SHARES}")
 
+    def number(self, value: float) -> str:
+        """One of the measure's numbers in running text: `0.68`, and beyond shares `37.5`."""
+        return f"{value:.2f}" if self.shares else number(value)
+
     @property
     def noun(self) -> str:
         """What tokens give and take, as in "39% of its attention"."""
         return "attention" if self.name == "weights" else self.name
+
+
+def number(value: float) -> str:
+    """A number in running text, with about two digits: `0.0043`, `0.68`, `37.5`, `412`."""
+    if 0.01 <= value < 10 or value == 0:
+        return f"{value:.2f}"
+    return f"{value:.2g}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 MEASURES: dict[MeasureName, Measure] = {

@@ -42,16 +42,21 @@ _CELL = "padding:2px;border:none;text-align:center;background:none"
 
 def inspection_html(inspection: Inspection) -> str:
     """An inspection as a notebook shows it: the model, all heads, and one strong link."""
-    view = inspection.view()
-    heads: list[HeadSummary] = []
-    pictures: dict[HeadId, str] = {}
-    for summary, weights in summaries(view, top=LINKS_SEARCHED):
-        heads.append(summary)
-        pictures[summary.head] = _picture(summary, weights)
-    parts = [_header(inspection), _heads(view, pictures)]
-    found = strongest_of(Summary(tuple(heads)))
-    if found is not None:
-        parts.append(_sentence(view, found))
+    return view_html(inspection.view())
+
+
+def view_html(view: View) -> str:
+    """The same of one view of it, in its unit and measure."""
+    found = [(summary, pooled(weights)) for summary, weights in summaries(view, top=LINKS_SEARCHED)]
+    shares = view.measured.shares
+    largest = 1.0 if shares else max(float(weights.max()) for _, weights in found) or 1.0
+    pictures = {
+        summary.head: _picture(view, summary, weights / largest) for summary, weights in found
+    }
+    parts = [_header(view), _heads(view, pictures)]
+    link = strongest_of(Summary(tuple(summary for summary, _ in found)))
+    if link is not None:
+        parts.append(_sentence(view, link, largest))
     body = "".join(parts)
     return f'<div style="font-family:sans-serif;line-height:1.5;overflow-x:auto">{body}</div>'
 
@@ -60,8 +65,8 @@ def _text(text: str) -> str:
     return html.escape(visible(text), quote=True)
 
 
-def _header(inspection: Inspection) -> str:
-    model = inspection.model
+def _header(view: View) -> str:
+    inspection, model = view.inspection, view.model
     mark = "" if model.trained else _untrained()
     sentences = (inspection.tokens.text, inspection.tokens.pair)
     lines = "".join(f"<div>{_text(line)}</div>" for line in sentences if line is not None)
@@ -71,6 +76,7 @@ def _header(inspection: Inspection) -> str:
     )
     return (
         f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{shape}</span></div>{lines}'
+        f'<div style="{_QUIET};font-size:85%">{_text(view.measured.line)}</div>'
     )
 
 
@@ -79,12 +85,16 @@ def _untrained() -> str:
 
 
 def _heads(view: View, pictures: dict[HeadId, str]) -> str:
-    """All heads as small pictures, layers down, heads across."""
-    rows = [_row("", [f"H{head}" for head in range(view.model.num_heads)])]
-    for layer in range(view.model.num_layers):
-        heads = [HeadId(layer, head) for head in range(view.model.num_heads)]
-        rows.append(_row(f"L{layer}", [pictures[head] for head in heads]))
-    caption = "each square a head: rows look (queries), columns are looked at (keys)"
+    """All heads as small pictures, layers down, heads across; layers alone, side by side."""
+    if view.measured.per_head:
+        rows = [_row("", [f"H{head}" for head in range(view.num_heads)])]
+        for layer in range(view.model.num_layers):
+            heads = [HeadId(layer, head) for head in range(view.num_heads)]
+            rows.append(_row(f"L{layer}", [pictures[head] for head in heads]))
+    else:
+        rows = [_row("", list(map(str, pictures))), _row("", list(pictures.values()))]
+    place = view.places.removesuffix("s")
+    caption = f"each square a {place}: rows look (queries), columns are looked at (keys)"
     return (
         '<table style="border-collapse:collapse;margin:.6em 0;border:none;color:inherit">'
         f"{''.join(rows)}</table>"
@@ -97,13 +107,14 @@ def _row(name: str, cells: Sequence[str]) -> str:
     return f'<tr style="background:none"><td style="{_CELL};{_QUIET}">{name}</td>{inside}</tr>'
 
 
-def _picture(head: HeadSummary, weights: np.ndarray) -> str:
+def _picture(view: View, head: HeadSummary, shades: np.ndarray) -> str:
     """A head as a small picture; its tooltip says what the head does."""
     said = f"{head.head} · {head.kind} · {head.entropy:.1f} bits"
     if head.links:
         link = head.links[0]
-        said += f" · {_text(link.query.label)} → {_text(link.key.label)} {link.weight:.2f}"
-    data = base64.b64encode(thumbnail(weights)).decode("ascii")
+        said += f" · {_text(link.query.label)} → {_text(link.key.label)} "
+        said += view.measured.number(link.weight)
+    data = base64.b64encode(thumbnail(shades)).decode("ascii")
     return (
         f'<img alt="{said}" title="{said}" width="{THUMBNAIL}" height="{THUMBNAIL}" '
         'style="image-rendering:pixelated;border:1px solid rgba(128,128,128,.35);margin:0" '
@@ -111,12 +122,18 @@ def _picture(head: HeadSummary, weights: np.ndarray) -> str:
     )
 
 
-def thumbnail(weights: np.ndarray) -> bytes:
-    """A head as a PNG with a pixel a weight, opaque where the weight is 1, clear where it is 0."""
+def pooled(weights: np.ndarray) -> np.ndarray:
+    """A head in at most LARGEST rows and columns, each number the largest of its block."""
     blocks = -(-len(weights) // LARGEST)
     starts = np.arange(0, len(weights), blocks)
-    pooled = np.maximum.reduceat(np.maximum.reduceat(weights, starts, axis=0), starts, axis=1)
-    pixels = np.rint(np.clip(pooled, 0, 1) * (LEVELS - 1)).astype(np.uint8)
+    rows: np.ndarray = np.maximum.reduceat(weights, starts, axis=0)
+    both: np.ndarray = np.maximum.reduceat(rows, starts, axis=1)
+    return both
+
+
+def thumbnail(shades: np.ndarray) -> bytes:
+    """A PNG with a pixel a number, opaque where it is 1, clear where it is 0; pooled if long."""
+    pixels = np.rint(np.clip(pooled(shades), 0, 1) * (LEVELS - 1)).astype(np.uint8)
     size = len(pixels)
     lines = b"".join(b"\0" + row.tobytes() for row in pixels)
     opacity = bytes(level * 255 // (LEVELS - 1) for level in range(LEVELS))
@@ -134,28 +151,36 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _sentence(view: View, found: HeadLink) -> str:
+def _sentence(view: View, found: HeadLink, largest: float) -> str:
     """The sentence, each word shaded by how much the link's query looks at it."""
-    link = found.link
+    link, measured = found.link, view.measured
     row = view.weights(*found.head)[link.query.index]
     first = max(0, min(link.query.index - EXCERPT // 2, len(row) - EXCERPT))
     shown = view.tokens[first : first + EXCERPT]
-    words = " ".join(_word(token, float(row[token.index]), token == link.query) for token in shown)
+    words = " ".join(
+        _word(
+            token,
+            measured.number(float(row[token.index])),
+            float(row[token.index]) / largest,
+            token == link.query,
+        )
+        for token in shown
+    )
     before, after = "… " if first else "", " …" if first + EXCERPT < len(row) else ""
     query, key = _text(link.query.label), _text(link.key.label)
     return (
         f'<div style="margin-top:.6em">In <b>{found.head}</b>, <b>{query}</b> looks at '
-        f"<b>{key}</b>: {link.weight:.2f}</div>"
+        f"<b>{key}</b>: {measured.number(link.weight)}</div>"
         f'<div style="line-height:2">{before}{words}{after}</div>'
     )
 
 
-def _word(token: Token, weight: float, looks: bool) -> str:
+def _word(token: Token, told: str, shade: float, looks: bool) -> str:
     red, green, blue = COLOUR
     outline = ";outline:1px solid currentColor" if looks else _quiet_special(token)
     return (
-        f'<span title="{weight:.2f}" style="padding:.15em .3em;border-radius:.2em{outline};'
-        f'background:rgba({red},{green},{blue},{weight:.2f})">{_text(token.label)}</span>'
+        f'<span title="{told}" style="padding:.15em .3em;border-radius:.2em{outline};'
+        f'background:rgba({red},{green},{blue},{shade:.2f})">{_text(token.label)}</span>'
     )
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from unicode_segmentation_rs import graphemes
 
 from attnviz.inspection import HeadId, View
+from attnviz.measures import NO_SHARES
 from attnviz.render.figure.drawing import INK, MARGIN, MUTED, text_width, widest
 from attnviz.render.labels import visible
 
@@ -164,32 +165,33 @@ def heading(
 ) -> Heading:
     """The heading of a picture of some heads, and of one query if there is one.
 
-    `dropped` is the special tokens' share of the attention drawn, where they are left out.
+    The measure's formula comes before the notes. `dropped` is the special tokens' share of the
+    attention drawn, where they are left out.
     """
     text = view.inspection.tokens
-    said = [note for note in notes if note]
+    measured = view.measured
+    said = [f"{measured.name}: {measured.formula}", "" if measured.shares else NO_SHARES]
     if dropped is not None:
-        said.insert(0, f"special tokens left out: they held {dropped:.0%} of the attention here")
+        said.append(f"special tokens left out: they held {dropped:.0%} of the {measured.noun} here")
     asked = "" if query is None else f" · query: {label(view.tokens[query].label)}"
     return Heading(
         title=f"{visible(view.model.title)} · {heads_title(view, heads)}{asked}",
         sentences=tuple(
             f"“{visible(part)}”" for part in (text.text, text.pair) if part is not None
         ),
-        notes=tuple(said),
+        notes=tuple(note for note in (*said, *notes) if note),
     )
 
 
 def heads_title(view: View, heads: Sequence[HeadId]) -> str:
-    """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are."""
+    """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are; or layers."""
     layers = {head.layer for head in heads}
-    num_heads, num_layers = view.model.num_heads, view.model.num_layers
     if len(heads) == 1:
         return str(heads[0])
-    if len(set(heads)) == num_heads * num_layers:
-        return "all heads"
-    if len(layers) == 1 and len(set(heads)) == num_heads:
+    if len(set(heads)) == len(view.all_heads()):
+        return f"all {view.places}"
+    if len(layers) == 1 and len(set(heads)) == view.num_heads:
         return f"layer {heads[0].layer}"
     if len(heads) <= HEADS_NAMED:
         return ", ".join(map(str, heads))
-    return f"{len(heads)} heads"
+    return f"{len(heads)} {view.places}"

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
+from attnviz.measures import Measure
 from attnviz.render.figure.banded import BandedImage
 from attnviz.render.figure.captions import KEY_AXIS, QUERY_AXIS, TokenLabels, heading, token_labels
 from attnviz.render.figure.colors import weight_colors
@@ -36,7 +37,7 @@ NUMBERED_UP_TO = 20
 """Tokens up to which one head's larger weights are written into their cells."""
 
 NUMBERED_FROM = 0.1
-"""Weights from here on are written into their cells."""
+"""Shares from here on are written into their cells; of other numbers, parts of the largest."""
 
 LABELLED_PANELS = 16
 """Panels up to which each has its name over it and tokens are labelled at the grid's edge."""
@@ -55,19 +56,25 @@ class _Panels:
     largest: float
     dropped: float | None
     pooled: int
+    measured: Measure
+
+    @property
+    def numbered_from(self) -> float:
+        """Numbers from here on are written into their cells."""
+        return NUMBERED_FROM * (1 if self.measured.shares else self.largest)
 
     @property
     def note(self) -> str:
         if self.pooled == 1:
             return ""
-        return f"each dot shows the largest of {self.pooled} × {self.pooled} weights"
+        return f"each dot shows the largest of {self.pooled} × {self.pooled} numbers"
 
 
 def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
     """One head large, or several as small multiples.
 
-    The heads of a grid of layers and heads stand layers down, heads across. Raises RequestError
-    without a head.
+    The heads of a grid of layers and heads stand layers down, heads across; layers alone fold.
+    Raises RequestError without a head.
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
@@ -75,7 +82,8 @@ def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
         if len(heads) == 1:
             return _one_head(view, heads[0])
         layers, across = {head.layer for head in heads}, {head.head for head in heads}
-        full = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
+        complete = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
+        full = complete and view.measured.per_head
         columns = len(across) if full else _columns(len(heads))
         if len(heads) > LABELLED_PANELS and full:
             return _overview(view, sorted(set(heads)), columns)
@@ -98,7 +106,7 @@ def _panels(view: View, heads: Sequence[HeadId], side: float) -> _Panels:
             shares.append(stack.dropped)
     largest = max(float(weights.max()) for weights in drawn.values())
     dropped = float(np.concatenate(shares).mean()) if shares else None
-    return _Panels(drawn, largest or 1.0, dropped, step)
+    return _Panels(drawn, largest or 1.0, dropped, step, view.measured)
 
 
 def _one_head(view: View, head: HeadId) -> Figure:
@@ -260,11 +268,12 @@ def _mark_pair(axes: Axes, view: View) -> None:
 
 def _write_numbers(axes: Axes, panels: _Panels) -> None:
     (weights,) = panels.weights.values()
-    for query, key in np.argwhere(weights >= NUMBERED_FROM):
+    for query, key in np.argwhere(weights >= panels.numbered_from):
         weight = float(weights[query, key])
         color = "white" if weight > 0.45 * panels.largest else INK
         size = 7.5 if len(weights) > 8 else 9
-        axes.text(key, query, f"{weight:.2f}", size=size, color=color, ha="center", va="center")
+        shown = panels.measured.number(weight)
+        axes.text(key, query, shown, size=size, color=color, ha="center", va="center")
 
 
 def _color_bar(
@@ -275,6 +284,7 @@ def _color_bar(
     steps = MaxNLocator(5).tick_values(0.0, panels.largest)
     values = [value for value in steps if 0 <= value < 0.94 * panels.largest]
     bar = figure.colorbar(image, cax=axes)
-    bar.set_ticks([*values, panels.largest], labels=[f"{v:.2g}" for v in [*values, panels.largest]])
-    bar.set_label("attention weight", size=9)
+    values.append(panels.largest)
+    bar.set_ticks(values, labels=[f"{v:.2g}" if v < 100 else f"{v:.0f}" for v in values])
+    bar.set_label(panels.measured.quantity, size=9)
     bar.ax.tick_params(length=2, width=0.6, labelsize=8, color=MUTED)

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from attnviz.analysis.strongest import strongest_link
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
+from attnviz.measures import Measure
 from attnviz.render.figure.captions import (
     KEY_AXIS,
     QUERY_AXIS,
@@ -37,7 +38,13 @@ from attnviz.render.figure.drawing import (
 )
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-"""Weights under the first are never drawn; the later ones keep long texts' pictures readable."""
+"""Shares under the first are never drawn; the later ones keep long texts' pictures readable.
+
+Where rows are not distributions, they are parts of the largest number.
+"""
+
+SMALLEST = 1e-30
+"""What a largest number of nothing counts as, so that no line is drawn."""
 
 MOST_LINES = 1500
 """More lines than this raise the threshold, so that pictures stay small and readable."""
@@ -62,6 +69,7 @@ class _Links:
     weights: np.ndarray
     threshold: float
     dropped: float | None
+    measured: Measure
 
     @property
     def largest(self) -> float:
@@ -72,8 +80,9 @@ class _Links:
     def note(self) -> str:
         """How weights became lines."""
         if not len(self.weights):
-            return f"no weight of {self.threshold:g} or more"
-        return f"darkest line: {self.largest:.2f} · weights under {self.threshold:g} not drawn"
+            return f"no link of {self.threshold:.2g} or more"
+        darkest = self.measured.number(self.largest)
+        return f"darkest line: {darkest} · links under {self.threshold:.2g} not drawn"
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ def heads_or_strongest(
 ) -> tuple[list[HeadId], str]:
     """The heads chosen; without any, the one of the query's strongest link, and a note on it.
 
-    Raises RequestError where there is neither.
+    It is a layer, where the measure has no heads. Raises RequestError where there is neither.
     """
     if heads:
         return heads, ""
@@ -156,19 +165,21 @@ def _links(view: View, heads: Sequence[HeadId], query: int | None) -> _Links:
     rows = slice(None) if query is None else slice(query, query + 1)
     columns: list[tuple[np.ndarray, ...]] = []
     shares: list[np.ndarray] = []
-    first = 0
+    first, scale = 0, 1.0 if view.measured.shares else SMALLEST
     for stack in view.stacks(heads):
         weights = stack.weights[:, rows]
-        places, queries, keys = np.nonzero(weights >= THRESHOLDS[0])
+        if not view.measured.shares:
+            scale = max(scale, float(weights.max()))
+        places, queries, keys = np.nonzero(weights >= THRESHOLDS[0] * scale)
         drawn = weights[places, queries, keys]
         columns.append((places + first, queries + (query or 0), keys, drawn))
         if stack.dropped is not None:
             shares.append(stack.dropped[:, rows])
         first += len(stack.heads)
     found = [np.concatenate(column) for column in zip(*columns, strict=True)]
-    counts = (int((found[3] >= threshold).sum()) for threshold in THRESHOLDS)
-    fitting = (t for t, n in zip(THRESHOLDS, counts, strict=True) if n <= MOST_LINES)
-    threshold = next(fitting, THRESHOLDS[-1])
+    thresholds = [scale * part for part in THRESHOLDS]
+    fitting = (t for t in thresholds if (found[3] >= t).sum() <= MOST_LINES)
+    threshold = next(fitting, thresholds[-1])
     kept = found[3] >= threshold
     dropped = float(np.concatenate(shares).mean()) if shares else None
     return _Links(
@@ -178,6 +189,7 @@ def _links(view: View, heads: Sequence[HeadId], query: int | None) -> _Links:
         weights=found[3][kept],
         threshold=threshold,
         dropped=dropped,
+        measured=view.measured,
     )
 
 
@@ -228,7 +240,9 @@ def _write_tokens(
             axes.text(x, index, shown, color=color, **style)
             if single and align == "left" and strengths[index]:
                 room = text_width(shown, labels.size, index in bold)
-                _write_weight(axes, (x, index), room, strengths[index], labels)
+                _write_weight(
+                    axes, (x, index), room, view.measured.number(strengths[index]), labels
+                )
         _write_name(axes, x, align, name)
 
 
@@ -242,11 +256,11 @@ def _labelled(first: Sequence[int], labels: TokenLabels, count: int) -> list[int
 
 
 def _write_weight(
-    axes: Axes, place: tuple[float, int], room: float, weight: float, labels: TokenLabels
+    axes: Axes, place: tuple[float, int], room: float, weight: str, labels: TokenLabels
 ) -> None:
     """A key's weight, beside its label that takes `room` inches."""
     axes.annotate(
-        f"{weight:.2f}",
+        weight,
         place,
         (room * 72 + 6, 0),
         textcoords="offset points",

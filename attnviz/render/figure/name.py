@@ -30,10 +30,12 @@ def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
         _cut(_slug(what), 16),
         "" if view.unit == "word" else "pieces",
         "" if view.special else "no-special",
+        "" if view.measure == "weights" else view.measure,
         _slug(" ".join(filter(None, (text.text, text.pair))).lower()),
     ]
     whole = (text.text, text.pair, model, [str(head) for head in heads])
-    digest = sha256(repr((*whole, what, view.unit, view.special)).encode()).hexdigest()
+    look = (view.unit, view.special, view.measure)
+    digest = sha256(repr((*whole, what, *look)).encode()).hexdigest()
     readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)
     return f"{readable}-{digest[:HASH_DIGITS]}"
 

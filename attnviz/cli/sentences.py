@@ -8,7 +8,7 @@ from itertools import islice
 
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes, check_overwrite, complain
-from attnviz.cli.stdin import Line, LineReader, is_piped
+from attnviz.cli.stdin import Line, LineReader, Lines, is_piped
 from attnviz.cli.streams import on_terminal
 from attnviz.cli.waiting import Waiting
 from attnviz.errors import AttnvizError, RequestError
@@ -28,7 +28,7 @@ class Sentences:
 
     `many` says that several sentences may come: then what is wrong with one is told with its
     number, the rest goes on, and `finish` raises in the end. `one_picture` says that `-o` names a
-    picture, so that only one sentence may come.
+    picture, so that only one sentence may come. `rows` give the sentences in place of TEXT.
     """
 
     def __init__(
@@ -38,13 +38,17 @@ class Sentences:
         output: Output,
         notes: Notes,
         one_picture: bool = False,
+        rows: Lines | None = None,
     ) -> None:
         texts = source.text or []
         self._source, self._choice, self._output, self._notes = source, choice, output, notes
         self._waiting = Waiting("at work", notes.quiet)
-        self._from_stdin = texts == ["-"] or (not texts and not source.load and is_piped())
+        self._rows = rows
+        self._from_lines = (
+            rows is not None or texts == ["-"] or (not texts and not source.load and is_piped())
+        )
         self._too_many = _too_many(output, one_picture)
-        self.many = (self._from_stdin or len(texts) > 1) and self._too_many is None
+        self.many = (self._from_lines or len(texts) > 1) and self._too_many is None
         self._errors: list[AttnvizError] = []
         self._loaded: Model | None = None
         if len(texts) > 1 and "-" in texts:
@@ -56,9 +60,9 @@ class Sentences:
                 "--load brings a sentence and its model with it",
                 "leave out TEXT, --pair and the options of the model",
             )
-        if source.pair is not None and not texts and not self._from_stdin:
+        if source.pair is not None and not texts and not self._from_lines:
             raise RequestError("--pair came without TEXT", "give the first sentence too")
-        if len(texts) == 1 and not self._from_stdin:
+        if len(texts) == 1 and not self._from_lines:
             check_text("sentence", texts[0])  # before a model is loaded in vain
         if output.save:
             check_overwrite(output.save, output.force, is_saved_inspection)
@@ -72,13 +76,13 @@ class Sentences:
                 if on_terminal(sys.stdout):
                     self._waiting.stop()
                 yield index, inspection
-                if not self._from_stdin:  # lines may be typed, and nobody likes to be watched
+                if not self._from_lines:  # lines may be typed, and nobody likes to be watched
                     self._waiting.start()
 
     def _inspections(self) -> Iterator[tuple[int, Inspection]]:
         if self._source.load:
             yield 0, load(self._source.load)
-        elif self._source.text or self._from_stdin:
+        elif self._source.text or self._from_lines:
             yield from self._inspected(self._source.text or [])
         else:
             yield 0, self._last() or self._only(*self._fallback())
@@ -106,8 +110,14 @@ class Sentences:
 
     def place(self, index: int) -> str:
         """Which of many sentences a message is about; nothing where there is only one."""
-        what = "line" if self._from_stdin else "sentence"
-        return f"{what} {index + 1}: " if self.many else ""
+        what = "line" if self._from_lines else "sentence"
+        before = 1 if self._rows is None else 1 + self._rows.skipped
+        return f"{what} {index + before}: " if self.many else ""
+
+    @property
+    def failed(self) -> int:
+        """How many of many sentences something was wrong with so far."""
+        return len(self._errors)
 
     def finish(self) -> None:
         """Raise if some of many sentences failed, each of which was told already."""
@@ -118,7 +128,7 @@ class Sentences:
             raise kind(f"{count} {'sentence' if count == 1 else 'sentences'} left out, see above")
 
     def _inspected(self, texts: Sequence[str]) -> Iterator[tuple[int, Inspection]]:
-        reader = LineReader() if self._from_stdin else None
+        reader = self._rows or (LineReader() if self._from_lines else None)
         model = self._model()
         last = None
         lines = self._lines(reader) if reader else enumerate(texts)
@@ -132,14 +142,14 @@ class Sentences:
                 self._remember(result)
             self._waiting.update(f"sentence {index + 1}")
             yield index, result
-        if last is None and not self._errors:
-            raise RequestError("no sentence came on standard input", "give one a line")
+        if reader and last is None and not self._errors:
+            raise RequestError(f"no sentence came {reader.where}", "give one a line")
         if last is not None and self.many:
             self._remember(last)
         if reader and reader.blank:
             self._notes.say(f"blank lines left out: {reader.blank}")
 
-    def _lines(self, reader: LineReader) -> Iterator[Line | None]:
+    def _lines(self, reader: Lines) -> Iterator[Line | None]:
         """The lines as they come; where only one may, it is begun when the end is seen."""
         if self._too_many is None:
             yield from reader

@@ -1,4 +1,4 @@
-"""Sentences from standard input, one a line, as they come."""
+"""Lines from standard input, or from a file, as they come: a sentence each."""
 
 import os
 import queue
@@ -6,6 +6,8 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 from attnviz.errors import AttnvizError, RequestError
 
@@ -24,17 +26,36 @@ def is_piped() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
+class Lines(Protocol):
+    """What gives sentences one after the other, and tells where the next one is still to come.
+
+    `blank`: how many lines were left out for being blank. `skipped`: how many lines before a
+    sentence are no sentences, and not counted by its index. `where`: where they came, in words.
+    """
+
+    blank: int
+    skipped: int
+    where: str
+
+    def __iter__(self) -> Iterator[Line | None]: ...
+
+
 class LineReader:
     """Reads lines in the background, and tells where the next one has not come yet.
 
     So a slow source has each line answered at once, and a file is run in batches. A UTF-8 byte
     order mark, line ends and blank lines are left out; a line that is not UTF-8 becomes an error.
+    Without a path it reads standard input.
     """
 
-    def __init__(self) -> None:
-        if sys.stdin is None:
+    skipped = 0
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is None and sys.stdin is None:
             raise AttnvizError("standard input is closed", "give a sentence as TEXT")
         self.blank = 0
+        self.where = "on standard input" if path is None else f"in {path}"
+        self._path = path
         self._failure: OSError | None = None
         self._lines: queue.Queue[Line | None] = queue.Queue(maxsize=4096)
         threading.Thread(target=self._read, daemon=True).start()
@@ -52,14 +73,15 @@ class LineReader:
             yield line
         if self._failure is not None:
             raise AttnvizError(
-                f"standard input cannot be read: {(self._failure.strerror or '').lower()}",
+                f"{self._path or 'standard input'} cannot be read: "
+                f"{(self._failure.strerror or '').lower()}",
                 "give a sentence as TEXT, or pipe some in",
             )
 
     def _read(self) -> None:
         """Fill the queue; on a stream of its own, which Python does not wait for when it ends."""
         try:
-            with open(0, "rb", closefd=False) as stream:
+            with open(self._path or 0, "rb", closefd=self._path is not None) as stream:
                 for index, raw in enumerate(stream):
                     line = _decoded(index, raw)
                     if isinstance(line, str) and not line.strip():

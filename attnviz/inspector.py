@@ -9,14 +9,18 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from attnviz.ablated import Ablated, Guess, MaskPrediction, Replacement
 from attnviz.attention import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
 from attnviz.tokens import Tokenizer, Tokens
 
 if TYPE_CHECKING:
     from attnviz.encoder.encoder import Encoder, EncoderConfig
+    from attnviz.encoder.masked_lm import MaskedLm
     from attnviz.encoder.record import LayerArrays
     from attnviz.encoder.workers import Begin
 
@@ -29,6 +33,12 @@ that sentences of like length come together.
 
 WINDOW_BYTES = 96 * 1024 * 1024
 """Memory that sentences' vectors take that run together; two windows are held at most."""
+
+MASK = "[MASK]"
+"""What BERT's vocabulary calls the token in whose place a word is to be predicted."""
+
+GUESSES = 5
+"""How many predictions are told at a `[MASK]`."""
 
 PAPER_SHAPE = {"num_layers": 6, "num_heads": 8, "d_model": 512, "d_ff": 2048, "seed": 0}
 """Transformer-base (Vaswani et al. 2017, table 3), and the seed of its random weights."""
@@ -47,11 +57,13 @@ class Model:
         tokenizer: Tokenizer,
         encoder: "Encoder",
         notes: tuple[str, ...] = (),
+        masked_lm: "MaskedLm | None" = None,
     ) -> None:
         self.facts = facts
         self.tokenizer = tokenizer
         self.notes = notes
         self._encoder = encoder
+        self._masked_lm = masked_lm
 
     def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
         """Cut a sentence, or a pair, as this model does; RequestError as in Tokenizer.encode."""
@@ -107,6 +119,70 @@ class Model:
                 while len(begun) > (1 if window else 0):
                     yield from _in_order(begun.popleft())
 
+    def ablate(
+        self, tokens: Tokens, heads: Sequence[HeadId], replacement: Replacement = "zero"
+    ) -> Ablated:
+        """Run a sentence as it is and without these heads, all of them together.
+
+        At each `[MASK]`, a model with a masked-LM head also says what it predicts. RequestError for
+        no head, or one that the model does not have.
+        """
+        self._check_heads(heads)
+        from attnviz.encoder.ablate import AblatedRuns
+
+        runs = AblatedRuns(self._encoder, tokens.ids, tokens.type_ids)
+        [ablated] = runs.without([_places(heads)], replacement == "mean")
+        states = runs.states.numpy(), ablated.numpy()
+        masks = None if self._masked_lm is None else tuple(self._predictions(tokens, *states))
+        return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
+
+    def ablate_each(
+        self, tokens: Tokens, replacement: Replacement = "zero", pieces: slice = slice(None)
+    ) -> Iterator[Ablated]:
+        """The same for every head of the model alone, layer by layer, as batches.
+
+        Only the states of `pieces` are computed and given: so a single word takes less time.
+        """
+        from attnviz.encoder.ablate import AblatedRuns
+
+        layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
+        heads = [HeadId(layer, head) for layer in layers for head in numbers]
+        runs = AblatedRuns(self._encoder, tokens.ids, tokens.type_ids)
+        plain, first = runs.states[pieces].numpy(), pieces.indices(len(tokens))[0]
+        alone = runs.without([_places([head]) for head in heads], replacement == "mean", pieces)
+        for head, ablated in zip(heads, alone, strict=True):
+            states = plain, ablated.numpy()
+            yield Ablated(tokens, self.facts, (head,), replacement, *states, first=first)
+
+    def _check_heads(self, heads: Sequence[HeadId]) -> None:
+        if not heads:
+            raise RequestError("no head is named to be ablated", "name at least one")
+        for head in heads:
+            if head.layer not in range(self.facts.num_layers) or head.head not in range(
+                self.facts.num_heads
+            ):
+                raise RequestError(f"there is no head {head} to ablate", f"{self.facts}")
+
+    def _predictions(
+        self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray
+    ) -> Iterator[MaskPrediction]:
+        masks = [place for place, entry in enumerate(tokens.vocabulary) if entry == MASK]
+        if self._masked_lm is None or not masks:
+            return
+        both = [self._masked_lm.probabilities(states[masks]) for states in (plain, ablated)]
+        for place, before, after in zip(masks, *both, strict=True):
+            best = int(before.argmax())
+            yield MaskPrediction(
+                piece=place,
+                before=self._guesses(before),
+                after=self._guesses(after),
+                kept=Guess(self.tokenizer.entry(best), float(after[best])),
+            )
+
+    def _guesses(self, probabilities: np.ndarray) -> tuple[Guess, ...]:
+        order = np.argsort(-probabilities, kind="stable")[:GUESSES]
+        return tuple(Guess(self.tokenizer.entry(int(i)), float(probabilities[i])) for i in order)
+
     def _begin(self, begin: "Begin", window: Sequence[tuple[int, Tokens]]) -> "_Window":
         by_length = sorted(window, key=lambda numbered: len(numbered[1]))
         batches = list(_batches(by_length))
@@ -135,6 +211,10 @@ class Model:
             return Inspection(tokens, self.facts, records)
         except AttnvizError as error:
             return error
+
+
+def _places(heads: Sequence[HeadId]) -> list[tuple[int, int]]:
+    return [(head.layer, head.place) for head in heads]
 
 
 _Results = list[Inspection | AttnvizError]
@@ -225,7 +305,7 @@ def load_model(
     notes = _left_over_note(checkpoint.left_over)
     facts = _facts(name, checkpoint.family, config)
     tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
-    return Model(facts, tokenizer, checkpoint.encoder, notes)
+    return Model(facts, tokenizer, checkpoint.encoder, notes, checkpoint.masked_lm)
 
 
 def load_model_of(inspection: Inspection) -> Model:

@@ -255,6 +255,10 @@ class Tokenizer:
             ) from error
         return cls(loaded, max_length, add_special_tokens)
 
+    def entry(self, number: int) -> str:
+        """The vocabulary's entry of this id; an id that it does not have, as a number."""
+        return self._tokenizer.id_to_token(number) or f"[{number}]"
+
     @property
     def vocabulary_size(self) -> int:
         """How many ids the tokenizer can give out, added tokens included."""

@@ -13,7 +13,7 @@ import attnviz
 PACKAGE = Path(attnviz.__file__).parent
 
 BASE = {"errors", "files"}
-DATA = BASE | {"words", "tokens", "attention", "measures", "inspection"}
+DATA = BASE | {"words", "tokens", "attention", "measures", "inspection", "ablated"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "attention": {"errors"},
     "measures": {"errors", "attention"},
     "inspection": {"errors", "attention", "measures", "tokens"},
+    "ablated": {"inspection", "tokens"},
     "storage": DATA,
     "analysis": DATA,
     "render": DATA | {"analysis"},

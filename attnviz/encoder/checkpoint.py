@@ -15,6 +15,7 @@ from torch import Tensor
 
 from attnviz.encoder.encoder import Encoder, EncoderConfig
 from attnviz.encoder.families import FAMILIES, Family
+from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.weights.stored import weights_file
 
@@ -27,6 +28,8 @@ BELONG_TOGETHER = "check that config.json and model.safetensors belong together"
 OLD_NAMES = {".weight": ".gamma", ".bias": ".beta"}
 """What layer norms were called in the first published BERT checkpoints."""
 
+WORD_VECTORS = "embeddings.word.weight"
+
 NAMES_LISTED = 5
 
 
@@ -34,12 +37,14 @@ NAMES_LISTED = 5
 class Checkpoint:
     """A filled encoder, its family's name, and the file's tensors that belong to another part.
 
-    `left_over` does not name what every such file may have, such as a pooler.
+    `left_over` does not name what every such file may have, such as a pooler. `masked_lm` is None
+    where the file has no such head that is whole.
     """
 
     encoder: Encoder
     family: str
     left_over: tuple[str, ...]
+    masked_lm: MaskedLm | None
 
 
 def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = False) -> Checkpoint:
@@ -68,7 +73,8 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
     encoder.load_state_dict(weights, assign=True)
     left_over = sorted(found.keys() - names.keys())
     others = tuple(name for name in left_over if not _is_usual(name, family))
-    return Checkpoint(encoder.eval(), family.name, others)
+    masked_lm = read_masked_lm(shape, family.names.masked_lm, found, weights[WORD_VECTORS])
+    return Checkpoint(encoder.eval(), family.name, others, masked_lm)
 
 
 def _read_config(path: Path) -> tuple[Family, EncoderConfig]:

@@ -108,13 +108,14 @@ class MultiHeadSelfAttention(nn.Module):
         self.W_V = nn.Linear(d_model, d_model, bias)
         self.W_O = nn.Linear(d_model, d_model, bias)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> LayerVectors:
+    def forward(self, x: Tensor, mask: Tensor | None, queries: slice = slice(None)) -> LayerVectors:
         """`z = softmax(Q K^T / sqrt(d_k)) V` in every head, and what it was made of.
 
         Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head. mask:
-        (batch, 1, 1, n), True at the keys that may be looked at, or None for all of them.
+        (batch, 1, 1, n), True at the keys that may be looked at, or None for all of them. Where
+        only some tokens' z are wanted, `queries` says which: q and z then have these alone.
         """
-        q = split_heads(self.W_Q(x), self.num_heads)
+        q = split_heads(self.W_Q(x[:, queries]), self.num_heads)
         k = split_heads(self.W_K(x), self.num_heads)
         v = split_heads(self.W_V(x), self.num_heads)
         return LayerVectors(x, q, k, v, attend(q, k, v, mask))

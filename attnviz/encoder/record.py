@@ -1,6 +1,7 @@
 """Token ids in, every layer's vectors out, as numpy: the door between torch and the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -41,23 +42,29 @@ def record(
     if min(lengths) != longest:
         mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
     records: list[list[LayerArrays]] = [[] for _ in ids]
+    with enough_memory(len(ids), longest), torch.inference_mode():
+        steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
+        for number, vectors in enumerate(islice(steps, encoder.config.num_layers)):
+            norms = encoder.layer(number).attention.value_norms(vectors.v)
+            x, *in_heads = (tensor.numpy() for tensor in (*vectors, norms))
+            for sentence, length in enumerate(lengths):
+                own = (heads[sentence, :, :length].copy() for heads in in_heads)
+                records[sentence].append(LayerArrays(x[sentence, :length].copy(), *own))
+    return records
+
+
+@contextmanager
+def enough_memory(sentences: int, longest: int) -> Iterator[None]:
+    """Raises AttnvizError where memory does not do for so many sentences of so many tokens."""
     try:
-        with torch.inference_mode():
-            steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
-            for number, vectors in enumerate(islice(steps, encoder.config.num_layers)):
-                norms = encoder.layer(number).attention.value_norms(vectors.v)
-                x, *in_heads = (tensor.numpy() for tensor in (*vectors, norms))
-                for sentence, length in enumerate(lengths):
-                    own = (heads[sentence, :, :length].copy() for heads in in_heads)
-                    records[sentence].append(LayerArrays(x[sentence, :length].copy(), *own))
+        yield
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
         raise AttnvizError(
-            f"{len(ids)} sentences of up to {longest} tokens do not fit in memory",
+            f"{sentences} sentences of up to {longest} tokens do not fit in memory",
             "give shorter or fewer sentences",
         ) from error
-    return records
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:

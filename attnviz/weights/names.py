@@ -12,13 +12,16 @@ class TensorNames:
     and mostly a bias. `prefixes` are what a checkpoint with a task head may put before every name;
     `inside` says how the names of the encoder's own tensors begin, so that a tensor of the encoder
     that we would not read is noticed; `unused` says how those begin that every such checkpoint may
-    have and attention does not need.
+    have and attention does not need. `masked_lm` has the names, whole and without a prefix, that
+    the tensors of a masked-LM head may go by; its decoder's weight may be missing, since mostly it
+    is the word vectors.
     """
 
     modules: Mapping[str, str]
     prefixes: tuple[str, ...]
     inside: tuple[str, ...]
     unused: tuple[str, ...]
+    masked_lm: Mapping[str, tuple[str, ...]]
 
     def prefix_in(self, found: Collection[str], wanted: Collection[str]) -> str:
         """The prefix with which most of the names wanted are among those found."""
@@ -43,6 +46,20 @@ BERT = TensorNames(
     prefixes=("", "bert."),
     inside=("embeddings.", "encoder."),
     unused=("embeddings.position_ids", "pooler.", "cls."),
+    masked_lm={
+        "dense.weight": ("cls.predictions.transform.dense.weight",),
+        "dense.bias": ("cls.predictions.transform.dense.bias",),
+        "norm.weight": (
+            "cls.predictions.transform.LayerNorm.weight",
+            "cls.predictions.transform.LayerNorm.gamma",
+        ),
+        "norm.bias": (
+            "cls.predictions.transform.LayerNorm.bias",
+            "cls.predictions.transform.LayerNorm.beta",
+        ),
+        "decoder.weight": ("cls.predictions.decoder.weight",),
+        "decoder.bias": ("cls.predictions.bias", "cls.predictions.decoder.bias"),
+    },
 )
 
 NAMES: Mapping[str, TensorNames] = {"bert": BERT}

@@ -1,0 +1,93 @@
+"""One sentence run again without some of its heads, as often as is asked for.
+
+A run in which heads are ablated equals the plain one up to the first of their layers: it begins
+there, with what the plain run came with. So runs are batches that grow: each joins at its first
+layer, and they go through the layers above together.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.record import enough_memory
+
+BATCH_TOKENS = 1024
+"""How many tokens run through the encoder together at most, except that one run is never cut.
+
+Enough for matrix products at full speed; more are not faster, and take more memory.
+"""
+
+EVERYWHERE = slice(None)
+
+Place = tuple[int, int]
+"""A head: its layer and its number there."""
+
+
+class AblatedRuns:
+    """A sentence that was run once as it is, and can be run again without heads.
+
+    `states`: (n, d_model), what the last layer gives. ids, types: one number a token. Raises
+    AttnvizError if memory does not do.
+    """
+
+    def __init__(self, encoder: Encoder, ids: Sequence[int], types: Sequence[int]) -> None:
+        self._encoder = encoder
+        with enough_memory(1, len(ids)), torch.inference_mode():
+            plain = encoder(torch.tensor([ids]), torch.tensor([types]))
+        self._layers = plain.layers
+        self.states: Tensor = plain.hidden_states[0]
+
+    def without(
+        self, runs: Sequence[Sequence[Place]], mean: bool = False, pieces: slice = EVERYWHERE
+    ) -> Iterator[Tensor]:
+        """What the last layer gives in each run, (piece, d_model), in the order of the runs.
+
+        A run is the heads ablated together, at least one: zeros stand in for their z, or, with
+        `mean`, the mean over positions of their z in the plain run. Only the states of `pieces` are
+        computed. Runs whose first layers ascend share the most work.
+        """
+        at_once = max(1, BATCH_TOKENS // len(self.states))
+        for first in range(0, len(runs), at_once):
+            yield from self._together(runs[first : first + at_once], mean, pieces)
+
+    def _together(
+        self, runs: Sequence[Sequence[Place]], mean: bool, pieces: slice
+    ) -> Iterator[Tensor]:
+        begins = [min(layer for layer, _ in run) for run in runs]
+        order = sorted(range(len(runs)), key=begins.__getitem__)
+        with enough_memory(len(runs), len(self.states)), torch.inference_mode():
+            x = self._grown([runs[number] for number in order], mean, pieces)
+        place = {number: row for row, number in enumerate(order)}
+        for number in range(len(runs)):
+            yield x[place[number]]
+
+    def _grown(self, runs: Sequence[Sequence[Place]], mean: bool, pieces: slice) -> Tensor:
+        """The runs, whose first layers ascend, from layer to layer: (run, piece, d_model)."""
+        begins = [min(layer for layer, _ in run) for run in runs]
+        last = self._encoder.config.num_layers - 1
+        x = self.states.new_empty(0, *self.states.shape)
+        for number in range(begins[0], last + 1):
+            layer, plain = self._encoder.layer(number), self._layers[number]
+            queries = pieces if number == last else EVERYWHERE
+            joining = begins.count(number)
+            z = plain.z[:, :, queries].expand(joining, -1, -1, -1)
+            if len(x):
+                z = torch.cat([layer.attention(x, None, queries).z, z])
+            x = torch.cat([x[:, queries], plain.x[:, queries].expand(joining, -1, -1)])
+            z = _replaced(z, runs, number, plain.z if mean else None)
+            x = layer(x, z)
+        return x
+
+
+def _replaced(
+    z: Tensor, runs: Sequence[Sequence[Place]], number: int, plain: Tensor | None
+) -> Tensor:
+    """z, (run, num_heads, piece, d_k), of this layer without the heads that each run ablates."""
+    z = z.clone()
+    for row, run in enumerate(runs[: len(z)]):
+        for layer, head in run:
+            if layer == number:
+                z[row, head] = 0 if plain is None else plain[0, head].mean(dim=0)
+    return z

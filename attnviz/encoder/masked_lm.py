@@ -1,0 +1,64 @@
+"""The masked-LM head that some checkpoints have: from a token's final state to what it may be.
+
+It stands beside the encoder, which does without (Devlin et al. 2019, "BERT", 3.1, task 1).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attnviz.encoder.encoder import ACTIVATIONS, EncoderConfig
+
+
+class MaskedLm(nn.Module):
+    """A dense layer, its activation and a layer norm; then a score for each vocabulary entry."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.d_model, config.d_model)
+        self.activation = ACTIVATIONS[config.activation]
+        self.norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+        self.decoder = nn.Linear(config.d_model, config.vocab_size)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Final states, (..., d_model), to scores of all entries, (..., vocab_size)."""
+        scores: Tensor = self.decoder(self.norm(self.activation(self.dense(states))))
+        return scores
+
+    def probabilities(self, states: np.ndarray) -> np.ndarray:
+        """How likely each entry is: (token, d_model) -> (token, vocab_size); rows sum to 1."""
+        with torch.inference_mode():
+            shares: np.ndarray = self(torch.from_numpy(states)).softmax(dim=-1).numpy()
+        return shares
+
+
+def read_masked_lm(
+    config: EncoderConfig,
+    names: Mapping[str, tuple[str, ...]],
+    found: Mapping[str, Tensor],
+    word_vectors: Tensor,
+) -> MaskedLm | None:
+    """The head out of a file's tensors; None unless it is there, in its shapes and finite.
+
+    names: what each of the head's tensors may be called. A decoder without a weight of its own has
+    the word vectors, (vocab_size, d_model).
+    """
+    weights = {"decoder.weight": word_vectors}
+    for ours, theirs in names.items():
+        present = next((found[name] for name in theirs if name in found), None)
+        if present is not None:
+            weights[ours] = present
+    if weights.keys() != names.keys():
+        return None
+    with torch.device("meta"):
+        head = MaskedLm(config)
+    for name, expected in head.state_dict().items():
+        tensor = weights[name]
+        if tensor.shape != expected.shape or not tensor.is_floating_point():
+            return None
+        if not torch.isfinite(tensor).all():
+            return None
+    head.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    return head.eval()

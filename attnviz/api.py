@@ -1,19 +1,20 @@
 """The Python API: what the command line does, as functions.
 
 Words are named as on the command line (`it`, `it#2`, `@10`), layers and heads by number, negative
-ones from the end; a head also together with its layer, `"L3H1"`. Rows and columns are words, or the
-tokenizer's pieces with `unit="piece"`; `special=False` leaves special tokens out and renormalises.
+ones from the end; a head also together with its layer, `"L3H1"`. Numbers are attention weights
+between words, unless `unit`, `special` or `measure` say otherwise; see `Look`.
 """
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attnviz.storage as storage
 from attnviz.analysis.select import find_token, select_in
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspector import Model, load_model
+from attnviz.measures import MeasureName
 from attnviz.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ __all__ = [
     "to_json",
     "write_figure",
 ]
+
+
+class Look(TypedDict, total=False):
+    """How an inspection is looked at; every function that shows one takes these by name.
+
+    `unit`: "word", or "piece" for what the tokenizer cut. `special=False` leaves special tokens
+    out, and divides what remains by its sum where rows are shares. `measure`: "weights"; "norm",
+    the sizes of what they bring (Kobayashi et al. 2020); or "rollout" or "flow", down through the
+    layers (Abnar & Zuidema 2020), where a layer has no heads to choose. A name that is none of
+    these is a RequestError.
+    """
+
+    unit: Unit
+    special: bool
+    measure: MeasureName
 
 
 def inspect(
@@ -77,8 +93,7 @@ def table(
     layer: int | None = None,
     head: int | str | None = None,
     top: int | None = None,
-    unit: Unit = "word",
-    special: bool = True,
+    **look: Unpack[Look],
 ) -> "RenderableType":
     """What `attnviz run` prints, for `rich.print`.
 
@@ -93,7 +108,7 @@ def table(
 
     if top is not None and top < 1:
         raise RequestError(f"top is {top}", "it should be at least 1")
-    view = inspection.view(unit, special)
+    view = inspection.view(**look)
     heads = _heads(view, layer, head)
     return Group(*looks(view, heads, _index(view, query), _index(view, key), top))
 
@@ -102,8 +117,7 @@ def to_json(
     inspection: Inspection,
     layer: int | None = None,
     head: int | str | None = None,
-    unit: Unit = "word",
-    special: bool = True,
+    **look: Unpack[Look],
 ) -> str:
     """The `attnviz.run/1` object of all heads, or of those chosen, as one line of JSON.
 
@@ -111,7 +125,7 @@ def to_json(
     """
     from attnviz.render.data import run_json
 
-    view = inspection.view(unit, special)
+    view = inspection.view(**look)
     return b"".join(run_json(view, _heads(view, layer, head) or view.all_heads())).decode()
 
 
@@ -119,8 +133,7 @@ def heatmap(
     inspection: Inspection,
     layer: int | None = None,
     head: int | str | None = None,
-    unit: Unit = "word",
-    special: bool = True,
+    **look: Unpack[Look],
 ) -> "Figure":
     """One head, a layer's heads, or all heads as heatmaps: queries down, keys across.
 
@@ -128,7 +141,7 @@ def heatmap(
     """
     from attnviz.render.figure.heatmap import heatmap as draw
 
-    view = inspection.view(unit, special)
+    view = inspection.view(**look)
     return draw(view, _heads(view, layer, head) or view.all_heads())
 
 
@@ -137,19 +150,19 @@ def lines(
     query: str | None = None,
     layer: int | None = None,
     head: int | str | None = None,
-    unit: Unit = "word",
-    special: bool = True,
+    **look: Unpack[Look],
 ) -> "Figure":
     """The article's picture: lines from a query, or from all, to the keys, darker with weight.
 
-    Without `layer` and `head`: the head of the query's strongest link to a word further off. Raises
+    Without `layer` and `head`: the head, or for a measure without heads the layer, of the query's
+    strongest link to a word further off. Raises
     RequestError for a word, layer or head that is not there, for a head without a layer, and where
     neither a query nor heads are given.
     """
     from attnviz.render.figure.lines import heads_or_strongest
     from attnviz.render.figure.lines import lines as draw
 
-    view = inspection.view(unit, special)
+    view = inspection.view(**look)
     index = _index(view, query)
     heads, _ = heads_or_strongest(view, _heads(view, layer, head), index)
     return draw(view, heads, index)
@@ -181,11 +194,16 @@ def _index(view: View, word: str | None) -> int | None:
 
 
 def _as_html(inspection: Inspection) -> str:
-    from attnviz.render.html import inspection_html
-
-    return inspection_html(inspection)
+    return _view_as_html(inspection.view())
 
 
-# A notebook asks an object to show itself; an inspection does not know how it is drawn, so the
-# one room that knows both tells it.
+def _view_as_html(view: View) -> str:
+    from attnviz.render.html import view_html
+
+    return view_html(view)
+
+
+# A notebook asks an object to show itself; an inspection and its views do not know how they are
+# drawn, so the one room that knows both tells them.
 Inspection._repr_html_ = _as_html  # type: ignore[attr-defined]
+View._repr_html_ = _view_as_html  # type: ignore[attr-defined]

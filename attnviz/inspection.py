@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from attnviz.attention import LayerRecord, check_record
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.measures import MEASURES, Measure, MeasureName
 from attnviz.measures.matrices import Matrices, matrices
 from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_to_words
@@ -166,12 +166,24 @@ class View:
     With `special=False`, special tokens are left out as queries and as keys, and `dropped` tells
     how much of each row went to them. Rows that are shares are then divided by their sum; one that
     went to special tokens entirely stays all zero. Rows of other measures stay as they are.
+
+    Raises RequestError for a unit or a measure that there is not.
     """
 
     inspection: Inspection
     unit: Unit = "word"
     special: bool = True
     measure: MeasureName = "weights"
+
+    def __post_init__(self) -> None:
+        for what, name, known in (
+            ("unit", self.unit, get_args(Unit)),
+            ("measure", self.measure, tuple(MEASURES)),
+        ):
+            if name not in known:
+                raise RequestError(
+                    f'there is no {what} "{name}"', f"{what}s are {', '.join(known)}"
+                )
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:

@@ -11,7 +11,7 @@ import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 
 from attnviz.inspection import Inspection
-from attnviz.render.html import LARGEST, inspection_html, thumbnail
+from attnviz.render.html import LARGEST, thumbnail, view_html
 
 VOID = {"img"}
 
@@ -57,7 +57,7 @@ def pixels_of(png: bytes) -> np.ndarray:
 
 
 def test_needs_nothing_from_outside(animal: Inspection) -> None:
-    page = inspection_html(animal)
+    page = view_html(animal.view())
     assert "http" not in page
     assert "<script" not in page
     assert "javascript" not in page
@@ -69,7 +69,7 @@ def test_needs_nothing_from_outside(animal: Inspection) -> None:
 
 
 def test_shows_model_sentence_and_a_picture_a_head(animal: Inspection) -> None:
-    page = Page(inspection_html(animal))
+    page = Page(view_html(animal.view()))
     assert not page.open
     assert "minilm" in page.text
     assert "UNTRAINED" not in page.text
@@ -84,7 +84,7 @@ def test_shades_the_words_that_the_strongest_link_looks_at() -> None:
     matrix = np.full((5, 5), 0.05)
     matrix[3, 1] = 0.8
     inspection = inspection_of(tokens_of(["ab", "cd", "ef"]), matrix[None, None])
-    page = Page(inspection_html(inspection))
+    page = Page(view_html(inspection.view()))
     assert "In L0H0, ef looks at ab: 0.80" in page.text
     shades = [
         attributes for tag, attributes in page.tags if tag == "span" and attributes.get("title")
@@ -94,13 +94,13 @@ def test_shades_the_words_that_the_strongest_link_looks_at() -> None:
 
 def test_an_untrained_model_is_marked() -> None:
     inspection = inspection_of(tokens_of(["a"]), np.full((1, 1, 3, 3), 1 / 3), trained=False)
-    assert "UNTRAINED" in Page(inspection_html(inspection)).text
+    assert "UNTRAINED" in Page(view_html(inspection.view())).text
 
 
 def test_the_users_text_stays_text() -> None:
     words = ["<script>alert(1)</script>", '"><img/onerror=x>', "&amp;", "\x1b[31m", "[bold]"]
     inspection = random_inspection(tokens_of(words), 1, 2, seed=1)
-    written = inspection_html(inspection)
+    written = view_html(inspection.view())
     page = Page(written)
     assert not page.open
     assert "\x1b" not in written
@@ -112,7 +112,7 @@ def test_the_users_text_stays_text() -> None:
 
 @pytest.mark.parametrize("pair", [None, ["and", "more"]])
 def test_one_word_and_pairs(pair: list[str] | None) -> None:
-    page = Page(inspection_html(random_inspection(tokens_of(["hi"], pair=pair), 1, 1, seed=2)))
+    page = Page(view_html(random_inspection(tokens_of(["hi"], pair=pair), 1, 1, seed=2).view()))
     assert not page.open
     assert "hi" in page.text
     assert ("and more" in page.text) == (pair is not None)
@@ -136,6 +136,6 @@ def test_a_long_text_keeps_its_strongest_weights_in_a_small_thumbnail() -> None:
 
 
 def test_pictures_are_readable_where_they_are_written(animal: Inspection) -> None:
-    data = re.findall(r'src="data:image/png;base64,([^"]+)"', inspection_html(animal))
+    data = re.findall(r'src="data:image/png;base64,([^"]+)"', view_html(animal.view()))
     shapes = {pixels_of(base64.b64decode(part)).shape for part in data}
     assert shapes == {(14, 14)}

@@ -10,7 +10,7 @@ import attnviz.attention
 from attnviz.analysis.special import received, special_share
 from attnviz.analysis.summary import summarise
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.render.html import inspection_html
+from attnviz.render.html import view_html
 from attnviz.render.terminal import head_table, key_grid, key_rows
 
 HEADS = [HeadId(3, 1), HeadId(0, 2)]
@@ -47,10 +47,7 @@ COMPUTED: dict[str, tuple[Callable[[View], object], int]] = {
     "who looks at a word": (lambda view: key_grid(view, 1), 6),
     "who looks at a word in a head": (lambda view: key_rows(view, 1, [HeadId(1, 2)]), 1),
     "a head": (lambda view: head_table(view, HeadId(1, 2)), 1),
-    "a notebook, the head of its sentence twice": (
-        lambda view: inspection_html(view.inspection),
-        7,
-    ),
+    "a notebook, the head of its sentence twice": (view_html, 7),
 }
 
 

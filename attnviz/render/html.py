@@ -14,7 +14,7 @@ import numpy as np
 
 from attnviz.analysis.strongest import HeadLink, strongest_of
 from attnviz.analysis.summary import HeadSummary, Summary, summaries
-from attnviz.inspection import HeadId, Inspection, View
+from attnviz.inspection import HeadId, View
 from attnviz.render.labels import visible
 from attnviz.tokens import Token
 
@@ -40,13 +40,8 @@ _QUIET = "opacity:.65"
 _CELL = "padding:2px;border:none;text-align:center;background:none"
 
 
-def inspection_html(inspection: Inspection) -> str:
-    """An inspection as a notebook shows it: the model, all heads, and one strong link."""
-    return view_html(inspection.view())
-
-
 def view_html(view: View) -> str:
-    """The same of one view of it, in its unit and measure."""
+    """An inspection as a notebook shows it: the model, all heads, and one strong link."""
     found = [(summary, pooled(weights)) for summary, weights in summaries(view, top=LINKS_SEARCHED)]
     shares = view.measured.shares
     largest = 1.0 if shares else max(float(weights.max()) for _, weights in found) or 1.0

@@ -24,14 +24,18 @@ class Asked:
 
         `place` tells, in notes, which of many sentences it is.
         """
-        unit: Unit = "word" if self.look.words else "piece"
-        view = inspection.view(unit, self.look.special, self.look.measure)
+        view = self.view(inspection)
         return Answer(
             view=view,
             heads=select_in(view, self.choice.layer or (), self.choice.head or ()),
             query=self._index(view, place, "--query", self.words.query),
             key=self._index(view, place, "--key", self.words.key),
         )
+
+    def view(self, inspection: Inspection) -> View:
+        """The inspection in the unit and measure asked for."""
+        unit: Unit = "word" if self.look.words else "piece"
+        return inspection.view(unit, self.look.special, self.look.measure)
 
     def say_what_csv_lacks(self, inspection: Inspection) -> None:
         """What other forms say beside the numbers, and CSV's columns have no room for."""
@@ -41,15 +45,17 @@ class Asked:
         if self.look.measure != "weights":
             self.notes.say(str(measured))
 
+    def say_first_taken(self, selector: str, option: str, matches: int, first: str) -> None:
+        """Say so where a selector names several words, the `first` of which is taken."""
+        if matches > 1:
+            self.notes.say(f"{selector} occurs {matches} times; {option} takes the first, {first}")
+
     def _index(self, view: View, place: str, option: str, selector: str | None) -> int | None:
         if selector is None:
             return None
         found = find_token(view.tokens, selector)
-        if found.matches > 1:
-            self.notes.say(
-                f"{place}{selector} occurs {found.matches} times; {option} takes the first, "
-                f"{selector}#1 or @{found.token.index}"
-            )
+        first = f"{selector}#1 or @{found.token.index}"
+        self.say_first_taken(place + selector, option, found.matches, first)
         return found.token.index
 
 

@@ -201,25 +201,18 @@ class Sentences:
 
     def _last(self) -> Inspection | None:
         """The remembered inspection, unless another model is asked for."""
-        last = None if self._choice.chosen else self._recalled()
+        last = None if self._choice.chosen else recalled(self._notes)
         if last is not None:
-            text = _beginning(last.tokens.text)
+            text = beginning(last.tokens.text)
             self._notes.say(f'the last sentence, "{text}", in {last.model.title}')
         return last
 
     def _fallback(self) -> tuple[str, str | None]:
         """The remembered sentence, to be seen in another model, or else the founding example."""
-        last = self._recalled() if self._choice.chosen else None
+        last = recalled(self._notes) if self._choice.chosen else None
         text, pair = (last.tokens.text, last.tokens.pair) if last else (FOUNDING_EXAMPLE, None)
-        self._notes.say(f'no sentence given, so "{_beginning(text)}"')
+        self._notes.say(f'no sentence given, so "{beginning(text)}"')
         return text, pair
-
-    def _recalled(self) -> Inspection | None:
-        try:
-            return recall()
-        except AttnvizError as error:
-            self._notes.say(f"the remembered sentence is left aside: {error.message}")
-            return None
 
     def _remember(self, inspection: Inspection) -> None:
         try:
@@ -229,7 +222,16 @@ class Sentences:
             self._notes.say(f"this sentence is not remembered: {error.message}")
 
 
-def _beginning(text: str) -> str:
+def recalled(notes: Notes) -> Inspection | None:
+    """The remembered inspection; where it cannot be read, a note says so."""
+    try:
+        return recall()
+    except AttnvizError as error:
+        notes.say(f"the remembered sentence is left aside: {error.message}")
+        return None
+
+
+def beginning(text: str) -> str:
     """As much of a sentence as a note has room for."""
     return text if len(text) <= TOLD else text[: TOLD - 1].rstrip() + "…"
 

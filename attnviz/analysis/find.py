@@ -38,9 +38,10 @@ class Finding:
     """How heads join a query and a key in one sentence; arrays have one entry a head.
 
     weights, ranks, expected, argmax: as in FoundHead, in the order of `places`. `strongest`: the
-    index of what the query gives most. `dropped`: the share of the query's row that went to special
-    tokens, None where they are not left out. `keys`: how many there are to be ranked, a phrase
-    counting as one. `pairs`: how many pairs of tokens `expected` is a mean of.
+    index of what the query gives most, and `most`, how much that is. `dropped`: the share of the
+    query's row that went to special tokens, None where they are not left out. `keys`: how many
+    there are to be ranked, a phrase counting as one. `pairs`: how many pairs of tokens `expected`
+    is a mean of.
     """
 
     view: View
@@ -52,6 +53,7 @@ class Finding:
     expected: np.ndarray
     argmax: np.ndarray
     strongest: np.ndarray
+    most: np.ndarray
     dropped: np.ndarray | None
     keys: int
     pairs: int
@@ -116,7 +118,9 @@ def find_both(
 
 def lifts_of(weights: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Weight / expected, entry by entry; NaN where nothing is expected."""
-    return np.divide(weights, expected, out=np.full_like(weights, np.nan), where=expected > 0)
+    nothing = np.full_like(weights, np.nan)
+    lifts: np.ndarray = np.divide(weights, expected, out=nothing, where=expected > 0)
+    return lifts
 
 
 def _findings(view: View, links: Sequence[Link], heads: Sequence[HeadId] | None) -> list[Finding]:
@@ -140,6 +144,7 @@ class _Answers:
     expected: np.ndarray
     argmax: np.ndarray
     strongest: np.ndarray
+    most: np.ndarray
     dropped: np.ndarray | None
 
 
@@ -167,13 +172,13 @@ class _Asker:
         row = weights[:, self._queries].mean(axis=1)
         weight = row[:, self._keys].sum(axis=1)
         others = row[:, self._others]
-        most = others.max(axis=1, initial=0)
         return _Answers(
             weights=weight,
             ranks=1 + (others > weight[:, None]).sum(axis=1),
             expected=self._expected(weights),
-            argmax=row[:, self._keys].max(axis=1) > most,
+            argmax=row[:, self._keys].max(axis=1) > others.max(axis=1, initial=0),
             strongest=row.argmax(axis=1),
+            most=row.max(axis=1),
             dropped=None if dropped is None else dropped[:, self._queries].mean(axis=1),
         )
 
@@ -188,7 +193,7 @@ class _Asker:
         """The answers of all heads together."""
         joined = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("weights", "ranks", "expected", "argmax", "strongest")
+            for name in ("weights", "ranks", "expected", "argmax", "strongest", "most")
         }
         shares = [part.dropped for part in parts if part.dropped is not None]
         return Finding(

@@ -119,7 +119,7 @@ def _check_alike(first: Finding, other: Finding) -> None:
     ):
         if one != two:
             raise RequestError(
-                f"sentences that are counted together have one {what}, and here are {one} and {two}",
+                f"sentences counted together have one {what}, and here are {one} and {two}",
                 "count each kind for itself",
             )
 

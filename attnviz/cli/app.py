@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli import heatmap, lines, run
+from attnviz.cli import find, heatmap, lines, run
 from attnviz.cli.command import add_command
 
 app = typer.Typer(
@@ -41,3 +41,4 @@ def attnviz(
 add_command(app, run.run)
 add_command(app, heatmap.heatmap)
 add_command(app, lines.lines)
+add_command(app, find.find)

@@ -29,15 +29,21 @@ def is_piped() -> bool:
 class Lines(Protocol):
     """What gives sentences one after the other, and tells where the next one is still to come.
 
-    `blank`: how many lines were left out for being blank. `skipped`: how many lines before a
-    sentence are no sentences, and not counted by its index. `where`: where they came, in words.
+    `where` tells in words where they come from.
     """
 
-    blank: int
-    skipped: int
     where: str
 
-    def __iter__(self) -> Iterator[Line | None]: ...
+    @property
+    def blank(self) -> int:
+        """How many lines were left out for being blank."""
+
+    @property
+    def skipped(self) -> int:
+        """How many lines stand before the sentences, and are not counted by their indices."""
+
+    def __iter__(self) -> Iterator[Line | None]:
+        """Each sentence's index and text, or what is wrong with it; None before one is awaited."""
 
 
 class LineReader:

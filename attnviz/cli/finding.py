@@ -1,0 +1,162 @@
+"""How `attnviz find` gives out which heads join two words: as tables, JSON or CSV."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+
+from attnviz.analysis.find import Finding, find, find_both
+from attnviz.analysis.holding import Holding, Tally
+from attnviz.analysis.phrase import Phrase, find_phrase
+from attnviz.cli.asked import Asked
+from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.options import AnswerOutput
+from attnviz.cli.sentences import Sentences
+from attnviz.cli.tsv import TsvReader
+from attnviz.errors import RequestError
+from attnviz.inspection import Inspection, View
+from attnviz.render.data.findings import find_csv, find_csv_header, find_json, summary_json
+from attnviz.render.terminal.findings import FoundTable, HeldTable
+
+HEADS_SHOWN = 10
+"""Heads in a table, unless the user says how many."""
+
+
+@dataclass(frozen=True)
+class OneSentence:
+    """What was found in the input's sentence of that index; `reverse` with `--both`."""
+
+    index: int
+    finding: Finding
+    reverse: Finding | None
+
+
+@dataclass(frozen=True)
+class AllSentences:
+    """What holds over all sentences, and how many had to be left out."""
+
+    holding: Holding
+    reverse: Holding | None
+    left_out: int
+
+
+_Answer = OneSentence | AllSentences
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Asks one inspection after the other for two words: the same ones, or those of its row."""
+
+    asked: Asked
+    words: tuple[str, str] | TsvReader
+    both: bool
+
+    def of(self, index: int, inspection: Inspection, place: str) -> OneSentence:
+        """What is found in one sentence; RequestError if it lacks a word or head.
+
+        `place` tells, in notes, which of many sentences it is.
+        """
+        answer = self.asked.of(inspection, place)
+        view, heads = answer.view, answer.heads_or_all
+        if isinstance(self.words, TsvReader):
+            _, *words = self.words.row(index)
+            options = ["query", "key"]
+        else:
+            words, options = list(self.words), ["--query", "--key"]
+        query, key = (
+            self._phrase(view, place, option, word)
+            for option, word in zip(options, words, strict=True)
+        )
+        if self.both:
+            return OneSentence(index, *find_both(view, query, key, heads))
+        return OneSentence(index, find(view, query, key, heads), None)
+
+    def _phrase(self, view: View, place: str, option: str, selector: str) -> Phrase:
+        found = find_phrase(view.tokens, selector)
+        self.asked.say_first_taken(place + selector, option, found.matches, f"{selector}#1")
+        return found.phrase
+
+
+def give_findings(
+    sentences: Sentences, finder: Finder, output: AnswerOutput, top: int | None
+) -> None:
+    """Give out what is found: of one sentence its heads, of several the heads that hold.
+
+    Data has each sentence as soon as it is there; a table has room for one answer, so that it waits
+    for the last.
+    """
+    form = output.form
+    if form not in ("table", "json", "jsonl", "csv"):
+        what = "a picture" if form == "picture" else "an npz file"
+        raise RequestError(
+            f"{output.file} is the name of {what}, and find gives tables, JSON and CSV",
+            "draw a head that it finds with attnviz heatmap or attnviz lines",
+        )
+    check_output(form, output.file, output)
+    tally = _Tallies()
+    look = finder.asked.look
+    forms = Forms[_Answer](
+        table=lambda answer: _tables(answer, top or HEADS_SHOWN),
+        json=lambda answer: [_json(answer, top)],
+        csv=lambda answer: _csv(answer, top),
+        csv_header=find_csv_header(look.special, look.measure),
+    )
+    with giving(form, output.file, forms) as give, closing(iter(sentences)) as inspections:
+        for index, inspection in inspections:
+            with sentences.trying(index):
+                found = finder.of(index, inspection, sentences.place(index))
+                if form == "csv" and tally.first is None:
+                    finder.asked.say_what_csv_lacks(inspection)
+                if form != "table":
+                    give(found)
+                tally.add(found)
+        if tally.first is None:
+            sentences.finish()  # raises, so that no file without a result is left
+        elif isinstance(finder.words, TsvReader) or tally.count + sentences.failed > 1:
+            give(tally.all_sentences(sentences.failed))
+        elif form == "table":
+            give(tally.first)
+
+
+class _Tallies:
+    """Counts what is found, in both directions where both are asked for."""
+
+    def __init__(self) -> None:
+        self.first: OneSentence | None = None
+        self.count = 0
+        self._there, self._back = Tally(), Tally()
+
+    def add(self, found: OneSentence) -> None:
+        self._there.add(found.finding)
+        if found.reverse is not None:
+            self._back.add(found.reverse)
+        self.first = self.first or found
+        self.count += 1
+
+    def all_sentences(self, left_out: int) -> AllSentences:
+        both = self.first is not None and self.first.reverse is not None
+        reverse = self._back.holding() if both else None
+        return AllSentences(self._there.holding(), reverse, left_out)
+
+
+def _tables(answer: _Answer, top: int) -> Iterator[RenderableType]:
+    if isinstance(answer, AllSentences):
+        yield HeldTable(answer.holding, answer.reverse, answer.left_out, top)
+    else:
+        yield FoundTable(answer.finding, answer.reverse, top)
+
+
+def _json(answer: _Answer, top: int | None) -> bytes:
+    if isinstance(answer, AllSentences):
+        return summary_json(answer.holding, answer.reverse, answer.left_out, top)
+    return find_json(answer.finding, answer.reverse, top)
+
+
+def _csv(answer: _Answer, top: int | None) -> Iterable[bytes]:
+    """Rows of one sentence; what holds over all of them has other columns, and no place here."""
+    if isinstance(answer, AllSentences):
+        return
+    for finding in (answer.finding, answer.reverse):
+        if finding is not None:
+            yield from find_csv(finding, answer.index, top)

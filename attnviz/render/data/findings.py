@@ -1,0 +1,123 @@
+"""What `attnviz find` found, as data: docs/schema/find-1 and find-summary-1, and CSV."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from attnviz.analysis.find import Finding
+from attnviz.analysis.holding import Holding, HoldingHead
+from attnviz.analysis.phrase import Phrase
+from attnviz.measures import MeasureName
+from attnviz.render.data.as_csv import CSV_HEADER, quoted
+from attnviz.render.data.as_json import model_facts, view_facts, with_numbers
+
+FIND_SCHEMA = "attnviz.find/1"
+SUMMARY_SCHEMA = "attnviz.find-summary/1"
+
+
+def find_json(finding: Finding, reverse: Finding | None = None, top: int | None = None) -> bytes:
+    """One sentence's `attnviz.find/1` object, on a line of its own.
+
+    Heads come best first, all or the `top` best; numbers have float32's own shortest digits.
+    `reverse`: the same link the other way round, where that was asked for.
+    """
+    facts = dict(view_facts(finding.view, FIND_SCHEMA))
+    facts |= {
+        "query": _phrase(finding.query),
+        "key": _phrase(finding.key),
+        "keys": finding.keys,
+        "pairs": finding.pairs,
+        "heads": list(_heads(finding, top)),
+    }
+    if reverse is not None:
+        facts["reverse"] = list(_heads(reverse, top))
+    return with_numbers(facts) + b"\n"
+
+
+def summary_json(
+    holding: Holding, reverse: Holding | None = None, left_out: int = 0, top: int | None = None
+) -> bytes:
+    """The `attnviz.find-summary/1` object that comes after several sentences.
+
+    `left_out`: how many sentences could not be counted.
+    """
+    view, link = holding.view, holding.link or (None, None)
+    facts = {
+        "schema": SUMMARY_SCHEMA,
+        "model": model_facts(view.model),
+        "unit": view.unit,
+        "measure": view.measure,
+        "formula": view.measured.formula,
+        "query": link[0],
+        "key": link[1],
+        "sentences": holding.sentences,
+        "left_out": left_out,
+        "heads": [_held(head) for head in holding.heads[:top]],
+    }
+    if reverse is not None:
+        facts["reverse"] = [_held(head) for head in reverse.heads[:top]]
+    return with_numbers(facts) + b"\n"
+
+
+def find_csv_header(special: bool, measure: MeasureName) -> bytes:
+    """The first line; `dropped` and `measure` come last where there is something to say in them."""
+    dropped = b"" if special else b",dropped"
+    measured = b"" if measure == "weights" else b",measure"
+    return CSV_HEADER + b",rank,expected,lift,argmax" + dropped + measured + b"\n"
+
+
+def find_csv(finding: Finding, text_index: int, top: int | None = None) -> Iterator[bytes]:
+    """A row a head, best first, without the header; a phrase has its first word's index.
+
+    `lift` is empty where nothing was expected, `head` where the measure has no heads.
+    """
+    measure = "" if finding.view.measure == "weights" else f",{finding.view.measure}"
+    words = ",".join(
+        f"{phrase.indices[0]},{quoted(phrase.text)}" for phrase in (finding.query, finding.key)
+    )
+    for head in _heads(finding, top):
+        numbers = with_numbers([head["weight"], head["rank"], head["expected"]])[1:-1].decode()
+        lift = "" if head["lift"] is None else with_numbers(head["lift"]).decode()
+        dropped = f",{with_numbers(head['dropped']).decode()}" if "dropped" in head else ""
+        place = f"{head['layer']},{'' if head['head'] is None else head['head']}"
+        argmax = "true" if head["argmax"] else "false"
+        row = f"{text_index},{place},{words},{numbers},{lift},{argmax}{dropped}{measure}\n"
+        yield row.encode()
+
+
+def _phrase(phrase: Phrase) -> dict[str, Any]:
+    return {"text": phrase.text, "indices": phrase.indices}
+
+
+def _heads(finding: Finding, top: int | None) -> Iterator[dict[str, Any]]:
+    """The heads' objects, best first; numbers stay float32."""
+    for place in finding.order[:top]:
+        layer, head = finding.places[place]
+        lift = finding.lifts[place]
+        dropped = {} if finding.dropped is None else {"dropped": finding.dropped[place]}
+        yield {
+            "layer": layer,
+            "head": head,
+            "weight": finding.weights[place],
+            "rank": int(finding.ranks[place]),
+            "expected": finding.expected[place],
+            "lift": None if np.isnan(lift) else lift,
+            "argmax": bool(finding.argmax[place]),
+            **dropped,
+        }
+
+
+def _held(held: HoldingHead) -> dict[str, Any]:
+    dropped = {} if held.dropped is None else {"dropped": held.dropped}
+    return {
+        "layer": held.head.layer,
+        "head": held.head.head,
+        "hits": held.hits,
+        "share": held.share,
+        "mean": held.mean,
+        "minimum": held.minimum,
+        "expected": held.expected,
+        "lift": held.lift,
+        **dropped,
+    }

@@ -1,0 +1,252 @@
+"""Which heads join two words in a sentence, and which hold over many: the best first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.text import Text
+
+from attnviz.analysis.find import Finding, FoundHead
+from attnviz.analysis.holding import Holding
+from attnviz.analysis.phrase import Phrase
+from attnviz.inspection import View
+from attnviz.render.labels import visible
+from attnviz.render.terminal.cells import (
+    Line,
+    fit,
+    label,
+    render_lines,
+    sentences,
+    tone_of,
+    width_of,
+)
+from attnviz.render.terminal.heading import heading, measure_line, model_line
+from attnviz.render.terminal.notes import dropped_note, left_out_note
+from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, Scale, Tone, percent
+
+LONGEST_PHRASE = 40
+"""Cells of a phrase where it is named; the rest is an ellipsis."""
+
+LONGEST_WORD = 14
+SHORTEST_WORD = 4
+"""Cells of the strongest key's name: cut beyond the one, left out below the other."""
+
+NUMBER = 6
+"""Cells of a number; a weight has its mark before it and a space behind."""
+
+LEGEND = f"{MARKER}: more than any other key"
+
+CLEAR_LIFT = 1.25
+"""From here on a weight is called more than expected, and below 1 / 1.25 less."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoundTable:
+    """How much one word looks at another: the `top` best heads, a line each; then it in words.
+
+    `reverse`: the same for the other direction, as a second table.
+    """
+
+    finding: Finding
+    reverse: Finding | None
+    top: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, view = options.max_width, self.finding.view
+        findings = [one for one in (self.finding, self.reverse) if one is not None]
+        first, *others = (*self.finding.query.tokens, *self.finding.key.tokens)
+        scale = Scale.of(view.measured, max(float(one.weights.max()) for one in findings))
+        yield from heading(view, first, scale, others)
+        for finding in findings:
+            yield Text()
+            yield from render_lines(_found(finding, scale, self.top, width), width)
+
+
+def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Line]:
+    """One direction: its question, its table, and the best head in words."""
+    yield _question(f"how much {_named(finding.query)} looks at {_named(finding.key)}", width)
+    margin = max(len(str(head)) for head in finding.places) + 2
+    ranks = len(f"{finding.keys} of {finding.keys}")
+    titles = fit("", margin) + f" weight   {fit('rank', ranks)}  expected   lift"
+    room = width - cell_len(titles) - len("  ") - NUMBER
+    word = min(width_of(finding.view.tokens, LONGEST_WORD), room)
+    titles += "  strongest" if word >= SHORTEST_WORD else ""
+    yield [Segment(fit(titles, min(width, cell_len(titles))), DIM)]
+    tone = _tone(finding)
+    for head, place in zip(finding.heads[:top], finding.order[:top], strict=True):
+        line = [Segment(fit(str(head.head), margin), BOLD)]
+        line += _weight(head.weight, scale, tone, head.argmax)
+        line.append(Segment(f"  {fit(f'{head.rank} of {finding.keys}', ranks)}", PLAIN))
+        line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
+        if word >= SHORTEST_WORD:
+            key = fit(label(finding.view.tokens[finding.strongest[place]]), word)
+            number = _number(float(finding.most[place]), scale, NUMBER)
+            line.append(Segment(f"  {key}{number}", PLAIN if head.argmax else DIM))
+        yield line
+    yield from _hidden(len(finding.heads), top, finding.view, width)
+    yield []
+    for text in _found_in_words(finding, scale):
+        yield from sentences(text, width)
+
+
+def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
+    """What the best head does, in how many heads the key comes first, what was left out."""
+    view, best = finding.view, finding.heads[0]
+    query, key = (f'"{_named(phrase)}"' for phrase in (finding.query, finding.key))
+    place = f"rank {best.rank} among" if not best.argmax else "more than any other of"
+    yield (
+        f"{best.head}: {query} gives {key} {_number(best.weight, scale)}, {place} its "
+        f"{finding.keys} keys{_beside(best, finding)}."
+    )
+    if len(finding.heads) > 1:
+        count, those = int(finding.argmax.sum()), f"{len(finding.heads)} {view.places}"
+        yield f"{key} is what {query} looks at most in {count or 'none'} of {those}."
+    if finding.dropped is not None:
+        name, share = _named(finding.query), float(finding.dropped.mean())
+        yield left_out_note(view, name, share, finding.places)
+
+
+def _beside(best: FoundHead, finding: Finding) -> str:
+    """How the best head's weight stands beside what it gives at that distance."""
+    if finding.alone:
+        return "; no other words stand as far apart here, so that its lift says nothing"
+    if best.lift is None:
+        return ""
+    pairs = f"(mean of {finding.pairs} pairs, this one among them)"
+    if best.lift >= CLEAR_LIFT:
+        times = f"{_times(best.lift)[1:]} times"
+        return f", and {times} what this head gives words that far apart {pairs}"
+    if best.lift > 1 / CLEAR_LIFT:
+        return f", but about what it gives any words that far apart {pairs}: place may be all of it"
+    return f", but less than it gives words that far apart {pairs}"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldTable:
+    """The `top` heads that hold over several sentences, a line each; then the best in words.
+
+    `reverse`: the same for the other direction, as a second table. `left_out`: how many sentences
+    could not be counted.
+    """
+
+    holding: Holding
+    reverse: Holding | None
+    left_out: int
+    top: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, view = options.max_width, self.holding.view
+        holdings = [one for one in (self.holding, self.reverse) if one is not None]
+        largest = max(head.mean for one in holdings for head in one.heads)
+        scale = Scale.of(view.measured, largest)
+        yield model_line(view)
+        yield self._sentences()
+        yield measure_line(view.measured, scale)
+        for holding in holdings:
+            yield Text()
+            yield from render_lines(_held(holding, scale, self.top, width), width)
+
+    def _sentences(self) -> Text:
+        text = _counted(self.holding.sentences)
+        if self.holding.link is None:
+            text += ", each with a query and a key of its own"
+        if self.left_out:
+            text += f" ({_counted(self.left_out)} left out)"
+        return Text(text)
+
+
+def _held(holding: Holding, scale: Scale, top: int, width: int) -> Iterator[Line]:
+    query, key = holding.link or ("the query", "the key")
+    yield _question(f"how often {_short(key)} is what {_short(query)} looks at most", width)
+    margin = max(len(str(head.head)) for head in holding.heads) + 2
+    hits = max(len("hits"), len(f"{holding.sentences} of {holding.sentences}"))
+    titles = fit("", margin) + f"{fit('hits', hits)}         mean    minimum  expected   lift"
+    yield [Segment(fit(titles, min(width, cell_len(titles))), DIM)]
+    for head in holding.heads[:top]:
+        strong = head.share >= 0.5
+        line = [Segment(fit(str(head.head), margin), BOLD)]
+        line.append(Segment(fit(f"{head.hits} of {holding.sentences}", hits), PLAIN))
+        line.append(Segment(f" {percent(head.share):>4}  ", BOLD if strong else DIM))
+        line += _weight(head.mean, scale, "warm", strong=False)
+        line.append(Segment(f"  {_number(head.minimum, scale, 7)}", PLAIN))
+        line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
+        yield line
+    yield from _hidden(len(holding.heads), top, holding.view, width)
+    yield []
+    for text in _held_in_words(holding, scale):
+        yield from sentences(text, width)
+
+
+def _held_in_words(holding: Holding, scale: Scale) -> Iterator[str]:
+    best, count = holding.heads[0], holding.sentences
+    query, key = holding.link or ("the query", "the key")
+    mean, least = _number(best.mean, scale), _number(best.minimum, scale)
+    times = f", {_times(best.lift)[1:]} times what it gives words that far apart"
+    if best.lift is None:
+        times = ""
+    yield (
+        f"{best.head}: {_short(key)} is what {_short(query)} looks at most in {best.hits} of "
+        f"{_counted(count)} ({percent(best.share)}), and gets {mean} on average{times}; "
+        f"{least} at least."
+    )
+    if len(holding.heads) > 1:
+        yield (
+            f"The best of {len(holding.heads)} {holding.view.places} is chosen and told of by the "
+            "same sentences, which flatters it: try it on others."
+        )
+    shares = [head.dropped for head in holding.heads if head.dropped is not None]
+    if shares:
+        places = [head.head for head in holding.heads]
+        yield dropped_note(holding.view, sum(shares) / len(shares), places)
+
+
+def _question(asked: str, width: int) -> Line:
+    """What a table answers, and what its mark means where there is room to say it."""
+    line = [Segment(fit(asked, min(width, cell_len(asked))), BOLD)]
+    if cell_len(asked) + cell_len(LEGEND) + 3 <= width:
+        line.append(Segment("   " + LEGEND, DIM))
+    return line
+
+
+def _hidden(count: int, top: int, view: View, width: int) -> Iterator[Line]:
+    if count > top:
+        yield from sentences(f"{count - top} more {view.places}: --top {count} shows all", width)
+
+
+def _tone(finding: Finding) -> Tone:
+    """Cool where the head can find the key by place alone, or where it is a special token."""
+    links = [tone_of(a, b) for a in finding.query.tokens for b in finding.key.tokens]
+    return "cool" if "cool" in links else "warm"
+
+
+def _weight(weight: float, scale: Scale, tone: Tone, strong: bool) -> Line:
+    mark = MARKER if strong else " "
+    return [Segment(f"{mark}{_number(weight, scale, NUMBER)} ", scale.style(weight, tone, strong))]
+
+
+def _number(weight: float, scale: Scale, width: int = 0) -> str:
+    """A number with three decimals, as many as fit beside a larger whole part."""
+    number = weight / scale.unit
+    if 0 <= number < 0.0005:
+        return f"{'·' if width else '0':>{width}}"
+    return f"{number:{width}.{3 if number < 10 else 1}f}"
+
+
+def _times(lift: float | None, width: int = 0) -> str:
+    text = "–" if lift is None else f"×{lift:.0f}" if lift >= 9.95 else f"×{lift:.1f}"
+    return f"{text:>{width}}"
+
+
+def _named(phrase: Phrase) -> str:
+    return _short(phrase.text)
+
+
+def _short(text: str) -> str:
+    text = visible(text)
+    return fit(text, min(cell_len(text), LONGEST_PHRASE))
+
+
+def _counted(count: int) -> str:
+    return f"{count} sentence{'' if count == 1 else 's'}"

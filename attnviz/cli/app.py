@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli import find, heatmap, lines, run
+from attnviz.cli import compare, find, heatmap, lines, run
 from attnviz.cli.command import add_command
 
 app = typer.Typer(
@@ -42,3 +42,4 @@ add_command(app, run.run)
 add_command(app, heatmap.heatmap)
 add_command(app, lines.lines)
 add_command(app, find.find)
+add_command(app, compare.compare)

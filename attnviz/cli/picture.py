@@ -72,6 +72,11 @@ def _write(picture: Picture, answer: Answer, output: Output) -> Path:
     name = default_name(answer.view, picture.heads, picture.what)
     path = output.output or Path(f"{name}.png")
     check_overwrite(path, output.force, written_by_attnviz)
-    with whole_file(path) as stream:
-        write_figure(picture.figure, stream, format_of(path))
+    write_picture(picture.figure, path)
     return path
+
+
+def write_picture(figure: "Figure", path: Path) -> None:
+    """Write a figure in the form that the path's suffix asks for, whole or not at all."""
+    with whole_file(path) as stream:
+        write_figure(figure, stream, format_of(path))

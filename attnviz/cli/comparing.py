@@ -1,0 +1,89 @@
+"""How `attnviz compare` gives out what changes: as a table, JSON, CSV or a picture."""
+
+from pathlib import Path
+
+from attnviz.analysis.align import Aligned, aligned
+from attnviz.analysis.compare import Comparison, compare
+from attnviz.analysis.select import select_in
+from attnviz.cli.asked import Asked
+from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.options import AnswerOutput
+from attnviz.cli.output import say_path
+from attnviz.cli.two import Two
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId
+from attnviz.render.data.comparisons import compare_csv, compare_csv_header, compare_json
+from attnviz.render.terminal.compare import HEADS_SHOWN, ComparisonTable
+
+
+def check_form(output: AnswerOutput) -> None:
+    """Refuse an output that a comparison has no form for, before anything is computed."""
+    if output.form == "npz":
+        raise RequestError(
+            f"{output.file} is the name of an npz file, and compare gives tables, JSON, CSV and "
+            "pictures",
+            "end its name in .json, .csv, .png, .svg or .pdf",
+        )
+    if output.save:
+        raise RequestError(
+            "compare looks at two sentences, and --save keeps one",
+            "save each with attnviz run TEXT --save FILE, and compare them with --load",
+        )
+    check_output(output.form, output.file, output)
+
+
+def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | None) -> None:
+    """Compare the two, and give out the answer in the form asked for."""
+    a, b = two
+    both = aligned(asked.view(a), asked.view(b))
+    heads = select_in(both.a, asked.choice.layer or (), asked.choice.head or ())
+    query = _column(asked, both, "--query", asked.words.query)
+    key = _column(asked, both, "--key", asked.words.key)
+    comparison = compare(both, query, key, heads)
+    if both.identical:
+        asked.notes.say("A and B are the same sentence in the same model: nothing changes")
+    if output.form == "picture" and output.file is not None:
+        _draw(asked, comparison, heads, output.file)
+        return
+    if output.form == "csv":
+        for inspection in (a, b)[: 1 if a.model == b.model else 2]:
+            asked.say_what_csv_lacks(inspection)
+    shown = None if heads else HEADS_SHOWN
+    look = asked.look
+    forms = Forms[Comparison](
+        table=lambda answer: [ComparisonTable(answer, top or shown)],
+        json=lambda answer: compare_json(answer, top),
+        csv=lambda answer: compare_csv(answer, top),
+        csv_header=compare_csv_header(look.special, look.measure),
+    )
+    with giving(output.form, output.file, forms) as give:
+        give(comparison)
+
+
+def _column(asked: Asked, both: Aligned, option: str, selector: str | None) -> int | None:
+    if selector is None:
+        return None
+    found = both.find(selector)
+    a, b = both.pair(found.column)
+    first = f"@{a.index} in A and @{b.index} in B"
+    asked.say_first_taken(selector, option, found.matches, first)
+    return found.column
+
+
+def _draw(asked: Asked, comparison: Comparison, heads: list[HeadId], path: Path) -> None:
+    """Draw the heads chosen, or the one that changes most, and print the picture's path."""
+    from attnviz.cli.picture import write_picture
+    from attnviz.render.figure.compare import compare_heatmaps
+    from attnviz.render.figure.fonts import missing_glyphs
+
+    if not heads:
+        most = comparison.heads[0].head
+        what = "layer" if most.head is None else "head"
+        asked.notes.say(f"{most}, the {what} that changes most; --{what} chooses another")
+    figure = compare_heatmaps(comparison, heads or [comparison.heads[0].head])
+    aligned = comparison.aligned
+    for note in dict.fromkeys(map(missing_glyphs, (aligned.a, aligned.b))):
+        if note:
+            asked.notes.say(note)
+    write_picture(figure, path)
+    say_path(path)

@@ -9,6 +9,7 @@ from attnviz.render.data.as_npz import NpzWriter
 from attnviz.render.data.comparisons import COMPARE_CSV_HEADER
 
 __all__ = [
+    "ABLATE_CSV_HEADER",
     "CSV_HEADER",
     "OURS_BYTES",
     "DataFormat",

@@ -21,19 +21,14 @@ from attnviz.render.terminal.cells import (
     tone_of,
     width_of,
 )
+from attnviz.render.terminal.headgrid import HeadGrid
 from attnviz.render.terminal.heading import Role, heading, question
 from attnviz.render.terminal.matrix import LONGEST_WORD, named_weight
-from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, Scale
+from attnviz.render.terminal.palette import BOLD, Scale
 from attnviz.tokens import Token
 
 KEYS_TOLD = 5
 """How many words each head's line names, unless the user says how many."""
-
-HEADS_TOLD = 6
-"""How many heads the line below the grid names."""
-
-CELL = 6
-"""Marker, weight, and space around it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,58 +95,15 @@ class PairGrid:
     weights: dict[HeadId, float]
     note: str
 
-    @cached_property
-    def _scale(self) -> Scale:
-        return Scale.of(self.view.measured, max(self.weights.values()))
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, self.query, self._scale)
-        yield Text()
+        scale = Scale.of(self.view.measured, max(self.weights.values()))
+        grid = HeadGrid(self.weights, scale, tone_of(self.query, self.key))
         width = options.max_width
+        yield from heading(self.view, self.query, scale)
+        yield Text()
         asked = f"how much {label(self.query)} looks at {label(self.key)}"
         yield Text(fit(asked, min(width, cell_len(asked))), style="bold")
-        yield from render_lines(self._blocks(width), width)
-        yield from render_lines(self._closing(width), width)
-
-    def _blocks(self, width: int) -> Iterator[Line]:
-        layers = sorted({place.layer for place in self.weights})
-        across = sorted({place.place for place in self.weights})
-        margin = len(f"L{layers[-1]}") + 1
-        columns = max(1, (width - margin) // CELL)
-        for first in range(0, len(across), columns):
-            heads = across[first : first + columns]
-            if self.view.measured.per_head:
-                names = "".join(fit(f"H{head}", CELL - 2, right=True) + "  " for head in heads)
-                yield [Segment(" " * margin + names.rstrip(), DIM)]
-            for layer in layers:
-                line = [Segment(fit(f"L{layer}", margin), DIM)]
-                for head in heads:
-                    line += self._cell(self.view.head_at(layer, head))
-                yield line
-            yield []
-
-    def _cell(self, place: HeadId) -> Line:
-        if place not in self.weights:
-            return [Segment(" " * CELL)]
-        weight = self.weights[place]
-        strongest = weight > 0 and weight == max(self.weights.values())
-        style = self._scale.style(weight, tone_of(self.query, self.key), strongest)
-        mark = MARKER if strongest else " "
-        return [Segment(f"{mark}{self._scale.text(weight)} ", style), Segment(" ")]
-
-    def _closing(self, width: int) -> Iterator[Line]:
-        ranked = sorted(self.weights, key=lambda place: (-self.weights[place], place))
-        line, used = [Segment("strongest in  ", DIM)], len("strongest in  ")
-        for place in ranked[:HEADS_TOLD]:
-            size = len(str(place)) + 7
-            if used + size > width:
-                break
-            weight = self.weights[place]
-            style = self._scale.style(weight, tone_of(self.query, self.key))
-            line += [Segment(f"{place} ", PLAIN), Segment(f" {self._scale.text(weight)} ", style)]
-            line.append(Segment(" "))
-            used += size
-        if len(self.weights) > 1 and len(line) > 1:
-            yield line
+        yield from render_lines(grid.blocks(width), width)
+        yield from render_lines(grid.strongest(width), width)
         if self.note:
-            yield from sentences(self.note, width)
+            yield from render_lines(sentences(self.note, width), width)

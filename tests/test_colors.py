@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
+from matplotlib.colors import Colormap
 
-from attnviz.render.figure.colors import head_colors, weight_colors
+from attnviz.render.figure.colors import head_colors, signed_colors, weight_colors
 
 OKLAB = np.array(
     [
@@ -18,23 +20,34 @@ LMS = np.array(
 )
 
 
-def oklab() -> np.ndarray:
-    """The scale's colours, (256, lightness a b), by the published forward transform."""
-    rgb = np.asarray(weight_colors()(np.arange(256)))[:, :3]
+def oklab(colors: Colormap) -> np.ndarray:
+    """A scale's colours, (256, lightness a b), by the published forward transform."""
+    rgb = np.asarray(colors(np.arange(256)))[:, :3]
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return np.asarray(np.cbrt(linear @ LMS.T) @ OKLAB.T)
 
 
 def test_equal_steps_of_weight_look_equally_large() -> None:
-    steps = np.linalg.norm(np.diff(oklab(), axis=0), axis=1)
+    steps = np.linalg.norm(np.diff(oklab(weight_colors()), axis=0), axis=1)
     np.testing.assert_allclose(steps, steps.mean(), rtol=0.03)
 
 
 def test_more_weight_is_always_darker_from_white_to_nearly_black() -> None:
-    lightness = oklab()[:, 0]
+    lightness = oklab(weight_colors())[:, 0]
     assert (np.diff(lightness) < 0).all()
     assert lightness[0] > 0.99
     assert lightness[-1] < 0.25
+
+
+@pytest.mark.parametrize(("side", "sign"), [(slice(127, None, -1), -1), (slice(128, None), 1)])
+def test_signed_numbers_go_from_white_to_a_dark_colour_of_their_own(side: slice, sign: int) -> None:
+    """Blue below 0 and orange above, in even steps, darker the further from 0."""
+    lab = oklab(signed_colors())[side]
+    steps = np.linalg.norm(np.diff(lab, axis=0), axis=1)
+    np.testing.assert_allclose(steps, steps.mean(), rtol=0.03)
+    assert (np.diff(lab[:, 0]) < 0).all()
+    assert lab[0, 0] > 0.98
+    assert (sign * lab[1:, 2] > 0).all()  # b, from blue to yellow
 
 
 def test_twenty_heads_have_twenty_colours() -> None:

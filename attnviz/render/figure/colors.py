@@ -18,6 +18,18 @@ _STOPS = np.array(
     ]
 )
 
+_SIGNED_STOPS = np.array(
+    [
+        (0.380, 0.130, 258.0),
+        (0.580, 0.130, 250.0),
+        (0.800, 0.075, 245.0),
+        (0.985, 0.000, 245.0),
+        (0.830, 0.085, 65.0),
+        (0.680, 0.150, 52.0),
+        (0.480, 0.135, 38.0),
+    ]
+)
+
 _LMS_FROM_LAB = np.array(
     [
         (1.0, 0.3963377774, 0.2158037573),
@@ -40,16 +52,29 @@ def weight_colors() -> ListedColormap:
 
     Equal differences of weight look equally large, it prints, and it stays a scale in grey.
     """
-    places = np.linspace(0, 1, len(_STOPS))
+    return ListedColormap(_even(_STOPS, 256), name="attnviz")
+
+
+@cache
+def signed_colors() -> ListedColormap:
+    """White for nothing, through orange to brown above 0, through blue below: even steps too."""
+    middle = len(_SIGNED_STOPS) // 2
+    below, above = _even(_SIGNED_STOPS[: middle + 1], 128), _even(_SIGNED_STOPS[middle:], 128)
+    return ListedColormap(np.concatenate([below, above]), name="attnviz-signed")
+
+
+def _even(stops: np.ndarray, count: int) -> np.ndarray:
+    """So many colours, (count, red green blue), at even steps in OKLab along the stops' way."""
+    places = np.linspace(0, 1, len(stops))
     fine = np.linspace(0, 1, 4096)
-    lightness, chroma, hue = (np.interp(fine, places, column) for column in _STOPS.T)
+    lightness, chroma, hue = (np.interp(fine, places, column) for column in stops.T)
     angle = np.radians(hue)
     lab = np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=1)
     way = np.concatenate([[0.0], np.linalg.norm(np.diff(lab, axis=0), axis=1).cumsum()])
-    even = np.linspace(0, way[-1], 256)
+    even = np.linspace(0, way[-1], count)
     lab = np.stack([np.interp(even, way, column) for column in lab.T], axis=1)
     linear = ((lab @ _LMS_FROM_LAB.T) ** 3) @ _RGB_FROM_LMS.T
-    return ListedColormap(_srgb(linear), name="attnviz")
+    return _srgb(linear)
 
 
 def _srgb(linear: np.ndarray) -> np.ndarray:

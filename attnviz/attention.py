@@ -131,6 +131,8 @@ def check_record(number: int, record: LayerRecord, shape: tuple[int, int, int, i
                 f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
                 "the model's weights are damaged or overflow; try another checkpoint",
             )
+    if record.value_norms is not None and (record.value_norms < 0).any():
+        raise AttnvizError(f"layer {number}: value_norms holds a length below 0")
     if not np.isfinite(record.scale):
         raise AttnvizError(f"layer {number}: the scale is {record.scale}, which is not finite")
     bias = record.bias

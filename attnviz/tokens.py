@@ -76,9 +76,26 @@ class Tokens:
                 raise AttnvizError(f"a piece lies in segment {segment}, and there are 0 and 1")
             if span is not None and not 0 <= span[0] <= span[1] <= ends[segment]:
                 raise AttnvizError(f"a piece spans characters {span}, outside its sentence")
+        self._check_order()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def _check_order(self) -> None:
+        """Pieces must stand in the order of the text, or words could not be made of them.
+
+        One may begin a little before the piece before it, as where a tokenizer trims white space.
+        """
+        begun = [0, 0]
+        for span, segment in zip(self.spans, self.segments, strict=True):
+            if span is None:
+                continue
+            if span[1] < begun[segment]:
+                raise AttnvizError(
+                    f"a piece ends at character {span[1]}, and the piece before it begins at "
+                    f"{begun[segment]}: they are not in the order of the text"
+                )
+            begun[segment] = span[0]
 
     def unit(self, unit: Unit) -> tuple[Token, ...]:
         """The tokens in the unit asked for."""

@@ -43,9 +43,16 @@ def tokens_of(
 
 
 def inspection_of(
-    tokens: Tokens, weights: np.ndarray, trained: bool = True, name: str = "handmade"
+    tokens: Tokens,
+    weights: np.ndarray,
+    trained: bool = True,
+    name: str = "handmade",
+    value_norms: np.ndarray | None = None,
 ) -> Inspection:
-    """An inspection with these weights, (layer, head, query, key): q is 1, k the logarithms."""
+    """An inspection with these weights, (layer, head, query, key): q is 1, k the logarithms.
+
+    value_norms: (layer, head, key), or None where they were not recorded.
+    """
     num_layers, num_heads, length, _ = weights.shape
     model = ModelFacts(
         name, "hand", num_layers, num_heads, num_heads * length, length, 7, trained, 0
@@ -53,8 +60,10 @@ def inspection_of(
     q = np.broadcast_to(np.eye(length, dtype=np.float32), (num_heads, length, length))
     x = np.zeros((length, num_heads * length), dtype=np.float32)
     logs = np.log(np.maximum(weights, SMALLEST)).astype(np.float32)
+    norms = [None] * num_layers if value_norms is None else value_norms.astype(np.float32)
     layers = tuple(
-        LayerRecord(x=x, q=q, k=np.swapaxes(layer, -1, -2), v=q, scale=1.0) for layer in logs
+        LayerRecord(x=x, q=q, k=np.swapaxes(layer, -1, -2), v=q, scale=1.0, value_norms=lengths)
+        for layer, lengths in zip(logs, norms, strict=True)
     )
     return Inspection(tokens, model, layers)
 

@@ -10,16 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 from attnviz.measures import Measure
-from attnviz.render.figure.banded import BandedImage
-from attnviz.render.figure.captions import KEY_AXIS, QUERY_AXIS, TokenLabels, heading, token_labels
+from attnviz.render.figure.captions import KEY_AXIS, QUERY_AXIS, heading, token_labels
 from attnviz.render.figure.colors import weight_colors
 from attnviz.render.figure.drawing import (
     DPI,
@@ -31,6 +28,13 @@ from attnviz.render.figure.drawing import (
     blank,
     drawing_of,
     text_width,
+)
+from attnviz.render.figure.matrix import (
+    color_bar,
+    draw_matrix,
+    label_columns,
+    label_rows,
+    whole_dots,
 )
 
 NUMBERED_UP_TO = 20
@@ -45,7 +49,7 @@ LABELLED_PANELS = 16
 _LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
 _SMALLEST_DOT = 2  # pixels: one would vanish under the frame, and in a smaller view
 _AXIS_TITLE = 0.3
-_BAR_WIDTH, _BAR_ROOM, _BAR_HEIGHT = 0.16, 1.05, 4.0
+_BAR_ROOM = 1.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,7 @@ def _panels(view: View, heads: Sequence[HeadId], side: float) -> _Panels:
 def _one_head(view: View, head: HeadId) -> Figure:
     count = len(view.tokens)
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, _LARGEST_SIDE / count)
-    side = _whole_dots(max(cell * count, _SMALLEST_SIDE), count)
+    side = whole_dots(max(cell * count, _SMALLEST_SIDE), count)
     panels = _panels(view, [head], side)
     labels = token_labels(view, side / count)
     title = heading(view, [head], panels.dropped, [panels.note])
@@ -124,15 +128,15 @@ def _one_head(view: View, head: HeadId) -> Figure:
     title.draw(figure)
     axes = axes_at(figure, left, top, side, side)
     image = _draw(axes, panels.weights[head], panels, count)
-    _label_queries(axes, labels)
-    _label_keys(axes, labels)
+    label_rows(axes, labels)
+    label_columns(axes, labels)
     note = f" ({labels.note})" if labels.note else ""
     axes.set_ylabel(QUERY_AXIS + note, labelpad=6)
     axes.set_xlabel(KEY_AXIS + note, labelpad=6)
     _mark_pair(axes, view)
     if count <= NUMBERED_UP_TO:
         _write_numbers(axes, panels)
-    _color_bar(figure, image, panels, left + side + 0.2, top, side)
+    color_bar(figure, image, panels.measured.quantity, (left + side + 0.2, top, side))
     return figure
 
 
@@ -141,7 +145,7 @@ def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     count, rows = len(view.tokens), math.ceil(len(heads) / columns)
     room = min(max(count * _SMALLEST_CELL, 1.2), 12 / columns, 2.9)
     panels = _panels(view, heads, room)
-    side = _whole_dots(room, math.ceil(count / panels.pooled))
+    side = whole_dots(room, math.ceil(count / panels.pooled))
     labels = token_labels(view, side / count)
     title = heading(view, heads, panels.dropped, [panels.note, labels.note])
     left = MARGIN + _AXIS_TITLE + labels.width + 0.1
@@ -157,12 +161,14 @@ def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
         image = _draw(axes, panels.weights[head], panels, count)
         axes.set_title(str(head), size=9, pad=3)
         if column == 0:
-            _label_queries(axes, labels)
+            label_rows(axes, labels)
         if place + columns >= len(heads):
-            _label_keys(axes, labels)
+            label_columns(axes, labels)
     _axis_titles(figure, left, left + columns * across, top, top + rows * down)
     height = rows * down - 0.33
-    _color_bar(figure, image, panels, left + columns * across + 0.05, top, height)
+    color_bar(
+        figure, image, panels.measured.quantity, (left + columns * across + 0.05, top, height)
+    )
     return figure
 
 
@@ -171,7 +177,7 @@ def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     count, rows = len(view.tokens), len(heads) // columns
     room = min(max(13 / columns, 0.5), 1.1)
     panels = _panels(view, heads, room)
-    side = _whole_dots(room, math.ceil(count / panels.pooled))
+    side = whole_dots(room, math.ceil(count / panels.pooled))
     title = heading(view, heads, panels.dropped, [panels.note])
     names = [f"layer {head.layer}" for head in heads[::columns]]
     left = MARGIN + _AXIS_TITLE + max(text_width(name, 8) for name in names) + 0.1
@@ -192,7 +198,12 @@ def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
                 -0.08, 0.5, names[row], size=8, ha="right", va="center", transform=axes.transAxes
             )
     _axis_titles(figure, left, left + columns * step, top, top + rows * step)
-    _color_bar(figure, image, panels, left + columns * step + 0.05, top, rows * step - 0.06)
+    color_bar(
+        figure,
+        image,
+        panels.measured.quantity,
+        (left + columns * step + 0.05, top, rows * step - 0.06),
+    )
     return figure
 
 
@@ -206,45 +217,12 @@ def _columns(panels: int) -> int:
     return min(range(1, panels + 1), key=cost)
 
 
-def _whole_dots(side: float, cells: int) -> float:
-    """The side of a panel whose cells all have the same whole number of dots."""
-    return max(1, round(side * DPI / cells)) * cells / DPI
-
-
 def _draw(axes: Axes, weights: np.ndarray, panels: _Panels, count: int) -> AxesImage:
     edge = len(weights) * panels.pooled - 0.5
-    image = BandedImage(
-        axes,
-        cmap=weight_colors(),
-        norm=Normalize(0.0, panels.largest),
-        interpolation="nearest",
-        extent=(-0.5, edge, edge, -0.5),
-        zorder=2.6,  # over the frame, which would cover the first column of a long text
-    )
-    image.set_data(weights)
-    image.set_clip_path(axes.patch)
-    axes.add_image(image)
+    limits = (0.0, panels.largest)
+    image = draw_matrix(axes, weights, weight_colors(), limits, (edge, edge))
     axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xticks=[], yticks=[])
     return image
-
-
-def _label_queries(axes: Axes, labels: TokenLabels) -> None:
-    axes.set_yticks(labels.places, labels.texts, size=labels.size)
-    axes.tick_params(axis="y", length=2, width=0.6, pad=2, color=MUTED)
-    for tick, color in zip(axes.get_yticklabels(), labels.colors, strict=True):
-        tick.set_color(color)
-
-
-def _label_keys(axes: Axes, labels: TokenLabels) -> None:
-    axes.set_xticks(labels.places, labels.texts, size=labels.size)
-    pad = 4 if labels.slanted else 2
-    axes.tick_params(axis="x", length=2, width=0.6, pad=pad, color=MUTED)
-    for tick, color in zip(axes.get_xticklabels(), labels.colors, strict=True):
-        tick.set_color(color)
-        if labels.slanted:
-            tick.set(rotation=45, ha="right", rotation_mode="anchor", va="center")
-        else:
-            tick.set(rotation=90)
 
 
 def _axis_titles(figure: Figure, left: float, right: float, top: float, bottom: float) -> None:
@@ -274,17 +252,3 @@ def _write_numbers(axes: Axes, panels: _Panels) -> None:
         size = 7.5 if len(weights) > 8 else 9
         shown = panels.measured.number(weight)
         axes.text(key, query, shown, size=size, color=color, ha="center", va="center")
-
-
-def _color_bar(
-    figure: Figure, image: AxesImage, panels: _Panels, left: float, top: float, side: float
-) -> None:
-    height = min(side, _BAR_HEIGHT)
-    axes = axes_at(figure, left, top, _BAR_WIDTH, height)
-    steps = MaxNLocator(5).tick_values(0.0, panels.largest)
-    values = [value for value in steps if 0 <= value < 0.94 * panels.largest]
-    bar = figure.colorbar(image, cax=axes)
-    values.append(panels.largest)
-    bar.set_ticks(values, labels=[f"{v:.2g}" if v < 100 else f"{v:.0f}" for v in values])
-    bar.set_label(panels.measured.quantity, size=9)
-    bar.ax.tick_params(length=2, width=0.6, labelsize=8, color=MUTED)

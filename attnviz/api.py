@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attnviz.storage as storage
+from attnviz.analysis.find import Finding
+from attnviz.analysis.find import find as find_heads
+from attnviz.analysis.holding import Holding, holding
+from attnviz.analysis.phrase import find_phrase
 from attnviz.analysis.select import find_token, select_in
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AttnvizError",
+    "Finding",
     "HeadId",
+    "Holding",
     "Inspection",
     "Model",
     "ModelFacts",
@@ -31,7 +37,9 @@ __all__ = [
     "Token",
     "Tokens",
     "View",
+    "find",
     "heatmap",
+    "holding",
     "inspect",
     "lines",
     "load",
@@ -166,6 +174,25 @@ def lines(
     index = _index(view, query)
     heads, _ = heads_or_strongest(view, _heads(view, layer, head), index)
     return draw(view, heads, index)
+
+
+def find(
+    inspection: Inspection,
+    query: str,
+    key: str,
+    layer: int | None = None,
+    head: int | str | None = None,
+    **look: Unpack[Look],
+) -> Finding:
+    """Which heads join a query and a key, best first: `attnviz.find(i, "it", "animal").heads`.
+
+    Either may be a phrase, as in `"the street"`. For the heads that hold over many sentences give
+    the findings to `holding`. Raises RequestError for a word, layer or head that is not there, for
+    a head without a layer, and where query and key overlap.
+    """
+    view = inspection.view(**look)
+    looks, looked_at = (find_phrase(view.tokens, word).phrase for word in (query, key))
+    return find_heads(view, looks, looked_at, _heads(view, layer, head) or None)
 
 
 def write_figure(figure: "Figure", path: str | Path) -> None:

@@ -110,6 +110,9 @@ def holding(findings: Iterable[Finding]) -> Holding:
 
 def _check_alike(first: Finding, other: Finding) -> None:
     a, b = first.view, other.view
+    alike = a.model == b.model and first.places == other.places
+    if alike and (a.unit, a.measure, a.special) == (b.unit, b.measure, b.special):
+        return
     for what, one, two in (
         ("model", str(a.model), str(b.model)),
         ("unit", a.unit, b.unit),

@@ -1,6 +1,6 @@
 """What `attnviz find` found, as data: docs/schema/find-1 and find-summary-1, and CSV."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -76,14 +76,22 @@ def find_csv(finding: Finding, text_index: int, top: int | None = None) -> Itera
     words = ",".join(
         f"{phrase.indices[0]},{quoted(phrase.text)}" for phrase in (finding.query, finding.key)
     )
-    for head in _heads(finding, top):
-        numbers = with_numbers([head["weight"], head["rank"], head["expected"]])[1:-1].decode()
-        lift = "" if head["lift"] is None else with_numbers(head["lift"]).decode()
-        dropped = f",{with_numbers(head['dropped']).decode()}" if "dropped" in head else ""
+    heads = list(_heads(finding, top))
+    numbers = (
+        _csv_numbers(head[name] for head in heads) for name in ("weight", "expected", "lift")
+    )
+    dropped = _csv_numbers(head.get("dropped") for head in heads)
+    for head, weight, expected, lift, share in zip(heads, *numbers, dropped, strict=True):
         place = f"{head['layer']},{'' if head['head'] is None else head['head']}"
-        argmax = "true" if head["argmax"] else "false"
-        row = f"{text_index},{place},{words},{numbers},{lift},{argmax}{dropped}{measure}\n"
-        yield row.encode()
+        found = f"{weight},{head['rank']},{expected},{lift},{'true' if head['argmax'] else 'false'}"
+        last = f",{share}" if "dropped" in head else ""
+        yield f"{text_index},{place},{words},{found}{last}{measure}\n".encode()
+
+
+def _csv_numbers(numbers: Iterable[Any]) -> list[str]:
+    """Each number's shortest digits, nothing where there is none."""
+    texts = with_numbers(list(numbers))[1:-1].decode().split(",")
+    return ["" if text == "null" else text for text in texts]
 
 
 def _phrase(phrase: Phrase) -> dict[str, Any]:

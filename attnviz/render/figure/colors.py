@@ -18,16 +18,11 @@ _STOPS = np.array(
     ]
 )
 
-_SIGNED_STOPS = np.array(
-    [
-        (0.380, 0.130, 258.0),
-        (0.580, 0.130, 250.0),
-        (0.800, 0.075, 245.0),
-        (0.985, 0.000, 245.0),
-        (0.830, 0.085, 65.0),
-        (0.680, 0.150, 52.0),
-        (0.480, 0.135, 38.0),
-    ]
+_BELOW = np.array(
+    [(0.985, 0.000, 245.0), (0.800, 0.075, 245.0), (0.580, 0.130, 250.0), (0.380, 0.130, 258.0)]
+)
+_ABOVE = np.array(
+    [(0.985, 0.000, 65.0), (0.830, 0.085, 65.0), (0.680, 0.150, 52.0), (0.480, 0.135, 38.0)]
 )
 
 _LMS_FROM_LAB = np.array(
@@ -58,9 +53,8 @@ def weight_colors() -> ListedColormap:
 @cache
 def signed_colors() -> ListedColormap:
     """White for nothing, through orange to brown above 0, through blue below: even steps too."""
-    middle = len(_SIGNED_STOPS) // 2
-    below, above = _even(_SIGNED_STOPS[: middle + 1], 128), _even(_SIGNED_STOPS[middle:], 128)
-    return ListedColormap(np.concatenate([below, above]), name="attnviz-signed")
+    colors = np.concatenate([_even(_BELOW, 128)[::-1], _even(_ABOVE, 128)])
+    return ListedColormap(colors, name="attnviz-signed")
 
 
 def _even(stops: np.ndarray, count: int) -> np.ndarray:

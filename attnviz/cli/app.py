@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli import compare, find, heatmap, lines, run
+from attnviz.cli import ablate, compare, explain, find, heatmap, lines, run
 from attnviz.cli.command import add_command
 
 app = typer.Typer(
@@ -43,3 +43,5 @@ add_command(app, heatmap.heatmap)
 add_command(app, lines.lines)
 add_command(app, find.find)
 add_command(app, compare.compare)
+add_command(app, explain.explain)
+add_command(app, ablate.ablate)

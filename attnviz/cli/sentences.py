@@ -95,7 +95,19 @@ class Sentences:
         """
         if self._loaded is not None:
             return self._loaded
+        self._notes.say(f"running it again in {inspection.model.title}")
         return self._told(lambda: load_model_of(inspection))
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Shows a sign of life while work on a sentence takes long."""
+        self._waiting.update(what)
+        self._waiting.start()
+        try:
+            yield
+        finally:
+            if on_terminal(sys.stdout):
+                self._waiting.stop()
 
     @contextmanager
     def trying(self, index: int) -> Iterator[None]:

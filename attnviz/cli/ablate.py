@@ -1,0 +1,126 @@
+"""`attnviz ablate`: does that head matter?"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import typer
+
+from attnviz.cli.options import AnswerOutput, ModelChoice, Source
+from attnviz.errors import RequestError
+
+_PANEL = "What to ablate"
+
+
+@dataclass(frozen=True)
+class Ablating:
+    """Which heads to take away, and what to show of it."""
+
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_PANEL,
+            show_default=False,
+            help="The head: 3.1, 3-1 or L3H1, or a number beside --layer. May repeat: all of them "
+            "are taken away together.",
+        ),
+    ] = None
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_PANEL,
+            show_default=False,
+            help="All heads of a layer, from 0; -1 is the last. May repeat.",
+        ),
+    ] = None
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each",
+            rich_help_panel=_PANEL,
+            help="Take every head of the model away alone, and rank them by what that does.",
+        ),
+    ] = False
+    replacement: Annotated[
+        Literal["zero", "mean"],
+        typer.Option(
+            "--with",
+            rich_help_panel=_PANEL,
+            help="What stands in for the head's output: zero, or its mean over the sentence.",
+        ),
+    ] = "zero"
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            rich_help_panel=_PANEL,
+            help="With --each: rank heads by how far WORD moves, in place of the mean over all "
+            "words. it, it#2 for its second occurrence, or @10.",
+        ),
+    ] = None
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            rich_help_panel=_PANEL,
+            help="Name the K words that move most, or heads that move most (10 in tables, all in "
+            "data).",
+        ),
+    ] = None
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words/--pieces",
+            rich_help_panel=_PANEL,
+            help="Whole words (the mean of their pieces' states), or what the tokenizer cut.",
+        ),
+    ] = True
+
+
+def ablate(
+    source: Source,
+    ablating: Ablating,
+    choice: ModelChoice,
+    output: AnswerOutput,
+) -> None:
+    """Take heads away, and see how far each word's final state moves: does that head matter?
+
+    The model runs again with the heads' outputs set to zero, or to their mean. The distance is
+    1 - cos between a word's final states: 0 if nothing changes, 1 at right angles. Where the model
+    predicts masked words, also what becomes of its prediction at a mask.
+
+    Example: attnviz ablate "The animal didn't cross the street because it was too tired."
+    --head 3.1
+    """
+    _check(ablating)
+    from attnviz.cli.ablating import give_ablations
+    from attnviz.cli.output import Notes
+    from attnviz.cli.sentences import Sentences
+
+    notes = Notes(output.quiet)
+    sentences = Sentences(source, choice, output, notes)
+    give_ablations(sentences, ablating, output, notes)
+    sentences.finish()
+
+
+def _check(ablating: Ablating) -> None:
+    """Refuse what no sentence can make sense of."""
+    named = bool(ablating.head or ablating.layer)
+    if ablating.each and named:
+        raise RequestError(
+            "--each takes every head away alone, and --head or --layer came beside it",
+            "give one of the two; --each --top 1000 ranks all heads, that one among them",
+        )
+    if not ablating.each and not named:
+        raise RequestError(
+            "no head was named",
+            "name one, as in --head 3.1, or a layer with --layer 3, or rank all heads with --each",
+        )
+    if ablating.query is not None and not ablating.each:
+        raise RequestError(
+            f"--query {ablating.query} says by which word --each ranks heads, and --each is not "
+            "there",
+            "add --each, or leave --query out: every word's distance is told",
+        )

@@ -52,7 +52,7 @@ ENTRY = 7
 
 DISTANCE = 10
 
-_CHANGED: dict[Side, str] = {"a": f"bold {TINTS['less']}", "b": f"bold {TINTS['more']}"}
+_CHANGED: dict[Side, str] = {"a": f"bold {TINTS['cool']}", "b": f"bold {TINTS['warm']}"}
 """What only A has is lost in B, and what only B has is gained; in the colours of changes."""
 
 
@@ -226,7 +226,7 @@ def _links(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> I
         difference = float(change.change[key])
         line += [Segment(f" {_change_text(difference)} ", _change_style(difference)), Segment("  ")]
         size = round(abs(difference) / largest * room)
-        bar = Segment("━" * size, Style(color=TINTS["more" if difference > 0 else "less"]))
+        bar = Segment("━" * size, Style(color=TINTS["warm" if difference > 0 else "cool"]))
         if difference > 0:
             line += [Segment(" " * room + "│", DIM), bar]
         else:
@@ -332,4 +332,4 @@ def _change_text(change: float) -> str:
 
 def _change_style(change: float) -> Style:
     """The colour says which way it goes, as in the pictures."""
-    return weight_style(abs(change), "more" if change > 0 else "less")
+    return weight_style(abs(change), "warm" if change > 0 else "cool")

@@ -3,8 +3,7 @@
 A filled cell sets foreground and background together, so that the terminal's own theme does not
 matter. Both ramps start at a greyish colour of middle lightness, as near to black as to white, and
 grow vivid: seven steps in OKLCH, warm from (0.56, 0.06, 55) to (0.77, 0.17, 62), cool from
-(0.55, 0.03, 250) to (0.66, 0.10, 240); and for changes, more from (0.56, 0.04, 170) to (0.74, 0.13,
-165), less from (0.56, 0.06, 320) to (0.70, 0.17, 320).
+(0.55, 0.03, 250) to (0.66, 0.10, 240).
 """
 
 import math
@@ -17,25 +16,18 @@ from rich.style import Style
 
 from attnviz.measures import Measure
 
-Tone = Literal["warm", "cool", "more", "less"]
+Tone = Literal["warm", "cool"]
 """Warm: what a head finds by content. Cool: what it finds by place, or a special token.
 
-More, less: what gained and what lost where two sentences are compared.
+Of changes, warm are those to more, and cool those to less.
 """
 
 RAMPS: dict[Tone, tuple[str, ...]] = {
     "warm": ("#906b52", "#a37250", "#b57a4c", "#c88146", "#da883e", "#ed9032", "#ff971e"),
     "cool": ("#657383", "#64798f", "#63809b", "#6086a6", "#5d8db2", "#5993be", "#549ac9"),
-    "more": ("#5d7c71", "#5c8878", "#5a947e", "#57a085", "#53ac8b", "#4eb891", "#47c496"),
-    "less": ("#84698b", "#906c98", "#9c6fa6", "#a871b4", "#b473c2", "#c075d1", "#cc77df"),
 }
 
-TINTS: dict[Tone, str] = {
-    "warm": "#b7743d",
-    "cool": "#5c85a8",
-    "more": "#3a9371",
-    "less": "#a264b0",
-}
+TINTS: dict[Tone, str] = {"warm": "#b7743d", "cool": "#5c85a8"}
 """Letters of weights too small for a background."""
 
 QUIET_BELOW = 0.05

@@ -96,17 +96,22 @@ def _ordinal(number: int) -> str:
 
 def token_labels(view: View, room: float) -> TokenLabels:
     """Labels for tokens that stand `room` inches apart: as large, and as many, as fit."""
+    colors = [MUTED if token.special else INK for token in view.tokens]
+    return labels_for([token.label for token in view.tokens], colors, room)
+
+
+def labels_for(texts: Sequence[str], colors: Sequence[str], room: float) -> TokenLabels:
+    """Labels for texts of these colours, as `token_labels`."""
     size = min(max(room * 72 / LINE_SPACING, SMALLEST_FONT), LARGEST_FONT)
     step = max(1, math.ceil(SMALLEST_FONT * LINE_SPACING / 72 / room - 1e-6))
-    shown = view.tokens[::step]
-    texts = tuple(label(token.label) for token in shown)
+    shown = tuple(label(text) for text in texts[::step])
     return TokenLabels(
-        places=tuple(token.index for token in shown),
-        texts=texts,
-        colors=tuple(MUTED if token.special else INK for token in shown),
+        places=tuple(range(0, len(texts), step)),
+        texts=shown,
+        colors=tuple(colors[::step]),
         size=size,
         step=step,
-        width=widest(texts, size),
+        width=widest(shown, size),
         slanted=room * math.sqrt(0.5) >= size * 1.2 / 72,
     )
 

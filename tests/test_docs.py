@@ -15,7 +15,8 @@ from attnviz.inspector import Model
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ko.md")
-DOCUMENTS = (*READMES, "CHANGELOG.md", "CONTRIBUTING.md", "docs/cli.md", "docs/shapes.md")
+PAGES = ("docs/measures.md",)
+DOCUMENTS = (*READMES, *PAGES, "CHANGELOG.md", "CONTRIBUTING.md", "docs/cli.md", "docs/shapes.md")
 ELIDED = "…"
 HANGUL = re.compile("[가-힣]")
 
@@ -92,6 +93,15 @@ def test_the_sessions_are_real(workplace: Path) -> None:
             )
     written = {path.name for path in workplace.iterdir()}
     assert {"head.png", "it.svg", "동물.png"} <= written
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_sessions_of_a_page_are_real(name: str, workplace: Path) -> None:
+    shown = sessions(name)
+    assert len(shown) >= 5
+    for command, lines in shown.items():
+        printed = run(command, workplace)
+        assert is_as_shown(printed, lines), "\n".join([command, *printed])
 
 
 def test_both_readmes_show_the_same_commands() -> None:

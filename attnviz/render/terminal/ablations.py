@@ -41,10 +41,11 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 HEADS_NAMED = 6
 """How many heads a line names; the others are counted."""
 
-REPLACED: dict[Replacement, str] = {
-    "zero": "set to zero",
-    "mean": "set to its mean over the sentence",
+REPLACED: dict[Replacement, tuple[str, str]] = {
+    "zero": ("zero", "zero"),
+    "mean": ("its mean over the sentence", "their means over the sentence"),
 }
+"""What stands in for one head's output, and for those of several."""
 
 DOUBTS = (
     "A small distance does not mean that a head does nothing: other heads may make up for it, and "
@@ -62,12 +63,15 @@ class Distances(Scale):
     """How distances are shown: beside the largest, most of them being far below 1."""
 
     @classmethod
-    def to(cls, largest: float) -> "Distances":
-        """The scale for distances, the largest of which is `largest`."""
+    def to(cls, largest: float, readable: float) -> "Distances":
+        """The scale for distances, the largest of which is `largest`.
+
+        Where that is below `readable`, they are told as multiples of a power of ten.
+        """
         if not largest > 0:
             return cls()
-        readable = largest >= SMALLEST_READABLE
-        return cls(largest, 1.0 if readable else 10.0 ** (math.floor(math.log10(largest)) + 1))
+        small = largest < readable
+        return cls(largest, 10.0 ** (math.floor(math.log10(largest)) + 1) if small else 1.0)
 
     def text(self, weight: float) -> str:
         """A distance in four cells."""
@@ -76,9 +80,6 @@ class Distances(Scale):
     def fine(self, distance: float) -> str:
         """A distance in five cells."""
         return _digits(distance / self.unit, 4)
-
-
-SMALLEST_READABLE = 0.01
 
 
 def _digits(number: float, decimals: int) -> str:
@@ -104,13 +105,14 @@ class MovedWords:
         yield from _heading(self.view, shown, self._scale)
         yield Text()
         title = Text(f"without {self._heads}", style="bold", overflow="fold")
-        what = f"  {self._replaced}: how far each {self.view.unit} moves"
+        replaced = REPLACED[self.ablation.replacement][len(self.ablation.heads) > 1]
+        what = f"  set to {replaced}: how far each {self.view.unit} moves"
         yield title.append(what, style="not bold dim")
         names = width_of((moved.token for moved in shown), min(LONGEST_WORD, width - NUMBER - 2))
         for moved in shown:
             name = Segment(fit(label(moved.token), names), DIM if moved.token.special else PLAIN)
             bar = _bar(moved.distance, self._scale, _tone(moved.token), width - names - NUMBER - 4)
-            number = Segment(f"  {self._scale.fine(moved.distance)}  ", _weight(moved, self._scale))
+            number = Segment(f"  {self._scale.fine(moved.distance)}  ", PLAIN)
             yield from render_lines([[name, number, bar]], width)
         for prediction in self.ablation.predictions or ():
             yield Text()
@@ -121,18 +123,11 @@ class MovedWords:
 
     @cached_property
     def _scale(self) -> Distances:
-        return Distances.to(self.ablation.moved[0].distance)
+        return Distances.to(self.ablation.moved[0].distance, readable=0.001)
 
     @cached_property
     def _heads(self) -> str:
         return heads_named(self.ablation.heads, self.view.model.num_heads)
-
-    @property
-    def _replaced(self) -> str:
-        replaced = REPLACED[self.ablation.replacement]
-        if len(self.ablation.heads) == 1:
-            return f"its output {replaced}"
-        return f"their outputs {replaced.replace('its', 'their')}"
 
     def _notes(self, shown: int) -> Iterator[str]:
         count = len(self.ablation.moved)
@@ -155,7 +150,7 @@ class HeadEffects:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, heads = options.max_width, self.each.heads
-        scale = Distances.to(heads[0].distance)
+        scale = Distances.to(heads[0].distance, readable=0.01)
         yield from _heading(self.view, (), scale, self.each.query)
         yield Text()
         yield Text(self._question(width), style="bold")
@@ -169,7 +164,7 @@ class HeadEffects:
     def _question(self, width: int) -> str:
         query = self.each.query
         moves = "words move in the mean" if query is None else f"{label(query)} moves"
-        asked = f"how far {moves} if one head's output is {REPLACED[self.each.replacement]}"
+        asked = f"how far {moves} if one head is set to {REPLACED[self.each.replacement][0]}"
         return fit(asked, min(width, cell_len(asked)))
 
     def _ranking(self, scale: Distances, width: int) -> Iterator[Line]:
@@ -196,8 +191,8 @@ class HeadEffects:
         best, middle = heads[0], heads[count // 2]
         if self.each.query is None:
             yield (
-                f"A mean over all {self.view.unit}s but special tokens. Beside each head stands the "
-                f"{self.view.unit} that it moves most."
+                f"A mean over all {self.view.unit}s but special tokens. Beside each head stands "
+                f"the {self.view.unit} that it moves most."
             )
         else:
             yield (
@@ -232,7 +227,7 @@ def _heading(
     """The model, the sentence, the words that moved shaded and the query marked; the formula."""
     yield model_line(view)
     tokens = view.inspection.tokens
-    styles = {one.token: str(_weight(one, scale)) for one in moved}
+    styles = {one.token: str(_shade(one, scale)) for one in moved}
     if query is not None:
         styles[query] = "bold underline"
     for segment, text in enumerate((tokens.text, tokens.pair)):
@@ -252,8 +247,8 @@ def _tone(token: Token) -> Tone:
     return "cool" if token.special else "warm"
 
 
-def _weight(moved: Moved, scale: Scale) -> Style:
-    """The style of a word, or its number, by how far it moved beside the others; plain if not."""
+def _shade(moved: Moved, scale: Scale) -> Style:
+    """The style of a word by how far it moved beside the others; plain if that is next to nothing."""
     if moved.distance < QUIET_BELOW * scale.largest:
         return PLAIN
     return scale.style(moved.distance, _tone(moved.token))

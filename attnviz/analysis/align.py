@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
+from unicodedata import category
 
 from attnviz.analysis.select import find_token, folded, matching
 from attnviz.errors import RequestError
@@ -23,6 +24,26 @@ class Column(NamedTuple):
     a: Token | None
     b: Token | None
     same: bool
+
+    def token(self, side: Side) -> Token | None:
+        """The word of A, or that of B."""
+        return self.a if side == "a" else self.b
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The words there are, one or two."""
+        return tuple(token for token in (self.a, self.b) if token is not None)
+
+    @property
+    def special(self) -> bool:
+        """Whether special tokens stand here."""
+        return any(token.special for token in self.tokens)
+
+    @property
+    def label(self) -> str:
+        """The word as tables and pictures print it, or both, as in `tired→wide`."""
+        labels = [token.label for token in self.tokens]
+        return labels[0] if self.same else "→".join(labels)
 
 
 class FoundColumn(NamedTuple):
@@ -50,11 +71,8 @@ class Aligned:
     @property
     def words(self) -> list[int]:
         """The columns of the words that stand in both sentences, special tokens aside."""
-        return [
-            i
-            for i, (a, b, _) in enumerate(self.columns)
-            if a is not None and b is not None and not a.special
-        ]
+        both = [i for i, column in enumerate(self.columns) if len(column.tokens) == 2]
+        return [i for i in both if not self.columns[i].special]
 
     def view(self, side: Side) -> View:
         """A or B."""
@@ -62,8 +80,7 @@ class Aligned:
 
     def places(self, side: Side) -> list[int]:
         """The column in which each token of one side stands."""
-        number = SIDES.index(side)
-        return [i for i, column in enumerate(self.columns) if column[number] is not None]
+        return [i for i, column in enumerate(self.columns) if column.token(side) is not None]
 
     def pair(self, column: int) -> tuple[Token, Token]:
         """The two words in a column; RequestError where one sentence has none."""
@@ -81,6 +98,12 @@ class Aligned:
         Of several the first. Raises RequestError, which says where the word is missing.
         """
         in_a, in_b = (self._matches(side, selector) for side in SIDES)
+        if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
+            raise RequestError(f'"{selector}" is in neither sentence', f"A: {in_a.hint}")
+        if isinstance(in_a, RequestError):
+            raise RequestError(f"sentence A: {in_a.message}", in_a.hint)
+        if isinstance(in_b, RequestError):
+            raise RequestError(f"sentence B: {in_b.message}", in_b.hint)
         found = [
             i
             for i, (a, b, _) in enumerate(self.columns)
@@ -93,13 +116,13 @@ class Aligned:
             )
         return FoundColumn(found[0], len(found))
 
-    def _matches(self, side: Side, selector: str) -> set[int]:
+    def _matches(self, side: Side, selector: str) -> set[int] | RequestError:
+        """The indices of the tokens that a selector may mean in one sentence, or why none."""
         tokens = self.view(side).tokens
         try:
             found = find_token(tokens, selector)
         except RequestError as error:
-            where = f"sentence {side.upper()}: "
-            raise RequestError(where + error.message, error.hint) from None
+            return error
         if found.matches == 1:
             return {found.token.index}
         return {token.index for (token,) in matching(tokens, selector)}
@@ -119,7 +142,7 @@ def aligned(a: View, b: View) -> Aligned:
             "compare words, without --pieces",
         )
     columns = align(a.tokens, b.tokens)
-    if not any(column.same and column.a and not column.a.special for column in columns):
+    if not any(column.same and _is_word(column) for column in columns):
         raise RequestError(
             "the two sentences have no word in common",
             "compare sentences that differ in a word or two",
@@ -140,6 +163,11 @@ def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:
     for _, first_a, last_a, first_b, last_b in matcher.get_opcodes():
         columns += _laid_beside(a[first_a:last_a], b[first_b:last_b])
     return tuple(columns)
+
+
+def _is_word(column: Column) -> bool:
+    """Whether it is more than a special token, or a full stop."""
+    return not column.special and any(category(letter)[0] not in "PZ" for letter in column.label)
 
 
 def _key(token: Token) -> tuple[bool, int, str]:

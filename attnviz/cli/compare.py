@@ -18,7 +18,7 @@ class TwoSources:
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[A] [B]",
+            metavar="A B",
             help="Two sentences, A and B. One alone is B, and A is that of the last run, or of "
             "--load. None: two lines on standard input.",
             show_default=False,
@@ -107,8 +107,7 @@ def compare(
     (Jensen-Shannon: 0 the same, 1 nothing in common) and the words that gained and lost. With -o
     FILE.png, .svg or .pdf: both heatmaps and their difference.
 
-    Example: attnviz compare "The animal slept; it was tired." "The animal slept; it was warm."
-    --query it
+    Example: attnviz compare "The animal didn't cross the street because it was too wide." --query it
     """
     from attnviz.cli.asked import Asked
     from attnviz.cli.comparing import check_form, give_comparison

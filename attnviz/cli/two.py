@@ -38,8 +38,8 @@ def two_inspections(source: TwoSources, choice: ModelChoice, notes: Notes) -> Tw
     if paths:
         return _loaded(reader, [load(path) for path in paths], texts)
     if len(texts) == 2:
-        for name, text in zip("AB", texts, strict=True):
-            check_text(f"sentence {name}", text)  # before a model is loaded in vain
+        for place, text in zip(("first", "second"), texts, strict=True):
+            check_text(f"{place} sentence", text)  # before a model is loaded in vain
         a, b = reader.read(texts, choice)
         return a, b
     return _beside_the_last(reader, texts[0], choice)

@@ -47,6 +47,9 @@ MOST_NAMED = 4
 SHORT_WORD = 7
 """A word is not cut shorter for the sake of another column."""
 
+SHORTEST_WORD = 6
+"""Where words are shorter, so that there is room for the columns' titles."""
+
 ENTRY = 7
 """What stands beside a word: its change, and space."""
 
@@ -94,12 +97,10 @@ class ComparisonTable:
         if hidden:
             yield (
                 f"{hidden} {aligned.a.places if hidden > 1 else aligned.a.places[:-1]} that "
-                f"{'change' if hidden > 1 else 'changes'} less not shown; --top "
+                f"{'change less are' if hidden > 1 else 'changes less is'} not shown; --top "
                 f"{len(comparison.heads)} shows all."
             )
-        if comparison.key is None and any(
-            column.a is None or column.b is None for column in comparison.columns
-        ):
+        if comparison.key is None and any(len(c.tokens) < 2 for c in comparison.columns):
             yield f"{ONE_SIDED} a word that only one of the two has."
         if not aligned.a.measured.shares:
             yield (
@@ -134,9 +135,9 @@ def _heading(aligned: Aligned, query: int | None) -> Iterator[Text]:
 
 def _marks(aligned: Aligned, side: Side, segment: int, query: int | None) -> list[Mark]:
     """The words that the other side does not have, neighbours together, and the query."""
-    number = SIDES.index(side)
-    asked = None if query is None else aligned.pair(query)[number].index
-    kept = {token.index for *both, same in aligned.columns if same and (token := both[number])}
+    asked = None if query is None else aligned.pair(query)[SIDES.index(side)].index
+    own = [column.token(side) for column in aligned.columns if column.same]
+    kept = {token.index for token in own if token is not None}
 
     def kind(token: Token) -> tuple[bool, bool]:
         return token.index in kept, token.index == asked
@@ -261,7 +262,7 @@ def _layout(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> 
         for column in (*change.gained(MOST_NAMED), *change.lost(MOST_NAMED))
     ]
     longest = max((cell_len(_name(comparison.columns[column])) for column in named), default=4)
-    word = max(4, min(longest, LONGEST_WORD))
+    word = max(SHORTEST_WORD, min(longest, LONGEST_WORD))
     room = width - margin - DISTANCE
     for count in range(MOST_NAMED, 0, -1):
         if room >= (2 * count + 2) * (word + ENTRY):
@@ -293,8 +294,8 @@ def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> L
     query = comparison.aligned.pair(comparison.query or 0)
     for side, looks, shares in zip(SIDES, query, (change.a, change.b), strict=True):
         best = int(shares.argmax())
-        token = comparison.columns[best][SIDES.index(side)]
-        if not isinstance(token, Token):
+        token = comparison.columns[best].token(side)
+        if token is None:
             continue
         style = weight_style(float(shares[best]), tone_of(looks, token))
         line += [
@@ -315,11 +316,10 @@ def _mover(comparison: Comparison, change: HeadChange, layout: _Layout) -> Line:
 
 def _name(column: Column) -> str:
     """A word, or the word and the one in its place."""
-    a, b, same = column
-    if a is None or b is None:
-        token = a or b
-        return "" if token is None else label(token) + ONE_SIDED
-    return label(a) if same else f"{label(a)}→{label(b)}"
+    names = [label(token) for token in column.tokens]
+    if len(names) == 1:
+        return names[0] + ONE_SIDED
+    return names[0] if column.same else "→".join(names)
 
 
 def _change_text(change: float) -> str:

@@ -1,0 +1,313 @@
+"""Two sentences, or two models, as heatmaps side by side, and their difference.
+
+One head: queries down, keys across. Several heads, of one query: a row for each head. Words that
+one of the two lacks are hatched there, and so is their change: 0 would say that they were looked at
+by nobody.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+
+from attnviz.analysis.align import SIDES, Aligned, Side
+from attnviz.analysis.compare import Comparison
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId, row_shares
+from attnviz.measures import Measure
+from attnviz.render.figure.captions import (
+    KEY_AXIS,
+    QUERY_AXIS,
+    Heading,
+    TokenLabels,
+    heading,
+    label,
+    labels_for,
+)
+from attnviz.render.figure.colors import signed_colors, weight_colors
+from attnviz.render.figure.drawing import INK, MARGIN, MUTED, axes_at, blank, drawing
+from attnviz.render.figure.fonts import font_families, texts_of
+from attnviz.render.figure.matrix import (
+    color_bar,
+    draw_matrix,
+    label_columns,
+    label_rows,
+    whole_dots,
+)
+from attnviz.render.labels import visible
+
+NUMBERED_UP_TO = 20
+"""Words up to which numbers are written into cells."""
+
+NUMBERED_FROM = 0.1
+"""Shares and changes from here on are written; in the query's row those from half of it."""
+
+_USUAL_CELL, _SMALLEST_CELL, _SMALLEST_SIDE, _LARGEST_SIDE = 0.31, 0.115, 2.2, 9.0
+_AXIS_TITLE, _TITLE, _GAP, _BAR_ROOM = 0.3, 0.28, 0.2, 1.0
+_ABSENT: dict[str, Any] = {
+    "facecolor": "#f3f3f5",
+    "edgecolor": "#b9b9c0",
+    "hatch": "////",
+    "linewidth": 0,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """What is drawn: (row, column) of A, of B, and of the change, NaN where a word is absent.
+
+    `marked`: the row of the query, None where there is none or where every row is the query's.
+    """
+
+    rows: tuple[str, ...]
+    row_axis: str
+    a: np.ndarray
+    b: np.ndarray
+    marked: int | None
+
+    @property
+    def change(self) -> np.ndarray:
+        """B minus A."""
+        change: np.ndarray = self.b - self.a
+        return change
+
+
+def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
+    """A, B and their difference, of one head or, for one query, of several heads.
+
+    Raises RequestError without a head, and for several heads without a query.
+    """
+    if not heads:
+        raise RequestError("there is no head to draw", "give one, as L3H1")
+    if len(heads) > 1 and comparison.query is None:
+        raise RequestError(
+            f"{len(heads)} heads are to be compared in one picture, which has room for one",
+            "choose one head, or a word with --query: then each head has a row",
+        )
+    with _drawing(comparison.aligned):
+        one = len(heads) == 1
+        sheet = _of_head(comparison, heads[0]) if one else _of_query(comparison, heads)
+        return _drawn(comparison, heads, sheet)
+
+
+@contextmanager
+def _drawing(aligned: Aligned) -> Iterator[None]:
+    """`drawing` with the fonts that both sides need."""
+    texts = [text for side in SIDES for text in texts_of(aligned.view(side))]
+    with drawing(font_families([*texts, "→−"]).families):
+        yield
+
+
+def _of_head(comparison: Comparison, head: HeadId) -> _Sheet:
+    """One head's matrices over the aligned words."""
+    aligned = comparison.aligned
+    count = len(aligned.columns)
+    matrices = []
+    for side in SIDES:
+        view = aligned.view(side)
+        [stack] = view.stacks([head])
+        shares = stack.weights[0] if view.measured.shares else row_shares(stack.weights[0])
+        spread = np.full((count, count), np.nan, shares.dtype)
+        places = aligned.places(side)
+        spread[np.ix_(places, places)] = shares
+        matrices.append(spread)
+    rows = tuple(column.label for column in aligned.columns)
+    return _Sheet(rows, QUERY_AXIS, matrices[0], matrices[1], comparison.query)
+
+
+def _of_query(comparison: Comparison, heads: Sequence[HeadId]) -> _Sheet:
+    """The query's rows in several heads, those that change most first."""
+    aligned, chosen = comparison.aligned, set(heads)
+    shown = [change for change in comparison.heads if change.head in chosen]
+    matrices = []
+    for side in SIDES:
+        spread = np.full((len(shown), len(aligned.columns)), np.nan, np.float32)
+        places = aligned.places(side)
+        for row, change in enumerate(shown):
+            spread[row, places] = getattr(change, side)[places]
+        matrices.append(spread)
+    rows = tuple(str(change.head) for change in shown)
+    what = f"{aligned.a.places}, the most changed first"
+    return _Sheet(rows, what, matrices[0], matrices[1], None)
+
+
+def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Figure:
+    aligned = comparison.aligned
+    down, across = sheet.a.shape
+    side = whole_dots(_length(across), across)
+    tall = side if down == across else whole_dots(_length(down, smallest=0.4), down)
+    colors = [MUTED if column.special else INK for column in aligned.columns]
+    row_colors = colors if down == across else [INK] * down
+    rows = labels_for(sheet.rows, row_colors, tall / down)
+    columns = [_column_labels(aligned, which, side / across) for which in (*SIDES, None)]
+    title = _heading(comparison, heads, rows, columns[0])
+    left = MARGIN + _AXIS_TITLE + rows.width + 0.1
+    top = MARGIN + title.height + _TITLE
+    lefts = [left, left + side + _GAP]
+    lefts.append(lefts[1] + side + _BAR_ROOM + _GAP)
+    below = max(names.height for names in columns) + _AXIS_TITLE + 0.1 + MARGIN
+    width = max(lefts[2] + side + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN)
+    figure = blank(width, top + tall + below)
+    title.draw(figure)
+    largest = float(np.nanmax([sheet.a, sheet.b])) or 1.0
+    most = float(np.nanmax(np.abs(sheet.change), initial=0.0)) or 1.0
+    panels = [(sheet.a, (0.0, largest)), (sheet.b, (0.0, largest)), (sheet.change, (-most, most))]
+    names = [*(_panel_name(aligned, which) for which in SIDES), "change: B − A"]
+    for place, (numbers, limits) in enumerate(panels):
+        axes = axes_at(figure, lefts[place], top, side, tall)
+        axes.set_title(names[place], size=11, pad=6)
+        image = _panel(axes, numbers, limits)
+        label_columns(axes, columns[place])
+        axes.set_xlabel(KEY_AXIS)
+        axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
+        if place == 0:
+            label_rows(axes, rows)
+            axes.set_ylabel(sheet.row_axis, labelpad=6)
+        _mark(axes, sheet, comparison.key)
+        if across <= NUMBERED_UP_TO:
+            _write_numbers(axes, numbers, limits, sheet.marked)
+        if place:
+            quantity = (
+                "share of the row" if not aligned.a.measured.shares else aligned.a.measured.quantity
+            )
+            name = "change" if place == 2 else quantity
+            color_bar(figure, image, name, (lefts[place] + side + 0.12, top, tall))
+    return figure
+
+
+def _length(cells: int, smallest: float = _SMALLEST_SIDE) -> float:
+    """How long the side of a panel is: a few cells large, many as small as can be labelled."""
+    usual = min(cells * _USUAL_CELL, NUMBERED_UP_TO * _USUAL_CELL * 0.75)
+    return min(max(usual, cells * _SMALLEST_CELL, smallest), _LARGEST_SIDE)
+
+
+def _panel(axes: Axes, numbers: np.ndarray, limits: tuple[float, float]) -> AxesImage:
+    """The matrix, hatched where it has no number."""
+    down, across = numbers.shape
+    colors = signed_colors() if limits[0] < 0 else weight_colors()
+    absent = np.isnan(numbers)
+    style: dict[str, Any] = {
+        "facecolor": "#f3f3f5",
+        "edgecolor": "#b9b9c0",
+        "hatch": _HATCH,
+        "linewidth": 0,
+    }
+    for column in np.flatnonzero(absent.all(axis=0)):
+        axes.add_patch(Rectangle((column - 0.5, -0.5), 1, down, **style))
+    for row in np.flatnonzero(absent.all(axis=1)):
+        axes.add_patch(Rectangle((-0.5, row - 0.5), across, 1, **style))
+    clear = colors.with_extremes(bad=(0, 0, 0, 0))
+    image = draw_matrix(axes, numbers, clear, limits, (across - 0.5, down - 0.5))
+    axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), xticks=[], yticks=[])
+    return image
+
+
+def _mark(axes: Axes, sheet: _Sheet, key: int | None) -> None:
+    """A frame around the query's row, and around the key's column, or around their link."""
+    down, across = sheet.a.shape
+    frames = []
+    if sheet.marked is not None:
+        frames.append(((-0.5, sheet.marked - 0.5), across, 1, 1.2))
+    if key is not None and sheet.marked is not None:
+        frames.append(((key - 0.5, sheet.marked - 0.5), 1, 1, 2.4))
+    elif key is not None:
+        frames.append(((key - 0.5, -0.5), 1, down, 1.2))
+    for corner, wide, high, line in frames:
+        frame = Rectangle(corner, wide, high, fill=False, edgecolor=INK, linewidth=line, zorder=3)
+        frame.set_clip_on(False)
+        axes.add_patch(frame)
+
+
+def _write_numbers(
+    axes: Axes, numbers: np.ndarray, limits: tuple[float, float], marked: int | None
+) -> None:
+    """The larger numbers, in the query's row if there is one."""
+    least = NUMBERED_FROM if marked is None else NUMBERED_FROM / 2
+    for row, column in np.argwhere(np.abs(np.nan_to_num(numbers)) >= least):
+        if marked is not None and row != marked:
+            continue
+        number = float(numbers[row, column])
+        sign = "" if limits[0] == 0 else "+" if number > 0 else "−"
+        size = abs(number)
+        shown = "1.0" if size >= 0.995 else f"{size:.2f}"[1:]
+        dark = size > (0.45 if limits[0] == 0 else 0.6) * limits[1]
+        style: dict[str, Any] = {"color": "white" if dark else INK, "ha": "center", "va": "center"}
+        axes.text(column, row, sign + shown, size=8, zorder=3.1, **style)
+
+
+def _heading(
+    comparison: Comparison, heads: Sequence[HeadId], rows: TokenLabels, columns: TokenLabels
+) -> Heading:
+    """Model and head, both sentences, the distance, and what must be known."""
+    aligned = comparison.aligned
+    a, b = aligned.a, aligned.b
+    query = None if comparison.query is None else aligned.pair(comparison.query)[0].index
+    notes = [_distance_note(comparison, heads)]
+    if not a.measured.shares:
+        notes.append("each row is divided by its sum, so that the two can be compared")
+    dropped = [change.dropped for change in comparison.heads if change.head in set(heads)]
+    told = [both for both in dropped if both is not None]
+    if told:
+        in_a, in_b = (sum(getattr(both, side) for both in told) / len(told) for side in SIDES)
+        notes.append(
+            f"special tokens left out: they held {in_a:.0%} of what is compared in A, "
+            f"{in_b:.0%} in B"
+        )
+    if any(len(column.tokens) < 2 for column in comparison.columns):
+        notes.append("hatched: a word that is not in the sentence")
+    notes += [names.note for names in (columns, rows)][: 1 if rows.step == columns.step else 2]
+    whole = heading(a, heads, None, notes, query)
+    title = whole.title
+    if a.model != b.model:
+        named = f"A: {visible(a.model.title)} · B: {visible(b.model.title)}"
+        title = named + title.removeprefix(visible(a.model.title))
+    sentences = tuple(
+        f"{side.upper()}  “{visible(part)}”"
+        for side in SIDES
+        for tokens in [aligned.view(side).inspection.tokens]
+        for part in (tokens.text, tokens.pair)
+        if part is not None
+    )
+    return replace(whole, title=title, sentences=sentences)
+
+
+def _quantity(measured: Measure) -> str:
+    return measured.quantity if measured.shares else f"{measured.quantity}, share of the row"
+
+
+def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:
+    """How far apart the two are in the one head that is drawn."""
+    if len(heads) > 1:
+        return ""
+    [change] = [change for change in comparison.heads if change.head == heads[0]]
+    if comparison.query is None:
+        return f"mean Jensen-Shannon distance between what words look at in A and B: {change.distance:.2f}"
+    word = label(comparison.columns[comparison.query].label)
+    return f"Jensen-Shannon distance between what {word} looks at in A and B: {change.distance:.2f}"
+
+
+def _column_labels(aligned: Aligned, side: Side | None, room: float) -> TokenLabels:
+    """What columns stand for in A, in B, or in both; absent words are muted."""
+    texts, colors = [], []
+    for column in aligned.columns:
+        token = None if side is None else column.token(side)
+        own = column.label if token is None else token.label
+        absent = (side is not None and token is None) or column.special
+        texts.append(own)
+        colors.append(MUTED if absent else INK)
+    return labels_for(texts, colors, room)
+
+
+def _panel_name(aligned: Aligned, side: Side) -> str:
+    """`A`, and the words that only this side has, or its model."""
+    own = [column.token(side) for column in aligned.columns if not column.same]
+    words = " ".join(token.label for token in own if token is not None)
+    if aligned.a.model != aligned.b.model:
+        words = aligned.view(side).model.title
+    return f"{side.upper()}: {label(words)}" if words else side.upper()

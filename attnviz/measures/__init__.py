@@ -33,9 +33,14 @@ class Measure:
         return f"{self.name}: {self.formula} ({self.source}); {rows}"
 
     @property
+    def told(self) -> str:
+        """What data says: the formula, and what rows are not."""
+        return self.formula if self.shares else f"{self.formula}; {NO_SHARES}"
+
+    @property
     def line(self) -> str:
-        """What stands above a table or a picture: the formula, and what rows are not."""
-        return f"{self.name}: {self.formula}" + ("" if self.shares else f"; {NO_SHARES}")
+        """What stands above a table: the same, behind the measure's name."""
+        return f"{self.name}: {self.told}"
 
     def number(self, value: float) -> str:
         """One of the measure's numbers in running text: `0.68`, and beyond shares `37.5`."""

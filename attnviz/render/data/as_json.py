@@ -63,7 +63,7 @@ def view_facts(view: View, schema: str = RUN_SCHEMA) -> list[tuple[str, Any]]:
         ("model", model_facts(view.model)),
         ("unit", view.unit),
         ("measure", view.measure),
-        ("formula", view.measured.formula),
+        ("formula", view.measured.told),
         ("tokens", [token_facts(token, tokens.pair is not None) for token in view.tokens]),
     ]
 

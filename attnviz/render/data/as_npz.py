@@ -68,7 +68,7 @@ class NpzWriter:
             "model": model_facts(view.model),
             "unit": view.unit,
             "measure": view.measure,
-            "formula": view.measured.formula,
+            "formula": view.measured.told,
         }
         if self._facts and facts != self._facts:
             raise ValueError(f"one file holds one view of one model: {self._facts}, not {facts}")

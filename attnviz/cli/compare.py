@@ -107,7 +107,8 @@ def compare(
     (Jensen-Shannon: 0 the same, 1 nothing in common) and the words that gained and lost. With -o
     FILE.png, .svg or .pdf: both heatmaps and their difference.
 
-    Example: attnviz compare "The animal didn't cross the street because it was too wide." --query it
+    Example: attnviz compare "The animal didn't cross the street because it was too wide."
+    --query it
     """
     from attnviz.cli.asked import Asked
     from attnviz.cli.comparing import check_form, give_comparison

@@ -192,12 +192,7 @@ def _panel(axes: Axes, numbers: np.ndarray, limits: tuple[float, float]) -> Axes
     down, across = numbers.shape
     colors = signed_colors() if limits[0] < 0 else weight_colors()
     absent = np.isnan(numbers)
-    style: dict[str, Any] = {
-        "facecolor": "#f3f3f5",
-        "edgecolor": "#b9b9c0",
-        "hatch": _HATCH,
-        "linewidth": 0,
-    }
+    style: dict[str, Any] = {**_ABSENT, "zorder": 2.5}
     for column in np.flatnonzero(absent.all(axis=0)):
         axes.add_patch(Rectangle((column - 0.5, -0.5), 1, down, **style))
     for row in np.flatnonzero(absent.all(axis=1)):
@@ -287,9 +282,11 @@ def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:
         return ""
     [change] = [change for change in comparison.heads if change.head == heads[0]]
     if comparison.query is None:
-        return f"mean Jensen-Shannon distance between what words look at in A and B: {change.distance:.2f}"
-    word = label(comparison.columns[comparison.query].label)
-    return f"Jensen-Shannon distance between what {word} looks at in A and B: {change.distance:.2f}"
+        who, how = "words look at", "mean Jensen-Shannon distance"
+    else:
+        word = label(comparison.columns[comparison.query].label)
+        who, how = f"{word} looks at", "Jensen-Shannon distance"
+    return f"{how} between what {who} in A and B: {change.distance:.2f}"
 
 
 def _column_labels(aligned: Aligned, side: Side | None, room: float) -> TokenLabels:

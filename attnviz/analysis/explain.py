@@ -149,6 +149,16 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
     )
 
 
+def explain_token(
+    view: View, index: int, head: HeadId, layer: Projections
+) -> tuple[Explanation, ...]:
+    """`explain` for each piece of a token, of which `index` is the place in a view of all."""
+    token = view.tokens[index]
+    pieces = view.inspection.tokens.pieces
+    places = [token.index] if view.unit == "piece" else [p.index for p in pieces if p.word == index]
+    return tuple(explain(view.inspection, place, head, layer) for place in places)
+
+
 def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     product: np.ndarray = x @ matrix.astype(np.float64)
     return product if bias is None else product + bias
@@ -181,7 +191,7 @@ def _outputs(
 
 
 def _short(step: np.ndarray) -> np.ndarray:
-    return step.astype(np.float32)
+    return np.ascontiguousarray(step, np.float32)
 
 
 def _largest(difference: np.ndarray) -> float:

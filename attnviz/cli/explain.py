@@ -1,0 +1,76 @@
+"""`attnviz explain`: how does that number come about?"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from attnviz.cli.options import AnswerOutput, HeadChoice, ModelChoice, Source
+from attnviz.errors import RequestError
+
+_PANEL = "What to show"
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Which word is followed, in which unit, and how many keys it is shown with."""
+
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            rich_help_panel=_PANEL,
+            help="The word that looks: it, it#2 for its second occurrence, @10 for the token at "
+            "index 10. Each of its pieces is explained, one after the other.",
+        ),
+    ] = None
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words/--pieces",
+            rich_help_panel=_PANEL,
+            help="Whether WORD is a word, or one of the tokenizer's pieces.",
+        ),
+    ] = True
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            rich_help_panel=_PANEL,
+            help="Show the K keys with the largest weights; 20 in tables and pictures, all in "
+            "data.",
+        ),
+    ] = None
+
+
+def explain(
+    source: Source,
+    followed: Followed,
+    heads: HeadChoice,
+    choice: ModelChoice,
+    output: AnswerOutput,
+) -> None:
+    """Show how a word's attention in one head comes about, step by step, with the real numbers.
+
+    The word's vector x; x times the head's W_Q, W_K and W_V: q, k and v; q · k for every key, over
+    the root of d_k; softmax; the values, weighted and summed; W_O; and a check against the
+    encoder's own result. As tables, JSON, CSV, or a picture: -o FILE.png, .svg or .pdf. Without
+    --layer and --head: the head in which WORD looks hardest at a word further off.
+
+    Example: attnviz explain "I am a student" --model paper --query student --layer 0 --head 0
+    """
+    if followed.query is None:
+        raise RequestError("explain follows one word, and none was named", "add --query WORD")
+    from attnviz.cli.asked import Asked
+    from attnviz.cli.explaining import explain_all
+    from attnviz.cli.options import Look, Words
+    from attnviz.cli.output import Notes
+    from attnviz.cli.sentences import Sentences
+
+    notes = Notes(output.quiet)
+    drawn = output.form == "picture"
+    sentences = Sentences(source, choice, output, notes, one_picture=drawn)
+    asked = Asked(Look(words=followed.words), heads, Words(query=followed.query), notes)
+    explain_all(sentences, asked, output, followed.top)
+    sentences.finish()

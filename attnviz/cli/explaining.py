@@ -1,0 +1,87 @@
+"""How `attnviz explain` gives out the steps: as tables, JSON, CSV, or a picture."""
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from attnviz.analysis.explain import Explanation, explain_token
+from attnviz.analysis.strongest import strongest_link
+from attnviz.cli.asked import Answer, Asked
+from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.options import AnswerOutput
+from attnviz.cli.sentences import Sentences
+from attnviz.errors import RequestError
+from attnviz.projections import projections_of
+from attnviz.render.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
+from attnviz.render.terminal.steps import Steps
+
+Explained = tuple[int, Sequence[Explanation]]
+"""The pieces of a word in the input's sentence of that index, from 0."""
+
+
+def explain_all(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | None) -> None:
+    """Give out each sentence's explanations in the form asked for, as soon as they are there."""
+    form = output.form
+    check_output(form, output.file, output)
+    if form == "picture":
+        _draw(sentences, asked, output, top)
+        return
+    if form != "table" and top is not None:
+        asked.notes.say(f"{form} holds all keys: --top chooses what tables and pictures show")
+    forms = Forms[Explained](
+        table=lambda explained: [Steps(one, top) for one in explained[1]],
+        json=lambda explained: map(explain_json, explained[1]),
+        csv=lambda explained: (
+            row for one in explained[1] for row in explain_csv(one, explained[0])
+        ),
+        csv_header=EXPLAIN_CSV_HEADER,
+    )
+    given = 0
+    with giving(form, output.file, forms) as give, closing(iter(sentences)) as inspections:
+        for index, inspection in inspections:
+            with sentences.trying(index):
+                place = sentences.place(index)
+                explained, note = _explained(asked.of(inspection, place))
+                if note:
+                    asked.notes.say(place + note)
+                if form == "csv" and not given:
+                    asked.say_what_csv_lacks(inspection)
+                give((index, explained))
+                given += 1
+        if not given:
+            sentences.finish()  # raises, so that no file without a result is left
+
+
+def _explained(answer: Answer) -> tuple[tuple[Explanation, ...], str]:
+    """The query's pieces in the head chosen, and what to say if that was not by the user."""
+    if answer.query is None:
+        raise RequestError("explain follows one word", "choose it with --query WORD")
+    if len(answer.heads) > 1:
+        raise RequestError(
+            f"explain follows one head, and {len(answer.heads)} were chosen",
+            f"name one, as in {answer.heads[0]}",
+        )
+    if answer.heads:
+        head, note = answer.heads[0], ""
+    else:
+        found = strongest_link(answer.view, answer.query)
+        head, note = found.head, found.why
+    layer = projections_of(answer.view.inspection, head.layer)
+    return explain_token(answer.view, answer.query, head, layer), note
+
+
+def _draw(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | None) -> None:
+    from attnviz.cli.picture import Picture, draw_all
+    from attnviz.render.figure.explain import explanation_figure
+
+    def draw(answer: Answer) -> Picture:
+        explained, note = _explained(answer)
+        if len(explained) > 1:
+            pieces = [one.query.label for one in explained]
+            raise RequestError(
+                f"the word was cut into {len(pieces)} pieces, {', '.join(pieces)}, and a picture "
+                "explains one",
+                f"choose it with --pieces --query @{explained[0].query.index}",
+            )
+        return Picture(explanation_figure(explained[0], top), [explained[0].head], note=note)
+
+    draw_all(sentences, asked, output, draw)

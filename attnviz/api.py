@@ -5,19 +5,28 @@ ones from the end; a head also together with its layer, `"L3H1"`. Numbers are at
 between words, unless `unit`, `special` or `measure` say otherwise; see `Look`.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attnviz.storage as storage
+from attnviz.ablated import Replacement
+from attnviz.analysis.ablation import (
+    Ablation,
+    EachAblation,
+    ablation_of,
+    parts_of,
+    rank_heads,
+)
 from attnviz.analysis.find import Finding
 from attnviz.analysis.find import find as find_heads
 from attnviz.analysis.holding import Holding, holding
 from attnviz.analysis.phrase import find_phrase
-from attnviz.analysis.select import find_token, select_in
+from attnviz.analysis.select import find_token, select_heads, select_in
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
-from attnviz.inspector import Model, load_model
+from attnviz.inspector import Model, load_model, load_model_of
 from attnviz.measures import MeasureName
 from attnviz.tokens import Token, Tokens, Unit
 
@@ -26,7 +35,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
+    "Ablation",
     "AttnvizError",
+    "EachAblation",
     "Finding",
     "HeadId",
     "Holding",
@@ -37,6 +48,8 @@ __all__ = [
     "Token",
     "Tokens",
     "View",
+    "ablate",
+    "ablate_each",
     "find",
     "heatmap",
     "holding",
@@ -80,8 +93,8 @@ def inspect(
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str) -> Model:
-    return load_model(name)
+def _loaded(name: str, **shape: int) -> Model:
+    return load_model(name, **shape)
 
 
 def save(inspection: Inspection, path: str | Path) -> None:
@@ -195,6 +208,44 @@ def find(
     return find_heads(view, looks, looked_at, _heads(view, layer, head) or None)
 
 
+def ablate(
+    inspection: Inspection,
+    heads: str | HeadId | Sequence[str | HeadId],
+    replacement: Replacement = "zero",
+    unit: Unit = "word",
+    model: Model | None = None,
+) -> Ablation:
+    """Run a sentence again without some heads, together: how far do its words' final states move?
+
+    `heads` are named as in `"L3H1"`, or `"L3"` for a whole layer; their outputs become zero, or
+    their mean over the sentence (`replacement="mean"`). The model is found by its name, unless it
+    is given. Raises RequestError for a head that is not there, AttnvizError if the model cannot be
+    had.
+    """
+    named = [heads] if isinstance(heads, str | HeadId) else heads
+    chosen = sorted({head for name in named for head in _named(inspection, str(name))})
+    run = _model_of(inspection, model).ablate(inspection.tokens, chosen, replacement)
+    return ablation_of(run, unit)
+
+
+def ablate_each(
+    inspection: Inspection,
+    query: str | None = None,
+    replacement: Replacement = "zero",
+    unit: Unit = "word",
+    model: Model | None = None,
+) -> EachAblation:
+    """Rank all heads, each ablated alone, by how far the query's final state moves.
+
+    Without a query: by the mean over all words but special tokens. Otherwise as `ablate`; raises
+    RequestError for a word that is not there.
+    """
+    index = _index(inspection.view(unit), query)
+    pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
+    runs = _model_of(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
+    return rank_heads(runs, unit, index)
+
+
 def write_figure(figure: "Figure", path: str | Path) -> None:
     """Write a figure as PNG, SVG or PDF, by the path's suffix; the same figure, the same bytes.
 
@@ -208,6 +259,26 @@ def write_figure(figure: "Figure", path: str | Path) -> None:
     form = format_of(path)
     with whole_file(path) as stream:
         write(figure, stream, form)
+
+
+def _named(inspection: Inspection, name: str) -> list[HeadId]:
+    """The head, or the layer's heads, that one name means."""
+    layer = name.strip().lower().removeprefix("l")
+    if name.strip().lower().startswith("l") and "h" not in layer:
+        return select_heads(inspection.model, [layer])
+    return select_heads(inspection.model, [], [name])
+
+
+def _model_of(inspection: Inspection, model: Model | None) -> Model:
+    if model is None:
+        return load_model_of(inspection, _loaded)
+    if model.facts != inspection.model:
+        raise RequestError(
+            f"the sentence was looked at in {inspection.model.name}, and this is another model: "
+            f"{model.facts}",
+            "give the same one, or none",
+        )
+    return model
 
 
 def _heads(view: View, layer: int | None, head: int | str | None) -> list[HeadId]:

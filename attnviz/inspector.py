@@ -4,7 +4,7 @@ torch is imported when a model is loaded, not before.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
@@ -308,15 +308,16 @@ def load_model(
     return Model(facts, tokenizer, checkpoint.encoder, notes, checkpoint.masked_lm)
 
 
-def load_model_of(inspection: Inspection) -> Model:
+def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = None) -> Model:
     """Load the model that an inspection came from, by its name and, if untrained, by its shape.
 
-    Raises AttnvizError if it cannot be had any more, or cuts the sentence into other pieces.
+    `load` is `load_model`, or what stands in for it. Raises AttnvizError if the model cannot be had
+    any more, or cuts the sentence into other pieces.
     """
     facts, tokens = inspection.model, inspection.tokens
     shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
     try:
-        model = load_model(facts.name, **{name: getattr(facts, name) for name in shape})
+        model = (load or load_model)(facts.name, **{name: getattr(facts, name) for name in shape})
     except AttnvizError as error:
         raise AttnvizError(
             f"the model that the sentence was looked at in cannot be had: {error.message}",

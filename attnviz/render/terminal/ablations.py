@@ -1,6 +1,7 @@
 """What ablated heads change: the words that move most, predictions, and every head's own effect."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,18 +109,33 @@ class MovedWords:
         replaced = REPLACED[self.ablation.replacement][len(self.ablation.heads) > 1]
         what = f"  set to {replaced}: how far each {self.view.unit} moves"
         yield title.append(what, style="not bold dim")
-        names = width_of((moved.token for moved in shown), min(LONGEST_WORD, width - NUMBER - 2))
-        for moved in shown:
-            name = Segment(fit(label(moved.token), names), DIM if moved.token.special else PLAIN)
-            bar = _bar(moved.distance, self._scale, _tone(moved.token), width - names - NUMBER - 4)
-            number = Segment(f"  {self._scale.fine(moved.distance)}  ", PLAIN)
-            yield from render_lines([[name, number, bar]], width)
+        yield from render_lines(self._rows(shown, width), width)
         for prediction in self.ablation.predictions or ():
             yield Text()
             yield from render_lines(_prediction(prediction, width), width)
         yield Text()
         for note in self._notes(len(shown)):
             yield from render_lines(sentences(note, width), width)
+
+    def _rows(self, shown: Sequence[Moved], width: int) -> Iterator[Line]:
+        """A line a word; a word that occurs more than once has its index beside it."""
+        times = Counter(label(token).casefold() for token in self.view.tokens)
+        several = [times[label(moved.token).casefold()] > 1 for moved in shown]
+        places = [
+            f" @{moved.token.index}" if doubt else ""
+            for moved, doubt in zip(shown, several, strict=True)
+        ]
+        beside = max(map(len, places))
+        most = max(1, min(LONGEST_WORD, width - beside - NUMBER - 2))
+        names = width_of((moved.token for moved in shown), most)
+        room = width - names - beside - NUMBER - 4
+        for moved, place in zip(shown, places, strict=True):
+            yield [
+                Segment(fit(label(moved.token), names), DIM if moved.token.special else PLAIN),
+                Segment(fit(place, beside), DIM),
+                Segment(f"  {self._scale.fine(moved.distance)}  ", PLAIN),
+                _bar(moved.distance, self._scale, _tone(moved.token), room),
+            ]
 
     @cached_property
     def _scale(self) -> Distances:
@@ -248,7 +264,7 @@ def _tone(token: Token) -> Tone:
 
 
 def _shade(moved: Moved, scale: Scale) -> Style:
-    """The style of a word by how far it moved beside the others; plain if that is next to nothing."""
+    """The style of a word by how far it moved beside the others; plain if next to nothing."""
     if moved.distance < QUIET_BELOW * scale.largest:
         return PLAIN
     return scale.style(moved.distance, _tone(moved.token))
@@ -270,7 +286,7 @@ def _prediction(prediction: Prediction, width: int) -> Iterator[Line]:
     both = (prediction.before, prediction.after)
     longest = max(cell_len(visible(guess.token)) for guesses in both for guess in guesses)
     name = max(1, min(longest, LONGEST_WORD, width // 2 - 9))
-    yield [Segment(fit("  before", name + 11), DIM), Segment("after", DIM)]
+    yield [Segment(fit("  before", name + 12), DIM), Segment("after", DIM)]
     for before, after in zip(*both, strict=True):
         first = before is prediction.before[0]
         yield [*_guess(before, name, first), Segment("  "), *_guess(after, name, first)]

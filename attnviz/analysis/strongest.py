@@ -1,10 +1,12 @@
 """Which link is worth showing first, and in which head?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from attnviz.analysis.summary import Link, Summary, is_near
+from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 from attnviz.measures import number
 from attnviz.tokens import Token
@@ -40,6 +42,22 @@ def strongest_link(view: View, query: int) -> HeadLink:
     layer, head, place = (int(i) for i in np.unravel_index(weights.argmax(), weights.shape))
     link = Link(token, keys[place], float(weights[layer, head, place]))
     return HeadLink(view.head_at(layer, head), link)
+
+
+def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, str]:
+    """The head chosen; without one, that of the query's strongest link, and a note on it.
+
+    Raises RequestError where several were chosen.
+    """
+    if len(heads) > 1:
+        raise RequestError(
+            f"one head can be followed, and {len(heads)} were chosen",
+            f"name one, as in {heads[0]}",
+        )
+    if heads:
+        return heads[0], ""
+    found = strongest_link(view, query)
+    return found.head, found.why
 
 
 def strongest_of(summary: Summary) -> HeadLink | None:

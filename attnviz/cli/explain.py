@@ -44,19 +44,44 @@ class Followed:
     ] = None
 
 
+@dataclass(frozen=True)
+class OneHead(HeadChoice):
+    """Which head to follow; lists as in HeadChoice, so that two heads are told from one."""
+
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_PANEL,
+            show_default=False,
+            help="The head's layer, from 0; -1 is the last.",
+        ),
+    ] = None
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_PANEL,
+            show_default=False,
+            help="The head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone.",
+        ),
+    ] = None
+
+
 def explain(
     source: Source,
     followed: Followed,
-    heads: HeadChoice,
+    heads: OneHead,
     choice: ModelChoice,
     output: AnswerOutput,
 ) -> None:
     """Show how a word's attention in one head comes about, step by step, with the real numbers.
 
-    The word's vector x; x times the head's W_Q, W_K and W_V: q, k and v; q · k for every key, over
-    the root of d_k; softmax; the values, weighted and summed; W_O; and a check against the
-    encoder's own result. As tables, JSON, CSV, or a picture: -o FILE.png, .svg or .pdf. Without
-    --layer and --head: the head in which WORD looks hardest at a word further off.
+    The word's vector x; times the head's W_Q, W_K and W_V: q, k and v; q · k for every key; over
+    √d_k; softmax; weights times values, summed; W_O; and a check against the encoder's own.
+
+    A table, JSON, CSV, or a picture: -o FILE.png, .svg or .pdf. Without --layer and --head: the
+    head in which WORD looks hardest at a word further off.
 
     Example: attnviz explain "I am a student" --model paper --query student --layer 0 --head 0
     """

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from attnviz.analysis.explain import Explanation, explain_token
-from attnviz.analysis.strongest import strongest_link
+from attnviz.analysis.strongest import one_head
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_output, giving
 from attnviz.cli.options import AnswerOutput
@@ -55,16 +55,7 @@ def _explained(answer: Answer) -> tuple[tuple[Explanation, ...], str]:
     """The query's pieces in the head chosen, and what to say if that was not by the user."""
     if answer.query is None:
         raise RequestError("explain follows one word", "choose it with --query WORD")
-    if len(answer.heads) > 1:
-        raise RequestError(
-            f"explain follows one head, and {len(answer.heads)} were chosen",
-            f"name one, as in {answer.heads[0]}",
-        )
-    if answer.heads:
-        head, note = answer.heads[0], ""
-    else:
-        found = strongest_link(answer.view, answer.query)
-        head, note = found.head, found.why
+    head, note = one_head(answer.view, answer.heads, answer.query)
     layer = projections_of(answer.view.inspection, head.layer)
     return explain_token(answer.view, answer.query, head, layer), note
 

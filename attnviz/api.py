@@ -19,15 +19,21 @@ from attnviz.analysis.ablation import (
     parts_of,
     rank_heads,
 )
+from attnviz.analysis.align import aligned
+from attnviz.analysis.compare import Comparison
+from attnviz.analysis.compare import compare as compare_aligned
+from attnviz.analysis.explain import Explanation, explain_token
 from attnviz.analysis.find import Finding
 from attnviz.analysis.find import find as find_heads
 from attnviz.analysis.holding import Holding, holding
 from attnviz.analysis.phrase import find_phrase
 from attnviz.analysis.select import find_token, select_heads, select_in
+from attnviz.analysis.strongest import one_head
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspector import Model, load_model, load_model_of
 from attnviz.measures import MeasureName
+from attnviz.projections import projections_of
 from attnviz.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
@@ -37,7 +43,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Ablation",
     "AttnvizError",
+    "Comparison",
     "EachAblation",
+    "Explanation",
     "Finding",
     "HeadId",
     "Holding",
@@ -50,6 +58,9 @@ __all__ = [
     "View",
     "ablate",
     "ablate_each",
+    "compare",
+    "compare_heatmaps",
+    "explain",
     "find",
     "heatmap",
     "holding",
@@ -58,6 +69,8 @@ __all__ = [
     "load",
     "load_model",
     "save",
+    "steps",
+    "steps_figure",
     "table",
     "to_json",
     "write_figure",
@@ -208,6 +221,39 @@ def find(
     return find_heads(view, looks, looked_at, _heads(view, layer, head) or None)
 
 
+def explain(
+    inspection: Inspection,
+    query: str,
+    layer: int | None = None,
+    head: int | str | None = None,
+    unit: Unit = "word",
+) -> tuple[Explanation, ...]:
+    """How a word's attention in one head comes about: every step, for each of the word's pieces.
+
+    The head's matrices are read from the model's files. Without `layer` and `head`: the head of the
+    query's strongest link to a word further off. Raises RequestError for a word, layer or head that
+    is not there, and for several heads, AttnvizError if the matrices cannot be had.
+    """
+    view = inspection.view(unit)
+    index = find_token(view.tokens, query).token.index
+    chosen, _ = one_head(view, _heads(view, layer, head), index)
+    return explain_token(view, index, chosen, projections_of(inspection, chosen.layer))
+
+
+def steps(explanation: Explanation, top: int | None = None) -> "RenderableType":
+    """What `attnviz explain` prints, for `rich.print`; `top` says how many keys it shows."""
+    from attnviz.render.terminal.steps import Steps
+
+    return Steps(explanation, top)
+
+
+def steps_figure(explanation: Explanation, top: int | None = None) -> "Figure":
+    """The same as a picture, a learner's page."""
+    from attnviz.render.figure.explain import explanation_figure
+
+    return explanation_figure(explanation, top)
+
+
 def ablate(
     inspection: Inspection,
     heads: str | HeadId | Sequence[str | HeadId],
@@ -244,6 +290,41 @@ def ablate_each(
     pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
     runs = _model_of(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
     return rank_heads(runs, unit, index)
+
+
+def compare(
+    a: Inspection,
+    b: Inspection,
+    query: str | None = None,
+    key: str | None = None,
+    layer: int | None = None,
+    head: int | str | None = None,
+    **look: Unpack[Look],
+) -> Comparison:
+    """What heads do differently in B: of two sentences in one model, or of one in two models.
+
+    `query` is a word that both have; without one, all words that both have are compared. Heads are
+    ranked by the Jensen-Shannon distance, or with `key` by how much the link to it changes. Raises
+    RequestError for a word, layer or head that is not there, for models whose layers and heads do
+    not match, and for sentences without a word in common.
+    """
+    both = aligned(a.view(**look), b.view(**look))
+    query_at, key_at = (None if word is None else both.find(word).column for word in (query, key))
+    return compare_aligned(both, query_at, key_at, _heads(both.a, layer, head))
+
+
+def compare_heatmaps(
+    comparison: Comparison, layer: int | None = None, head: int | str | None = None
+) -> "Figure":
+    """A and B as heatmaps, and their difference, of one head or, for one query, of several.
+
+    Without `layer` and `head`: the head that changes most. Raises RequestError for a layer or head
+    that was not compared, and for several heads without a query.
+    """
+    from attnviz.render.figure.compare import compare_heatmaps as draw
+
+    chosen = _heads(comparison.aligned.a, layer, head)
+    return draw(comparison, chosen or [comparison.heads[0].head])
 
 
 def write_figure(figure: "Figure", path: str | Path) -> None:

@@ -81,10 +81,17 @@ class _Sheet:
 def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
     """A, B and their difference, of one head or, for one query, of several heads.
 
-    Raises RequestError without a head, and for several heads without a query.
+    Raises RequestError without a head, for one that was not compared, and for several heads without
+    a query.
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
+    missing = set(heads) - {change.head for change in comparison.heads}
+    if missing:
+        raise RequestError(
+            f"{min(missing)} was not compared",
+            f"compare it too, or draw {comparison.heads[0].head}",
+        )
     if len(heads) > 1 and comparison.query is None:
         raise RequestError(
             f"{len(heads)} heads are to be compared in one picture, which has room for one",

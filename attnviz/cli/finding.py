@@ -74,7 +74,9 @@ class Finder:
 
     def _phrase(self, view: View, place: str, option: str, selector: str) -> Phrase:
         found = find_phrase(view.tokens, selector)
-        self.asked.say_first_taken(place + selector, option, found.matches, f"{selector}#1")
+        first, tokens = f"{selector}#1", found.phrase.tokens
+        first += f" or @{tokens[0].index}" if len(tokens) == 1 else ""
+        self.asked.say_first_taken(place + selector, option, found.matches, first)
         return found.phrase
 
 

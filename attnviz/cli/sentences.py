@@ -256,6 +256,7 @@ def _too_many(output: Output, one_picture: bool) -> RequestError | None:
         )
     if output.save:
         return RequestError(
-            "several sentences came, and --save keeps one", "give one, or use -f npz -o FILE"
+            "several sentences came, and --save keeps one",
+            "give one, or use attnviz run -f npz -o FILE",
         )
     return None

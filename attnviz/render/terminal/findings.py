@@ -36,7 +36,7 @@ SHORTEST_WORD = 4
 NUMBER = 6
 """Cells of a number; a weight has its mark before it and a space behind."""
 
-LEGEND = f"{MARKER}: more than any other key"
+LEGEND = f"{MARKER}: its strongest key"
 
 CLEAR_LIFT = 1.25
 """From here on a weight is called more than expected, and below 1 / 1.25 less."""
@@ -102,7 +102,8 @@ def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
     )
     if len(finding.heads) > 1:
         count, those = int(finding.argmax.sum()), f"{len(finding.heads)} {view.places}"
-        yield f"{key} is what {query} looks at most in {count or 'none'} of {those}."
+        role = "is" if len(finding.key.tokens) == 1 else "has"
+        yield f"{key} {role} the strongest key of {query} in {count or 'none'} of {those}."
     if finding.dropped is not None:
         name, share = _named(finding.query), float(finding.dropped.mean())
         yield left_out_note(view, name, share, finding.places)
@@ -159,7 +160,8 @@ class HeldTable:
 
 def _held(holding: Holding, scale: Scale, top: int, width: int) -> Iterator[Line]:
     query, key = holding.link or ("the query", "the key")
-    yield _question(f"how often {_short(key)} is what {_short(query)} looks at most", width)
+    asked = f"how often {_short(query)} looks at {_short(key)} most of all"
+    yield [Segment(fit(asked, min(width, cell_len(asked))), BOLD)]
     margin = max(len(str(head.head)) for head in holding.heads) + 2
     hits = max(len("hits"), len(f"{holding.sentences} of {holding.sentences}"))
     titles = fit("", margin) + f"{fit('hits', hits)}         mean    minimum  expected   lift"
@@ -187,8 +189,8 @@ def _held_in_words(holding: Holding, scale: Scale) -> Iterator[str]:
     if best.lift is None:
         times = ""
     yield (
-        f"{best.head}: {_short(key)} is what {_short(query)} looks at most in {best.hits} of "
-        f"{_counted(count)} ({percent(best.share)}), and gets {mean} on average{times}; "
+        f"{best.head}: {_short(query)} looks at {_short(key)} most of all in {best.hits} of "
+        f"{_counted(count)} ({percent(best.share)}), and gives it {mean} on average{times}; "
         f"{least} at least."
     )
     if len(holding.heads) > 1:
@@ -212,7 +214,8 @@ def _question(asked: str, width: int) -> Line:
 
 def _hidden(count: int, top: int, view: View, width: int) -> Iterator[Line]:
     if count > top:
-        yield from sentences(f"{count - top} more {view.places}: --top {count} shows all", width)
+        places = view.places if count > top + 1 else view.places.removesuffix("s")
+        yield from sentences(f"{count - top} more {places}: --top {count} shows all", width)
 
 
 def _tone(finding: Finding) -> Tone:

@@ -2,6 +2,7 @@
 
 A measure turns the records of a model's layers into matrices between pieces, (query, key), for each
 head or, where heads are mixed, for each layer. Here are the facts of each; `matrices.py` computes.
+How pieces become words is the same for all of them; see `attnviz.inspection.View`.
 """
 
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ _ZIP_MEMBER, _ZIP_NAME_AT = b"PK\x03\x04", 30
 def is_ours(head: bytes, data_format: DataFormat) -> bool:
     """Whether a file that begins with these bytes was written by attnviz in this format."""
     if data_format == "csv":
-        return head.startswith((CSV_HEADER, COMPARE_CSV_HEADER))
+        return head.startswith((CSV_HEADER, COMPARE_CSV_HEADER, ABLATE_CSV_HEADER))
     if data_format == "npz":
         named = head[_ZIP_NAME_AT:].startswith(b"schema.npy")
         return head.startswith(_ZIP_MEMBER) and named and "attnviz.".encode("utf-32-le") in head

@@ -82,6 +82,10 @@ class Distances(Scale):
         """A distance in five cells."""
         return _digits(distance / self.unit, 4)
 
+    def told(self, distance: float) -> str:
+        """A distance within a sentence: what rounds to zero is told as the smallest number."""
+        return self.fine(max(distance, 1e-4 * self.unit)).strip()
+
 
 def _digits(number: float, decimals: int) -> str:
     """A number in so many cells and one: `.007`, `1.20`, and a dot for what rounds to zero."""
@@ -148,10 +152,10 @@ class MovedWords:
     def _notes(self, shown: int) -> Iterator[str]:
         count = len(self.ablation.moved)
         if shown < count:
-            rest = self.ablation.moved[shown]
+            rest = self._scale.told(self.ablation.moved[shown].distance)
             yield (
                 f"{count - shown} of {count} are not shown: none of them moves by more than "
-                f"{self._scale.fine(rest.distance).strip()}. --top {count} shows all."
+                f"{rest}. --top {count} shows all."
             )
         yield DOUBTS
 
@@ -213,8 +217,8 @@ class HeadEffects:
         else:
             yield (
                 f'{best.head} moves "{label(self.each.query)}" most, by '
-                f"{scale.fine(best.distance).strip()}; half of the {count} heads move it by "
-                f"{scale.fine(middle.distance).strip()} or less."
+                f"{scale.told(best.distance)}; half of the {count} heads move it by "
+                f"{scale.told(middle.distance)} or less."
             )
         if self.top < count:
             yield f"--top {count} ranks all heads."

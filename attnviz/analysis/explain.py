@@ -152,11 +152,13 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
 def explain_token(
     view: View, index: int, head: HeadId, layer: Projections
 ) -> tuple[Explanation, ...]:
-    """`explain` for each piece of a token, of which `index` is the place in a view of all."""
-    token = view.tokens[index]
+    """`explain` for each piece of the view's token at `index`, a word or a piece itself."""
     pieces = view.inspection.tokens.pieces
-    places = [token.index] if view.unit == "piece" else [p.index for p in pieces if p.word == index]
-    return tuple(explain(view.inspection, place, head, layer) for place in places)
+    if view.unit == "piece":
+        own = [[piece for piece in pieces if view.special or not piece.special][index]]
+    else:
+        own = [piece for piece in pieces if piece.word == view.tokens[index].word]
+    return tuple(explain(view.inspection, piece.index, head, layer) for piece in own)
 
 
 def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:

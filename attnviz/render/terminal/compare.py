@@ -101,7 +101,10 @@ class ComparisonTable:
                 f"{len(comparison.heads)} shows all."
             )
         if comparison.key is None and any(len(c.tokens) < 2 for c in comparison.columns):
-            yield f"{ONE_SIDED} a word that only one of the two has."
+            yield (
+                f"{ONE_SIDED} a word that only one of the two has; all that it takes counts as "
+                "change."
+            )
         if not aligned.a.measured.shares:
             yield (
                 f"Rows of {aligned.a.measure} are no shares: here each is divided by its sum, so "

@@ -10,6 +10,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+import find
 import measure
 import memory
 import startup
@@ -49,6 +50,7 @@ def page(rounds: int, sentences: int) -> str:
         *startup.goals(rounds),
         *memory.goals(rounds),
         *throughput.goals(rounds, sentences),
+        *find.goals(rounds, sentences),
     ]
     return PAGE.format(
         date=datetime.date.today(),

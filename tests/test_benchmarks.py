@@ -170,14 +170,23 @@ def test_throughput_is_measured_in_both_formats() -> None:
     assert all("sentences/s" in row["ours"] + row["beside"] for row in found)
 
 
+def test_find_is_measured_beside_run() -> None:
+    found = rows("find.py", "--rounds", "1", "--sentences", "6")
+    assert [row["task"] for row in found] == [
+        "`find` over 6 lines, to JSON Lines",
+        "`find --tsv` over 6 rows, to a table",
+    ]
+    assert [row["goal"] for row in found] == ["≤ 1.2", "≤ 1.2"]
+
+
 def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, measure: Any) -> None:
-    for name, count in (("startup", 5), ("memory", 3), ("throughput", 2)):
+    for name, count in (("startup", 5), ("memory", 3), ("throughput", 2), ("find", 2)):
         goals = [measure.Goal(f"{name} {n}", "1 s", "2 s", 0.5, 1.0) for n in range(count)]
         module = importlib.import_module(name)
         monkeypatch.setattr(module, "goals", lambda *_, goals=goals: goals)
     page = importlib.import_module("all").page(5, 2000)
     assert page.startswith("# Benchmarks\n")
-    assert page.count("| 0.50 | ≤ 1 | yes |") == 10
+    assert page.count("| 0.50 | ≤ 1 | yes |") == 12
     assert re.search(r"Measured on \d{4}-\d\d-\d\d: .+ cores? \(.+\), \d+ GiB of memory; ", page)
     assert "medians of 5 rounds" in page
     assert "{" not in page

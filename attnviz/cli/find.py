@@ -72,8 +72,7 @@ def find(
     Of several sentences (as TEXT, piped in one a line, or in a table): the heads that hold over all
     of them, which tells a rule from luck.
 
-    Example: attnviz find "The animal didn't cross the street because it was too tired." --query it
-    --key animal
+    Example: attnviz find "The ship sank because it was leaking." --query it --key ship
     """
     _check(source, sought)
     from attnviz.cli.asked import Asked

@@ -65,9 +65,8 @@ class _Columns:
 
     @classmethod
     def of(cls, explanation: Explanation, width: int, colored: bool) -> "_Columns":
-        name = min(
-            width_of(explanation.keys, LONGEST_WORD) + 3, max(4, width - 2 * NUMBER - WEIGHT)
-        )
+        longest = max(len("key"), width_of(explanation.keys, LONGEST_WORD))
+        name = min(longest + 3, max(4, width - 2 * NUMBER - WEIGHT))
         room = width - name - 2 * NUMBER - WEIGHT
         d_k = len(explanation.q)
         wide = d_k if not colored or d_k + SHORTEST_BAR + 2 <= room else -(-d_k // 2)
@@ -105,7 +104,7 @@ class Steps:
     def _vectors(self, width: int, colored: bool) -> Iterator[Line]:
         """Steps 1 and 2."""
         e, model, own = self.explanation, self.explanation.view.model, self.explanation.query.index
-        below = "the sum of word and place" if e.head.layer == 0 else f"as layer {e.head.layer - 1}"
+        below = "made of word and place" if e.head.layer == 0 else f"as layer {e.head.layer - 1}"
         below += "" if e.head.layer == 0 else " gave it"
         yield []
         yield from _step(
@@ -159,7 +158,9 @@ class Steps:
         head += fit(score, NUMBER, right=True) + "  5 weight"
         if columns.strip:
             head = fit(head, columns.before_strip) + "6 weight × v"
-            head += "" if columns.strip >= len(self.explanation.q) else ", two rows each"
+            folded = ", two rows each"
+            if columns.strip < len(self.explanation.q) and len(head + folded) <= width:
+                head += folded
         yield [Segment(fit(head, min(width, cell_len(head))), DIM)]
 
     def _hidden(self, shown: list[int], width: int) -> Iterator[Line]:
@@ -273,7 +274,7 @@ def _cells(values: np.ndarray, width: int, colored: bool) -> Iterator[Line]:
 
 def _told(values: np.ndarray) -> str:
     length = float(np.linalg.norm(values))
-    return f"{values.min():.2f} to {values.max():.2f}, length {length:.2f}"
+    return f"{values.min():.3g} to {values.max():.3g}, length {length:.3g}"
 
 
 def _bar(part: float, width: int) -> str:

@@ -71,7 +71,7 @@ def run(ablated: list[list[float]], head: HeadId = L1H2, **changes: Any) -> Abla
     plain = np.zeros_like(states)
     plain[:, 0] = 2
     facts = {"tokens": pieces(), "model": FACTS, "heads": (head,), "replacement": "zero"}
-    return Ablated(**{**facts, "plain": plain, "ablated": states, **changes})  # type: ignore[arg-type]
+    return Ablated(**{**facts, "plain": plain, "ablated": states, **changes})
 
 
 TURNED = [[3.0, 0.0], [0.0, 1.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 1.0]]
@@ -157,7 +157,7 @@ def rounded(each: EachAblation) -> dict[str, tuple[int, float]]:
 def test_the_founding_head(minilm: Model, animal: Inspection) -> None:
     zero, mean = (
         attnviz.ablate(animal, "L3H1", replacement, model=minilm)
-        for replacement in ("zero", "mean")  # type: ignore[arg-type]
+        for replacement in ("zero", "mean")
     )
     assert [(m.token.label, round(m.distance, 4)) for m in zero.moved[:4]] == [
         ("[SEP]", 0.01), ("it", 0.0067), ("The", 0.0066), ("cross", 0.0055),

@@ -5,19 +5,27 @@ there, with what the plain run came with. So runs are batches that grow: each jo
 layer, and they go through the layers above together.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.encoder import Encoder, EncoderOutput
 from attnviz.encoder.record import enough_memory
+from attnviz.encoder.workers import workers
 
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 256
 """How many tokens run through the encoder together at most, except that one run is never cut.
 
-Enough for matrix products at full speed; more are not faster, and take more memory.
+Enough for matrix products at nearly full speed, and few enough that a short sentence's runs make
+batches for several threads.
 """
+
+LONG = 512
+"""Tokens above which a run alone is worth all threads."""
 
 EVERYWHERE = slice(None)
 
@@ -34,10 +42,15 @@ class AblatedRuns:
 
     def __init__(self, encoder: Encoder, ids: Sequence[int], types: Sequence[int]) -> None:
         self._encoder = encoder
-        with enough_memory(1, len(ids)), torch.inference_mode():
-            plain = encoder(torch.tensor([ids]), torch.tensor([types]))
+        with workers() as begin:
+            plain = begin(len(ids) > LONG, partial(self._plain, ids, types)).result()
         self._layers = plain.layers
         self.states: Tensor = plain.hidden_states[0]
+
+    def _plain(self, ids: Sequence[int], types: Sequence[int]) -> EncoderOutput:
+        with enough_memory(1, len(ids)), torch.inference_mode():
+            output: EncoderOutput = self._encoder(torch.tensor([ids]), torch.tensor([types]))
+        return output
 
     def without(
         self, runs: Sequence[Sequence[Place]], mean: bool = False, pieces: slice = EVERYWHERE
@@ -46,38 +59,36 @@ class AblatedRuns:
 
         A run is the heads ablated together, at least one: zeros stand in for their z, or, with
         `mean`, the mean over positions of their z in the plain run. Only the states of `pieces` are
-        computed. Runs whose first layers ascend share the most work.
+        computed. The runs' first layers must ascend.
         """
         at_once = max(1, BATCH_TOKENS // len(self.states))
-        for first in range(0, len(runs), at_once):
-            yield from self._together(runs[first : first + at_once], mean, pieces)
-
-    def _together(
-        self, runs: Sequence[Sequence[Place]], mean: bool, pieces: slice
-    ) -> Iterator[Tensor]:
-        begins = [min(layer for layer, _ in run) for run in runs]
-        order = sorted(range(len(runs)), key=begins.__getitem__)
-        with enough_memory(len(runs), len(self.states)), torch.inference_mode():
-            x = self._grown([runs[number] for number in order], mean, pieces)
-        place = {number: row for row, number in enumerate(order)}
-        for number in range(len(runs)):
-            yield x[place[number]]
+        all_threads = len(runs) <= at_once and len(runs) * len(self.states) > LONG
+        begun: deque[Future[Tensor]] = deque()
+        with workers() as begin:
+            for first in range(0, len(runs), at_once):
+                batch = runs[first : first + at_once]
+                begun.append(begin(all_threads, partial(self._grown, batch, mean, pieces)))
+                if len(begun) > 2 * torch.get_num_threads():  # what is finished takes memory
+                    yield from begun.popleft().result()
+            while begun:
+                yield from begun.popleft().result()
 
     def _grown(self, runs: Sequence[Sequence[Place]], mean: bool, pieces: slice) -> Tensor:
-        """The runs, whose first layers ascend, from layer to layer: (run, piece, d_model)."""
+        """A batch of runs from layer to layer: (run, piece, d_model)."""
         begins = [min(layer for layer, _ in run) for run in runs]
         last = self._encoder.config.num_layers - 1
         x = self.states.new_empty(0, *self.states.shape)
-        for number in range(begins[0], last + 1):
-            layer, plain = self._encoder.layer(number), self._layers[number]
-            queries = pieces if number == last else EVERYWHERE
-            joining = begins.count(number)
-            z = plain.z[:, :, queries].expand(joining, -1, -1, -1)
-            if len(x):
-                z = torch.cat([layer.attention(x, None, queries).z, z])
-            x = torch.cat([x[:, queries], plain.x[:, queries].expand(joining, -1, -1)])
-            z = _replaced(z, runs, number, plain.z if mean else None)
-            x = layer(x, z)
+        with enough_memory(len(runs), len(self.states)), torch.inference_mode():
+            for number in range(begins[0], last + 1):
+                layer, plain = self._encoder.layer(number), self._layers[number]
+                queries = pieces if number == last else EVERYWHERE
+                joining = begins.count(number)
+                z = plain.z[:, :, queries].expand(joining, -1, -1, -1)
+                if len(x):
+                    z = torch.cat([layer.attention(x, None, queries).z, z])
+                x = torch.cat([x[:, queries], plain.x[:, queries].expand(joining, -1, -1)])
+                z = _replaced(z, runs, number, plain.z if mean else None)
+                x = layer(x, z)
         return x
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -163,6 +163,7 @@ def test_one_head_and_one_token() -> None:
     assert "share" not in page
 
 
+@settings(max_examples=40)
 @given(
     length=st.integers(1, 26),
     shape=st.sampled_from([(1, 1), (2, 31), (3, 64)]),

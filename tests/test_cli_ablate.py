@@ -1,0 +1,194 @@
+"""`attnviz ablate` through real processes: its looks, its forms, what it refuses."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import ANIMAL
+from process import Workplace, workplace
+from test_ablate_model import with_mask
+from tiny_bert import save_tiny_bert
+from transformers import BertForMaskedLM
+from typer.testing import CliRunner
+
+from attnviz.cli.app import app
+from attnviz.inspection import Inspection
+
+SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/ablate-1.schema.json").read_text())
+AGAIN = [
+    f'attnviz: the last sentence, "{ANIMAL}", in minilm',
+    "attnviz: running it again in minilm",
+]
+STUDENT = "I am a student"
+PAPER = ["-m", "paper", "--num-layers", "2", "--num-heads", "3", "--d-model", "21", "--seed", "7"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
+    """A workplace in which the animal sentence is remembered, and kept in `animal`."""
+    place = workplace(tmp_path_factory.mktemp("ablate"), animal)
+    (place.folder / "animal").write_bytes(place.last.read_bytes())
+    return place
+
+
+def remembered(place: Workplace) -> None:
+    place.last.write_bytes((place.folder / "animal").read_bytes())
+
+
+def valid(parsed: Any) -> Any:
+    jsonschema.validate(parsed, SCHEMA)
+    return parsed
+
+
+def test_the_last_sentence_is_run_again(place: Workplace) -> None:
+    remembered(place)
+    done = place("ablate", "--head", "3.1", "--top", "3")
+    assert (done.code, done.err.splitlines()) == (0, AGAIN)
+    lines = done.out.splitlines()
+    assert lines[1] == ANIMAL
+    assert "without L3H1  set to zero: how far each word moves" in lines
+    assert [line.split()[:2] for line in lines if "█" in line] == [
+        ["[SEP]", ".0100"], ["it", ".0067"], ["The", "@1"],
+    ]  # fmt: skip
+    assert "11 of 14 are not shown" in done.out
+
+
+def test_a_text_is_remembered_and_saved(place: Workplace) -> None:
+    done = place("ablate", STUDENT, "--layer", "3", "--with", "mean", "--save", "saved", "--json")
+    assert (done.code, done.err) == (0, "")
+    parsed = valid(done.json)
+    assert (parsed["with"], parsed["text"]) == ("mean", STUDENT)
+    assert parsed["heads"] == [{"layer": 3, "head": head} for head in range(12)]
+    assert place("ablate", "--quiet", "--layer", "3", "--with", "mean", "--json").json == parsed
+    loaded = place("ablate", "--load", "saved", "--layer", "3", "--with", "mean", "--json")
+    assert (loaded.json, loaded.err) == (parsed, "attnviz: running it again in minilm\n")
+
+
+def test_each_head_by_a_query(place: Workplace) -> None:
+    done = place("ablate", "--load", "animal", "--each", "--query", "it", "--json")
+    each = valid(done.json)["each"]
+    assert [(e["layer"], e["head"]) for e in each[:3]] == [(5, 11), (5, 10), (5, 7)]
+    assert [e["rank"] for e in each] == list(range(1, 73))
+    [founding] = [e for e in each if (e["layer"], e["head"]) == (3, 1)]
+    assert (founding["rank"], round(founding["distance"], 4)) == (12, 0.0067)
+    table = place("ablate", "--load", "animal", "--each", "--query", "it", "--quiet", "--top", "12")
+    assert "▸.106" in table.out
+    assert "12 L3H1   .0067" in table.out
+    assert 'L5H11 moves "it" most, by .1060' in table.out
+
+
+def test_sentences_one_after_the_other(place: Workplace) -> None:
+    given = b"It was tired.\nNobody knows.\nWhere is it?\n"
+    done = place("ablate", "--each", "--query", "it", "--top", "2", "-f", "jsonl", given=given)
+    assert done.code == 2
+    assert 'line 2: there is no "it" in the sentence' in done.err
+    first, last = map(valid, done.json_lines)
+    assert (first["query"]["text"], last["query"]["text"]) == ("It", "it")
+    assert len(first["each"]) == 2
+    rows = place("ablate", "--head", "3.1", "--top", "1", "-o", "two.csv", STUDENT, "Who?")
+    assert (rows.code, rows.out) == (0, "")
+    found = list(csv.DictReader(io.StringIO((place.folder / "two.csv").read_text())))
+    assert [(row["text_index"], row["ablated"]) for row in found] == [("0", "L3H1"), ("1", "L3H1")]
+    assert place("ablate", STUDENT, "--layer", "1", "-o", "two.csv").code == 0  # it is ours
+    (place.folder / "two.csv").write_text("text_index,mine\n")
+    refused = place("ablate", "--head", "3.1", "-o", "two.csv", STUDENT)
+    assert (refused.code, "two.csv exists" in refused.err) == (2, True)
+
+
+def test_pieces_and_pairs(place: Workplace) -> None:
+    options = ["--pair", "Was it?", "--pieces", "--head", "L3H1", "--head", "5.0", "--json"]
+    parsed = valid(place("ablate", "It didn't", *options).json)
+    assert (parsed["unit"], parsed["pair"]) == ("piece", "Was it?")
+    assert len(parsed["moved"]) == len(parsed["tokens"]) == 10
+    distances = [moved["distance"] for moved in parsed["moved"]]
+    assert distances == sorted(distances, reverse=True)
+
+
+def test_an_untrained_model(place: Workplace) -> None:
+    shown = place("ablate", STUDENT, *PAPER, "--head", "1.2")
+    assert "UNTRAINED (seed 7)" in shown.out.splitlines()[0]
+    again = place("ablate", "--head", "1.2")
+    assert again.out == shown.out
+    assert again.err.splitlines()[1:] == ["attnviz: running it again in paper (UNTRAINED)"]
+    assert "UNTRAINED (seed 7); the distances mean nothing" in place(
+        "ablate", "--head", "1.2", "-f", "csv"
+    ).err  # fmt: skip
+
+
+def test_masks(place: Workplace) -> None:
+    folder = place.folder / "masked"
+    save_tiny_bert(folder, kind=BertForMaskedLM)
+    with_mask(folder)
+    options = ["-m", "masked", "--head", "0.1"]
+    done = place("ablate", "the [MASK] sat", *options, "--json")
+    assert (done.code, done.err) == (0, "")
+    [mask] = valid(done.json)["masks"]
+    assert done.json["tokens"][mask["index"]]["text"] == "[MASK]"
+    assert mask["best"]["token"] == mask["before"][0]["token"]
+    table = place("ablate", "the [MASK] sat", *options)
+    assert "[MASK] @2: what is predicted" in table.out
+    assert mask["after"][0]["token"] in table.out
+    rows = place("ablate", "the [MASK] sat", *options, "-f", "csv")
+    assert rows.err == ("attnviz: csv has no room for the predictions at [MASK]; take -f json\n")
+    gone = place.folder / "elsewhere"
+    folder.rename(gone)
+    lost = place("ablate", "--head", "0.1")
+    assert lost.code == 1
+    assert "the model that the sentence was looked at in cannot be had" in lost.err
+
+
+def test_a_model_without_a_masked_lm_head_says_so(place: Workplace) -> None:
+    done = place("ablate", "The [MASK] was tired.", "--head", "3.1", "--json")
+    assert done.code == 0
+    assert valid(done.json)["masks"] is None
+    assert done.err == (
+        "attnviz: minilm has no masked-LM head, so nothing is predicted at [MASK]\n"
+    )
+
+
+BAD: list[tuple[list[str], str]] = [
+    ([], "no head was named"),
+    (["--query", "it"], "no head was named"),
+    (["--head", "3.1", "--each"], "--head or --layer came beside it"),
+    (["--layer", "3", "--each"], "--head or --layer came beside it"),
+    (["--head", "3.1", "--query", "it"], "--each is not there"),
+    (["--head", "3.99"], "there is no head 99: the model has 12"),
+    (["--layer", "6"], "there is no layer 6"),
+    (["--head", "1"], "head 1 needs a layer"),
+    (["--head", "animal"], '"animal" is not a head'),
+    (["--each", "--query", "dog"], 'there is no "dog" in the sentence'),
+    (["--head", "3.1", "-o", "x.png"], "x.png is the name of a picture"),
+    (["--head", "3.1", "-o", "x.npz"], "x.npz is the name of an npz file"),
+    (["--head", "3.1", "--with", "noise"], "--with"),
+    (["--head", "3.1", "--no-special"], "--no-special"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD, ids=lambda part: " ".join(part)[:30])
+def test_what_is_refused(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(place.folder)
+    done = CliRunner().invoke(app, ["ablate", "--load", "animal", *options])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert not (place.folder / "x.png").exists()
+
+
+def test_what_is_refused_needs_no_torch(place: Workplace) -> None:
+    """The request is wrong whatever the model says, and told before it is loaded."""
+    for options in (["--head", "9.9"], ["--each", "--query", "dog"]):
+        done = place("ablate", "--load", "animal", *options, env=place.without("torch"))
+        assert (done.code, done.out) == (2, "")
+
+
+def test_a_word_that_occurs_twice(place: Workplace) -> None:
+    done = place("ablate", "--load", "animal", "--each", "--query", "the", "--json", "--top", "1")
+    assert done.json["query"] == {"index": 1, "text": "The"}
+    assert done.err.splitlines()[0] == (
+        "attnviz: the occurs 2 times; --query takes the first, the#1 or @1"
+    )

@@ -21,6 +21,8 @@ attnviz lines "$wide" --query it --head L3H1 -o "$pictures/wide.png"
 attnviz heatmap "$korean" --head L5H2 --no-special -o "$pictures/korean.png"
 attnviz heatmap --load "$saved" --head L3H1 -o "$pictures/head.png"
 attnviz heatmap --load "$saved" --layer 3 -o "$pictures/layer.png"
+attnviz compare "$tired" "$wide" --query it --head L3H1 -o "$pictures/tired-wide.png"
+attnviz explain --load "$saved" --query it --head L3H1 -o "$pictures/explain.png"
 python terminal.py "$saved" "$pictures/terminal.svg"
 
 ./pipeline.sh

@@ -15,7 +15,7 @@ from attnviz.inspector import Model
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ko.md")
-PAGES = ("docs/measures.md",)
+PAGES = ("docs/guide.md", "docs/measures.md")
 DOCUMENTS = (*READMES, *PAGES, "CHANGELOG.md", "CONTRIBUTING.md", "docs/cli.md", "docs/shapes.md")
 ELIDED = "…"
 HANGUL = re.compile("[가-힣]")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.attention import LayerRecord, Projections
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.models import PAPER, find_model
 from attnviz.weights.names import NAMES
@@ -51,10 +51,13 @@ def read_projections(model: ModelFacts, layer: int) -> Projections:
     try:
         path = find_model(model.name).weights
     except AttnvizError as error:  # the request is fine, whatever became of the files
+        elsewhere = (
+            f'go where "{model.name}" was found, or look at the sentence anew, with --model and a '
+            "model that is here"
+        )
         raise AttnvizError(
             f"the model's own files are needed for its matrices, and {error.message}",
-            f'go to the folder that "{model.name}" was found from, or look at the sentence anew, '
-            "with --model and a model that is here",
+            elsewhere if isinstance(error, RequestError) else error.hint,
         ) from error
     return _stored(model, layer, path)
 

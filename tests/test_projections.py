@@ -170,7 +170,19 @@ def test_files_that_are_gone(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "model")
     error = refused(inspection)
     assert error.message.startswith("the model's own files are needed for its matrices, and there")
-    assert "anew" in error.hint
+    assert error.hint.startswith(f'go where "{tmp_path / "model"}" was found')
+
+
+def test_a_default_model_that_is_not_what_was_published(
+    animal: Inspection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(name: str) -> None:
+        raise AttnvizError("it is damaged", "reinstall it")
+
+    monkeypatch.setattr("attnviz.projections.find_model", damaged)
+    error = refused(animal)
+    assert error.message.endswith("matrices, and it is damaged")
+    assert error.hint == "reinstall it"
 
 
 def test_files_that_are_damaged(tmp_path: Path) -> None:

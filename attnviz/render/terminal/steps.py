@@ -110,7 +110,9 @@ class Steps:
         yield from _step(
             width, 1, f'x, the vector of "{label(e.query)}", {below}: {_numbers(e.x)}, d_model'
         )
-        yield from _vector(e.x, width, colored)
+        yield from _cells(e.x, width, colored)
+        key = "orange above 0, blue below" if colored else "a bar each, 0 in the middle"
+        yield [Segment(f"   {_told(e.x)}; {key}", DIM)]
         yield []
         yield from _step(
             width, 2, f"x times the head's three matrices, each {_by(e.shapes['W_Q'])}"

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from conftest import ANIMAL
-from process import Workplace, workplace
+from process import Done, Workplace, workplace
 from test_ablate_model import with_mask
 from tiny_bert import save_tiny_bert
 from transformers import BertForMaskedLM
@@ -35,6 +36,19 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
     return place
 
 
+@pytest.fixture
+def here(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """The command in this very process, where torch is loaded already, in the workplace."""
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
+
+    def run(*options: str) -> Done:
+        result = CliRunner().invoke(app, ["ablate", *options])
+        return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
+
+    return run
+
+
 def remembered(place: Workplace) -> None:
     place.last.write_bytes((place.folder / "animal").read_bytes())
 
@@ -57,25 +71,25 @@ def test_the_last_sentence_is_run_again(place: Workplace) -> None:
     assert "11 of 14 are not shown" in done.out
 
 
-def test_a_text_is_remembered_and_saved(place: Workplace) -> None:
-    done = place("ablate", STUDENT, "--layer", "3", "--with", "mean", "--save", "saved", "--json")
+def test_a_text_is_remembered_and_saved(here: Callable[..., Done]) -> None:
+    done = here(STUDENT, "--layer", "3", "--with", "mean", "--save", "saved", "--json")
     assert (done.code, done.err) == (0, "")
     parsed = valid(done.json)
     assert (parsed["with"], parsed["text"]) == ("mean", STUDENT)
     assert parsed["heads"] == [{"layer": 3, "head": head} for head in range(12)]
-    assert place("ablate", "--quiet", "--layer", "3", "--with", "mean", "--json").json == parsed
-    loaded = place("ablate", "--load", "saved", "--layer", "3", "--with", "mean", "--json")
+    assert here("--quiet", "--layer", "3", "--with", "mean", "--json").json == parsed
+    loaded = here("--load", "saved", "--layer", "3", "--with", "mean", "--json")
     assert (loaded.json, loaded.err) == (parsed, "attnviz: running it again in minilm\n")
 
 
-def test_each_head_by_a_query(place: Workplace) -> None:
-    done = place("ablate", "--load", "animal", "--each", "--query", "it", "--json")
+def test_each_head_by_a_query(here: Callable[..., Done]) -> None:
+    done = here("--load", "animal", "--each", "--query", "it", "--json")
     each = valid(done.json)["each"]
     assert [(e["layer"], e["head"]) for e in each[:3]] == [(5, 11), (5, 10), (5, 7)]
     assert [e["rank"] for e in each] == list(range(1, 73))
     [founding] = [e for e in each if (e["layer"], e["head"]) == (3, 1)]
     assert (founding["rank"], round(founding["distance"], 4)) == (12, 0.0067)
-    table = place("ablate", "--load", "animal", "--each", "--query", "it", "--quiet", "--top", "12")
+    table = here("--load", "animal", "--each", "--query", "it", "--quiet", "--top", "12")
     assert "▸.106" in table.out
     assert "12 L3H1   .0067" in table.out
     assert 'L5H11 moves "it" most, by .1060' in table.out
@@ -99,50 +113,49 @@ def test_sentences_one_after_the_other(place: Workplace) -> None:
     assert (refused.code, "two.csv exists" in refused.err) == (2, True)
 
 
-def test_pieces_and_pairs(place: Workplace) -> None:
+def test_pieces_and_pairs(here: Callable[..., Done]) -> None:
     options = ["--pair", "Was it?", "--pieces", "--head", "L3H1", "--head", "5.0", "--json"]
-    parsed = valid(place("ablate", "It didn't", *options).json)
+    parsed = valid(here("It didn't", *options).json)
     assert (parsed["unit"], parsed["pair"]) == ("piece", "Was it?")
     assert len(parsed["moved"]) == len(parsed["tokens"]) == 10
     distances = [moved["distance"] for moved in parsed["moved"]]
     assert distances == sorted(distances, reverse=True)
 
 
-def test_an_untrained_model(place: Workplace) -> None:
-    shown = place("ablate", STUDENT, *PAPER, "--head", "1.2")
+def test_an_untrained_model(here: Callable[..., Done]) -> None:
+    shown = here(STUDENT, *PAPER, "--head", "1.2")
     assert "UNTRAINED (seed 7)" in shown.out.splitlines()[0]
-    again = place("ablate", "--head", "1.2")
+    again = here("--head", "1.2")
     assert again.out == shown.out
     assert again.err.splitlines()[1:] == ["attnviz: running it again in paper (UNTRAINED)"]
-    assert "UNTRAINED (seed 7); the distances mean nothing" in place(
-        "ablate", "--head", "1.2", "-f", "csv"
+    assert "UNTRAINED (seed 7); the distances mean nothing" in here("--head", "1.2", "-f", "csv"
     ).err  # fmt: skip
 
 
-def test_masks(place: Workplace) -> None:
+def test_masks(here: Callable[..., Done], place: Workplace) -> None:
     folder = place.folder / "masked"
     save_tiny_bert(folder, kind=BertForMaskedLM)
     with_mask(folder)
     options = ["-m", "masked", "--head", "0.1"]
-    done = place("ablate", "the [MASK] sat", *options, "--json")
+    done = here("the [MASK] sat", *options, "--json")
     assert (done.code, done.err) == (0, "")
     [mask] = valid(done.json)["masks"]
     assert done.json["tokens"][mask["index"]]["text"] == "[MASK]"
     assert mask["best"]["token"] == mask["before"][0]["token"]
-    table = place("ablate", "the [MASK] sat", *options)
+    table = here("the [MASK] sat", *options)
     assert "[MASK] @2: what is predicted" in table.out
     assert mask["after"][0]["token"] in table.out
-    rows = place("ablate", "the [MASK] sat", *options, "-f", "csv")
+    rows = here("the [MASK] sat", *options, "-f", "csv")
     assert rows.err == ("attnviz: csv has no room for the predictions at [MASK]; take -f json\n")
     gone = place.folder / "elsewhere"
     folder.rename(gone)
-    lost = place("ablate", "--head", "0.1")
+    lost = here("--head", "0.1")
     assert lost.code == 1
     assert "the model that the sentence was looked at in cannot be had" in lost.err
 
 
-def test_a_model_without_a_masked_lm_head_says_so(place: Workplace) -> None:
-    done = place("ablate", "The [MASK] was tired.", "--head", "3.1", "--json")
+def test_a_model_without_a_masked_lm_head_says_so(here: Callable[..., Done]) -> None:
+    done = here("The [MASK] was tired.", "--head", "3.1", "--json")
     assert done.code == 0
     assert valid(done.json)["masks"] is None
     assert done.err == (
@@ -170,12 +183,11 @@ BAD: list[tuple[list[str], str]] = [
 
 @pytest.mark.parametrize(("options", "message"), BAD, ids=lambda part: " ".join(part)[:30])
 def test_what_is_refused(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+    here: Callable[..., Done], place: Workplace, options: list[str], message: str
 ) -> None:
-    monkeypatch.chdir(place.folder)
-    done = CliRunner().invoke(app, ["ablate", "--load", "animal", *options])
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert message in done.stderr
+    done = here("--load", "animal", *options)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
     assert not (place.folder / "x.png").exists()
 
 
@@ -186,8 +198,8 @@ def test_what_is_refused_needs_no_torch(place: Workplace) -> None:
         assert (done.code, done.out) == (2, "")
 
 
-def test_a_word_that_occurs_twice(place: Workplace) -> None:
-    done = place("ablate", "--load", "animal", "--each", "--query", "the", "--json", "--top", "1")
+def test_a_word_that_occurs_twice(here: Callable[..., Done]) -> None:
+    done = here("--load", "animal", "--each", "--query", "the", "--json", "--top", "1")
     assert done.json["query"] == {"index": 1, "text": "The"}
     assert done.err.splitlines()[0] == (
         "attnviz: the occurs 2 times; --query takes the first, the#1 or @1"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from rich.cells import cell_len
@@ -11,30 +10,24 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from attnviz.analysis.align import SIDES, Aligned, Column, Side
+from attnviz.analysis.align import SIDES, Column
 from attnviz.analysis.compare import Comparison, HeadChange
-from attnviz.analysis.special import special_share
 from attnviz.render.terminal.cells import Line, fit, label, render_lines, sentences, tone_of
-from attnviz.render.terminal.heading import Mark, measure_line, model_line, sentence
 from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
     MARKER,
     PLAIN,
     TINTS,
-    percent,
     weight_style,
     weight_text,
 )
-from attnviz.tokens import Token
+from attnviz.render.terminal.sides import ONE_SIDED, remarks, sides
 
 HEADS_SHOWN = 10
 """Heads that the table shows, unless somebody chose heads or said how many."""
 
 LONGEST_WORD = 16
-ONE_SIDED = "*"
-"""Stands behind a word that one sentence alone has."""
-
 SMALLEST_CHANGE = 0.005
 """What changes less is not named: it would read as 0."""
 
@@ -50,13 +43,10 @@ SHORT_WORD = 7
 SHORTEST_WORD = 6
 """Where words are shorter, so that there is room for the columns' titles."""
 
-ENTRY = 7
+ENTRY = 8
 """What stands beside a word: its change, and space."""
 
 DISTANCE = 10
-
-_CHANGED: dict[Side, str] = {"a": f"bold {TINTS['cool']}", "b": f"bold {TINTS['warm']}"}
-"""What only A has is lost in B, and what only B has is gained; in the colours of changes."""
 
 
 @dataclass(frozen=True)
@@ -81,109 +71,15 @@ class ComparisonTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        yield from _heading(self.comparison.aligned, self.comparison.query)
+        yield from sides(self.comparison.aligned, self.comparison.query)
         yield Text()
         shown = self.comparison.heads[: self.count]
         table = _links if self.comparison.key is not None else _distances
         yield from render_lines(table(self.comparison, shown, width), width)
-        for number, note in enumerate(self._notes(shown)):
+        for number, note in enumerate(remarks(self.comparison, len(shown))):
             if number == 0:
                 yield Text()
             yield from render_lines(sentences(note, width), width)
-
-    def _notes(self, shown: Sequence[HeadChange]) -> Iterator[str]:
-        comparison, aligned = self.comparison, self.comparison.aligned
-        hidden = len(comparison.heads) - len(shown)
-        if hidden:
-            yield (
-                f"{hidden} {aligned.a.places if hidden > 1 else aligned.a.places[:-1]} that "
-                f"{'change less are' if hidden > 1 else 'changes less is'} not shown; --top "
-                f"{len(comparison.heads)} shows all."
-            )
-        if comparison.key is None and any(len(c.tokens) < 2 for c in comparison.columns):
-            yield (
-                f"{ONE_SIDED} a word that only one of the two has; all that it takes counts as "
-                "change."
-            )
-        if not aligned.a.measured.shares:
-            yield (
-                f"Rows of {aligned.a.measure} are no shares: here each is divided by its sum, so "
-                "that the two can be compared."
-            )
-        yield from _special_notes(comparison)
-        if aligned.a.model != aligned.b.model:
-            yield (
-                "Heads of two models are the same head only where one model came from the other, "
-                "as by fine-tuning; otherwise their numbers mean nothing."
-            )
-
-
-def _heading(aligned: Aligned, query: int | None) -> Iterator[Text]:
-    """Both models, or the one; both sentences, the query underlined, what differs in brackets."""
-    one_model = aligned.a.model == aligned.b.model
-    for side in SIDES[: 1 if one_model else 2]:
-        line = model_line(aligned.view(side))
-        yield line if one_model else Text.assemble((f"{side.upper()}  ", "bold"), line)
-    one_text = aligned.a.inspection.tokens.text == aligned.b.inspection.tokens.text
-    for side in SIDES[: 1 if one_text and not one_model else 2]:
-        tokens = aligned.view(side).inspection.tokens
-        name = "" if one_text and not one_model else f"{side.upper()}  "
-        for segment, text in enumerate((tokens.text, tokens.pair)):
-            if text is not None:
-                marks = _marks(aligned, side, segment, query)
-                yield Text.assemble((name, "bold"), sentence(text, marks))
-                name = " " * len(name)
-    yield measure_line(aligned.a.measured)
-
-
-def _marks(aligned: Aligned, side: Side, segment: int, query: int | None) -> list[Mark]:
-    """The words that the other side does not have, neighbours together, and the query."""
-    asked = None if query is None else aligned.pair(query)[SIDES.index(side)].index
-    own = [column.token(side) for column in aligned.columns if column.same]
-    kept = {token.index for token in own if token is not None}
-
-    def kind(token: Token) -> tuple[bool, bool]:
-        return token.index in kept, token.index == asked
-
-    marks = []
-    tokens = [t for t in aligned.view(side).tokens if t.segment == segment and not t.special]
-    for (is_kept, is_asked), run in groupby(tokens, kind):
-        words = list(run)
-        start, end = words[0].start, words[-1].end
-        if start is None or end is None or (is_kept and not is_asked):
-            continue
-        underline = " underline" if is_asked else ""
-        if is_kept:
-            marks.append(Mark(start, end))
-        else:
-            marks.append(Mark(start, end, f"{_CHANGED[side]}{underline}", "‹", "›"))
-    return marks
-
-
-def _special_notes(comparison: Comparison) -> Iterator[str]:
-    """What special tokens take in A and in B, in the heads compared."""
-    aligned, heads = comparison.aligned, [change.head for change in comparison.heads]
-    over = f"mean over {'these' if len(heads) < len(aligned.a.all_heads()) else 'all'} "
-    over = f"in {heads[0]}" if len(heads) == 1 else over + aligned.a.places
-    dropped = [change.dropped for change in comparison.heads if change.dropped is not None]
-    if dropped:
-        in_a, in_b = (sum(getattr(both, side) for both in dropped) / len(dropped) for side in SIDES)
-        yield (
-            f"Special tokens are left out: they had {percent(in_a)} of what is compared in A and "
-            f"{percent(in_b)} in B ({over}), and what remains of each row sums to 1."
-        )
-    elif comparison.query is not None:
-        words = aligned.pair(comparison.query)
-        in_a, in_b = (
-            special_share(aligned.view(side), word.index, heads)
-            for side, word in zip(SIDES, words, strict=True)
-        )
-        if in_a is not None and in_b is not None:
-            yield (
-                f'"{label(words[0])}" gives {percent(in_a)} of its {aligned.a.measured.noun} to '
-                f"special tokens in A and {percent(in_b)} in B ({over}); --no-special leaves them "
-                "out."
-            )
 
 
 def _distances(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> Iterator[Line]:
@@ -285,7 +181,7 @@ def _named(
         difference = float(change.change[column])
         line += [
             Segment(f" {_change_text(difference)} ", _change_style(difference)),
-            Segment(" " + fit(_name(comparison.columns[column]), layout.word)),
+            Segment(" " + fit(_name(comparison.columns[column]), layout.word + 1)),
         ]
     blank = (layout.named - len(told)) * (layout.word + ENTRY)
     return [*line, Segment(" " * blank)]
@@ -303,7 +199,7 @@ def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> L
         style = weight_style(float(shares[best]), tone_of(looks, token))
         line += [
             Segment(f" {weight_text(float(shares[best]))} ", style),
-            Segment(" " + fit(label(token), layout.word + 1)),
+            Segment(" " + fit(label(token), layout.word) + "  "),
         ]
     return line
 
@@ -334,5 +230,5 @@ def _change_text(change: float) -> str:
 
 
 def _change_style(change: float) -> Style:
-    """The colour says which way it goes, as in the pictures."""
-    return weight_style(abs(change), "warm" if change > 0 else "cool")
+    """Warm for more, cool for less, as in the pictures; a change of half is as strong as can be."""
+    return weight_style(min(1.0, 2 * abs(change)), "warm" if change > 0 else "cool")

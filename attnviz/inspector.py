@@ -34,8 +34,8 @@ that sentences of like length come together.
 WINDOW_BYTES = 96 * 1024 * 1024
 """Memory that sentences' vectors take that run together; two windows are held at most."""
 
-MASK = "[MASK]"
-"""What BERT's vocabulary calls the token in whose place a word is to be predicted."""
+MASKS = ("[MASK]", "<mask>")
+"""What BERT's and RoBERTa's vocabularies call the token in whose place a word is predicted."""
 
 GUESSES = 5
 """How many predictions are told at a `[MASK]`."""
@@ -68,7 +68,8 @@ class Model:
     def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
         """Cut a sentence, or a pair, as this model does; RequestError as in Tokenizer.encode."""
         config = self._encoder.config
-        if pair is not None and not config.num_token_types:
+        told_apart = config.num_token_types > 1 or self.tokenizer.separates_pairs
+        if pair is not None and not told_apart:
             raise RequestError(
                 f"the model {self.facts.name} does not know pairs of sentences", "leave out --pair"
             )
@@ -166,7 +167,7 @@ class Model:
     def _predictions(
         self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray
     ) -> Iterator[MaskPrediction]:
-        masks = [place for place, entry in enumerate(tokens.vocabulary) if entry == MASK]
+        masks = [place for place, entry in enumerate(tokens.vocabulary) if entry in MASKS]
         if self._masked_lm is None or not masks:
             return
         both = [self._masked_lm.probabilities(states[masks]) for states in (plain, ablated)]

@@ -281,6 +281,12 @@ class Tokenizer:
         """How many ids the tokenizer can give out, added tokens included."""
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
 
+    @property
+    def separates_pairs(self) -> bool:
+        """Whether a special token stands between the sentences of a pair."""
+        count = self._tokenizer.num_special_tokens_to_add
+        return self.add_special_tokens and count(True) > count(False)
+
     def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
         """Cut a sentence, or a pair of sentences.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import BertForMaskedLM, BertForSequenceClassification
 
 from attnviz.encoder.checkpoint import load_checkpoint
+from attnviz.encoder.families import FAMILIES
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector import load_model
@@ -310,7 +311,7 @@ def test_model_types_that_are_not_read(kind: Any, folder: Path) -> None:
     reconfigure(folder, model_type=kind)
     error = refused(folder)
     assert f"says model_type {kind!r}" in error.message
-    assert error.hint == "attnviz reads bert"
+    assert error.hint == f"attnviz reads {', '.join(FAMILIES)}"
 
 
 def test_config_without_a_model_type(folder: Path) -> None:
@@ -322,7 +323,7 @@ OTHER_BERTS: dict[str, tuple[dict[str, Any], str]] = {
     "decoder": ({"is_decoder": True}, "is a decoder"),
     "relative": (
         {"position_embedding_type": "relative_key"},
-        "BERT with 'relative_key' positions is not read",
+        "bert with 'relative_key' positions is not read",
     ),
     "activation": ({"hidden_act": "quick_gelu"}, 'the activation "quick_gelu" is not known'),
     "no activation": ({"hidden_act": None}, 'the activation "None" is not known'),

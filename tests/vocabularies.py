@@ -1,6 +1,6 @@
 """Small tokenizers of each kind, made on the spot: what a model's tokenizer.json may hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -11,6 +11,8 @@ CORPUS = [
 ] * 10
 
 SPECIALS = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+ROBERTAS = ["<unk>", "<s>", "</s>", "<mask>", "<pad>"]
+"""BERT's special tokens, and RoBERTa's in the same order."""
 
 
 def wordpiece() -> Tokenizer:
@@ -25,7 +27,7 @@ def wordpiece() -> Tokenizer:
     return tokenizer
 
 
-def byte_level(trim_offsets: bool) -> Tokenizer:
+def byte_level(trim_offsets: bool, specials: Sequence[str] = SPECIALS) -> Tokenizer:
     """RoBERTa's kind (offsets without the space in front) or GPT-2's (with it)."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
@@ -34,27 +36,31 @@ def byte_level(trim_offsets: bool) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=400,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=SPECIALS,
+        special_tokens=list(specials),
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
     tokenizer.post_processor = processors.RobertaProcessing(
-        ("[SEP]", 2), ("[CLS]", 1), trim_offsets=trim_offsets, add_prefix_space=trim_offsets
+        (specials[2], 2), (specials[1], 1), trim_offsets, add_prefix_space=trim_offsets
     )
     return tokenizer
 
 
-def unigram() -> Tokenizer:
+def unigram(specials: Sequence[str] = SPECIALS) -> Tokenizer:
     """SentencePiece's kind: `▁` for the space, NFKC before cutting."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(
-        vocab_size=150, unk_token="[UNK]", special_tokens=SPECIALS, show_progress=False
+        vocab_size=150,
+        unk_token=specials[0],
+        special_tokens=list(specials),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
+    cls, sep = specials[1:3]
     tokenizer.post_processor = processors.TemplateProcessing(
-        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 1), ("[SEP]", 2)]
+        f"{cls} $A {sep}", f"{cls} $A {sep} $B:1 {sep}:1", [(cls, 1), (sep, 2)]
     )
     return tokenizer
 

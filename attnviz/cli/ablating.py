@@ -15,7 +15,7 @@ from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, View
-from attnviz.inspector import MASK, Model
+from attnviz.inspector import MASKS, Model
 from attnviz.render.data.ablations import (
     ABLATE_CSV_HEADER,
     ablation_csv,
@@ -93,13 +93,14 @@ def _say_of_masks(
     ablation: Ablation, inspection: Inspection, form: Form, notes: Notes, place: str
 ) -> None:
     """What cannot be told of the masks in a sentence, and why."""
-    if ablation.predictions is None and MASK in inspection.tokens.vocabulary:
+    mask = next((entry for entry in inspection.tokens.vocabulary if entry in MASKS), None)
+    if ablation.predictions is None and mask is not None:
         notes.say(
             f"{place}{inspection.model.name} has no masked-LM head, so nothing is predicted at "
-            f"{MASK}"
+            f"{mask}"
         )
     elif ablation.predictions and form == "csv":
-        notes.say(f"{place}csv has no room for the predictions at {MASK}; take -f json")
+        notes.say(f"{place}csv has no room for the predictions at {mask}; take -f json")
 
 
 def _table(answer: _Answer, top: int) -> Iterator[RenderableType]:

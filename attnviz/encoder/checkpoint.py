@@ -73,7 +73,9 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
     encoder.load_state_dict(weights, assign=True)
     left_over = sorted(found.keys() - names.keys())
     others = tuple(name for name in left_over if not _is_usual(name, family))
-    masked_lm = read_masked_lm(shape, family.names.masked_lm, found, weights[WORD_VECTORS])
+    masked_lm = read_masked_lm(
+        family.head_config(shape), family.names.masked_lm, found, weights[WORD_VECTORS]
+    )
     return Checkpoint(encoder.eval(), family.name, others, masked_lm)
 
 

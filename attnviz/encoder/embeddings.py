@@ -26,24 +26,48 @@ class Table(nn.Embedding):
 class LearnedEmbeddings(nn.Module):
     """Word + position + token type, each from a learned table, then a layer norm.
 
-    Devlin et al. 2019, "BERT", section 3, figure 2.
+    Devlin et al. 2019, "BERT", section 3, figure 2. Sanh et al. 2019, "DistilBERT", do without the
+    token types. Clark et al. 2020, "ELECTRA", 3.2, have smaller tables, and a matrix from their
+    width to d_model.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        d_model = config.d_model
-        self.word = Table(config.vocab_size, d_model)
-        self.position = Table(config.max_positions or 0, d_model)
-        self.token_type = Table(config.num_token_types, d_model)
-        self.norm = nn.LayerNorm(d_model, eps=config.norm_eps)
+        width, num_types = config.d_embedding or config.d_model, config.num_token_types
+        self.word = Table(config.vocab_size, width)
+        self.position = Table(config.first_position + (config.max_positions or 0), width)
+        self.token_type = Table(num_types, width) if num_types else None
+        self.norm = nn.LayerNorm(width, eps=config.norm_eps)
+        self.project = None if width == config.d_model else nn.Linear(width, config.d_model)
+
+    def positions(self, ids: Tensor) -> Tensor:
+        """Where each token stands in the table of positions: (batch, n) -> (n,) or (batch, n)."""
+        return torch.arange(ids.shape[1], device=ids.device)
 
     def forward(self, ids: Tensor, types: Tensor) -> Tensor:
         """ids, types: (batch, n) -> (batch, n, d_model)."""
-        positions = torch.arange(ids.shape[1], device=ids.device)
-        vectors: Tensor = self.norm(
-            self.word(ids) + self.position(positions) + self.token_type(types)
-        )
-        return vectors
+        summed: Tensor = self.word(ids) + self.position(self.positions(ids))
+        if self.token_type is not None:
+            summed = summed + self.token_type(types)
+        vectors: Tensor = self.norm(summed)
+        return vectors if self.project is None else self.project(vectors)
+
+
+class OffsetEmbeddings(LearnedEmbeddings):
+    """The same, with positions counted as in fairseq's RoBERTa (Liu et al. 2019).
+
+    The table's rows up to the padding token's id are not used: the first token stands just behind.
+    A padding token has that id's row, wherever it stands, and does not count.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__(config)
+        self.padding = config.first_position - 1
+
+    def positions(self, ids: Tensor) -> Tensor:
+        """Where each token stands in the table of positions: (batch, n) -> (batch, n)."""
+        counted = ids != self.padding
+        return counted.cumsum(dim=1) * counted + self.padding
 
 
 class SinusoidalEmbeddings(nn.Module):

@@ -35,7 +35,12 @@ MOST_LAYERS = 1000
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The encoder's hyperparameters; RequestError if they do not fit together."""
+    """The encoder's hyperparameters; RequestError if they do not fit together.
+
+    `max_positions` tokens fit in, None being any number of them; the first stands at
+    `first_position` of the table of positions. `d_embedding` is the width of the embeddings where
+    it is not d_model.
+    """
 
     vocab_size: int
     num_layers: int
@@ -47,13 +52,16 @@ class EncoderConfig:
     num_token_types: int = 0
     projection_bias: bool = True
     norm_eps: float = 1e-5
+    first_position: int = 0
+    d_embedding: int | None = None
 
     def __post_init__(self) -> None:
         _check_size("num_layers", self.num_layers, MOST_LAYERS)
         for name in ("vocab_size", "num_heads", "d_model", "d_ff"):
             _check_size(name, getattr(self, name))
-        if self.max_positions is not None:
-            _check_size("max_positions", self.max_positions)
+        for name in ("max_positions", "d_embedding"):
+            if getattr(self, name) is not None:
+                _check_size(name, getattr(self, name))
         if self.num_token_types:
             _check_size("num_token_types", self.num_token_types)
         if self.d_model % self.num_heads:

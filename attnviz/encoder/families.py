@@ -5,13 +5,13 @@ it calls each of our tensors.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from reprlib import repr as shortened
 from typing import Any
 
 from torch import nn
 
-from attnviz.encoder.embeddings import LearnedEmbeddings
+from attnviz.encoder.embeddings import LearnedEmbeddings, OffsetEmbeddings
 from attnviz.encoder.encoder import EncoderConfig
 from attnviz.errors import AttnvizError
 from attnviz.weights.names import NAMES, TensorNames
@@ -21,25 +21,40 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Family:
-    """How one family's checkpoints fill our encoder."""
+    """How one family's checkpoints fill our encoder.
+
+    `head_activation` is that of its masked-LM head; None where config.json says it.
+    """
 
     name: str
     config: Callable[[Config], EncoderConfig]
-    embeddings: Callable[[EncoderConfig], nn.Module]
-    names: TensorNames
+    embeddings: Callable[[EncoderConfig], nn.Module] = LearnedEmbeddings
+    head_activation: str | None = None
+
+    @property
+    def names(self) -> TensorNames:
+        """What it calls the encoder's tensors."""
+        return NAMES[self.name]
+
+    def head_config(self, config: EncoderConfig) -> EncoderConfig:
+        """The hyperparameters that the masked-LM head of such an encoder has."""
+        return replace(config, activation=self.head_activation or config.activation)
 
 
 SAVE_AGAIN = "save the model again with model.save_pretrained(folder)"
 
 
-def number(config: Config, key: str) -> int:
-    """A whole number of config.json, at least 1; AttnvizError if it is anything else."""
-    if key not in config:
+def number(config: Config, key: str, default: int | None = None, least: int = 1) -> int:
+    """A whole number of config.json; AttnvizError if it is anything else, or below `least`.
+
+    `default` stands for an entry that is not there; None says that there should be one.
+    """
+    if key not in config and default is None:
         raise AttnvizError(f'config.json has no "{key}"', SAVE_AGAIN)
-    value = config[key]
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    value = config.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise AttnvizError(
-            f'config.json should hold a whole number above 0 as "{key}", '
+            f'config.json should hold a whole number above {least - 1} as "{key}", '
             f"and has {shortened(value)}",
             SAVE_AGAIN,
         )
@@ -59,14 +74,17 @@ def epsilon(config: Config, key: str, default: float) -> float:
     return float(value)
 
 
-def _bert_config(config: Config) -> EncoderConfig:
-    positions = config.get("position_embedding_type") or "absolute"
+def _stack_config(config: Config) -> EncoderConfig:
+    """What BERT's config.json and those after its model have in common."""
+    kind, positions = config["model_type"], config.get("position_embedding_type") or "absolute"
     if positions != "absolute":
         raise AttnvizError(
-            f"BERT with {shortened(positions)} positions is not read, only 'absolute' ones"
+            f"{kind} with {shortened(positions)} positions is not read, only 'absolute' ones"
         )
     if config.get("is_decoder"):
-        raise AttnvizError("this BERT is a decoder (is_decoder is true); attnviz reads encoders")
+        raise AttnvizError(
+            f"this {kind} model is a decoder (is_decoder is true); attnviz reads encoders"
+        )
     return EncoderConfig(
         vocab_size=number(config, "vocab_size"),
         num_layers=number(config, "num_hidden_layers"),
@@ -75,17 +93,36 @@ def _bert_config(config: Config) -> EncoderConfig:
         d_ff=number(config, "intermediate_size"),
         activation=str(config.get("hidden_act", "gelu")),
         max_positions=number(config, "max_position_embeddings"),
-        num_token_types=number(config, "type_vocab_size"),
         norm_eps=epsilon(config, "layer_norm_eps", 1e-12),
     )
 
 
-BERT = Family(
-    name="bert",
-    config=_bert_config,
-    embeddings=LearnedEmbeddings,
-    names=NAMES["bert"],
-)
+def _bert_config(config: Config) -> EncoderConfig:
+    return replace(_stack_config(config), num_token_types=number(config, "type_vocab_size"))
 
-FAMILIES: Mapping[str, Family] = {"bert": BERT}
+
+def _roberta_config(config: Config) -> EncoderConfig:
+    first = number(config, "pad_token_id", default=1, least=0) + 1
+    return _behind_padding(_bert_config(config), first)
+
+
+def _behind_padding(config: EncoderConfig, first: int) -> EncoderConfig:
+    """With the table of positions used from row `first` on."""
+    rows = config.max_positions or 0
+    return replace(config, first_position=first, max_positions=rows - first)
+
+
+def _roberta(name: str) -> Family:
+    return Family(name, _roberta_config, OffsetEmbeddings, head_activation="gelu")
+
+
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        Family("bert", _bert_config),
+        _roberta("roberta"),
+        _roberta("xlm-roberta"),
+        _roberta("camembert"),
+    )
+}
 """The families read, by config.json's `model_type`."""

@@ -13,14 +13,18 @@ from attnviz.encoder.encoder import ACTIVATIONS, EncoderConfig
 
 
 class MaskedLm(nn.Module):
-    """A dense layer, its activation and a layer norm; then a score for each vocabulary entry."""
+    """A dense layer, its activation and a layer norm; then a score for each vocabulary entry.
+
+    The dense layer ends in the width of the embeddings, which the scores are taken with.
+    """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.d_model, config.d_model)
+        width = config.d_embedding or config.d_model
+        self.dense = nn.Linear(config.d_model, width)
         self.activation = ACTIVATIONS[config.activation]
-        self.norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
-        self.decoder = nn.Linear(config.d_model, config.vocab_size)
+        self.norm = nn.LayerNorm(width, eps=config.norm_eps)
+        self.decoder = nn.Linear(width, config.vocab_size)
 
     def forward(self, states: Tensor) -> Tensor:
         """Final states, (..., d_model), to scores of all entries, (..., vocab_size)."""
@@ -43,7 +47,7 @@ def read_masked_lm(
     """The head out of a file's tensors; None unless it is there, in its shapes and finite.
 
     names: what each of the head's tensors may be called. A decoder without a weight of its own has
-    the word vectors, (vocab_size, d_model).
+    the word vectors, (vocab_size, width).
     """
     weights = {"decoder.weight": word_vectors}
     for ours, theirs in names.items():

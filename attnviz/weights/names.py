@@ -1,7 +1,7 @@
 """What published checkpoints call the tensors of our encoder, one table a model family."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -9,12 +9,13 @@ class TensorNames:
     """How one family's checkpoints name what our encoder is filled with.
 
     `modules` maps our modules to theirs, `{layer}` being the layer's number; both have a weight,
-    and mostly a bias. `prefixes` are what a checkpoint with a task head may put before every name;
-    `inside` says how the names of the encoder's own tensors begin, so that a tensor of the encoder
-    that we would not read is noticed; `unused` says how those begin that every such checkpoint may
-    have and attention does not need. `masked_lm` has the names, whole and without a prefix, that
-    the tensors of a masked-LM head may go by; its decoder's weight may be missing, since mostly it
-    is the word vectors.
+    and mostly a bias; some modules may be there that only some models of the family have.
+    `prefixes` are what a checkpoint with a task head may put before every name; `inside` says how
+    the names of the encoder's own tensors begin, so that a tensor of the encoder that we would not
+    read is noticed; `unused` says how those begin that every such checkpoint may have and attention
+    does not need. `masked_lm` has the names, whole and without a prefix, that the tensors of a
+    masked-LM head may go by; its decoder's weight may be missing, since mostly it is the word
+    vectors.
     """
 
     modules: Mapping[str, str]
@@ -62,5 +63,24 @@ BERT = TensorNames(
     },
 )
 
-NAMES: Mapping[str, TensorNames] = {"bert": BERT}
+ROBERTA = replace(
+    BERT,
+    prefixes=("", "roberta."),
+    unused=("embeddings.position_ids", "pooler.", "lm_head."),
+    masked_lm={
+        "dense.weight": ("lm_head.dense.weight",),
+        "dense.bias": ("lm_head.dense.bias",),
+        "norm.weight": ("lm_head.layer_norm.weight",),
+        "norm.bias": ("lm_head.layer_norm.bias",),
+        "decoder.weight": ("lm_head.decoder.weight",),
+        "decoder.bias": ("lm_head.bias", "lm_head.decoder.bias"),
+    },
+)
+
+NAMES: Mapping[str, TensorNames] = {
+    "bert": BERT,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
+}
 """The families whose names are known, by config.json's `model_type`."""

@@ -1,0 +1,263 @@
+"""Every family that is read, held to transformers' eager attention on tiny random models."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_families import TINY, Computed, computed, encoder_layers, save_tiny, without_head
+from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification
+
+from attnviz.analysis.explain import explain
+from attnviz.encoder.checkpoint import load_checkpoint
+from attnviz.encoder.families import FAMILIES
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import HeadId, Inspection
+from attnviz.inspector import Model, load_model
+from attnviz.models import find_model
+from attnviz.projections import projections_of
+
+SENTENCES = ["The animal was too tired.", "naïve", "it didn't cross"]
+NUM_LAYERS, NUM_HEADS, D_K = 2, 3, 7
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A family's tiny model: where it lies, as attnviz reads it, and as transformers has it."""
+
+    family: str
+    folder: Path
+    ours: Model
+    theirs: Any
+
+    def expected(self, *inspections: Inspection) -> Computed:
+        """What transformers makes of the same tokens, as one batch."""
+        tokens = [inspection.tokens for inspection in inspections]
+        return computed(
+            self.theirs, self.family, [t.ids for t in tokens], [t.type_ids for t in tokens]
+        )
+
+
+@pytest.fixture(scope="module", params=TINY)
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    folder = tmp_path_factory.mktemp(request.param)
+    theirs = save_tiny(folder, request.param)
+    return Loaded(request.param, folder, load_model(str(folder)), theirs)
+
+
+@pytest.fixture(params=TINY)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    """A family's name, and its tiny model to be changed."""
+    save_tiny(tmp_path, request.param)
+    return request.param, tmp_path
+
+
+def close(ours: object, theirs: object) -> None:
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=0, atol=TOLERANCE)
+
+
+def hold(inspection: Inspection, expected: Computed, row: int = 0) -> None:
+    """Hold every number of every layer and head to one row of the reference's batch."""
+    n = len(inspection.tokens)
+    assert len(inspection.layers) == len(expected.q) == NUM_LAYERS
+    for number, layer in enumerate(inspection.layers):
+        close(layer.x, expected.x[number][row, :n])
+        for part in ("q", "k", "v", "z"):
+            close(getattr(layer, part), getattr(expected, part)[number][row, :, :n])
+        weights = inspection.weights(number, unit="piece")
+        assert weights.shape == (NUM_HEADS, n, n)
+        close(weights, expected.weights[number][row, :, :n, :n])
+
+
+def test_every_family_is_tested() -> None:
+    assert set(TINY) == set(FAMILIES)
+
+
+def test_one_sentence(loaded: Loaded) -> None:
+    inspection = loaded.ours.inspect(SENTENCES[0])
+    expected = loaded.expected(inspection)
+    hold(inspection, expected)
+    assert inspection.weights(0).std() > 1000 * TOLERANCE  # even weights would prove nothing
+    plain = loaded.ours.ablate(inspection.tokens, [HeadId(1, 1)]).plain
+    close(plain, expected.x[-1][0])
+
+
+def test_a_padded_batch(loaded: Loaded) -> None:
+    batch = [loaded.ours.tokenize(sentence) for sentence in SENTENCES]
+    assert len({len(tokens) for tokens in batch}) == len(batch)
+    inspections = list(loaded.ours.inspect_tokens(batch))
+    expected = loaded.expected(*inspections)
+    for row, inspection in enumerate(inspections):
+        hold(inspection, expected, row)
+
+
+def test_a_pair(loaded: Loaded) -> None:
+    inspection = loaded.ours.inspect(SENTENCES[0], SENTENCES[1])
+    assert set(inspection.tokens.segments) == {0, 1}
+    hold(inspection, loaded.expected(inspection))
+
+
+def test_a_padding_token_in_the_text(loaded: Loaded) -> None:
+    """It is a token like others, but does not count as a position in RoBERTa's kind."""
+    inspection = loaded.ours.inspect("The <pad> animal")
+    hold(inspection, loaded.expected(inspection))
+
+
+def test_as_long_as_the_model_takes(loaded: Loaded) -> None:
+    most = loaded.ours.tokenizer.max_length
+    assert most is not None
+    inspection = next(
+        loaded.ours.inspect_tokens([loaded.ours.tokenize("a b " * most, truncate=True)])
+    )
+    assert len(inspection.tokens) == most
+    hold(inspection, loaded.expected(inspection))
+    with pytest.raises(RequestError, match=f"and the model takes at most {most}"):
+        loaded.ours.inspect("a b " * most)
+
+
+def test_a_head_ablated(loaded: Loaded) -> None:
+    tokens = loaded.ours.tokenize(SENTENCES[0])
+    plain = loaded.ours.inspect(SENTENCES[0])
+    with without_head(loaded.theirs, loaded.family, 0, 2):
+        expected = loaded.expected(plain).x[-1][0]
+    close(loaded.ours.ablate(tokens, [HeadId(0, 2)]).ablated, expected)
+    [alone] = [one for one in loaded.ours.ablate_each(tokens) if one.heads == (HeadId(0, 2),)]
+    close(alone.ablated, expected)
+
+
+def test_matrices_explain_the_numbers(loaded: Loaded) -> None:
+    inspection = loaded.ours.inspect(SENTENCES[0])
+    for layer, theirs in enumerate(encoder_layers(loaded.theirs, loaded.family)):
+        projections = projections_of(inspection, layer)
+        mixing = theirs.get_submodule(TINY[loaded.family].matrices[-1])
+        np.testing.assert_array_equal(projections.W_O, mixing.weight.detach().T)
+        np.testing.assert_array_equal(projections.b_O, mixing.bias.detach())
+        for head in range(NUM_HEADS):
+            step = explain(inspection, 2, HeadId(layer, head), projections)
+            close(step.weights, inspection.weights(layer, head, unit="piece")[2])
+            assert step.check.z is not None
+            assert max(step.check.q, step.check.k, step.check.v, step.check.z) < TOLERANCE
+
+
+def test_norms_are_what_arrives(loaded: Loaded) -> None:
+    """Kobayashi et al. 2020, equation 4, from transformers' weights, values and W_O."""
+    inspection = loaded.ours.inspect(SENTENCES[0])
+    expected = loaded.expected(inspection)
+    for layer, theirs in enumerate(encoder_layers(loaded.theirs, loaded.family)):
+        mixing = theirs.get_submodule(TINY[loaded.family].matrices[-1]).weight.detach()
+        for head in range(NUM_HEADS):
+            columns = mixing[:, head * D_K : (head + 1) * D_K]
+            arriving = torch.linalg.norm(expected.v[layer][0, head] @ columns.T, dim=-1)
+            norms = inspection.view("piece", measure="norm").weights(layer, head)
+            np.testing.assert_allclose(
+                norms, expected.weights[layer][0, head] * arriving, rtol=1e-4, atol=TOLERANCE
+            )
+
+
+def test_a_classifier(folder: tuple[str, Path]) -> None:
+    family, path = folder
+    theirs = save_tiny(path, family, AutoModelForSequenceClassification)
+    ours = load_model(str(path))
+    assert len(ours.notes) == 1
+    assert "not part of the encoder, and not read: " in ours.notes[0]
+    inspection = ours.inspect(SENTENCES[0])
+    hold(inspection, Loaded(family, path, ours, theirs).expected(inspection))
+
+
+def masked_lm(family: str, path: Path) -> tuple[Any, Model]:
+    theirs = save_tiny(path, family, AutoModelForMaskedLM, hidden_act="relu")
+    return theirs, load_model(str(path))
+
+
+def test_a_masked_language_model(folder: tuple[str, Path]) -> None:
+    family, path = folder
+    theirs, ours = masked_lm(family, path)
+    assert ours.notes == ()
+    tokens = ours.tokenize("The [MASK] was too <mask>")
+    places = [i for i, entry in enumerate(tokens.vocabulary) if entry in ("[MASK]", "<mask>")]
+    masks = ours.ablate(tokens, [HeadId(0, 0)]).masks
+    assert masks is not None
+    assert [mask.piece for mask in masks] == places
+    with torch.inference_mode():
+        output = theirs(torch.tensor([tokens.ids]), token_type_ids=torch.tensor([tokens.type_ids]))
+    for mask in masks:
+        expected = output.logits[0, mask.piece].softmax(dim=-1)
+        best = expected.topk(len(mask.before))
+        close([guess.probability for guess in mask.before], best.values)
+        assert mask.before[0].token == ours.tokenizer.entry(int(best.indices[0]))
+
+
+def test_words_are_words_and_special_tokens_special(loaded: Loaded) -> None:
+    tokens = loaded.ours.tokenize("The animal didn't cross.", "too tired")
+    words = [word.text for word in tokens.words if not word.special and word.text.strip()]
+    assert words == ["The", "animal", "didn't", "cross", ".", "too", "tired"]
+    special = {word.text for word in tokens.words if word.special}
+    assert special in ({"[CLS]", "[SEP]"}, {"<s>", "</s>"}, {"</s>"})
+
+
+def refused(path: Path) -> AttnvizError:
+    with pytest.raises(AttnvizError) as caught:
+        load_model(str(path))
+    assert not isinstance(caught.value, RequestError)
+    assert not caught.value.message.endswith(".")
+    return caught.value
+
+
+def reconfigure(path: Path, **changes: Any) -> None:
+    config = {**json.loads((path / "config.json").read_text()), **changes}
+    kept = {key: value for key, value in config.items() if value is not ...}
+    (path / "config.json").write_text(json.dumps(kept))
+
+
+def test_a_missing_tensor_is_named(folder: tuple[str, Path]) -> None:
+    family, path = folder
+    weights = load_file(path / "model.safetensors")
+    query = TINY[family].matrices[0]
+    [name] = [name for name in weights if f"layer.1.{query}.weight" in name]
+    del weights[name]
+    save_file(weights, path / "model.safetensors")
+    assert refused(path).message == f"the weights lack {name} of a {family} with 2 layers"
+
+
+def test_a_layer_more_than_the_config_says(folder: tuple[str, Path]) -> None:
+    family, path = folder
+    files = find_model(str(path))
+    assert load_checkpoint(files.config, files.weights).encoder.config.num_layers == 2
+    depth = next(key for key in ("num_hidden_layers", "n_layers") if key in read_config(path))
+    reconfigure(path, **{depth: 1})
+    assert f"which a {family} with 1 layers does not have" in refused(path).message
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    return config
+
+
+@pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "camembert"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"position_embedding_type": "relative_key"}, "with 'relative_key' positions is not read"),
+        ({"is_decoder": True}, "model is a decoder"),
+        ({"pad_token_id": -1}, 'a whole number above -1 as "pad_token_id", and has -1'),
+        ({"pad_token_id": None}, 'as "pad_token_id", and has None'),
+        ({"pad_token_id": 70}, "max_positions is -10"),
+    ],
+)
+def test_robertas_of_another_kind(
+    family: str, changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    save_tiny(tmp_path, family)
+    reconfigure(tmp_path, **changes)
+    assert said in refused(tmp_path).message
+
+
+def test_robertas_padding_is_1_where_the_config_does_not_say(tmp_path: Path) -> None:
+    save_tiny(tmp_path, "roberta")
+    reconfigure(tmp_path, pad_token_id=...)
+    assert load_model(str(tmp_path)).tokenizer.max_length == 59

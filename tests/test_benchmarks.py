@@ -179,14 +179,31 @@ def test_find_is_measured_beside_run() -> None:
     assert [row["goal"] for row in found] == ["≤ 1.2", "≤ 1.2"]
 
 
+def test_ranking_all_heads_is_measured_beside_plain_passes() -> None:
+    found = rows("ablate.py", "--rounds", "1")
+    assert [row["task"] for row in found] == [
+        "`ablate --each` of one word, 72 heads, 16 tokens",
+        "`ablate --each` of all words, 72 heads, 16 tokens",
+        "`ablate --each` of one word, 72 heads, 64 tokens",
+    ]
+    assert [row["goal"] for row in found] == ["≤ 15", "≤ 15", "≤ 1"]
+    assert "73 copies" in found[-1]["beside"]
+
+
 def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, measure: Any) -> None:
-    for name, count in (("startup", 5), ("memory", 3), ("throughput", 2), ("find", 2)):
+    for name, count in (
+        ("startup", 5),
+        ("memory", 3),
+        ("throughput", 2),
+        ("find", 2),
+        ("ablate", 3),
+    ):
         goals = [measure.Goal(f"{name} {n}", "1 s", "2 s", 0.5, 1.0) for n in range(count)]
         module = importlib.import_module(name)
         monkeypatch.setattr(module, "goals", lambda *_, goals=goals: goals)
     page = importlib.import_module("all").page(5, 2000)
     assert page.startswith("# Benchmarks\n")
-    assert page.count("| 0.50 | ≤ 1 | yes |") == 12
+    assert page.count("| 0.50 | ≤ 1 | yes |") == 15
     assert re.search(r"Measured on \d{4}-\d\d-\d\d: .+ cores? \(.+\), \d+ GiB of memory; ", page)
     assert "medians of 5 rounds" in page
     assert "{" not in page

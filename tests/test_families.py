@@ -184,9 +184,9 @@ def test_a_masked_language_model(folder: tuple[str, Path]) -> None:
     assert masks is not None
     assert [mask.piece for mask in masks] == places
     with torch.inference_mode():
-        output = theirs(torch.tensor([tokens.ids]), token_type_ids=torch.tensor([tokens.type_ids]))
+        logits = theirs(torch.tensor([tokens.ids])).logits[0]
     for mask in masks:
-        expected = output.logits[0, mask.piece].softmax(dim=-1)
+        expected = logits[mask.piece].softmax(dim=-1)
         best = expected.topk(len(mask.before))
         close([guess.probability for guess in mask.before], best.values)
         assert mask.before[0].token == ours.tokenizer.entry(int(best.indices[0]))
@@ -236,6 +236,14 @@ def test_a_layer_more_than_the_config_says(folder: tuple[str, Path]) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads((path / "config.json").read_text())
     return config
+
+
+def test_electras_embeddings_as_wide_as_the_rest(tmp_path: Path) -> None:
+    """Then there is no matrix between them."""
+    theirs = save_tiny(tmp_path, "electra", embedding_size=21)
+    ours = load_model(str(tmp_path))
+    inspection = ours.inspect(SENTENCES[0])
+    hold(inspection, Loaded("electra", tmp_path, ours, theirs).expected(inspection))
 
 
 @pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "camembert"])

@@ -18,10 +18,12 @@ from vocabularies import ROBERTAS, byte_level, unigram
 class Tiny:
     """One family as transformers has it: sizes, and where its layers and their matrices are.
 
+    `changes` to SIZES, and `called`: what the family calls one of these, None where it has none;
     `matrices`: what makes q, k and v, and W_O.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
+    called: Mapping[str, str | None] = field(default_factory=dict)
     tokenizer: Callable[[], Tokenizer] = tiny_tokenizer
     layers: str = "encoder.layer"
     matrices: tuple[str, str, str, str] = (
@@ -42,10 +44,24 @@ def _sentencepiece() -> Tokenizer:
 
 TINY: dict[str, Tiny] = {
     "bert": Tiny(),
-    "roberta": Tiny({"pad_token_id": 4, "type_vocab_size": 1}, _byte_level),
+    "roberta": Tiny({"pad_token_id": 4, "type_vocab_size": 1}, tokenizer=_byte_level),
     # padding is here what every sentence begins with
-    "xlm-roberta": Tiny({"pad_token_id": 1, "type_vocab_size": 2}, _sentencepiece),
-    "camembert": Tiny({"pad_token_id": 0, "type_vocab_size": 3}, _sentencepiece),
+    "xlm-roberta": Tiny({"pad_token_id": 1, "type_vocab_size": 2}, tokenizer=_sentencepiece),
+    "camembert": Tiny({"pad_token_id": 0, "type_vocab_size": 3}, tokenizer=_sentencepiece),
+    "distilbert": Tiny(
+        called={
+            "num_hidden_layers": "n_layers",
+            "num_attention_heads": "n_heads",
+            "hidden_size": "dim",
+            "intermediate_size": "hidden_dim",
+            "hidden_act": "activation",
+            "type_vocab_size": None,
+            "layer_norm_eps": None,
+        },
+        layers="transformer.layer",
+        matrices=("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin"),
+    ),
+    "electra": Tiny({"embedding_size": 13}),
 }
 """The families, by config.json's `model_type`; their sizes are all different primes."""
 
@@ -55,11 +71,13 @@ def save_tiny(folder: Path, family: str, auto: type[Any] = AutoModel, **changes:
 
     `auto` is the class of transformers that chooses the model, with a task's head or without.
     """
-    tokenizer = TINY[family].tokenizer()
+    tiny = TINY[family]
+    tokenizer = tiny.tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     sizes = {**SIZES, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 61}
-    sizes |= {**TINY[family].changes, **changes}
-    config = AutoConfig.for_model(family, **sizes)
+    sizes |= {**tiny.changes, **changes}
+    named = {tiny.called.get(key, key): value for key, value in sizes.items()}
+    config = AutoConfig.for_model(family, **{key: named[key] for key in named if key is not None})
     config._attn_implementation = "eager"
     model = auto.from_config(config).eval()
     generator = torch.Generator().manual_seed(5)
@@ -67,7 +85,7 @@ def save_tiny(folder: Path, family: str, auto: type[Any] = AutoModel, **changes:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter.normal_(std=0.4, generator=generator).add_(id(parameter) in norms)
+                parameter.normal_(std=0.3, generator=generator).add_(id(parameter) in norms)
     model.save_pretrained(folder)
     return model
 
@@ -100,7 +118,7 @@ def computed(
     longest = max(map(len, ids))
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
     given = {"input_ids": _padded(ids, longest), "attention_mask": mask}
-    if hasattr(model.config, "type_vocab_size"):
+    if "type_vocab_size" not in TINY[family].called:
         given["token_type_ids"] = _padded(types, longest)
     made: tuple[list[Tensor], ...] = ([], [], [], [])
     with _watched(model, family, made), torch.inference_mode():

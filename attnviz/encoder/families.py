@@ -112,6 +112,23 @@ def _behind_padding(config: EncoderConfig, first: int) -> EncoderConfig:
     return replace(config, first_position=first, max_positions=rows - first)
 
 
+def _distilbert_config(config: Config) -> EncoderConfig:
+    return EncoderConfig(
+        vocab_size=number(config, "vocab_size"),
+        num_layers=number(config, "n_layers"),
+        num_heads=number(config, "n_heads"),
+        d_model=number(config, "dim"),
+        d_ff=number(config, "hidden_dim"),
+        activation=str(config.get("activation", "gelu")),
+        max_positions=number(config, "max_position_embeddings"),
+        norm_eps=1e-12,
+    )
+
+
+def _electra_config(config: Config) -> EncoderConfig:
+    return replace(_bert_config(config), d_embedding=number(config, "embedding_size"))
+
+
 def _roberta(name: str) -> Family:
     return Family(name, _roberta_config, OffsetEmbeddings, head_activation="gelu")
 
@@ -123,6 +140,8 @@ FAMILIES: Mapping[str, Family] = {
         _roberta("roberta"),
         _roberta("xlm-roberta"),
         _roberta("camembert"),
+        Family("distilbert", _distilbert_config),
+        Family("electra", _electra_config, head_activation="gelu"),
     )
 }
 """The families read, by config.json's `model_type`."""

@@ -77,10 +77,59 @@ ROBERTA = replace(
     },
 )
 
+DISTILBERT = TensorNames(
+    modules={
+        "embeddings.word": "embeddings.word_embeddings",
+        "embeddings.position": "embeddings.position_embeddings",
+        "embeddings.norm": "embeddings.LayerNorm",
+        "layers.{layer}.attention.W_Q": "transformer.layer.{layer}.attention.q_lin",
+        "layers.{layer}.attention.W_K": "transformer.layer.{layer}.attention.k_lin",
+        "layers.{layer}.attention.W_V": "transformer.layer.{layer}.attention.v_lin",
+        "layers.{layer}.attention.W_O": "transformer.layer.{layer}.attention.out_lin",
+        "layers.{layer}.attention_norm": "transformer.layer.{layer}.sa_layer_norm",
+        "layers.{layer}.feed_forward.inner": "transformer.layer.{layer}.ffn.lin1",
+        "layers.{layer}.feed_forward.outer": "transformer.layer.{layer}.ffn.lin2",
+        "layers.{layer}.feed_forward_norm": "transformer.layer.{layer}.output_layer_norm",
+    },
+    prefixes=("", "distilbert."),
+    inside=("embeddings.", "transformer."),
+    unused=("embeddings.position_ids", "vocab_transform.", "vocab_layer_norm.", "vocab_projector."),
+    masked_lm={
+        "dense.weight": ("vocab_transform.weight",),
+        "dense.bias": ("vocab_transform.bias",),
+        "norm.weight": ("vocab_layer_norm.weight",),
+        "norm.bias": ("vocab_layer_norm.bias",),
+        "decoder.weight": ("vocab_projector.weight",),
+        "decoder.bias": ("vocab_projector.bias",),
+    },
+)
+
+ELECTRA = TensorNames(
+    modules={**BERT.modules, "embeddings.project": "embeddings_project"},
+    prefixes=("", "electra."),
+    inside=(*BERT.inside, "embeddings_project."),
+    unused=(
+        "embeddings.position_ids",
+        "discriminator_predictions.",
+        "generator_predictions.",
+        "generator_lm_head.",
+    ),
+    masked_lm={
+        "dense.weight": ("generator_predictions.dense.weight",),
+        "dense.bias": ("generator_predictions.dense.bias",),
+        "norm.weight": ("generator_predictions.LayerNorm.weight",),
+        "norm.bias": ("generator_predictions.LayerNorm.bias",),
+        "decoder.weight": ("generator_lm_head.weight",),
+        "decoder.bias": ("generator_lm_head.bias",),
+    },
+)
+
 NAMES: Mapping[str, TensorNames] = {
     "bert": BERT,
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
     "camembert": ROBERTA,
+    "distilbert": DISTILBERT,
+    "electra": ELECTRA,
 }
 """The families whose names are known, by config.json's `model_type`."""

@@ -23,6 +23,7 @@ from attnviz.cli.command import DONE, FAILED, INTERRUPTED, WRONG
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "cli.md"
 SCHEMAS = ROOT / "docs" / "schema"
+FIRST = SCHEMAS / "run-1.schema.json"
 HELP_WIDTH = 100
 
 Schema = dict[str, Any]
@@ -41,7 +42,8 @@ INTRODUCTION = """\
 - A word in an option is given as `it`, as `it#2` for its second occurrence, or as `@10` for the
   token at index 10. Upper and lower case are alike.
 
-All axis names are in [shapes.md](shapes.md).
+All axis names are in [shapes.md](shapes.md), what `--measure` means in [measures.md](measures.md), and how
+the commands are used together in [guide.md](guide.md).
 
 ## What goes in
 
@@ -51,6 +53,8 @@ All axis names are in [shapes.md](shapes.md).
   loading the model. attnviz keeps it in your cache folder, readable by you alone, and only up to
   64 MB. Where there is none, the animal sentence is taken. Standard error says which it was.
 - `--load FILE` takes an inspection that `--save FILE` kept.
+- `find` also takes a table of sentences, each with a query and a key of its own (`--tsv FILE`), and
+  phrases (`--key "the street"`). `compare` takes two sentences, or one and the last one.
 
 ## What comes out
 
@@ -74,11 +78,17 @@ ENVIRONMENT = """\
 OTHER_FORMATS = """\
 ## CSV and NPZ
 
-CSV has one row for each link, and this header:
+CSV has a header, and a row for each thing that is told: of `run` a link from a query to a key, of
+`find` a head's link, of `compare` a head and two aligned keys, of `explain` a key, of `ablate` a
+word that moved.
 
 ```text
-{header}
+{headers}
 ```
+
+Last come `dropped` where special tokens are left out (the share of the query's row that they had;
+of `compare` one column for each side), and `measure` where the numbers are not attention weights.
+Where a measure has no heads, the column `head` is empty.
 
 NPZ holds for each sentence i, counted from 0, the arrays `{{i}}.weights` (head, query, key),
 `{{i}}.heads` (layer and head of each matrix) and `{{i}}.tokens`, and with `--no-special`
@@ -119,11 +129,28 @@ def _parts() -> Iterator[str]:
     for name in commands():
         yield f"\n## attnviz {name}\n\n{_help(name)}"
     yield f"\n{_exit_codes()}\n{ENVIRONMENT}\n## JSON\n"
-    for path in sorted(SCHEMAS.glob("*.schema.json")):
+    for path in sorted(SCHEMAS.glob("*.schema.json"), key=lambda path: (path != FIRST, path)):
         yield from _fields(path)
-    from attnviz.render.data import CSV_HEADER
+    yield "\n" + OTHER_FORMATS.format(headers="\n".join(_csv_headers()))
 
-    yield "\n" + OTHER_FORMATS.format(header=CSV_HEADER.decode().rstrip())
+
+def _csv_headers() -> Iterator[str]:
+    """The first line of each command's CSV, without the columns that come only at times."""
+    from attnviz.render.data.ablations import ABLATE_CSV_HEADER
+    from attnviz.render.data.as_csv import csv_header
+    from attnviz.render.data.comparisons import compare_csv_header
+    from attnviz.render.data.explanations import EXPLAIN_CSV_HEADER
+    from attnviz.render.data.findings import find_csv_header
+
+    headers = {
+        "run": csv_header(True, "weights"),
+        "find": find_csv_header(True, "weights"),
+        "compare": compare_csv_header(True, "weights"),
+        "explain": EXPLAIN_CSV_HEADER,
+        "ablate": ABLATE_CSV_HEADER,
+    }
+    for name, header in headers.items():
+        yield f"{name + ':':<9}{header.decode().strip()}"
 
 
 def _help(*command: str) -> str:
@@ -160,34 +187,52 @@ sentences, those that can be shown are shown; the others are told with their num
 def _fields(path: Path) -> Iterator[str]:
     """A schema's description, and a table of its fields."""
     schema: Schema = json.loads(path.read_text(encoding="utf-8"))
+    first: Schema = json.loads(FIRST.read_text(encoding="utf-8"))
+    known = {} if path == FIRST else first["$defs"]
     yield f"\n### {schema['title']}\n\n{schema['description']}\n"
     yield f"The schema is [schema/{path.name}](schema/{path.name}).\n\n"
     yield "| field | type | what it is |\n|---|---|---|\n"
-    for name, field, always in _walk(schema, schema, ""):
+    for name, field, always in _walk(schema, schema, "", known):
         what = field.get("description", "") + ("" if always else " Only where it applies.")
         yield f"| `{name}` | {_type(field)} | {what.replace('|', '&#124;')} |\n"
 
 
-def _walk(root: Schema, schema: Schema, above: str) -> Iterator[tuple[str, Schema, bool]]:
-    """Each field below `schema` with its path, and whether it is always there."""
+def _walk(
+    root: Schema, schema: Schema, above: str, known: Schema
+) -> Iterator[tuple[str, Schema, bool]]:
+    """Each field below `schema` with its path, and whether it is always there.
+
+    What has the fields of a definition told of in the first table (`known`) is not told of again.
+    """
     for name, field in schema.get("properties", {}).items():
         path = f"{above}{name}"
         resolved = _resolved(root, field)
         yield path, resolved, name in schema.get("required", [])
         items = _resolved(root, resolved.get("items", {}))
-        if "properties" in items:
-            yield from _walk(root, items, f"{path}[].")
-        elif resolved.get("type") == "object":
-            yield from _walk(root, resolved, f"{path}.")
+        inside, below = (items, f"{path}[].") if "properties" in items else (resolved, f"{path}.")
+        fields = set(inside.get("properties", ()))
+        if fields not in [set(told.get("properties", ())) for told in known.values()]:
+            yield from _walk(root, inside, below, known)
 
 
 def _resolved(root: Schema, schema: Schema) -> Schema:
-    """The schema itself, or what its `$ref` into `$defs` means, with its own description first."""
-    reference = schema.get("$ref")
-    if reference is None:
+    """What a schema means, with its own description first.
+
+    A `$ref` into `$defs` means what stands there, and one of several choices, of which others are
+    null, the choice that is not.
+    """
+    choices: list[Schema] = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    for choice in choices:
+        if choice.get("type") != "null":
+            schema = {**choice, **schema, "null": True}
+            break
+    if "$ref" not in schema:
         return schema
-    meant: Schema = root["$defs"][reference.rpartition("/")[2]]
-    return meant | {key: value for key, value in schema.items() if key != "$ref"}
+    reference = str(schema["$ref"])
+    meant = _resolved(root, root["$defs"][reference.rpartition("/")[2]])
+    fields = meant.get("properties", {}) | schema.get("properties", {})
+    own = {key: value for key, value in schema.items() if key != "$ref"}
+    return meant | own | ({"properties": fields} if fields else {})
 
 
 def _type(field: Schema) -> str:
@@ -196,7 +241,8 @@ def _type(field: Schema) -> str:
     if "enum" in field:
         return " or ".join(f"`{json.dumps(value)}`" for value in field["enum"])
     types = field["type"]
-    return " or ".join(types) if isinstance(types, list) else str(types)
+    named = types if isinstance(types, list) else [types]
+    return " or ".join([*named, *(["null"] if "null" in field else [])])
 
 
 if __name__ == "__main__":

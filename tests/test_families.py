@@ -11,9 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_families import TINY, Computed, computed, encoder_layers, save_tiny, without_head
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from attnviz.analysis.explain import explain
 from attnviz.encoder.checkpoint import load_checkpoint
+from attnviz.encoder.distance import BUCKETS, buckets
 from attnviz.encoder.families import FAMILIES
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
@@ -244,6 +246,32 @@ def test_electras_embeddings_as_wide_as_the_rest(tmp_path: Path) -> None:
     ours = load_model(str(tmp_path))
     inspection = ours.inspect(SENTENCES[0])
     hold(inspection, Loaded("electra", tmp_path, ours, theirs).expected(inspection))
+
+
+def test_distances_reach_as_far_as_sentences() -> None:
+    """Each bucket, held to transformers' own; that of 0 to the right has nothing in it."""
+    distances = torch.arange(-600, 601)
+    theirs: Any = MPNetEncoder
+    ours = buckets(distances)
+    assert ours.equal(theirs.relative_position_bucket(distances))
+    assert set(ours.tolist()) == {*range(BUCKETS)} - {BUCKETS // 2}
+
+
+def test_the_bias_is_kept_once_for_all_layers(tmp_path: Path) -> None:
+    theirs = save_tiny(tmp_path, "mpnet")
+    inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
+    [bias] = {id(layer.bias): layer.bias for layer in inspection.layers}.values()
+    assert bias is not None
+    n = len(inspection.tokens)
+    expected = theirs.encoder.compute_position_bias(torch.zeros(1, n, 1))[0]
+    np.testing.assert_array_equal(bias, expected.detach())
+    assert bias.shape == (NUM_HEADS, n, n)
+
+
+def test_fewer_buckets_than_the_model_uses(tmp_path: Path) -> None:
+    save_tiny(tmp_path, "mpnet")
+    reconfigure(tmp_path, relative_attention_num_buckets=31)
+    assert 'above 31 as "relative_attention_num_buckets", and has 31' in refused(tmp_path).message
 
 
 @pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "camembert"])

@@ -62,6 +62,12 @@ TINY: dict[str, Tiny] = {
         matrices=("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin"),
     ),
     "electra": Tiny({"embedding_size": 13}),
+    # its code takes 1 for padding's id whatever the config says: here the unknown token's
+    "mpnet": Tiny(
+        {"pad_token_id": 4, "relative_attention_num_buckets": 37, "max_position_embeddings": 211},
+        {"type_vocab_size": None},
+        matrices=("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o"),
+    ),
 }
 """The families, by config.json's `model_type`; their sizes are all different primes."""
 

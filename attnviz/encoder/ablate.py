@@ -79,13 +79,15 @@ class AblatedRuns:
         last = self._encoder.config.num_layers - 1
         x = self.states.new_empty(0, *self.states.shape)
         with enough_memory(len(runs), len(self.states)), torch.inference_mode():
+            bias = self._encoder.bias(len(self.states))
             for number in range(begins[0], last + 1):
                 layer, plain = self._encoder.layer(number), self._layers[number]
                 queries = pieces if number == last else EVERYWHERE
                 joining = begins.count(number)
                 z = plain.z[:, :, queries].expand(joining, -1, -1, -1)
                 if len(x):
-                    z = torch.cat([layer.attention(x, None, queries).z, z])
+                    added = None if bias is None else bias[:, :, queries]
+                    z = torch.cat([layer.attention(x, added, queries).z, z])
                 x = torch.cat([x[:, queries], plain.x[:, queries].expand(joining, -1, -1)])
                 z = _replaced(z, runs, number, plain.z if mean else None)
                 x = layer(x, z)

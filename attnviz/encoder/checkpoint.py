@@ -64,7 +64,7 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
             BELONG_TOGETHER,
         )
     with torch.device("meta"):
-        encoder = Encoder(shape, family.embeddings(shape))
+        encoder = family.encoder(shape)
     names = _theirs_to_ours(encoder, family, found)
     _check_tensors(encoder, found, names)
     weights = {ours: found[theirs].float() for theirs, ours in names.items()}

@@ -39,7 +39,8 @@ class EncoderConfig:
 
     `max_positions` tokens fit in, None being any number of them; the first stands at
     `first_position` of the table of positions. `d_embedding` is the width of the embeddings where
-    it is not d_model.
+    it is not d_model, `distance_buckets` how many distances between tokens are told apart by a
+    number added to the scores.
     """
 
     vocab_size: int
@@ -54,12 +55,13 @@ class EncoderConfig:
     norm_eps: float = 1e-5
     first_position: int = 0
     d_embedding: int | None = None
+    distance_buckets: int | None = None
 
     def __post_init__(self) -> None:
         _check_size("num_layers", self.num_layers, MOST_LAYERS)
         for name in ("vocab_size", "num_heads", "d_model", "d_ff"):
             _check_size(name, getattr(self, name))
-        for name in ("max_positions", "d_embedding"):
+        for name in ("max_positions", "d_embedding", "distance_buckets"):
             if getattr(self, name) is not None:
                 _check_size(name, getattr(self, name))
         if self.num_token_types:
@@ -120,8 +122,9 @@ class MultiHeadSelfAttention(nn.Module):
         """`z = softmax(Q K^T / sqrt(d_k)) V` in every head, and what it was made of.
 
         Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head. mask:
-        (batch, 1, 1, n), True at the keys that may be looked at, or None for all of them. Where
-        only some tokens' z are wanted, `queries` says which: q and z then have these alone.
+        True at the keys that may be looked at, or numbers to be added to the scores, broadcastable
+        to (batch, num_heads, query, key); None is neither. Where only some tokens' z are wanted,
+        `queries` says which: q, z and the mask then have these alone.
         """
         q = split_heads(self.W_Q(x[:, queries]), self.num_heads)
         k = split_heads(self.W_K(x), self.num_heads)
@@ -220,12 +223,16 @@ class Encoder(nn.Module):
     """Embeddings, then `num_layers` layers; every layer's x, q, k, v and z can be had.
 
     `embeddings` turns (ids, token types), each (batch, n), into vectors (batch, n, d_model).
+    `position_bias`, where there is one, turns n into what every layer adds to its scores.
     """
 
-    def __init__(self, config: EncoderConfig, embeddings: nn.Module) -> None:
+    def __init__(
+        self, config: EncoderConfig, embeddings: nn.Module, position_bias: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.embeddings = embeddings
+        self.position_bias = position_bias
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_layers))
 
     def layer(self, number: int) -> EncoderLayer:
@@ -234,6 +241,13 @@ class Encoder(nn.Module):
         if not isinstance(layer, EncoderLayer):
             raise TypeError(f"layer {number} is a {type(layer).__name__}")
         return layer
+
+    def bias(self, length: int) -> Tensor | None:
+        """What every layer adds to the scores of n tokens, (1, num_heads, n, n), or None.
+
+        It follows from distances alone: that of fewer tokens is its beginning.
+        """
+        return None if self.position_bias is None else self.position_bias(length)
 
     def steps(
         self, ids: Tensor, types: Tensor, mask: Tensor | None
@@ -244,6 +258,9 @@ class Encoder(nn.Module):
         The generator's return value is the last layer's output, (batch, n, d_model).
         """
         keys = None if mask is None else mask[:, None, None, :]
+        bias = self.bias(ids.shape[1])
+        if bias is not None:
+            keys = bias if keys is None else bias.masked_fill(~keys, float("-inf"))
         x: Tensor = self.embeddings(ids, types)
         for number in range(self.config.num_layers):
             layer = self.layer(number)

@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import nn
 
+from attnviz.encoder.distance import BUCKETS, DistanceBias
 from attnviz.encoder.embeddings import LearnedEmbeddings, OffsetEmbeddings
-from attnviz.encoder.encoder import EncoderConfig
+from attnviz.encoder.encoder import Encoder, EncoderConfig
 from attnviz.errors import AttnvizError
 from attnviz.weights.names import NAMES, TensorNames
 
@@ -23,13 +24,20 @@ Config = Mapping[str, Any]
 class Family:
     """How one family's checkpoints fill our encoder.
 
+    `embeddings` and `position_bias` are what the encoder has by these names.
     `head_activation` is that of its masked-LM head; None where config.json says it.
     """
 
     name: str
     config: Callable[[Config], EncoderConfig]
     embeddings: Callable[[EncoderConfig], nn.Module] = LearnedEmbeddings
+    position_bias: Callable[[EncoderConfig], nn.Module] | None = None
     head_activation: str | None = None
+
+    def encoder(self, config: EncoderConfig) -> Encoder:
+        """The family's encoder, still to be filled."""
+        bias = None if self.position_bias is None else self.position_bias(config)
+        return Encoder(config, self.embeddings(config), bias)
 
     @property
     def names(self) -> TensorNames:
@@ -129,6 +137,12 @@ def _electra_config(config: Config) -> EncoderConfig:
     return replace(_bert_config(config), d_embedding=number(config, "embedding_size"))
 
 
+def _mpnet_config(config: Config) -> EncoderConfig:
+    # the model's own code knows one number of buckets, and one id of padding, whatever is written
+    rows = number(config, "relative_attention_num_buckets", default=BUCKETS, least=BUCKETS)
+    return replace(_behind_padding(_stack_config(config), 2), distance_buckets=rows)
+
+
 def _roberta(name: str) -> Family:
     return Family(name, _roberta_config, OffsetEmbeddings, head_activation="gelu")
 
@@ -142,6 +156,7 @@ FAMILIES: Mapping[str, Family] = {
         _roberta("camembert"),
         Family("distilbert", _distilbert_config),
         Family("electra", _electra_config, head_activation="gelu"),
+        Family("mpnet", _mpnet_config, OffsetEmbeddings, DistanceBias, head_activation="gelu"),
     )
 }
 """The families read, by config.json's `model_type`."""

@@ -16,7 +16,8 @@ from attnviz.errors import AttnvizError
 class LayerArrays(NamedTuple):
     """One sentence's part of a layer, named as in `attnviz.attention.LayerRecord`.
 
-    x: (n, d_model); q, k, v, z: (num_heads, n, d_k); value_norms: (num_heads, n).
+    x: (n, d_model); q, k, v, z: (num_heads, n, d_k); value_norms: (num_heads, n); bias:
+    (num_heads, n, n), one array for all layers, or None.
     """
 
     x: np.ndarray
@@ -25,6 +26,7 @@ class LayerArrays(NamedTuple):
     v: np.ndarray
     z: np.ndarray
     value_norms: np.ndarray
+    bias: np.ndarray | None
 
 
 def record(
@@ -43,14 +45,23 @@ def record(
         mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
     records: list[list[LayerArrays]] = [[] for _ in ids]
     with enough_memory(len(ids), longest), torch.inference_mode():
+        biases = _biases(encoder.bias(longest), lengths)
         steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
         for number, vectors in enumerate(islice(steps, encoder.config.num_layers)):
             norms = encoder.layer(number).attention.value_norms(vectors.v)
             x, *in_heads = (tensor.numpy() for tensor in (*vectors, norms))
             for sentence, length in enumerate(lengths):
-                own = (heads[sentence, :, :length].copy() for heads in in_heads)
-                records[sentence].append(LayerArrays(x[sentence, :length].copy(), *own))
+                q, k, v, z, value_norms = (heads[sentence, :, :length].copy() for heads in in_heads)
+                own = x[sentence, :length].copy(), q, k, v, z, value_norms, biases[sentence]
+                records[sentence].append(LayerArrays(*own))
     return records
+
+
+def _biases(bias: Tensor | None, lengths: Sequence[int]) -> list[np.ndarray | None]:
+    """Each sentence's part of what is added to the scores."""
+    if bias is None:
+        return [None] * len(lengths)
+    return [bias[0, :, :length, :length].numpy().copy() for length in lengths]
 
 
 @contextmanager

@@ -124,6 +124,27 @@ ELECTRA = TensorNames(
     },
 )
 
+MPNET = TensorNames(
+    modules={
+        "embeddings.word": "embeddings.word_embeddings",
+        "embeddings.position": "embeddings.position_embeddings",
+        "embeddings.norm": "embeddings.LayerNorm",
+        "position_bias.table": "encoder.relative_attention_bias",
+        "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.attn.q",
+        "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.attn.k",
+        "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.attn.v",
+        "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.attn.o",
+        "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.LayerNorm",
+        "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
+        "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
+        "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+    },
+    prefixes=("", "mpnet."),
+    inside=BERT.inside,
+    unused=ROBERTA.unused,
+    masked_lm=ROBERTA.masked_lm,
+)
+
 NAMES: Mapping[str, TensorNames] = {
     "bert": BERT,
     "roberta": ROBERTA,
@@ -131,5 +152,6 @@ NAMES: Mapping[str, TensorNames] = {
     "camembert": ROBERTA,
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
+    "mpnet": MPNET,
 }
 """The families whose names are known, by config.json's `model_type`."""

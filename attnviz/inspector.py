@@ -340,7 +340,11 @@ def _load_paper(shape: dict[str, int]) -> Model:
 
     seed = shape.pop("seed")
     config = EncoderConfig(
-        vocab_size=tokenizer.vocabulary_size, activation="relu", projection_bias=False, **shape
+        vocab_size=tokenizer.vocabulary_size,
+        activation="relu",
+        projection_bias=False,
+        scaled_embeddings=True,
+        **shape,
     )
     encoder = paper_encoder(config, seed)
     return Model(_facts(PAPER, PAPER, config, seed), tokenizer, encoder)
@@ -363,5 +367,12 @@ def _facts(name: str, family: str, config: "EncoderConfig", seed: int | None = N
 def _left_over_note(left_over: tuple[str, ...]) -> tuple[str, ...]:
     if not left_over:
         return ()
-    parts = sorted({name.rpartition(".")[0] for name in left_over})
+    parts = sorted(set(map(_part_of, left_over)))
     return (f"not part of the encoder, and not read: {', '.join(parts)}",)
+
+
+def _part_of(name: str) -> str:
+    """What a tensor belongs to: its name, up to a layer's number if there is one."""
+    parts = name.split(".")[:-1]
+    end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
+    return ".".join(parts[:end]) or name

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_families import TINY, Computed, computed, encoder_layers, save_tiny, without_head
-from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import AutoModelForMaskedLM
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from attnviz.analysis.explain import explain
@@ -99,6 +99,10 @@ def test_a_padded_batch(loaded: Loaded) -> None:
 
 
 def test_a_pair(loaded: Loaded) -> None:
+    if loaded.family == "marian":
+        with pytest.raises(RequestError, match="does not know pairs of sentences"):
+            loaded.ours.inspect(SENTENCES[0], SENTENCES[1])
+        return
     inspection = loaded.ours.inspect(SENTENCES[0], SENTENCES[1])
     assert set(inspection.tokens.segments) == {0, 1}
     hold(inspection, loaded.expected(inspection))
@@ -161,9 +165,9 @@ def test_norms_are_what_arrives(loaded: Loaded) -> None:
             )
 
 
-def test_a_classifier(folder: tuple[str, Path]) -> None:
+def test_with_a_tasks_head(folder: tuple[str, Path]) -> None:
     family, path = folder
-    theirs = save_tiny(path, family, AutoModelForSequenceClassification)
+    theirs = save_tiny(path, family, TINY[family].task)
     ours = load_model(str(path))
     assert len(ours.notes) == 1
     assert "not part of the encoder, and not read: " in ours.notes[0]
@@ -171,14 +175,10 @@ def test_a_classifier(folder: tuple[str, Path]) -> None:
     hold(inspection, Loaded(family, path, ours, theirs).expected(inspection))
 
 
-def masked_lm(family: str, path: Path) -> tuple[Any, Model]:
-    theirs = save_tiny(path, family, AutoModelForMaskedLM, hidden_act="relu")
-    return theirs, load_model(str(path))
-
-
-def test_a_masked_language_model(folder: tuple[str, Path]) -> None:
-    family, path = folder
-    theirs, ours = masked_lm(family, path)
+@pytest.mark.parametrize("family", [family for family in TINY if family != "marian"])
+def test_a_masked_language_model(family: str, tmp_path: Path) -> None:
+    theirs = save_tiny(tmp_path, family, AutoModelForMaskedLM, hidden_act="relu")
+    ours = load_model(str(tmp_path))
     assert ours.notes == ()
     tokens = ours.tokenize("The [MASK] was too <mask>")
     places = [i for i, entry in enumerate(tokens.vocabulary) if entry in ("[MASK]", "<mask>")]
@@ -195,7 +195,7 @@ def test_a_masked_language_model(folder: tuple[str, Path]) -> None:
 
 
 def test_words_are_words_and_special_tokens_special(loaded: Loaded) -> None:
-    tokens = loaded.ours.tokenize("The animal didn't cross.", "too tired")
+    tokens = loaded.ours.tokenize("The animal didn't cross. too tired")
     words = [word.text for word in tokens.words if not word.special and word.text.strip()]
     assert words == ["The", "animal", "didn't", "cross", ".", "too", "tired"]
     special = {word.text for word in tokens.words if word.special}
@@ -220,7 +220,7 @@ def test_a_missing_tensor_is_named(folder: tuple[str, Path]) -> None:
     family, path = folder
     weights = load_file(path / "model.safetensors")
     query = TINY[family].matrices[0]
-    [name] = [name for name in weights if f"layer.1.{query}.weight" in name]
+    [name] = [name for name in weights if f"{TINY[family].layers}.1.{query}.weight" in name]
     del weights[name]
     save_file(weights, path / "model.safetensors")
     assert refused(path).message == f"the weights lack {name} of a {family} with 2 layers"
@@ -230,14 +230,9 @@ def test_a_layer_more_than_the_config_says(folder: tuple[str, Path]) -> None:
     family, path = folder
     files = find_model(str(path))
     assert load_checkpoint(files.config, files.weights).encoder.config.num_layers == 2
-    depth = next(key for key in ("num_hidden_layers", "n_layers") if key in read_config(path))
-    reconfigure(path, **{depth: 1})
+    depth = TINY[family].called.get("num_hidden_layers")
+    reconfigure(path, **{depth or "num_hidden_layers": 1})
     assert f"which a {family} with 1 layers does not have" in refused(path).message
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((path / "config.json").read_text())
-    return config
 
 
 def test_electras_embeddings_as_wide_as_the_rest(tmp_path: Path) -> None:
@@ -266,6 +261,35 @@ def test_the_bias_is_kept_once_for_all_layers(tmp_path: Path) -> None:
     expected = theirs.encoder.compute_position_bias(torch.zeros(1, n, 1))[0]
     np.testing.assert_array_equal(bias, expected.detach())
     assert bias.shape == (NUM_HEADS, n, n)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_translator(shared: bool, tmp_path: Path) -> None:
+    """Word vectors that the decoder has too, or not; word vectors that are not scaled."""
+    changes = {"share_encoder_decoder_embeddings": shared, "tie_word_embeddings": shared}
+    theirs = save_tiny(
+        tmp_path, "marian", TINY["marian"].task, scale_embedding=False, hidden_size=42, **changes
+    )
+    stored = load_file(tmp_path / "model.safetensors")
+    assert ("model.shared.weight" in stored) == shared
+    ours = load_model(str(tmp_path))
+    inspection = ours.inspect(SENTENCES[0])
+    expected = Loaded("marian", tmp_path, ours, theirs).expected(inspection)
+    close(inspection.layers[0].x, expected.x[0][0])
+    close(inspection.weights(1, unit="piece"), expected.weights[1][0])
+    decoder = (
+        ["model.decoder.layers"] if shared else ["model.decoder.embed_tokens, model.decoder.layers"]
+    )
+    assert list(ours.notes) == [
+        f"not part of the encoder, and not read: {part}" for part in decoder
+    ]
+    assert ours.ablate(inspection.tokens, [HeadId(0, 0)]).masks is None
+
+
+def test_a_decoder_alone(tmp_path: Path) -> None:
+    save_tiny(tmp_path, "marian")
+    reconfigure(tmp_path, is_decoder=True)
+    assert "this marian model is a decoder" in refused(tmp_path).message
 
 
 def test_fewer_buckets_than_the_model_uses(tmp_path: Path) -> None:

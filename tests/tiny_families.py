@@ -8,9 +8,14 @@ from typing import Any
 
 import torch
 from tiny_bert import SIZES, tiny_tokenizer
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, processors
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+)
 from vocabularies import ROBERTAS, byte_level, unigram
 
 
@@ -19,13 +24,16 @@ class Tiny:
     """One family as transformers has it: sizes, and where its layers and their matrices are.
 
     `changes` to SIZES, and `called`: what the family calls one of these, None where it has none;
-    `matrices`: what makes q, k and v, and W_O.
+    `encoder`: the part that runs, if not all of it does; `task`: a model with more than the
+    encoder; `matrices`: what makes q, k and v, and W_O.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     called: Mapping[str, str | None] = field(default_factory=dict)
     tokenizer: Callable[[], Tokenizer] = tiny_tokenizer
     layers: str = "encoder.layer"
+    encoder: str = ""
+    task: type[Any] = AutoModelForSequenceClassification
     matrices: tuple[str, str, str, str] = (
         "attention.self.query",
         "attention.self.key",
@@ -40,6 +48,15 @@ def _byte_level() -> Tokenizer:
 
 def _sentencepiece() -> Tokenizer:
     return unigram(ROBERTAS)
+
+
+def _translators() -> Tokenizer:
+    """Marian's, which puts nothing before a sentence, and nothing between two."""
+    tokenizer = _sentencepiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "$A </s>", "$A $B </s>", [("</s>", tokenizer.token_to_id("</s>"))]
+    )
+    return tokenizer
 
 
 TINY: dict[str, Tiny] = {
@@ -67,6 +84,31 @@ TINY: dict[str, Tiny] = {
         {"pad_token_id": 4, "relative_attention_num_buckets": 37, "max_position_embeddings": 211},
         {"type_vocab_size": None},
         matrices=("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o"),
+    ),
+    "marian": Tiny(
+        {
+            "pad_token_id": 4,
+            "decoder_start_token_id": 4,
+            "decoder_layers": 1,
+            "decoder_attention_heads": 7,
+            "decoder_ffn_dim": 11,
+            "scale_embedding": True,
+            "hidden_act": "swish",
+        },
+        called={
+            "num_hidden_layers": "encoder_layers",
+            "num_attention_heads": "encoder_attention_heads",
+            "hidden_size": "d_model",
+            "intermediate_size": "encoder_ffn_dim",
+            "hidden_act": "activation_function",
+            "type_vocab_size": None,
+            "layer_norm_eps": None,
+        },
+        tokenizer=_translators,
+        layers="encoder.layers",
+        encoder="encoder",
+        task=AutoModelForSeq2SeqLM,
+        matrices=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"),
     ),
 }
 """The families, by config.json's `model_type`; their sizes are all different primes."""
@@ -128,7 +170,8 @@ def computed(
         given["token_type_ids"] = _padded(types, longest)
     made: tuple[list[Tensor], ...] = ([], [], [], [])
     with _watched(model, family, made), torch.inference_mode():
-        output = model.base_model(**given, output_attentions=True, output_hidden_states=True)
+        encoder = model.base_model.get_submodule(TINY[family].encoder)
+        output = encoder(**given, output_attentions=True, output_hidden_states=True)
     heads = model.config.num_attention_heads
     q, k, v, z = (
         [tensor.view(*tensor.shape[:2], heads, -1).transpose(1, 2) for tensor in tensors]

@@ -128,8 +128,9 @@ def _theirs_to_ours(
     names, missing = {}, []
     for ours, theirs in wanted.items():
         stem, dot, leaf = theirs.rpartition(".")
-        old = f"{stem}{OLD_NAMES[dot + leaf]}"
-        present = next((n for n in (prefix + theirs, prefix + old) if n in found), None)
+        shared = family.names.shared.get(stem, stem)
+        known = (theirs, f"{stem}{OLD_NAMES[dot + leaf]}", f"{shared}.{leaf}")
+        present = next((prefix + name for name in known if prefix + name in found), None)
         if present is None:
             missing.append(prefix + theirs)
         else:

@@ -1,7 +1,7 @@
 """From token ids to the vectors that enter the first layer, one class per way of doing it.
 
 Self-attention does not see order, so each vector also carries its position: looked up in a learned
-table (BERT), or written in sines and cosines (the paper).
+table (BERT), or written in sines and cosines (the paper, Marian).
 """
 
 import math
@@ -76,12 +76,28 @@ class SinusoidalEmbeddings(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.word = Table(config.vocab_size, config.d_model)
+        self.scale = math.sqrt(config.d_model) if config.scaled_embeddings else 1.0
+
+    def positions(self, length: int, d_model: int) -> Tensor:
+        """What is added for the place of each token: (length, d_model)."""
+        return sinusoidal_positions(length, d_model)
 
     def forward(self, ids: Tensor, types: Tensor) -> Tensor:
         """ids: (batch, n) -> (batch, n, d_model); the paper's encoder knows no token types."""
         words: Tensor = self.word(ids)
-        d_model = words.shape[-1]
-        return words * math.sqrt(d_model) + sinusoidal_positions(ids.shape[1], d_model).to(words)
+        return words * self.scale + self.positions(*words.shape[1:]).to(words)
+
+
+class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
+    """The same with all sines before all cosines, as Marian has them (Junczys-Dowmunt et al. 2018).
+
+    The numbers are the paper's, in another order.
+    """
+
+    def positions(self, length: int, d_model: int) -> Tensor:
+        """What is added for the place of each token: (length, d_model)."""
+        angles = _angles(length, d_model)
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :d_model].float()
 
 
 def sinusoidal_positions(length: int, d_model: int) -> Tensor:
@@ -89,8 +105,13 @@ def sinusoidal_positions(length: int, d_model: int) -> Tensor:
 
     Returns (length, d_model), float32.
     """
-    positions = torch.arange(length, dtype=torch.float64)[:, None]
-    even = torch.arange(0, d_model, 2, dtype=torch.float64)
-    angles = positions / 10000 ** (even / d_model)
+    angles = _angles(length, d_model)
     waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
     return waves[:, :d_model].float()
+
+
+def _angles(length: int, d_model: int) -> Tensor:
+    """What the waves are of: pos / 10000^(2i / d_model), (pos, i), in float64."""
+    positions = torch.arange(length, dtype=torch.float64)[:, None]
+    even = torch.arange(0, d_model, 2, dtype=torch.float64)
+    return positions / 10000 ** (even / d_model)

@@ -40,7 +40,8 @@ class EncoderConfig:
     `max_positions` tokens fit in, None being any number of them; the first stands at
     `first_position` of the table of positions. `d_embedding` is the width of the embeddings where
     it is not d_model, `distance_buckets` how many distances between tokens are told apart by a
-    number added to the scores.
+    number added to the scores. `scaled_embeddings` says whether word vectors that sinusoids are
+    added to are first multiplied by sqrt(d_model), as in the paper.
     """
 
     vocab_size: int
@@ -56,6 +57,7 @@ class EncoderConfig:
     first_position: int = 0
     d_embedding: int | None = None
     distance_buckets: int | None = None
+    scaled_embeddings: bool = True
 
     def __post_init__(self) -> None:
         _check_size("num_layers", self.num_layers, MOST_LAYERS)

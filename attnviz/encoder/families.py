@@ -12,7 +12,11 @@ from typing import Any
 from torch import nn
 
 from attnviz.encoder.distance import BUCKETS, DistanceBias
-from attnviz.encoder.embeddings import LearnedEmbeddings, OffsetEmbeddings
+from attnviz.encoder.embeddings import (
+    HalvedSinusoidalEmbeddings,
+    LearnedEmbeddings,
+    OffsetEmbeddings,
+)
 from attnviz.encoder.encoder import Encoder, EncoderConfig
 from attnviz.errors import AttnvizError
 from attnviz.weights.names import NAMES, TensorNames
@@ -84,15 +88,13 @@ def epsilon(config: Config, key: str, default: float) -> float:
 
 def _stack_config(config: Config) -> EncoderConfig:
     """What BERT's config.json and those after its model have in common."""
-    kind, positions = config["model_type"], config.get("position_embedding_type") or "absolute"
+    positions = config.get("position_embedding_type") or "absolute"
     if positions != "absolute":
         raise AttnvizError(
-            f"{kind} with {shortened(positions)} positions is not read, only 'absolute' ones"
+            f"{config['model_type']} with {shortened(positions)} positions is not read, "
+            "only 'absolute' ones"
         )
-    if config.get("is_decoder"):
-        raise AttnvizError(
-            f"this {kind} model is a decoder (is_decoder is true); attnviz reads encoders"
-        )
+    _check_encoder(config)
     return EncoderConfig(
         vocab_size=number(config, "vocab_size"),
         num_layers=number(config, "num_hidden_layers"),
@@ -103,6 +105,14 @@ def _stack_config(config: Config) -> EncoderConfig:
         max_positions=number(config, "max_position_embeddings"),
         norm_eps=epsilon(config, "layer_norm_eps", 1e-12),
     )
+
+
+def _check_encoder(config: Config) -> None:
+    if config.get("is_decoder"):
+        raise AttnvizError(
+            f"this {config['model_type']} model is a decoder (is_decoder is true); "
+            "attnviz reads encoders"
+        )
 
 
 def _bert_config(config: Config) -> EncoderConfig:
@@ -143,6 +153,21 @@ def _mpnet_config(config: Config) -> EncoderConfig:
     return replace(_behind_padding(_stack_config(config), 2), distance_buckets=rows)
 
 
+def _marian_config(config: Config) -> EncoderConfig:
+    _check_encoder(config)
+    return EncoderConfig(
+        vocab_size=number(config, "vocab_size"),
+        num_layers=number(config, "encoder_layers"),
+        num_heads=number(config, "encoder_attention_heads"),
+        d_model=number(config, "d_model"),
+        d_ff=number(config, "encoder_ffn_dim"),
+        activation=str(config.get("activation_function", "gelu")),
+        max_positions=number(config, "max_position_embeddings"),
+        norm_eps=1e-5,
+        scaled_embeddings=bool(config.get("scale_embedding", False)),
+    )
+
+
 def _roberta(name: str) -> Family:
     return Family(name, _roberta_config, OffsetEmbeddings, head_activation="gelu")
 
@@ -157,6 +182,7 @@ FAMILIES: Mapping[str, Family] = {
         Family("distilbert", _distilbert_config),
         Family("electra", _electra_config, head_activation="gelu"),
         Family("mpnet", _mpnet_config, OffsetEmbeddings, DistanceBias, head_activation="gelu"),
+        Family("marian", _marian_config, HalvedSinusoidalEmbeddings),
     )
 }
 """The families read, by config.json's `model_type`."""

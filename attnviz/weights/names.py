@@ -1,7 +1,7 @@
 """What published checkpoints call the tensors of our encoder, one table a model family."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class TensorNames:
     read is noticed; `unused` says how those begin that every such checkpoint may have and attention
     does not need. `masked_lm` has the names, whole and without a prefix, that the tensors of a
     masked-LM head may go by; its decoder's weight may be missing, since mostly it is the word
-    vectors.
+    vectors. `shared` maps a module of theirs to the name under which a file has it where it is
+    another part's too.
     """
 
     modules: Mapping[str, str]
@@ -23,6 +24,7 @@ class TensorNames:
     inside: tuple[str, ...]
     unused: tuple[str, ...]
     masked_lm: Mapping[str, tuple[str, ...]]
+    shared: Mapping[str, str] = field(default_factory=dict)
 
     def prefix_in(self, found: Collection[str], wanted: Collection[str]) -> str:
         """The prefix with which most of the names wanted are among those found."""
@@ -145,6 +147,26 @@ MPNET = TensorNames(
     masked_lm=ROBERTA.masked_lm,
 )
 
+MARIAN = TensorNames(
+    modules={
+        "embeddings.word": "encoder.embed_tokens",
+        "layers.{layer}.attention.W_Q": "encoder.layers.{layer}.self_attn.q_proj",
+        "layers.{layer}.attention.W_K": "encoder.layers.{layer}.self_attn.k_proj",
+        "layers.{layer}.attention.W_V": "encoder.layers.{layer}.self_attn.v_proj",
+        "layers.{layer}.attention.W_O": "encoder.layers.{layer}.self_attn.out_proj",
+        "layers.{layer}.attention_norm": "encoder.layers.{layer}.self_attn_layer_norm",
+        "layers.{layer}.feed_forward.inner": "encoder.layers.{layer}.fc1",
+        "layers.{layer}.feed_forward.outer": "encoder.layers.{layer}.fc2",
+        "layers.{layer}.feed_forward_norm": "encoder.layers.{layer}.final_layer_norm",
+    },
+    prefixes=("", "model."),
+    inside=("encoder.",),
+    # positions follow from a formula, whether a file has them or not
+    unused=("encoder.embed_positions.", "shared.", "lm_head.", "final_logits_bias"),
+    masked_lm={},
+    shared={"encoder.embed_tokens": "shared"},
+)
+
 NAMES: Mapping[str, TensorNames] = {
     "bert": BERT,
     "roberta": ROBERTA,
@@ -153,5 +175,6 @@ NAMES: Mapping[str, TensorNames] = {
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
     "mpnet": MPNET,
+    "marian": MARIAN,
 }
 """The families whose names are known, by config.json's `model_type`."""

@@ -214,3 +214,12 @@ def test_csv_says_what_else_there_is_to_say(minilm: Model) -> None:
     assert told == [change.dropped.a, change.dropped.b, change.sums.a, change.sums.b]
     rolled = compare(aligned(a.view(measure="rollout"), b.view(measure="rollout")))
     assert {(row["head"], row["measure"]) for row in rows_of(rolled)} == {("", "rollout")}
+
+
+@pytest.mark.parametrize("query", ["it", None])
+def test_csv_without_special_tokens_has_its_columns_where_there_are_none(query: str | None) -> None:
+    a, b = (tokens_of(words, special=False) for words in (["it", "ran"], ["it", "sat"]))
+    sides = (random_inspection(tokens, 1, 2, seed=3).view(special=False) for tokens in (a, b))
+    both = aligned(*sides)
+    rows = rows_of(compare(both, *columns(both, query, None)))
+    assert {(row["a_dropped"], row["b_dropped"]) for row in rows} == {("0.0", "0.0")}

@@ -185,11 +185,11 @@ def _all_words(aligned: Aligned, heads: Sequence[HeadId]) -> Iterator[HeadChange
 
 def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterator[_Rows]:
     """What the words that stand in both sentences look at, head by head: (word, ...)."""
-    number = SIDES.index(side)
-    queries = [aligned.pair(column)[number].index for column in aligned.words]
+    own = SIDES.index(side)
+    queries = [aligned.pair(column)[own].index for column in aligned.words]
     for stack in aligned.view(side).stacks(heads):
-        for number, weights in enumerate(stack.weights):
-            dropped = None if stack.dropped is None else stack.dropped[number, queries]
+        for place, weights in enumerate(stack.weights):
+            dropped = None if stack.dropped is None else stack.dropped[place, queries]
             yield _Rows.of(aligned, side, weights[queries], dropped)
 
 

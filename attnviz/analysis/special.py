@@ -36,19 +36,16 @@ def special_share(view: View, query: int, heads: Sequence[HeadId]) -> float | No
 
     It is the same whether the view leaves them out or not. None where there are no special tokens.
     """
-    shares = special_shares(view, query)
-    if shares is None:
+    if not any(token.special for token in view.inspection.tokens.pieces):
         return None
     places = tuple(np.array([(head.layer, head.place) for head in heads]).T)
-    return float(shares[places].mean())
+    return float(special_shares(view, query)[places].mean())
 
 
-def special_shares(view: View, query: int) -> np.ndarray | None:
-    """What `special_share` is the mean of: each head's share, (layer, head)."""
+def special_shares(view: View, query: int) -> np.ndarray:
+    """What `special_share` is the mean of: each head's share, (layer, head); 0 without any."""
     whole = replace(view, special=True)
     special = [token.index for token in whole.tokens if token.special]
-    if not special:
-        return None
     kept = [token.index for token in whole.tokens if view.special or not token.special]
     rows = whole.query(kept[query])
     shares: np.ndarray = rows[..., special].sum(axis=-1) / rows.sum(axis=-1)

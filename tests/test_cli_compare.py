@@ -193,6 +193,7 @@ TWO = [Path("tired"), Path("wide")]
         ({"load": TWO}, {"model": "minilm"}, "--load brings a sentence and its model with it"),
         ({"load": TWO, "models": ("one", "other")}, {}, "--models names both models"),
         ({"load": TWO, "pair": "so"}, {}, "--pair came without TEXT"),
+        ({"models": ("one", "other"), "pair": "so"}, {}, "--pair came without TEXT"),
         ({"text": ["a", "b"], "models": ("x", "y")}, {}, "--models compares one sentence in two"),
         ({"text": ["a", "b", "c"]}, {}, "compare looks at two sentences, and 3 came"),
         ({}, {}, "compare looks at two sentences, and none came"),

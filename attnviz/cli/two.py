@@ -47,6 +47,8 @@ def two_inspections(source: TwoSources, choice: ModelChoice, notes: Notes) -> Tw
 
 def _check(source: TwoSources, texts: Sequence[str], choice: ModelChoice) -> None:
     loads = len(source.load or [])
+    if source.pair is not None and not texts:
+        raise RequestError("--pair came without TEXT", "give the first sentence too")
     if source.models:
         if loads or choice.chosen:
             raise RequestError(
@@ -63,8 +65,6 @@ def _check(source: TwoSources, texts: Sequence[str], choice: ModelChoice) -> Non
         raise RequestError(
             "--load brings a sentence and its model with it", "leave out the options of the model"
         )
-    if source.pair is not None and not texts:
-        raise RequestError("--pair came without TEXT", "give the first sentences too")
     if loads + len(texts) > 2:
         raise RequestError(f"{_TWO}, and {loads + len(texts)} came", "give two")
     if not loads and not texts:

@@ -48,7 +48,7 @@ def summary_json(
         "model": model_facts(view.model),
         "unit": view.unit,
         "measure": view.measure,
-        "formula": view.measured.formula,
+        "formula": view.measured.told,
         "query": link[0],
         "key": link[1],
         "sentences": holding.sentences,

@@ -269,7 +269,8 @@ class View:
         Raises IndexError for a token that is not there.
         """
         _check_index("token", index, len(self._kept))
-        columns = np.stack([weights[:, index] for _, weights in self.heads(self.all_heads())])
+        heads = self.heads(self.all_heads())
+        columns = np.stack([weights[:, index].copy() for _, weights in heads])  # lets go of weights
         return columns.reshape(self.model.num_layers, self.num_heads, -1)
 
     @cached_property

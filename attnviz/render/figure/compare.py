@@ -20,7 +20,6 @@ from attnviz.analysis.align import SIDES, Aligned, Side
 from attnviz.analysis.compare import Comparison
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, row_shares
-from attnviz.measures import Measure
 from attnviz.render.figure.captions import (
     KEY_AXIS,
     QUERY_AXIS,
@@ -180,10 +179,8 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Fi
         if across <= NUMBERED_UP_TO:
             _write_numbers(axes, numbers, limits, sheet.marked)
         if place:
-            quantity = (
-                "share of the row" if not aligned.a.measured.shares else aligned.a.measured.quantity
-            )
-            name = "change" if place == 2 else quantity
+            shares, quantity = aligned.a.measured.shares, aligned.a.measured.quantity
+            name = "change" if place == 2 else quantity if shares else "share of the row"
             color_bar(figure, image, name, (lefts[place] + side + 0.12, top, tall))
     return figure
 
@@ -277,10 +274,6 @@ def _heading(
         if part is not None
     )
     return replace(whole, title=title, sentences=sentences)
-
-
-def _quantity(measured: Measure) -> str:
-    return measured.quantity if measured.shares else f"{measured.quantity}, share of the row"
 
 
 def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:

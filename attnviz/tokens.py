@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import category
 
 import numpy as np
 
@@ -158,15 +159,21 @@ class Tokens:
 
 @dataclass(frozen=True)
 class _Boundaries:
-    """The words of a text: ascending starts and ends, white space left out."""
+    """The words of a text: ascending starts and ends, white space left out.
+
+    `spaced` has the starts right behind a space, which is no tab and no new line.
+    """
 
     starts: list[int]
     ends: list[int]
+    spaced: frozenset[int]
 
     @classmethod
     def of(cls, text: str) -> "_Boundaries":
         spans = word_spans(text)
-        return cls([start for start, _ in spans], [end for _, end in spans])
+        starts = [start for start, _ in spans]
+        spaced = frozenset(i for i in starts if i and category(text[i - 1]) == "Zs")
+        return cls(starts, [end for _, end in spans], spaced)
 
 
 def _join_pieces(
@@ -176,7 +183,8 @@ def _join_pieces(
 
     A piece joins the word before it if it starts before that word ends. A piece that touches
     several words (a typed `[MASK]`, an unknown run) makes one word of them. White space that a
-    piece covers beside a word does not count; a piece of nothing but white space is a word.
+    piece covers beside a word does not count. A piece of white space alone goes with the word that
+    follows a space at once, as in SentencePiece's `▁`, `animal`; any other is a word.
     """
     runs: list[tuple[int, Span | None]] = []
     limit, current = -1, -1
@@ -197,10 +205,15 @@ def _join_pieces(
 
 
 def _span_in_words(span: Span, words: _Boundaries) -> Span:
-    """From the start of the first word that a piece touches to the end of the last."""
+    """From the start of the first word that a piece touches to the end of the last.
+
+    Of a piece of white space alone, the word behind it, if it is a space's; else its own span.
+    """
     start, end = span
     first = bisect_right(words.ends, start)
     last = bisect_left(words.starts, max(end, start + 1)) - 1
+    if first > last and end in words.spaced:
+        last = first
     return (words.starts[first], words.ends[last]) if first <= last else span
 
 

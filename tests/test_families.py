@@ -196,7 +196,7 @@ def test_a_masked_language_model(family: str, tmp_path: Path) -> None:
 
 def test_words_are_words_and_special_tokens_special(loaded: Loaded) -> None:
     tokens = loaded.ours.tokenize("The animal didn't cross. too tired")
-    words = [word.text for word in tokens.words if not word.special and word.text.strip()]
+    words = [word.text for word in tokens.words if not word.special]
     assert words == ["The", "animal", "didn't", "cross", ".", "too", "tired"]
     special = {word.text for word in tokens.words if word.special}
     assert special in ({"[CLS]", "[SEP]"}, {"<s>", "</s>"}, {"</s>"})
@@ -277,12 +277,8 @@ def test_a_translator(shared: bool, tmp_path: Path) -> None:
     expected = Loaded("marian", tmp_path, ours, theirs).expected(inspection)
     close(inspection.layers[0].x, expected.x[0][0])
     close(inspection.weights(1, unit="piece"), expected.weights[1][0])
-    decoder = (
-        ["model.decoder.layers"] if shared else ["model.decoder.embed_tokens, model.decoder.layers"]
-    )
-    assert list(ours.notes) == [
-        f"not part of the encoder, and not read: {part}" for part in decoder
-    ]
+    decoder = "" if shared else "model.decoder.embed_tokens, "
+    assert ours.notes == (f"not part of the encoder, and not read: {decoder}model.decoder.layers",)
     assert ours.ablate(inspection.tokens, [HeadId(0, 0)]).masks is None
 
 

@@ -227,7 +227,26 @@ def test_typed_special_tokens_are_words_like_others(kind: str) -> None:
 def test_every_kind_finds_the_words_of_the_founding_sentence(kind: str) -> None:
     text = "The animal didn't cross the street because it was too tired."
     expected = [text[start:end] for start, end in word_spans(text)]
-    assert [word for word in words_of(text, kind) if word.strip()] == expected
+    assert words_of(text, kind) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("unigram", "an animal", [("an", "▁ a n"), ("animal", "▁ a n i m a l")]),
+        ("unigram", "我 我", [("我", "▁ 我"), ("我", "▁ 我")]),
+        ("byte_level", "a qa", [("a", "a"), ("qa", "Ġ q a")]),
+        ("byte_level_trimmed", "a qa", [("a", "Ġ a"), ("qa", "Ġ q a")]),
+        ("byte_fallback", "a  a", [("a", "▁ a"), ("a", "▁▁ a")]),
+        ("byte_level", "a\nq", [("a", "a"), ("\n", "Ċ"), ("q", "q")]),
+        ("unigram", "a ", [("a", "▁ a"), (" ", "▁")]),
+    ],
+)
+def test_a_space_of_its_own_goes_with_the_next_word(
+    kind: str, text: str, words: list[tuple[str, str]]
+) -> None:
+    tokens = tokenizer(kind).encode(text)
+    assert [(w.text, " ".join(w.pieces)) for w in tokens.words if not w.special] == words
 
 
 def test_a_pair_has_two_segments_and_separators_of_their_own() -> None:

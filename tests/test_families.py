@@ -264,6 +264,19 @@ def test_the_bias_is_kept_once_for_all_layers(tmp_path: Path) -> None:
     assert bias.shape == (NUM_HEADS, n, n)
 
 
+def test_numbers_of_positions_are_usual(folder: tuple[str, Path]) -> None:
+    """Files saved by earlier versions of transformers have them, and Marian's the sinusoids."""
+    family, path = folder
+    weights = load_file(path / "model.safetensors")
+    if family == "marian":
+        assert "encoder.embed_positions.weight" in weights
+    else:
+        weights["embeddings.position_ids"] = torch.arange(61)[None]
+        save_file(weights, path / "model.safetensors")
+    notes = load_model(str(path)).notes
+    assert not any("position_ids" in note or "encoder.embed" in note for note in notes)
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_translator(shared: bool, tmp_path: Path) -> None:
     """Word vectors that the decoder has too, or not; word vectors that are not scaled."""

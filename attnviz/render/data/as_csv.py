@@ -17,14 +17,14 @@ ROWS_AT_ONCE = 1 << 14
 """Rows written together at most (about half a megabyte of text), however long the sentence is."""
 
 
-def csv_header(special: bool, measure: MeasureName) -> bytes:
+def csv_header(special: bool, measure: MeasureName, columns: bytes = CSV_HEADER) -> bytes:
     """The first line; two columns come last where there is something to say in them.
 
     `dropped`: without special tokens, the share of the query's row that they had. `measure`: what
     the numbers are, where they are not attention weights.
     """
     dropped = b"" if special else b",dropped"
-    return CSV_HEADER + dropped + (b"" if measure == "weights" else b",measure") + b"\n"
+    return columns + dropped + (b"" if measure == "weights" else b",measure") + b"\n"
 
 
 def run_csv(view: View, heads: Sequence[HeadId], text_index: int) -> Iterator[bytes]:
@@ -43,9 +43,9 @@ def run_csv(view: View, heads: Sequence[HeadId], text_index: int) -> Iterator[by
     def links(first: int) -> list[bytes]:
         return [query + key for query in keys[first : first + at_once] for key in keys]
 
-    measure = b"" if view.measure == "weights" else b"," + view.measure.encode()
-    for (layer, head), weights, dropped in _each(view, heads):
-        start = f"{text_index},{layer},{'' if head is None else head},".encode()
+    measure = measure_cell(view.measure).encode()
+    for head, weights, dropped in _each(view, heads):
+        start = f"{text_index},{head_cells(head)},".encode()
         for first in range(0, length, at_once):
             numbers = _numbers(weights[first : first + at_once])
             parts = [b"\n" + start] * (3 * len(numbers))
@@ -80,6 +80,16 @@ def _ends(
 
 def _numbers(array: np.ndarray) -> list[bytes]:
     return with_numbers(np.ascontiguousarray(array).reshape(-1))[1:-1].split(b",")
+
+
+def head_cells(head: HeadId) -> str:
+    """Layer and head; the latter is empty where a measure has none."""
+    return f"{head.layer},{'' if head.head is None else head.head}"
+
+
+def measure_cell(measure: MeasureName) -> str:
+    """The last column, with the comma before it, where there is one."""
+    return "" if measure == "weights" else f",{measure}"
 
 
 def quoted(field: str) -> str:

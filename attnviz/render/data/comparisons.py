@@ -8,7 +8,7 @@ import numpy as np
 from attnviz.analysis.align import SIDES, Aligned, Column
 from attnviz.analysis.compare import Comparison, HeadChange
 from attnviz.measures import MeasureName
-from attnviz.render.data.as_csv import quoted
+from attnviz.render.data.as_csv import head_cells, measure_cell, quoted
 from attnviz.render.data.as_json import view_facts, with_numbers
 from attnviz.tokens import Token
 
@@ -64,16 +64,14 @@ def compare_csv(comparison: Comparison, count: int | None = None) -> Iterator[by
     Heads come in the comparison's order, all or the first `count`, keys in the sentences'. A word
     that one side lacks leaves its fields there, and the change, empty.
     """
-    measure = comparison.aligned.a.measure
-    end = "" if measure == "weights" else f",{measure}"
+    end = measure_cell(comparison.aligned.a.measure)
     asked: Sequence[Token | None] = (None, None)
     if comparison.query is not None:
         asked = comparison.aligned.pair(comparison.query)
     query = ",".join(map(_cells, asked))
     keys = [f"{query},{_cells(a)},{_cells(b)}" for a, b, _ in comparison.columns]
     for change in comparison.heads[:count]:
-        place = f"{change.head.layer},{'' if change.head.head is None else change.head.head}"
-        start = f"{place},{_number(change.distance)}"
+        start = f"{head_cells(change.head)},{_number(change.distance)}"
         both = [pair for pair in (change.dropped, change.sums) if pair is not None]
         told = "".join(f",{_number(pair.a)},{_number(pair.b)}" for pair in both) + end
         rows = zip(keys, comparison.columns, change.a, change.b, change.change, strict=True)

@@ -8,8 +8,9 @@ import numpy as np
 from attnviz.analysis.find import Finding
 from attnviz.analysis.holding import Holding, HoldingHead
 from attnviz.analysis.phrase import Phrase
+from attnviz.inspection import HeadId
 from attnviz.measures import MeasureName
-from attnviz.render.data.as_csv import CSV_HEADER, quoted
+from attnviz.render.data.as_csv import CSV_HEADER, csv_header, head_cells, measure_cell, quoted
 from attnviz.render.data.as_json import model_facts, view_facts, with_numbers
 
 FIND_SCHEMA = "attnviz.find/1"
@@ -61,10 +62,8 @@ def summary_json(
 
 
 def find_csv_header(special: bool, measure: MeasureName) -> bytes:
-    """The first line; `dropped` and `measure` come last where there is something to say in them."""
-    dropped = b"" if special else b",dropped"
-    measured = b"" if measure == "weights" else b",measure"
-    return CSV_HEADER + b",rank,expected,lift,argmax" + dropped + measured + b"\n"
+    """The first line, as `csv_header`."""
+    return csv_header(special, measure, CSV_HEADER + b",rank,expected,lift,argmax")
 
 
 def find_csv(finding: Finding, text_index: int, top: int | None = None) -> Iterator[bytes]:
@@ -72,7 +71,7 @@ def find_csv(finding: Finding, text_index: int, top: int | None = None) -> Itera
 
     `lift` is empty where nothing was expected, `head` where the measure has no heads.
     """
-    measure = "" if finding.view.measure == "weights" else f",{finding.view.measure}"
+    measure = measure_cell(finding.view.measure)
     words = ",".join(
         f"{phrase.indices[0]},{quoted(phrase.text)}" for phrase in (finding.query, finding.key)
     )
@@ -82,7 +81,7 @@ def find_csv(finding: Finding, text_index: int, top: int | None = None) -> Itera
     )
     dropped = _csv_numbers(head.get("dropped") for head in heads)
     for head, weight, expected, lift, share in zip(heads, *numbers, dropped, strict=True):
-        place = f"{head['layer']},{'' if head['head'] is None else head['head']}"
+        place = head_cells(HeadId(head["layer"], head["head"]))
         found = f"{weight},{head['rank']},{expected},{lift},{'true' if head['argmax'] else 'false'}"
         last = f",{share}" if "dropped" in head else ""
         yield f"{text_index},{place},{words},{found}{last}{measure}\n".encode()

@@ -16,9 +16,18 @@ from attnviz.ablated import Guess, Replacement
 from attnviz.analysis.ablation import DISTANCE, Ablation, EachAblation, Moved, Prediction
 from attnviz.inspection import HeadId, View
 from attnviz.render.labels import visible
-from attnviz.render.terminal.cells import Line, fit, label, render_lines, sentences, width_of
+from attnviz.render.terminal.cells import (
+    Line,
+    bar,
+    cut,
+    fit,
+    label,
+    render_lines,
+    sentences,
+    width_of,
+)
 from attnviz.render.terminal.headgrid import HeadGrid
-from attnviz.render.terminal.heading import Mark, model_line, sentence
+from attnviz.render.terminal.heading import ASKED, marked, model_line
 from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
@@ -37,8 +46,6 @@ LONGEST_BAR = 40
 NUMBER = 5
 """Cells of a word's name at most, of the longest bar, and of a number."""
 
-EIGHTHS = " ▏▎▍▌▋▊▉"
-
 HEADS_NAMED = 6
 """How many heads a line names; the others are counted."""
 
@@ -52,7 +59,6 @@ DOUBTS = (
     "A small distance does not mean that a head does nothing: other heads may make up for it, and "
     "it may matter in other sentences."
 )
-
 
 NEAR_THE_END = (
     "Heads of the last layer change final states at first hand, others through the layers above."
@@ -185,7 +191,7 @@ class HeadEffects:
         query = self.each.query
         moves = "words move in the mean" if query is None else f"{label(query)} moves"
         asked = f"how far {moves} if one head is set to {REPLACED[self.each.replacement][0]}"
-        return fit(asked, min(width, cell_len(asked)))
+        return cut(asked, width)
 
     def _ranking(self, scale: Distances, width: int) -> Iterator[Line]:
         shown = self.each.heads[: self.top]
@@ -246,19 +252,8 @@ def _heading(
 ) -> Iterator[Text]:
     """The model, the sentence, the words that moved shaded and the query marked; the formula."""
     yield model_line(view)
-    tokens = view.inspection.tokens
     styles = {one.token: str(_shade(one, scale)) for one in moved}
-    if query is not None:
-        styles[query] = "bold underline"
-    for segment, text in enumerate((tokens.text, tokens.pair)):
-        if text is None:
-            continue
-        marks = [
-            Mark(token.start, token.end or token.start, style)
-            for token, style in styles.items()
-            if token.segment == segment and token.start is not None
-        ]
-        yield sentence(text, sorted(marks, key=lambda mark: mark.start))
+    yield from marked(view, styles if query is None else {**styles, query: ASKED})
     formula = f"distance: {DISTANCE} of final hidden states"
     yield Text("; ".join(filter(None, (formula, scale.note))), style="dim")
 
@@ -275,12 +270,10 @@ def _shade(moved: Moved, scale: Scale) -> Style:
 
 
 def _bar(distance: float, scale: Scale, tone: Tone, room: int) -> Segment:
-    """A bar as long as the distance is beside the largest, in eighths of a cell."""
-    part = distance / scale.largest
-    whole, rest = divmod(round(part * max(0, min(room, LONGEST_BAR)) * 8), 8)
-    ramp = RAMPS[tone]
+    """A bar as long as the distance is beside the largest."""
+    part, ramp = distance / scale.largest, RAMPS[tone]
     color = ramp[min(int(part * len(ramp)), len(ramp) - 1)]
-    return Segment("█" * whole + EIGHTHS[rest].strip(), Style(color=color))
+    return Segment(bar(part, max(0, min(room, LONGEST_BAR))), Style(color=color))
 
 
 def _prediction(prediction: Prediction, width: int) -> Iterator[Line]:
@@ -296,7 +289,7 @@ def _prediction(prediction: Prediction, width: int) -> Iterator[Line]:
         yield [*_guess(before, name, first), Segment("  "), *_guess(after, name, first)]
     best, kept = prediction.before[0], prediction.kept
     told = f"{visible(best.token)}: {percent(best.probability)} → {percent(kept.probability)}"
-    yield [Segment("  " + fit(told, min(cell_len(told), max(1, width - 2))), PLAIN)]
+    yield [Segment("  " + cut(told, max(1, width - 2)), PLAIN)]
 
 
 def _guess(guess: Guess, name: int, best: bool) -> Line:

@@ -12,6 +12,9 @@ from attnviz.tokens import Token
 
 Line = list[Segment]
 
+EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+"""The ends of a bar, by how many eighths of a cell they fill."""
+
 BLANK = "␣"
 """How a token of nothing but white space is shown."""
 
@@ -24,6 +27,17 @@ def label(token: Token) -> str:
 def width_of(tokens: Iterable[Token], most: int) -> int:
     """The cells that the longest label takes, `most` at most."""
     return min(most, max((cell_len(label(token)) for token in tokens), default=1))
+
+
+def cut(text: str, width: int) -> str:
+    """The text as it is, or cut with an ellipsis to `width` cells."""
+    return fit(text, min(width, cell_len(text)))
+
+
+def bar(part: float, width: int) -> str:
+    """A bar that is a part of `width` cells long, in eighths of a cell."""
+    whole, rest = divmod(round(part * width * 8), 8)
+    return "█" * whole + EIGHTHS[rest]
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
@@ -54,5 +68,5 @@ def sentences(text: str, width: int) -> Iterator[Line]:
         if line and cell_len(line) + 1 + cell_len(word) > width:
             yield [Segment(line, DIM)]
             line = ""
-        line = f"{line} {word}" if line else fit(word, min(cell_len(word), width))
+        line = f"{line} {word}" if line else cut(word, width)
     yield [Segment(line, DIM)]

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from attnviz.analysis.align import SIDES, Column
 from attnviz.analysis.compare import Comparison, HeadChange
-from attnviz.render.terminal.cells import Line, fit, label, render_lines, sentences, tone_of
+from attnviz.render.terminal.cells import Line, cut, fit, label, render_lines, sentences, tone_of
 from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
@@ -145,7 +145,7 @@ def _title(comparison: Comparison, width: int) -> Line:
         title = f"what {who} at, by Jensen-Shannon distance"
     else:
         title = f'how much {who} at "{_name(aligned.columns[comparison.key])}", by change'
-    return [Segment(fit(title, min(cell_len(title), width)), BOLD)]
+    return [Segment(cut(title, width), BOLD)]
 
 
 def _margin(shown: Sequence[HeadChange]) -> int:

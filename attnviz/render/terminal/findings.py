@@ -15,6 +15,7 @@ from attnviz.inspection import View
 from attnviz.render.labels import visible
 from attnviz.render.terminal.cells import (
     Line,
+    cut,
     fit,
     label,
     render_lines,
@@ -73,7 +74,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
     room = width - cell_len(titles) - len("  ") - NUMBER
     word = min(width_of(finding.view.tokens, LONGEST_WORD), room)
     titles += "  strongest" if word >= SHORTEST_WORD else ""
-    yield [Segment(fit(titles, min(width, cell_len(titles))), DIM)]
+    yield [Segment(cut(titles, width), DIM)]
     tone = _tone(finding)
     for head, place in zip(finding.heads[:top], finding.order[:top], strict=True):
         line = [Segment(fit(str(head.head), margin), BOLD)]
@@ -161,11 +162,11 @@ class HeldTable:
 def _held(holding: Holding, scale: Scale, top: int, width: int) -> Iterator[Line]:
     query, key = holding.link or ("the query", "the key")
     asked = f"how often {_short(query)} looks at {_short(key)} most of all"
-    yield [Segment(fit(asked, min(width, cell_len(asked))), BOLD)]
+    yield [Segment(cut(asked, width), BOLD)]
     margin = max(len(str(head.head)) for head in holding.heads) + 2
     hits = max(len("hits"), len(f"{holding.sentences} of {holding.sentences}"))
     titles = fit("", margin) + f"{fit('hits', hits)}         mean    minimum  expected   lift"
-    yield [Segment(fit(titles, min(width, cell_len(titles))), DIM)]
+    yield [Segment(cut(titles, width), DIM)]
     for head in holding.heads[:top]:
         strong = head.share >= 0.5
         line = [Segment(fit(str(head.head), margin), BOLD)]
@@ -206,7 +207,7 @@ def _held_in_words(holding: Holding, scale: Scale) -> Iterator[str]:
 
 def _question(asked: str, width: int) -> Line:
     """What a table answers, and what its mark means where there is room to say it."""
-    line = [Segment(fit(asked, min(width, cell_len(asked))), BOLD)]
+    line = [Segment(cut(asked, width), BOLD)]
     if cell_len(asked) + cell_len(LEGEND) + 3 <= width:
         line.append(Segment("   " + LEGEND, DIM))
     return line
@@ -248,7 +249,7 @@ def _named(phrase: Phrase) -> str:
 
 def _short(text: str) -> str:
     text = visible(text)
-    return fit(text, min(cell_len(text), LONGEST_PHRASE))
+    return cut(text, LONGEST_PHRASE)
 
 
 def _counted(count: int) -> str:

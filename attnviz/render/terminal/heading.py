@@ -1,21 +1,23 @@
 """What stands above every look: model, sentence with its word underlined, and measure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from attnviz.inspection import HeadId, View
 from attnviz.measures import Measure
 from attnviz.render.labels import visible
-from attnviz.render.terminal.cells import fit, label
+from attnviz.render.terminal.cells import cut, label
 from attnviz.render.terminal.palette import SHARES, Scale
 from attnviz.tokens import Token
 
 Role = Literal["query", "key"]
 """Whether a look at one word tells what it looks at, or who looks at it."""
+
+ASKED = "bold underline"
+"""The style of a word that is asked about."""
 
 EXCERPT = 240
 """Characters of a sentence that a heading shows; the rest is an ellipsis."""
@@ -27,7 +29,7 @@ class Mark:
 
     start: int
     end: int
-    style: str = "bold underline"
+    style: str = ASKED
     before: str = ""
     after: str = ""
 
@@ -40,18 +42,22 @@ def heading(
     `token`, and `others` beside it, are underlined where they are asked about.
     """
     yield model_line(view)
+    yield from marked(view, {one: ASKED for one in (token, *others) if one is not None})
+    yield measure_line(view.measured, scale)
+
+
+def marked(view: View, styles: Mapping[Token, str]) -> Iterator[Text]:
+    """The sentence, or both of a pair, with some tokens in a style of their own."""
     tokens = view.inspection.tokens
-    asked = {one.index: one for one in (token, *others) if one is not None}.values()
     for segment, text in enumerate((tokens.text, tokens.pair)):
         if text is None:
             continue
         marks = [
-            Mark(one.start, one.end or one.start)
-            for one in asked
-            if one.segment == segment and one.start is not None
+            Mark(token.start, token.end or token.start, style)
+            for token, style in styles.items()
+            if token.segment == segment and token.start is not None
         ]
         yield sentence(text, sorted(marks, key=lambda mark: mark.start))
-    yield measure_line(view.measured, scale)
 
 
 def measure_line(measured: Measure, scale: Scale = SHARES) -> Text:
@@ -77,7 +83,7 @@ def question(token: Token, role: Role, width: int) -> str:
     """What a look at one word answers, in `width` cells at most."""
     name = label(token)
     asked = f"{name} looks at" if role == "query" else f"who looks at {name}"
-    return fit(asked, min(width, cell_len(asked)))
+    return cut(asked, width)
 
 
 def sentence(text: str, marks: Sequence[Mark] = ()) -> Text:

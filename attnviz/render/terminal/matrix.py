@@ -14,6 +14,7 @@ from attnviz.analysis.summary import Link
 from attnviz.inspection import HeadId, View
 from attnviz.render.terminal.cells import (
     Line,
+    cut,
     fit,
     label,
     render_lines,
@@ -136,7 +137,7 @@ class HeadTable:
             for place in range(part, len(names), layout.header):
                 end = layout.margin + (place + 1) * layout.cell - layout.padding
                 room = end - cell_len(text)
-                name = fit(names[place], min(cell_len(names[place]), room - 1))
+                name = cut(names[place], room - 1)
                 text += fit(name, room, right=True)
             if part == 0:
                 text = fit(text, layout.margin + len(names) * layout.cell)

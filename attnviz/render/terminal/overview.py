@@ -13,7 +13,7 @@ from rich.text import Text
 
 from attnviz.analysis.summary import HeadSummary, Kind, Link, Summary
 from attnviz.inspection import View
-from attnviz.render.terminal.cells import Line, fit, label, render_lines, tone_of
+from attnviz.render.terminal.cells import Line, cut, fit, label, render_lines, tone_of
 from attnviz.render.terminal.heading import heading
 from attnviz.render.terminal.palette import (
     BOLD,
@@ -133,7 +133,7 @@ class Overview:
 
 
 def _words(link: Link) -> str:
-    query, key = (fit(text, min(cell_len(text), LONGEST_WORD)) for text in _labels(link))
+    query, key = (cut(text, LONGEST_WORD) for text in _labels(link))
     return f"{query} → {key}"
 
 

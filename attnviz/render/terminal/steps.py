@@ -12,6 +12,8 @@ from rich.text import Text
 from attnviz.analysis.explain import Explanation
 from attnviz.render.terminal.cells import (
     Line,
+    bar,
+    cut,
     fit,
     label,
     render_lines,
@@ -163,7 +165,7 @@ class Steps:
             folded = ", two rows each"
             if columns.strip < len(self.explanation.q) and len(head + folded) <= width:
                 head += folded
-        yield [Segment(fit(head, min(width, cell_len(head))), DIM)]
+        yield [Segment(cut(head, width), DIM)]
 
     def _hidden(self, shown: list[int], width: int) -> Iterator[Line]:
         e = self.explanation
@@ -199,8 +201,8 @@ class Steps:
         for number in (e.dots[key], e.scores[key]):
             line.append(Segment(fit(_number(number), NUMBER, right=True), PLAIN))
         line += [Segment(" "), Segment(f" {weight_text(weight)} ", style)]
-        bar = _bar(weight / float(e.weights[e.order[0]]), columns.bar)
-        line.append(Segment(bar, PLAIN if strongest else DIM))
+        beside = fit(bar(weight / float(e.weights[e.order[0]]), columns.bar), columns.bar)
+        line.append(Segment(beside, PLAIN if strongest else DIM))
         if columns.strip:
             brought = e.brought[key]
             [cells] = strip(brought, full, columns.strip, colored)
@@ -277,13 +279,6 @@ def _cells(values: np.ndarray, width: int, colored: bool) -> Iterator[Line]:
 def _told(values: np.ndarray) -> str:
     length = float(np.linalg.norm(values))
     return f"{values.min():.3g} to {values.max():.3g}, length {length:.3g}"
-
-
-def _bar(part: float, width: int) -> str:
-    """A bar in eighths of a cell, in exactly `width` cells."""
-    eighths = round(part * width * 8)
-    bar = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
-    return fit(bar, width)
 
 
 def _number(value: float) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
@@ -14,6 +13,7 @@ from attnviz.analysis.summary import Link
 from attnviz.inspection import HeadId, View
 from attnviz.render.terminal.cells import (
     Line,
+    cut,
     fit,
     label,
     render_lines,
@@ -102,7 +102,7 @@ class PairGrid:
         yield from heading(self.view, self.query, scale)
         yield Text()
         asked = f"how much {label(self.query)} looks at {label(self.key)}"
-        yield Text(fit(asked, min(width, cell_len(asked))), style="bold")
+        yield Text(cut(asked, width), style="bold")
         yield from render_lines(grid.blocks(width), width)
         yield from render_lines(grid.strongest(width), width)
         if self.note:

@@ -17,9 +17,10 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
 from attnviz.tokens import Tokenizer, Tokens
+from attnviz.weights.shape import PAPER_SEED, EncoderConfig, paper_config
 
 if TYPE_CHECKING:
-    from attnviz.encoder.encoder import Encoder, EncoderConfig
+    from attnviz.encoder.encoder import Encoder
     from attnviz.encoder.masked_lm import MaskedLm
     from attnviz.encoder.record import LayerArrays
     from attnviz.encoder.workers import Begin
@@ -39,9 +40,6 @@ MASKS = ("[MASK]", "<mask>")
 
 GUESSES = 5
 """How many predictions are told at a `[MASK]`."""
-
-PAPER_SHAPE = {"num_layers": 6, "num_heads": 8, "d_model": 512, "d_ff": 2048, "seed": 0}
-"""Transformer-base (Vaswani et al. 2017, table 3), and the seed of its random weights."""
 
 
 class Model:
@@ -291,7 +289,7 @@ def load_model(
     }
     shape = {key: value for key, value in given.items() if value is not None}
     if name == PAPER:
-        return _load_paper({**PAPER_SHAPE, **shape})
+        return _load_paper({"seed": PAPER_SEED, **shape})
     if shape:
         options = ", ".join("--" + key.replace("_", "-") for key in shape)
         raise RequestError(
@@ -335,22 +333,15 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = No
 
 def _load_paper(shape: dict[str, int]) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
-    from attnviz.encoder.encoder import EncoderConfig
     from attnviz.encoder.paper import paper_encoder
 
     seed = shape.pop("seed")
-    config = EncoderConfig(
-        vocab_size=tokenizer.vocabulary_size,
-        activation="relu",
-        projection_bias=False,
-        scaled_embeddings=True,
-        **shape,
-    )
+    config = paper_config(tokenizer.vocabulary_size, **shape)
     encoder = paper_encoder(config, seed)
     return Model(_facts(PAPER, PAPER, config, seed), tokenizer, encoder)
 
 
-def _facts(name: str, family: str, config: "EncoderConfig", seed: int | None = None) -> ModelFacts:
+def _facts(name: str, family: str, config: EncoderConfig, seed: int | None = None) -> ModelFacts:
     return ModelFacts(
         name=name,
         family=family,

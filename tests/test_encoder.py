@@ -11,7 +11,6 @@ from torch.testing import assert_close
 from attnviz.encoder.embeddings import SinusoidalEmbeddings, sinusoidal_positions
 from attnviz.encoder.encoder import (
     Encoder,
-    EncoderConfig,
     MultiHeadSelfAttention,
     attend,
     join_heads,
@@ -21,6 +20,7 @@ from attnviz.encoder.paper import paper_encoder
 from attnviz.encoder.record import record
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspector import load_model
+from attnviz.weights.shape import EncoderConfig
 
 TINY = EncoderConfig(vocab_size=13, num_layers=2, num_heads=3, d_model=15, d_ff=7)
 

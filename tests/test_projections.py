@@ -14,12 +14,12 @@ from tiny_bert import SENTENCES, save_tiny_bert
 from torch import Tensor
 from transformers import BertForMaskedLM
 
-from attnviz.encoder.encoder import EncoderConfig
 from attnviz.encoder.paper import paper_encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector import load_model
 from attnviz.projections import MATRICES, projections_of, read_projections
+from attnviz.weights.shape import EncoderConfig
 
 Weights = dict[str, Tensor]
 PARTS = {"W_Q": "self.query", "W_K": "self.key", "W_V": "self.value", "W_O": "output.dense"}

@@ -3,20 +3,18 @@
 Only safetensors is read, which holds numbers and nothing that could run.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as shortened
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from attnviz.encoder.encoder import Encoder, EncoderConfig
+from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.families import FAMILIES, Family
 from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError
+from attnviz.weights.configs import read_config
 from attnviz.weights.stored import weights_file
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -54,7 +52,8 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
     missing or not expected, a shape that differs from config.json's, or numbers that are not
     finite or not floating-point numbers at all.
     """
-    family, shape = _read_config(config_path)
+    name, shape = read_config(config_path)
+    family = FAMILIES[name]
     found = _read_tensors(weights_path)
     # each layer has tensors, and a thousand layers take seconds to build
     if shape.num_layers > len(found):
@@ -77,40 +76,6 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
         family.head_config(shape), family.names.masked_lm, found, weights[WORD_VECTORS]
     )
     return Checkpoint(encoder.eval(), family.name, others, masked_lm)
-
-
-def _read_config(path: Path) -> tuple[Family, EncoderConfig]:
-    config = _read_object(path)
-    if "model_type" not in config:
-        raise AttnvizError(
-            f'{path} has no "model_type", so that nobody knows what its weights mean',
-            f"attnviz reads {', '.join(FAMILIES)}",
-        )
-    family = FAMILIES.get(str(config["model_type"]))
-    if family is None:
-        raise AttnvizError(
-            f"{path} says model_type {shortened(config['model_type'])}",
-            f"attnviz reads {', '.join(FAMILIES)}",
-        )
-    try:
-        return family, family.config(config)
-    except RequestError as error:  # nobody asked for these numbers: the file holds them
-        raise AttnvizError(f"in {path}, {error.message}", error.hint) from error
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        # a byte order mark, which some editors leave, is no part of the text
-        config = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise AttnvizError(
-            f"{path} cannot be read as JSON: {error}", "copy the model's folder again"
-        ) from error
-    if not isinstance(config, dict):
-        raise AttnvizError(f"{path} should hold a JSON object, and holds a {type(config).__name__}")
-    return config
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.encoder.embeddings import Table
-from attnviz.encoder.encoder import EncoderConfig
+from attnviz.weights.shape import BUCKETS, EncoderConfig
 
-BUCKETS, FARTHEST = 32, 128
-"""Into how many buckets distances are put, and the one from which all are in the last bucket."""
+FARTHEST = 128
+"""The distance from which all are in the last bucket."""
 
 
 class DistanceBias(nn.Module):

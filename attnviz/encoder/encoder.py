@@ -8,7 +8,6 @@ Axes: batch, token (n of them), d_model; and, inside attention, head and d_k = d
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,78 +15,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnviz.errors import RequestError
+from attnviz.weights.shape import ACTIVATIONS, EncoderConfig
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
-    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
-    "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
-    "swish": F.silu,
 }
-"""The feed-forward network's activations, by the names that published configurations use."""
-
-LARGEST_SIZE = 1 << 24
-MOST_LAYERS = 1000
-"""Far beyond any encoder there is: a larger number is a slip, told before anything is built."""
 
 
-@dataclass(frozen=True)
-class EncoderConfig:
-    """The encoder's hyperparameters; RequestError if they do not fit together.
-
-    `max_positions` tokens fit in, None being any number of them; the first stands at
-    `first_position` of the table of positions. `d_embedding` is the width of the embeddings where
-    it is not d_model, `distance_buckets` how many distances between tokens are told apart by a
-    number added to the scores. `scaled_embeddings` says whether word vectors that sinusoids are
-    added to are first multiplied by sqrt(d_model), as in the paper.
-    """
-
-    vocab_size: int
-    num_layers: int
-    num_heads: int
-    d_model: int
-    d_ff: int
-    activation: str = "relu"
-    max_positions: int | None = None
-    num_token_types: int = 0
-    projection_bias: bool = True
-    norm_eps: float = 1e-5
-    first_position: int = 0
-    d_embedding: int | None = None
-    distance_buckets: int | None = None
-    scaled_embeddings: bool = True
-
-    def __post_init__(self) -> None:
-        _check_size("num_layers", self.num_layers, MOST_LAYERS)
-        for name in ("vocab_size", "num_heads", "d_model", "d_ff"):
-            _check_size(name, getattr(self, name))
-        for name in ("max_positions", "d_embedding", "distance_buckets"):
-            if getattr(self, name) is not None:
-                _check_size(name, getattr(self, name))
-        if self.num_token_types:
-            _check_size("num_token_types", self.num_token_types)
-        if self.d_model % self.num_heads:
-            raise RequestError(
-                f"d_model {self.d_model} cannot be divided among {self.num_heads} heads",
-                "choose a d_model that is a multiple of num_heads: d_k is d_model / num_heads",
-            )
-        if self.activation not in ACTIVATIONS:
-            raise RequestError(
-                f'the activation "{self.activation}" is not known',
-                f"known are {', '.join(ACTIVATIONS)}",
-            )
-
-    @property
-    def d_k(self) -> int:
-        """The width of one head's query, key and value vectors (the paper: 512 / 8 = 64)."""
-        return self.d_model // self.num_heads
-
-
-def _check_size(name: str, size: int, largest: int = LARGEST_SIZE) -> None:
-    if not 1 <= size <= largest:
-        raise RequestError(f"{name} is {size}", f"it should be from 1 to {largest}")
+def activation_of(config: EncoderConfig) -> Callable[[Tensor], Tensor]:
+    """The function between the two matrices of the feed-forward network."""
+    return _FUNCTIONS[ACTIVATIONS[config.activation]]
 
 
 class LayerVectors(NamedTuple):
@@ -186,7 +126,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.inner = nn.Linear(config.d_model, config.d_ff)
         self.outer = nn.Linear(config.d_ff, config.d_model)
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = activation_of(config)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n, d_model) -> (batch, n, d_model)."""

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnviz.encoder.encoder import ACTIVATIONS, EncoderConfig
+from attnviz.encoder.encoder import activation_of
+from attnviz.weights.shape import EncoderConfig
 
 
 class MaskedLm(nn.Module):
@@ -22,7 +23,7 @@ class MaskedLm(nn.Module):
         super().__init__()
         width = config.d_embedding or config.d_model
         self.dense = nn.Linear(config.d_model, width)
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = activation_of(config)
         self.norm = nn.LayerNorm(width, eps=config.norm_eps)
         self.decoder = nn.Linear(width, config.vocab_size)
 

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from attnviz.encoder.embeddings import SinusoidalEmbeddings
-from attnviz.encoder.encoder import Encoder, EncoderConfig
+from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.weights.shape import EncoderConfig
 from attnviz.weights.untrained import draw_matrix
 
 LARGEST_SEED = 2**63 - 1

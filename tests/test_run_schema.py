@@ -33,10 +33,6 @@ def check(parsed: Any) -> None:
     jsonschema.Draft202012Validator(SCHEMA).validate(parsed)
 
 
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-
-
 @pytest.mark.parametrize("unit", ["word", "piece"])
 @pytest.mark.parametrize("special", [True, False])
 @pytest.mark.parametrize(

@@ -16,7 +16,16 @@ from attnviz.inspector import Model
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ko.md")
 PAGES = ("docs/guide.md", "docs/measures.md")
-DOCUMENTS = (*READMES, *PAGES, "CHANGELOG.md", "CONTRIBUTING.md", "docs/cli.md", "docs/shapes.md")
+DOCUMENTS = (
+    *READMES,
+    *PAGES,
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/cli.md",
+    "docs/models.md",
+    "docs/pronouns.md",
+    "docs/shapes.md",
+)
 ELIDED = "…"
 HANGUL = re.compile("[가-힣]")
 

@@ -80,11 +80,13 @@ class _Handler(BaseHTTPRequestHandler):
         if revision not in hub.revisions:
             return self._fail(404, "RevisionNotFound")
         if file not in files:
-            return self._fail(404, "EntryNotFound")
+            return self._fail(404, "EntryNotFound", COMMIT)
         return self._give(file, files[file], body)
 
-    def _fail(self, status: int, code: str) -> None:
+    def _fail(self, status: int, code: str, commit: str = "") -> None:
         self.send_response(status)
+        if commit:
+            self.send_header("X-Repo-Commit", commit)
         if code:
             self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import pytest
 from huggingface_hub import constants
 from local_hub import COMMIT, LocalHub, local_hub
-from tiny_bert import SENTENCES, save_tiny_bert
+from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 
 import attnviz.models.find
 from attnviz.errors import AttnvizError, RequestError
@@ -19,6 +20,7 @@ from attnviz.inspector import load_model
 from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
+INDEX = "model.safetensors.index.json"
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +199,63 @@ def test_a_cache_that_is_not_a_folder(hub: LocalHub, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
     error = refused("org/name")
     assert error.message.startswith("config.json of org/name could not be fetched: ")
+
+
+@pytest.fixture(scope="module")
+def in_parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tiny BERT's files, its weights in parts."""
+    folder = tmp_path_factory.mktemp("parts")
+    model = save_tiny_bert(folder)
+    files = [*FILES[:2], INDEX, *cut_in_parts(folder, model)]
+    return {file: (folder / file).read_bytes() for file in files}
+
+
+def test_weights_in_parts(hub: LocalHub, in_parts: dict[str, bytes]) -> None:
+    alone = load_model("org/name").inspect(SENTENCES[0]).weights(1, 2)
+    hub.repositories["org/parts"] = in_parts
+    model = load_model("org/parts")
+    np.testing.assert_array_equal(model.inspect(SENTENCES[0]).weights(1, 2), alone)
+    got = [r.split()[2:] for r in hub.requests if r.startswith("GET org/parts")]
+    assert got[0] == ["main", "config.json"]
+    assert {revision for revision, _ in got[1:]} == {COMMIT}
+    assert [file for _, file in got] == list(in_parts)
+    hub.requests.clear()
+    load_model(f"org/parts@{COMMIT}")  # that it has no model.safetensors is known by now
+    assert hub.requests == []
+
+
+def test_one_file_is_preferred_to_parts(hub: LocalHub, in_parts: dict[str, bytes]) -> None:
+    hub.repositories["org/name"] |= in_parts
+    load_model("org/name")
+    assert not [request for request in hub.requests if "-of-" in request or INDEX in request]
+
+
+def test_a_snapshot_that_others_fetched_serves_offline(
+    hub: LocalHub, in_parts: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `hf download` leaves it, which asks for nothing that is not there."""
+    hub.repositories["org/parts"] = in_parts
+    for file in in_parts:
+        huggingface_hub.hf_hub_download("org/parts", file)
+    ask_at("http://127.0.0.1:9", monkeypatch)
+    load_model("org/parts").inspect(SENTENCES[0])
+
+
+def test_a_part_that_the_hub_lacks(hub: LocalHub, in_parts: dict[str, bytes]) -> None:
+    last = sorted(in_parts)[-3]
+    hub.repositories["org/parts"] = {f: c for f, c in in_parts.items() if f != last}
+    error = refused("org/parts")
+    assert error.message == f"org/parts on the hub has no {last}"
+    assert error.hint == f"{INDEX} there names it"
+
+
+def test_a_part_whose_connection_breaks(hub: LocalHub, in_parts: dict[str, bytes]) -> None:
+    hub.repositories["org/parts"] = in_parts
+    hub.cut = next(file for file in in_parts if "00002-of" in file)
+    error = refused("org/parts")
+    assert error.message.startswith(f"{hub.cut} of org/parts could not be fetched: ")
+    hub.cut = ""
+    load_model("org/parts").inspect(SENTENCES[0])
 
 
 @pytest.fixture

@@ -289,15 +289,6 @@ def test_a_folder_with_just_a_pickle(folder: Path) -> None:
     assert "AutoModel.from_pretrained(folder).save_pretrained(folder)" in error.hint
 
 
-def test_a_folder_with_weights_in_parts(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
-    (folder / "model.safetensors.index.json").write_text("{}")
-    error = not_found(folder)
-    assert error.message.endswith("has no model.safetensors")
-    assert "its weights are cut into parts" in error.hint
-    assert "max_shard_size" in error.hint
-
-
 def test_a_folder_without_weights(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     assert "model.save_pretrained(folder)" in not_found(folder).hint

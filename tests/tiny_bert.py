@@ -53,6 +53,13 @@ def save_tiny_bert(folder: Path, seed: int = 5, kind: type[Any] = BertModel, **c
     return model
 
 
+def cut_in_parts(folder: Path, model: Any) -> list[str]:
+    """Save a folder's model anew, as transformers saves large ones; give the names of the parts."""
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="6KB")
+    return sorted(path.name for path in folder.glob("model-0*-of-0*.safetensors"))
+
+
 def tiny_tokenizer() -> tokenizers.Tokenizer:
     """A WordPiece tokenizer of 97 pieces: letters, and a few words."""
     words = {word.strip(".") for sentence in SENTENCES for word in sentence.split()}

@@ -1,7 +1,4 @@
-"""Published weights into our encoder: config.json and model.safetensors, every shape checked.
-
-Only safetensors is read, which holds numbers and nothing that could run.
-"""
+"""Published weights into our encoder: config.json and the weights' files, every shape checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +12,13 @@ from attnviz.encoder.families import FAMILIES, Family
 from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
 from attnviz.errors import AttnvizError
 from attnviz.weights.configs import read_config
-from attnviz.weights.stored import weights_file
+from attnviz.weights.stored import read_weights
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 """The numbers that weights may be stored as; whole numbers are quantised, and mean something else.
 """
 
-BELONG_TOGETHER = "check that config.json and model.safetensors belong together"
+BELONG_TOGETHER = "check that config.json and the weights belong together"
 
 OLD_NAMES = {".weight": ".gamma", ".bias": ".beta"}
 """What layer norms were called in the first published BERT checkpoints."""
@@ -48,13 +45,15 @@ class Checkpoint:
 def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = False) -> Checkpoint:
     """Read a published model; `verified` says that the file's hash was already checked.
 
+    `weights_path` is the file of the weights, or the index of those in parts.
+
     Raises AttnvizError for a model type that is not known, a file that is damaged, names that are
     missing or not expected, a shape that differs from config.json's, or numbers that are not
     finite or not floating-point numbers at all.
     """
     name, shape = read_config(config_path)
     family = FAMILIES[name]
-    found = _read_tensors(weights_path)
+    found: dict[str, Tensor] = read_weights(weights_path, "pt")
     # each layer has tensors, and a thousand layers take seconds to build
     if shape.num_layers > len(found):
         raise AttnvizError(
@@ -76,11 +75,6 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
         family.head_config(shape), family.names.masked_lm, found, weights[WORD_VECTORS]
     )
     return Checkpoint(encoder.eval(), family.name, others, masked_lm)
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    with weights_file(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _theirs_to_ours(

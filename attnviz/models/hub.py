@@ -9,6 +9,14 @@ from attnviz.errors import AttnvizError, RequestError
 ANOTHER_WAY = "try again, or give a folder with --model"
 
 
+class NotOnTheHub(RequestError):
+    """A repository, which is there, has no such file."""
+
+
+class NotInCache(AttnvizError):
+    """The file is not at hand, and the hub cannot be asked."""
+
+
 def download(
     repository: str, file: str, revision: str | None = None, where_missing: str = ""
 ) -> Path:
@@ -16,7 +24,8 @@ def download(
 
     `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HOME` and tokens work as everywhere; `where_missing` is the
     hint for a repository without such a file. Raises RequestError if the repository, revision or
-    file does not exist, AttnvizError if the hub cannot be reached or does not give the file.
+    file does not exist (NotOnTheHub for the file), AttnvizError if the hub cannot be reached
+    (NotInCache) or does not give the file.
     """
     import huggingface_hub
     from huggingface_hub.utils.logging import set_verbosity
@@ -29,6 +38,17 @@ def download(
         return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # its HTTP library changes, and each has exceptions of its own
         raise _in_words(error, repository, file, revision, where_missing) from error
+
+
+def in_cache(repository: str, file: str, commit: str) -> bool | None:
+    """Whether the hub's cache has the file of this commit; None where it never was asked for.
+
+    False: the hub was asked, and has no such file. Nothing is fetched.
+    """
+    import huggingface_hub
+
+    known = huggingface_hub.try_to_load_from_cache(repository, file, revision=commit)
+    return None if known is None else isinstance(known, str)
 
 
 def _in_words(
@@ -45,7 +65,7 @@ def _in_words(
                 "give a branch, a tag or a commit of it after the @",
             )
         case errors.EntryNotFoundError():
-            return RequestError(f"{repository} on the hub has no {file}", where_missing)
+            return NotOnTheHub(f"{repository} on the hub has no {file}", where_missing)
         case errors.GatedRepoError():
             return AttnvizError(
                 f"{repository} is gated: the hub gives it to those alone who were granted access",
@@ -73,7 +93,7 @@ def _in_words(
     )
 
 
-def _not_at_hand(error: Exception, what: str) -> AttnvizError:
+def _not_at_hand(error: Exception, what: str) -> NotInCache:
     """It is not in the cache, and the hub could not be asked; the error's cause says why."""
     from huggingface_hub import errors
 
@@ -89,7 +109,7 @@ def _not_at_hand(error: Exception, what: str) -> AttnvizError:
             )
         case _:
             reason, hint = "the hub cannot be reached", "check the network"
-    return AttnvizError(
+    return NotInCache(
         f"{what} is not in the hub's cache, and {reason}", f"{hint}, or give a folder with --model"
     )
 

@@ -128,7 +128,7 @@ def test_an_untrained_model(here: Callable[..., Done]) -> None:
     again = here("--head", "1.2")
     assert again.out == shown.out
     assert again.err.splitlines()[1:] == ["attnviz: running it again in paper (UNTRAINED)"]
-    assert "UNTRAINED (seed 7); the distances mean nothing" in here("--head", "1.2", "-f", "csv"
+    assert "UNTRAINED (seed 7); its numbers mean nothing" in here("--head", "1.2", "-f", "csv"
     ).err  # fmt: skip
 
 

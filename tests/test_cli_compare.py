@@ -9,8 +9,8 @@ from process import Done, Workplace, workplace
 from test_cli_startup import MODEL, SLOW
 from tiny_bert import save_tiny_bert
 
-from attnviz.cli.compare import Followed, TwoSources, compare
-from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice
+from attnviz.cli.compare import ComparisonOutput, Followed, TwoSources, compare
+from attnviz.cli.options import HeadChoice, Look, ModelChoice
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector import Model
@@ -99,7 +99,7 @@ def test_a_sentence_is_read_as_the_kept_one_was(place: Workplace) -> None:
     done = place("compare", "it sat", "-f", "csv", "--top", "1")
     assert done.code == 0
     assert done.err.splitlines()[1].startswith("attnviz: paper: 1 layer × 8 heads, d_model 16")
-    assert done.err.endswith("UNTRAINED (seed 3); the weights mean nothing\n")
+    assert done.err.endswith("UNTRAINED (seed 3); its numbers mean nothing\n")
     rows = done.out.splitlines()
     assert rows[0].startswith("layer,head,distance,a_query_index,a_query,")
     assert len(rows) == 1 + 2
@@ -230,7 +230,7 @@ def test_what_cannot_be_compared(
             HeadChoice(**taken("head")),
             Look(**taken("measure")),
             ModelChoice(**taken("model")),
-            AnswerOutput(**taken("output", "save")),
+            ComparisonOutput(**taken("output", "save")),
         )
     assert caught.value.message.startswith(message)
     assert caught.value.hint

@@ -125,6 +125,11 @@ def test_without_a_head(place: Workplace, animal: Inspection) -> None:
             "the word was cut into 3 pieces, didn, ', t, and a picture explains one",
             "choose it with --pieces --query @3",
         ),
+        (
+            [*L3H1, "-o", "x.npz"],
+            "x.npz is the name of an npz file, and explain gives tables, JSON, CSV and pictures",
+            "end its name in .txt, .json or .csv, or .png, .svg or .pdf",
+        ),
         ([*L3H1, "-o", "animal"], "a table of ours looks like any other text", "--force"),
     ],
 )

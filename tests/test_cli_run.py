@@ -265,7 +265,7 @@ def test_the_untrained_model_says_so_everywhere(place: Workplace, untrained: Don
     assert ">paper (UNTRAINED) · L1H2<" in (place.folder / "untrained.svg").read_text()
     arrays = np.load(io.BytesIO(place("run", "--quiet", "-f", "npz").output))
     assert json.loads(str(arrays["meta"]))["model"]["trained"] is False
-    assert "UNTRAINED (seed 7); the weights mean nothing" in place("run", "-f", "csv").err
+    assert "UNTRAINED (seed 7); its numbers mean nothing" in place("run", "-f", "csv").err
 
 
 def test_the_last_sentence_in_another_model(place: Workplace, untrained: Done) -> None:

@@ -1,7 +1,6 @@
 """How `attnviz ablate` gives out what ablated heads change: as tables, JSON or CSV."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 from rich.console import RenderableType
@@ -9,11 +8,10 @@ from rich.console import RenderableType
 from attnviz.analysis.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
 from attnviz.cli.ablate import Ablating
 from attnviz.cli.asked import Answer, Asked
-from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput, Form, HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences
-from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, View
 from attnviz.inspector import MASKS, Model
 from attnviz.render.data.ablations import (
@@ -42,41 +40,33 @@ def give_ablations(
     sentences: Sentences, ablating: Ablating, output: AnswerOutput, notes: Notes
 ) -> None:
     """Give out each sentence in the form asked for, as soon as it is there."""
-    form = output.form
-    if form not in ("table", "json", "jsonl", "csv"):
-        what = "a picture" if form == "picture" else "an npz file"
-        raise RequestError(
-            f"{output.file} is the name of {what}, and ablate gives tables, JSON and CSV",
-            "give the file another suffix: .txt, .json or .csv",
-        )
-    check_output(form, output.file, output)
+    check_answer("ablate", output)
     asked = Asked(
         Look(words=ablating.words),
         HeadChoice(ablating.layer, ablating.head),
         Words(ablating.query),
         notes,
     )
-    top, given = ablating.top, 0
+    form, top = output.form, ablating.top
     forms = Forms[_Answer](
         table=lambda answer: _table(answer, top or SHOWN),
         json=lambda answer: [_json(answer, top)],
         csv=lambda answer: _csv(answer, top),
         csv_header=ABLATE_CSV_HEADER + b"\n",
     )
-    with giving(form, output.file, forms) as give, closing(iter(sentences)) as inspections:
-        for index, inspection in inspections:
-            with sentences.trying(index):
-                answer = asked.of(inspection, sentences.place(index))
-                with sentences.working("taking heads away"):
-                    found = _found(sentences.model_of(inspection), answer, ablating)
-                if form == "csv" and not given and not inspection.model.trained:
-                    notes.say(f"{inspection.model}; the distances mean nothing")
-                if isinstance(found, Ablation):
-                    _say_of_masks(found, inspection, form, notes, sentences.place(index))
-                give(_Answer(index, answer.view, found))
-                given += 1
-        if not given:
-            sentences.finish()  # raises, so that no file without a result is left
+
+    def answer_to(index: int, inspection: Inspection) -> _Answer:
+        answer = asked.of(inspection, sentences.place(index))
+        with sentences.working("taking heads away"):
+            found = _found(sentences.model_of(inspection), answer, ablating)
+        if form == "csv":
+            asked.say_what_csv_lacks(inspection)
+        if isinstance(found, Ablation):
+            _say_of_masks(found, inspection, form, notes, sentences.place(index))
+        return _Answer(index, answer.view, found)
+
+    with giving(output, forms) as give:
+        give_each(sentences, give, answer_to)
 
 
 def _found(model: Model, answer: Answer, ablating: Ablating) -> Ablation | EachAblation:

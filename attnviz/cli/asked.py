@@ -38,12 +38,11 @@ class Asked:
         return inspection.view(unit, self.look.special, self.look.measure)
 
     def say_what_csv_lacks(self, inspection: Inspection) -> None:
-        """What other forms say beside the numbers, and CSV's columns have no room for."""
-        measured = MEASURES[self.look.measure]
+        """What other forms say beside the numbers, and CSV's columns have no room for; once."""
         if not inspection.model.trained:
-            self.notes.say(f"{inspection.model}; the weights mean nothing")
+            self.notes.say_once(f"{inspection.model}; its numbers mean nothing")
         if self.look.measure != "weights":
-            self.notes.say(str(measured))
+            self.notes.say_once(str(MEASURES[self.look.measure]))
 
     def say_first_taken(self, selector: str, option: str, matches: int, first: str) -> None:
         """Say so where a selector names several words, the `first` of which is taken."""

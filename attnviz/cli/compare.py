@@ -93,13 +93,20 @@ class Followed:
     ] = None
 
 
+@dataclass(frozen=True)
+class ComparisonOutput(AnswerOutput):
+    """Where a comparison goes; of two inspections, none can be saved."""
+
+    save: Annotated[Path | None, typer.Option(metavar="FILE", hidden=True)] = None
+
+
 def compare(
     source: TwoSources,
     followed: Followed,
     heads: HeadChoice,
     look: Look,
     choice: ModelChoice,
-    output: AnswerOutput,
+    output: ComparisonOutput,
 ) -> None:
     """Compare two sentences that differ in a word, or two models: which heads change, and how.
 

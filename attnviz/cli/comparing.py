@@ -6,7 +6,7 @@ from attnviz.analysis.align import Aligned, aligned
 from attnviz.analysis.compare import Comparison, compare
 from attnviz.analysis.select import select_in
 from attnviz.cli.asked import Asked
-from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.giving import Forms, check_answer, giving
 from attnviz.cli.options import AnswerOutput
 from attnviz.cli.output import say_path
 from attnviz.cli.two import Two
@@ -18,18 +18,12 @@ from attnviz.render.terminal.compare import HEADS_SHOWN, ComparisonTable
 
 def check_form(output: AnswerOutput) -> None:
     """Refuse an output that a comparison has no form for, before anything is computed."""
-    if output.form == "npz":
-        raise RequestError(
-            f"{output.file} is the name of an npz file, and compare gives tables, JSON, CSV and "
-            "pictures",
-            "end its name in .json, .csv, .png, .svg or .pdf",
-        )
     if output.save:
         raise RequestError(
             "compare looks at two sentences, and --save keeps one",
             "save each with attnviz run TEXT --save FILE, and compare them with --load",
         )
-    check_output(output.form, output.file, output)
+    check_answer("compare", output, draws=True)
 
 
 def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | None) -> None:
@@ -46,7 +40,7 @@ def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | Non
         _draw(asked, comparison, heads, output.file)
         return
     if output.form == "csv":
-        for inspection in (a, b)[: 1 if a.model == b.model else 2]:
+        for inspection in two:
             asked.say_what_csv_lacks(inspection)
     shown = None if heads else HEADS_SHOWN
     look = asked.look
@@ -56,7 +50,7 @@ def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | Non
         csv=lambda answer: compare_csv(answer, top),
         csv_header=compare_csv_header(look.special, look.measure),
     )
-    with giving(output.form, output.file, forms) as give:
+    with giving(output, forms) as give:
         give(comparison)
 
 

@@ -1,15 +1,15 @@
 """How `attnviz explain` gives out the steps: as tables, JSON, CSV, or a picture."""
 
 from collections.abc import Sequence
-from contextlib import closing
 
 from attnviz.analysis.explain import Explanation, explain_token
 from attnviz.analysis.strongest import one_head
 from attnviz.cli.asked import Answer, Asked
-from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput
 from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
+from attnviz.inspection import Inspection
 from attnviz.projections import projections_of
 from attnviz.render.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
 from attnviz.render.terminal.steps import Steps
@@ -21,7 +21,7 @@ Explained = tuple[int, Sequence[Explanation]]
 def explain_all(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | None) -> None:
     """Give out each sentence's explanations in the form asked for, as soon as they are there."""
     form = output.form
-    check_output(form, output.file, output)
+    check_answer("explain", output, draws=True)
     if form == "picture":
         _draw(sentences, asked, output, top)
         return
@@ -35,20 +35,18 @@ def explain_all(sentences: Sentences, asked: Asked, output: AnswerOutput, top: i
         ),
         csv_header=EXPLAIN_CSV_HEADER,
     )
-    given = 0
-    with giving(form, output.file, forms) as give, closing(iter(sentences)) as inspections:
-        for index, inspection in inspections:
-            with sentences.trying(index):
-                place = sentences.place(index)
-                explained, note = _explained(asked.of(inspection, place))
-                if note:
-                    asked.notes.say(place + note)
-                if form == "csv" and not given:
-                    asked.say_what_csv_lacks(inspection)
-                give((index, explained))
-                given += 1
-        if not given:
-            sentences.finish()  # raises, so that no file without a result is left
+
+    def explained(index: int, inspection: Inspection) -> Explained:
+        place = sentences.place(index)
+        pieces, note = _explained(asked.of(inspection, place))
+        if note:
+            asked.notes.say(place + note)
+        if form == "csv":
+            asked.say_what_csv_lacks(inspection)
+        return index, pieces
+
+    with giving(output, forms) as give:
+        give_each(sentences, give, explained)
 
 
 def _explained(answer: Answer) -> tuple[tuple[Explanation, ...], str]:

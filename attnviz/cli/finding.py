@@ -1,7 +1,6 @@
 """How `attnviz find` gives out which heads join two words: as tables, JSON or CSV."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 from rich.console import RenderableType
@@ -10,11 +9,10 @@ from attnviz.analysis.find import Finding, find, find_both
 from attnviz.analysis.holding import Holding, Tally
 from attnviz.analysis.phrase import Phrase, find_phrase
 from attnviz.cli.asked import Asked
-from attnviz.cli.giving import Forms, check_output, giving
+from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput
 from attnviz.cli.sentences import Sentences
 from attnviz.cli.tsv import TsvReader
-from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, View
 from attnviz.render.data.findings import find_csv, find_csv_header, find_json, summary_json
 from attnviz.render.terminal.findings import FoundTable, HeldTable
@@ -88,36 +86,32 @@ def give_findings(
     Data has each sentence as soon as it is there; a table has room for one answer, so that it waits
     for the last.
     """
-    form = output.form
-    if form not in ("table", "json", "jsonl", "csv"):
-        what = "a picture" if form == "picture" else "an npz file"
-        raise RequestError(
-            f"{output.file} is the name of {what}, and find gives tables, JSON and CSV",
-            "draw a head that it finds with attnviz heatmap or attnviz lines",
-        )
-    check_output(form, output.file, output)
-    tally = _Tallies()
-    look = finder.asked.look
+    check_answer("find", output)
+    form, look, tally = output.form, finder.asked.look, _Tallies()
     forms = Forms[_Answer](
         table=lambda answer: _tables(answer, top or HEADS_SHOWN),
         json=lambda answer: [_json(answer, top)],
         csv=lambda answer: _csv(answer, top),
         csv_header=find_csv_header(look.special, look.measure),
     )
-    with giving(form, output.file, forms) as give, closing(iter(sentences)) as inspections:
-        for index, inspection in inspections:
-            with sentences.trying(index):
-                found = finder.of(index, inspection, sentences.place(index))
-                if form == "csv" and tally.first is None:
-                    finder.asked.say_what_csv_lacks(inspection)
-                if form != "table":
-                    give(found)
-                tally.add(found)
-        if tally.first is None:
-            sentences.finish()  # raises, so that no file without a result is left
-        elif isinstance(finder.words, TsvReader) or tally.count + sentences.failed > 1:
+
+    def found(index: int, inspection: Inspection) -> OneSentence:
+        one = finder.of(index, inspection, sentences.place(index))
+        if form == "csv":
+            finder.asked.say_what_csv_lacks(inspection)
+        return one
+
+    with giving(output, forms) as give:
+
+        def take(one: OneSentence) -> None:
+            if form != "table":
+                give(one)
+            tally.add(one)
+
+        give_each(sentences, take, found)
+        if isinstance(finder.words, TsvReader) or tally.count + sentences.failed > 1:
             give(tally.all_sentences(sentences.failed))
-        elif form == "table":
+        elif form == "table" and tally.first is not None:
             give(tally.first)
 
 

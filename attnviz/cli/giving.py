@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import BinaryIO, Generic, TypeVar
 
 from rich.console import Console, RenderableType
 
-from attnviz.cli.options import Form, Output
+from attnviz.cli.options import AnswerOutput, DataOutput
 from attnviz.cli.output import check_overwrite, results
+from attnviz.cli.sentences import Sentences
 from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
+from attnviz.inspection import Inspection
 from attnviz.render.data import OURS_BYTES, DataFormat, is_ours
 from attnviz.render.labels import visible
 
@@ -40,16 +42,33 @@ class Forms(Generic[_Answer]):
     csv_header: bytes
 
 
+def give_each(
+    sentences: Sentences,
+    give: Callable[[_Answer], None],
+    answer: Callable[[int, Inspection], _Answer],
+) -> None:
+    """Give out the answer to each sentence, by its index in the input, as soon as it is there.
+
+    Where there is none at all it raises, so that no file without a result is left.
+    """
+    given = False
+    with closing(iter(sentences)) as inspections:
+        for index, inspection in inspections:
+            with sentences.trying(index):
+                give(answer(index, inspection))
+                given = True
+    if not given:
+        sentences.finish()
+
+
 @contextmanager
-def giving(
-    form: Form, path: Path | None, forms: Forms[_Answer]
-) -> Iterator[Callable[[_Answer], None]]:
+def giving(output: DataOutput, forms: Forms[_Answer]) -> Iterator[Callable[[_Answer], None]]:
     """Gives out one answer after the other, each as soon as it is there."""
-    with results(path) as stream:
-        if form == "table":
-            with tables(stream, path) as write:
+    with results(output.file) as stream:
+        if output.form == "table":
+            with tables(stream, output.file) as write:
                 yield lambda answer: _flushed(stream, write, forms.table(answer))
-        elif form == "csv":
+        elif output.form == "csv":
             rows = csv_to(stream, forms.csv_header)
             yield lambda answer: _flushed(stream, rows, forms.csv(answer))
         else:
@@ -67,8 +86,25 @@ def _flushed(
     stream.flush()
 
 
-def check_output(form: Form, path: Path | None, output: Output) -> None:
+def check_answer(command: str, output: AnswerOutput, draws: bool = False) -> None:
+    """Refuse a file whose name says a form that answers do not have; then as `check_output`.
+
+    `draws`: whether the command can give a picture too.
+    """
+    form = output.form
+    if form == "npz" or (form == "picture" and not draws):
+        what = "a picture" if form == "picture" else "an npz file"
+        given = "tables, JSON, CSV and pictures" if draws else "tables, JSON and CSV"
+        raise RequestError(
+            f"{output.file} is the name of {what}, and {command} gives {given}",
+            "end its name in .txt, .json or .csv" + (", or .png, .svg or .pdf" if draws else ""),
+        )
+    check_output(output)
+
+
+def check_output(output: DataOutput) -> None:
     """Refuse a file that would be lost: somebody else's, or the one that --save writes."""
+    form, path = output.form, output.file
     if path is None:
         return
     if output.save and os.path.realpath(path) == os.path.realpath(output.save):

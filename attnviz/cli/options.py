@@ -222,36 +222,11 @@ class Output:
 
 @dataclass(frozen=True)
 class DataOutput(Output):
-    """Where results go that may be tables or data."""
+    """In which form matrices go where: tables or data."""
 
     json: Annotated[
         bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Short for -f json.")
     ] = False
-
-    @property
-    def file(self) -> Path | None:
-        """The file that results go to; None for standard output, which `-o -` means too."""
-        return None if self.output == Path("-") else self.output
-
-    def _form(self, chosen: Format | None) -> Form:
-        """The form asked for, by option or by the file's suffix; RequestError if they differ."""
-        if self.json and chosen not in (None, "json", "jsonl"):
-            raise RequestError(f"--json does not go with -f {chosen}", "give one of the two")
-        asked: Form | None = "json" if self.json else chosen
-        suffix = "" if self.file is None else self.file.suffix.lower()
-        named = _BY_SUFFIX.get(suffix)
-        if asked and named and asked != named and {asked, named} != {"json", "jsonl"}:
-            raise RequestError(
-                f"-f {asked} does not go with {self.file}, whose name says {named}",
-                "leave out -f, or give the file another suffix",
-            )
-        return asked or named or "table"
-
-
-@dataclass(frozen=True)
-class RunOutput(DataOutput):
-    """In which form matrices go where."""
-
     format: Annotated[
         Format | None,
         typer.Option(
@@ -264,14 +239,29 @@ class RunOutput(DataOutput):
     ] = None
 
     @property
+    def file(self) -> Path | None:
+        """The file that results go to; None for standard output, which `-o -` means too."""
+        return None if self.output == Path("-") else self.output
+
+    @property
     def form(self) -> Form:
-        """The form asked for; RequestError if option and suffix differ."""
-        return self._form(self.format)
+        """The form asked for, by option or by the file's suffix; RequestError if they differ."""
+        if self.json and self.format not in (None, "json", "jsonl"):
+            raise RequestError(f"--json does not go with -f {self.format}", "give one of the two")
+        asked: Form | None = "json" if self.json else self.format
+        suffix = "" if self.file is None else self.file.suffix.lower()
+        named = _BY_SUFFIX.get(suffix)
+        if asked and named and asked != named and {asked, named} != {"json", "jsonl"}:
+            raise RequestError(
+                f"-f {asked} does not go with {self.file}, whose name says {named}",
+                "leave out -f, or give the file another suffix",
+            )
+        return asked or named or "table"
 
 
 @dataclass(frozen=True)
 class AnswerOutput(DataOutput):
-    """In which form answers to a question go where."""
+    """In which form answers to a question go where, which have no matrices for an NPZ file."""
 
     format: Annotated[
         AnswerFormat | None,
@@ -283,11 +273,6 @@ class AnswerOutput(DataOutput):
             help="The form of the results: table, unless -o's suffix says another.",
         ),
     ] = None
-
-    @property
-    def form(self) -> Form:
-        """The form asked for; RequestError if option and suffix differ."""
-        return self._form(self.format)
 
 
 _BY_SUFFIX: dict[str, Form] = {

@@ -25,11 +25,18 @@ class Notes:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
+        self._said: set[str] = set()
 
     def say(self, text: str) -> None:
         """Say one thing."""
         if not self.quiet:
             _say(f"attnviz: {visible(text)}")
+
+    def say_once(self, text: str) -> None:
+        """Say what is true of many sentences, and not again for the next."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
 
 
 def _say(line: str) -> None:

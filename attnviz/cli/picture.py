@@ -1,17 +1,17 @@
 """From a figure to its file, for the commands that draw."""
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnviz.cli.asked import Answer, Asked
+from attnviz.cli.giving import give_each
 from attnviz.cli.options import Output
 from attnviz.cli.output import check_overwrite, say_path
 from attnviz.cli.sentences import Sentences
 from attnviz.files import whole_file
-from attnviz.inspection import HeadId
+from attnviz.inspection import HeadId, Inspection
 from attnviz.render.figure.drawing import format_of, write_figure, written_by_attnviz
 from attnviz.render.figure.fonts import missing_glyphs
 from attnviz.render.figure.heatmap import heatmap
@@ -57,15 +57,16 @@ def draw_all(
     if output.output is not None:
         format_of(output.output)
         check_overwrite(output.output, output.force, written_by_attnviz)
-    with closing(iter(sentences)) as inspections:
-        for index, inspection in inspections:
-            with sentences.trying(index):
-                answer = asked.of(inspection, sentences.place(index))
-                picture = draw(answer)
-                for note in (picture.note, missing_glyphs(answer.view)):
-                    if note:
-                        asked.notes.say(sentences.place(index) + note)
-                say_path(_write(picture, answer, output))
+
+    def drawn(index: int, inspection: Inspection) -> Path:
+        answer = asked.of(inspection, sentences.place(index))
+        picture = draw(answer)
+        for note in (picture.note, missing_glyphs(answer.view)):
+            if note:
+                asked.notes.say(sentences.place(index) + note)
+        return _write(picture, answer, output)
+
+    give_each(sentences, say_path, drawn)
 
 
 def _write(picture: Picture, answer: Answer, output: Output) -> Path:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, RunOutput, Source, Words
+from attnviz.cli.options import DataOutput, HeadChoice, Look, ModelChoice, Source, Words
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def run(
     look: Look,
     how_much: HowMuch,
     choice: ModelChoice,
-    output: RunOutput,
+    output: DataOutput,
 ) -> None:
     """Show what every head does with a sentence: as tables, JSON, CSV or NPZ.
 

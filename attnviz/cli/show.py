@@ -2,15 +2,16 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 
 from attnviz.cli.asked import Answer, Asked
-from attnviz.cli.giving import Forms, check_output, giving
-from attnviz.cli.options import Form, RunOutput
+from attnviz.cli.giving import Forms, check_output, give_each, giving
+from attnviz.cli.options import DataOutput, Form
 from attnviz.cli.output import results
 from attnviz.cli.sentences import Sentences
 from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
+from attnviz.inspection import Inspection
 from attnviz.render.data import NpzWriter, csv_header, run_csv, run_json
 from attnviz.render.terminal import looks
 
@@ -18,7 +19,7 @@ Found = tuple[int, Answer]
 """What was found for the input's sentence of that index, from 0."""
 
 
-def show(sentences: Sentences, asked: Asked, output: RunOutput, top: int | None) -> None:
+def show(sentences: Sentences, asked: Asked, output: DataOutput, top: int | None) -> None:
     """Give out all sentences in the form asked for, each as soon as it is there."""
     form = output.form
     if form == "picture":
@@ -26,20 +27,18 @@ def show(sentences: Sentences, asked: Asked, output: RunOutput, top: int | None)
             f"{output.file} is the name of a picture, and run gives tables and data",
             "draw it with attnviz heatmap or attnviz lines",
         )
-    check_output(form, output.file, output)
+    check_output(output)
     if form == "npz" and output.file is None and on_terminal(sys.stdout):
         raise RequestError("npz is not for reading on a terminal", "write it with -o FILE.npz")
     _say_what_tables_alone_obey(form, asked, top)
-    given = 0
-    with _giving(form, output, asked, top) as give, closing(iter(sentences)) as inspections:
-        for index, inspection in inspections:
-            with sentences.trying(index):
-                if form == "csv" and not given:
-                    asked.say_what_csv_lacks(inspection)
-                give((index, asked.of(inspection, sentences.place(index))))
-                given += 1
-        if not given:
-            sentences.finish()  # raises, so that no file without a result is left
+
+    def found(index: int, inspection: Inspection) -> Found:
+        if form == "csv":
+            asked.say_what_csv_lacks(inspection)
+        return index, asked.of(inspection, sentences.place(index))
+
+    with _giving(form, output, asked, top) as give:
+        give_each(sentences, give, found)
 
 
 def _say_what_tables_alone_obey(form: Form, asked: Asked, top: int | None) -> None:
@@ -55,7 +54,7 @@ def _say_what_tables_alone_obey(form: Form, asked: Asked, top: int | None) -> No
 
 @contextmanager
 def _giving(
-    form: Form, output: RunOutput, asked: Asked, top: int | None
+    form: Form, output: DataOutput, asked: Asked, top: int | None
 ) -> Iterator[Callable[[Found], None]]:
     if form == "npz":
         with _giving_npz(output) as give:
@@ -67,12 +66,12 @@ def _giving(
         csv=lambda found: run_csv(found[1].view, found[1].heads_or_all, found[0]),
         csv_header=csv_header(asked.look.special, asked.look.measure),
     )
-    with giving(form, output.file, forms) as give:
+    with giving(output, forms) as give:
         yield give
 
 
 @contextmanager
-def _giving_npz(output: RunOutput) -> Iterator[Callable[[Found], None]]:
+def _giving_npz(output: DataOutput) -> Iterator[Callable[[Found], None]]:
     """Nothing is written before there is a first sentence."""
     with results(output.file) as stream, ExitStack() as opened:
         writers: list[NpzWriter] = []

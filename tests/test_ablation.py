@@ -429,7 +429,7 @@ def test_every_heads_effect(minilm: Model, animal: Inspection) -> None:
     assert ranked == [["1", "L5H11", ".1060"], ["2", "L5H10", ".0259"], ["3", "L5H7", ".0170"]]
     text = " ".join(lines)
     assert 'L5H11 moves "it" most, by .1060; half of the 72 heads move it by .0018' in text
-    assert "--top 72 ranks all heads." in text
+    assert " more heads: --top 72 shows all." in text
     assert DOUBTS in text
     mean = attnviz.ablate_each(animal, replacement="mean", model=minilm)
     text = " ".join(printed(HeadEffects(animal.view(), mean, 72), 120))

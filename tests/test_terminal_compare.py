@@ -44,7 +44,7 @@ def test_the_founding_pair(founding: Aligned) -> None:
         "L3H1   ▸.40       +.22  [CLS]       −.40  animal      .68  animal       .33  [CLS]",
         "L4H11   .29       +.10  tired→wide  −.08  [CLS]       .37  [CLS]        .29  [CLS]",
         "",
-        "70 heads that change less are not shown; --top 72 shows all.",
+        "70 more heads: --top 72 shows all.",
         '"it" gives 39% of its attention to special tokens in A and 39% in B (mean over all'
         " heads);",
         "--no-special leaves them out.",
@@ -130,7 +130,7 @@ def test_a_pair_and_other_measures_say_what_they_are(minilm: Model) -> None:
     assert "Rows of norm are no shares: here each is divided by its sum" in text
     assert "Special tokens are left out: they had " in text
     layers = aligned(a.view(measure="rollout"), b.view(measure="rollout"))
-    assert "5 layers that change less are not shown" in " ".join(printed(compare(layers), 80, 1))
+    assert "5 more layers: --top 6 shows all." in " ".join(printed(compare(layers), 80, 1))
 
 
 def test_what_is_typed_is_shown_escaped(minilm: Model) -> None:

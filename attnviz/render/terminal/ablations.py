@@ -28,6 +28,7 @@ from attnviz.render.terminal.cells import (
 )
 from attnviz.render.terminal.headgrid import HeadGrid
 from attnviz.render.terminal.heading import ASKED, marked, model_line
+from attnviz.render.terminal.notes import hidden_note
 from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
@@ -227,7 +228,7 @@ class HeadEffects:
                 f"{scale.told(middle.distance)} or less."
             )
         if self.top < count:
-            yield f"--top {count} ranks all heads."
+            yield hidden_note(self.view, count, self.top)
         yield NEAR_THE_END
         yield DOUBTS
 

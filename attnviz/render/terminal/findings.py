@@ -11,7 +11,6 @@ from rich.text import Text
 from attnviz.analysis.find import Finding, FoundHead
 from attnviz.analysis.holding import Holding
 from attnviz.analysis.phrase import Phrase
-from attnviz.inspection import View
 from attnviz.render.labels import visible
 from attnviz.render.terminal.cells import (
     Line,
@@ -24,7 +23,7 @@ from attnviz.render.terminal.cells import (
     width_of,
 )
 from attnviz.render.terminal.heading import heading, measure_line, model_line
-from attnviz.render.terminal.notes import dropped_note, left_out_note
+from attnviz.render.terminal.notes import dropped_note, hidden_note, left_out_note
 from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, Scale, Tone, percent
 
 LONGEST_PHRASE = 40
@@ -86,7 +85,8 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
             number = _number(float(finding.most[place]), scale, NUMBER)
             line.append(Segment(f"  {key}{number}", PLAIN if head.argmax else DIM))
         yield line
-    yield from _hidden(len(finding.heads), top, finding.view, width)
+    if len(finding.heads) > top:
+        yield from sentences(hidden_note(finding.view, len(finding.heads), top), width)
     yield []
     for text in _found_in_words(finding, scale):
         yield from sentences(text, width)
@@ -146,9 +146,11 @@ class HeldTable:
         yield model_line(view)
         yield self._sentences()
         yield measure_line(view.measured, scale)
-        for holding in holdings:
+        unnamed = ("the query", "the key")
+        for holding, words in zip(holdings, (unnamed, unnamed[::-1]), strict=False):
             yield Text()
-            yield from render_lines(_held(holding, scale, self.top, width), width)
+            link = holding.link or words
+            yield from render_lines(_held(holding, link, scale, self.top, width), width)
 
     def _sentences(self) -> Text:
         text = _counted(self.holding.sentences)
@@ -159,9 +161,12 @@ class HeldTable:
         return Text(text)
 
 
-def _held(holding: Holding, scale: Scale, top: int, width: int) -> Iterator[Line]:
-    query, key = holding.link or ("the query", "the key")
-    asked = f"how often {_short(query)} looks at {_short(key)} most of all"
+def _held(
+    holding: Holding, link: tuple[str, str], scale: Scale, top: int, width: int
+) -> Iterator[Line]:
+    """One direction: its question, its table, and the best head in words."""
+    query, key = map(_short, link)
+    asked = f"how often {query} looks at {key} most of all"
     yield [Segment(cut(asked, width), BOLD)]
     margin = max(len(str(head.head)) for head in holding.heads) + 2
     hits = max(len("hits"), len(f"{holding.sentences} of {holding.sentences}"))
@@ -176,21 +181,21 @@ def _held(holding: Holding, scale: Scale, top: int, width: int) -> Iterator[Line
         line.append(Segment(f"  {_number(head.minimum, scale, 7)}", PLAIN))
         line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
         yield line
-    yield from _hidden(len(holding.heads), top, holding.view, width)
+    if len(holding.heads) > top:
+        yield from sentences(hidden_note(holding.view, len(holding.heads), top), width)
     yield []
-    for text in _held_in_words(holding, scale):
+    for text in _held_in_words(holding, query, key, scale):
         yield from sentences(text, width)
 
 
-def _held_in_words(holding: Holding, scale: Scale) -> Iterator[str]:
+def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iterator[str]:
     best, count = holding.heads[0], holding.sentences
-    query, key = holding.link or ("the query", "the key")
     mean, least = _number(best.mean, scale), _number(best.minimum, scale)
     times = f", {_times(best.lift)[1:]} times what it gives words that far apart"
     if best.lift is None:
         times = ""
     yield (
-        f"{best.head}: {_short(query)} looks at {_short(key)} most of all in {best.hits} of "
+        f"{best.head}: {query} looks at {key} most of all in {best.hits} of "
         f"{_counted(count)} ({percent(best.share)}), and gives it {mean} on average{times}; "
         f"{least} at least."
     )
@@ -211,12 +216,6 @@ def _question(asked: str, width: int) -> Line:
     if cell_len(asked) + cell_len(LEGEND) + 3 <= width:
         line.append(Segment("   " + LEGEND, DIM))
     return line
-
-
-def _hidden(count: int, top: int, view: View, width: int) -> Iterator[Line]:
-    if count > top:
-        places = view.places if count > top + 1 else view.places.removesuffix("s")
-        yield from sentences(f"{count - top} more {places}: --top {count} shows all", width)
 
 
 def _tone(finding: Finding) -> Tone:

@@ -1,4 +1,4 @@
-"""What stands below a look at one word: how much of its attention special tokens take."""
+"""What stands below a table: how much attention special tokens take, and what is not shown."""
 
 from collections.abc import Sequence
 
@@ -40,6 +40,13 @@ def dropped_note(view: View, dropped: float | None, heads: Sequence[HeadId]) -> 
         f"{view.measured.noun} {_over(view, heads)}, and what remains of each is shown "
         f"{_rest(view)}."
     )
+
+
+def hidden_note(view: View, count: int, shown: int) -> str:
+    """How many of `count` heads, or layers, are not shown, and how to see them."""
+    hidden = count - shown
+    places = view.places if hidden > 1 else view.places.removesuffix("s")
+    return f"{hidden} more {places}: --top {count} shows all."
 
 
 def _rest(view: View) -> str:

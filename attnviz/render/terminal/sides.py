@@ -10,6 +10,7 @@ from attnviz.analysis.compare import Comparison
 from attnviz.analysis.special import special_share
 from attnviz.render.terminal.cells import label
 from attnviz.render.terminal.heading import Mark, measure_line, model_line, sentence
+from attnviz.render.terminal.notes import hidden_note
 from attnviz.render.terminal.palette import TINTS, percent
 from attnviz.tokens import Token
 
@@ -65,13 +66,8 @@ def _marks(aligned: Aligned, side: Side, segment: int, query: int | None) -> lis
 def remarks(comparison: Comparison, shown: int) -> Iterator[str]:
     """What must be known to read a table of the first `shown` heads."""
     aligned = comparison.aligned
-    hidden = len(comparison.heads) - shown
-    if hidden:
-        yield (
-            f"{hidden} {aligned.a.places if hidden > 1 else aligned.a.places[:-1]} that "
-            f"{'change less are' if hidden > 1 else 'changes less is'} not shown; --top "
-            f"{len(comparison.heads)} shows all."
-        )
+    if len(comparison.heads) > shown:
+        yield hidden_note(aligned.a, len(comparison.heads), shown)
     if comparison.key is None and any(len(c.tokens) < 2 for c in comparison.columns):
         yield (
             f"{ONE_SIDED} a word that only one of the two has; all that it takes counts as change."

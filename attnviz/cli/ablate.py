@@ -15,16 +15,6 @@ _PANEL = "What to ablate"
 class Ablating:
     """Which heads to take away, and what to show of it."""
 
-    head: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=_PANEL,
-            show_default=False,
-            help="The head: 3.1, 3-1 or L3H1, or a number beside --layer. May repeat: all of them "
-            "are taken away together.",
-        ),
-    ] = None
     layer: Annotated[
         list[str] | None,
         typer.Option(
@@ -32,6 +22,16 @@ class Ablating:
             rich_help_panel=_PANEL,
             show_default=False,
             help="All heads of a layer, from 0; -1 is the last. May repeat.",
+        ),
+    ] = None
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_PANEL,
+            show_default=False,
+            help="A head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone. May repeat: all of them "
+            "are taken away together.",
         ),
     ] = None
     each: Annotated[

@@ -49,7 +49,13 @@ def add_command(app: typer.Typer, function: Callable[..., None]) -> None:
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
-    app.command(no_args_is_help=False)(command)
+    app.command(help=_flowing(function.__doc__ or ""), no_args_is_help=False)(command)
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs without the line ends that the source is broken by: terminals have their own."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.splitlines()) for paragraph in paragraphs)
 
 
 def exit_code_of(action: Callable[[], None]) -> int:

@@ -127,6 +127,20 @@ def test_top_keys_in_the_sentences_order_and_what_the_others_hold(it: Explanatio
     assert "hidden" not in " ".join(printed(it, top=16)).replace("hidden states", "")
 
 
+def test_what_keys_bring_is_drawn_beside_the_most_that_one_brings(animal: Inspection) -> None:
+    [e] = attnviz.explain(animal, "was", 3, 9)
+    sizes = {
+        key.text: np.abs(brought).max() for key, brought in zip(e.keys, e.brought, strict=True)
+    }
+    assert e.keys[e.order[0]].text == "[CLS]"
+    assert sizes["[CLS]"] < 0.05 * sizes["tired"] == 0.05 * max(sizes.values())
+    rows = [line.removeprefix(" ▸").split() for line in printed(e)]
+    cells = {row[0]: row[-1] for row in rows if row and row[0] in sizes}
+    assert cells["[CLS]"] == "·"
+    assert {HEIGHTS[0], HEIGHTS[-1]} & set(cells["tired"])
+    assert len(set(cells["tired"])) >= 5
+
+
 def test_a_long_sentence_is_cut(minilm: Model) -> None:
     [e] = attnviz.explain(minilm.inspect("so it went " * 40), "it#2", 3, 1)
     page = " ".join(" ".join(printed(e)).split())

@@ -47,7 +47,7 @@ NAMED = 19
 """Cells of a vector's name, where the vector stands beside it."""
 
 NOTHING = 0.5 / len(ABOVE)
-"""Where no number is larger, as a part of what the strongest key brings, nothing is drawn."""
+"""Where no number is larger, as a part of the most that a key brings, nothing is drawn."""
 
 SHORTEST_BAR, LONGEST_BAR = 6, 20
 
@@ -145,7 +145,8 @@ class Steps:
         yield []
         yield from self._header(columns, width)
         shown = sorted(e.order[: self.top or KEYS_SHOWN])
-        full = full_size(e.brought[e.order[0]])
+        # a key of a small value, such as [CLS], may have the most weight and bring hardly anything
+        full = max(full_size(e.brought[key]) for key in shown)
         for key in shown:
             yield self._row(key, columns, full, colored)
         if columns.strip:

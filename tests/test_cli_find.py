@@ -166,6 +166,11 @@ def test_a_table_of_sentences(place: Workplace) -> None:
     summary = place("find", "--tsv", "-", "--json", given=b"\n".join(map(str.encode, rows[:2])))
     one, held = summary.json_lines
     assert (one["text"], held["sentences"], held["heads"][0]["hits"]) == (ANIMAL, 1, 1)
+    table = place("find", "--tsv", "good.tsv", "--both", "--head", "3.1").out
+    there, back = (line for line in table.splitlines() if line.startswith("how often"))
+    assert there == "how often the query looks at the key most of all"
+    assert back == "how often the key looks at the query most of all"
+    assert "L3H1: the key looks at the query most of all in 0 of 2" in table
 
 
 def test_what_is_wrong_in_a_table_is_told_with_its_line(place: Workplace) -> None:

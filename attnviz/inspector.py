@@ -38,6 +38,12 @@ WINDOW_BYTES = 96 * 1024 * 1024
 MASKS = ("[MASK]", "<mask>")
 """What BERT's and RoBERTa's vocabularies call the token in whose place a word is predicted."""
 
+PICKLE_NOTES: tuple[str, ...] = (
+    "its weights are a pickle, which could hold code; they were read as tensors alone, "
+    "and nothing in it was run",
+)
+"""What is said of a model without safetensors."""
+
 GUESSES = 5
 """How many predictions are told at a `[MASK]`."""
 
@@ -301,7 +307,8 @@ def load_model(
 
     checkpoint = load_checkpoint(files.config, files.weights, files.verified)
     config = checkpoint.encoder.config
-    notes = _left_over_note(checkpoint.left_over)
+    notes = PICKLE_NOTES if files.pickled else ()
+    notes += _left_over_note(checkpoint.left_over)
     facts = _facts(name, checkpoint.family, config)
     tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
     return Model(facts, tokenizer, checkpoint.encoder, notes, checkpoint.masked_lm)

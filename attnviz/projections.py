@@ -1,9 +1,11 @@
-"""The matrices behind an inspection, from where the model's weights lie, without torch.
+"""The matrices behind an inspection, from where the model's weights lie, mostly without torch.
 
 An inspection has what W_Q, W_K and W_V made, and not the matrices themselves: one layer's are read,
 or drawn again, when somebody asks for them, and held to what was recorded.
 """
 
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,14 @@ from attnviz.attention import LayerRecord, Projections
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.models import PAPER, find_model
+from attnviz.weights.layout import is_pickle
 from attnviz.weights.names import NAMES
 from attnviz.weights.stored import read_tensors, tensor_names
 from attnviz.weights.untrained import draw_matrix
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_O")
+
+_Read = Callable[[Sequence[str]], dict[str, np.ndarray]]
 
 TOLERANCE = 1e-4
 """How far a recomputed number may be from the recorded one, as a part of the largest of them."""
@@ -74,7 +79,7 @@ def _drawn(model: ModelFacts, layer: int) -> Projections:
 
 def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
     """A published model's, whose file holds them the other way round, (out, in)."""
-    names, found = NAMES[model.family], tensor_names(path)
+    names, (found, read) = NAMES[model.family], _reader(path)
     modules = {
         matrix: names.modules[f"layers.{{layer}}.attention.{matrix}"].format(layer=layer)
         for matrix in MATRICES
@@ -82,9 +87,9 @@ def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
     prefix = names.prefix_in(found, [f"{module}.weight" for module in modules.values()])
     weights = {matrix: f"{prefix}{module}.weight" for matrix, module in modules.items()}
     biases = {f"b{matrix[1:]}": f"{prefix}{modules[matrix]}.bias" for matrix in MATRICES}
-    if not found.issuperset((*weights.values(), *biases.values())):
+    if not {*weights.values(), *biases.values()}.issubset(found):
         raise _other_files(model)
-    tensors = read_tensors(path, [*weights.values(), *biases.values()])
+    tensors = read([*weights.values(), *biases.values()])
     shapes = {tensors[name].shape for name in weights.values()}
     if shapes != {(model.d_model, model.d_model)}:
         raise _other_files(model)
@@ -92,6 +97,16 @@ def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
         **{matrix: tensors[name].T for matrix, name in weights.items()},
         **{bias: tensors[name] for bias, name in biases.items()},
     )
+
+
+def _reader(path: Path) -> tuple[Collection[str], _Read]:
+    """The names of a file's tensors, and what reads some of them; all of a pickle, with torch."""
+    if not is_pickle(path):
+        return tensor_names(path), partial(read_tensors, path)
+    from attnviz.encoder.pickled import read_pickle
+
+    held = read_pickle(path)
+    return held.keys(), lambda names: {name: held[name].float().numpy() for name in names}
 
 
 def _made(projections: Projections, record: LayerRecord) -> bool:

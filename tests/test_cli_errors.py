@@ -180,12 +180,12 @@ def test_models_that_are_none(place: Workplace) -> None:
     (place.folder / "empty").mkdir()
     pickle = place.folder / "pickle"
     pickle.mkdir()
-    for name in ("config.json", "tokenizer.json", "pytorch_model.bin"):
+    for name in ("config.json", "tokenizer.json", "model.pt"):
         (pickle / name).write_text("{}")
     for name, message, hint in (
         ("./nowhere", 'there is no model "./nowhere", and no such folder', "use minilm, paper"),
         ("empty", 'the folder "empty" has no config.json', "give the folder that"),
-        ("pickle", 'the folder "pickle" has no model.safetensors', "its pytorch_model.bin is a"),
+        ("pickle", 'the folder "pickle" has no model.safetensors', "its model.pt is not how"),
     ):
         first, second = told(place("run", "I am", "-m", name, env=walled))
         assert first.startswith(f"attnviz: {message}")

@@ -1,6 +1,7 @@
 """Models from the hub, asked for through huggingface_hub itself, at a hub on the loopback."""
 
 import importlib.util
+import io
 import os
 import subprocess
 import sys
@@ -10,17 +11,20 @@ from pathlib import Path
 import huggingface_hub
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 from huggingface_hub import constants
 from local_hub import COMMIT, LocalHub, local_hub
 from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 
 import attnviz.models.find
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import load_model
+from attnviz.inspector import PICKLE_NOTES, load_model
 from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
 INDEX = "model.safetensors.index.json"
+PICKLE = "pytorch_model.bin"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +121,11 @@ def test_a_repository_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     ("file", "hint"),
-    [(FILES[0], "transformers"), (FILES[1], "fast tokenizer"), (FILES[2], "no pickles")],
+    [
+        (FILES[0], "transformers"),
+        (FILES[1], "fast tokenizer"),
+        (FILES[2], f"{INDEX} or pytorch_model.bin"),
+    ],
 )
 def test_a_file_that_is_not_there(file: str, hint: str, hub: LocalHub) -> None:
     hub.repositories["org/name"].pop(file)
@@ -256,6 +264,29 @@ def test_a_part_whose_connection_breaks(hub: LocalHub, in_parts: dict[str, bytes
     assert error.message.startswith(f"{hub.cut} of org/parts could not be fetched: ")
     hub.cut = ""
     load_model("org/parts").inspect(SENTENCES[0])
+
+
+def test_only_a_pickle(hub: LocalHub, tiny: dict[str, bytes]) -> None:
+    stream = io.BytesIO()
+    torch.save(safetensors.torch.load(tiny[FILES[2]]), stream)
+    pickled = {FILES[0]: tiny[FILES[0]], FILES[1]: tiny[FILES[1]], PICKLE: stream.getvalue()}
+    hub.repositories["org/old"] = pickled
+    model = load_model("org/old")
+    assert model.notes == PICKLE_NOTES
+    alone = load_model("org/name").inspect(SENTENCES[0]).weights(1, 2)
+    np.testing.assert_array_equal(model.inspect(SENTENCES[0]).weights(1, 2), alone)
+    tried = [r.split()[-1] for r in hub.requests if r.startswith("HEAD org/old")]
+    assert tried == [FILES[0], FILES[1], FILES[2], INDEX, PICKLE]
+    hub.requests.clear()
+    load_model("org/old")
+    assert hub.requests == ["HEAD org/old main config.json"]
+
+
+def test_a_pickle_is_never_fetched_where_there_is_better(hub: LocalHub) -> None:
+    hub.repositories["org/name"][PICKLE] = b"never looked at"
+    assert load_model("org/name").notes == ()
+    hub.repositories["org/name"].pop(PICKLE)
+    assert not [request for request in hub.requests if PICKLE in request]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "weights": {"errors"},
     "encoder": {"errors", "weights"},
     "models": BASE | {"weights"},
-    "projections": DATA | {"models", "weights"},
+    "projections": DATA | {"encoder", "models", "weights"},
     "inspector": DATA | {"encoder", "models", "weights"},
     "api": DATA | {"analysis", "inspector", "models", "projections", "render", "storage"},
     "cli": DATA | {"analysis", "inspector", "models", "projections", "render", "storage"},

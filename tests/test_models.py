@@ -281,11 +281,12 @@ def test_a_folder_without_tokenizer(folder: Path) -> None:
     assert "tokenizer.save_pretrained(folder)" in error.hint
 
 
-def test_a_folder_with_just_a_pickle(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+@pytest.mark.parametrize("file", ["model.pt", "pytorch_model.bin.index.json"])
+def test_a_folder_with_pickles_of_another_kind(file: str, folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / file)
     error = not_found(folder)
     assert error.message.endswith("has no model.safetensors")
-    assert "pytorch_model.bin is a pickle, which can run code" in error.hint
+    assert error.hint.startswith(f"its {file} is not how attnviz reads pickles")
     assert "AutoModel.from_pretrained(folder).save_pretrained(folder)" in error.hint
 
 

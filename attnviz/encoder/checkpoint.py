@@ -10,8 +10,10 @@ from torch import Tensor
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.families import FAMILIES, Family
 from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
+from attnviz.encoder.pickled import read_pickle
 from attnviz.errors import AttnvizError
 from attnviz.weights.configs import read_config
+from attnviz.weights.layout import is_pickle
 from attnviz.weights.stored import read_weights
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -45,7 +47,7 @@ class Checkpoint:
 def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = False) -> Checkpoint:
     """Read a published model; `verified` says that the file's hash was already checked.
 
-    `weights_path` is the file of the weights, or the index of those in parts.
+    `weights_path` is the file of the weights, a pickle too, or the index of those in parts.
 
     Raises AttnvizError for a model type that is not known, a file that is damaged, names that are
     missing or not expected, a shape that differs from config.json's, or numbers that are not
@@ -53,7 +55,9 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
     """
     name, shape = read_config(config_path)
     family = FAMILIES[name]
-    found: dict[str, Tensor] = read_weights(weights_path, "pt")
+    found: dict[str, Tensor] = (
+        read_pickle(weights_path) if is_pickle(weights_path) else read_weights(weights_path, "pt")
+    )
     # each layer has tensors, and a thousand layers take seconds to build
     if shape.num_layers > len(found):
         raise AttnvizError(

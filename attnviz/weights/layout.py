@@ -1,7 +1,7 @@
-"""How a model's weights lie in files: in one, or in parts with an index that says what is where.
+"""How a model's weights lie in files: in one, in parts with an index, or in a pickle.
 
 The parts are those that transformers saves: the index has a `weight_map` from each tensor's name to
-the file beside it that holds the tensor.
+the file beside it that holds the tensor. A pickle is what older models have instead.
 """
 
 import json
@@ -14,8 +14,15 @@ from attnviz.errors import AttnvizError
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
+PICKLE = "pytorch_model.bin"
+
+LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)
+"""The files that weights are found by, the best first."""
 
 AGAIN = "copy or download it again"
+CONVERT = (
+    "convert it where you trust it, with AutoModel.from_pretrained(folder).save_pretrained(folder)"
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,11 @@ class Part:
 
     path: Path
     names: frozenset[str] | None = None
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether weights lie in a pickle, which torch alone can read."""
+    return path.name == PICKLE
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from attnviz.errors import AttnvizError
-from attnviz.weights.layout import AGAIN, Part, parts_of
+from attnviz.weights.layout import AGAIN, CONVERT, Part, is_pickle, parts_of
 
 BFLOAT16 = "BF16"
 """What a file's header calls the numbers that numpy does not know."""
@@ -47,7 +47,7 @@ def tensor_kinds(path: Path) -> dict[str, tuple[str, int]]:
 
     AttnvizError as in `read_weights`.
     """
-    kinds = {}
+    kinds: dict[str, tuple[str, int]] = {}
     for part in parts_of(path):
         with _opened(part, "numpy") as (_, names):
             header, _ = _header(part.path)
@@ -83,6 +83,8 @@ def _read_part(part: Part, names: Sequence[str]) -> dict[str, np.ndarray]:
 def _opened(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
     """A part, opened, with the names of its tensors; AttnvizError as in `read_weights`."""
     path = part.path
+    if is_pickle(path):
+        raise AttnvizError(f"{path} is a pickle, which cannot be read without torch", CONVERT)
     try:
         with path.open("rb"):  # safetensors calls a file that may not be read missing
             pass

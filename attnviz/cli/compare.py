@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice
+from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice, Truncate
 
 _INPUT, _PANEL = "Input", "What to compare"
 
@@ -51,14 +51,7 @@ class TwoSources:
             rich_help_panel=_INPUT,
         ),
     ] = None
-    truncate: Annotated[
-        bool,
-        typer.Option(
-            "--truncate",
-            help="Cut sentences that are too long for the model.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = False
+    truncate: Truncate = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Each group is a dataclass; `command.py` spreads its fields out into options.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,24 @@ Form = Literal["table", "json", "jsonl", "csv", "npz", "picture"]
 """What `--format` offers for matrices, for answers, and what a file's suffix may say beside."""
 
 _INPUT, _MODEL, _LOOK, _OUTPUT = "Input", "Model", "What to show", "Output"
+
+FORMAT: Any = typer.Option(
+    "--format",
+    "-f",
+    rich_help_panel=_OUTPUT,
+    show_default=False,
+    help="The form of the results: table, unless -o's suffix says another.",
+)
+"""The option, for groups that differ in the forms there are."""
+
+Truncate = Annotated[
+    bool,
+    typer.Option(
+        "--truncate",
+        help="Cut sentences that are too long for the model.",
+        rich_help_panel=_INPUT,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -49,14 +67,7 @@ class Source:
             metavar="FILE", help="A saved inspection in place of TEXT.", rich_help_panel=_INPUT
         ),
     ] = None
-    truncate: Annotated[
-        bool,
-        typer.Option(
-            "--truncate",
-            help="Cut sentences that are too long for the model.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = False
+    truncate: Truncate = False
 
 
 @dataclass(frozen=True)
@@ -227,16 +238,7 @@ class DataOutput(Output):
     json: Annotated[
         bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Short for -f json.")
     ] = False
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            "--format",
-            "-f",
-            rich_help_panel=_OUTPUT,
-            show_default=False,
-            help="The form of the results: table, unless -o's suffix says another.",
-        ),
-    ] = None
+    format: Annotated[Format | None, FORMAT] = None
 
     @property
     def file(self) -> Path | None:
@@ -263,16 +265,7 @@ class DataOutput(Output):
 class AnswerOutput(DataOutput):
     """In which form answers to a question go where, which have no matrices for an NPZ file."""
 
-    format: Annotated[
-        AnswerFormat | None,
-        typer.Option(
-            "--format",
-            "-f",
-            rich_help_panel=_OUTPUT,
-            show_default=False,
-            help="The form of the results: table, unless -o's suffix says another.",
-        ),
-    ] = None
+    format: Annotated[AnswerFormat | None, FORMAT] = None
 
 
 _BY_SUFFIX: dict[str, Form] = {

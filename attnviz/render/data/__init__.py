@@ -1,4 +1,4 @@
-"""An inspection as data for other programs: JSON, CSV, NPZ, and which files attnviz wrote."""
+"""Inspections and answers as data: JSON, CSV, NPZ, and which files attnviz wrote."""
 
 from typing import Literal
 
@@ -9,7 +9,6 @@ from attnviz.render.data.as_npz import NpzWriter
 from attnviz.render.data.comparisons import COMPARE_CSV_HEADER
 
 __all__ = [
-    "ABLATE_CSV_HEADER",
     "CSV_HEADER",
     "OURS_BYTES",
     "DataFormat",

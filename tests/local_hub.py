@@ -18,12 +18,14 @@ class LocalHub:
 
     `requests` are what was asked for, as "HEAD org/name main config.json"; `cut` is a file whose
     connection breaks in the middle; `redirects` sends downloads elsewhere, as for large files.
+    `hashes`, by file, are what it says that large ones have as their SHA-256.
     """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     revisions: tuple[str, ...] = ("main", COMMIT)
     failures: dict[str, tuple[int, str]] = field(default_factory=dict)
     cut: str = ""
+    hashes: dict[str, str] = field(default_factory=dict)
     redirects: bool = False
     foreign: bool = False
     requests: list[str] = field(default_factory=list)
@@ -101,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not hub.foreign:
             self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
             self.send_header("X-Repo-Commit", COMMIT)
+        if file in hub.hashes:
+            self.send_header("X-Linked-Etag", f'"{hub.hashes[file]}"')
         self.send_header("Content-Length", str(0 if away else len(content)))
         self.end_headers()
         if body and not away:

@@ -1,5 +1,6 @@
 """Models from the hub, asked for through huggingface_hub itself, at a hub on the loopback."""
 
+import hashlib
 import importlib.util
 import io
 import os
@@ -207,6 +208,28 @@ def test_a_cache_that_is_not_a_folder(hub: LocalHub, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
     error = refused("org/name")
     assert error.message.startswith("config.json of org/name could not be fetched: ")
+
+
+def test_a_large_files_hash_is_held_to(
+    hub: LocalHub, tiny: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    file = "model.safetensors"
+    hub.hashes[file] = hashlib.sha256(tiny[file]).hexdigest()
+    changed = tiny[file][:-1] + bytes([tiny[file][-1] ^ 1])
+    hub.repositories["org/name"][file] = changed
+    error = refused("org/name")
+    assert not isinstance(error, RequestError)
+    path = Path(error.hint.removeprefix("delete ").removesuffix(" and try again"))
+    assert path.name == hub.hashes[file]
+    assert error.message == (
+        f"{path} is not the file that was published: its SHA-256 is "
+        f"{hashlib.sha256(changed).hexdigest()[:16]}…, and should be {path.name[:16]}…"
+    )
+    refused("org/name")  # that it is in the cache makes it no better
+    path.unlink()
+    hub.repositories["org/name"][file] = tiny[file]
+    load_model("org/name").inspect(SENTENCES[0])
 
 
 @pytest.fixture(scope="module")

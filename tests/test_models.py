@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from tiny_bert import SENTENCES, save_tiny_bert, tiny_tokenizer
+import torch
+from safetensors.torch import load_file
+from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert, tiny_bert, tiny_tokenizer
 
 import attnviz.models.files
 import attnviz.models.find
@@ -244,6 +247,33 @@ def test_a_folder_named_like_a_hub_model(folder: Path, monkeypatch: pytest.Monke
     load_model("org/name").inspect(SENTENCES[0])
     shutil.copytree(folder, folder.parent / "minilm")
     assert find_model("minilm").verified  # the default's name stays the default's
+
+
+@pytest.mark.parametrize("layout", ["one", "parts", "pickle", "broken"])
+def test_a_folder_contacts_nobody(
+    layout: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = folder / "model.safetensors"
+    if layout == "parts":
+        cut_in_parts(folder, tiny_bert())
+    elif layout == "pickle":
+        torch.save(load_file(weights), folder / "pytorch_model.bin")
+        weights.unlink()
+    elif layout == "broken":
+        weights.unlink()
+
+    def contacted(*_: object, **__: object) -> None:
+        raise AssertionError("somebody was contacted")
+
+    for name in ("connect", "connect_ex", "sendto", "bind"):
+        monkeypatch.setattr(socket.socket, name, contacted)
+    monkeypatch.setattr(socket, "getaddrinfo", contacted)
+    with pytest.raises(AssertionError):
+        socket.create_connection(("127.0.0.1", 9))
+    if layout == "broken":
+        not_found(folder)
+    else:
+        load_model(str(folder)).inspect(SENTENCES[0])
 
 
 @pytest.mark.parametrize(

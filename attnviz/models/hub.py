@@ -1,12 +1,16 @@
 """Files from the Hugging Face Hub, kept in its own cache by its own library."""
 
 import logging
+import re
 import sys
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.models.files import check_sha256
 
 ANOTHER_WAY = "try again, or give a folder with --model"
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class NotOnTheHub(RequestError):
@@ -25,7 +29,7 @@ def download(
     `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HOME` and tokens work as everywhere; `where_missing` is the
     hint for a repository without such a file. Raises RequestError if the repository, revision or
     file does not exist (NotOnTheHub for the file), AttnvizError if the hub cannot be reached
-    (NotInCache) or does not give the file.
+    (NotInCache) or does not give the file, or what came has not the hash that the hub told.
     """
     import huggingface_hub
     from huggingface_hub.utils.logging import set_verbosity
@@ -35,9 +39,14 @@ def download(
         disable_progress_bars()
         set_verbosity(logging.ERROR)
     try:
-        return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
+        path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # its HTTP library changes, and each has exceptions of its own
         raise _in_words(error, repository, file, revision, where_missing) from error
+    # the cache keeps a file under what the hub calls it, which for large ones is their hash
+    kept = path.resolve()
+    if _SHA256.fullmatch(kept.name):
+        check_sha256(kept, kept.name, f"delete {kept} and try again")
+    return path
 
 
 def in_cache(repository: str, file: str, commit: str) -> bool | None:

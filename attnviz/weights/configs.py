@@ -154,9 +154,12 @@ def read_config(path: Path) -> tuple[str, EncoderConfig]:
         )
     family = str(config["model_type"])
     if family not in CONFIGS:
+        wants_code = "auto_map" in config
         raise AttnvizError(
-            f"{path} says model_type {shortened(config['model_type'])}",
-            f"attnviz reads {', '.join(CONFIGS)}",
+            f"{path} says model_type {shortened(config['model_type'])}"
+            + (", and that its own code is to be run" if wants_code else ""),
+            ("attnviz runs no code of models; it" if wants_code else "attnviz")
+            + f" reads {', '.join(CONFIGS)}",
         )
     try:
         return family, CONFIGS[family](config)

@@ -16,8 +16,9 @@ from attnviz.attention import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
+from attnviz.models.facts import model_facts
 from attnviz.tokens import Tokenizer, Tokens
-from attnviz.weights.shape import PAPER_SEED, EncoderConfig, paper_config
+from attnviz.weights.shape import PAPER_SEED, paper_config
 
 if TYPE_CHECKING:
     from attnviz.encoder.encoder import Encoder
@@ -309,7 +310,7 @@ def load_model(
     config = checkpoint.encoder.config
     notes = PICKLE_NOTES if files.pickled else ()
     notes += _left_over_note(checkpoint.left_over)
-    facts = _facts(name, checkpoint.family, config)
+    facts = model_facts(name, checkpoint.family, config)
     tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
     return Model(facts, tokenizer, checkpoint.encoder, notes, checkpoint.masked_lm)
 
@@ -345,21 +346,7 @@ def _load_paper(shape: dict[str, int]) -> Model:
     seed = shape.pop("seed")
     config = paper_config(tokenizer.vocabulary_size, **shape)
     encoder = paper_encoder(config, seed)
-    return Model(_facts(PAPER, PAPER, config, seed), tokenizer, encoder)
-
-
-def _facts(name: str, family: str, config: EncoderConfig, seed: int | None = None) -> ModelFacts:
-    return ModelFacts(
-        name=name,
-        family=family,
-        num_layers=config.num_layers,
-        num_heads=config.num_heads,
-        d_model=config.d_model,
-        d_k=config.d_k,
-        d_ff=config.d_ff,
-        trained=seed is None,
-        seed=seed,
-    )
+    return Model(model_facts(PAPER, PAPER, config, seed), tokenizer, encoder)
 
 
 def _left_over_note(left_over: tuple[str, ...]) -> tuple[str, ...]:

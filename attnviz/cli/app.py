@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli import ablate, compare, explain, find, heatmap, lines, run
+from attnviz.cli import ablate, compare, explain, find, heatmap, lines, models, run
 from attnviz.cli.command import add_command
 
 app = typer.Typer(
@@ -45,3 +45,4 @@ add_command(app, find.find)
 add_command(app, compare.compare)
 add_command(app, explain.explain)
 add_command(app, ablate.ablate)
+add_command(app, models.models)

@@ -103,7 +103,9 @@ def test_a_word_is_found_in_both() -> None:
         ("ran", 'sentence B: there is no "ran" in the sentence', "it has [CLS], it, sat, [SEP]"),
         ("sat", 'sentence A: there is no "sat" in the sentence', "it has [CLS], it, ran, [SEP]"),
         ("dog", '"dog" is in neither sentence', "A: it has [CLS], it, ran, [SEP]"),
-        ("it#2", '"it#2" is in neither sentence', "A: it#1 is the first"),
+        ("it#2", 'there is no it#2: "it" occurs once', "it#1 is the first"),
+        ("it it", '"it it" is 2 words, and this takes one', "name one, as in it"),
+        ("it dog", '"it dog" is in neither sentence', "A: it has [CLS], it, ran, [SEP]"),
     ],
 )
 def test_a_word_that_one_lacks_is_told(word: str, message: str, hint: str) -> None:

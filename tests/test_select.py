@@ -71,6 +71,8 @@ def test_words_occurrences_and_indices(
         ("it#0", 'there is no it#0: "it" occurs 2 times', "it#1 is the first"),
         ("dog#2", 'there is no "dog#2" in the sentence', "it has [CLS]"),
         ("#", 'there is no "#" in the sentence', "it has [CLS]"),
+        ("The cat", '"The cat" is 2 words, and this takes one', "name one, as in cat"),
+        ("the dog", 'there is no "the dog" in the sentence', "it has [CLS]"),
         ("#2", 'there is no "#2" in the sentence', "it has [CLS]"),
         ("@" + "9" * 5000, "in the sentence", "it has [CLS]"),
         ("it#" + "9" * 5000, "in the sentence", "it has [CLS]"),

@@ -99,6 +99,8 @@ class Aligned:
         """
         in_a, in_b = (self._matches(side, selector) for side in SIDES)
         if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
+            if (in_a.message, in_a.hint) == (in_b.message, in_b.hint):
+                raise in_a
             raise RequestError(f'"{selector}" is in neither sentence', f"A: {in_a.hint}")
         if isinstance(in_a, RequestError):
             raise RequestError(f"sentence A: {in_a.message}", in_a.hint)

@@ -36,6 +36,13 @@ def find_token(tokens: Sequence[Token], selector: str) -> Found:
 
     Upper and lower case are alike. Raises RequestError, listing the words there are.
     """
+    words = selector.split()
+    several = len(words) > 1 and not matching(tokens, selector)
+    if several and all(matching(tokens, word) for word in words):
+        raise RequestError(
+            f'"{selector}" is {len(words)} words, and this takes one',
+            f"name one, as in {words[-1]}",
+        )
     [token], matches = choose(tokens, selector, lambda word: matching(tokens, word))
     return Found(token, matches)
 

@@ -54,6 +54,16 @@ def test_a_sentence(cats: Inspection) -> None:
     ]
 
 
+def test_the_column_of_numbers_has_the_measures_name(animal: Inspection) -> None:
+    titles = {
+        measure: printed(FoundTable(attnviz.find(animal, "it", "animal", measure=measure), None, 1))
+        for measure in ("weights", "norm", "rollout")
+    }
+    names = {name: page[5].split()[0] for name, page in titles.items()}
+    assert names == {"weights": "weight", "norm": "norm", "rollout": "rollout"}
+    assert len({page[5].index("rank") for page in (titles["weights"], titles["norm"])}) == 1
+
+
 def test_a_narrow_terminal_leaves_out_the_strongest_key(cats: Inspection) -> None:
     assert table(attnviz.find(cats, "it", "cat"), 42, top=1)[1:5] == [
         "",

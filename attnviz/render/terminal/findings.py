@@ -69,7 +69,9 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
     yield _question(f"how much {_named(finding.query)} looks at {_named(finding.key)}", width)
     margin = max(len(str(head)) for head in finding.places) + 2
     ranks = len(f"{finding.keys} of {finding.keys}")
-    titles = fit("", margin) + f" weight   {fit('rank', ranks)}  expected   lift"
+    measure = finding.view.measure
+    number = {"weights": "weight"}.get(measure, measure)
+    titles = fit("", margin) + f"{number:>7}   {fit('rank', ranks)}  expected   lift"
     room = width - cell_len(titles) - len("  ") - NUMBER
     word = min(width_of(finding.view.tokens, LONGEST_WORD), room)
     titles += "  strongest" if word >= SHORTEST_WORD else ""

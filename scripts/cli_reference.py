@@ -42,8 +42,8 @@ INTRODUCTION = """\
 - A word in an option is given as `it`, as `it#2` for its second occurrence, or as `@10` for the
   token at index 10. Upper and lower case are alike.
 
-All axis names are in [shapes.md](shapes.md), what `--measure` means in [measures.md](measures.md), and how
-the commands are used together in [guide.md](guide.md).
+All axis names are in [shapes.md](shapes.md), what `--measure` means in [measures.md](measures.md),
+and how the commands are used together in [guide.md](guide.md).
 
 ## What goes in
 

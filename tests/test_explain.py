@@ -75,6 +75,19 @@ def test_a_masked_key_brings_nothing() -> None:
     assert e.check.z == 0
 
 
+def test_a_z_that_was_damaged_is_an_error(animal: Inspection) -> None:
+    z = animal.layers[3].z
+    assert z is not None
+    damaged = z.copy()
+    damaged[1, 10, 5] += 0.1
+    layers = (*animal.layers[:3], replace(animal.layers[3], z=damaged), *animal.layers[4:])
+    inspection = replace(animal, layers=layers)
+    projections = projections_of(inspection, 3)
+    with pytest.raises(AttnvizError, match="z as the encoder had it is not what"):
+        explain(inspection, 10, HeadId(3, 1), projections)
+    assert explain(inspection, 9, HeadId(3, 1), projections).check.z is not None
+
+
 def test_outputs_that_are_all_zero_have_no_shares() -> None:
     silent = replace(WORKED, W_O=np.zeros((2, 2)))
     assert explain(inspection_with(X, silent, 2), B, HeadId(0, 1), silent).share == 0

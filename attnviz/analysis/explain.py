@@ -10,8 +10,15 @@ from functools import cached_property
 import numpy as np
 
 from attnviz.attention import LayerRecord, Projections
+from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.tokens import Token
+
+Z_TOLERANCE = 1e-3
+"""How far the encoder's z may be from what its q, k and v make, as a part of the largest value.
+
+Scores of some hundred, whose rounding softmax enlarges, leave 1e-5.
+"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,8 @@ class Explanation:
 def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections) -> Explanation:
     """How one piece's attention in one head comes about; `layer` holds its layer's matrices.
 
-    `query` is the piece's index. Raises IndexError for a piece, layer or head that is not there.
+    `query` is the piece's index. Raises IndexError for a piece, layer or head that is not there,
+    AttnvizError if the encoder's own z is not what these steps make.
     """
     view, record = inspection.view("piece"), inspection.layers[head.layer]
     token, number = view.tokens[query], range(inspection.model.num_heads)[head.place]
@@ -124,6 +132,7 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
     powers = np.exp(scores - scores.max())
     weights = powers / powers.sum()
     z = weights @ v
+    _check_z(record, number, query, z)
     return Explanation(
         view=view,
         head=HeadId(head.layer, number),
@@ -159,6 +168,18 @@ def explain_token(
     else:
         own = [piece for piece in pieces if piece.word == view.tokens[index].word]
     return tuple(explain(view.inspection, piece.index, head, layer) for piece in own)
+
+
+def _check_z(record: LayerRecord, head: int, query: int, z: np.ndarray) -> None:
+    """What follows from q, k and v is what the encoder had, or its numbers were damaged since."""
+    if record.z is None:
+        return
+    # z is a mean of values, so that these say what is large
+    if not _largest(z - record.z[head, query]) <= Z_TOLERANCE * _largest(record.v[head]):
+        raise AttnvizError(
+            "z as the encoder had it is not what its q, k and v make: this inspection is damaged",
+            "look at the sentence anew",
+        )
 
 
 def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:

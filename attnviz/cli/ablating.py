@@ -61,8 +61,7 @@ def give_ablations(
             found = _found(sentences.model_of(inspection), answer, ablating)
         if form == "csv":
             asked.say_what_csv_lacks(inspection)
-        if isinstance(found, Ablation):
-            _say_of_masks(found, inspection, form, notes, sentences.place(index))
+        _say_of_masks(found, inspection, form, notes, sentences.place(index))
         return _Answer(index, answer.view, found)
 
     with giving(output, forms) as give:
@@ -80,11 +79,15 @@ def _found(model: Model, answer: Answer, ablating: Ablating) -> Ablation | EachA
 
 
 def _say_of_masks(
-    ablation: Ablation, inspection: Inspection, form: Form, notes: Notes, place: str
+    ablation: Ablation | EachAblation, inspection: Inspection, form: Form, notes: Notes, place: str
 ) -> None:
     """What cannot be told of the masks in a sentence, and why."""
     mask = next((entry for entry in inspection.tokens.vocabulary if entry in MASKS), None)
-    if ablation.predictions is None and mask is not None:
+    if mask is None:
+        return
+    if isinstance(ablation, EachAblation):
+        notes.say(f"{place}--head tells how predictions at {mask} change, --each does not")
+    elif ablation.predictions is None:
         notes.say(
             f"{place}{inspection.model.name} has no masked-LM head, so nothing is predicted at "
             f"{mask}"

@@ -67,8 +67,8 @@ class Flow:
             raise RequestError(
                 f"flow among {self._length} tokens takes too long: each pair of tokens is a "
                 "maximum flow of its own through all the layers below",
-                "follow one word with --query, take a shorter sentence, or --measure rollout, "
-                "which is quick",
+                "take a shorter sentence, follow one word with attnviz run --query, or take "
+                "--measure rollout, which is quick",
             )
         rows: list[np.ndarray] = [self._row(layer, query) for query in wanted]
         return np.stack(rows)[None]

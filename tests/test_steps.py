@@ -112,6 +112,14 @@ def test_the_article_and_its_mark() -> None:
     assert "b_Q" not in page
 
 
+def test_a_piece_says_which_of_its_word_it_is(animal: Inspection) -> None:
+    titles = [printed(e)[4] for e in attnviz.explain(animal, "didn't", 3, 1)]
+    assert titles == [
+        f'L3H1  how "{piece}", piece {place} of 3 of "didn\'t", looks, step by step'
+        for place, piece in ((1, "didn"), (2, "'"), (3, "t"))
+    ]
+
+
 def test_top_keys_in_the_sentences_order_and_what_the_others_hold(it: Explanation) -> None:
     lines = printed(it, top=3)
     start = next(i for i, line in enumerate(lines) if "3 q·k" in line)

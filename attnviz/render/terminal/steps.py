@@ -93,7 +93,7 @@ class Steps:
         e = self.explanation
         yield from heading(e.view, e.query)
         yield Text()
-        yield head_title(e.head, f'how "{label(e.query)}" looks, step by step')
+        yield head_title(e.head, f"how {_named(e)} looks, step by step")
         yield from render_lines(self._lines(width, colored), width)
 
     def _lines(self, width: int, colored: bool) -> Iterator[Line]:
@@ -292,3 +292,13 @@ def _numbers(values: np.ndarray) -> str:
 
 def _by(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
+
+
+def _named(explanation: Explanation) -> str:
+    """The query, and which piece of its word it is, where that has several."""
+    query, tokens = explanation.query, explanation.view.inspection.tokens
+    word = tokens.words[query.word]
+    if len(word.pieces) == 1:
+        return f'"{label(query)}"'
+    place = query.index - tokens.word_starts[query.word] + 1
+    return f'"{label(query)}", piece {place} of {len(word.pieces)} of "{label(word)}",'

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from attnviz.cli.options import AnswerOutput, ModelChoice, Source
+from attnviz.cli.options import AnswerOutput, ModelChoice, Source, count, valued
 from attnviz.errors import RequestError
 
 _PANEL = "What to ablate"
@@ -17,20 +17,14 @@ class Ablating:
 
     layer: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=_PANEL,
-            show_default=False,
-            help="All heads of a layer, from 0; -1 is the last. May repeat.",
-        ),
+        valued("N", _PANEL, "All heads of a layer, from 0; -1 is the last. May repeat."),
     ] = None
     head: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=_PANEL,
-            show_default=False,
-            help="A head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone. May repeat: all of them "
+        valued(
+            "N",
+            _PANEL,
+            "A head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone. May repeat: all of them "
             "are taken away together.",
         ),
     ] = None
@@ -52,21 +46,18 @@ class Ablating:
     ] = "zero"
     query: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD",
-            rich_help_panel=_PANEL,
-            help="With --each: rank heads by how far WORD moves, in place of the mean over all "
+        valued(
+            "WORD",
+            _PANEL,
+            "With --each: rank heads by how far WORD moves, in place of the mean over all "
             "words. it, it#2 for its second occurrence, or @10.",
         ),
     ] = None
     top: Annotated[
         int | None,
-        typer.Option(
-            metavar="K",
-            min=1,
-            rich_help_panel=_PANEL,
-            help="Name the K words that move most, or heads that move most (10 in tables, all in "
-            "data).",
+        count(
+            _PANEL,
+            "Name the K words that move most, or heads that move most (10 in tables, all in data).",
         ),
     ] = None
     words: Annotated[

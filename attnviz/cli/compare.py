@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice, Truncate
+from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice, Truncate, count, valued
 
 _INPUT, _PANEL = "Input", "What to compare"
 
@@ -26,20 +26,15 @@ class TwoSources:
     ] = None
     pair: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="A second sentence, seen together with A and with B.",
-            rich_help_panel=_INPUT,
-        ),
+        valued("TEXT", _INPUT, "A second sentence, seen together with A and with B."),
     ] = None
     load: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            help="A saved inspection as A; given twice, as A and B. Once, without TEXT: B is that "
+        valued(
+            "FILE",
+            _INPUT,
+            "A saved inspection as A; given twice, as A and B. Once, without TEXT: B is that "
             "of the last run.",
-            rich_help_panel=_INPUT,
         ),
     ] = None
     models: Annotated[
@@ -60,29 +55,20 @@ class Followed:
 
     query: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD",
-            rich_help_panel=_PANEL,
-            help="What WORD looks at in A and in B: it, it#2 for its second occurrence in each, or "
+        valued(
+            "WORD",
+            _PANEL,
+            "What WORD looks at in A and in B: it, it#2 for its second occurrence in each, or "
             "@10 for the token at index 10. Without: all words that both have.",
         ),
     ] = None
     key: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD",
-            rich_help_panel=_PANEL,
-            help="Follow one link: how much is looked at WORD in A and in B.",
-        ),
+        valued("WORD", _PANEL, "Follow one link: how much is looked at WORD in A and in B."),
     ] = None
     top: Annotated[
         int | None,
-        typer.Option(
-            metavar="K",
-            min=1,
-            rich_help_panel=_PANEL,
-            help="Show the K heads that change most (10 in tables, all in data).",
-        ),
+        count(_PANEL, "Show the K heads that change most (10 in tables, all in data)."),
     ] = None
 
 

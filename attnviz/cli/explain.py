@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli.options import AnswerOutput, HeadChoice, ModelChoice, Source
+from attnviz.cli.options import AnswerOutput, HeadChoice, ModelChoice, Source, count, valued
 from attnviz.errors import RequestError
 
 _PANEL = "What to show"
@@ -17,10 +17,10 @@ class Followed:
 
     query: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD",
-            rich_help_panel=_PANEL,
-            help="The word that looks: it, it#2 for its second occurrence, @10 for the token at "
+        valued(
+            "WORD",
+            _PANEL,
+            "The word that looks: it, it#2 for its second occurrence, @10 for the token at "
             "index 10. Each of its pieces is explained, one after the other.",
         ),
     ] = None
@@ -34,12 +34,9 @@ class Followed:
     ] = True
     top: Annotated[
         int | None,
-        typer.Option(
-            metavar="K",
-            min=1,
-            rich_help_panel=_PANEL,
-            help="Show the K keys with the largest weights; 20 in tables and pictures, all in "
-            "data.",
+        count(
+            _PANEL,
+            "Show the K keys with the largest weights; 20 in tables and pictures, all in data.",
         ),
     ] = None
 
@@ -50,21 +47,11 @@ class OneHead(HeadChoice):
 
     layer: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=_PANEL,
-            show_default=False,
-            help="The head's layer, from 0; -1 is the last.",
-        ),
+        valued("N", _PANEL, "The head's layer, from 0; -1 is the last."),
     ] = None
     head: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=_PANEL,
-            show_default=False,
-            help="The head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone.",
-        ),
+        valued("N", _PANEL, "The head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone."),
     ] = None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice, Source
+from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice, Source, count, valued
 from attnviz.errors import RequestError
 
 _PANEL = "What to find"
@@ -18,18 +18,16 @@ class Sought:
 
     query: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD",
-            rich_help_panel=_PANEL,
-            help="Who looks: it, it#2 for its second occurrence, @10 for the token at index 10, or "
+        valued(
+            "WORD",
+            _PANEL,
+            "Who looks: it, it#2 for its second occurrence, @10 for the token at index 10, or "
             'several words, as in "the street".',
         ),
     ] = None
     key: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD", rich_help_panel=_PANEL, help="What is looked at, named likewise."
-        ),
+        valued("WORD", _PANEL, "What is looked at, named likewise."),
     ] = None
     both: Annotated[
         bool,
@@ -41,21 +39,16 @@ class Sought:
     ] = False
     tsv: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel="Input",
-            help="Sentences with words of their own: tab-separated columns sentence, query and "
+        valued(
+            "FILE",
+            "Input",
+            "Sentences with words of their own: tab-separated columns sentence, query and "
             "key, named by the first line or in this order; - is standard input.",
         ),
     ] = None
     top: Annotated[
         int | None,
-        typer.Option(
-            metavar="K",
-            min=1,
-            rich_help_panel=_PANEL,
-            help="Name the K best heads (10 in tables, all in data).",
-        ),
+        count(_PANEL, "Name the K best heads (10 in tables, all in data)."),
     ] = None
 
 

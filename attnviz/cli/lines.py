@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source, valued
 from attnviz.errors import RequestError
 
 
@@ -15,10 +13,10 @@ class From:
 
     query: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD",
-            rich_help_panel="What to show",
-            help="Draw lines from WORD only: it, it#2 for its second occurrence, @10 for the "
+        valued(
+            "WORD",
+            "What to show",
+            "Draw lines from WORD only: it, it#2 for its second occurrence, @10 for the "
             "token at index 10.",
         ),
     ] = None

@@ -20,6 +20,17 @@ Form = Literal["table", "json", "jsonl", "csv", "npz", "picture"]
 
 _INPUT, _MODEL, _LOOK, _OUTPUT = "Input", "Model", "What to show", "Output"
 
+
+def valued(metavar: str, panel: str, help: str) -> Any:
+    """An option that takes a value, and shows no default: without it, there is none."""
+    return typer.Option(metavar=metavar, rich_help_panel=panel, show_default=False, help=help)
+
+
+def count(panel: str, help: str) -> Any:
+    """An option that takes how many to show, 1 at least."""
+    return typer.Option(metavar="K", min=1, rich_help_panel=panel, show_default=False, help=help)
+
+
 FORMAT: Any = typer.Option(
     "--format",
     "-f",
@@ -55,17 +66,11 @@ class Source:
     ] = None
     pair: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="A second sentence, seen together with the first.",
-            rich_help_panel=_INPUT,
-        ),
+        valued("TEXT", _INPUT, "A second sentence, seen together with the first."),
     ] = None
     load: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="A saved inspection in place of TEXT.", rich_help_panel=_INPUT
-        ),
+        valued("FILE", _INPUT, "A saved inspection in place of TEXT."),
     ] = None
     truncate: Truncate = False
 
@@ -161,21 +166,11 @@ class HeadChoice:
 
     layer: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=_LOOK,
-            show_default=False,
-            help="A layer, from 0; -1 is the last. May repeat.",
-        ),
+        valued("N", _LOOK, "A layer, from 0; -1 is the last. May repeat."),
     ] = None
     head: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=_LOOK,
-            show_default=False,
-            help="A head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone. May repeat.",
-        ),
+        valued("N", _LOOK, "A head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone. May repeat."),
     ] = None
 
 
@@ -185,18 +180,16 @@ class Words:
 
     query: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD",
-            rich_help_panel=_LOOK,
-            help="Follow WORD as a query: what it looks at. it, it#2 for its second "
+        valued(
+            "WORD",
+            _LOOK,
+            "Follow WORD as a query: what it looks at. it, it#2 for its second "
             "occurrence, or @10 for the token at index 10.",
         ),
     ] = None
     key: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORD", rich_help_panel=_LOOK, help="Follow WORD as a key: who looks at it."
-        ),
+        valued("WORD", _LOOK, "Follow WORD as a key: who looks at it."),
     ] = None
 
 
@@ -221,9 +214,7 @@ class Output:
     ] = False
     save: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", rich_help_panel=_OUTPUT, help="Save the inspection, for --load later."
-        ),
+        valued("FILE", _OUTPUT, "Save the inspection, for --load later."),
     ] = None
     quiet: Annotated[
         bool,

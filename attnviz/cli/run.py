@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
-from attnviz.cli.options import DataOutput, HeadChoice, Look, ModelChoice, Source, Words
+from attnviz.cli.options import DataOutput, HeadChoice, Look, ModelChoice, Source, Words, count
 
 
 @dataclass(frozen=True)
@@ -14,11 +12,9 @@ class HowMuch:
 
     top: Annotated[
         int | None,
-        typer.Option(
-            metavar="K",
-            min=1,
-            rich_help_panel="What to show",
-            help="Name the K strongest links of each head; with --head, of each query; with "
+        count(
+            "What to show",
+            "Name the K strongest links of each head; with --head, of each query; with "
             "--query or --key, of that word.",
         ),
     ] = None

@@ -72,6 +72,16 @@ def test_one_link(founding: Aligned) -> None:
     assert lines[first + 8] == "L3H9    .09    .13    +.05                 │━━"
 
 
+def test_a_change_that_rounds_to_nothing_has_no_bar(minilm: Model, animal: Inspection) -> None:
+    wide = minilm.inspect(animal.tokens.text.replace("tired", "wide"))
+    rolled = aligned(animal.view(measure="rollout"), wide.view(measure="rollout"))
+    link = compare(rolled, rolled.find("it").column, rolled.find("animal").column)
+    told = [line for line in printed(link) if line.startswith("L")]
+    assert len(told) == 6
+    assert all(line.endswith("│") and "━" not in line for line in told if "·" in line)
+    assert any("·" in line for line in told)
+
+
 def test_all_words(founding: Aligned) -> None:
     lines = printed(compare(founding), 100, 1)
     first = lines.index("what all words look at, by Jensen-Shannon distance")

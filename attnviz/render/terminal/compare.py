@@ -34,6 +34,9 @@ SMALLEST_CHANGE = 0.005
 BAR = 14
 """Cells that the largest change of a link takes."""
 
+FULL_FROM = 0.1
+"""A change from here on may have a whole bar: one that rounds to nothing has none."""
+
 MOST_NAMED = 4
 """Words that gained, and that lost, which a line names at most."""
 
@@ -115,7 +118,8 @@ def _links(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> I
     """A line for each head: the link's number in A and in B, and its change as a bar."""
     key = comparison.key or 0
     margin = _margin(shown)
-    largest = max(abs(float(change.change[key])) for change in comparison.heads) or 1.0
+    changes = (abs(float(change.change[key])) for change in comparison.heads)
+    largest = max(FULL_FROM, *changes)
     room = max(0, min(BAR, (width - margin - 22) // 2))
     yield _title(comparison, width)
     yield [Segment(fit("", margin) + "   A      B    change", DIM)]

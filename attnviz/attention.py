@@ -3,8 +3,9 @@
 `Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V` (Vaswani et al. 2017, equation 1). numpy only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -13,28 +14,120 @@ from attnviz.errors import AttnvizError
 ROW_SUM_TOLERANCE = 1e-4
 """How far from 1 a row of float32 weights may sum before it counts as damaged."""
 
+AttentionKind = Literal["encoder", "decoder", "cross"]
+"""Whose attention it is: an encoder's or a decoder's own, or a decoder's to its encoder."""
 
-@dataclass(frozen=True, eq=False, repr=False)
-class LayerRecord:
-    """What one layer's self-attention worked with, in float32.
+OPTIONAL = (
+    "x",
+    "memory",
+    "q",
+    "k",
+    "v",
+    "z",
+    "value_norms",
+    "bias",
+    "distance_bias",
+    "visible",
+    "sinks",
+    "given",
+)
+"""The arrays that a LayerRecord may have; `given`, or else q and k, are always there."""
 
-    x: (n, d_model), the vectors that came in; q, k, v: (num_heads, n, d_k), made of them by W_Q,
-    W_K and W_V; bias: (num_heads or 1, n, n) added to the scaled scores, or None. The weights are
-    `softmax(scale * q k^T + bias)` (Vaswani et al. 2017, equation 1, where scale is 1/sqrt(d_k)).
 
-    z: (num_heads, n, d_k), the model's own sums of weights times v; value_norms: (num_heads, n),
-    the lengths of v W_O, which is what each token's value becomes in the layer's output. Either is
-    None where it was not recorded.
+class Inputs(NamedTuple):
+    """What q, k and v were made of, and they themselves; shapes as in LayerRecord.
+
+    `memory` is x itself in self-attention.
     """
 
     x: np.ndarray
+    memory: np.ndarray
     q: np.ndarray
     k: np.ndarray
     v: np.ndarray
-    scale: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerRecord:
+    """What one layer's attention worked with, in float32: n queries, and m keys (n of them too
+    in self-attention).
+
+    q: (num_heads, n, d_k); k: (num_kv_heads, m, d_k); v: (num_kv_heads, m, d_v). In grouped-query
+    attention (Ainslie et al. 2023) several heads in a row share one k and v. The weights are
+    `softmax(scores)`, where the scores are `scale * q k^T` (Vaswani et al. 2017, equation 1, where
+    scale is 1/sqrt(d_k)), then:
+
+    - softcap: `softcap * tanh(scores / softcap)` (Gemma 2);
+    - bias: (num_heads or 1, n, m), added; distance_bias: (num_heads or 1, n + m - 1), added too,
+      where entry `j - i + n - 1` is for query i and key j (MPNet, T5);
+    - visible: (n, 2) whole numbers, the first key that each query may look at, and the end of them
+      (causal masks, sliding windows);
+    - sinks: (num_heads,), the score of a place beside all keys to which weight goes (gpt-oss), so
+      that rows sum to less than 1.
+
+    given: (num_heads, n, m), the weights themselves, where a model gives no queries and keys.
+
+    x: (n, d_model), the vectors that came in, of which W_Q made q, and W_K and W_V k and v; these
+    are made of memory, (m, d_model), where there is one: an encoder's output. z: (num_heads, n,
+    d_v), the model's own sums of weights times v; value_norms: (num_heads, m), the lengths of v
+    W_O, which is what each token's value becomes in the layer's output. Each is None where it was
+    not recorded.
+    """
+
+    x: np.ndarray | None = None
+    q: np.ndarray | None = None
+    k: np.ndarray | None = None
+    v: np.ndarray | None = None
+    scale: float = 1.0
+    memory: np.ndarray | None = None
     bias: np.ndarray | None = None
+    distance_bias: np.ndarray | None = None
+    visible: np.ndarray | None = None
+    softcap: float | None = None
+    sinks: np.ndarray | None = None
+    given: np.ndarray | None = None
     z: np.ndarray | None = None
     value_norms: np.ndarray | None = None
+
+    @property
+    def num_heads(self) -> int:
+        """How many heads the layer has."""
+        return len(self._by_head)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """How many queries and keys there are."""
+        if self.k is None:
+            return self._by_head.shape[-2], self._by_head.shape[-1]
+        return self._by_head.shape[-2], self.k.shape[-2]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that its arrays take."""
+        arrays = (getattr(self, name) for name in OPTIONAL)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    def inputs(self) -> Inputs:
+        """x, q, k and v, and what k and v were made of; AttnvizError where one is missing."""
+        if self.given is not None:
+            raise AttnvizError(
+                "this model gives its attention weights alone, without queries, keys and values: "
+                "its own code computes them in its own way",
+                "attnviz models says which models give all of it",
+            )
+        if self.x is None or self.q is None or self.k is None or self.v is None:
+            raise AttnvizError(
+                "what queries, keys and values were made of was not recorded of so long a text",
+                "look at the sentence anew with attnviz explain",
+            )
+        return Inputs(
+            self.x, self.x if self.memory is None else self.memory, self.q, self.k, self.v
+        )
+
+    def of_head(self, keys_or_values: np.ndarray, head: int) -> np.ndarray:
+        """A head's own k or v, (m, d), out of those that heads may share."""
+        own: np.ndarray = keys_or_values[head * len(keys_or_values) // self.num_heads]
+        return own
 
     def weights(
         self, layer: int, heads: Sequence[int] | None = None, queries: slice = slice(None)
@@ -42,24 +135,98 @@ class LayerRecord:
         """The weights between pieces, (head, query, key), of these heads, or of all of them.
 
         `layer` is the number by which errors name it. Raises AttnvizError if a row does not sum to
-        1.
+        1, or to at most 1 where there are sinks.
         """
-        chosen = slice(None) if heads is None else list(heads)
-        bias = self.bias
-        if bias is not None:
-            bias = np.broadcast_to(bias, (len(self.q), *bias.shape[1:]))[chosen][:, queries]
-        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is told just below
-            weights = attention_weights(
-                self.q[chosen][:, queries], self.k[chosen], self.scale, bias
-            )
-        error = np.abs(weights @ np.ones(weights.shape[-1], weights.dtype) - 1).max()
-        if not error <= ROW_SUM_TOLERANCE:
+        numbers = np.arange(self.num_heads)[slice(None) if heads is None else list(heads)]
+        if self.given is not None:
+            weights = self.given[numbers][:, queries]
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):  # an overflow is told just below
+                weights = self._softmax(numbers, range(self.lengths[0])[queries])
+        sums = weights @ np.ones(weights.shape[-1], weights.dtype)
+        worst = np.abs((sums if self.sinks is None else np.maximum(sums, 1)) - 1).max()
+        if not worst <= ROW_SUM_TOLERANCE:
             raise AttnvizError(
                 f"layer {layer}: a row of attention weights does not sum to 1, but is off by "
-                f"{error:.2g}",
+                f"{worst:.2g}",
                 "the model's numbers overflow float32; try another checkpoint",
             )
         return weights
+
+    def scores_row(self, head: int, query: int, dots: np.ndarray) -> np.ndarray:
+        """What becomes of one query's products with the keys, (m,), before the softmax."""
+        scores = (dots * self.scale)[None, None]
+        row: np.ndarray = self._adjusted(scores, np.array([head]), range(query, query + 1))[0, 0]
+        return row
+
+    @property
+    def _by_head(self) -> np.ndarray:
+        by_head = self.q if self.given is None else self.given
+        if by_head is None:
+            raise AttnvizError("a layer was recorded with neither queries and keys nor weights")
+        return by_head
+
+    def _softmax(self, heads: np.ndarray, rows: range) -> np.ndarray:
+        """Weights, (head, row, key). Keys that none of the rows may look at are not computed."""
+        if self.q is None or self.k is None:
+            raise AttnvizError("a layer was recorded without queries or keys")
+        _, count = self.lengths
+        first, end = 0, count
+        if self.visible is not None and len(rows):
+            own = self.visible[rows.start : rows.stop]
+            first, end = int(own[:, 0].min()), int(own[:, 1].max())
+        k = self.k[:, first:end]
+        if len(k) < self.num_heads:
+            k = k[heads * len(k) // self.num_heads]
+        elif len(heads) < len(k):
+            k = k[heads]
+        q = self.q[:, rows.start : rows.stop]
+        scores = np.matmul(q if len(heads) == len(q) else q[heads], np.swapaxes(k, -1, -2))
+        scores *= self.scale
+        sinks = None if self.sinks is None else self.sinks[heads]
+        weights = softmax(self._adjusted(scores, heads, rows, first), sinks)
+        if (first, end) == (0, count):
+            return weights
+        whole = np.zeros((*weights.shape[:-1], count), weights.dtype)
+        whole[..., first:end] = weights
+        return whole
+
+    def _adjusted(
+        self, scores: np.ndarray, heads: np.ndarray, rows: range, first: int = 0
+    ) -> np.ndarray:
+        """Scaled scores, (head, row, key), with all that is done to them, in place.
+
+        The keys are those from `first` on.
+        """
+        end = first + scores.shape[-1]
+        if self.softcap is not None:
+            scores /= self.softcap
+            np.tanh(scores, out=scores)
+            scores *= self.softcap
+        if self.bias is not None:
+            own = self.bias if len(self.bias) == 1 else self.bias[heads]
+            scores += own[:, rows.start : rows.stop, first:end]
+        if self.distance_bias is not None:
+            shared = len(self.distance_bias) == 1
+            offsets = self.distance_bias if shared else self.distance_bias[heads]
+            # entry j - i + n - 1: a row begins one entry before the row above it
+            windows = np.lib.stride_tricks.sliding_window_view(offsets, end - first, axis=-1)
+            last = self.lengths[0] - 1 + first
+            own = windows[:, last - rows.stop + 1 : last - rows.start + 1][:, ::-1]
+            scores += own
+        if self.visible is not None:
+            keys = np.arange(first, end)
+            own = self.visible[rows.start : rows.stop]
+            scores[:, (keys < own[:, :1]) | (keys >= own[:, 1:])] = -np.inf
+        return scores
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A model's layers, each by its number from 0; one that was not recorded is a RequestError."""
+
+    layer: Callable[[int], LayerRecord]
+    count: int
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,66 +256,19 @@ class Projections:
         )
 
 
-def attention_weights(
-    q: np.ndarray, k: np.ndarray, scale: float, bias: np.ndarray | None = None
-) -> np.ndarray:
-    """`softmax(scale * q k^T + bias)`: how much each query looks at each key.
+def softmax(scores: np.ndarray, sinks: np.ndarray | None = None) -> np.ndarray:
+    """Each row's powers of e, divided by their sum, in place: (head, query, key).
 
-    q: (..., query, d_k); k: (..., key, d_k); bias: broadcastable to the result, or None.
-    Returns (..., query, key), each row summing to 1.
+    sinks: (head,), scores that count in the sum and get weight of their own, which is left out.
     """
-    scores: np.ndarray = np.matmul(q, np.swapaxes(k, -1, -2))
-    scores *= scale
-    if bias is not None:
-        scores += bias
-    scores -= scores.max(axis=-1, keepdims=True)
+    highest = scores.max(axis=-1, keepdims=True)
+    if sinks is not None:
+        sinks = sinks[:, None, None]
+        np.maximum(highest, sinks, out=highest)
+    scores -= highest
     np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
+    total = scores.sum(axis=-1, keepdims=True)
+    if sinks is not None:
+        total += np.exp(sinks - highest)
+    scores /= total
     return scores
-
-
-def check_record(number: int, record: LayerRecord, shape: tuple[int, int, int, int]) -> None:
-    """Raise AttnvizError if the record of layer `number` cannot be one.
-
-    `shape`: num_heads, the number of tokens, d_model and d_k. Each array must have the shape that
-    these call for, hold float32, all finite, and leave every query a key to look at.
-    """
-    num_heads, length, d_model, d_k = shape
-    in_heads = (num_heads, length, d_k)
-    expected = {"x": (length, d_model), "q": in_heads, "k": in_heads, "v": in_heads}
-    optional = {"z": in_heads, "value_norms": in_heads[:2]}
-    present = {name: size for name, size in optional.items() if getattr(record, name) is not None}
-    for name, size in {**expected, **present}.items():
-        array = getattr(record, name)
-        if array.shape != size:
-            raise AttnvizError(
-                f"layer {number}: {name} has shape {array.shape}, "
-                f"and {length} tokens in this model need {size}"
-            )
-        _check_floating(number, name, array)
-        if not np.isfinite(array).all():
-            raise AttnvizError(
-                f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
-                "the model's weights are damaged or overflow; try another checkpoint",
-            )
-    if record.value_norms is not None and (record.value_norms < 0).any():
-        raise AttnvizError(f"layer {number}: value_norms holds a length below 0")
-    if not np.isfinite(record.scale):
-        raise AttnvizError(f"layer {number}: the scale is {record.scale}, which is not finite")
-    bias = record.bias
-    if bias is not None:
-        if bias.shape not in ((1, length, length), (num_heads, length, length)):
-            raise AttnvizError(
-                f"layer {number}: bias has shape {bias.shape}, "
-                f"and {length} tokens in this model need {(num_heads, length, length)}"
-            )
-        _check_floating(number, "bias", bias)
-        if np.isnan(bias).any() or not np.isfinite(bias.max(axis=-1)).all():
-            raise AttnvizError(f"layer {number}: the mask leaves a query without any key")
-
-
-def _check_floating(number: int, name: str, array: np.ndarray) -> None:
-    if array.dtype != np.float32:
-        raise AttnvizError(
-            f"layer {number}: {name} holds {array.dtype} numbers, and float32 is expected"
-        )

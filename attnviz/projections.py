@@ -35,7 +35,7 @@ def projections_of(inspection: Inspection, layer: int) -> Projections:
     """
     number = range(inspection.model.num_layers)[layer]
     projections = read_projections(inspection.model, number)
-    if not _made(projections, inspection.layers[number]):
+    if not _made(projections, inspection.layer(number)):
         raise _other_files(inspection.model)
     return projections
 
@@ -111,12 +111,13 @@ def _reader(path: Path) -> tuple[Collection[str], _Read]:
 
 def _made(projections: Projections, record: LayerRecord) -> bool:
     """Whether the queries, keys and values recorded are x times these matrices."""
-    for matrix, bias, recorded in (
-        (projections.W_Q, projections.b_Q, record.q),
-        (projections.W_K, projections.b_K, record.k),
-        (projections.W_V, projections.b_V, record.v),
+    inputs = record.inputs()
+    for matrix, bias, source, recorded in (
+        (projections.W_Q, projections.b_Q, inputs.x, inputs.q),
+        (projections.W_K, projections.b_K, inputs.memory, inputs.k),
+        (projections.W_V, projections.b_V, inputs.memory, inputs.v),
     ):
-        made = record.x @ matrix + (0 if bias is None else bias)
+        made = source @ matrix + (0 if bias is None else bias)
         joined = np.swapaxes(recorded, 0, 1).reshape(made.shape)
         # a difference that is not a number is none that will do
         if not np.abs(made - joined).max() <= TOLERANCE * np.abs(joined).max():

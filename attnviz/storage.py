@@ -1,8 +1,9 @@
 """Inspections in files: saved where the user says, and the last one remembered.
 
 The format is safetensors, which holds numbers and text and nothing that could run: `{layer}.x`,
-`.q`, `.k`, `.v` and, where they were recorded, `.bias`, `.z` and `.value_norms`, and in the
-metadata's `attnviz` entry a JSON object with tokens, model facts and scales.
+`.q`, `.k`, `.v` and whatever else was recorded (`attnviz.attention.OPTIONAL`), and in the
+metadata's `attnviz` entry a JSON object with tokens, model facts and each layer's factors, null for
+a layer that was not recorded. Version 1 knew encoders alone, whose layers have a scale each.
 """
 
 import json
@@ -15,16 +16,14 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from attnviz.attention import LayerRecord
+from attnviz.attention import OPTIONAL, AttentionKind, LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, whole_file
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.tokens import Tokens
 
 SCHEMA = "attnviz.inspection"
-VERSION = 1
-ALWAYS, WHERE_RECORDED = ("x", "q", "k", "v"), ("bias", "z", "value_norms")
-"""The arrays of each layer; a file without one of the latter is as good as any."""
+VERSION = 2
 
 _SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
 
@@ -79,12 +78,7 @@ def remember(inspection: Inspection) -> bool:
     """
     if _memory_off():
         return True
-    size = sum(
-        array.nbytes
-        for record in inspection.layers
-        for array in (getattr(record, name) for name in (*ALWAYS, *WHERE_RECORDED))
-        if array is not None
-    )
+    size = inspection.nbytes
     content = _to_bytes(inspection) if size <= MEMORY_LIMIT else b""
     if size > MEMORY_LIMIT or len(content) > MEMORY_LIMIT:
         return False
@@ -120,9 +114,10 @@ def _last_path() -> Path:
 def _to_bytes(inspection: Inspection) -> bytes:
     from safetensors.numpy import save as to_safetensors
 
-    arrays = {}
+    arrays, factors = {}, []
     for number, record in enumerate(inspection.layers):
-        for name in (*ALWAYS, *WHERE_RECORDED):
+        factors.append(record and {"scale": record.scale, "softcap": record.softcap})
+        for name in OPTIONAL if record else ():
             array = getattr(record, name)
             if array is not None:
                 arrays[f"{number}.{name}"] = np.ascontiguousarray(array)
@@ -130,7 +125,9 @@ def _to_bytes(inspection: Inspection) -> bytes:
         "schema": f"{SCHEMA}/{VERSION}",
         "tokens": asdict(inspection.tokens),
         "model": asdict(inspection.model),
-        "scales": [record.scale for record in inspection.layers],
+        "layers": factors,
+        "keys": inspection.keys and asdict(inspection.keys),
+        "attention": inspection.attention,
     }
     return to_safetensors(arrays, {"attnviz": json.dumps(metadata)})
 
@@ -149,11 +146,21 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
             "upgrade with pip install --upgrade attnviz",
         )
     try:
-        layers = tuple(
-            _record(layer, float(scale), arrays) for layer, scale in enumerate(metadata["scales"])
+        if named[1] == "1":
+            metadata["layers"] = [{"scale": scale} for scale in metadata["scales"]]
+        keys, attention = metadata.get("keys"), metadata.get("attention", "encoder")
+        if attention not in get_args(AttentionKind):
+            raise ValueError(f"there is no attention of kind {attention}")
+        return Inspection(
+            tokens=_built(Tokens, metadata["tokens"]),
+            model=_built(ModelFacts, metadata["model"]),
+            layers=tuple(
+                _record(number, factors, arrays)
+                for number, factors in enumerate(metadata["layers"])
+            ),
+            keys=None if keys is None else _built(Tokens, keys),
+            attention=attention,
         )
-        tokens, facts = _built(Tokens, metadata["tokens"]), _built(ModelFacts, metadata["model"])
-        return Inspection(tokens, facts, layers)
     except AttnvizError as error:
         raise AttnvizError(
             f"{path} is damaged: {error.message}", "save it again with attnviz run TEXT --save FILE"
@@ -165,11 +172,18 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
         ) from error
 
 
-def _record(layer: int, scale: float, arrays: dict[str, np.ndarray]) -> LayerRecord:
-    """A layer's record; KeyError if an array that every file has is missing."""
-    parts = {name: arrays[f"{layer}.{name}"] for name in ALWAYS}
-    bias, z, value_norms = (arrays.get(f"{layer}.{name}") for name in WHERE_RECORDED)
-    return LayerRecord(**parts, scale=scale, bias=bias, z=z, value_norms=value_norms)
+def _record(
+    layer: int, factors: dict[str, Any] | None, arrays: dict[str, np.ndarray]
+) -> LayerRecord | None:
+    """A layer's record of what the file has of it; None if nothing was recorded."""
+    if factors is None:
+        return None
+    softcap = factors.get("softcap")
+    return LayerRecord(
+        **{name: arrays.get(f"{layer}.{name}") for name in OPTIONAL},
+        scale=float(factors["scale"]),
+        softcap=None if softcap is None else float(softcap),
+    )
 
 
 def _built(kind: type[_T], entry: dict[str, Any]) -> _T:

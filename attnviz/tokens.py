@@ -217,24 +217,22 @@ def _span_in_words(span: Span, words: _Boundaries) -> Span:
     return (words.starts[first], words.ends[last]) if first <= last else span
 
 
-def merge_to_words(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
-    """Attention between pieces as attention between words.
+def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    """Rows of pieces as rows of words: (..., query piece, key) -> (..., query word, key).
 
-    Sum over the key's pieces, mean over the query's pieces (Clark et al. 2019, "What Does BERT Look
-    At?", section 4.1), so that rows that sum to 1 still do.
-
-    weights: (..., query piece, key piece) -> (..., query word, key word)
+    Mean over the query's pieces and, in `merge_keys`, sum over the key's (Clark et al. 2019, "What
+    Does BERT Look At?", section 4.1), so that rows that sum to 1 still do.
     """
     starts, length = np.asarray(word_starts), weights.shape[-2]
     rows = weights.take(starts, axis=-2)
     for piece, word in _continuations(word_starts, length):
         rows[..., word, :] += weights[..., piece, :]
-    counts = np.diff(starts, append=length).astype(weights.dtype)
-    return merge_keys(rows / counts[:, None], word_starts)
+    rows /= np.diff(starts, append=length).astype(weights.dtype)[:, None]
+    return rows
 
 
 def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
-    """The keys' half of `merge_to_words`: (..., key piece) -> (..., key word), summed."""
+    """Columns of pieces as columns of words: (..., key piece) -> (..., key word), summed."""
     merged = weights.take(np.asarray(word_starts), axis=-1)
     for piece, word in _continuations(word_starts, weights.shape[-1]):
         merged[..., word] += weights[..., piece]

@@ -13,7 +13,7 @@ import attnviz
 PACKAGE = Path(attnviz.__file__).parent
 
 BASE = {"errors", "files"}
-DATA = BASE | {"words", "tokens", "attention", "measures", "inspection", "ablated"}
+DATA = BASE | {"words", "tokens", "attention", "checking", "measures", "inspection", "ablated"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -21,8 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"errors"},
     "tokens": {"errors", "files", "words"},
     "attention": {"errors"},
+    "checking": {"errors", "attention"},
     "measures": {"errors", "attention"},
-    "inspection": {"errors", "attention", "measures", "tokens"},
+    "inspection": {"errors", "attention", "checking", "measures", "tokens"},
     "ablated": {"inspection", "tokens"},
     "catalog": {"inspection"},
     "storage": DATA,

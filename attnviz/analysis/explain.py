@@ -4,7 +4,7 @@ The steps are the attention function's (Vaswani et al. 2017, 3.2): q, k and v ou
 products with all keys, scaled, their softmax, the sum of the values so weighted, and W_O.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -121,14 +121,14 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
     `query` is the piece's index. Raises IndexError for a piece, layer or head that is not there,
     AttnvizError if the encoder's own z is not what these steps make.
     """
-    view, record = inspection.view("piece"), inspection.layers[head.layer]
+    view, record = inspection.view("piece"), inspection.layer(head.layer)
     token, number = view.tokens[query], range(inspection.model.num_heads)[head.place]
-    matrices = layer.head(number, inspection.model.d_k)
-    x = record.x.astype(np.float64)
-    q = _times(x[query], matrices.W_Q, matrices.b_Q)
-    k, v = _times(x, matrices.W_K, matrices.b_K), _times(x, matrices.W_V, matrices.b_V)
-    dots, bias = k @ q, _bias(record, number, query)
-    scores = dots * record.scale + (0 if bias is None else bias)
+    matrices, inputs = layer.head(number, inspection.model.d_k), record.inputs()
+    x, memory = inputs.x[query].astype(np.float64), inputs.memory.astype(np.float64)
+    q = _times(x, matrices.W_Q, matrices.b_Q)
+    k, v = _times(memory, matrices.W_K, matrices.b_K), _times(memory, matrices.W_V, matrices.b_V)
+    dots = k @ q
+    scores = record.scores_row(number, query, dots)
     powers = np.exp(scores - scores.max())
     weights = powers / powers.sum()
     z = weights @ v
@@ -139,20 +139,20 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
         query=token,
         matrices=matrices,
         scale=record.scale,
-        x=record.x[query],
+        x=inputs.x[query],
         q=_short(q),
         k=_short(k),
         v=_short(v),
         dots=_short(dots),
-        bias=bias,
+        bias=_bias(record, number, query),
         scores=_short(scores),
         weights=_short(weights),
         z=_short(z),
         outputs=_short(_outputs(record, layer, query, HeadId(head.layer, number), z)),
         check=Differences(
-            q=_largest(q - record.q[number, query]),
-            k=_largest(k - record.k[number]),
-            v=_largest(v - record.v[number]),
+            q=_largest(q - inputs.q[number, query]),
+            k=_largest(k - inputs.k[number]),
+            v=_largest(v - inputs.v[number]),
             z=None if record.z is None else _largest(z - record.z[number, query]),
         ),
     )
@@ -175,7 +175,7 @@ def _check_z(record: LayerRecord, head: int, query: int, z: np.ndarray) -> None:
     if record.z is None:
         return
     # z is a mean of values, so that these say what is large
-    if not _largest(z - record.z[head, query]) <= Z_TOLERANCE * _largest(record.v[head]):
+    if not _largest(z - record.z[head, query]) <= Z_TOLERANCE * _largest(record.inputs().v[head]):
         raise AttnvizError(
             "z as the encoder had it is not what its q, k and v make: this inspection is damaged",
             "look at the sentence anew",
@@ -189,10 +189,10 @@ def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.nda
 
 def _bias(record: LayerRecord, head: int, query: int) -> np.ndarray | None:
     """What is added to the query's scores: (key,)."""
-    if record.bias is None:
+    if record.bias is None and record.distance_bias is None:
         return None
-    row: np.ndarray = record.bias[head if len(record.bias) > 1 else 0, query]
-    return row
+    nothing = np.zeros(record.lengths[1], np.float32)
+    return replace(record, softcap=None, visible=None).scores_row(head, query, nothing)
 
 
 def _outputs(
@@ -206,7 +206,7 @@ def _outputs(
         every = record.z[:, query].astype(np.float64)
     else:
         rows = record.weights(head.layer, queries=slice(query, query + 1))
-        every = np.matmul(rows.astype(np.float64), record.v)[:, 0]
+        every = np.matmul(rows.astype(np.float64), record.inputs().v)[:, 0]
     every[head.place] = z
     matrices = layer.W_O.reshape(len(every), len(z), -1)
     outputs: np.ndarray = np.einsum("hi,hio->ho", every, matrices)

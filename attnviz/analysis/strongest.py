@@ -36,10 +36,10 @@ def strongest_link(view: View, query: int) -> HeadLink:
     and to special tokens last: they count only where there is nothing else to look at.
     """
     rows, token = view.query(query), view.tokens[query]
-    ranks = [_rank(token, key) for key in view.tokens]
-    keys = [key for key, rank in zip(view.tokens, ranks, strict=True) if rank == min(ranks)]
+    ranks = [_rank(token, key) for key in view.keys]
+    keys = [key for key, rank in zip(view.keys, ranks, strict=True) if rank == min(ranks)]
     weights = rows[..., [key.index for key in keys]]
-    layer, head, place = (int(i) for i in np.unravel_index(weights.argmax(), weights.shape))
+    layer, head, place = (int(i) for i in np.unravel_index(np.nanargmax(weights), weights.shape))
     link = Link(token, keys[place], float(weights[layer, head, place]))
     return HeadLink(view.head_at(layer, head), link)
 

@@ -16,8 +16,8 @@ from attnviz.errors import AttnvizError
 class LayerArrays(NamedTuple):
     """One sentence's part of a layer, named as in `attnviz.attention.LayerRecord`.
 
-    x: (n, d_model); q, k, v, z: (num_heads, n, d_k); value_norms: (num_heads, n); bias:
-    (num_heads, n, n), one array for all layers, or None.
+    x: (n, d_model); q, k, v, z: (num_heads, n, d_k); value_norms: (num_heads, n); distance_bias:
+    (num_heads, 2n - 1), one array for all layers, or None.
     """
 
     x: np.ndarray
@@ -26,7 +26,7 @@ class LayerArrays(NamedTuple):
     v: np.ndarray
     z: np.ndarray
     value_norms: np.ndarray
-    bias: np.ndarray | None
+    distance_bias: np.ndarray | None
 
 
 def record(
@@ -58,10 +58,16 @@ def record(
 
 
 def _biases(bias: Tensor | None, lengths: Sequence[int]) -> list[np.ndarray | None]:
-    """Each sentence's part of what is added to the scores."""
+    """What is added to each sentence's scores, by distance: of key n - 1 before the query, first.
+
+    The last query's row has the keys before it, the first query's those behind it.
+    """
     if bias is None:
         return [None] * len(lengths)
-    return [bias[0, :, :length, :length].numpy().copy() for length in lengths]
+    before, behind = bias[0, :, -1].numpy(), bias[0, :, 0, 1:].numpy()
+    longest = before.shape[-1]
+    joined = np.concatenate([before, behind], axis=-1)
+    return [joined[:, longest - length : longest + length - 1].copy() for length in lengths]
 
 
 @contextmanager

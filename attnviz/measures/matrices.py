@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from attnviz.attention import LayerRecord
+from attnviz.attention import Layers
 from attnviz.measures import MeasureName
 from attnviz.measures.mixed import Flow, Rollout
 from attnviz.measures.per_head import Norms, Weights
@@ -21,7 +21,7 @@ class Matrices(Protocol):
         """
 
 
-def matrices(name: MeasureName, layers: Sequence[LayerRecord]) -> Matrices:
+def matrices(name: MeasureName, layers: Layers) -> Matrices:
     """The matrices that a measure makes of the layers' records.
 
     Raises AttnvizError if a layer's record lacks what the measure is made of, RequestError for a

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnviz.attention import LayerRecord
+from attnviz.attention import Layers
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _UNIT = 1 << 28
 class Rollout:
     """Attention rollout: each layer's A times the rollout of the layer below; rows sum to 1."""
 
-    def __init__(self, layers: Sequence[LayerRecord]) -> None:
+    def __init__(self, layers: Layers) -> None:
         self._layers = layers
         self._rolled: list[np.ndarray] = []
 
@@ -48,9 +48,9 @@ class Flow:
     (Dinic's algorithm).
     """
 
-    def __init__(self, layers: Sequence[LayerRecord]) -> None:
+    def __init__(self, layers: Layers) -> None:
         self._layers = layers
-        self._length, self._depth = layers[0].q.shape[1], len(layers)
+        self._length, self._depth = layers.layer(0).lengths[0], layers.count
         self._mixed = lru_cache(maxsize=None)(lambda number: _mixed(layers, number))
         self._network = lru_cache(maxsize=None)(self._made_network)
         self._row = lru_cache(maxsize=None)(self._maximum_flows)
@@ -101,8 +101,8 @@ class Flow:
         return csr_array(bmat(blocks, format="csr", dtype=np.int32))
 
 
-def _mixed(layers: Sequence[LayerRecord], number: int) -> np.ndarray:
+def _mixed(layers: Layers, number: int) -> np.ndarray:
     """A = 0.5 * mean of the heads + 0.5 * I, (query, key)."""
-    mixed: np.ndarray = 0.5 * layers[number].weights(number).mean(axis=0)
+    mixed: np.ndarray = 0.5 * layers.layer(number).weights(number).mean(axis=0)
     mixed[np.diag_indices_from(mixed)] += 0.5
     return mixed

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnviz.attention import LayerRecord
+from attnviz.attention import Layers
 from attnviz.errors import AttnvizError
 
 
 class Weights:
     """Attention weights as the model computed them."""
 
-    def __init__(self, layers: Sequence[LayerRecord]) -> None:
+    def __init__(self, layers: Layers) -> None:
         self._layers = layers
 
     def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
         """Weights, (head, query, key); each row sums to 1."""
-        return self._layers[layer].weights(layer, heads, queries)
+        return self._layers.layer(layer).weights(layer, heads, queries)
 
 
 class Norms:
@@ -27,19 +27,18 @@ class Norms:
     bias of W_O, which belongs to no token, is left out.
     """
 
-    def __init__(self, layers: Sequence[LayerRecord]) -> None:
-        if any(record.value_norms is None for record in layers):
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+
+    def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
+        """Norms, (head, query, key), in the units of the layer's output."""
+        record = self._layers.layer(layer)
+        if record.value_norms is None:
             raise AttnvizError(
                 "the norm measure needs the lengths of v W_O, and this inspection does not have "
                 "them",
                 "look at the sentence anew, or take --measure weights",
             )
-        self._layers = layers
-
-    def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
-        """Norms, (head, query, key), in the units of the layer's output."""
-        record = self._layers[layer]
         weights = record.weights(layer, heads, queries)
-        if record.value_norms is not None:
-            weights *= record.value_norms[slice(None) if heads is None else list(heads), None]
+        weights *= record.value_norms[slice(None) if heads is None else list(heads), None]
         return weights

@@ -1,0 +1,59 @@
+"""How heads and models are named."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class HeadId(NamedTuple):
+    """A head's place in the model, both counted from 0, printed as `L3H1`.
+
+    Where a measure mixes a layer's heads, `head` is None and the layer stands alone: `L3`.
+    """
+
+    layer: int
+    head: int | None
+
+    def __str__(self) -> str:
+        return f"L{self.layer}" if self.head is None else f"L{self.layer}H{self.head}"
+
+    @property
+    def place(self) -> int:
+        """Where it stands among the matrices of its layer, from 0."""
+        return self.head or 0
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The model as outputs name it: the article's hyperparameters, and whether it was trained.
+
+    `dtype` is what it computed in; what was recorded is float32 whatever it is.
+    """
+
+    name: str
+    family: str
+    num_layers: int
+    num_heads: int
+    d_model: int
+    d_k: int
+    d_ff: int
+    trained: bool
+    seed: int | None = None
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        dtype = "" if self.dtype == "float32" else f", in {self.dtype}"
+        untrained = "" if self.trained else f", UNTRAINED (seed {self.seed})"
+        return (
+            f"{self.name}: {_counted(self.num_layers, 'layer')} × "
+            f"{_counted(self.num_heads, 'head')}, "
+            f"d_model {self.d_model}, d_k {self.d_k}, d_ff {self.d_ff}{dtype}{untrained}"
+        )
+
+    @property
+    def title(self) -> str:
+        """The name, with the mark that an untrained model carries everywhere."""
+        return self.name if self.trained else f"{self.name} (UNTRAINED)"

@@ -1,0 +1,134 @@
+"""What one run of a model over one text left behind, as numbers.
+
+An Inspection keeps, for each layer, the queries and keys, and what they were made of. Attention
+weights are computed from queries and keys when somebody asks for a head: over all heads they take
+`num_layers x num_heads x n^2` numbers, the queries and keys together only `num_layers x 2 x n x
+d_model`. numpy only: nothing here knows how the vectors came about, or how they will be shown.
+
+Axes, in every array: layer, head, query (who looks, a row), key (what is looked at, a column).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from attnviz.attention import AttentionKind, LayerRecord, Layers
+from attnviz.checking import Shape, check_record
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection.facts import ModelFacts
+from attnviz.inspection.view import View, Window
+from attnviz.measures import MeasureName
+from attnviz.measures.matrices import Matrices, matrices
+from attnviz.tokens import Tokens, Unit
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Inspection:
+    """Tokens, model facts, and a LayerRecord for each layer; checked once, when built.
+
+    `tokens` are the queries, and the keys too, unless there are `keys` of another text, which a
+    decoder looks at. A layer that was not recorded is None. `attention` says whose attention it
+    is; the facts are those of that part of the model.
+
+    Raises AttnvizError if the lengths do not agree, a number is not float32 or not finite, or a
+    query is left without a key to look at; so that every row of weights sums to 1, which is checked
+    again whenever weights are computed.
+    """
+
+    tokens: Tokens
+    model: ModelFacts
+    layers: tuple[LayerRecord | None, ...]
+    keys: Tokens | None = None
+    attention: AttentionKind = "encoder"
+
+    def __post_init__(self) -> None:
+        facts = self.model
+        shape = Shape(
+            facts.num_heads, facts.d_model, facts.d_k, len(self.tokens), len(self.key_tokens)
+        )
+        if min(facts.num_layers, shape.num_heads, shape.d_model, shape.d_k) < 1 or not (
+            shape.length and shape.keys
+        ):
+            raise AttnvizError(f"there is nothing to look at: {facts}, {len(self.tokens)} tokens")
+        if len(self.layers) != self.model.num_layers:
+            raise AttnvizError(
+                f"the model has {self.model.num_layers} layers, {len(self.layers)} were recorded"
+            )
+        for number, record in enumerate(self.layers):
+            if record is not None:
+                check_record(number, record, shape)
+        if not self.recorded:
+            raise AttnvizError("no layer was recorded")
+
+    def __repr__(self) -> str:
+        return f"<Inspection of {self.tokens.text!r}: {len(self.tokens)} pieces in {self.model}>"
+
+    @property
+    def key_tokens(self) -> Tokens:
+        """What is looked at: the same tokens as those that look, or another text's."""
+        return self.tokens if self.keys is None else self.keys
+
+    @cached_property
+    def recorded(self) -> list[int]:
+        """The numbers of the layers that were recorded."""
+        return [number for number, record in enumerate(self.layers) if record is not None]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that its arrays take."""
+        return sum(record.nbytes for record in self.layers if record is not None)
+
+    @property
+    def sinks(self) -> bool:
+        """Whether weight goes to a place beside all keys, so that rows sum to less than 1."""
+        return any(record is not None and record.sinks is not None for record in self.layers)
+
+    def layer(self, number: int) -> LayerRecord:
+        """The record of a layer; RequestError for one that was not recorded."""
+        record = self.layers[number]
+        if record is None:
+            numbers = ", ".join(map(str, self.recorded))
+            raise RequestError(
+                f"layer {number % len(self.layers)} was not recorded, only {numbers}",
+                "look at the sentence anew, with that layer or without --layer",
+            )
+        return record
+
+    def weights(
+        self, layer: int, head: int | None = None, unit: Unit = "word", special: bool = True
+    ) -> np.ndarray:
+        """The attention weights of one head, (query, key), or of a layer, (head, query, key).
+
+        Rows and columns are words, or pieces with `unit="piece"`; each row sums to 1.
+        `special=False` leaves special tokens out and renormalises (see `View`). Negative numbers
+        count from the end. Raises IndexError for a layer or head that is not there.
+        """
+        return self.view(unit, special).weights(layer, head)
+
+    def matrices(self, measure: MeasureName) -> Matrices:
+        """The numbers of a measure, between pieces; what is costly to compute is kept.
+
+        Raises AttnvizError if the inspection lacks what the measure is made of.
+        """
+        if measure not in self._measured:
+            self._measured[measure] = matrices(measure, Layers(self.layer, len(self.layers)))
+        return self._measured[measure]
+
+    @cached_property
+    def _measured(self) -> dict[MeasureName, Matrices]:
+        return {}
+
+    def view(
+        self,
+        unit: Unit = "word",
+        special: bool = True,
+        measure: MeasureName = "weights",
+        window: Window | None = None,
+    ) -> "View":
+        """The same attention in the unit asked for, with or without special tokens.
+
+        `measure`: what the numbers are, one of `attnviz.measures.MEASURES`. `window`: the part of
+        the text to look at closely, in tokens of the unit: the first, and the end of them.
+        """
+        return View(self, unit, special, measure, window)

@@ -1,0 +1,32 @@
+"""What of a run is to be recorded."""
+
+from dataclasses import dataclass
+
+KEPT_BYTES = 64_000_000
+"""An inspection up to this size is recorded whole, whatever is asked for: it will be remembered."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What of a long text's run is wanted; a short one's is recorded whole, see KEPT_BYTES.
+
+    `layers`: their numbers, None for all. `whole`: x, v and z too, which explain and files need;
+    otherwise queries, keys, and the lengths of v W_O.
+    """
+
+    layers: frozenset[int] | None = None
+    whole: bool = True
+
+    def of(self, vectors: int, num_layers: int) -> "Recording":
+        """What to record where a layer's vectors, all of them, take so many float32 numbers."""
+        if 4 * vectors * num_layers <= KEPT_BYTES:
+            return Recording()
+        return self
+
+    def has(self, layer: int) -> bool:
+        """Whether the layer of this number is wanted."""
+        return self.layers is None or layer in self.layers
+
+
+WHOLE = Recording()
+"""Everything of every layer."""

@@ -8,7 +8,7 @@ between words, unless `unit`, `special` or `measure` say otherwise; see `Look`.
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import attnviz.storage as storage
 from attnviz.ablated import Replacement
@@ -106,8 +106,8 @@ def inspect(
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str, **shape: int) -> Model:
-    return load_model(name, **shape)
+def _loaded(name: str, **options: Any) -> Model:
+    return load_model(name, **options)
 
 
 def save(inspection: Inspection, path: str | Path) -> None:

@@ -17,11 +17,13 @@ class Recording:
     layers: frozenset[int] | None = None
     whole: bool = True
 
-    def of(self, vectors: int, num_layers: int) -> "Recording":
-        """What to record where a layer's vectors, all of them, take so many float32 numbers."""
-        if 4 * vectors * num_layers <= KEPT_BYTES:
-            return Recording()
-        return self
+    def of(self, numbers: int) -> "Recording":
+        """What to record of a text that leaves so many float32 numbers behind in all layers."""
+        return self if 4 * numbers > KEPT_BYTES else WHOLE
+
+    def last(self, num_layers: int) -> int:
+        """The number of the last layer that is wanted."""
+        return num_layers - 1 if self.layers is None else max(self.layers)
 
     def has(self, layer: int) -> bool:
         """Whether the layer of this number is wanted."""

@@ -1,12 +1,14 @@
 """Inspections whose attention weights are written down by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from attnviz.attention import LayerRecord
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.tokens import Tokens
+from attnviz.tokens import Tokens, merge_keys, merge_queries
 
 SMALLEST = 1e-60
 """So small that its softmax is 0 in float32."""
@@ -66,6 +68,31 @@ def inspection_of(
         for layer, lengths in zip(logs, norms, strict=True)
     )
     return Inspection(tokens, model, layers)
+
+
+def merged(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    """Weights between pieces as weights between words: (..., query, key)."""
+    return merge_keys(merge_queries(weights, word_starts), word_starts)
+
+
+def part(record: LayerRecord, name: str) -> np.ndarray:
+    """An array of a record, which must be there."""
+    array = getattr(record, name)
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} was not recorded")
+    return array
+
+
+def records(inspection: Inspection) -> list[LayerRecord]:
+    """The records of all layers, each of which must be there."""
+    return [inspection.layer(number) for number in range(len(inspection.layers))]
+
+
+def with_layer(inspection: Inspection, number: int, **changes: Any) -> Inspection:
+    """The same inspection with one layer's record changed."""
+    layers = list(inspection.layers)
+    layers[number] = replace(inspection.layer(number), **changes)
+    return replace(inspection, layers=tuple(layers))
 
 
 def random_inspection(tokens: Tokens, num_layers: int, num_heads: int, seed: int) -> Inspection:

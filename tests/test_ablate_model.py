@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_bert import save_tiny_bert, tiny_tokenizer
+from tiny_bert import runner_of, save_tiny_bert, tiny_tokenizer
 from tokenizers import AddedToken
 from torch import Tensor
 from transformers import BertForMaskedLM
@@ -181,7 +181,7 @@ def test_predictions_are_those_of_transformers(
 def test_scores_are_those_of_transformers(tiny: Model, theirs: Any) -> None:
     tokens = tiny.tokenize(MASKED)
     ours = tiny.ablate(tokens, MIXED)
-    head = tiny._masked_lm
+    head = runner_of(tiny).masked_lm
     assert head is not None
     with torch.inference_mode():
         for states, expected in (

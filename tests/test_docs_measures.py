@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from handmade import part
 from test_docs import read
 
 from attnviz.inspection import Inspection
@@ -19,8 +20,7 @@ def numbers(animal: Inspection) -> set[str]:
     """What the page may say, computed."""
     weights, norm = animal.view(), animal.view(measure="norm")
     rolled, flow = animal.view(measure="rollout"), animal.view(measure="flow")
-    lengths = animal.layers[3].value_norms
-    assert lengths is not None
+    lengths = part(animal.layer(3), "value_norms")
     row = weights.weights(3, 1)[IT]
     lost = {
         view.measure: np.mean([view.dropped(layer).mean() for layer in range(6)])

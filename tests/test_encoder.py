@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from handmade import part, records
 from torch.testing import assert_close
 
 from attnviz.encoder.embeddings import SinusoidalEmbeddings, sinusoidal_positions
@@ -151,9 +152,9 @@ def test_the_articles_numbers() -> None:
         *(6, 8, 512),
         *(64, 2048),
     )
-    for layer in inspection.layers:
-        assert layer.x.shape == (4, 512)
-        assert layer.q.shape == layer.k.shape == layer.v.shape == (8, 4, 64)
+    for layer in records(inspection):
+        assert part(layer, "x").shape == (4, 512)
+        assert [part(layer, name).shape for name in "qkv"] == [(8, 4, 64)] * 3
         assert layer.scale == pytest.approx(1 / 8)
     assert not facts.trained
     assert "UNTRAINED (seed 0)" in str(facts)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from handmade import part, with_layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_bert import SENTENCES, reference, save_tiny_bert
@@ -76,12 +77,9 @@ def test_a_masked_key_brings_nothing() -> None:
 
 
 def test_a_z_that_was_damaged_is_an_error(animal: Inspection) -> None:
-    z = animal.layers[3].z
-    assert z is not None
-    damaged = z.copy()
+    damaged = part(animal.layer(3), "z").copy()
     damaged[1, 10, 5] += 0.1
-    layers = (*animal.layers[:3], replace(animal.layers[3], z=damaged), *animal.layers[4:])
-    inspection = replace(animal, layers=layers)
+    inspection = with_layer(animal, 3, z=damaged)
     projections = projections_of(inspection, 3)
     with pytest.raises(AttnvizError, match="z as the encoder had it is not what"):
         explain(inspection, 10, HeadId(3, 1), projections)
@@ -94,8 +92,7 @@ def test_outputs_that_are_all_zero_have_no_shares() -> None:
 
 
 def test_an_inspection_without_z_is_explained_and_says_so() -> None:
-    inspection = inspection_with(X, WORKED, 2)
-    bare = replace(inspection, layers=(replace(inspection.layers[0], z=None),))
+    bare = with_layer(inspection_with(X, WORKED, 2), 0, z=None)
     e = explain(bare, B, HeadId(0, 1), WORKED)
     assert e.check.z is None
     np.testing.assert_allclose(e.outputs, explained(1).outputs, rtol=1e-6)
@@ -141,14 +138,12 @@ def test_every_step_is_transformers_own(tmp_path: Path) -> None:
     for number in range(2):
         projections = projections_of(inspection, number)
         assert projections.b_O is not None
-        record = replace(
-            inspection.layers[number],
-            **{part: getattr(found, part)[number][0].numpy() for part in "xqkv"},
+        of_theirs = with_layer(
+            inspection,
+            number,
+            **{name: getattr(found, name)[number][0].numpy() for name in "xqkv"},
             z=(found.weights[number] @ found.v[number])[0].numpy(),
         )
-        layers = list(inspection.layers)
-        layers[number] = record
-        of_theirs = replace(inspection, layers=tuple(layers))
         for query in range(len(tokens)):
             for head in range(3):
                 e = explain(of_theirs, query, HeadId(number, head), projections)

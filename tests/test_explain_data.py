@@ -4,13 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
+from handmade import part, with_layer
 from worked import WORKED, X, inspection_with
 
 import attnviz
@@ -79,7 +79,7 @@ def test_what_it_says(animal: Inspection) -> None:
     weights = np.exp(scores) / np.exp(scores).sum()
     np.testing.assert_allclose([key["weight"] for key in keys], weights, rtol=1e-5)
     np.testing.assert_allclose(parsed["z"], weights @ v, rtol=0, atol=1e-5)
-    assert np.array_equal(np.array(parsed["x"], np.float32), animal.layers[3].x[10])
+    assert np.array_equal(np.array(parsed["x"], np.float32), part(animal.layer(3), "x")[10])
     np.testing.assert_array_equal(np.array(parsed["output"], np.float32), e.output)
     assert parsed["share"] == e.share
     assert 0 < parsed["check"]["z"] < 3e-6
@@ -108,8 +108,7 @@ def test_a_bias_stands_with_the_keys() -> None:
 
 
 def test_an_inspection_without_z() -> None:
-    inspection = inspection_with(X, WORKED, 2)
-    bare = replace(inspection, layers=(replace(inspection.layers[0], z=None),))
+    bare = with_layer(inspection_with(X, WORKED, 2), 0, z=None)
     parsed = as_json(explain(bare, 0, HeadId(0, 0), WORKED))
     check(parsed)
     assert parsed["check"]["z"] is None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from handmade import part, records
 from safetensors.torch import load_file, save_file
 from tiny_families import TINY, Computed, computed, encoder_layers, save_tiny, without_head
 from transformers import AutoModelForMaskedLM
@@ -69,10 +70,10 @@ def hold(inspection: Inspection, expected: Computed, row: int = 0) -> None:
     """Hold every number of every layer and head to one row of the reference's batch."""
     n = len(inspection.tokens)
     assert len(inspection.layers) == len(expected.q) == NUM_LAYERS
-    for number, layer in enumerate(inspection.layers):
-        close(layer.x, expected.x[number][row, :n])
-        for part in ("q", "k", "v", "z"):
-            close(getattr(layer, part), getattr(expected, part)[number][row, :, :n])
+    for number, layer in enumerate(records(inspection)):
+        close(part(layer, "x"), expected.x[number][row, :n])
+        for name in ("q", "k", "v", "z"):
+            close(part(layer, name), getattr(expected, name)[number][row, :, :n])
         weights = inspection.weights(number, unit="piece")
         assert weights.shape == (NUM_HEADS, n, n)
         close(weights, expected.weights[number][row, :, :n, :n])
@@ -257,12 +258,13 @@ def test_distances_reach_as_far_as_sentences() -> None:
 def test_the_bias_is_kept_once_for_all_layers(tmp_path: Path) -> None:
     theirs = save_tiny(tmp_path, "mpnet")
     inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
-    [bias] = {id(layer.bias): layer.bias for layer in inspection.layers}.values()
-    assert bias is not None
-    n = len(inspection.tokens)
-    expected = theirs.encoder.compute_position_bias(torch.zeros(1, n, 1))[0]
-    np.testing.assert_array_equal(bias, expected.detach())
-    assert bias.shape == (NUM_HEADS, n, n)
+    n, layers = len(inspection.tokens), records(inspection)
+    assert all(layer.bias is None for layer in layers)
+    [bias] = {id(layer.distance_bias): part(layer, "distance_bias") for layer in layers}.values()
+    assert bias.shape == (NUM_HEADS, 2 * n - 1)
+    expected = theirs.encoder.compute_position_bias(torch.zeros(1, n, 1))[0].detach().numpy()
+    by_distance = np.arange(n) - np.arange(n)[:, None] + n - 1
+    np.testing.assert_array_equal(bias[:, by_distance], expected)
 
 
 def test_numbers_of_positions_are_usual(folder: tuple[str, Path]) -> None:
@@ -290,7 +292,7 @@ def test_a_translator(shared: bool, tmp_path: Path) -> None:
     ours = load_model(str(tmp_path))
     inspection = ours.inspect(SENTENCES[0])
     expected = Loaded("marian", tmp_path, ours, theirs).expected(inspection)
-    close(inspection.layers[0].x, expected.x[0][0])
+    close(part(inspection.layer(0), "x"), expected.x[0][0])
     close(inspection.weights(1, unit="piece"), expected.weights[1][0])
     decoder = "" if shared else "model.decoder.embed_tokens, "
     assert ours.notes == (f"not part of the encoder, and not read: {decoder}model.decoder.layers",)

@@ -11,10 +11,12 @@ import pytest
 from tiny_bert import save_tiny_bert, tiny_tokenizer
 from transformers import BertForSequenceClassification
 
-import attnviz.inspector
+import attnviz.inspector.batches
+import attnviz.inspector.native
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, _batches, _windows, load_model
+from attnviz.inspector import Model, load_model
+from attnviz.inspector.batches import batches_of, windows
 from attnviz.tokens import Tokens
 
 
@@ -44,7 +46,7 @@ def test_importing_the_inspector_imports_no_torch() -> None:
 
 
 def test_order_is_kept(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attnviz.inspector, "BATCH_TOKENS", 20)
+    monkeypatch.setattr(attnviz.inspector.batches, "BATCH_TOKENS", 20)
     texts = ["the cat sat on the mat.", "a", "it was too tired", "a", "the dog", "a cat sat"]
     inspections = list(tiny.inspect_tokens([tiny.tokenize(text) for text in texts]))
     assert [inspection.tokens.text for inspection in inspections] == texts
@@ -69,8 +71,8 @@ def test_nothing_in_nothing_out(tiny: Model) -> None:
 def test_batches_hold_at_most_ten_tokens_with_padding(
     lengths: list[int], expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attnviz.inspector, "BATCH_TOKENS", 10)
-    batches = _batches(list(enumerate(map(tokens_of_length, lengths))))
+    monkeypatch.setattr(attnviz.inspector.batches, "BATCH_TOKENS", 10)
+    batches = batches_of(list(enumerate(map(tokens_of_length, lengths))))
     assert [[index for index, _ in batch] for batch in batches] == expected
 
 
@@ -81,8 +83,8 @@ def tokens_of_length(n: int) -> Tokens:
 def test_windows_hold_what_memory_allows_and_end_where_more_is_waited_for() -> None:
     two, three = tokens_of_length(2), tokens_of_length(3)
     stream = [(0, two), (1, three), (2, two), None, (5, two), None, None, (7, three)]
-    windows = [[index for index, _ in window] for window in _windows(stream, 5)]
-    assert windows == [[0, 1], [2], [], [5], [], [], [7], []]
+    numbers = [[index for index, _ in window] for window in windows(stream, 5)]
+    assert numbers == [[0, 1], [2], [], [5], [], [], [7], []]
 
 
 def test_a_line_is_answered_before_the_next_is_waited_for(tiny: Model) -> None:
@@ -109,7 +111,7 @@ def test_a_sentence_that_fails_in_the_encoder_does_not_take_the_others_with_it(
             raise AttnvizError("overflow")
         return Inspection(tokens, *parts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(attnviz.inspector, "Inspection", fail_on_dogs)
+    monkeypatch.setattr(attnviz.inspector.native, "Inspection", fail_on_dogs)
     texts = ["the cat", "a dog", "a cat sat"]
     stream = tiny.inspect_stream((i, tiny.tokenize(text)) for i, text in enumerate(texts))
     kinds = [(index, type(result).__name__) for index, result in stream]
@@ -121,8 +123,8 @@ def test_a_sentence_that_fails_in_the_encoder_does_not_take_the_others_with_it(
 def test_an_inspection_does_not_keep_its_batch_alive(tiny: Model) -> None:
     short, long = tiny.tokenize("a"), tiny.tokenize("the cat sat on the mat.")
     first, _ = tiny.inspect_tokens([short, long])
-    for record in first.layers:
-        for array in (record.x, record.q, record.k, record.v):
+    for number in range(2):
+        for array in first.layer(number).inputs():
             assert array.base is None or array.base.nbytes == array.nbytes
 
 
@@ -135,10 +137,11 @@ def test_what_an_inspection_holds(tiny: Model) -> None:
     )
     assert (facts.family, facts.trained, facts.seed) == ("bert", True, None)
     assert inspection.tokens.pair == "a dog"
-    assert [layer.x.shape for layer in inspection.layers] == [(8, 21)] * 2
-    assert [layer.q.shape for layer in inspection.layers] == [(3, 8, 7)] * 2
-    assert {layer.scale for layer in inspection.layers} == {7**-0.5}
-    assert all(layer.bias is None for layer in inspection.layers)
+    layers = [inspection.layer(number) for number in range(2)]
+    assert [layer.inputs().x.shape for layer in layers] == [(8, 21)] * 2
+    assert [layer.inputs().q.shape for layer in layers] == [(3, 8, 7)] * 2
+    assert {layer.scale for layer in layers} == {7**-0.5}
+    assert all(layer.bias is None for layer in layers)
     np.testing.assert_allclose(inspection.weights(1).sum(-1), 1, atol=1e-6)
 
 
@@ -238,7 +241,7 @@ def test_a_smaller_paper_model() -> None:
     facts = model.facts
     assert (facts.name, facts.trained, facts.seed, facts.d_k) == ("paper", False, 3, 5)
     long = model.inspect("word " * 700)  # sinusoids have no end
-    assert long.layers[1].q.shape == (4, 700, 5)
+    assert long.layer(1).inputs().q.shape == (4, 700, 5)
 
 
 def test_numbers_that_overflow_in_the_run_are_told(tmp_path: Path) -> None:

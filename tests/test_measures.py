@@ -8,7 +8,7 @@ from typing import Any
 import networkx  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from handmade import inspection_of, random_inspection, tokens_of
+from handmade import inspection_of, merged, part, random_inspection, records, tokens_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_bert import SENTENCES, reference, save_tiny_bert
@@ -20,7 +20,6 @@ from attnviz.inspection import HeadId, Inspection
 from attnviz.inspector import Model, load_model
 from attnviz.measures import MEASURES, MeasureName, number
 from attnviz.models import find_model
-from attnviz.tokens import merge_to_words
 
 
 def close(ours: np.ndarray, theirs: object, relative: float = 0, within: float = 1e-6) -> None:
@@ -92,7 +91,10 @@ def test_a_measure_without_heads_has_layers(turns: Inspection) -> None:
     assert [place.place for place in view.all_heads()] == [0, 0, 0]
     assert view.query(1).shape == (3, 1, 2)
     close(view.query(1)[:, 0], measured(turns, "rollout")[:, 1])
-    close(view.key(0)[:, 0], measured(turns, "rollout")[:, :, 0])
+    for layer, place in enumerate(view.all_heads()):
+        [(rows, weights)] = view.parts(place)
+        assert rows == slice(0, 2)
+        close(weights, measured(turns, "rollout")[layer])
     stacks = dict(view.heads(view.all_heads()))
     close(stacks[HeadId(2, None)], measured(turns, "rollout")[2])
     with pytest.raises(IndexError, match="no head to take"):
@@ -153,7 +155,7 @@ def test_words_are_merged_alike(minilm: Model, measure: MeasureName) -> None:
     assert len(starts) < len(inspection.tokens)
     words = inspection.view(measure=measure)
     for layer, pieces in enumerate(measured(inspection, measure)):
-        close(words.weights(layer), merge_to_words(pieces, starts))
+        close(words.weights(layer), merged(pieces, starts))
     rows = np.stack([words.weights(layer).reshape(-1, 4, 4)[:, 1] for layer in range(6)])
     close(words.query(1), rows, 1e-5)
 
@@ -176,13 +178,12 @@ def hold_to(theirs: Any, inspection: Inspection) -> None:
     tokens = inspection.tokens
     expected = reference(theirs, [tokens.ids], [tokens.type_ids])
     norms = measured(inspection, "norm")
-    for layer, record in enumerate(inspection.layers):
+    for layer, record in enumerate(records(inspection)):
         w_o = theirs.encoder.layer[layer].attention.output.dense.weight.detach().double().numpy()
-        weights, v = (part[layer][0].double().numpy() for part in (expected.weights, expected.v))
+        weights, v = (made[layer][0].double().numpy() for made in (expected.weights, expected.v))
         close(norms[layer], direct_norms(weights, v, w_o), 1e-4, 1e-5)
-        assert record.value_norms is not None
         ones = np.ones((len(v), 1, len(tokens)))
-        close(record.value_norms, direct_norms(ones, v, w_o)[:, 0], 1e-5, 0)
+        close(part(record, "value_norms"), direct_norms(ones, v, w_o)[:, 0], 1e-5, 0)
 
 
 @pytest.fixture(scope="module")
@@ -232,14 +233,13 @@ def test_a_padded_batch_leaves_nothing_on_the_padding(minilm: Model, animal: Ins
     assert len({len(inspection.tokens) for inspection in batch}) == 3
     for text, together in zip(texts, batch, strict=True):
         alone = minilm.inspect(text)
-        for layer, (one, other) in enumerate(zip(together.layers, alone.layers, strict=True)):
+        pairs = zip(records(together), records(alone), strict=True)
+        for layer, (one, other) in enumerate(pairs):
             weights = one.weights(layer)
-            assert one.z is not None
-            assert one.value_norms is not None
             close(weights, other.weights(layer), within=1e-5)
-            close(one.z, other.z, within=1e-4)
-            close(one.z, weights @ one.v, within=1e-4)
-            close(one.value_norms, other.value_norms, 1e-5, 0)
+            close(part(one, "z"), part(other, "z"), within=1e-4)
+            close(part(one, "z"), weights @ part(one, "v"), within=1e-4)
+            close(part(one, "value_norms"), part(other, "value_norms"), 1e-5, 0)
 
 
 # Refusals

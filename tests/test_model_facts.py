@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_bert import runner_of
 from tiny_families import TINY, save_tiny
 from transformers import AutoModelForMaskedLM
 from vocabularies import byte_level, unigram, wordpiece
@@ -45,7 +46,7 @@ def valid(data: bytes, schema: str) -> Any:
 def test_facts_are_the_loaded_models(family: str, tmp_path: Path) -> None:
     save_tiny(tmp_path, family, TINY[family].task)
     described, loaded = describe(str(tmp_path)), load_model(str(tmp_path))
-    encoder = loaded._encoder
+    encoder = runner_of(loaded).encoder
     assert described.model == loaded.facts
     assert described.vocab_size == encoder.config.vocab_size
     assert described.max_positions == encoder.config.max_positions
@@ -75,7 +76,7 @@ def test_positions(family: str, positions: tuple[str, ...], tmp_path: Path) -> N
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra", "mpnet"])
 def test_a_masked_lm_head_is_seen(family: str, tmp_path: Path) -> None:
     save_tiny(tmp_path, family, AutoModelForMaskedLM)
-    assert load_model(str(tmp_path))._masked_lm is not None
+    assert runner_of(load_model(str(tmp_path))).masked_lm is not None
     assert describe(str(tmp_path)).masked_lm
 
 
@@ -101,7 +102,7 @@ def test_the_default_and_the_untrained() -> None:
     assert minilm.repository == "sentence-transformers/all-MiniLM-L6-v2"
     paper, loaded = describe("paper"), load_model("paper")
     assert paper.model == loaded.facts
-    counted = sum(parameter.numel() for parameter in loaded._encoder.parameters())
+    counted = sum(parameter.numel() for parameter in runner_of(loaded).encoder.parameters())
     assert paper.encoder_parameters == paper.parameters == counted
     assert (paper.max_positions, paper.folder, paper.revision) == (None, None, None)
     assert valid(model_json(paper), "model")["model"]["seed"] == 0

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from handmade import part, records
 from tiny_bert import SENTENCES, Reference, reference, save_tiny_bert
 from transformers import AutoTokenizer, BertModel
 
@@ -49,11 +50,11 @@ def hold(inspection: Inspection, expected: Reference, row: int = 0) -> None:
     """Hold every layer's x, q, k, v and weights to one row of the reference's batch."""
     n = len(inspection.tokens)
     assert len(inspection.layers) == len(expected.q)
-    for number, layer in enumerate(inspection.layers):
-        close(layer.x, expected.x[number][row, :n])
-        close(layer.q, expected.q[number][row, :, :n])
-        close(layer.k, expected.k[number][row, :, :n])
-        close(layer.v, expected.v[number][row, :, :n])
+    for number, layer in enumerate(records(inspection)):
+        close(part(layer, "x"), expected.x[number][row, :n])
+        close(part(layer, "q"), expected.q[number][row, :, :n])
+        close(part(layer, "k"), expected.k[number][row, :, :n])
+        close(part(layer, "v"), expected.v[number][row, :, :n])
         close(inspection.weights(number, unit="piece"), expected.weights[number][row, :, :n, :n])
 
 

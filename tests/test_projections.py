@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from handmade import part
 from safetensors.torch import load_file, save_file
 from tiny_bert import SENTENCES, save_tiny_bert
 from torch import Tensor
@@ -53,23 +54,21 @@ def test_a_head_has_its_columns(tmp_path: Path) -> None:
     """Each head's q, k and v alone, and the heads' outputs, which sum to the layer's."""
     save_tiny_bert(tmp_path)
     inspection = inspected(tmp_path)
-    record, projections = inspection.layers[-1], projections_of(inspection, -1)
-    summed = np.zeros_like(record.x) + projections.b_O
+    record, projections = inspection.layer(-1), projections_of(inspection, -1)
+    (x, _, _, k, _), z = record.inputs(), part(record, "z")
+    summed = np.zeros_like(x) + projections.b_O
     for number in range(3):
         head = projections.head(number, 7)
         assert head.W_Q.shape == head.W_K.shape == head.W_V.shape == (21, 7)
         assert head.W_O.shape == (7, 21)
         assert head.b_O is None
-        np.testing.assert_allclose(
-            record.x @ head.W_K + head.b_K, record.k[number], rtol=1e-4, atol=1e-5
-        )
-        assert record.z is not None
-        summed = summed + record.z[number] @ head.W_O
+        np.testing.assert_allclose(x @ head.W_K + head.b_K, k[number], rtol=1e-4, atol=1e-5)
+        summed = summed + z[number] @ head.W_O
     with torch.inference_mode():
         linear = torch.nn.Linear(21, 21)
         linear.weight.copy_(torch.tensor(projections.W_O.T))
         linear.bias.copy_(torch.tensor(projections.b_O))
-        joined = torch.tensor(record.z).transpose(0, 1).reshape(len(record.x), 21)
+        joined = torch.tensor(z).transpose(0, 1).reshape(len(x), 21)
         np.testing.assert_allclose(summed, linear(joined), rtol=1e-4, atol=1e-5)
 
 

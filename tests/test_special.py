@@ -1,14 +1,15 @@
 """What special tokens take, and that no head is computed twice to tell it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
 
-import attnviz.attention
 from attnviz.analysis.special import received, special_share, special_shares
 from attnviz.analysis.summary import summarise
+from attnviz.attention import LayerRecord
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.render.html import view_html
 from attnviz.render.terminal import head_table, key_grid, key_rows
@@ -59,14 +60,15 @@ def test_each_head_is_computed_once(
 ) -> None:
     """The softmax over all keys of all queries is what takes the time."""
     view = random_inspection(tokens_of(["a", "b", "c"]), 2, 3, seed=1).view(special=special)
-    compute, computed = attnviz.attention.attention_weights, 0
+    compute, computed = LayerRecord.weights, 0
 
-    def counted(q: np.ndarray, *rest: object) -> np.ndarray:
+    def counted(*asked: Any) -> np.ndarray:
         nonlocal computed
-        computed += q.shape[0] if q.ndim == 3 else 1
-        return compute(q, *rest)  # type: ignore[arg-type]  # as it came
+        weights = compute(*asked)
+        computed += len(weights)
+        return weights
 
-    monkeypatch.setattr(attnviz.attention, "attention_weights", counted)
+    monkeypatch.setattr(LayerRecord, "weights", counted)
     ask, heads = COMPUTED[look]
     ask(view)
     assert computed == heads

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from handmade import merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz import inspection as rooms
 from attnviz.inspection import HeadId, Inspection
-from attnviz.tokens import merge_to_words
+from attnviz.inspection import view as rooms
 
 SOME_HEADS = [HeadId(5, 11), HeadId(3, 1), HeadId(3, 0), HeadId(0, 7), HeadId(3, 1)]
 
@@ -50,4 +50,4 @@ def test_merging_sums_keys_and_averages_queries(lengths: list[int], seed: int) -
     belongs = np.repeat(np.eye(len(lengths)), lengths, axis=0)
     starts = np.cumsum([0, *lengths[:-1]]).tolist()
     expected = (belongs / lengths).T @ weights @ belongs
-    np.testing.assert_allclose(merge_to_words(weights, starts), expected, atol=1e-12)
+    np.testing.assert_allclose(merged(weights, starts), expected, atol=1e-12)

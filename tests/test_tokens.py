@@ -6,13 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from handmade import merged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vocabularies import KINDS
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models import default_tokenizer
-from attnviz.tokens import Tokenizer, Tokens, merge_keys, merge_to_words
+from attnviz.tokens import Tokenizer, Tokens, merge_keys, merge_queries
 from attnviz.words import word_spans
 
 FAMILY = "👩\u200d👩\u200d👧\u200d👦"
@@ -141,15 +142,15 @@ def test_merged_rows_still_sum_to_one(text: str, seed: int, kind: str) -> None:
         return
     scores = np.random.default_rng(seed).gumbel(0, 3, (2, len(tokens), len(tokens)))
     weights = (np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)).astype(np.float32)
-    merged = merge_to_words(weights, tokens.word_starts)
-    assert merged.shape == (2, len(tokens.words), len(tokens.words))
-    assert merged.dtype == np.float32
-    np.testing.assert_allclose(merged.sum(-1), 1, atol=1e-6)
+    words = merged(weights, tokens.word_starts)
+    assert words.shape == (2, len(tokens.words), len(tokens.words))
+    assert words.dtype == np.float32
+    np.testing.assert_allclose(words.sum(-1), 1, atol=1e-6)
     starts, ends = tokens.word_starts, (*tokens.word_starts[1:], len(tokens))
     for row, (a, b) in enumerate(zip(starts, ends, strict=True)):
         for column, (c, d) in enumerate(zip(starts, ends, strict=True)):
             expected = weights[:, a:b, c:d].sum(-1).mean(-1)
-            np.testing.assert_allclose(merged[:, row, column], expected, atol=1e-6)
+            np.testing.assert_allclose(words[:, row, column], expected, atol=1e-6)
 
 
 def test_merging_by_hand() -> None:
@@ -158,16 +159,17 @@ def test_merging_by_hand() -> None:
     )
     before = weights.copy()
     # pieces 1 and 2 are one word: its columns add up, its rows are averaged
-    merged = merge_to_words(weights, (0, 1, 3))
+    words = merged(weights, (0, 1, 3))
     expected = np.array([[0.1, 0.5, 0.4], [0.25, 0.6875, 0.0625], [1, 0, 0]])
-    np.testing.assert_allclose(merged, expected)
+    np.testing.assert_allclose(words, expected)
     np.testing.assert_allclose(merge_keys(weights, (0, 1, 3))[1], [0.5, 0.375, 0.125])
+    np.testing.assert_allclose(merge_queries(weights, (0, 1, 3))[1], [0.25, 0.125, 0.5625, 0.0625])
     np.testing.assert_array_equal(weights, before)
 
 
 def test_merging_without_words_of_several_pieces_changes_nothing() -> None:
     weights = np.eye(3, dtype=np.float32)
-    np.testing.assert_array_equal(merge_to_words(weights, (0, 1, 2)), weights)
+    np.testing.assert_array_equal(merged(weights, (0, 1, 2)), weights)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pytest
 from conftest import ANIMAL
-from handmade import inspection_of, random_inspection, tokens_of
+from handmade import inspection_of, part, random_inspection, records, tokens_of, with_layer
 from matplotlib.figure import Figure
 from pictures import texts
 from process import Workplace, workplace
@@ -38,8 +38,8 @@ def whole() -> Inspection:
     made = random_inspection(tokens_of(["one", "two"]), 2, 2, seed=4)
     norms = np.ones((2, 4), np.float32)
     layers = tuple(
-        replace(record, z=record.weights(number) @ record.v, value_norms=norms)
-        for number, record in enumerate(made.layers)
+        replace(record, z=record.weights(number) @ part(record, "v"), value_norms=norms)
+        for number, record in enumerate(records(made))
     )
     return replace(made, layers=layers)
 
@@ -52,7 +52,7 @@ def with_number(array: np.ndarray, value: float) -> np.ndarray:
 
 def masked(record: LayerRecord, rows: slice) -> np.ndarray:
     """A bias that leaves the queries `rows` without any key."""
-    bias = np.zeros((1, *record.q.shape[1:2] * 2), np.float32)
+    bias = np.zeros((1, *record.lengths), np.float32)
     bias[:, rows] = -np.inf
     return bias
 
@@ -85,9 +85,8 @@ DAMAGES: dict[str, tuple[Callable[[Any], dict[str, Any]], str]] = {
 def test_a_damaged_record_is_an_error(damage: str) -> None:
     inspection = whole()
     change, told = DAMAGES[damage]
-    damaged: Any = replace(inspection.layers[1], **change(inspection.layers[1]))
     with pytest.raises(AttnvizError, match=f"layer 1: {told}"):
-        replace(inspection, layers=(inspection.layers[0], damaged))
+        with_layer(inspection, 1, **change(inspection.layer(1)))
 
 
 def printed(view: View, **asked: Any) -> str:
@@ -113,9 +112,8 @@ ASK: dict[str, Callable[[View], object]] = {
 def test_rows_that_do_not_sum_to_1_are_never_shown(ask: str, measure: MeasureName) -> None:
     """Each number is finite and float32, and scores made of them are not."""
     inspection = whole()
-    record = inspection.layers[1]
-    damaged = replace(record, q=record.q * np.float32(1e30), k=record.k * np.float32(1e30))
-    view = replace(inspection, layers=(inspection.layers[0], damaged)).view(measure=measure)
+    huge = {name: part(inspection.layer(1), name) * np.float32(1e30) for name in "qk"}
+    view = with_layer(inspection, 1, **huge).view(measure=measure)
     with pytest.raises(AttnvizError, match="layer 1: a row of attention weights does not sum to 1"):
         ASK[ask](view)
 
@@ -277,7 +275,8 @@ def test_pictures_name_the_measure_and_its_formula(kept: View) -> None:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
     place = workplace(tmp_path_factory.mktemp("trust"), animal)
-    old = replace(animal, layers=tuple(replace(r, z=None, value_norms=None) for r in animal.layers))
+    bare = tuple(replace(record, z=None, value_norms=None) for record in records(animal))
+    old = replace(animal, layers=bare)
     save(old, place.folder / "old")
     return place
 

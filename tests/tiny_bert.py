@@ -12,6 +12,9 @@ from tokenizers import models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from attnviz.inspector import Model
+from attnviz.inspector.native import NativeRunner
+
 SIZES: dict[str, Any] = {
     "vocab_size": 97,
     "num_hidden_layers": 2,
@@ -58,6 +61,13 @@ def cut_in_parts(folder: Path, model: Any) -> list[str]:
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="6KB")
     return sorted(path.name for path in folder.glob("model-0*-of-0*.safetensors"))
+
+
+def runner_of(model: Model) -> NativeRunner:
+    """What runs a model that is read natively; a TypeError for any other."""
+    if not isinstance(model._runner, NativeRunner):
+        raise TypeError(f"{model.facts.name} is not read natively")
+    return model._runner
 
 
 def tiny_tokenizer() -> tokenizers.Tokenizer:

@@ -39,7 +39,8 @@ def inspection_with(
             x @ layer.W_V + (0 if layer.b_V is None else layer.b_V),
         )
     )
-    record = LayerRecord(x.astype(np.float32), q, k, v, 1 / math.sqrt(d_k), bias)
+    x = x.astype(np.float32)
+    record = LayerRecord(x=x, q=q, k=k, v=v, scale=1 / math.sqrt(d_k), bias=bias)
     record = replace(record, z=record.weights(0) @ v)
     words = "abcdefghijklmnopqrstuvwxyz"[: len(x)]
     facts = ModelFacts("worked", "hand", 1, num_heads, d_model, d_k, 7, True)

@@ -4,7 +4,7 @@ Each group is a dataclass; `command.py` spreads its fields out into options.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -113,20 +113,14 @@ class ModelChoice:
         return self.model or os.environ.get("ATTNVIZ_MODEL") or "minilm"
 
     @property
-    def shape(self) -> dict[str, int | None]:
-        """The numbers that shape the untrained model, None where they were not given."""
-        return {
-            "num_layers": self.num_layers,
-            "num_heads": self.num_heads,
-            "d_model": self.d_model,
-            "d_ff": self.d_ff,
-            "seed": self.seed,
-        }
+    def options(self) -> dict[str, Any]:
+        """What `load_model` takes beside the name; None where it was not given."""
+        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
 
     @property
     def chosen(self) -> bool:
         """Whether a model was asked for in this very command."""
-        return self.model is not None or any(n is not None for n in self.shape.values())
+        return self.model is not None or any(n is not None for n in self.options.values())
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ class Sentences:
         yield from lines
 
     def _model(self) -> Model:
-        return self._told(lambda: load_model(self._choice.name, **self._choice.shape))
+        return self._told(lambda: load_model(self._choice.name, **self._choice.options))
 
     def _told(self, load: Callable[[], Model]) -> Model:
         self._waiting.update("loading the model")

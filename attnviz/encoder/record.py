@@ -2,59 +2,70 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attnviz.encoder.encoder import Encoder
+from attnviz.attention import LayerRecord
+from attnviz.encoder.encoder import Encoder, LayerVectors
 from attnviz.errors import AttnvizError
-
-
-class LayerArrays(NamedTuple):
-    """One sentence's part of a layer, named as in `attnviz.attention.LayerRecord`.
-
-    x: (n, d_model); q, k, v, z: (num_heads, n, d_k); value_norms: (num_heads, n); distance_bias:
-    (num_heads, 2n - 1), one array for all layers, or None.
-    """
-
-    x: np.ndarray
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-    z: np.ndarray
-    value_norms: np.ndarray
-    distance_bias: np.ndarray | None
+from attnviz.recording import WHOLE, Recording
 
 
 def record(
-    encoder: Encoder, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]
-) -> list[list[LayerArrays]]:
+    encoder: Encoder,
+    ids: Sequence[Sequence[int]],
+    types: Sequence[Sequence[int]],
+    recording: Recording = WHOLE,
+) -> list[list[LayerRecord | None]]:
     """Run a batch of sentences, and give back for each of them its layers' vectors.
 
     n is the sentence's own length: padding is cut off, and each sentence has arrays of its own, so
-    that it does not keep the batch alive. What the last layer makes of its attention is not needed,
-    so it is not computed. Raises AttnvizError if memory does not do.
+    that it does not keep the batch alive. A layer that is not wanted is None, and layers above the
+    last one wanted are not run; nor is what that one makes of its attention. Raises AttnvizError if
+    memory does not do.
     """
     lengths = [len(sentence) for sentence in ids]
     longest = max(lengths)
     mask = None
     if min(lengths) != longest:
         mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
-    records: list[list[LayerArrays]] = [[] for _ in ids]
+    num_layers = encoder.config.num_layers
+    records: list[list[LayerRecord | None]] = [[None] * num_layers for _ in ids]
     with enough_memory(len(ids), longest), torch.inference_mode():
         biases = _biases(encoder.bias(longest), lengths)
         steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
-        for number, vectors in enumerate(islice(steps, encoder.config.num_layers)):
+        for number, vectors in enumerate(islice(steps, recording.last(num_layers) + 1)):
+            if not recording.has(number):
+                continue
             norms = encoder.layer(number).attention.value_norms(vectors.v)
-            x, *in_heads = (tensor.numpy() for tensor in (*vectors, norms))
             for sentence, length in enumerate(lengths):
-                q, k, v, z, value_norms = (heads[sentence, :, :length].copy() for heads in in_heads)
-                own = x[sentence, :length].copy(), q, k, v, z, value_norms, biases[sentence]
-                records[sentence].append(LayerArrays(*own))
+                own = _own(vectors, norms, sentence, length, recording.whole)
+                records[sentence][number] = replace(own, distance_bias=biases[sentence])
     return records
+
+
+def _own(
+    vectors: LayerVectors, norms: Tensor, sentence: int, length: int, whole: bool
+) -> LayerRecord:
+    """A sentence's part of a layer, without its padding; x, v and z where all is wanted."""
+
+    def own(tensor: Tensor) -> np.ndarray:
+        return tensor[sentence, :, :length].numpy().copy()
+
+    record = LayerRecord(
+        q=own(vectors.q),
+        k=own(vectors.k),
+        scale=vectors.q.shape[-1] ** -0.5,
+        value_norms=own(norms),
+    )
+    if not whole:
+        return record
+    x = vectors.x[sentence, :length].numpy().copy()
+    return replace(record, x=x, v=own(vectors.v), z=own(vectors.z))
 
 
 def _biases(bias: Tensor | None, lengths: Sequence[int]) -> list[np.ndarray | None]:

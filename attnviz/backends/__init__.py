@@ -1,0 +1,1 @@
+"""Models that other libraries run: what their attention works with, as LayerRecords."""

@@ -1,0 +1,136 @@
+"""From a model's name to a model that is loaded."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypedDict, Unpack
+
+from attnviz.attention import AttentionKind
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import Inspection
+from attnviz.inspector.model import Model
+from attnviz.inspector.native import NativeRunner
+from attnviz.inspector.runner import Device, Dtype, Running
+from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
+from attnviz.models.facts import model_facts
+from attnviz.tokens import Tokenizer
+from attnviz.weights.shape import PAPER_SEED, paper_config
+
+PICKLE_NOTES: tuple[str, ...] = (
+    "its weights are a pickle, which could hold code; they were read as tensors alone, "
+    "and nothing in it was run",
+)
+"""What is said of a model without safetensors."""
+
+RUNNING = [field.name for field in fields(Running)]
+
+
+class ModelOptions(TypedDict, total=False):
+    """How a model is run, as in `Running`, and the shape of `paper`, the article's untrained one.
+
+    None is as if it were not given.
+    """
+
+    device: Device
+    dtype: Dtype
+    attention: AttentionKind | None
+    target: str | None
+    num_layers: int | None
+    num_heads: int | None
+    d_model: int | None
+    d_ff: int | None
+    seed: int | None
+
+
+def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
+    """Load `minilm` (the default), `paper`, a folder, or a hub name.
+
+    The numbers among the options shape `paper`, and go with it alone. Raises RequestError for a
+    name or options that make no sense, AttnvizError for files that are damaged.
+    """
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    running = Running(**{key: given.pop(key) for key in RUNNING if key in given})
+    shape: dict[str, int] = given
+    if name == PAPER:
+        _check_has_decoder(name, running)
+        return _load_paper({"seed": PAPER_SEED, **shape})
+    if shape:
+        given_options = ", ".join("--" + key.replace("_", "-") for key in shape)
+        raise RequestError(
+            f"{given_options} shapes the untrained model, and {name} has its own shape",
+            f"use it with --model {PAPER}",
+        )
+    files = find_model(name)
+    from attnviz.encoder.checkpoint import load_checkpoint
+
+    _check_has_decoder(name, running)
+    checkpoint = load_checkpoint(files.config, files.weights, files.verified)
+    config = checkpoint.encoder.config
+    notes = PICKLE_NOTES if files.pickled else ()
+    notes += _left_over_note(checkpoint.left_over)
+    facts = model_facts(name, checkpoint.family, config)
+    tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
+    runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
+    return Model(tokenizer, runner, notes)
+
+
+def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = None) -> Model:
+    """Load the model that an inspection came from, by its name and, if untrained, by its shape.
+
+    `load` is `load_model`, or what stands in for it. Raises AttnvizError if the model cannot be had
+    any more, or cuts the sentence into other pieces.
+    """
+    facts, tokens = inspection.model, inspection.tokens
+    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
+    try:
+        options: dict[str, Any] = {name: getattr(facts, name) for name in shape}
+        model = (load or load_model)(facts.name, **options)
+    except AttnvizError as error:
+        raise AttnvizError(
+            f"the model that the sentence was looked at in cannot be had: {error.message}",
+            error.hint,
+        ) from error
+    again = model.tokenize(tokens.text, tokens.pair, truncate=True)
+    if model.facts != facts or again.ids != tokens.ids:
+        raise AttnvizError(
+            f"the model {facts.name} is not the one that the sentence was looked at in",
+            "look at the sentence anew: give it as TEXT",
+        )
+    return model
+
+
+def _check_has_decoder(name: str, running: Running) -> None:
+    """Refuse to look at a decoder in a model that is an encoder alone."""
+    if running.attention in ("decoder", "cross"):
+        raise RequestError(
+            f"--attention {running.attention} needs a decoder, and {name} is an encoder",
+            "leave it out, or choose a model with a decoder, such as T5 or BART",
+        )
+    if running.target is not None:
+        raise RequestError(
+            f"--target is what a decoder is fed, and {name} is an encoder",
+            "leave it out, or choose a model with a decoder, such as T5 or BART",
+        )
+
+
+def _load_paper(shape: dict[str, int]) -> Model:
+    tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
+    from attnviz.encoder.paper import paper_encoder
+
+    seed = shape.pop("seed")
+    config = paper_config(tokenizer.vocabulary_size, **shape)
+    encoder = paper_encoder(config, seed)
+    return Model(tokenizer, NativeRunner(model_facts(PAPER, PAPER, config, seed), encoder))
+
+
+def _left_over_note(left_over: tuple[str, ...]) -> tuple[str, ...]:
+    if not left_over:
+        return ()
+    parts = sorted(set(map(_part_of, left_over)))
+    return (f"not part of the encoder, and not read: {', '.join(parts)}",)
+
+
+def _part_of(name: str) -> str:
+    """What a tensor belongs to: its name, up to a layer's number if there is one."""
+    parts = name.split(".")[:-1]
+    end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
+    return ".".join(parts[:end]) or name

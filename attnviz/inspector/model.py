@@ -1,0 +1,148 @@
+"""A model that is loaded, with its tokenizer: sentences in, inspections out."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from attnviz.ablated import Ablated, Replacement
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import HeadId, Inspection
+from attnviz.inspector.ablating import Ablating
+from attnviz.inspector.batches import BATCH_TOKENS, Begun, batches_of, in_order, windows
+from attnviz.inspector.native import NativeRunner
+from attnviz.inspector.runner import Runner
+from attnviz.recording import WHOLE, Recording
+from attnviz.tokens import Tokenizer, Tokens
+
+if TYPE_CHECKING:
+    from attnviz.encoder.workers import Begin
+
+WINDOW_BYTES = 96 * 1024 * 1024
+"""Memory that sentences' vectors take that run together; two windows are held at most."""
+
+
+class Model:
+    """A model with its tokenizer, ready to inspect sentences.
+
+    `notes` are sentences that whoever loads the model should read, such as what its file held
+    beside the encoder, or that numbers are not float32's.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        runner: Runner,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.facts = runner.facts
+        self.tokenizer = tokenizer
+        self.notes = notes
+        self._runner = runner
+
+    def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
+        """Cut a sentence, or a pair, as this model does; RequestError as in Tokenizer.encode."""
+        runner = self._runner
+        told_apart = runner.num_token_types > 1 or self.tokenizer.separates_pairs
+        if pair is not None and not told_apart:
+            raise RequestError(
+                f"the model {self.facts.name} does not know pairs of sentences", "leave out --pair"
+            )
+        tokens = self.tokenizer.encode(text, pair, truncate)
+        tables = [("id", tokens.ids, runner.vocab_size)]
+        if runner.num_token_types:
+            tables.append(("token type", tokens.type_ids, runner.num_token_types))
+        for what, numbers, size in tables:
+            if max(numbers) >= size:
+                raise AttnvizError(
+                    f"the tokenizer gave {what} {max(numbers)}, and the model has {size}",
+                    "check that tokenizer.json and model.safetensors belong together",
+                )
+        return tokens
+
+    def inspect(
+        self,
+        text: str,
+        pair: str | None = None,
+        truncate: bool = False,
+        recording: Recording = WHOLE,
+    ) -> Inspection:
+        """Run one sentence, or a pair, and keep what its layers' attention worked with."""
+        return next(self.inspect_tokens([self.tokenize(text, pair, truncate)], recording))
+
+    def inspect_tokens(
+        self, sentences: Sequence[Tokens], recording: Recording = WHOLE
+    ) -> Iterator[Inspection]:
+        """Run tokenized sentences in batches of like length, and give them back in their order.
+
+        The numbers do not depend on what else is in the batch, to 1e-5.
+        """
+        for _, inspection in self.inspect_stream(enumerate(sentences), recording):
+            if isinstance(inspection, AttnvizError):
+                raise inspection
+            yield inspection
+
+    def inspect_stream(
+        self, sentences: Iterable[tuple[int, Tokens] | None], recording: Recording = WHOLE
+    ) -> Iterator[tuple[int, Inspection | AttnvizError]]:
+        """Run numbered sentences as they come, and give back each number with what became of it.
+
+        As many sentences as WINDOW_BYTES allow run together, while those before them are being
+        used. None among them says that no more have come so far: then what is there is given out
+        before the next is waited for.
+        """
+        from attnviz.encoder.workers import workers
+
+        bytes_per_token = 4 * self._runner.numbers_per_token
+        begun: deque[Begun] = deque()
+        with workers() as begin:
+            for window in windows(sentences, WINDOW_BYTES // bytes_per_token):
+                if window:
+                    begun.append(self._begin(begin, window, recording))
+                while len(begun) > (1 if window else 0):
+                    yield from in_order(begun.popleft())
+
+    def ablate(
+        self, tokens: Tokens, heads: Sequence[HeadId], replacement: Replacement = "zero"
+    ) -> Ablated:
+        """Run a sentence as it is and without these heads, all of them together.
+
+        At each `[MASK]`, a model with a masked-LM head also says what it predicts. RequestError for
+        no head, or one that the model does not have, and for a model that is not read natively.
+        """
+        return self._ablating().ablate(tokens, heads, replacement)
+
+    def ablate_each(
+        self, tokens: Tokens, replacement: Replacement = "zero", pieces: slice = slice(None)
+    ) -> Iterator[Ablated]:
+        """The same for every head of the model alone, layer by layer, as batches.
+
+        Only the states of `pieces` are computed and given: so a single word takes less time.
+        """
+        return self._ablating().ablate_each(tokens, replacement, pieces)
+
+    def _ablating(self) -> Ablating:
+        if not isinstance(self._runner, NativeRunner):
+            raise RequestError(
+                f"heads can be ablated in models that attnviz reads itself, and {self.facts.name} "
+                f"({self.facts.family}) runs through another library",
+                "attnviz models says which families those are",
+            )
+        return Ablating(self._runner, self.tokenizer)
+
+    def _begin(
+        self, begin: "Begin", window: Sequence[tuple[int, Tokens]], recording: Recording
+    ) -> Begun:
+        by_length = sorted(window, key=lambda numbered: len(numbered[1]))
+        batches = list(batches_of(by_length))
+        all_threads = len(batches) == 1 and sum(len(tokens) for _, tokens in window) > BATCH_TOKENS
+        return [
+            (
+                [index for index, _ in batch],
+                begin(
+                    all_threads,
+                    partial(self._runner.run, [tokens for _, tokens in batch], recording),
+                ),
+            )
+            for batch in batches
+        ]

@@ -1,0 +1,49 @@
+"""Sentences through our own encoder."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attnviz.attention import LayerRecord
+from attnviz.errors import AttnvizError
+from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspector.runner import Results
+from attnviz.recording import Recording
+from attnviz.tokens import Tokens
+
+if TYPE_CHECKING:
+    from attnviz.encoder.encoder import Encoder
+    from attnviz.encoder.masked_lm import MaskedLm
+
+
+class NativeRunner:
+    """An encoder of ours; see `Runner`. `masked_lm` is None where the model has no such head."""
+
+    def __init__(
+        self, facts: ModelFacts, encoder: "Encoder", masked_lm: "MaskedLm | None" = None
+    ) -> None:
+        self.facts = facts
+        self.encoder = encoder
+        self.masked_lm = masked_lm
+        self.vocab_size = encoder.config.vocab_size
+        self.num_token_types = encoder.config.num_token_types
+        vectors = 5 * facts.num_layers  # x, q, k, v, z of each layer
+        self.numbers_per_token = vectors * facts.d_model
+
+    def run(self, batch: Sequence[Tokens], recording: Recording) -> Results:
+        """As in `Runner`."""
+        from attnviz.encoder.record import record
+
+        longest = max(map(len, batch))
+        wanted = recording.of(longest * self.numbers_per_token)
+        ids, types = [s.ids for s in batch], [s.type_ids for s in batch]
+        try:
+            layers_of = record(self.encoder, ids, types, wanted)
+        except AttnvizError as error:
+            return [error] * len(batch)
+        return [self._built(*parts) for parts in zip(batch, layers_of, strict=True)]
+
+    def _built(self, tokens: Tokens, layers: list[LayerRecord | None]) -> Inspection | AttnvizError:
+        try:
+            return Inspection(tokens, self.facts, tuple(layers))
+        except AttnvizError as error:
+            return error

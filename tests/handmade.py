@@ -83,9 +83,12 @@ def part(record: LayerRecord, name: str) -> np.ndarray:
     return array
 
 
-def records(inspection: Inspection) -> list[LayerRecord]:
-    """The records of all layers, each of which must be there."""
-    return [inspection.layer(number) for number in range(len(inspection.layers))]
+def records(layers: Sequence[LayerRecord | None]) -> list[LayerRecord]:
+    """The records of layers, each of which must be there."""
+    found = [record for record in layers if record is not None]
+    if len(found) != len(layers):
+        raise TypeError("a layer was not recorded")
+    return found
 
 
 def with_layer(inspection: Inspection, number: int, **changes: Any) -> Inspection:

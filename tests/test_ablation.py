@@ -211,7 +211,7 @@ def test_heads_by_name(minilm: Model, animal: Inspection) -> None:
 
 def test_the_model_is_found_by_its_name(minilm: Model, animal: Inspection) -> None:
     assert attnviz.ablate(animal, "L3H1") == attnviz.ablate(animal, "L3H1", model=minilm)
-    shape = {"num_layers": 2, "num_heads": 3, "d_model": 21, "d_ff": 5, "seed": 4}
+    shape: Any = {"num_layers": 2, "num_heads": 3, "d_model": 21, "d_ff": 5, "seed": 4}
     paper = attnviz.load_model("paper", **shape)
     student = paper.inspect("I am a student")
     assert attnviz.ablate(student, "L1H2") == attnviz.ablate(student, "L1H2", model=paper)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,12 +134,12 @@ def test_batches_give_what_sentences_alone_give(mask: torch.Tensor | None) -> No
 def test_a_recorded_batch_has_each_sentence_at_its_own_length() -> None:
     encoder = paper_encoder(TINY, seed=4)
     rows = [[1, 5, 2, 12], [7, 8]]
-    short = record(encoder, rows, [[0] * len(row) for row in rows])[1]
-    assert [layer.x.shape for layer in short] == [(2, 15), (2, 15)]
-    assert {layer.q.shape for layer in short} == {(3, 2, 5)}
-    alone = record(encoder, rows[1:], [[0, 0]])[0]
-    np.testing.assert_allclose(short[1].v, alone[1].v, rtol=0, atol=1e-6)
-    assert short[0].x.dtype == np.float32
+    short = records(record(encoder, rows, [[0] * len(row) for row in rows])[1])
+    assert [part(layer, "x").shape for layer in short] == [(2, 15), (2, 15)]
+    assert {part(layer, "q").shape for layer in short} == {(3, 2, 5)}
+    alone = records(record(encoder, rows[1:], [[0, 0]])[0])
+    np.testing.assert_allclose(part(short[1], "v"), part(alone[1], "v"), rtol=0, atol=1e-6)
+    assert part(short[0], "x").dtype == np.float32
 
 
 def test_the_articles_numbers() -> None:
@@ -152,7 +153,7 @@ def test_the_articles_numbers() -> None:
         *(6, 8, 512),
         *(64, 2048),
     )
-    for layer in records(inspection):
+    for layer in records(inspection.layers):
         assert part(layer, "x").shape == (4, 512)
         assert [part(layer, name).shape for name in "qkv"] == [(8, 4, 64)] * 3
         assert layer.scale == pytest.approx(1 / 8)
@@ -161,15 +162,15 @@ def test_the_articles_numbers() -> None:
 
 
 def test_the_seed_alone_decides() -> None:
-    shape = {"num_layers": 2, "num_heads": 3, "d_model": 15, "d_ff": 7}
+    shape: Any = {"num_layers": 2, "num_heads": 3, "d_model": 15, "d_ff": 7}
     first, again, other = (
         load_model("paper", seed=seed, **shape).inspect("I am a student") for seed in (7, 7, 8)
     )
     torch.manual_seed(99)
     for mine, same, different in zip(first.layers, again.layers, other.layers, strict=True):
-        for part in ("x", "q", "k", "v"):
-            assert np.array_equal(getattr(mine, part), getattr(same, part))
-            assert not np.allclose(getattr(mine, part), getattr(different, part))
+        for name in ("x", "q", "k", "v"):
+            assert np.array_equal(getattr(mine, name), getattr(same, name))
+            assert not np.allclose(getattr(mine, name), getattr(different, name))
 
 
 def test_random_word_vectors_have_variance_one_once_scaled() -> None:
@@ -195,8 +196,9 @@ def test_a_width_that_heads_cannot_share() -> None:
 @pytest.mark.parametrize("name", ["num_layers", "num_heads", "d_model", "d_ff"])
 @pytest.mark.parametrize("value", [0, -3, 10**9, 10**30])
 def test_sizes_that_make_no_sense(name: str, value: int) -> None:
+    size: Any = {name: value}
     with pytest.raises(RequestError, match=f"{name} is {value}"):
-        load_model("paper", **{name: value})
+        load_model("paper", **size)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 10**30])

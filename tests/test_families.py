@@ -70,7 +70,7 @@ def hold(inspection: Inspection, expected: Computed, row: int = 0) -> None:
     """Hold every number of every layer and head to one row of the reference's batch."""
     n = len(inspection.tokens)
     assert len(inspection.layers) == len(expected.q) == NUM_LAYERS
-    for number, layer in enumerate(records(inspection)):
+    for number, layer in enumerate(records(inspection.layers)):
         close(part(layer, "x"), expected.x[number][row, :n])
         for name in ("q", "k", "v", "z"):
             close(part(layer, name), getattr(expected, name)[number][row, :, :n])
@@ -258,7 +258,7 @@ def test_distances_reach_as_far_as_sentences() -> None:
 def test_the_bias_is_kept_once_for_all_layers(tmp_path: Path) -> None:
     theirs = save_tiny(tmp_path, "mpnet")
     inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
-    n, layers = len(inspection.tokens), records(inspection)
+    n, layers = len(inspection.tokens), records(inspection.layers)
     assert all(layer.bias is None for layer in layers)
     [bias] = {id(layer.distance_bias): part(layer, "distance_bias") for layer in layers}.values()
     assert bias.shape == (NUM_HEADS, 2 * n - 1)

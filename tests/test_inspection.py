@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from handmade import merged, part, records, with_layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnviz import inspection as module
-from attnviz.attention import LayerRecord, attention_weights
+from attnviz.attention import LayerRecord
 from attnviz.errors import AttnvizError
 from attnviz.inspection import (
     HeadId,
@@ -19,7 +19,8 @@ from attnviz.inspection import (
     ModelFacts,
     View,
 )
-from attnviz.tokens import Tokens, Unit, merge_to_words
+from attnviz.inspection import view as module
+from attnviz.tokens import Tokens, Unit
 
 LAYERS, HEADS, D_K, D_MODEL, LENGTH = 3, 5, 7, 35, 11
 
@@ -76,18 +77,21 @@ def test_weights_by_hand() -> None:
     k = np.array([[np.log(4), 0], [np.log(1), 0], [0, np.log(3)]], np.float32)
     # scores: (ln 4, 0, 0) and (0, 0, 2 ln 3), so that the exponentials are whole numbers
     expected = np.array([[4 / 6, 1 / 6, 1 / 6], [1 / 11, 1 / 11, 9 / 11]])
-    np.testing.assert_allclose(attention_weights(q, k, 1), expected, rtol=1e-6)
+    record = LayerRecord(q=q[None], k=k[None])
+    np.testing.assert_allclose(record.weights(0), expected[None], rtol=1e-6)
     halved = np.array([[2 / 4, 1 / 4, 1 / 4], [1 / 5, 1 / 5, 3 / 5]])
-    np.testing.assert_allclose(attention_weights(q, k, 0.5), halved, rtol=1e-6)
+    record = replace(record, scale=0.5)
+    np.testing.assert_allclose(record.weights(0), halved[None], rtol=1e-6)
     bias = np.array([[0, np.log(2), -np.inf], [0, 0, 0]], np.float32)
     biased = np.array([[1 / 2, 1 / 2, 0], [1 / 5, 1 / 5, 3 / 5]])
-    np.testing.assert_allclose(attention_weights(q, k, 0.5, bias), biased, rtol=1e-6)
+    record = replace(record, bias=bias[None])
+    np.testing.assert_allclose(record.weights(0), biased[None], rtol=1e-6)
 
 
 def test_more_keys_than_queries() -> None:
     rng = np.random.default_rng(0)
     q, k = rng.standard_normal((2, 3, 7)), rng.standard_normal((2, 5, 7))
-    weights = attention_weights(q, k, 0.3)
+    weights = LayerRecord(q=q, k=k, scale=0.3).weights(0)
     assert weights.shape == (2, 3, 5)
     np.testing.assert_allclose(weights, softmax(0.3 * np.einsum("hqd,hkd->hqk", q, k)))
 
@@ -96,19 +100,22 @@ def test_more_keys_than_queries() -> None:
 @given(seed=st.integers(0, 2**32 - 1), queries=st.integers(1, 9), keys=st.integers(1, 9))
 def test_weights_of_any_vectors(seed: int, queries: int, keys: int) -> None:
     rng = np.random.default_rng(seed)
-    q = rng.normal(0, 30, (queries, 5)).astype(np.float32)
-    k = rng.normal(0, 30, (keys, 5)).astype(np.float32)
-    bias = np.where(rng.random((queries, keys)) < 0.4, -np.inf, 0).astype(np.float32)
-    bias[:, rng.integers(keys)] = 0
+    q = rng.normal(0, 30, (2, queries, 5)).astype(np.float32)
+    k = rng.normal(0, 30, (2, keys, 5)).astype(np.float32)
+    bias = np.where(rng.random((2, queries, keys)) < 0.4, -np.inf, 0).astype(np.float32)
+    bias[..., rng.integers(keys)] = 0
     given_q, given_k = q.copy(), k.copy()
-    weights = attention_weights(q, k, 0.4, bias)
+    record = LayerRecord(q=q, k=k, scale=0.4, bias=bias)
+    weights = record.weights(0)
     assert weights.dtype == np.float32
     assert ((weights >= 0) & (weights <= 1)).all()
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
     assert (weights[bias == -np.inf] == 0).all()
     order = rng.permutation(keys)
-    permuted = attention_weights(q, k[order], 0.4, bias[:, order])
-    np.testing.assert_allclose(permuted, weights[:, order], atol=1e-6)
+    permuted = replace(record, k=k[:, order], bias=bias[..., order]).weights(0)
+    np.testing.assert_allclose(permuted, weights[..., order], atol=1e-6)
+    one = record.weights(0, [1], slice(queries - 1, queries))
+    np.testing.assert_allclose(one, weights[1:, -1:], atol=1e-6)
     assert (q == given_q).all()
     assert (k == given_k).all()
 
@@ -119,12 +126,13 @@ def test_an_inspections_weights_are_the_formulas(bias_heads: int) -> None:
     shape = (bias_heads, LENGTH, LENGTH)
     bias = rng.standard_normal(shape).astype(np.float32) if bias_heads else None
     inspection = made(1, bias)
-    for layer, record in enumerate(inspection.layers):
-        scores = 0.7 * np.einsum("hqd,hkd->hqk", record.q, record.k, dtype=np.float64)
+    for layer, record in enumerate(records(inspection.layers)):
+        q, k = (part(record, name).astype(np.float64) for name in "qk")
+        scores = 0.7 * np.einsum("hqd,hkd->hqk", q, k)
         expected = softmax(scores if bias is None else scores + bias)
         pieces = inspection.weights(layer, unit="piece")
         np.testing.assert_allclose(pieces, expected, atol=1e-6)
-        words = merge_to_words(expected, inspection.tokens.word_starts)
+        words = merged(expected, inspection.tokens.word_starts)
         np.testing.assert_allclose(inspection.weights(layer), words, atol=1e-6)
 
 
@@ -144,9 +152,12 @@ def test_every_way_to_ask_gives_the_same(unit: Unit, special: bool, bias_heads: 
         one = view.inspection.weights(*place, unit=unit, special=special)
         np.testing.assert_array_equal(one, view.weights(*place))
         np.testing.assert_allclose(view.dropped(*place), view.dropped(place.layer)[place.head])
+        rows = list(view.parts(place))
+        assert [row for some, _ in rows for row in range(n)[some]] == list(range(n))
+        joined = np.concatenate([weights for _, weights in rows])
+        np.testing.assert_allclose(joined, everything[place], atol=1e-6)
     for index in range(n):
         np.testing.assert_allclose(view.query(index), everything[:, :, index], atol=1e-6)
-        np.testing.assert_allclose(view.key(index), everything[..., index], atol=1e-6)
     np.testing.assert_allclose(view.query(-1), everything[:, :, -1], atol=1e-6)
     wanted = [HeadId(2, 4), HeadId(0, 1), HeadId(0, 0), HeadId(2, 4), HeadId(1, 3)]
     given_back = list(view.heads(wanted))
@@ -215,8 +226,6 @@ def test_layers_and_heads_count_from_either_end() -> None:
         inspection.weights(3)
     with pytest.raises(IndexError, match="no token 8: there are 8, from 0 to 7"):
         inspection.view().query(8)
-    with pytest.raises(IndexError, match="no token 8"):
-        inspection.view().key(8)
 
 
 @pytest.mark.parametrize(
@@ -225,8 +234,11 @@ def test_layers_and_heads_count_from_either_end() -> None:
         ({"x": np.zeros((LENGTH, 34), np.float32)}, r"x has shape \(11, 34\).* need \(11, 35\)"),
         ({"x": np.zeros((10, D_MODEL), np.float32)}, r"x has shape \(10, 35\), and 11 tokens"),
         ({"q": np.zeros((HEADS, 10, D_K), np.float32)}, r"q has shape \(5, 10, 7\)"),
-        ({"k": np.zeros((4, LENGTH, D_K), np.float32)}, r"k has shape \(4, 11, 7\)"),
-        ({"v": np.zeros((HEADS, LENGTH, 8), np.float32)}, r"v has shape \(5, 11, 8\)"),
+        ({"k": np.zeros((HEADS, 10, D_K), np.float32)}, r"k has shape \(5, 10, 7\)"),
+        ({"k": np.zeros((HEADS, LENGTH, 8), np.float32)}, r"k has shape \(5, 11, 8\)"),
+        ({"k": np.zeros((4, LENGTH, D_K), np.float32)}, "5 heads cannot share 4 keys and values"),
+        ({"v": np.zeros((HEADS, 12, D_K), np.float32)}, r"v has shape \(5, 12, 7\)"),
+        ({"v": np.zeros((1, LENGTH, D_K), np.float32)}, r"v has shape \(1, 11, 7\)"),
         ({"q": np.zeros((HEADS, LENGTH, D_K), np.int64)}, "q holds int64 numbers"),
         ({"k": np.zeros((HEADS, LENGTH, D_K))}, "k holds float64 numbers, and float32 is expected"),
         ({"v": np.zeros((HEADS, LENGTH, D_K), np.float16)}, "v holds float16 numbers"),
@@ -242,20 +254,18 @@ def test_layers_and_heads_count_from_either_end() -> None:
 )
 def test_records_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
     good = made()
-    layers = (good.layers[0], replace(good.layers[1], **change), good.layers[2])
     with pytest.raises(AttnvizError, match=f"layer 1: .*{message}"):
-        replace(good, layers=layers)
+        with_layer(good, 1, **change)
 
 
 @pytest.mark.parametrize("name", ["x", "q", "k", "v"])
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite_are_refused(name: str, number: float) -> None:
     good = made()
-    damaged = getattr(good.layers[2], name).copy()
+    damaged = part(good.layer(2), name).copy()
     damaged[..., -1] = number
-    layers = (*good.layers[:2], replace(good.layers[2], **{name: damaged}))
     with pytest.raises(AttnvizError, match=f"layer 2: {name} holds numbers that are not finite"):
-        replace(good, layers=layers)
+        with_layer(good, 2, **{name: damaged})
 
 
 def test_as_many_layers_as_the_model_has_and_something_to_look_at() -> None:
@@ -272,7 +282,7 @@ def test_as_many_layers_as_the_model_has_and_something_to_look_at() -> None:
 def test_scores_that_overflow_are_told_and_not_warned_about() -> None:
     good = made()
     huge = np.full((HEADS, LENGTH, D_K), 1e30, np.float32)
-    inspection = replace(good, layers=(replace(good.layers[0], q=huge, k=huge), *good.layers[1:]))
+    inspection = with_layer(good, 0, q=huge, k=huge)
     with pytest.raises(AttnvizError, match="layer 0: a row of attention weights does not sum to 1"):
         inspection.weights(0, 0)
 
@@ -281,7 +291,7 @@ def test_frozen() -> None:
     inspection = made()
     for thing, field in [
         (inspection, "tokens"),
-        (inspection.layers[0], "q"),
+        (inspection.layer(0), "q"),
         (inspection.model, "name"),
         (inspection.view(), "unit"),
         (inspection.tokens, "text"),

@@ -178,7 +178,7 @@ def hold_to(theirs: Any, inspection: Inspection) -> None:
     tokens = inspection.tokens
     expected = reference(theirs, [tokens.ids], [tokens.type_ids])
     norms = measured(inspection, "norm")
-    for layer, record in enumerate(records(inspection)):
+    for layer, record in enumerate(records(inspection.layers)):
         w_o = theirs.encoder.layer[layer].attention.output.dense.weight.detach().double().numpy()
         weights, v = (made[layer][0].double().numpy() for made in (expected.weights, expected.v))
         close(norms[layer], direct_norms(weights, v, w_o), 1e-4, 1e-5)
@@ -233,7 +233,7 @@ def test_a_padded_batch_leaves_nothing_on_the_padding(minilm: Model, animal: Ins
     assert len({len(inspection.tokens) for inspection in batch}) == 3
     for text, together in zip(texts, batch, strict=True):
         alone = minilm.inspect(text)
-        pairs = zip(records(together), records(alone), strict=True)
+        pairs = zip(records(together.layers), records(alone.layers), strict=True)
         for layer, (one, other) in enumerate(pairs):
             weights = one.weights(layer)
             close(weights, other.weights(layer), within=1e-5)

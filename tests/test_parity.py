@@ -50,7 +50,7 @@ def hold(inspection: Inspection, expected: Reference, row: int = 0) -> None:
     """Hold every layer's x, q, k, v and weights to one row of the reference's batch."""
     n = len(inspection.tokens)
     assert len(inspection.layers) == len(expected.q)
-    for number, layer in enumerate(records(inspection)):
+    for number, layer in enumerate(records(inspection.layers)):
         close(part(layer, "x"), expected.x[number][row, :n])
         close(part(layer, "q"), expected.q[number][row, :, :n])
         close(part(layer, "k"), expected.k[number][row, :, :n])
@@ -171,5 +171,5 @@ def test_numbers_do_not_depend_on_the_batch(minilm: Model) -> None:
     for tokens, inspection in zip(sentences, together, strict=True):
         alone = next(minilm.inspect_tokens([tokens]))
         for mine, other in zip(inspection.layers, alone.layers, strict=True):
-            for part in ("x", "q", "k", "v"):
-                close(getattr(mine, part), getattr(other, part))
+            for name in ("x", "q", "k", "v"):
+                close(getattr(mine, name), getattr(other, name))

@@ -42,8 +42,8 @@ def test_they_are_the_models_in_the_articles_orientation(tmp_path: Path) -> None
     for layer in range(2):
         projections = projections_of(inspection, layer)
         attention = theirs.encoder.layer[layer].attention
-        for name, part in PARTS.items():
-            linear = attention.get_submodule(part)
+        for name, inside in PARTS.items():
+            linear = attention.get_submodule(inside)
             ours, bias = getattr(projections, name), getattr(projections, f"b{name[1:]}")
             np.testing.assert_array_equal(ours, linear.weight.detach().numpy().T)
             np.testing.assert_array_equal(bias, linear.bias.detach().numpy())

@@ -39,7 +39,7 @@ def whole() -> Inspection:
     norms = np.ones((2, 4), np.float32)
     layers = tuple(
         replace(record, z=record.weights(number) @ part(record, "v"), value_norms=norms)
-        for number, record in enumerate(records(made))
+        for number, record in enumerate(records(made.layers))
     )
     return replace(made, layers=layers)
 
@@ -275,7 +275,7 @@ def test_pictures_name_the_measure_and_its_formula(kept: View) -> None:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
     place = workplace(tmp_path_factory.mktemp("trust"), animal)
-    bare = tuple(replace(record, z=None, value_norms=None) for record in records(animal))
+    bare = tuple(replace(record, z=None, value_norms=None) for record in records(animal.layers))
     old = replace(animal, layers=bare)
     save(old, place.folder / "old")
     return place

@@ -139,7 +139,7 @@ class LayerRecord:
         """
         numbers = np.arange(self.num_heads)[slice(None) if heads is None else list(heads)]
         if self.given is not None:
-            weights = self.given[numbers][:, queries]
+            weights = self.given[numbers, queries]
         else:
             with np.errstate(over="ignore", invalid="ignore"):  # an overflow is told just below
                 weights = self._softmax(numbers, range(self.lengths[0])[queries])
@@ -156,8 +156,25 @@ class LayerRecord:
     def scores_row(self, head: int, query: int, dots: np.ndarray) -> np.ndarray:
         """What becomes of one query's products with the keys, (m,), before the softmax."""
         scores = (dots * self.scale)[None, None]
-        row: np.ndarray = self._adjusted(scores, np.array([head]), range(query, query + 1))[0, 0]
+        place = range(self.lengths[0])[query]
+        row: np.ndarray = self._adjusted(scores, np.array([head]), range(place, place + 1))[0, 0]
         return row
+
+    def may_look(self, queries: slice = slice(None)) -> np.ndarray | None:
+        """Which keys these queries may look at in any head, (query, key); None where at all keys.
+
+        A causal mask, a sliding window, or a bias of minus infinity keeps a query from a key.
+        """
+        if self.visible is None and self.bias is None:
+            return None
+        count, keys = self.lengths
+        seen = np.ones((len(range(count)[queries]), keys), dtype=bool)
+        if self.visible is not None:
+            own, places = self.visible[queries], np.arange(keys)
+            seen &= (own[:, :1] <= places) & (places < own[:, 1:])
+        if self.bias is not None:
+            seen &= ~np.isneginf(self.bias[:, queries].max(axis=0))
+        return None if seen.all() else seen
 
     @property
     def _by_head(self) -> np.ndarray:
@@ -175,13 +192,11 @@ class LayerRecord:
         if self.visible is not None and len(rows):
             own = self.visible[rows.start : rows.stop]
             first, end = int(own[:, 0].min()), int(own[:, 1].max())
-        k = self.k[:, first:end]
-        if len(k) < self.num_heads:
-            k = k[heads * len(k) // self.num_heads]
-        elif len(heads) < len(k):
-            k = k[heads]
-        q = self.q[:, rows.start : rows.stop]
-        scores = np.matmul(q if len(heads) == len(q) else q[heads], np.swapaxes(k, -1, -2))
+        q, k = self.q[:, rows.start : rows.stop], self.k[:, first:end]
+        in_order = np.array_equal(heads, np.arange(len(q)))
+        if len(k) < len(q) or not in_order:
+            k = k[heads * len(k) // len(q)]
+        scores = np.matmul(q if in_order else q[heads], np.swapaxes(k, -1, -2))
         scores *= self.scale
         sinks = None if self.sinks is None else self.sinks[heads]
         weights = softmax(self._adjusted(scores, heads, rows, first), sinks)

@@ -54,12 +54,20 @@ def check_record(number: int, record: LayerRecord, shape: Shape) -> None:
                 f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
                 "the model's weights are damaged or overflow; try another checkpoint",
             )
-    if record.value_norms is not None and (record.value_norms < 0).any():
-        raise AttnvizError(f"layer {number}: value_norms holds a length below 0")
+    _check_values(number, record)
+    _check_keys_are_left(number, record, shape)
+
+
+def _check_values(number: int, record: LayerRecord) -> None:
+    for name, what in (("value_norms", "length"), ("given", "weight")):
+        array = getattr(record, name)
+        if array is not None and (array < 0).any():
+            raise AttnvizError(f"layer {number}: {name} holds a {what} below 0")
     for name, factor in (("scale", record.scale), ("soft cap", record.softcap)):
         if factor is not None and not np.isfinite(factor):
             raise AttnvizError(f"layer {number}: the {name} is {factor}, which is not finite")
-    _check_keys_are_left(number, record, shape)
+    if record.softcap is not None and not record.softcap > 0:
+        raise AttnvizError(f"layer {number}: the soft cap is {record.softcap}, and not above 0")
 
 
 def _expected(number: int, record: LayerRecord, shape: Shape) -> dict[str, list[tuple[int, ...]]]:

@@ -53,7 +53,9 @@ class View:
     the whole text, so that rows sum to less than 1. Where the inspection has keys of another text,
     it is about the queries alone.
 
-    Raises RequestError for a unit or a measure that there is not, and for a window without a token.
+    Raises RequestError for a unit or a measure that there is not, for a window without a token,
+    where special tokens are left out and there are no others, and for a measure that mixes heads
+    where the keys are another text's.
     """
 
     inspection: "Inspection"
@@ -80,6 +82,17 @@ class View:
                     f"from 0 to {count - 1}",
                     "give the first token and the end, as in 0:40",
                 )
+        if self.crossed and not self.measured.per_head:
+            raise RequestError(
+                f"{self.measure} follows tokens down through the layers, and here a text looks at "
+                "another",
+                "take --measure weights or norm",
+            )
+        if not self._queries or not self._keys:
+            raise RequestError(
+                "without special tokens there is nothing left to look at",
+                "keep special tokens in",
+            )
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -137,6 +150,28 @@ class View:
         """The share of each query's row that went to the keys left out: ([head,] query)."""
         weights, dropped = self._one(layer, head)
         return np.zeros(weights.shape[:-1], weights.dtype) if dropped is None else dropped
+
+    def visible(self, layer: int, rows: slice = slice(None)) -> np.ndarray | None:
+        """Which keys the queries may look at in a layer, (query, key); None where at all keys.
+
+        Causal masks and sliding windows keep queries from keys, whose weight is 0 whatever the head
+        does. A word may look at another if any of its pieces may look at any of the other's. `rows`
+        takes some of the queries, of a long text.
+        """
+        queries = self._queries[rows]
+        if not queries:
+            return None
+        first, last = queries[0], queries[-1]
+        pieces = slice(self._starts[first], self._starts[last + 1])
+        seen = self._matrices.may_look(range(self.model.num_layers)[layer], pieces)
+        if seen is None:
+            return None
+        if self.unit == "word":
+            starts = np.array(self._starts[first : last + 1]) - pieces.start
+            seen = np.logical_or.reduceat(seen, starts, axis=0)
+            seen = np.logical_or.reduceat(seen, self.inspection.key_tokens.word_starts, axis=1)
+        seen = seen[np.ix_([query - first for query in queries], self._keys)]
+        return None if seen.all() else seen
 
     def stacks(self, heads: Iterable[HeadId]) -> Iterator[HeadStack]:
         """The heads asked for, in their order, as many at a time as memory permits."""
@@ -320,7 +355,7 @@ class View:
         if self.window is None and not self.inspection.sinks:
             return row_shares(kept), dropped
         plain = total - dropped
-        return _ratio(kept, plain[..., None]), 1 - plain
+        return _ratio(kept, plain[..., None]), np.maximum(1 - plain, 0)
 
 
 def _check_index(what: str, index: int, count: int) -> None:

@@ -158,12 +158,11 @@ class View:
         does. A word may look at another if any of its pieces may look at any of the other's. `rows`
         takes some of the queries, of a long text.
         """
+        _check_index("layer", layer, self.model.num_layers)
         queries = self._queries[rows]
-        if not queries:
-            return None
         first, last = queries[0], queries[-1]
         pieces = slice(self._starts[first], self._starts[last + 1])
-        seen = self._matrices.may_look(range(self.model.num_layers)[layer], pieces)
+        seen = self._matrices.may_look(layer % self.model.num_layers, pieces)
         if seen is None:
             return None
         if self.unit == "word":

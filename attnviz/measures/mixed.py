@@ -24,11 +24,28 @@ _UNIT = 1 << 28
 """A capacity of 1 in the whole numbers that the flow is computed in: exact to 4e-9."""
 
 
-class Rollout:
-    """Attention rollout: each layer's A times the rollout of the layer below; rows sum to 1."""
+class Mixed:
+    """What both have in common: a number where attention, or the residual, leads to a token."""
 
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
+        self._reached: list[np.ndarray | None] = []
+
+    def may_look(self, layer: int, queries: slice) -> np.ndarray | None:
+        """From which queries a way leads down to which input tokens; None where from all to all."""
+        while len(self._reached) <= layer:
+            number = len(self._reached)
+            below = self._reached[-1] if number else np.eye(self._layers.layer(0).lengths[0]) > 0
+            self._reached.append(_reached(self._layers.layer(number).may_look(), below))
+        reached = self._reached[layer]
+        return None if reached is None else reached[queries]
+
+
+class Rollout(Mixed):
+    """Attention rollout: each layer's A times the rollout of the layer below; rows sum to 1."""
+
+    def __init__(self, layers: Layers) -> None:
+        super().__init__(layers)
         self._rolled: list[np.ndarray] = []
 
     def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
@@ -40,7 +57,7 @@ class Rollout:
         return self._rolled[layer][None, queries].copy()
 
 
-class Flow:
+class Flow(Mixed):
     """Attention flow: the most that can flow from a query in a layer to a token of the input.
 
     The network has a node for each token in each layer and an edge for each entry of A. Capacities
@@ -49,7 +66,7 @@ class Flow:
     """
 
     def __init__(self, layers: Layers) -> None:
-        self._layers = layers
+        super().__init__(layers)
         self._length, self._depth = layers.layer(0).lengths[0], layers.count
         self._mixed = lru_cache(maxsize=None)(lambda number: _mixed(layers, number))
         self._network = lru_cache(maxsize=None)(self._made_network)
@@ -106,3 +123,12 @@ def _mixed(layers: Layers, number: int) -> np.ndarray:
     mixed: np.ndarray = 0.5 * layers.layer(number).weights(number).mean(axis=0)
     mixed[np.diag_indices_from(mixed)] += 0.5
     return mixed
+
+
+def _reached(seen: np.ndarray | None, below: np.ndarray | None) -> np.ndarray | None:
+    """What a layer reaches by what its queries may look at, or by the residual; None: all."""
+    if seen is None or below is None:
+        return None
+    steps = (seen | np.eye(len(seen), dtype=bool)).astype(np.float32)
+    reached: np.ndarray = steps @ below.astype(np.float32) > 0
+    return None if reached.all() else reached

@@ -8,27 +8,32 @@ from attnviz.attention import Layers
 from attnviz.errors import AttnvizError
 
 
-class Weights:
-    """Attention weights as the model computed them."""
+class PerHead:
+    """What the measures of heads have in common: a number where a query may look at a key."""
 
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
+
+    def may_look(self, layer: int, queries: slice) -> np.ndarray | None:
+        """Which keys the queries may look at, (query, key); None where at all of them."""
+        return self._layers.layer(layer).may_look(queries)
+
+
+class Weights(PerHead):
+    """Attention weights as the model computed them."""
 
     def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
         """Weights, (head, query, key); each row sums to 1."""
         return self._layers.layer(layer).weights(layer, heads, queries)
 
 
-class Norms:
+class Norms(PerHead):
     """The sizes of the vectors that arrive: `||alpha * v W_O||` (Kobayashi et al. 2020, eq. 4).
 
     A head's output is the sum of its values v, each times its weight alpha, taken through the
     head's part of W_O. A large weight on a small value brings little. v includes W_V's bias; the
     bias of W_O, which belongs to no token, is left out.
     """
-
-    def __init__(self, layers: Layers) -> None:
-        self._layers = layers
 
     def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
         """Norms, (head, query, key), in the units of the layer's output."""

@@ -1,0 +1,101 @@
+"""Queries that may not look at every key: causal masks, sliding windows, biases."""
+
+import numpy as np
+import pytest
+from handmade import inspection_of, tokens_of, with_layer
+
+from attnviz.inspection import Inspection
+from attnviz.measures import MeasureName
+from attnviz.tokens import Tokens
+
+
+def causal(count: int) -> np.ndarray:
+    """(n, 2): each query may look at the keys up to itself."""
+    return np.array([(0, query + 1) for query in range(count)], np.int32)
+
+
+def masked(tokens: Tokens, *visible: np.ndarray) -> Inspection:
+    """A layer for each mask, of two heads that give all visible keys alike."""
+    count = len(tokens)
+    weights = np.full((len(visible), 2, count, count), 1 / count)
+    inspection = inspection_of(tokens, weights)
+    for layer, mask in enumerate(visible):
+        inspection = with_layer(inspection, layer, visible=mask)
+    return inspection
+
+
+def pieces_of(text: str, *spans: tuple[int, int]) -> Tokens:
+    """A text in pieces of these spans."""
+    numbers = tuple(range(len(spans)))
+    nought = (0,) * len(spans)
+    cut = tuple(text[start:end] for start, end in spans)
+    return Tokens(text, None, numbers, cut, spans, nought, nought)
+
+
+def test_a_causal_mask() -> None:
+    view = masked(tokens_of(["a", "b", "c"]), causal(5)).view()
+    seen = view.visible(0)
+    assert seen is not None
+    np.testing.assert_array_equal(seen, np.tri(5, dtype=bool))
+    assert (view.weights(0)[:, ~seen] == 0).all()
+    assert (view.weights(0)[:, seen] > 0).all()
+    np.testing.assert_array_equal(seen, view.visible(-1))
+    with pytest.raises(IndexError, match="there is no layer 1: there are 1"):
+        view.visible(1)
+
+
+def test_nothing_is_masked() -> None:
+    tokens = tokens_of(["a", "b"])
+    everything = np.array([(0, 4)] * 4, np.int32)
+    assert masked(tokens, everything).view().visible(0) is None
+    weights = np.full((1, 1, 4, 4), 0.25)
+    assert inspection_of(tokens, weights).view().visible(0) is None
+
+
+def test_words_see_what_any_of_their_pieces_sees() -> None:
+    tokens = pieces_of("aabb ccc", (0, 2), (2, 4), (5, 8))
+    inspection = masked(tokens, np.array([(0, 1), (0, 2), (0, 3)], np.int32))
+    pieces, words = inspection.view("piece").visible(0), inspection.view("word").visible(0)
+    assert pieces is not None
+    assert pieces.tolist() == [[True, False, False], [True, True, False], [True, True, True]]
+    assert words is not None
+    assert words.tolist() == [[True, False], [True, True]]
+
+
+def test_a_window_without_special_tokens() -> None:
+    sliding = np.array([(max(0, query - 1), query + 1) for query in range(6)], np.int32)
+    inspection = masked(tokens_of(["a", "b", "c", "d"]), sliding)
+    whole = np.tri(6, dtype=bool) & ~np.tri(6, k=-2, dtype=bool)
+    for special in (True, False):
+        for unit in ("word", "piece"):
+            seen = inspection.view(unit, special, window=(2, 6)).visible(0)
+            kept = slice(2, 6 if special else 5)
+            assert seen is not None
+            np.testing.assert_array_equal(seen, whole[kept, kept])
+    rows = inspection.view(special=False).visible(0, slice(1, 3))
+    np.testing.assert_array_equal(rows, whole[2:4, 1:5])
+
+
+def test_a_bias_masks_where_every_head_has_it() -> None:
+    inspection = masked(tokens_of(["a", "b"], special=False), causal(2))
+    bias = np.zeros((2, 2, 2), np.float32)
+    bias[0, 1, 0] = -np.inf
+    seen = with_layer(inspection, 0, visible=None, bias=bias).view().visible(0)
+    assert seen is None
+    bias[1, 1, 0] = -np.inf
+    seen = with_layer(inspection, 0, visible=None, bias=bias).view().visible(0)
+    np.testing.assert_array_equal(seen, [[True, True], [False, True]])
+    seen = with_layer(inspection, 0, bias=bias).view().visible(0)
+    np.testing.assert_array_equal(seen, [[True, False], [False, True]])
+
+
+@pytest.mark.parametrize("measure", ["rollout", "flow"])
+def test_what_layers_reach_together(measure: MeasureName) -> None:
+    sliding = np.array([(max(0, query - 1), query + 1) for query in range(5)], np.int32)
+    inspection = masked(tokens_of(["a", "b", "c", "d", "e"], special=False), sliding, sliding)
+    view = inspection.view(measure=measure)
+    for layer, reach in enumerate((2, 3)):
+        seen = view.visible(layer)
+        expected = np.tri(5, dtype=bool) & ~np.tri(5, k=-reach, dtype=bool)
+        np.testing.assert_array_equal(seen, expected)
+        np.testing.assert_array_equal(view.weights(layer) > 0, expected)

@@ -70,6 +70,25 @@ def inspection_of(
     return Inspection(tokens, model, layers)
 
 
+def cross_inspection_of(tokens: Tokens, keys: Tokens, weights: np.ndarray) -> Inspection:
+    """A decoder that looks at its encoder: weights (layer, head, query, key), keys of their own."""
+    num_layers, num_heads, count, length = weights.shape
+    model = ModelFacts("handmade", "hand", num_layers, num_heads, 8, count, 7, True)
+    q = np.broadcast_to(np.eye(count, dtype=np.float32), (num_heads, count, count))
+    logs = np.log(np.maximum(weights, SMALLEST)).astype(np.float32)
+    layers = tuple(
+        LayerRecord(
+            x=np.zeros((count, 8), np.float32),
+            memory=np.zeros((length, 8), np.float32),
+            q=q,
+            k=np.swapaxes(layer, -1, -2),
+            v=np.swapaxes(layer, -1, -2),
+        )
+        for layer in logs
+    )
+    return Inspection(tokens, model, layers, keys, "cross")
+
+
 def merged(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
     """Weights between pieces as weights between words: (..., query, key)."""
     return merge_keys(merge_queries(weights, word_starts), word_starts)

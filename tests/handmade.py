@@ -53,7 +53,8 @@ def inspection_of(
 ) -> Inspection:
     """An inspection with these weights, (layer, head, query, key): q is 1, k the logarithms.
 
-    value_norms: (layer, head, key), or None where they were not recorded.
+    Rows that sum to less than 1 leave the rest to a sink. value_norms: (layer, head, key), or None
+    where they were not recorded.
     """
     num_layers, num_heads, length, _ = weights.shape
     model = ModelFacts(
@@ -61,10 +62,13 @@ def inspection_of(
     )
     q = np.broadcast_to(np.eye(length, dtype=np.float32), (num_heads, length, length))
     x = np.zeros((length, num_heads * length), dtype=np.float32)
-    logs = np.log(np.maximum(weights, SMALLEST)).astype(np.float32)
+    rest = 1 - weights.sum(axis=-1, keepdims=True)
+    sinks = np.zeros(num_heads, np.float32) if (rest > 1e-3).any() else None
+    scores = weights if sinks is None else weights / rest
+    logs = np.log(np.maximum(scores, SMALLEST)).astype(np.float32)
     norms = [None] * num_layers if value_norms is None else value_norms.astype(np.float32)
     layers = tuple(
-        LayerRecord(x=x, q=q, k=np.swapaxes(layer, -1, -2), v=q, scale=1.0, value_norms=lengths)
+        LayerRecord(x=x, q=q, k=np.swapaxes(layer, -1, -2), v=q, value_norms=lengths, sinks=sinks)
         for layer, lengths in zip(logs, norms, strict=True)
     )
     return Inspection(tokens, model, layers)
@@ -87,6 +91,13 @@ def cross_inspection_of(tokens: Tokens, keys: Tokens, weights: np.ndarray) -> In
         for layer in logs
     )
     return Inspection(tokens, model, layers, keys, "cross")
+
+
+def causal(count: int, reach: int | None = None) -> np.ndarray:
+    """(n, 2), as `visible`: each query may look at itself and at `reach` keys before it, or all."""
+    ends = np.arange(1, count + 1)
+    first = np.zeros(count, int) if reach is None else np.maximum(ends - 1 - reach, 0)
+    return np.stack([first, ends], axis=-1).astype(np.int32)
 
 
 def merged(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:

@@ -130,7 +130,7 @@ def test_without_special_tokens_the_dropped_share_is_told(animal: Inspection) ->
     view = animal.view(special=False)
     figure = heatmap(view, [HeadId(3, 1)])
     (image,) = images(figure)
-    np.testing.assert_array_equal(np.asarray(image.get_array()), view.weights(3, 1))
+    np.testing.assert_allclose(np.asarray(image.get_array()), view.weights(3, 1), rtol=1e-5)
     assert "[CLS]" not in y_labels(figure)
     share = f"{view.dropped(3, 1).mean():.0%}"
     assert f"special tokens left out: they held {share} of the attention here" in texts(figure)

@@ -76,7 +76,8 @@ def _expected(number: int, record: LayerRecord, shape: Shape) -> dict[str, list[
     shared = len(record.k) if record.k is not None and record.k.ndim == 3 else heads
     if not 1 <= shared <= heads or heads % shared:
         raise AttnvizError(f"layer {number}: {heads} heads cannot share {shared} keys and values")
-    d_v = record.v.shape[-1] if record.v is not None and record.v.ndim == 3 else d_k
+    made = record.z if record.v is None else record.v
+    d_v = made.shape[-1] if made is not None and made.ndim == 3 else d_k
     width = record.memory.shape[-1] if record.memory is not None else shape.d_model
     every_head = {
         "bias": (n, m),

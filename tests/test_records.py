@@ -1,6 +1,7 @@
 """All that a layer's scores may have, by hand and against dense masks."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -248,12 +249,16 @@ def test_what_queries_and_keys_were_made_of(missing: str) -> None:
     assert (inputs.q is record.q, inputs.k is record.k, inputs.v is record.v) == (True,) * 3
     own = replace(record, memory=None).inputs()
     assert own.memory is own.x
+    without: dict[str, Any] = {missing: None}
     with pytest.raises(AttnvizError, match="was not recorded of so long a text"):
-        replace(record, **{missing: None}).inputs()
+        replace(record, **without).inputs()
 
 
 def test_a_record_of_nothing() -> None:
-    for ask in (lambda r: r.weights(0), lambda r: r.num_heads, lambda r: r.lengths):
+    asks: list[Callable[[LayerRecord], object]] = [
+        *(lambda r: r.weights(0), lambda r: r.num_heads, lambda r: r.lengths)
+    ]
+    for ask in asks:
         with pytest.raises(AttnvizError, match="neither queries and keys nor weights"):
             ask(LayerRecord())
     with pytest.raises(AttnvizError, match="without queries or keys"):

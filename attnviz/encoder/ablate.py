@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from attnviz.encoder.devices import WIDER, as_numpy
 from attnviz.encoder.encoder import Encoder, EncoderOutput
-from attnviz.encoder.record import enough_memory
+from attnviz.encoder.record import memory_for
 from attnviz.encoder.workers import workers
+from attnviz.errors import AttnvizError
 
 BATCH_TOKENS = 256
 """How many tokens run through the encoder together at most, except that one run is never cut.
@@ -37,24 +40,27 @@ class AblatedRuns:
     """A sentence that was run once as it is, and can be run again without heads.
 
     `states`: (n, d_model), what the last layer gives. ids, types: one number a token. Raises
-    AttnvizError if memory does not do.
+    AttnvizError if memory does not do, or float16's range.
     """
 
     def __init__(self, encoder: Encoder, ids: Sequence[int], types: Sequence[int]) -> None:
         self._encoder = encoder
-        with workers() as begin:
+        with workers(encoder.on_gpu) as begin:
             plain = begin(len(ids) > LONG, partial(self._plain, ids, types)).result()
         self._layers = plain.layers
-        self.states: Tensor = plain.hidden_states[0]
+        self._states = plain.hidden_states[0]
+        self.states = _finite(self._states)
 
     def _plain(self, ids: Sequence[int], types: Sequence[int]) -> EncoderOutput:
-        with enough_memory(1, len(ids)), torch.inference_mode():
-            output: EncoderOutput = self._encoder(torch.tensor([ids]), torch.tensor([types]))
+        encoder = self._encoder
+        with memory_for(1, len(ids)), torch.inference_mode():
+            inputs = torch.tensor([[ids], [types]], device=encoder.device)
+            output: EncoderOutput = encoder(*inputs)
         return output
 
     def without(
         self, runs: Sequence[Sequence[Place]], mean: bool = False, pieces: slice = EVERYWHERE
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[np.ndarray]:
         """What the last layer gives in each run, (piece, d_model), in the order of the runs.
 
         A run is the heads ablated together, at least one: zeros stand in for their z, or, with
@@ -64,21 +70,21 @@ class AblatedRuns:
         at_once = max(1, BATCH_TOKENS // len(self.states))
         all_threads = len(runs) <= at_once and len(runs) * len(self.states) > LONG
         begun: deque[Future[Tensor]] = deque()
-        with workers() as begin:
+        with workers(self._encoder.on_gpu) as begin:
             for first in range(0, len(runs), at_once):
                 batch = runs[first : first + at_once]
                 begun.append(begin(all_threads, partial(self._grown, batch, mean, pieces)))
                 if len(begun) > 2 * torch.get_num_threads():  # what is finished takes memory
-                    yield from begun.popleft().result()
+                    yield from map(_finite, begun.popleft().result())
             while begun:
-                yield from begun.popleft().result()
+                yield from map(_finite, begun.popleft().result())
 
     def _grown(self, runs: Sequence[Sequence[Place]], mean: bool, pieces: slice) -> Tensor:
         """A batch of runs from layer to layer: (run, piece, d_model)."""
         begins = [min(layer for layer, _ in run) for run in runs]
         last = self._encoder.config.num_layers - 1
-        x = self.states.new_empty(0, *self.states.shape)
-        with enough_memory(len(runs), len(self.states)), torch.inference_mode():
+        x = self._states.new_empty(0, *self._states.shape)
+        with memory_for(len(runs), len(self.states)), torch.inference_mode():
             bias = self._encoder.bias(len(self.states))
             for number in range(begins[0], last + 1):
                 layer, plain = self._encoder.layer(number), self._layers[number]
@@ -92,6 +98,17 @@ class AblatedRuns:
                 z = _replaced(z, runs, number, plain.z if mean else None)
                 x = layer(x, z)
         return x
+
+
+def _finite(states: Tensor) -> np.ndarray:
+    """Final states, unless there is one that is not finite."""
+    if not torch.isfinite(states).all():
+        half = states.dtype == torch.float16
+        raise AttnvizError(
+            "the model's final states are not all finite (NaN or infinity)",
+            WIDER if half else "the model's weights are damaged or overflow",
+        )
+    return as_numpy(states)
 
 
 def _replaced(

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from attnviz.encoder.devices import HERE, Placement
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.families import FAMILIES, Family
 from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
@@ -44,14 +45,17 @@ class Checkpoint:
     masked_lm: MaskedLm | None
 
 
-def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = False) -> Checkpoint:
+def load_checkpoint(
+    config_path: Path, weights_path: Path, verified: bool = False, place: Placement = HERE
+) -> Checkpoint:
     """Read a published model; `verified` says that the file's hash was already checked.
 
-    `weights_path` is the file of the weights, a pickle too, or the index of those in parts.
+    `weights_path` is the file of the weights, a pickle too, or the index of those in parts; `place`
+    says where the encoder will compute, and in which numbers.
 
     Raises AttnvizError for a model type that is not known, a file that is damaged, names that are
-    missing or not expected, a shape that differs from config.json's, or numbers that are not
-    finite or not floating-point numbers at all.
+    missing or not expected, a shape that differs from config.json's, numbers that are not finite,
+    not floating-point numbers at all or too large for the place, and where memory does not do.
     """
     name, shape = read_config(config_path)
     family = FAMILIES[name]
@@ -69,14 +73,15 @@ def load_checkpoint(config_path: Path, weights_path: Path, verified: bool = Fals
         encoder = family.encoder(shape)
     names = _theirs_to_ours(encoder, family, found)
     _check_tensors(encoder, found, names)
-    weights = {ours: found[theirs].float() for theirs, ours in names.items()}
+    held = {ours: found[theirs] for theirs, ours in names.items()}
     if not verified:
-        _check_finite(weights, weights_path)
+        _check_finite(held, weights_path)
+    weights = place.put(held)
     encoder.load_state_dict(weights, assign=True)
     left_over = sorted(found.keys() - names.keys())
     others = tuple(name for name in left_over if not _is_usual(name, family))
     masked_lm = read_masked_lm(
-        family.head_config(shape), family.names.masked_lm, found, weights[WORD_VECTORS]
+        family.head_config(shape), family.names.masked_lm, found, weights[WORD_VECTORS], place
     )
     return Checkpoint(encoder.eval(), family.name, others, masked_lm)
 
@@ -148,7 +153,7 @@ def _check_tensors(encoder: Encoder, found: Mapping[str, Tensor], names: Mapping
 
 def _check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
     for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(tensor.float()).all():  # float64's largest are none in float32
             raise AttnvizError(
                 f"{path} holds numbers that are not finite (NaN or infinity), in {name}",
                 "the training diverged or the file is damaged; take another checkpoint",

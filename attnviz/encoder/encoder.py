@@ -84,20 +84,21 @@ class MultiHeadSelfAttention(nn.Module):
         v: (batch, num_heads, n, d_k); returns (batch, num_heads, n). W_O's bias is no token's, and
         left out.
         """
-        lengths: Tensor = torch.linalg.vector_norm(v @ self._output_shape, dim=-1)
+        lengths: Tensor = torch.linalg.vector_norm(v.float() @ self._output_shape, dim=-1)
         return lengths
 
     @cached_property
     def _output_shape(self) -> Tensor:
-        """Each head's W_O without its rotation, (num_heads, d_k, d_k).
+        """Each head's W_O without its rotation, (num_heads, d_k, d_k), in float32.
 
         A head's part of W_O is L times orthonormal rows, which keep lengths: |v W_O| = |v L|, at
         d_k / d_model of the work. L is the transposed R of a QR decomposition.
         """
-        d_model = len(self.W_O.weight)
-        columns = self.W_O.weight.double().T.reshape(self.num_heads, -1, d_model)
+        weight = self.W_O.weight
+        # on the processor: not every GPU has float64
+        columns = weight.to("cpu", torch.float64).T.reshape(self.num_heads, -1, len(weight))
         upper: Tensor = torch.linalg.qr(columns.mT, mode="r").R
-        return upper.mT.to(self.W_O.weight.dtype)
+        return upper.mT.to(weight.device, torch.float32)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -176,6 +177,16 @@ class Encoder(nn.Module):
         self.embeddings = embeddings
         self.position_bias = position_bias
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_layers))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it computes on a device of its own."""
+        return self.device.type != "cpu"
 
     def layer(self, number: int) -> EncoderLayer:
         """One layer, counted from 0."""

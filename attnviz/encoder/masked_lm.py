@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from attnviz.encoder.devices import HERE, Placement, as_numpy
 from attnviz.encoder.encoder import activation_of
 from attnviz.weights.shape import EncoderConfig
 
@@ -35,8 +36,9 @@ class MaskedLm(nn.Module):
     def probabilities(self, states: np.ndarray) -> np.ndarray:
         """How likely each entry is: (token, d_model) -> (token, vocab_size); rows sum to 1."""
         with torch.inference_mode():
-            shares: np.ndarray = self(torch.from_numpy(states)).softmax(dim=-1).numpy()
-        return shares
+            scores: Tensor = self(torch.from_numpy(states).to(self.dense.weight))
+            # in float32 whatever the scores are, or rows of many small shares would not sum to 1
+            return as_numpy(scores.softmax(dim=-1, dtype=torch.float32))
 
 
 def read_masked_lm(
@@ -44,11 +46,12 @@ def read_masked_lm(
     names: Mapping[str, tuple[str, ...]],
     found: Mapping[str, Tensor],
     word_vectors: Tensor,
+    place: Placement = HERE,
 ) -> MaskedLm | None:
     """The head out of a file's tensors; None unless it is there, in its shapes and finite.
 
     names: what each of the head's tensors may be called. A decoder without a weight of its own has
-    the word vectors, (vocab_size, width).
+    the word vectors, (vocab_size, width). `place` says where it computes, and in which numbers.
     """
     weights = {"decoder.weight": word_vectors}
     for ours, theirs in names.items():
@@ -65,5 +68,5 @@ def read_masked_lm(
             return None
         if not torch.isfinite(tensor).all():
             return None
-    head.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    head.load_state_dict(place.put(weights), assign=True)
     return head.eval()

@@ -5,6 +5,7 @@ import os
 import torch
 from torch import nn
 
+from attnviz.encoder.devices import HERE, Placement
 from attnviz.encoder.embeddings import SinusoidalEmbeddings
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError, RequestError
@@ -14,8 +15,8 @@ from attnviz.weights.untrained import draw_matrix
 LARGEST_SEED = 2**63 - 1
 
 
-def paper_encoder(config: EncoderConfig, seed: int) -> Encoder:
-    """An encoder with random weights that the seed alone determines.
+def paper_encoder(config: EncoderConfig, seed: int, place: Placement = HERE) -> Encoder:
+    """An encoder with random weights that the seed alone determines, wherever it computes.
 
     Matrices are Xavier-uniform, biases zero, word vectors normal with variance 1 / d_model, so that
     they have variance 1 once scaled by sqrt(d_model). Raises RequestError for a seed that is out of
@@ -41,6 +42,7 @@ def paper_encoder(config: EncoderConfig, seed: int) -> Encoder:
                 module.reset_parameters()
             elif isinstance(module, nn.Embedding):
                 module.weight.normal_(std=config.d_model**-0.5, generator=generator)
+    encoder.load_state_dict(place.put(encoder.state_dict()), assign=True)
     return encoder.eval()
 
 

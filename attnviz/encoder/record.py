@@ -1,7 +1,7 @@
 """Token ids in, every layer's vectors out, as numpy: the door between torch and the rest."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 
@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from attnviz.attention import LayerRecord
+from attnviz.encoder.devices import as_numpy, enough_memory
 from attnviz.encoder.encoder import Encoder, LayerVectors
-from attnviz.errors import AttnvizError
 from attnviz.recording import WHOLE, Recording
+
+LESS_MEMORY = (
+    "give a shorter text; --layer N records that layer alone, --window START:END looks at a part, "
+    "and --dtype bfloat16 takes half of float32's room"
+)
+"""What to try where sentences are too long for a device's memory."""
 
 
 def record(
@@ -30,14 +36,15 @@ def record(
     """
     lengths = [len(sentence) for sentence in ids]
     longest = max(lengths)
-    mask = None
-    if min(lengths) != longest:
-        mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
     num_layers = encoder.config.num_layers
     records: list[list[LayerRecord | None]] = [[None] * num_layers for _ in ids]
-    with enough_memory(len(ids), longest), torch.inference_mode():
+    mask = None
+    if min(lengths) != longest:
+        mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).to(encoder.device)
+    with memory_for(len(ids), longest), torch.inference_mode():
         biases = _biases(encoder.bias(longest), lengths)
-        steps = encoder.steps(_padded(ids, longest), _padded(types, longest), mask)
+        inputs = [_padded(rows, encoder.device) for rows in (ids, types)]
+        steps = encoder.steps(inputs[0], inputs[1], mask)
         for number, vectors in enumerate(islice(steps, recording.last(num_layers) + 1)):
             if not recording.has(number):
                 continue
@@ -54,7 +61,7 @@ def _own(
     """A sentence's part of a layer, without its padding; x, v and z where all is wanted."""
 
     def own(tensor: Tensor) -> np.ndarray:
-        return tensor[sentence, :, :length].numpy().copy()
+        return as_numpy(tensor[sentence, :, :length])
 
     record = LayerRecord(
         q=own(vectors.q),
@@ -64,7 +71,7 @@ def _own(
     )
     if not whole:
         return record
-    x = vectors.x[sentence, :length].numpy().copy()
+    x = as_numpy(vectors.x[sentence, :length])
     return replace(record, x=x, v=own(vectors.v), z=own(vectors.z))
 
 
@@ -75,25 +82,19 @@ def _biases(bias: Tensor | None, lengths: Sequence[int]) -> list[np.ndarray | No
     """
     if bias is None:
         return [None] * len(lengths)
-    before, behind = bias[0, :, -1].numpy(), bias[0, :, 0, 1:].numpy()
+    before, behind = as_numpy(bias[0, :, -1]), as_numpy(bias[0, :, 0, 1:])
     longest = before.shape[-1]
     joined = np.concatenate([before, behind], axis=-1)
     return [joined[:, longest - length : longest + length - 1].copy() for length in lengths]
 
 
-@contextmanager
-def enough_memory(sentences: int, longest: int) -> Iterator[None]:
+def memory_for(sentences: int, longest: int) -> AbstractContextManager[None]:
     """Raises AttnvizError where memory does not do for so many sentences of so many tokens."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "memory" not in str(error):
-            raise
-        raise AttnvizError(
-            f"{sentences} sentences of up to {longest} tokens do not fit in memory",
-            "give shorter or fewer sentences",
-        ) from error
+    many, one = f"{sentences} sentences of up to {longest} tokens do", f"{longest} tokens do"
+    return enough_memory(one if sentences == 1 else many, LESS_MEMORY)
 
 
-def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:
-    return torch.tensor([[*row, *([0] * (length - len(row)))] for row in rows])
+def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    longest = max(map(len, rows))
+    padded = [[*row, *([0] * (longest - len(row)))] for row in rows]
+    return torch.tensor(padded, device=device)

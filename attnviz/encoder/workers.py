@@ -24,13 +24,14 @@ class Begin(Protocol):
 
 
 @contextmanager
-def workers() -> Iterator[Begin]:
+def workers(alone: bool = False) -> Iterator[Begin]:
     """As many workers as torch would use threads; work not begun when the block ends is dropped.
 
-    torch's number of threads is what it was, before and after, for whoever uses it beside us.
+    With `alone`, one: a GPU has one queue, and one memory, for all of them. torch's number of
+    threads is what it was, before and after, for whoever uses it beside us.
     """
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(1 if alone else threads)
 
     def begin(all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
         return pool.submit(_on_threads, threads if all_threads else 1, work)

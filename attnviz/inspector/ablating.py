@@ -37,7 +37,7 @@ class Ablating:
 
         runs = AblatedRuns(self._runner.encoder, tokens.ids, tokens.type_ids)
         [ablated] = runs.without([_places(heads)], replacement == "mean")
-        states = runs.states.numpy(), ablated.numpy()
+        states = runs.states, ablated
         masks = (
             None if self._runner.masked_lm is None else tuple(self._predictions(tokens, *states))
         )
@@ -55,10 +55,10 @@ class Ablating:
         layers, numbers = range(self._runner.facts.num_layers), range(self._runner.facts.num_heads)
         heads = [HeadId(layer, head) for layer in layers for head in numbers]
         runs = AblatedRuns(self._runner.encoder, tokens.ids, tokens.type_ids)
-        plain, first = runs.states[pieces].numpy(), pieces.indices(len(tokens))[0]
+        plain, first = runs.states[pieces], pieces.indices(len(tokens))[0]
         alone = runs.without([_places([head]) for head in heads], replacement == "mean", pieces)
         for head, ablated in zip(heads, alone, strict=True):
-            states = plain, ablated.numpy()
+            states = plain, ablated
             yield Ablated(tokens, self._runner.facts, (head,), replacement, *states, first=first)
 
     def _check_heads(self, heads: Sequence[HeadId]) -> None:

@@ -1,7 +1,7 @@
 """From a model's name to a model that is loaded."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypedDict, Unpack
 
 from attnviz.attention import AttentionKind
@@ -52,7 +52,7 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
     shape: dict[str, int] = given
     if name == PAPER:
         _check_has_decoder(name, running)
-        return _load_paper({"seed": PAPER_SEED, **shape})
+        return _load_paper({"seed": PAPER_SEED, **shape}, running)
     if shape:
         given_options = ", ".join("--" + key.replace("_", "-") for key in shape)
         raise RequestError(
@@ -61,13 +61,15 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
         )
     files = find_model(name)
     from attnviz.encoder.checkpoint import load_checkpoint
+    from attnviz.encoder.devices import placement
 
     _check_has_decoder(name, running)
-    checkpoint = load_checkpoint(files.config, files.weights, files.verified)
+    place = placement(running.device, running.dtype)
+    checkpoint = load_checkpoint(files.config, files.weights, files.verified, place)
     config = checkpoint.encoder.config
     notes = PICKLE_NOTES if files.pickled else ()
     notes += _left_over_note(checkpoint.left_over)
-    facts = model_facts(name, checkpoint.family, config)
+    facts = replace(model_facts(name, checkpoint.family, config), dtype=running.dtype)
     tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
     return Model(tokenizer, runner, notes)
@@ -82,7 +84,7 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = No
     facts, tokens = inspection.model, inspection.tokens
     shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
     try:
-        options: dict[str, Any] = {name: getattr(facts, name) for name in shape}
+        options: dict[str, Any] = {name: getattr(facts, name) for name in ("dtype", *shape)}
         model = (load or load_model)(facts.name, **options)
     except AttnvizError as error:
         raise AttnvizError(
@@ -112,14 +114,16 @@ def _check_has_decoder(name: str, running: Running) -> None:
         )
 
 
-def _load_paper(shape: dict[str, int]) -> Model:
+def _load_paper(shape: dict[str, int], running: Running) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
+    from attnviz.encoder.devices import placement
     from attnviz.encoder.paper import paper_encoder
 
     seed = shape.pop("seed")
     config = paper_config(tokenizer.vocabulary_size, **shape)
-    encoder = paper_encoder(config, seed)
-    return Model(tokenizer, NativeRunner(model_facts(PAPER, PAPER, config, seed), encoder))
+    encoder = paper_encoder(config, seed, placement(running.device, running.dtype))
+    facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=running.dtype)
+    return Model(tokenizer, NativeRunner(facts, encoder))
 
 
 def _left_over_note(left_over: tuple[str, ...]) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class Model:
 
         bytes_per_token = 4 * self._runner.numbers_per_token
         begun: deque[Begun] = deque()
-        with workers() as begin:
+        with workers(self._runner.alone) as begin:
             for window in windows(sentences, WINDOW_BYTES // bytes_per_token):
                 if window:
                     begun.append(self._begin(begin, window, recording))

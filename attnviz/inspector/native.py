@@ -26,6 +26,7 @@ class NativeRunner:
         self.masked_lm = masked_lm
         self.vocab_size = encoder.config.vocab_size
         self.num_token_types = encoder.config.num_token_types
+        self.alone = encoder.on_gpu
         vectors = 5 * facts.num_layers  # x, q, k, v, z of each layer
         self.numbers_per_token = vectors * facts.d_model
 

@@ -25,7 +25,7 @@ class Running:
     what a decoder is fed beside the encoder's text; None lets the model write it.
     """
 
-    device: Device = "cpu"
+    device: Device = "auto"
     dtype: Dtype = "float32"
     attention: AttentionKind | None = None
     target: str | None = None
@@ -36,13 +36,14 @@ class Runner(Protocol):
 
     `facts` are those of the part whose attention is recorded; `numbers_per_token` says how many
     float32 numbers a token leaves behind when everything is recorded. `num_token_types` is 0 for a
-    model without them.
+    model without them. `alone`: whether batches run one after the other, as on a GPU.
     """
 
     facts: ModelFacts
     vocab_size: int
     num_token_types: int
     numbers_per_token: int
+    alone: bool
 
     def run(self, batch: Sequence[Tokens], recording: Recording) -> Results:
         """Run sentences together; what became of each, in their order."""

@@ -1,0 +1,98 @@
+"""Where a model computes, and in which numbers; and its numbers as the rest knows them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attnviz.errors import AttnvizError, RequestError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The numbers that a model may compute in."""
+
+NAMES = {"cpu": "the processor (cpu)", "cuda": "a CUDA GPU (cuda)", "mps": "Apple's GPU (mps)"}
+
+
+class Placement(NamedTuple):
+    """A device, and the numbers that are computed with on it."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def put(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A model's tensors there, by name; those that are there already are not copied.
+
+        Raises AttnvizError for one that these numbers are too small for, and where memory does not
+        do.
+        """
+        with enough_memory("the model's weights do", LESS_MEMORY):
+            placed = {name: tensor.to(self.device, self.dtype) for name, tensor in weights.items()}
+        if self.dtype == torch.float16:
+            for name, tensor in placed.items():
+                _check_in_range(name, tensor, weights[name])
+        return placed
+
+
+WIDER = "take --dtype bfloat16, which reaches as far as float32, or float32 itself"
+"""What to try where float16's range does not do."""
+
+LESS_MEMORY = "--dtype bfloat16 takes half of float32's; --device cpu takes the main memory"
+"""What to try where a model is too large for a device."""
+
+HERE = Placement(torch.device("cpu"), torch.float32)
+"""The processor, and float32: what needs no GPU and rounds least."""
+
+
+def placement(device: str = "auto", dtype: str = "float32") -> Placement:
+    """Where `--device` and `--dtype` say; "auto" is a GPU where there is one.
+
+    Raises RequestError for a device that is not here, or a name that means none.
+    """
+    present = _present()
+    if device != "auto" and device not in NAMES:
+        raise RequestError(f"there is no device {device}", f"it is one of auto, {', '.join(NAMES)}")
+    if dtype not in DTYPES:
+        raise RequestError(f"there is no dtype {dtype}", f"it is one of {', '.join(DTYPES)}")
+    if device != "auto" and device not in present:
+        here = " and ".join(NAMES[name] for name in present)
+        raise RequestError(
+            f"--device {device} asks for {NAMES[device]}, and torch {torch.__version__} finds "
+            f"{here} here, no other",
+            f"take --device {present[0]}, or leave --device out",
+        )
+    return Placement(torch.device(present[0] if device == "auto" else device), DTYPES[dtype])
+
+
+def _present() -> list[str]:
+    """The devices there are, the quickest first."""
+    gpus = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [*(name for name, there in gpus.items() if there), "cpu"]
+
+
+def as_numpy(tensor: Tensor) -> np.ndarray:
+    """A copy of a tensor, wherever it is and whatever its numbers: float32, in the usual order."""
+    copied: np.ndarray = torch.empty(tensor.shape, dtype=torch.float32).copy_(tensor).numpy()
+    return copied
+
+
+@contextmanager
+def enough_memory(what: str, hint: str) -> Iterator[None]:
+    """Raises AttnvizError, which says that `what` is too large, where a device's memory is full."""
+    try:
+        yield
+    except RuntimeError as error:  # which torch.OutOfMemoryError is too
+        if "memory" not in str(error):
+            raise
+        raise AttnvizError(f"{what} not fit in memory", hint) from error
+
+
+def _check_in_range(name: str, placed: Tensor, tensor: Tensor) -> None:
+    if not torch.isfinite(placed).all():
+        raise AttnvizError(
+            f"{name} holds numbers up to {tensor.abs().max():.3g}, and float16 ends at "
+            f"{torch.finfo(torch.float16).max:.0f}",
+            WIDER,
+        )

@@ -20,6 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "words": set(),
     "files": {"errors"},
     "tokens": {"errors", "files", "words"},
+    "spans": {"words"},
+    "tokenizer": {"errors", "spans", "tokens", "words"},
     "attention": {"errors"},
     "recording": set(),
     "checking": {"errors", "attention"},
@@ -32,10 +34,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "render": DATA | {"analysis", "catalog"},
     "weights": {"errors"},
     "encoder": {"errors", "attention", "recording", "weights"},
-    "backends": DATA | {"recording", "weights"},
+    "backends": DATA | {"encoder", "recording", "spans", "tokenizer", "weights"},
     "models": DATA | {"catalog", "weights"},
     "projections": DATA | {"encoder", "models", "weights"},
-    "inspector": DATA | {"backends", "encoder", "models", "recording", "weights"},
+    "inspector": DATA | {"backends", "encoder", "models", "recording", "tokenizer", "weights"},
     "api": DATA
     | {"analysis", "inspector", "models", "projections", "recording", "render", "storage"},
     "cli": DATA
@@ -56,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_IN: dict[str, set[str]] = {
     "torch": {"encoder", "backends"},
-    "tokenizers": {"tokens", "backends"},
+    "tokenizers": {"tokenizer"},
     "scipy": {"measures"},
     "huggingface_hub": {"models"},
     "unicode_segmentation_rs": {"words", "render"},

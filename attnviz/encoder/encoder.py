@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnviz.encoder.output import shape_of_output
 from attnviz.weights.shape import ACTIVATIONS, EncoderConfig
 
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -89,16 +90,7 @@ class MultiHeadSelfAttention(nn.Module):
 
     @cached_property
     def _output_shape(self) -> Tensor:
-        """Each head's W_O without its rotation, (num_heads, d_k, d_k), in float32.
-
-        A head's part of W_O is L times orthonormal rows, which keep lengths: |v W_O| = |v L|, at
-        d_k / d_model of the work. L is the transposed R of a QR decomposition.
-        """
-        weight = self.W_O.weight
-        # on the processor: not every GPU has float64
-        columns = weight.to("cpu", torch.float64).T.reshape(self.num_heads, -1, len(weight))
-        upper: Tensor = torch.linalg.qr(columns.mT, mode="r").R
-        return upper.mT.to(weight.device, torch.float32)
+        return shape_of_output(self.W_O.weight, self.num_heads)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from attnviz.inspection.facts import HeadId, ModelFacts
 from attnviz.inspection.inspection import Inspection
-from attnviz.inspection.view import HeadStack, View, row_shares
+from attnviz.inspection.parts import Group, HeadStack, Part, row_shares
+from attnviz.inspection.view import View
 
-__all__ = ["HeadId", "HeadStack", "Inspection", "ModelFacts", "View", "row_shares"]
+__all__ = ["Group", "HeadId", "HeadStack", "Inspection", "ModelFacts", "Part", "View", "row_shares"]

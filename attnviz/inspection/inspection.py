@@ -17,7 +17,8 @@ from attnviz.attention import AttentionKind, LayerRecord, Layers
 from attnviz.checking import Shape, check_record
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection.facts import ModelFacts
-from attnviz.inspection.view import View, Window
+from attnviz.inspection.frame import Window
+from attnviz.inspection.view import View
 from attnviz.measures import MeasureName
 from attnviz.measures.matrices import Matrices, matrices
 from attnviz.tokens import Tokens, Unit

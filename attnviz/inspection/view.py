@@ -1,7 +1,7 @@
 """An inspection's attention in one unit and one measure, of which everything shown is made."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -10,9 +10,10 @@ import numpy as np
 
 from attnviz.errors import RequestError
 from attnviz.inspection.facts import HeadId, ModelFacts
+from attnviz.inspection.frame import Frame, Seen, Window, lacking
 from attnviz.measures import MEASURES, Measure, MeasureName
 from attnviz.measures.matrices import Matrices
-from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_queries
+from attnviz.tokens import Token, Unit
 
 if TYPE_CHECKING:
     from attnviz.inspection.inspection import Inspection
@@ -21,20 +22,31 @@ WEIGHTS_AT_ONCE = 1 << 20
 """Weights between pieces computed together (4 MiB): all heads of a short text, some rows of one
 head of a long."""
 
-Window = tuple[int, int]
-"""A part of a text: the index of its first token, and of the one behind its last."""
-
 
 class HeadStack(NamedTuple):
     """The weights of some heads, together; they may belong to several layers.
 
-    weights: (head, query, key), in the view's measure; dropped: (head, query), the share of each
-    query's row that went to the special tokens left out, or None where none are left out.
+    weights: (head, query, key), in the view's measure, of all queries or of those in `rows`;
+    dropped: (head, query), the share of each query's row that went to the special tokens left out,
+    or None where none are left out; sink: (head, query), the share of what is shown that went to
+    the model's sink, None where it has none, and in measures that are no shares.
     """
 
     heads: list[HeadId]
+    rows: slice
     weights: np.ndarray
     dropped: np.ndarray | None
+    sink: np.ndarray | None
+
+
+class Aside(NamedTuple):
+    """What of a query's row goes to special tokens, shown or not, and to the sink: (layer, head).
+
+    Layers that were not recorded are NaN. `sink` is None where the model has none.
+    """
+
+    special: np.ndarray
+    sink: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +59,8 @@ class View:
 
     With `special=False`, special tokens are left out as queries and as keys, and `dropped` tells
     how much of each row went to them. Rows that are shares are then divided by their sum; one that
-    went to special tokens entirely stays all zero. Rows of other measures stay as they are.
+    went to special tokens entirely stays all zero. Rows of other measures stay as they are. Where a
+    model has sinks, rows that are shares sum to less than 1, and `sink` tells what is missing.
 
     With a `window`, only the tokens in it are queries and keys; their weights stay what they are in
     the whole text, so that rows sum to less than 1. Where the inspection has keys of another text,
@@ -88,26 +101,29 @@ class View:
                 "another",
                 "take --measure weights or norm",
             )
-        if not self._queries or not self._keys:
+        if not self._frame.queries or not self._frame.keys:
             raise RequestError(
                 "without special tokens there is nothing left to look at",
                 "keep special tokens in",
             )
 
-    @cached_property
+    @property
     def tokens(self) -> tuple[Token, ...]:
         """The rows, and the columns too unless there are keys of another text.
 
         `tokens[i].index == i`.
         """
-        return self._numbered(self.inspection.tokens, self._queries)
+        return self._frame.tokens
 
-    @cached_property
+    @property
     def keys(self) -> tuple[Token, ...]:
         """The columns: the rows' own tokens, or another text's; `keys[i].index == i`."""
-        if not self.crossed:
-            return self.tokens
-        return self._numbered(self.inspection.key_tokens, self._keys)
+        return self._frame.key_tokens
+
+    @property
+    def positions(self) -> list[int]:
+        """Where each row stands among all tokens of the text, special ones included, from 0."""
+        return self._frame.queries
 
     @property
     def crossed(self) -> bool:
@@ -144,12 +160,17 @@ class View:
         A measure without heads has one matrix a layer, (query, key). Raises IndexError for a layer
         or head that is not there, RequestError for a layer that was not recorded.
         """
-        return self._one(layer, head)[0]
+        return self._one(layer, head).weights
 
     def dropped(self, layer: int, head: int | None = None) -> np.ndarray:
         """The share of each query's row that went to the keys left out: ([head,] query)."""
-        weights, dropped = self._one(layer, head)
+        weights, dropped, _ = self._one(layer, head)
         return np.zeros(weights.shape[:-1], weights.dtype) if dropped is None else dropped
+
+    def sink(self, layer: int, head: int | None = None) -> np.ndarray:
+        """The share of each query's row, as it is shown, that went to the sink: ([head,] query)."""
+        weights, _, sink = self._one(layer, head)
+        return np.zeros(weights.shape[:-1], weights.dtype) if sink is None else sink
 
     def visible(self, layer: int, rows: slice = slice(None)) -> np.ndarray | None:
         """Which keys the queries may look at in a layer, (query, key); None where at all keys.
@@ -159,35 +180,35 @@ class View:
         takes some of the queries, of a long text.
         """
         _check_index("layer", layer, self.model.num_layers)
-        queries = self._queries[rows]
-        first, last = queries[0], queries[-1]
-        pieces = slice(self._starts[first], self._starts[last + 1])
+        own = self._frame.queries[rows]
+        pieces = self._frame.pieces(own[0], own[-1])
         seen = self._matrices.may_look(layer % self.model.num_layers, pieces)
-        if seen is None:
-            return None
-        if self.unit == "word":
-            starts = np.array(self._starts[first : last + 1]) - pieces.start
-            seen = np.logical_or.reduceat(seen, starts, axis=0)
-            seen = np.logical_or.reduceat(seen, self.inspection.key_tokens.word_starts, axis=1)
-        seen = seen[np.ix_([query - first for query in queries], self._keys)]
-        return None if seen.all() else seen
+        if seen is not None:
+            seen = self._frame.mask(seen, own)
+        return None if seen is None or seen.all() else seen
 
     def stacks(self, heads: Iterable[HeadId]) -> Iterator[HeadStack]:
         """The heads asked for, in their order, as many at a time as memory permits."""
-        places = list(heads)
-        weights_a_head = len(self.inspection.tokens) * len(self.inspection.key_tokens)
-        at_once = max(1, WEIGHTS_AT_ONCE // weights_a_head)
-        for first in range(0, len(places), at_once):
-            part = places[first : first + at_once]
-            if weights_a_head > WEIGHTS_AT_ONCE:
-                yield HeadStack(part, *self._in_parts(part[0].layer, [part[0].head]))
-                continue
-            layers = groupby(part, key=lambda place: place.layer)
-            pieces = [self._pieces(layer, [head for _, head in group]) for layer, group in layers]
-            joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-            rows = self._by_query(joined, 0)
-            whole = len(self._queries) == rows.shape[1]
-            yield HeadStack(part, *self._seen(rows if whole else rows[:, self._queries]))
+        whole = slice(0, len(self.tokens))
+        for part in self._together(list(heads)):
+            if self._is_long:
+                seen = _joined([seen for _, seen in self._parts(part[0].layer, [part[0].head])])
+                yield HeadStack(part, whole, *seen)
+            else:
+                yield HeadStack(part, whole, *self._at_once(part))
+
+    def blocks(self, heads: Iterable[HeadId]) -> Iterator[HeadStack]:
+        """The same, but of a long text some rows at a time: a head's stacks follow each other.
+
+        So weights are never all in memory.
+        """
+        whole = slice(0, len(self.tokens))
+        for part in self._together(list(heads)):
+            if self._is_long:
+                for rows, seen in self._parts(part[0].layer, [part[0].head]):
+                    yield HeadStack(part, rows, *seen)
+            else:
+                yield HeadStack(part, whole, *self._at_once(part))
 
     def heads(self, heads: Iterable[HeadId]) -> Iterator[tuple[HeadId, np.ndarray]]:
         """Each head asked for with its weights, (query, key), few at a time in memory."""
@@ -199,8 +220,8 @@ class View:
 
         So a long text's are never all in memory.
         """
-        for rows, (weights, _) in self._parts(head.layer, [head.head]):
-            yield rows, weights[0]
+        for rows, seen in self._parts(head.layer, [head.head]):
+            yield rows, seen.weights[0]
 
     def all_heads(self) -> list[HeadId]:
         """Every head recorded, layer by layer; every layer, where the measure has no heads."""
@@ -212,105 +233,106 @@ class View:
 
         Layers that were not recorded are NaN. Raises IndexError for a token that is not there.
         """
-        _check_index("token", index, len(self._queries))
-        unit = self._queries[index]
-        pieces = slice(self._starts[unit], self._starts[unit + 1])
-        rows: dict[int, np.ndarray] = {}
+        return self._layers(
+            {layer: self._shown(rows).weights[:, 0] for layer, rows in self._row(index)}
+        )
+
+    def aside(self, index: int) -> Aside:
+        """What of the row of the query at `index` goes to special tokens and to the sink."""
+        special, sinks = {}, {}
+        for layer, rows in self._row(index):
+            sink = lacking(rows) if self._has_sinks else None
+            special[layer] = self._frame.special_shares(rows, sink)[:, 0]
+            if sink is not None:
+                sinks[layer] = sink[:, 0]
+        return Aside(self._layers(special), self._layers(sinks) if sinks else None)
+
+    def _row(self, index: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The row of a query over all keys, (head, 1, every key), in each layer recorded."""
+        _check_index("token", index, len(self.tokens))
+        token = self._frame.queries[index]
+        pieces = self._frame.pieces(token, token)
         for layer in self.inspection.recorded:
             row = self._pieces(layer, None, pieces).mean(axis=-2, keepdims=True)
-            rows[layer] = self._seen(self._by_key(row))[0][:, 0]
-        missing = np.full_like(next(iter(rows.values())), np.nan)
-        return np.stack([rows.get(layer, missing) for layer in range(self.model.num_layers)])
+            yield layer, self._frame.by_key(row)
+
+    def _layers(self, found: dict[int, np.ndarray]) -> np.ndarray:
+        """What was found in some layers, (layer, ...); NaN in the others."""
+        missing = np.full_like(next(iter(found.values())), np.nan)
+        return np.stack([found.get(layer, missing) for layer in range(self.model.num_layers)])
 
     @cached_property
-    def _queries(self) -> list[int]:
-        """The rows kept, among all tokens of the unit."""
-        return self._kept(self.inspection.tokens)
-
-    @cached_property
-    def _keys(self) -> list[int]:
-        """The columns kept, among all tokens of the unit."""
-        return self._kept(self.inspection.key_tokens) if self.crossed else self._queries
-
-    @cached_property
-    def _left_out(self) -> list[int]:
-        """The columns of special tokens, where they are left out."""
-        tokens = self.inspection.key_tokens.unit(self.unit)
-        return [i for i, token in enumerate(tokens) if token.special and not self.special]
-
-    def _kept(self, tokens: Tokens) -> list[int]:
-        every = tokens.unit(self.unit)
-        places = range(len(every))
-        if self.window is not None and tokens is self.inspection.tokens:
-            places = places[slice(*self.window)]
-        return [place for place in places if self.special or not every[place].special]
-
-    def _numbered(self, tokens: Tokens, kept: list[int]) -> tuple[Token, ...]:
-        every = tokens.unit(self.unit)
-        if len(kept) == len(every):
-            return every
-        return tuple(replace(every[old], index=new) for new, old in enumerate(kept))
-
-    @cached_property
-    def _starts(self) -> tuple[int, ...]:
-        """The first piece of each token of the unit, and the end of the last."""
-        tokens = self.inspection.tokens
-        starts = tokens.word_starts if self.unit == "word" else range(len(tokens))
-        return (*starts, len(tokens))
+    def _frame(self) -> Frame:
+        inspection = self.inspection
+        return Frame(inspection.tokens, inspection.key_tokens, self.unit, self.special, self.window)
 
     @property
     def _matrices(self) -> Matrices:
         return self.inspection.matrices(self.measure)
 
-    def _one(self, layer: int, head: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    @property
+    def _has_sinks(self) -> bool:
+        """Whether rows are shares, and a model's sink has a part in them."""
+        return self.measured.shares and self.inspection.sinks
+
+    @property
+    def _weights_a_head(self) -> int:
+        return len(self.inspection.tokens) * len(self.inspection.key_tokens)
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether even one head's weights are too many to be computed at once."""
+        return self._weights_a_head > WEIGHTS_AT_ONCE
+
+    def _together(self, heads: Sequence[HeadId]) -> Iterator[list[HeadId]]:
+        """The heads that are computed together, in their order."""
+        at_once = max(1, WEIGHTS_AT_ONCE // self._weights_a_head)
+        for first in range(0, len(heads), at_once):
+            yield list(heads[first : first + at_once])
+
+    def _at_once(self, heads: Sequence[HeadId]) -> Seen:
+        """Some heads of a short text, of any layers."""
+        layers = groupby(heads, key=lambda place: place.layer)
+        pieces = [self._pieces(layer, [head for _, head in group]) for layer, group in layers]
+        joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return self._rows(joined, self._frame.queries, 0)
+
+    def _one(self, layer: int, head: int | None) -> Seen:
         """One head of a layer, or all; the only matrix of a layer where the measure has no heads.
 
-        weights: ([head,] query, key); dropped: ([head,] query), if any tokens are left out.
+        weights: ([head,] query, key); dropped, sink: ([head,] query).
         """
-        weights, dropped = self._in_parts(layer, None if head is None else [head])
+        parts = self._parts(layer, None if head is None else [head])
+        seen = _joined([part for _, part in parts])
         if head is None and self.measured.per_head:
-            return weights, dropped
-        return weights[0], None if dropped is None else dropped[0]
-
-    def _in_parts(
-        self, layer: int, heads: Sequence[int | None] | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Some heads of a layer, put together part by part: as HeadStack has them."""
-        parts = self._parts(layer, heads)
-        rows, (weights, dropped) = next(parts)
-        if rows.stop == len(self._queries):
-            return weights, dropped
-        whole = np.empty((len(weights), len(self._queries), weights.shape[-1]), weights.dtype)
-        shares = None if dropped is None else np.empty(whole.shape[:-1], whole.dtype)
-        while True:
-            whole[:, rows] = weights
-            if shares is not None:
-                shares[:, rows] = dropped
-            if rows.stop == len(self._queries):
-                return whole, shares
-            rows, (weights, dropped) = next(parts)
+            return seen
+        return Seen(*(None if array is None else array[0] for array in seen))
 
     def _parts(
         self, layer: int, heads: Sequence[int | None] | None
-    ) -> Iterator[tuple[slice, tuple[np.ndarray, np.ndarray | None]]]:
-        """Some rows at a time of some heads of a layer: weights and dropped, as in HeadStack."""
+    ) -> Iterator[tuple[slice, Seen]]:
+        """Some rows at a time of some heads of a layer: which, and how they are shown."""
         count = self.num_heads if heads is None else len(heads)
         at_once = max(1, WEIGHTS_AT_ONCE // (count * len(self.inspection.key_tokens)))
-        done = 0
-        while done < len(self._queries):
-            first = self._queries[done]
-            end = done + 1
+        queries, starts, done = self._frame.queries, self._frame.starts, 0
+        while done < len(queries):
+            first, end = queries[done], done + 1
             # further tokens, as long as their pieces are few enough
-            while end < len(self._queries) and (
-                self._starts[self._queries[end] + 1] - self._starts[first] <= at_once
-            ):
+            while end < len(queries) and starts[queries[end] + 1] - starts[first] <= at_once:
                 end += 1
-            last = self._queries[end - 1]
-            pieces = slice(self._starts[first], self._starts[last + 1])
-            rows = self._by_query(self._pieces(layer, heads, pieces), first)
-            own = [number - first for number in self._queries[done:end]]
-            yield slice(done, end), self._seen(rows if len(own) == rows.shape[1] else rows[:, own])
+            own = queries[done:end]
+            pieces = self._pieces(layer, heads, self._frame.pieces(first, own[-1]))
+            yield slice(done, end), self._rows(pieces, own, first)
             done = end
+
+    def _rows(self, pieces: np.ndarray, own: list[int], first: int) -> Seen:
+        """Of numbers between pieces, of the tokens from `first` on, the rows of some: as shown."""
+        rows = self._frame.merged(pieces, first)
+        every = len(own) == rows.shape[1]
+        return self._shown(rows if every else rows[:, [token - first for token in own]])
+
+    def _shown(self, rows: np.ndarray) -> Seen:
+        return self._frame.seen(rows, self.measured.shares, self._has_sinks)
 
     def _pieces(
         self, layer: int, heads: Sequence[int | None] | None, queries: slice = slice(None)
@@ -324,50 +346,18 @@ class View:
             _check_index("head", number, self.model.num_heads)
         return self._matrices.pieces(layer % self.model.num_layers, numbers or None, queries)
 
-    def _by_query(self, pieces: np.ndarray, first: int) -> np.ndarray:
-        """Numbers between pieces as numbers between tokens of the unit, from `first` on."""
-        if self.unit == "piece":
-            return pieces
-        base, last = self._starts[first], self._starts[first] + pieces.shape[-2]
-        starts = [start - base for start in self._starts[first:-1] if start < last]
-        return self._by_key(merge_queries(pieces, starts))
 
-    def _by_key(self, rows: np.ndarray) -> np.ndarray:
-        """Rows whose keys are pieces as rows whose keys are tokens of the unit."""
-        if self.unit == "piece":
-            return rows
-        return merge_keys(rows, self.inspection.key_tokens.word_starts)
-
-    def _seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Of rows over all keys, those kept; and what went to special tokens, if they are not.
-
-        rows: (head, query, every key) -> (head, query, key) and (head, query).
-        """
-        if self.special:
-            whole = len(self._keys) == rows.shape[-1]
-            return rows if whole else rows[..., self._keys], None
-        dropped = rows[..., self._left_out].sum(axis=-1)
-        total = rows.sum(axis=-1)
-        kept = rows[..., self._keys]
-        if not self.measured.shares:
-            return kept, _ratio(dropped, total)
-        if self.window is None and not self.inspection.sinks:
-            return row_shares(kept), dropped
-        plain = total - dropped
-        return _ratio(kept, plain[..., None]), np.maximum(1 - plain, 0)
+def _joined(parts: Sequence[Seen]) -> Seen:
+    """Rows that follow each other, together; memory for twice as many at most."""
+    if len(parts) == 1:
+        return parts[0]
+    weights, *others = zip(*parts, strict=True)
+    return Seen(
+        np.concatenate(weights, axis=1),
+        *(None if arrays[0] is None else np.concatenate(arrays, axis=1) for arrays in others),
+    )
 
 
 def _check_index(what: str, index: int, count: int) -> None:
     if not -count <= index < count:
         raise IndexError(f"there is no {what} {index}: there are {count}, from 0 to {count - 1}")
-
-
-def row_shares(weights: np.ndarray) -> np.ndarray:
-    """Rows as shares, (..., key): divided by their sum; a row of zeros stays as it is."""
-    return _ratio(weights, weights.sum(axis=-1, keepdims=True))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Part of whole, and 0 where the whole is nothing."""
-    shares: np.ndarray = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-    return shares

@@ -9,17 +9,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 from unicodedata import category
 
 import numpy as np
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.words import Span, word_spans
-
-if TYPE_CHECKING:
-    import tokenizers
 
 Unit = Literal["word", "piece"]
 
@@ -250,126 +246,6 @@ def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, i
         for word, (start, end) in enumerate(zip(word_starts, ends, strict=True))
         for piece in range(start + 1, end)
     ]
-
-
-class Tokenizer:
-    """A model's own `tokenizer.json`, cutting text into Tokens.
-
-    `add_special_tokens` puts in what the model was trained with, such as `[CLS]` and `[SEP]`.
-    """
-
-    def __init__(
-        self, tokenizer: "tokenizers.Tokenizer", max_length: int | None, add_special_tokens: bool
-    ) -> None:
-        self._tokenizer = tokenizer
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self.max_length = max_length
-        self.add_special_tokens = add_special_tokens
-
-    @classmethod
-    def from_file(
-        cls, path: Path, max_length: int | None = None, add_special_tokens: bool = True
-    ) -> "Tokenizer":
-        """Read a `tokenizer.json`; AttnvizError if it is not one."""
-        import tokenizers
-
-        try:
-            loaded = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
-            raise AttnvizError(
-                f"{path} is not a tokenizer that can be read: {error}",
-                "save it again with tokenizer.save_pretrained(folder)",
-            ) from error
-        return cls(loaded, max_length, add_special_tokens)
-
-    def entry(self, number: int) -> str:
-        """The vocabulary's entry of this id; an id that it does not have, as a number."""
-        return self._tokenizer.id_to_token(number) or f"[{number}]"
-
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids the tokenizer can give out, added tokens included."""
-        return self._tokenizer.get_vocab_size(with_added_tokens=True)
-
-    @property
-    def separates_pairs(self) -> bool:
-        """Whether a special token stands between the sentences of a pair."""
-        count = self._tokenizer.num_special_tokens_to_add
-        return self.add_special_tokens and count(True) > count(False)
-
-    def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
-        """Cut a sentence, or a pair of sentences.
-
-        Raises RequestError for a sentence that is empty, holds nothing the tokenizer knows, is not
-        valid Unicode, or is longer than `max_length` pieces and is not to be truncated.
-        """
-        for name, part in (("sentence", text), ("second sentence", pair)):
-            if part is not None:
-                check_text(name, part)
-        encoding = self._encode(text, pair)
-        dropped = 0
-        if self.max_length is not None and len(encoding) > self.max_length:
-            if not truncate:
-                raise RequestError(
-                    f"the sentence is {len(encoding)} tokens long, "
-                    f"and the model takes at most {self.max_length}",
-                    "use --truncate to look at its beginning",
-                )
-            length = len(encoding)
-            encoding = self._encode_beginning(text, pair, self.max_length)
-            dropped = length - len(encoding)
-        sequences = encoding.sequence_ids
-        for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
-            if segment not in sequences:
-                raise RequestError(
-                    f"the tokenizer finds nothing to read in the {name} {(text, pair)[segment]!r}",
-                    "give a sentence with letters in it",
-                )
-        return Tokens(
-            text=text,
-            pair=pair,
-            ids=tuple(encoding.ids),
-            vocabulary=tuple(encoding.tokens),
-            spans=tuple(
-                None if sequence is None else span
-                for sequence, span in zip(sequences, encoding.offsets, strict=True)
-            ),
-            segments=_segments(sequences),
-            type_ids=tuple(encoding.type_ids),
-            dropped=dropped,
-        )
-
-    def _encode(self, text: str, pair: str | None) -> Any:
-        try:
-            return self._tokenizer.encode(text, pair, add_special_tokens=self.add_special_tokens)
-        except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
-            raise AttnvizError(
-                f"the model's tokenizer cannot cut the sentence: {error}",
-                "save it again with tokenizer.save_pretrained(folder)",
-            ) from error
-
-    def _encode_beginning(self, text: str, pair: str | None, max_length: int) -> Any:
-        special = self._tokenizer.num_special_tokens_to_add(pair is not None)
-        # with less room than that, the library would not truncate at all
-        if self.add_special_tokens and max_length <= special + (pair is not None):
-            raise RequestError(
-                f"the model takes at most {max_length} tokens, and {special} of them are special",
-                "choose a model that takes longer sentences",
-            )
-        self._tokenizer.enable_truncation(max_length)
-        encoding = self._encode(text, pair)
-        self._tokenizer.no_truncation()
-        return encoding
-
-
-def _segments(sequences: Sequence[int | None]) -> tuple[int, ...]:
-    """Which sentence each piece lies in; a special token lies in the one that it ends."""
-    segments, current = [], 0
-    for sequence in sequences:
-        current = current if sequence is None else sequence
-        segments.append(current)
-    return tuple(segments)
 
 
 def check_text(name: str, text: str) -> None:

@@ -7,7 +7,8 @@ from attnviz.analysis.phrase import Phrase, check_apart, find_phrase
 from attnviz.errors import RequestError
 from attnviz.inspector import Model
 from attnviz.models import default_tokenizer
-from attnviz.tokens import Token, Tokenizer, Unit
+from attnviz.tokenizer import Tokenizer
+from attnviz.tokens import Token, Unit
 
 STREETS = "The street is the  Street, the\tstreet."
 

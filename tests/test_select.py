@@ -8,7 +8,8 @@ from attnviz.analysis.select import find_token, select_heads
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, ModelFacts
 from attnviz.models import default_tokenizer
-from attnviz.tokens import Token, Tokenizer, Tokens, Unit
+from attnviz.tokenizer import Tokenizer
+from attnviz.tokens import Token, Tokens, Unit
 
 MODEL = ModelFacts("m", "bert", 6, 12, 24, 2, 48, trained=True)
 

@@ -13,7 +13,8 @@ from vocabularies import KINDS
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models import default_tokenizer
-from attnviz.tokens import Tokenizer, Tokens, merge_keys, merge_queries
+from attnviz.tokenizer import FastCutter, Tokenizer
+from attnviz.tokens import Tokens, merge_keys, merge_queries
 from attnviz.words import word_spans
 
 FAMILY = "👩\u200d👩\u200d👧\u200d👦"
@@ -41,7 +42,7 @@ KIND_NAMES = ["default", *KINDS]
 def tokenizer(kind: str, special: bool = True, max_length: int | None = None) -> Tokenizer:
     if kind == "default":
         return Tokenizer.from_file(default_tokenizer(), max_length, special)
-    return Tokenizer(KINDS[kind](), max_length, special)
+    return Tokenizer(FastCutter(KINDS[kind]()), max_length, special)
 
 
 def encoded(
@@ -320,7 +321,7 @@ def test_a_file_that_truncates_and_pads_is_told_not_to() -> None:
     made = KINDS["wordpiece"]()
     made.enable_truncation(4)
     made.enable_padding(length=32)
-    tokens = Tokenizer(made, None, True).encode("The animal was too tired.")
+    tokens = Tokenizer(FastCutter(made), None, True).encode("The animal was too tired.")
     assert len(tokens.words) == 8
 
 

@@ -8,7 +8,8 @@ from attnviz.ablated import Ablated, Guess, MaskPrediction, Replacement
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId
 from attnviz.inspector.native import NativeRunner
-from attnviz.tokens import Tokenizer, Tokens
+from attnviz.tokenizer import Tokenizer
+from attnviz.tokens import Tokens
 
 MASKS = ("[MASK]", "<mask>")
 """What BERT's and RoBERTa's vocabularies call the token in whose place a word is predicted."""

@@ -12,7 +12,7 @@ from attnviz.inspector.native import NativeRunner
 from attnviz.inspector.runner import Device, Dtype, Running
 from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
 from attnviz.models.facts import model_facts
-from attnviz.tokens import Tokenizer
+from attnviz.tokenizer import Tokenizer
 from attnviz.weights.shape import PAPER_SEED, paper_config
 
 PICKLE_NOTES: tuple[str, ...] = (

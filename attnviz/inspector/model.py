@@ -13,7 +13,8 @@ from attnviz.inspector.batches import BATCH_TOKENS, Begun, batches_of, in_order,
 from attnviz.inspector.native import NativeRunner
 from attnviz.inspector.runner import Runner
 from attnviz.recording import WHOLE, Recording
-from attnviz.tokens import Tokenizer, Tokens
+from attnviz.tokenizer import Tokenizer
+from attnviz.tokens import Tokens
 
 if TYPE_CHECKING:
     from attnviz.encoder.workers import Begin

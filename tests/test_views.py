@@ -284,10 +284,12 @@ def test_sinks_by_hand() -> None:
     inspection = Inspection(tokens, facts, (record,))
     assert inspection.sinks
     np.testing.assert_allclose(inspection.view().weights(0, 0), [[1 / 8, 1 / 8, 1 / 4]] * 3, 1e-6)
-    # special tokens and sinks alike are left out, and 1/8 remains
+    np.testing.assert_allclose(inspection.view().sink(0, 0), [1 / 2] * 3, rtol=1e-6)
+    # special tokens took 3/8, so that of the rest "a" has 1/5 and the sink 4/5
     plain = inspection.view(special=False)
-    np.testing.assert_allclose(plain.weights(0, 0), [[1]], rtol=1e-6)
-    np.testing.assert_allclose(plain.dropped(0, 0), [7 / 8], rtol=1e-6)
+    np.testing.assert_allclose(plain.weights(0, 0), [[1 / 5]], rtol=1e-6)
+    np.testing.assert_allclose(plain.dropped(0, 0), [3 / 8], rtol=1e-6)
+    np.testing.assert_allclose(plain.sink(0, 0), [4 / 5], rtol=1e-6)
     assert not made().sinks
 
 

@@ -4,14 +4,17 @@ Each group is a dataclass; `command.py` spreads its fields out into options.
 """
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from attnviz.errors import RequestError
 from attnviz.measures import MeasureName
+
+if TYPE_CHECKING:
+    from attnviz.inspection import ModelFacts
 
 Format = Literal["table", "json", "jsonl", "csv", "npz"]
 AnswerFormat = Literal["table", "json", "jsonl", "csv"]
@@ -77,7 +80,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model to look with, and the shape of the untrained one."""
+    """Which model to look with, how it is run, and the shape of the untrained one."""
 
     model: Annotated[
         str | None,
@@ -88,6 +91,23 @@ class ModelChoice:
             rich_help_panel=_MODEL,
             help="minilm (the default), paper (the article's Transformer, untrained), a "
             "folder, or org/name\\[@revision] on the hub. Also: ATTNVIZ_MODEL.",
+        ),
+    ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None,
+        typer.Option(
+            rich_help_panel=_MODEL,
+            show_default=False,
+            help="Where the model runs: auto, the default, takes a GPU where there is one.",
+        ),
+    ] = None
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"] | None,
+        typer.Option(
+            rich_help_panel=_MODEL,
+            show_default=False,
+            help="What the model computes in: float32, the default, or one of half its size, "
+            "whose numbers are coarser.",
         ),
     ] = None
     num_layers: Annotated[
@@ -119,8 +139,25 @@ class ModelChoice:
 
     @property
     def chosen(self) -> bool:
-        """Whether a model was asked for in this very command."""
+        """Whether a model, or how it is run, was asked for in this very command."""
         return self.model is not None or any(n is not None for n in self.options.values())
+
+    @property
+    def named(self) -> bool:
+        """Whether a model was asked for in this very command, and not only how it is run."""
+        return replace(self, **dict.fromkeys(_RUNNING)).chosen
+
+    def again(self, facts: "ModelFacts") -> "ModelChoice":
+        """The options by which a model is had again, run as it was where they do not say how."""
+        shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
+        known: dict[str, Any] = {name: getattr(facts, name) for name in (*shape, "dtype")}
+        if self.dtype is not None:
+            del known["dtype"]
+        return replace(self, model=facts.name, **known)
+
+
+_RUNNING = ("device", "dtype")
+"""The options that say how a model is run, and not which."""
 
 
 @dataclass(frozen=True)

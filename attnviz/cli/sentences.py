@@ -85,7 +85,7 @@ class Sentences:
         elif self._source.text or self._from_lines:
             yield from self._inspected(self._source.text or [])
         else:
-            yield 0, self._last() or self._only(*self._fallback())
+            yield 0, self._last()
 
     def model_of(self, inspection: Inspection) -> Model:
         """The model that an inspection came from, to run it again.
@@ -211,20 +211,22 @@ class Sentences:
         self._remember(inspection)
         return inspection
 
-    def _last(self) -> Inspection | None:
-        """The remembered inspection, unless another model is asked for."""
-        last = None if self._choice.chosen else recalled(self._notes)
-        if last is not None:
-            text = beginning(last.tokens.text)
-            self._notes.say(f'the last sentence, "{text}", in {last.model.title}')
-        return last
+    def _last(self) -> Inspection:
+        """The remembered inspection, or its sentence as it is asked for; or the founding example.
 
-    def _fallback(self) -> tuple[str, str | None]:
-        """The remembered sentence, to be seen in another model, or else the founding example."""
-        last = recalled(self._notes) if self._choice.chosen else None
-        text, pair = (last.tokens.text, last.tokens.pair) if last else (FOUNDING_EXAMPLE, None)
-        self._notes.say(f'no sentence given, so "{beginning(text)}"')
-        return text, pair
+        What is asked for is another model, or the same one run in another way.
+        """
+        last = recalled(self._notes)
+        if last is None or self._choice.named:
+            text, pair = (last.tokens.text, last.tokens.pair) if last else (FOUNDING_EXAMPLE, None)
+            self._notes.say(f'no sentence given, so "{beginning(text)}"')
+            return self._only(text, pair)
+        text, pair = last.tokens.text, last.tokens.pair
+        self._notes.say(f'the last sentence, "{beginning(text)}", in {last.model.title}')
+        if not self._choice.chosen:
+            return last
+        self._choice = self._choice.again(last.model)
+        return self._only(text, pair)
 
     def _remember(self, inspection: Inspection) -> None:
         try:

@@ -11,7 +11,7 @@ from attnviz.cli.output import Notes
 from attnviz.cli.sentences import FOUNDING_EXAMPLE, Sentences, beginning, recalled
 from attnviz.cli.stdin import LineReader, is_piped
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspection import Inspection
 from attnviz.storage import load
 from attnviz.tokens import check_text
 
@@ -34,7 +34,7 @@ def two_inspections(source: TwoSources, choice: ModelChoice, notes: Notes) -> Tw
     _check(source, texts, choice)
     reader = _Reader(source, notes)
     if source.models:
-        return _in_two_models(reader, texts, source.models)
+        return _in_two_models(reader, texts, [replace(choice, model=m) for m in source.models])
     if paths:
         return _loaded(reader, [load(path) for path in paths], texts)
     if len(texts) == 2:
@@ -50,7 +50,7 @@ def _check(source: TwoSources, texts: Sequence[str], choice: ModelChoice) -> Non
     if source.pair is not None and not texts:
         raise RequestError("--pair came without TEXT", "give the first sentence too")
     if source.models:
-        if loads or choice.chosen:
+        if loads or choice.named:
             raise RequestError(
                 "--models names both models, and another source of a model came beside it",
                 "leave out --load, --model and the numbers that shape a model",
@@ -105,7 +105,7 @@ class _Reader:
     def read_like(self, a: Inspection, text: str) -> Inspection:
         """A sentence in the model of another, and with its pair unless one was given."""
         self.take_pair(a)
-        [b] = self.read([text], _choice_of(a.model))
+        [b] = self.read([text], ModelChoice().again(a.model))
         if b.model != a.model:
             raise AttnvizError(
                 f"the model {a.model.name} is not the one that sentence A was looked at in",
@@ -120,22 +120,7 @@ class _Reader:
             self.notes.say(f'B is read with the pair of A, "{beginning(self.pair)}"')
 
 
-def _choice_of(model: ModelFacts) -> ModelChoice:
-    """The options by which a model is had again."""
-    choice = ModelChoice(model=model.name)
-    if model.trained:
-        return choice
-    return replace(
-        choice,
-        num_layers=model.num_layers,
-        num_heads=model.num_heads,
-        d_model=model.d_model,
-        d_ff=model.d_ff,
-        seed=model.seed,
-    )
-
-
-def _in_two_models(reader: _Reader, texts: Sequence[str], models: tuple[str, str]) -> Two:
+def _in_two_models(reader: _Reader, texts: Sequence[str], choices: Sequence[ModelChoice]) -> Two:
     if not texts:
         last = recalled(reader.notes)
         texts = [last.tokens.text if last else FOUNDING_EXAMPLE]
@@ -143,7 +128,7 @@ def _in_two_models(reader: _Reader, texts: Sequence[str], models: tuple[str, str
         if last:
             reader.pair = last.tokens.pair
     check_text("sentence", texts[0])
-    [a], [b] = (reader.read(texts, ModelChoice(model=name)) for name in models)
+    [a], [b] = (reader.read(texts, choice) for choice in choices)
     return a, b
 
 
@@ -176,5 +161,6 @@ def _beside_the_last(reader: _Reader, text: str, choice: ModelChoice) -> Two:
         return last, reader.read_like(last, text)
     if last is not None:
         reader.take_pair(last)
+        choice = choice if choice.named else choice.again(last.model)
     a, b = reader.read([first, text], choice)
     return a, b

@@ -13,7 +13,8 @@ from attnviz.errors import AttnvizError, RequestError
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The numbers that a model may compute in."""
 
-NAMES = {"cpu": "the processor (cpu)", "cuda": "a CUDA GPU (cuda)", "mps": "Apple's GPU (mps)"}
+NAMES = {"cpu": "the processor", "cuda": "a GPU of NVIDIA's or AMD's", "mps": "a GPU of Apple's"}
+"""The devices that a model may run on, and what they are."""
 
 
 class Placement(NamedTuple):
@@ -57,10 +58,9 @@ def placement(device: str = "auto", dtype: str = "float32") -> Placement:
     if dtype not in DTYPES:
         raise RequestError(f"there is no dtype {dtype}", f"it is one of {', '.join(DTYPES)}")
     if device != "auto" and device not in present:
-        here = " and ".join(NAMES[name] for name in present)
         raise RequestError(
-            f"--device {device} asks for {NAMES[device]}, and torch {torch.__version__} finds "
-            f"{here} here, no other",
+            f"--device {device} is {NAMES[device]}, and torch {torch.__version__} finds none here, "
+            f"but {' and '.join(present)}",
             f"take --device {present[0]}, or leave --device out",
         )
     return Placement(torch.device(present[0] if device == "auto" else device), DTYPES[dtype])

@@ -222,6 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--folder", type=Path, default=HERE, help="where to write the model")
+    parser.add_argument("--asked", type=int, help="how many unseen sentences to ask; all")
     options = parser.parse_args()
     torch.manual_seed(SEED)
     every = list(sentences())
@@ -235,9 +236,10 @@ def main() -> None:
     )
     cut = [(tokenizer.encode(a).ids, tokenizer.encode(b).ids) for a, b in seen]
     train(model, cut, options.steps)
-    told = translations(model, tokenizer, [english for english, _ in unseen])
-    right = sum(ours == german for ours, (_, german) in zip(told, unseen, strict=True))
-    print(f"right: {right} of {len(unseen)} sentences that it never saw")
+    asked = unseen[: options.asked]
+    told = translations(model, tokenizer, [english for english, _ in asked])
+    right = sum(ours == german for ours, (_, german) in zip(told, asked, strict=True))
+    print(f"right: {right} of {len(asked)} sentences that it never saw")
     for word in ("tired", "wide"):
         founding = f"The animal didn't cross the street because it was too {word}."
         print(founding, "->", *translations(model, tokenizer, [founding]))

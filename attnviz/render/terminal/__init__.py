@@ -12,9 +12,10 @@ from rich.console import RenderableType
 from attnviz.analysis.special import received
 from attnviz.analysis.summary import Summary, summarise
 from attnviz.inspection import HeadId, View
+from attnviz.render.sight import may_look
 from attnviz.render.terminal.grid import Grid
 from attnviz.render.terminal.matrix import HeadTable, TopKeys
-from attnviz.render.terminal.notes import dropped_note, special_note
+from attnviz.render.terminal.notes import dropped_note, query_note
 from attnviz.render.terminal.overview import Overview
 from attnviz.render.terminal.word import PairGrid, WordRows
 
@@ -58,8 +59,9 @@ def query_grid(view: View, index: int, top: int | None = None) -> RenderableType
     """
     if not view.measured.per_head:
         return query_rows(view, index, view.all_heads(), top)
-    note = special_note(view, index, view.all_heads())
-    return Grid(view, view.tokens[index], view.query(index), "query", note, top)
+    note = query_note(view, index, view.all_heads())
+    weights = view.query(index)[view.inspection.recorded]
+    return Grid(view, view.tokens[index], weights, "query", note, top)
 
 
 def key_grid(view: View, index: int, top: int | None = None) -> RenderableType:
@@ -71,16 +73,16 @@ def key_grid(view: View, index: int, top: int | None = None) -> RenderableType:
     if not view.measured.per_head:
         return key_rows(view, index, heads, top)
     found = received(view, index, heads)
-    weights = found.weights.reshape(view.model.num_layers, view.num_heads, -1)
+    weights = found.weights.reshape(-1, view.num_heads, len(view.tokens))
     note = dropped_note(view, found.dropped, heads)
-    return Grid(view, view.tokens[index], weights, "key", note, top)
+    return Grid(view, view.keys[index], weights, "key", note, top)
 
 
 def query_rows(
     view: View, index: int, heads: Sequence[HeadId], top: int | None = None
 ) -> RenderableType:
     """What the token at `index` looks at, a line for each head: its `top` strongest keys."""
-    rows, note = view.query(index), special_note(view, index, heads)
+    rows, note = view.query(index), query_note(view, index, heads)
     weights = np.stack([rows[head.layer, head.place] for head in heads])
     return WordRows(view, view.tokens[index], heads, weights, "query", note, top)
 
@@ -91,20 +93,25 @@ def key_rows(
     """Who looks at the token at `index`, a line for each head: the `top` that do most."""
     found = received(view, index, heads)
     note = dropped_note(view, found.dropped, heads)
-    return WordRows(view, view.tokens[index], heads, found.weights, "key", note, top)
+    return WordRows(view, view.keys[index], heads, found.weights, "key", note, top)
 
 
 def pair_grid(view: View, query: int, key: int, heads: Sequence[HeadId]) -> RenderableType:
     """How much one token looks at another, in each head."""
-    row, note = view.query(query)[..., key], special_note(view, query, heads)
-    weights = {head: float(row[head.layer, head.place]) for head in heads}
-    return PairGrid(view, view.tokens[query], view.tokens[key], weights, note)
+    row, note = view.query(query)[..., key], query_note(view, query, heads)
+    seen = may_look(view, query, "query", [head.layer for head in heads])[:, key]
+    weights = {
+        head: float(row[head.layer, head.place])
+        for head, open_to in zip(heads, seen, strict=True)
+        if open_to
+    }
+    return PairGrid(view, view.tokens[query], view.keys[key], weights, note)
 
 
 def head_table(view: View, head: HeadId, top: int | None = None) -> RenderableType:
     """One head's weights: the whole table, or the `top` strongest keys of each query."""
     [stack] = view.stacks([head])
-    weights, dropped = stack.weights[0], None if stack.dropped is None else stack.dropped[0]
+    dropped, sink = (None if one is None else one[0] for one in (stack.dropped, stack.sink))
     if top is None:
-        return HeadTable(view, head, weights, dropped)
-    return TopKeys(view, head, weights, dropped, top)
+        return HeadTable(view, head, stack.weights[0], dropped, sink)
+    return TopKeys(view, head, stack.weights[0], dropped, sink, top)

@@ -6,6 +6,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 
 from attnviz.analysis.summary import is_near
+from attnviz.inspection import View
 from attnviz.render.labels import visible
 from attnviz.render.terminal.palette import DIM, Tone
 from attnviz.tokens import Token
@@ -49,9 +50,13 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
-def tone_of(query: Token, key: Token) -> Tone:
-    """The colour of a link: cool to special tokens, itself and neighbours, warm to all others."""
-    return "cool" if key.special or is_near(query, key) else "warm"
+def tone_of(view: View, query: Token, key: Token) -> Tone:
+    """The colour of a link: cool to special tokens, itself and neighbours, warm to all others.
+
+    Between two texts, no word is the neighbour of another.
+    """
+    near = not view.crossed and is_near(query, key)
+    return "cool" if key.special or near else "warm"
 
 
 def render_lines(lines: Iterable[Line], width: int) -> Iterator[Segment]:
@@ -59,6 +64,12 @@ def render_lines(lines: Iterable[Line], width: int) -> Iterator[Segment]:
     for line in lines:
         yield from Segment.adjust_line_length(line, width, pad=False)
         yield Segment.line()
+
+
+def remarks(text: str, width: int) -> Iterator[Line]:
+    """The same, and no line where there is nothing to say."""
+    if text:
+        yield from sentences(text, width)
 
 
 def sentences(text: str, width: int) -> Iterator[Line]:

@@ -200,7 +200,8 @@ def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> L
         token = comparison.columns[best].token(side)
         if token is None:
             continue
-        style = weight_style(float(shares[best]), tone_of(looks, token))
+        tone = tone_of(comparison.aligned.view(side), looks, token)
+        style = weight_style(float(shares[best]), tone)
         line += [
             Segment(f" {weight_text(float(shares[best]))} ", style),
             Segment(" " + fit(label(token), layout.word) + "  "),

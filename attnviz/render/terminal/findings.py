@@ -56,9 +56,8 @@ class FoundTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, view = options.max_width, self.finding.view
         findings = [one for one in (self.finding, self.reverse) if one is not None]
-        first, *others = (*self.finding.query.tokens, *self.finding.key.tokens)
         scale = Scale.of(view.measured, max(float(one.weights.max()) for one in findings))
-        yield from heading(view, first, scale, others)
+        yield from heading(view, scale, self.finding.query.tokens, self.finding.key.tokens)
         for finding in findings:
             yield Text()
             yield from render_lines(_found(finding, scale, self.top, width), width)
@@ -73,7 +72,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
     number = {"weights": "weight"}.get(measure, measure)
     titles = fit("", margin) + f"{number:>7}   {fit('rank', ranks)}  expected   lift"
     room = width - cell_len(titles) - len("  ") - NUMBER
-    word = min(width_of(finding.view.tokens, LONGEST_WORD), room)
+    word = min(width_of(finding.view.keys, LONGEST_WORD), room)
     titles += "  strongest" if word >= SHORTEST_WORD else ""
     yield [Segment(cut(titles, width), DIM)]
     tone = _tone(finding)
@@ -83,7 +82,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
         line.append(Segment(f"  {fit(f'{head.rank} of {finding.keys}', ranks)}", PLAIN))
         line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
         if word >= SHORTEST_WORD:
-            key = fit(label(finding.view.tokens[finding.strongest[place]]), word)
+            key = fit(label(finding.view.keys[finding.strongest[place]]), word)
             number = _number(float(finding.most[place]), scale, NUMBER)
             line.append(Segment(f"  {key}{number}", PLAIN if head.argmax else DIM))
         yield line
@@ -222,7 +221,8 @@ def _question(asked: str, width: int) -> Line:
 
 def _tone(finding: Finding) -> Tone:
     """Cool where the head can find the key by place alone, or where it is a special token."""
-    links = [tone_of(a, b) for a in finding.query.tokens for b in finding.key.tokens]
+    view, key = finding.view, finding.key.tokens
+    links = [tone_of(view, one, other) for one in finding.query.tokens for other in key]
     return "cool" if "cool" in links else "warm"
 
 

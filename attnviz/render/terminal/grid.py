@@ -13,9 +13,10 @@ from rich.style import Style
 from rich.text import Text
 
 from attnviz.analysis.summary import is_near
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import View
+from attnviz.render.sight import Role, may_look, tokens_of
 from attnviz.render.terminal.cells import Line, fit, label, render_lines, sentences, width_of
-from attnviz.render.terminal.heading import Role, heading, question
+from attnviz.render.terminal.heading import question, word_heading
 from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
@@ -41,6 +42,8 @@ TOLD_FROM = 0.1
 
 LEGEND = "orange: words further off · blue: itself or next to it · dim: special"
 PLAIN_LEGEND = f"{MARKER}: the strongest of the words further off"
+CROSSED_LEGENDS = "orange: words · dim: special", f"{MARKER}: the strongest of the words"
+"""Where the words are another text's, none is further off than others."""
 
 
 class Shape(NamedTuple):
@@ -75,9 +78,9 @@ def shape_for(width: int, num_heads: int, longest: int) -> Shape:
 class Grid:
     """One token's strongest partner in every head.
 
-    weights: (layer, head, other token). `token` is the query and the others its keys, or `token` is
-    the key and the others the queries that look at it. The lines below name the `top` strongest of
-    them; without `top`, those that are worth it.
+    weights: (layer, head, other token), of the layers recorded. `token` is the query and the others
+    its keys, or `token` is the key and the others the queries that look at it. The lines below name
+    the `top` strongest of them; without `top`, those that are worth it.
     """
 
     view: View
@@ -88,10 +91,11 @@ class Grid:
     top: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, self.token, self._scale)
+        yield from word_heading(self.view, self.token, self.role, self.weights, self._scale)
         yield Text()
         coloured = console.color_system is not None and not console.no_color
-        legend = LEGEND if coloured else PLAIN_LEGEND
+        legends = CROSSED_LEGENDS if self.view.crossed else (LEGEND, PLAIN_LEGEND)
+        legend = legends[0 if coloured else 1]
         width = options.max_width
         yield from render_lines(self._question(width, legend), width)
         yield from render_lines(self._blocks(width), width)
@@ -106,23 +110,41 @@ class Grid:
         return TOLD_FROM * self._scale.largest
 
     @cached_property
+    def _others(self) -> tuple[Token, ...]:
+        return tokens_of(self.view, "key" if self.role == "query" else "query")
+
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        """Which of the others may be its partner: (layer, other)."""
+        layers = self.view.inspection.recorded
+        return may_look(self.view, self.token.index, self.role, layers)
+
+    @cached_property
     def _near(self) -> list[int]:
-        """The token itself and the words next to it."""
-        others = (other for other in self.view.tokens if not other.special)
+        """The token itself and the words next to it; none, where the words are another text's."""
+        if self.view.crossed:
+            return []
+        others = (other for other in self._others if not other.special)
         return [other.index for other in others if is_near(self.token, other)]
 
     @cached_property
     def _far(self) -> np.ndarray:
         """Which tokens are words beyond the neighbours; all words, where there are none."""
-        word = np.array([not token.special for token in self.view.tokens])
+        word = np.array([not token.special for token in self._others])
         far = word.copy()
         far[self._near] = False
         return far if far.any() else word
 
     @cached_property
+    def _partners(self) -> np.ndarray:
+        """The index of each head's strongest partner, (layer, head)."""
+        partners: np.ndarray = np.where(self._seen[:, None], self.weights, -1).argmax(axis=-1)
+        return partners
+
+    @cached_property
     def _best(self) -> float:
         """The largest weight of a cell that shows a word beyond the neighbours."""
-        best = self.weights.argmax(axis=-1)
+        best = self._partners
         shown = np.where(self._far[best], self.weights.max(axis=-1), 0)
         return float(shown.max(initial=0))
 
@@ -134,17 +156,17 @@ class Grid:
         yield line
 
     def _blocks(self, width: int) -> Iterator[Line]:
-        model = self.view.model
-        margin = len(f"L{model.num_layers - 1}") + 1
-        shown = {int(i) for i in self.weights.argmax(axis=-1).ravel()}
-        longest = width_of((self.view.tokens[i] for i in shown), LONGEST_WORD)
+        model, layers = self.view.model, self.view.inspection.recorded
+        margin = len(f"L{layers[-1]}") + 1
+        shown = {int(i) for i in self._partners.ravel()}
+        longest = width_of((self._others[i] for i in shown), LONGEST_WORD)
         shape = shape_for(width - margin, model.num_heads, longest)
         for first in range(0, model.num_heads, shape.columns):
             heads = range(first, min(first + shape.columns, model.num_heads))
             names = (fit(f" H{head}", shape.cell + shape.gap) for head in heads)
             yield [Segment(" " * margin + "".join(names).rstrip(), DIM)]
-            for layer in range(model.num_layers):
-                cells = [self._cell(layer, head, shape) for head in heads]
+            for place, layer in enumerate(layers):
+                cells = [self._cell(place, head, shape) for head in heads]
                 for part in range(shape.lines):
                     name = f"L{layer}" if part == 0 else ""
                     line = [Segment(fit(name, margin), DIM)]
@@ -153,11 +175,11 @@ class Grid:
                     yield line
             yield []
 
-    def _cell(self, layer: int, head: int, shape: Shape) -> tuple[tuple[str, ...], Style]:
-        best = int(self.weights[layer, head].argmax())
-        weight = float(self.weights[layer, head, best])
+    def _cell(self, place: int, head: int, shape: Shape) -> tuple[tuple[str, ...], Style]:
+        best = int(self._partners[place, head])
+        weight = float(self.weights[place, head, best])
         style, strong = self._style(best, weight)
-        word = (MARKER if strong else " ") + fit(label(self.view.tokens[best]), shape.word)
+        word = (MARKER if strong else " ") + fit(label(self._others[best]), shape.word)
         number = " " + self._scale.text(weight)
         if shape.lines == 1:
             return (word + number + " ",), style
@@ -165,7 +187,7 @@ class Grid:
 
     def _style(self, other: int, weight: float) -> tuple[Style, bool]:
         """Words beyond the neighbours are warm, near ones cool, special tokens dim."""
-        if self.view.tokens[other].special:
+        if self._others[other].special:
             return DIM, False
         tone: Tone = "warm" if self._far[other] else "cool"
         least = min(STRONG_FROM * self._scale.largest, self._best)
@@ -179,7 +201,7 @@ class Grid:
         order = np.argsort(-far, kind="stable")[: self.top or WORDS_TOLD]
         least = min(self._told_from, far.max()) if self.top is None else 0
         told = [int(i) for i in order if far[i] >= least and far[i] > 0]
-        margin = width_of((self.view.tokens[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
+        margin = width_of((self._others[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
         if told:
             yield [Segment(fit("strongest in", min(width, 12)), DIM)]
         for other in told:
@@ -191,12 +213,12 @@ class Grid:
             yield from sentences(self.note, width)
 
     def _answer(self, column: np.ndarray, other: int, tone: Tone, margin: int, width: int) -> Line:
-        line = [Segment(fit(label(self.view.tokens[other]), margin - 2) + "  ", BOLD)]
-        model, used = self.view.model, margin
-        name_width = len(str(HeadId(model.num_layers - 1, model.num_heads - 1)))
+        line = [Segment(fit(label(self._others[other]), margin - 2) + "  ", BOLD)]
+        heads, used = self.view.all_heads(), margin
+        name_width = len(str(heads[-1]))
         for place in np.argsort(-column, kind="stable")[:HEADS_TOLD]:
             weight = float(column[place])
-            head = f"{HeadId(*divmod(int(place), model.num_heads))!s:<{name_width}}"
+            head = f"{heads[int(place)]!s:<{name_width}}"
             size = name_width + 7
             if used + size > width or weight < min(self._told_from, column.max()):
                 break

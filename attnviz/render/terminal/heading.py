@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+import numpy as np
 from rich.text import Text
 
 from attnviz.inspection import HeadId, View
 from attnviz.measures import Measure
 from attnviz.render.labels import visible
+from attnviz.render.sight import Role, texts, whose, window_told
 from attnviz.render.terminal.cells import cut, label
 from attnviz.render.terminal.palette import SHARES, Scale
 from attnviz.tokens import Token
-
-Role = Literal["query", "key"]
-"""Whether a look at one word tells what it looks at, or who looks at it."""
 
 ASKED = "bold underline"
 """The style of a word that is asked about."""
@@ -35,29 +33,59 @@ class Mark:
 
 
 def heading(
-    view: View, token: Token | None = None, scale: Scale = SHARES, others: Sequence[Token] = ()
+    view: View,
+    scale: Scale = SHARES,
+    queries: Sequence[Token] = (),
+    keys: Sequence[Token] = (),
+    inside: float | None = None,
+    layers: Sequence[int] = (),
 ) -> Iterator[Text]:
-    """The model, the sentence (or pair), and what the numbers are.
+    """The model, whose attention it is, the sentence (or pair, or both texts), and the measure.
 
-    `token`, and `others` beside it, are underlined where they are asked about.
+    `queries` and `keys` are asked about, and underlined. `inside`: how much of the attention shown
+    stays in the view's window. `layers`: those that are shown, where not all are.
     """
     yield model_line(view)
-    yield from marked(view, {one: ASKED for one in (token, *others) if one is not None})
+    yield from quiet_line(whose(view, layers))
+    yield from marked(view, dict.fromkeys(queries, ASKED), dict.fromkeys(keys, ASKED))
+    yield from quiet_line(window_told(view, inside))
     yield measure_line(view.measured, scale)
 
 
-def marked(view: View, styles: Mapping[Token, str]) -> Iterator[Text]:
-    """The sentence, or both of a pair, with some tokens in a style of their own."""
-    tokens = view.inspection.tokens
-    for segment, text in enumerate((tokens.text, tokens.pair)):
-        if text is None:
-            continue
+def word_heading(
+    view: View, token: Token, role: Role, weights: np.ndarray, scale: Scale
+) -> Iterator[Text]:
+    """The heading of a look at one word, as query or as key: weights, (..., other token)."""
+    if role == "key":
+        return heading(view, scale, keys=[token])
+    inside = None if view.window is None else float(weights.sum(axis=-1).mean())
+    return heading(view, scale, [token], inside=inside)
+
+
+def quiet_line(text: str) -> Iterator[Text]:
+    """A line of its own for what there is to say; none for nothing."""
+    if text:
+        yield Text(text, style="dim")
+
+
+def marked(
+    view: View, queries: Mapping[Token, str], keys: Mapping[Token, str] | None = None
+) -> Iterator[Text]:
+    """The sentence, both of a pair, or source and target, some tokens in a style of their own."""
+    shown = list(texts(view))
+    margin = max(len(said.name) for said in shown)
+    looked_at = keys or {}
+    for said in shown:
+        styles = looked_at if said.role == "key" else queries
+        if not view.crossed:
+            styles = {**looked_at, **queries}
         marks = [
             Mark(token.start, token.end or token.start, style)
             for token, style in styles.items()
-            if token.segment == segment and token.start is not None
+            if token.segment == said.segment and token.start is not None
         ]
-        yield sentence(text, sorted(marks, key=lambda mark: mark.start))
+        line = sentence(said.text, sorted(marks, key=lambda mark: mark.start), said.span)
+        yield Text.assemble((f"{said.name:<{margin}}  ", "dim"), line) if margin else line
 
 
 def measure_line(measured: Measure, scale: Scale = SHARES) -> Text:
@@ -86,10 +114,13 @@ def question(token: Token, role: Role, width: int) -> str:
     return cut(asked, width)
 
 
-def sentence(text: str, marks: Sequence[Mark] = ()) -> Text:
-    """A sentence with marks in it, in their order; of a long one the parts around them."""
+def sentence(text: str, marks: Sequence[Mark] = (), span: tuple[int, int] | None = None) -> Text:
+    """A sentence with marks in it, in their order; of a long one the parts around them.
+
+    Without marks its beginning, or that of `span`.
+    """
     line, at = Text(overflow="fold"), 0
-    for first, last in _excerpts(marks, len(text)):
+    for first, last in _excerpts(marks, len(text), span):
         line.append("…" if first > at else "")
         at = first
         for mark in marks:
@@ -103,8 +134,12 @@ def sentence(text: str, marks: Sequence[Mark] = ()) -> Text:
     return line.append("…" if at < len(text) else "")
 
 
-def _excerpts(marks: Sequence[Mark], length: int) -> list[tuple[int, int]]:
+def _excerpts(
+    marks: Sequence[Mark], length: int, span: tuple[int, int] | None
+) -> list[tuple[int, int]]:
     """The parts of a text of this length that are shown, each mark with what stands around it."""
+    if span is not None and not marks:
+        return [(span[0], min(span[1], span[0] + EXCERPT))]
     room = EXCERPT // max(1, len(marks))
     parts: list[tuple[int, int]] = []
     for start, end in [(mark.start, mark.end) for mark in marks] or [(0, 0)]:

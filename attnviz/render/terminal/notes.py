@@ -2,13 +2,48 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from attnviz.analysis.special import special_share
 from attnviz.inspection import HeadId, View
 from attnviz.render.terminal.cells import label
 from attnviz.render.terminal.palette import percent
 
+SINK = "the model's sink, a place that is none of the keys"
+"""What takes weight beside all keys."""
 
-def special_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
+
+def query_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
+    """How much of a query's attention special tokens, and the sink, take in the heads shown."""
+    sink = view.aside(query).sink
+    return " ".join(
+        filter(
+            None,
+            (
+                _special_note(view, query, heads),
+                "" if sink is None else _query_sink_note(view, query, sink, heads),
+            ),
+        )
+    )
+
+
+def _query_sink_note(view: View, query: int, sink: np.ndarray, heads: Sequence[HeadId]) -> str:
+    """sink: (layer, head)."""
+    share = float(np.mean([sink[head.layer, head.place] for head in heads]))
+    name, noun = label(view.tokens[query]), view.measured.noun
+    return f'"{name}" gives {percent(share)} of its {noun} to {SINK} {_over(view, heads)}.'
+
+
+def sink_note(view: View, sink: np.ndarray | None) -> str:
+    """How much of what is shown the sink takes; sink: (query,)."""
+    if sink is None:
+        return ""
+    whole = f"the {view.measured.noun}" if view.special else "what is shown"
+    rest = "" if view.window else ": rows sum to less than 1"
+    return f"On average, {percent(float(sink.mean()))} of {whole} goes to {SINK}{rest}."
+
+
+def _special_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
     """How much of a query's attention special tokens take in the heads shown."""
     share = special_share(view, query, heads)
     if share is None:

@@ -52,7 +52,7 @@ class Overview:
     summary: Summary
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, scale=self._scale)
+        yield from heading(self.view, self._scale)
         yield self._counts()
         yield Text()
         width = options.max_width
@@ -80,7 +80,7 @@ class Overview:
         """The name and the lines of each table."""
         if not self.view.measured.per_head:
             return [("", self.summary.heads)]
-        return [(f"L{n}", self.summary.layer(n)) for n in range(self.view.model.num_layers)]
+        return [(f"L{n}", self.summary.layer(n)) for n in self.view.inspection.recorded]
 
     @cached_property
     def _scale(self) -> Scale:
@@ -127,7 +127,7 @@ class Overview:
         for link in head.links:
             if used + slot > width:
                 break
-            line += _link(link, slot, self._scale)
+            line += _link(self.view, link, slot, self._scale)
             used += slot
         return line
 
@@ -141,8 +141,8 @@ def _labels(link: Link) -> tuple[str, str]:
     return label(link.query), label(link.key)
 
 
-def _link(link: Link, slot: int, scale: Scale) -> Line:
-    strong, tone = scale.strong(link.weight), tone_of(link.query, link.key)
+def _link(view: View, link: Link, slot: int, scale: Scale) -> Line:
+    strong, tone = scale.strong(link.weight), tone_of(view, link.query, link.key)
     words = BOLD if strong else DIM if link.weight < TINTED_FROM * scale.largest else PLAIN
     return [
         Segment(f" {scale.text(link.weight)} ", scale.style(link.weight, tone, strong)),

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from attnviz.analysis.summary import Link
 from attnviz.inspection import HeadId, View
+from attnviz.render.sight import Role, may_look, tokens_of
 from attnviz.render.terminal.cells import (
     Line,
     cut,
@@ -22,8 +23,8 @@ from attnviz.render.terminal.cells import (
     width_of,
 )
 from attnviz.render.terminal.headgrid import HeadGrid
-from attnviz.render.terminal.heading import Role, heading, question
-from attnviz.render.terminal.matrix import LONGEST_WORD, named_weight
+from attnviz.render.terminal.heading import heading, question, word_heading
+from attnviz.render.terminal.matrix import LONGEST_WORD, named_weight, strongest
 from attnviz.render.terminal.palette import BOLD, Scale
 from attnviz.tokens import Token
 
@@ -52,33 +53,44 @@ class WordRows:
         return Scale.of(self.view.measured, float(self.weights.max()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, self.token, self._scale)
+        yield from word_heading(self.view, self.token, self.role, self.weights, self._scale)
         yield Text()
         yield from render_lines(self._lines(options.max_width), options.max_width)
 
     def _lines(self, width: int) -> Iterator[Line]:
         yield [Segment(question(self.token, self.role, width), BOLD)]
         margin = max(len(str(head)) for head in self.heads) + 2
-        for head, row in zip(self.heads, self.weights, strict=True):
-            yield from self._row(head, row, margin, width)
+        layers = [head.layer for head in self.heads]
+        seen = may_look(self.view, self.token.index, self.role, layers)
+        for head, row, own in zip(self.heads, self.weights, seen, strict=True):
+            yield from self._row(head, row, own, margin, width)
         if self.note:
             yield []
             yield from sentences(self.note, width)
 
-    def _row(self, head: HeadId, row: np.ndarray, margin: int, width: int) -> Iterator[Line]:
-        """A head's line; and more below it, where the user asked for more than fits."""
-        word = max(1, min(width_of(self.view.tokens, LONGEST_WORD), width - margin - 7))
+    @cached_property
+    def _others(self) -> tuple[Token, ...]:
+        return tokens_of(self.view, "key" if self.role == "query" else "query")
+
+    def _row(
+        self, head: HeadId, row: np.ndarray, seen: np.ndarray, margin: int, width: int
+    ) -> Iterator[Line]:
+        """A head's line; and more below it, where the user asked for more than fits.
+
+        seen: (other,), which of the others may look at the token, or be looked at by it.
+        """
+        word = max(1, min(width_of(self._others, LONGEST_WORD), width - margin - 7))
         across = max(1, (width - margin) // (word + 7))
         count = self.top or min(KEYS_TOLD, across)
-        order = np.argsort(-row, kind="stable")[:count]
+        order = strongest(row, seen)[:count]
         line = [Segment(fit(str(head), margin), BOLD)]
         for place, other in enumerate(order):
             if place and place % across == 0:
                 yield line
                 line = [Segment(" " * margin)]
             # what is named and coloured is the other word, whichever of the two looks
-            link = Link(self.token, self.view.tokens[other], float(row[other]))
-            line += named_weight(link, word, place == 0, self._scale)
+            link = Link(self.token, self._others[other], float(row[other]))
+            line += named_weight(self.view, link, word, place == 0, self._scale)
         yield line
 
 
@@ -86,7 +98,7 @@ class WordRows:
 class PairGrid:
     """How much one token looks at another: layers down, heads across, then the strongest heads.
 
-    Heads without an entry in `weights` stay empty.
+    Heads without an entry in `weights`, where the one may not look at the other, stay empty.
     """
 
     view: View
@@ -96,14 +108,17 @@ class PairGrid:
     note: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        scale = Scale.of(self.view.measured, max(self.weights.values()))
-        grid = HeadGrid(self.weights, scale, tone_of(self.query, self.key))
+        scale = Scale.of(self.view.measured, max(self.weights.values(), default=0))
+        grid = HeadGrid(self.weights, scale, tone_of(self.view, self.query, self.key))
         width = options.max_width
-        yield from heading(self.view, self.query, scale)
+        yield from heading(self.view, scale, [self.query], [self.key])
         yield Text()
-        asked = f"how much {label(self.query)} looks at {label(self.key)}"
-        yield Text(cut(asked, width), style="bold")
-        yield from render_lines(grid.blocks(width), width)
-        yield from render_lines(grid.strongest(width), width)
+        query, key = label(self.query), label(self.key)
+        yield Text(cut(f"how much {query} looks at {key}", width), style="bold")
+        if self.weights:
+            yield from render_lines(grid.blocks(width), width)
+            yield from render_lines(grid.strongest(width), width)
+        else:
+            yield from render_lines(sentences(f'"{query}" may not look at "{key}".', width), width)
         if self.note:
             yield from render_lines(sentences(self.note, width), width)

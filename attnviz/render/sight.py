@@ -1,0 +1,178 @@
+"""Whose attention it is, who may look where, and at what part of a text one looks.
+
+Tables, pictures and notebooks say it in the same words, which are made here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from attnviz.attention import LayerRecord
+from attnviz.inspection import View
+from attnviz.tokens import Token, Tokens, Unit
+
+Role = Literal["query", "key"]
+"""Whether a token looks, or is looked at."""
+
+MAY_NOT = "may not look there"
+"""What a table's blank cells mean, and a picture's grey ones."""
+
+LAYERS_NAMED = 6
+"""How many layers a line names; more are counted."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text that is shown, one of a pair (`segment`) or alone.
+
+    `name` is what it is to be called, nothing where there is but one kind. `span` is the part of it
+    that the view's window holds, in characters; None without a window.
+    """
+
+    name: str
+    role: Role
+    segment: int
+    text: str
+    span: tuple[int, int] | None
+
+
+class Reach(NamedTuple):
+    """How many pieces before itself, and after, each may look at; None: all there are."""
+
+    before: int | None
+    after: int | None
+
+
+ALL = Reach(None, None)
+
+
+def role_name(view: View, role: Role) -> str:
+    """`queries` or `keys`; where these are of two texts, `queries (target)`, `keys (source)`."""
+    plural = "queries" if role == "query" else "keys"
+    if not view.crossed:
+        return plural
+    return f"{plural} ({'target' if role == 'query' else 'source'})"
+
+
+def tokens_of(view: View, role: Role) -> tuple[Token, ...]:
+    """The tokens that look, or those that are looked at."""
+    return view.tokens if role == "query" else view.keys
+
+
+def texts(view: View) -> Iterator[Said]:
+    """Every text that tokens come from; the source first, where there is one."""
+    inspection = view.inspection
+    own: list[tuple[Role, Tokens]] = [("query", inspection.tokens)]
+    if inspection.keys is not None:
+        own.insert(0, ("key", inspection.keys))
+    for role, tokens in own:
+        for segment, text in enumerate((tokens.text, tokens.pair)):
+            if text is not None:
+                name = role_name(view, role) if view.crossed else ""
+                span = _span(view, segment) if role == "query" else None
+                yield Said(name, role, segment, text, span)
+
+
+def _span(view: View, segment: int) -> tuple[int, int] | None:
+    if view.window is None:
+        return None
+    own = [token for token in view.tokens if token.segment == segment]
+    starts = [token.start for token in own if token.start is not None]
+    ends = [token.end for token in own if token.end is not None]
+    return (min(starts), max(ends)) if starts and ends else (0, 0)
+
+
+def window_told(view: View, inside: float | None = None) -> str:
+    """Which tokens the window holds; `inside`: the share of their attention that stays in it."""
+    if view.window is None:
+        return ""
+    count = len(view.inspection.tokens.unit(view.unit))
+    first, end = view.window
+    last = min(end, count) - 1
+    told = f"tokens {first} to {last} of {count}" if last > first else f"token {first} of {count}"
+    if inside is None or view.crossed or not view.measured.shares:
+        return told
+    return f"{told}; {inside:.0%} of their {view.measured.noun} lies in the window"
+
+
+def may_look(view: View, index: int, role: Role, layers: Sequence[int]) -> np.ndarray:
+    """Which tokens one may look at, or which may look at it, in each layer: (layer, other)."""
+    others = len(view.keys if role == "query" else view.tokens)
+    found: dict[int, np.ndarray] = {}
+    for layer in dict.fromkeys(layers):
+        if role == "query":
+            seen = view.visible(layer, slice(index, index + 1))
+            found[layer] = np.ones(others, bool) if seen is None else seen[0]
+        else:
+            seen = view.visible(layer)
+            found[layer] = np.ones(others, bool) if seen is None else seen[:, index]
+    return np.stack([found[layer] for layer in layers])
+
+
+def whose(view: View, layers: Sequence[int] = ()) -> str:
+    """Whose attention it is, and who may look where in these layers (none: in all recorded).
+
+    Nothing, where every token of an encoder may look at every other.
+    """
+    inspection, unit = view.inspection, view.unit
+    if view.crossed:
+        return f"cross-attention: the decoder's {unit}s look at the encoder's"
+    reaches: dict[Reach | None, list[int]] = {}
+    for number in sorted(set(layers)) or inspection.recorded:
+        reaches.setdefault(_reach(inspection.layer(number)), []).append(number)
+    if len(reaches) > 1:
+        told = "; ".join(f"in {_named(n)} {_sees(reach, unit)}" for reach, n in reaches.items())
+        return f"{inspection.attention}: {told}"
+    [reach] = reaches
+    if inspection.attention == "encoder" and reach in (None, ALL):
+        return ""
+    if reach is None:
+        return f"the {inspection.attention}'s own attention"
+    return f"{inspection.attention}: {_sees(reach, unit)}"
+
+
+def _reach(record: LayerRecord) -> Reach | None:
+    """How far queries may look; None where that is not known, or no question of distance."""
+    if record.given is not None or (record.bias is not None and np.isneginf(record.bias).any()):
+        return None
+    if record.visible is None:
+        return ALL
+    own = np.arange(len(record.visible))
+    back = own[::-1]
+    before, after = own - record.visible[:, 0], record.visible[:, 1] - 1 - own
+    most = int(before.max()), int(after.max())
+    if (before != np.minimum(own, most[0])).any() or (after != np.minimum(back, most[1])).any():
+        return None
+    return Reach(*(None if reach >= back[0] > 0 else reach for reach in most))
+
+
+def _sees(reach: Reach | None, unit: Unit) -> str:
+    """What a token may look at, in words."""
+    if reach is None:
+        return f"each {unit} sees some"
+    if reach == ALL:
+        return f"each {unit} sees all"
+    if reach == (0, 0):
+        return f"each {unit} sees itself alone"
+    if reach.before == reach.after:
+        return f"each {unit} sees itself and {_counted(reach.before)} on each side"
+    sides = (_beside(reach.before, "before"), _beside(reach.after, "behind"))
+    return f"each {unit} sees {' and '.join(filter(None, ('itself', *sides)))}"
+
+
+def _beside(number: int | None, where: str) -> str:
+    if number is None:
+        return f"those {where} it"
+    return f"the {_counted(number)} {where} it".replace("the 1 ", "the ") if number else ""
+
+
+def _counted(number: int | None) -> str:
+    return f"{number} piece{'' if number == 1 else 's'}"
+
+
+def _named(layers: Sequence[int]) -> str:
+    if len(layers) > LAYERS_NAMED:
+        return f"{len(layers)} layers"
+    return ", ".join(f"L{number}" for number in layers)

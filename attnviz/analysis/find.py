@@ -7,8 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from attnviz.analysis.phrase import Phrase, check_apart
-from attnviz.inspection import HeadId, View
-from attnviz.tokens import Token
+from attnviz.inspection import Group, HeadId, HeadStack, View
 
 Link = tuple[Phrase, Phrase]
 """A query and a key."""
@@ -127,12 +126,17 @@ def _findings(view: View, links: Sequence[Link], heads: Sequence[HeadId] | None)
     """A finding for each link; each head's weights are computed once for all of them."""
     check_apart(*links[0])
     places = view.all_heads() if heads is None else list(heads)
-    askers = [_Asker(view.tokens, query, key) for query, key in links]
-    parts: list[list[_Answers]] = [[] for _ in links]
-    for stack in view.stacks(places):
-        for asker, part in zip(askers, parts, strict=True):
-            part.append(asker.ask(stack.weights, stack.dropped))
-    return [asker.finding(view, places, part) for asker, part in zip(askers, parts, strict=True)]
+    askers = [_Asker(view, query, key) for query, key in links]
+
+    def answered(group: Group) -> list[_Answers]:
+        sums = [_Sums(asker, len(group.heads)) for asker in askers]
+        for part in group.stacks:
+            for one in sums:
+                one.add(part)
+        return [one.answers() for one in sums]
+
+    answers = list(zip(*view.over(places, answered), strict=True))
+    return [asker.finding(view, places, own) for asker, own in zip(askers, answers, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,45 +153,26 @@ class _Answers:
 
 
 class _Asker:
-    """One link, and which entries of a head's matrix answer for it."""
+    """One link, and which entries of a head's matrix answer for it.
 
-    def __init__(self, tokens: Sequence[Token], query: Phrase, key: Phrase) -> None:
+    `distances`: each distance between words of the two, how often it occurs, and the rows of its
+    pairs of tokens, ascending.
+    """
+
+    def __init__(self, view: View, query: Phrase, key: Phrase) -> None:
         self.query, self.key = query, key
+        tokens, keys = view.tokens, view.keys
         first, end = key.tokens[0].index, key.tokens[-1].index + 1
-        self._queries = slice(query.tokens[0].index, query.tokens[-1].index + 1)
-        self._keys, self._others = slice(first, end), np.r_[0:first, end : len(tokens)]
-        special = np.array([token.special for token in tokens])
-        looks = np.ones_like(special) if query.special else ~special
-        seen = np.ones_like(special) if key.special else ~special
+        self.queries = slice(query.tokens[0].index, query.tokens[-1].index + 1)
+        self.keys, self.others = slice(first, end), np.r_[0:first, end : len(keys)]
+        looks = np.array([query.special or not token.special for token in tokens])
+        seen = np.array([key.special or not token.special for token in keys])
         distances = np.subtract.outer(key.indices, query.indices).ravel()
-        # each distance: how often it occurs between the two, and the rows of its pairs
-        self._distances: list[tuple[int, int, np.ndarray]] = []
+        self.distances: list[tuple[int, int, np.ndarray]] = []
         for distance, count in zip(*np.unique(distances, return_counts=True), strict=True):
-            rows = np.flatnonzero(looks[max(0, -distance) : len(tokens) - max(0, distance)])
-            rows += max(0, -distance)
-            self._distances.append((int(distance), int(count), rows[seen[rows + distance]]))
-
-    def ask(self, weights: np.ndarray, dropped: np.ndarray | None) -> _Answers:
-        """weights: (head, query, key); dropped: (head, query)."""
-        row = weights[:, self._queries].mean(axis=1)
-        weight = row[:, self._keys].sum(axis=1)
-        others = row[:, self._others]
-        return _Answers(
-            weights=weight,
-            ranks=1 + (others > weight[:, None]).sum(axis=1),
-            expected=self._expected(weights),
-            argmax=row[:, self._keys].max(axis=1) > others.max(axis=1, initial=0),
-            strongest=row.argmax(axis=1),
-            most=row.max(axis=1),
-            dropped=None if dropped is None else dropped[:, self._queries].mean(axis=1),
-        )
-
-    def _expected(self, weights: np.ndarray) -> np.ndarray:
-        total = np.zeros(len(weights))
-        for distance, count, rows in self._distances:
-            total += count * weights[:, rows, rows + distance].mean(axis=1, dtype=np.float64)
-        expected: np.ndarray = (total / len(self.query.tokens)).astype(weights.dtype)
-        return expected
+            low, high = max(0, -distance), min(len(tokens), len(keys) - distance)
+            rows = np.flatnonzero(looks[low:high]) + low
+            self.distances.append((int(distance), int(count), rows[seen[rows + distance]]))
 
     def finding(self, view: View, places: list[HeadId], parts: Sequence[_Answers]) -> Finding:
         """The answers of all heads together."""
@@ -203,6 +188,56 @@ class _Asker:
             places=places,
             **joined,
             dropped=np.concatenate(shares) if shares else None,
-            keys=len(self._others) + 1,
-            pairs=sum(len(rows) for _, _, rows in self._distances),
+            keys=len(self.others) + 1,
+            pairs=sum(len(rows) for _, _, rows in self.distances),
         )
+
+
+class _Sums:
+    """What a link's rows and diagonals sum to in some heads, as their rows come."""
+
+    def __init__(self, asker: _Asker, heads: int) -> None:
+        self._asker = asker
+        self._row: np.ndarray | None = None
+        self._dropped: np.ndarray | None = None
+        self._expected = np.zeros((len(asker.distances), heads))
+
+    def add(self, part: HeadStack) -> None:
+        """Count some rows more."""
+        asked, (start, stop) = self._asker.queries, (part.rows.start, part.rows.stop)
+        own = slice(max(asked.start, start) - start, min(asked.stop, stop) - start)
+        if own.start < own.stop:
+            row = part.weights[:, own].sum(axis=1)
+            self._row = row if self._row is None else self._row + row
+            if part.dropped is not None:
+                dropped = part.dropped[:, own].sum(axis=1)
+                self._dropped = dropped if self._dropped is None else self._dropped + dropped
+        for total, (distance, _, rows) in zip(self._expected, self._asker.distances, strict=True):
+            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+            weights = part.weights[:, here - start, here + distance]
+            total += weights.sum(axis=1, dtype=np.float64)
+
+    def answers(self) -> _Answers:
+        """What follows, once all rows are counted."""
+        asker, words = self._asker, self._asker.queries.stop - self._asker.queries.start
+        if self._row is None:
+            raise ValueError("the query's rows did not come")
+        row = self._row / self._row.dtype.type(words)
+        weight, others = row[:, asker.keys].sum(axis=1), row[:, asker.others]
+        return _Answers(
+            weights=weight,
+            ranks=1 + (others > weight[:, None]).sum(axis=1),
+            expected=self._mean_expected().astype(row.dtype),
+            argmax=row[:, asker.keys].max(axis=1) > others.max(axis=1, initial=0),
+            strongest=row.argmax(axis=1),
+            most=row.max(axis=1),
+            dropped=None if self._dropped is None else self._dropped / row.dtype.type(words),
+        )
+
+    def _mean_expected(self) -> np.ndarray:
+        """The mean of each word's distance, (head,), summed and averaged as the weights are."""
+        total = np.zeros(self._expected.shape[1])
+        for summed, (_, count, rows) in zip(self._expected, self._asker.distances, strict=True):
+            total += count * (summed / len(rows))
+        mean: np.ndarray = total / len(self._asker.query.tokens)
+        return mean

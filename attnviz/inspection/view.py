@@ -1,18 +1,21 @@
 """An inspection's attention in one unit and one measure, of which everything shown is made."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
 from attnviz.errors import RequestError
 from attnviz.inspection.facts import HeadId, ModelFacts
 from attnviz.inspection.frame import Frame, Seen, Window, lacking
+from attnviz.inspection.side_by_side import side_by_side
+from attnviz.inspection.stacks import Group, HeadStack
 from attnviz.measures import MEASURES, Measure, MeasureName
 from attnviz.measures.matrices import Matrices
+from attnviz.progress import advanced
 from attnviz.tokens import Token, Unit
 
 if TYPE_CHECKING:
@@ -22,21 +25,7 @@ WEIGHTS_AT_ONCE = 1 << 20
 """Weights between pieces computed together (4 MiB): all heads of a short text, some rows of one
 head of a long."""
 
-
-class HeadStack(NamedTuple):
-    """The weights of some heads, together; they may belong to several layers.
-
-    weights: (head, query, key), in the view's measure, of all queries or of those in `rows`;
-    dropped: (head, query), the share of each query's row that went to the special tokens left out,
-    or None where none are left out; sink: (head, query), the share of what is shown that went to
-    the model's sink, None where it has none, and in measures that are no shares.
-    """
-
-    heads: list[HeadId]
-    rows: slice
-    weights: np.ndarray
-    dropped: np.ndarray | None
-    sink: np.ndarray | None
+Result = TypeVar("Result")
 
 
 class Aside(NamedTuple):
@@ -187,28 +176,43 @@ class View:
             seen = self._frame.mask(seen, own)
         return None if seen is None or seen.all() else seen
 
+    def over(self, heads: Iterable[HeadId], work: Callable[[Group], Result]) -> Iterator[Result]:
+        """What `work` makes of the heads asked for, in their order, group by group.
+
+        Of a short text, groups are as large as memory permits. Of a long one they are single heads,
+        whose rows come some at a time, so that weights are never all in memory; and several heads
+        are worked on side by side. Whoever watches is told how many are done (`progress`).
+        """
+        places, done = list(heads), 0
+        groups = (Group(some, self._stacks_of(some)) for some in self._together(places))
+
+        def counted(group: Group) -> tuple[int, Result]:
+            return len(group.heads), work(group)
+
+        # a measure without heads keeps what it has computed, and does so on one thread
+        threads = self._is_long and self.measured.per_head
+        for count, result in (side_by_side if threads else map)(counted, groups):
+            done += count
+            advanced(done, len(places))
+            yield result
+
     def stacks(self, heads: Iterable[HeadId]) -> Iterator[HeadStack]:
         """The heads asked for, in their order, as many at a time as memory permits."""
-        whole = slice(0, len(self.tokens))
-        for part in self._together(list(heads)):
+        for some in self._together(list(heads)):
             if self._is_long:
-                seen = _joined([seen for _, seen in self._parts(part[0].layer, [part[0].head])])
-                yield HeadStack(part, whole, *seen)
+                parts = self._parts(some[0].layer, [some[0].head])
+                seen = _joined([part for _, part in parts])
+                yield HeadStack(some, slice(0, len(self.tokens)), *seen)
             else:
-                yield HeadStack(part, whole, *self._at_once(part))
+                yield from self._stacks_of(some)
 
     def blocks(self, heads: Iterable[HeadId]) -> Iterator[HeadStack]:
         """The same, but of a long text some rows at a time: a head's stacks follow each other.
 
         So weights are never all in memory.
         """
-        whole = slice(0, len(self.tokens))
-        for part in self._together(list(heads)):
-            if self._is_long:
-                for rows, seen in self._parts(part[0].layer, [part[0].head]):
-                    yield HeadStack(part, rows, *seen)
-            else:
-                yield HeadStack(part, whole, *self._at_once(part))
+        for some in self._together(list(heads)):
+            yield from self._stacks_of(some)
 
     def heads(self, heads: Iterable[HeadId]) -> Iterator[tuple[HeadId, np.ndarray]]:
         """Each head asked for with its weights, (query, key), few at a time in memory."""
@@ -290,6 +294,14 @@ class View:
         for first in range(0, len(heads), at_once):
             yield list(heads[first : first + at_once])
 
+    def _stacks_of(self, heads: list[HeadId]) -> Iterator[HeadStack]:
+        """The heads of one group, in one stack, or some rows at a time."""
+        if self._is_long:
+            for rows, seen in self._parts(heads[0].layer, [heads[0].head]):
+                yield HeadStack(heads, rows, *seen)
+        else:
+            yield HeadStack(heads, slice(0, len(self.tokens)), *self._at_once(heads))
+
     def _at_once(self, heads: Sequence[HeadId]) -> Seen:
         """Some heads of a short text, of any layers."""
         layers = groupby(heads, key=lambda place: place.layer)
@@ -306,7 +318,8 @@ class View:
         seen = _joined([part for _, part in parts])
         if head is None and self.measured.per_head:
             return seen
-        return Seen(*(None if array is None else array[0] for array in seen))
+        weights, *others = seen
+        return Seen(weights[0], *(None if array is None else array[0] for array in others))
 
     def _parts(
         self, layer: int, heads: Sequence[int | None] | None

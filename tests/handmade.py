@@ -62,7 +62,7 @@ def inspection_of(
     )
     q = np.broadcast_to(np.eye(length, dtype=np.float32), (num_heads, length, length))
     x = np.zeros((length, num_heads * length), dtype=np.float32)
-    rest = 1 - weights.sum(axis=-1, keepdims=True)
+    rest = np.maximum(1 - weights.sum(axis=-1, keepdims=True), 1e-9)
     sinks = np.zeros(num_heads, np.float32) if (rest > 1e-3).any() else None
     scores = weights if sinks is None else weights / rest
     logs = np.log(np.maximum(scores, SMALLEST)).astype(np.float32)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from attnviz.analysis.select import Run, choose, folded, matching
+from attnviz.analysis.select import SENTENCE, Run, choose, folded, matching
 from attnviz.errors import RequestError
 from attnviz.tokens import Token
 
@@ -38,7 +38,7 @@ class FoundPhrase:
     matches: int
 
 
-def find_phrase(tokens: Sequence[Token], selector: str) -> FoundPhrase:
+def find_phrase(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> FoundPhrase:
     """The tokens that `it`, `the street`, `the street#2` (its second occurrence) or `@10` names.
 
     A token of that name comes before several whose texts together are the same, as the pieces of a
@@ -46,7 +46,7 @@ def find_phrase(tokens: Sequence[Token], selector: str) -> FoundPhrase:
     listing the words there are.
     """
     found, matches = choose(
-        tokens, selector, lambda text: matching(tokens, text) or list(_runs(tokens, text))
+        tokens, selector, lambda word: matching(tokens, word) or list(_runs(tokens, word)), text
     )
     return FoundPhrase(Phrase(found), matches)
 

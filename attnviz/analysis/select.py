@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, ModelFacts, View
@@ -11,6 +12,12 @@ from attnviz.tokens import Token
 
 WORDS_LISTED = 40
 """How many words an error message lists at most."""
+
+Role = Literal["query", "key"]
+"""Whether a token looks, a row, or is looked at, a column."""
+
+SENTENCE = "the sentence"
+"""What messages call the text that words are looked for in, where there is but one."""
 
 # Numbers are ASCII digits, and few: int() would also take "1_0", and fails beyond 4300 digits.
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
@@ -31,7 +38,40 @@ class Found:
     matches: int
 
 
-def find_token(tokens: Sequence[Token], selector: str) -> Found:
+_Named_co = TypeVar("_Named_co", covariant=True)
+
+
+class Finder(Protocol[_Named_co]):
+    """What finds something among tokens by its selector, as `find_token` does."""
+
+    def __call__(self, tokens: Sequence[Token], selector: str, text: str = ...) -> _Named_co:
+        """What the selector names in `text`, as messages call it."""
+
+
+def find_in(view: View, role: Role, selector: str, find: Finder[_Named_co]) -> _Named_co:
+    """What a selector names among the queries of a view, or among its keys.
+
+    Where these are of two texts, RequestError says in which it is missing, and if the other has it.
+    """
+    tokens = {"query": view.tokens, "key": view.keys}
+    if not view.crossed:
+        return find(tokens[role], selector, SENTENCE if view.window is None else "the window")
+    names = {"query": "the target", "key": "the source"}
+    try:
+        return find(tokens[role], selector, names[role])
+    except RequestError as error:
+        other: Role = "key" if role == "query" else "query"
+        try:
+            find(tokens[other], selector, names[other])
+        except RequestError:
+            raise error from None
+        raise RequestError(
+            error.message,
+            f'{error.hint}; {names[other]} has "{selector}", as a {other}',
+        ) from None
+
+
+def find_token(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> Found:
     """The token that `it`, `it#2` (its second occurrence) or `@10` (by index) names.
 
     Upper and lower case are alike. Raises RequestError, listing the words there are.
@@ -43,25 +83,26 @@ def find_token(tokens: Sequence[Token], selector: str) -> Found:
             f'"{selector}" is {len(words)} words, and this takes one',
             f"name one, as in {words[-1]}",
         )
-    [token], matches = choose(tokens, selector, lambda word: matching(tokens, word))
+    [token], matches = choose(tokens, selector, lambda word: matching(tokens, word), text)
     return Found(token, matches)
 
 
 def choose(
-    tokens: Sequence[Token], selector: str, runs: Callable[[str], list[Run]]
+    tokens: Sequence[Token], selector: str, runs: Callable[[str], list[Run]], text: str = SENTENCE
 ) -> tuple[Run, int]:
     """The run of tokens that a selector names, and how many it could have meant.
 
-    `runs` gives those that a text without `@` and `#` means. Raises RequestError, listing the words
-    there are.
+    `runs` gives those that a word without `@` and `#` means. Raises RequestError, listing the words
+    that the text, as it is called, has.
     """
     numbered = _INDEX.fullmatch(selector)
     if numbered is not None:
         index = int(numbered[1])
         if index >= len(tokens):
             raise RequestError(
-                f"there is no token {selector}: the tokens run from @0 to @{len(tokens) - 1}",
-                _words_there_are(tokens),
+                f"there is no token {selector}{'' if text == SENTENCE else f' in {text}'}: "
+                f"the tokens run from @0 to @{len(tokens) - 1}",
+                _words_there_are(tokens, text),
             )
         return (tokens[index],), 1
     matches = runs(selector)
@@ -69,16 +110,16 @@ def choose(
         return matches[0], len(matches)
     numbered = _OCCURRENCE.fullmatch(selector)
     if numbered is not None:
-        text, place = numbered[1], int(numbered[2])
-        matches = runs(text)
+        word, place = numbered[1], int(numbered[2])
+        matches = runs(word)
         if 1 <= place <= len(matches):
             return matches[place - 1], 1
         if matches:
             times = "once" if len(matches) == 1 else f"{len(matches)} times"
             raise RequestError(
-                f'there is no {selector}: "{text}" occurs {times}', f"{text}#1 is the first"
+                f'there is no {selector}: "{word}" occurs {times}', f"{word}#1 is the first"
             )
-    raise RequestError(f'there is no "{selector}" in the sentence', _words_there_are(tokens))
+    raise RequestError(f'there is no "{selector}" in {text}', _words_there_are(tokens, text))
 
 
 def matching(tokens: Sequence[Token], word: str) -> list[Run]:
@@ -92,11 +133,12 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-def _words_there_are(tokens: Sequence[Token]) -> str:
+def _words_there_are(tokens: Sequence[Token], text: str) -> str:
     words = list(dict.fromkeys(token.label for token in tokens))
     listed = ", ".join(words[:WORDS_LISTED])
     more = len(words) - WORDS_LISTED
-    return f"it has {listed}" + (f" and {more} more" if more > 0 else "")
+    name = "it" if text == SENTENCE else text
+    return f"{name} has {listed}" + (f" and {more} more" if more > 0 else "")
 
 
 def select_heads(

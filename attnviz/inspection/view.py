@@ -14,6 +14,7 @@ from attnviz.inspection.frame import Frame, Seen, Window, lacking
 from attnviz.inspection.side_by_side import side_by_side
 from attnviz.inspection.stacks import Group, HeadStack
 from attnviz.measures import MEASURES, Measure, MeasureName
+from attnviz.measures.formula import measured
 from attnviz.measures.matrices import Matrices
 from attnviz.progress import advanced
 from attnviz.tokens import Token, Unit
@@ -124,10 +125,11 @@ class View:
         """The model that was looked into."""
         return self.inspection.model
 
-    @property
+    @cached_property
     def measured(self) -> Measure:
-        """What the numbers mean."""
-        return MEASURES[self.measure]
+        """What the numbers mean, in this model's attention."""
+        layers = self.inspection.layers
+        return measured(MEASURES[self.measure], [layer for layer in layers if layer is not None])
 
     @property
     def places(self) -> str:

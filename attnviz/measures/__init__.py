@@ -13,13 +13,21 @@ MeasureName = Literal["weights", "norm", "rollout", "flow"]
 NO_SHARES = "rows are not distributions"
 """What outputs say of a measure whose rows do not sum to 1."""
 
+WITH_SINK = "rows sum to 1 with the sink's share"
+"""What they say where a model has a sink, which takes a part of every row."""
+
+SCORES = "q kᵀ / √d_k"
+SOFTMAX = f"softmax({SCORES})"
+"""The weights of Vaswani et al. 2017, equation 1."""
+
 
 @dataclass(frozen=True)
 class Measure:
     """What the numbers mean, as every output names it.
 
     `quantity` is what a colour bar calls one number. `per_head`: whether each head has a matrix, or
-    only each layer. `shares`: whether rows are distributions, which sum to 1.
+    only each layer. `shares`: whether rows are distributions, which sum to 1; together with what
+    goes to a sink where a model has `sinks`.
     """
 
     name: MeasureName
@@ -28,15 +36,23 @@ class Measure:
     source: str
     per_head: bool
     shares: bool
+    sinks: bool = False
 
     def __str__(self) -> str:
-        rows = "rows sum to 1" if self.shares else NO_SHARES
+        rows = self.caveat or "rows sum to 1"
         return f"{self.name}: {self.formula} ({self.source}); {rows}"
+
+    @property
+    def caveat(self) -> str:
+        """What must be known of rows that do not sum to 1; nothing of those that do."""
+        if not self.shares:
+            return NO_SHARES
+        return WITH_SINK if self.sinks else ""
 
     @property
     def told(self) -> str:
         """What data says: the formula, and what rows are not."""
-        return self.formula if self.shares else f"{self.formula}; {NO_SHARES}"
+        return f"{self.formula}; {self.caveat}" if self.caveat else self.formula
 
     @property
     def line(self) -> str:
@@ -66,7 +82,7 @@ MEASURES: dict[MeasureName, Measure] = {
         Measure(
             name="weights",
             quantity="attention weight",
-            formula="softmax(q kᵀ / √d_k)",
+            formula=SOFTMAX,
             source="Vaswani et al. 2017",
             per_head=True,
             shares=True,
@@ -74,7 +90,7 @@ MEASURES: dict[MeasureName, Measure] = {
         Measure(
             name="norm",
             quantity="size of what arrives",
-            formula="‖α v W_O‖ with α = softmax(q kᵀ / √d_k)",
+            formula=f"‖α v W_O‖ with α = {SOFTMAX}",
             source="Kobayashi et al. 2020",
             per_head=True,
             shares=False,

@@ -84,8 +84,8 @@ def _span(view: View, segment: int) -> tuple[int, int] | None:
     return (min(starts), max(ends)) if starts and ends else (0, 0)
 
 
-def window_told(view: View, inside: float | None = None) -> str:
-    """Which tokens the window holds; `inside`: the share of their attention that stays in it."""
+def window_told(view: View, inside: float | None = None, whose: str = "their") -> str:
+    """Which tokens the window holds; `inside`: the share of attention that stays in it, `whose`."""
     if view.window is None:
         return ""
     count = len(view.inspection.tokens.unit(view.unit))
@@ -94,7 +94,7 @@ def window_told(view: View, inside: float | None = None) -> str:
     told = f"tokens {first} to {last} of {count}" if last > first else f"token {first} of {count}"
     if inside is None or view.crossed or not view.measured.shares:
         return told
-    return f"{told}; {inside:.0%} of their {view.measured.noun} lies in the window"
+    return f"{told}; {inside:.0%} of {whose} {view.measured.noun} lies in the window"
 
 
 def may_look(view: View, index: int, role: Role, layers: Sequence[int]) -> np.ndarray:

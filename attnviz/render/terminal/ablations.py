@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -250,7 +250,7 @@ def heads_named(heads: Sequence[HeadId], in_layer: int) -> str:
 
 def _heading(
     view: View, moved: Sequence[Moved], scale: Scale, query: Token | None = None
-) -> Iterator[Text]:
+) -> Iterator[RenderableType]:
     """The model, the sentence, the words that moved shaded and the query marked; the formula."""
     yield model_line(view)
     styles = {one.token: str(_shade(one, scale)) for one in moved}

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import RenderableType
+from rich.table import Column, Table
 from rich.text import Text
 
 from attnviz.inspection import HeadId, View
@@ -39,7 +41,7 @@ def heading(
     keys: Sequence[Token] = (),
     inside: float | None = None,
     layers: Sequence[int] = (),
-) -> Iterator[Text]:
+) -> Iterator[RenderableType]:
     """The model, whose attention it is, the sentence (or pair, or both texts), and the measure.
 
     `queries` and `keys` are asked about, and underlined. `inside`: how much of the attention shown
@@ -48,13 +50,14 @@ def heading(
     yield model_line(view)
     yield from quiet_line(whose(view, layers))
     yield from marked(view, dict.fromkeys(queries, ASKED), dict.fromkeys(keys, ASKED))
-    yield from quiet_line(window_told(view, inside))
+    whose_part = f'"{label(queries[0])}"\'s' if queries else "their"
+    yield from quiet_line(window_told(view, inside, whose_part))
     yield measure_line(view.measured, scale)
 
 
 def word_heading(
     view: View, token: Token, role: Role, weights: np.ndarray, scale: Scale
-) -> Iterator[Text]:
+) -> Iterator[RenderableType]:
     """The heading of a look at one word, as query or as key: weights, (..., other token)."""
     if role == "key":
         return heading(view, scale, keys=[token])
@@ -70,7 +73,7 @@ def quiet_line(text: str) -> Iterator[Text]:
 
 def marked(
     view: View, queries: Mapping[Token, str], keys: Mapping[Token, str] | None = None
-) -> Iterator[Text]:
+) -> Iterator[RenderableType]:
     """The sentence, both of a pair, or source and target, some tokens in a style of their own."""
     shown = list(texts(view))
     margin = max(len(said.name) for said in shown)
@@ -85,7 +88,15 @@ def marked(
             if token.segment == said.segment and token.start is not None
         ]
         line = sentence(said.text, sorted(marks, key=lambda mark: mark.start), said.span)
-        yield Text.assemble((f"{said.name:<{margin}}  ", "dim"), line) if margin else line
+        yield named(f"{said.name:<{margin}}", line) if margin else line
+
+
+def named(name: str, text: Text, style: str = "dim") -> RenderableType:
+    """A text with a name before it, its further lines as far in as the first."""
+    row = Table.grid(Column(no_wrap=True, style=style), padding=(0, 2))
+    row.add_column(overflow="fold")
+    row.add_row(Text(name), text)
+    return row
 
 
 def measure_line(measured: Measure, scale: Scale = SHARES) -> Text:

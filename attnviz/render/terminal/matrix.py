@@ -112,12 +112,10 @@ class HeadTable:
     @property
     def _axes(self) -> str:
         """What rows and columns are, and what a cell without a number says."""
-        if self.view.crossed:
-            rows, columns = (role_name(self.view, role) for role in ("query", "key"))
-        else:
-            rows, columns = "queries (who looks)", "keys (looked at)"
+        if not self.view.crossed and self._seen is None:
+            return "queries (who looks) down, keys (looked at) across"
         blank = "" if self._seen is None else f"; blank: {MAY_NOT}"
-        return f"{rows} down, {columns} across{blank}"
+        return f"{role_name(self.view, 'query')} down, {role_name(self.view, 'key')} across{blank}"
 
     @property
     def _remains(self) -> str:

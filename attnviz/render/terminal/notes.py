@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnviz.analysis.special import special_share
 from attnviz.inspection import HeadId, View
 from attnviz.render.terminal.cells import label
 from attnviz.render.terminal.palette import percent
@@ -15,23 +14,30 @@ SINK = "the model's sink, a place that is none of the keys"
 
 def query_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
     """How much of a query's attention special tokens, and the sink, take in the heads shown."""
-    sink = view.aside(query).sink
-    return " ".join(
-        filter(
-            None,
-            (
-                _special_note(view, query, heads),
-                "" if sink is None else _query_sink_note(view, query, sink, heads),
-            ),
+    aside, name, notes = view.aside(query), label(view.tokens[query]), []
+    takers, hint = [], ""
+    if any(token.special for token in view.inspection.key_tokens.pieces):
+        if view.special:
+            takers.append((aside.special, "special tokens"))
+            them = "them" if aside.sink is None else "special tokens"
+            hint = f"; --no-special leaves {them} out"
+        else:
+            notes.append(left_out_note(view, name, _mean(aside.special, heads), heads))
+    if aside.sink is not None:
+        takers.append((aside.sink, SINK))
+    if takers:
+        of = (f" of its {view.measured.noun}", "")
+        given = " and ".join(
+            f"{percent(_mean(shares, heads))}{of[bool(number)]} to {taker}"
+            for number, (shares, taker) in enumerate(takers)
         )
-    )
+        notes.append(f'"{name}" gives {given} {_over(view, heads)}{hint}.')
+    return " ".join(notes)
 
 
-def _query_sink_note(view: View, query: int, sink: np.ndarray, heads: Sequence[HeadId]) -> str:
-    """sink: (layer, head)."""
-    share = float(np.mean([sink[head.layer, head.place] for head in heads]))
-    name, noun = label(view.tokens[query]), view.measured.noun
-    return f'"{name}" gives {percent(share)} of its {noun} to {SINK} {_over(view, heads)}.'
+def _mean(shares: np.ndarray, heads: Sequence[HeadId]) -> float:
+    """The mean of some heads' shares: (layer, head)."""
+    return float(np.mean([shares[head.layer, head.place] for head in heads]))
 
 
 def sink_note(view: View, sink: np.ndarray | None) -> str:
@@ -41,20 +47,6 @@ def sink_note(view: View, sink: np.ndarray | None) -> str:
     whole = f"the {view.measured.noun}" if view.special else "what is shown"
     rest = "" if view.window else ": rows sum to less than 1"
     return f"On average, {percent(float(sink.mean()))} of {whole} goes to {SINK}{rest}."
-
-
-def _special_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
-    """How much of a query's attention special tokens take in the heads shown."""
-    share = special_share(view, query, heads)
-    if share is None:
-        return ""
-    name = label(view.tokens[query])
-    if not view.special:
-        return left_out_note(view, name, share, heads)
-    return (
-        f'"{name}" gives {percent(share)} of its {view.measured.noun} to special tokens '
-        f"{_over(view, heads)}; --no-special leaves them out."
-    )
 
 
 def left_out_note(view: View, name: str, share: float, heads: Sequence[HeadId]) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from attnviz.analysis.explain import Explanation
+from attnviz.analysis.explanation import Explanation
 from attnviz.render.terminal.cells import (
     Line,
     bar,

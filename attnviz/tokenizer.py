@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.spans import spans_in_reading
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import tokenizers
 
 SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
+
+
+UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP}"
+"""A letter, of old Korean, that vocabularies lack."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,18 @@ class Cut:
     type_ids: tuple[int, ...]
 
 
+class Ends(NamedTuple):
+    """The special tokens that are put before a text and behind it; None for none."""
+
+    first: str | None
+    last: str | None
+
+
 class Cutter(Protocol):
     """A library's tokenizer, as `Tokenizer` needs it.
 
-    `size` is how many ids it can give out; `special_ids` are those of its special tokens.
+    `size` is how many ids it can give out; `special_ids` are those of its special tokens, but not
+    of one that stands for unknown text.
     """
 
     size: int
@@ -188,7 +200,10 @@ class FastCutter:
         self._tokenizer.no_padding()
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
         added = tokenizer.get_added_tokens_decoder()
-        self.special_ids = frozenset(number for number, token in added.items() if token.special)
+        special = frozenset(number for number, token in added.items() if token.special)
+        # a token for what is unknown stands for a piece of the text
+        nobody_knows = tokenizer.encode(UNKNOWN, add_special_tokens=False)
+        self.special_ids = special.difference(nobody_knows.ids)
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """As in `Cutter`."""
@@ -220,19 +235,41 @@ class FastCutter:
 
     def read(self, ids: Sequence[int]) -> str:
         """As in `Cutter`."""
-        return self._tokenizer.decode(list(ids))
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
 
 
-def read_fast(path: Path) -> FastCutter:
-    """Read a `tokenizer.json`; AttnvizError if it is not one."""
+def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
+    """Read a `tokenizer.json`; AttnvizError if it is not one.
+
+    `ends` are what it puts around a text in place of what the file says.
+    """
     import tokenizers
 
     try:
-        return FastCutter(tokenizers.Tokenizer.from_file(str(path)))
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        if ends is not None:
+            _put_around(tokenizer, ends)
+        return FastCutter(tokenizer)
     except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
         raise AttnvizError(
             f"{path} is not a tokenizer that can be read: {error}", SAVE_AGAIN
         ) from error
+
+
+def _put_around(tokenizer: "tokenizers.Tokenizer", ends: Ends) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    known = {end: tokenizer.token_to_id(end) for end in ends if end is not None}
+    ids = {end: number for end, number in known.items() if number is not None}
+    single, second = (
+        [f"{part}:{place}" for part in (ends.first, text, ends.last) if part in (*ids, text)]
+        for place, text in enumerate(("$A", "$B"))
+    )
+    tokenizer.post_processor = TemplateProcessing(
+        single=single,
+        pair=single + second,
+        special_tokens=list(ids.items()),
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A hub on the loopback: serves what huggingface_hub asks for, and fails as it is told."""
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ COMMIT = "c0ffee" + "0" * 34
 class LocalHub:
     """Files by repository and name; `failures` by repository: a status and the hub's error code.
 
-    `requests` are what was asked for, as "HEAD org/name main config.json"; `cut` is a file whose
+    `requests` are what was asked for, as "HEAD org/name main config.json", or "LIST org/name main"
+    for the names of all files; `cut` is a file whose
     connection breaks in the middle; `redirects` sends downloads elsewhere, as for large files.
     `hashes`, by file, are what it says that large ones have as their SHA-256.
     """
@@ -67,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         hub = self.serves
+        if "/tree/" in self.path:
+            return self._list()
         if "/resolve/" not in self.path:  # once a process, huggingface_hub asks about itself
             return self._fail(404, "")
         path = self.path.removeprefix("/stored")
@@ -84,6 +88,25 @@ class _Handler(BaseHTTPRequestHandler):
         if file not in files:
             return self._fail(404, "EntryNotFound", COMMIT)
         return self._give(file, files[file], body)
+
+    def _list(self) -> None:
+        """All files of a revision, as JSON."""
+        hub = self.serves
+        path, _, _ = self.path.removeprefix("/api/models/").partition("?")
+        repository, _, revision = path.partition("/tree/")
+        hub.requests.append(f"LIST {repository} {revision}")
+        if repository in hub.failures:
+            return self._fail(*hub.failures[repository])
+        listed = [
+            {"type": "file", "path": file, "size": len(content), "oid": "0" * 40}
+            for file, content in hub.repositories[repository].items()
+        ]
+        body = json.dumps(listed).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _fail(self, status: int, code: str, commit: str = "") -> None:
         self.send_response(status)

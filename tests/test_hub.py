@@ -124,7 +124,7 @@ def test_a_repository_that_is_not_there() -> None:
     ("file", "hint"),
     [
         (FILES[0], "transformers"),
-        (FILES[1], "fast tokenizer"),
+        (FILES[1], "nor other files of a tokenizer"),
         (FILES[2], f"{INDEX} or pytorch_model.bin"),
     ],
 )

@@ -83,7 +83,7 @@ def test_the_samples_are_there() -> None:
 
 
 def test_default_model_cuts_as_transformers_does(minilm: Model, files: ModelFiles) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(files.tokenizer.parent)
+    tokenizer = AutoTokenizer.from_pretrained(files.folder)
     for sentence in SAMPLE_LINES:
         assert list(minilm.tokenize(sentence).ids) == tokenizer(sentence)["input_ids"]
     pair = minilm.tokenize(SAMPLE_LINES[0], SAMPLE_LINES[1])

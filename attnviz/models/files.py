@@ -14,15 +14,21 @@ from attnviz.weights.layout import is_pickle
 class ModelFiles:
     """Where a model's configuration, tokenizer and weights lie.
 
-    `weights` is one file, or the index of parts that lie beside it. `verified` says that weights
-    were checked against a known hash.
+    `tokenizer` is its tokenizer.json, or None where another library is to build one of what lies in
+    the folder. `weights` is one file, or the index of parts that lie beside it. `verified` says
+    that weights were checked against a known hash.
     """
 
     name: str
     config: Path
-    tokenizer: Path
+    tokenizer: Path | None
     weights: Path
     verified: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self.config.parent
 
     @property
     def pickled(self) -> bool:

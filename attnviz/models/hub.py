@@ -49,6 +49,16 @@ def download(
     return path
 
 
+def listed(repository: str, commit: str) -> frozenset[str]:
+    """The names of all files of this commit, as the hub tells them; raises what `download` does."""
+    import huggingface_hub
+
+    try:
+        return frozenset(huggingface_hub.HfApi().list_repo_files(repository, revision=commit))
+    except Exception as error:  # as in download
+        raise _in_words(error, repository, "the list of files", commit, "") from error
+
+
 def in_cache(repository: str, file: str, commit: str) -> bool | None:
     """Whether the hub's cache has the file of this commit; None where it never was asked for.
 

@@ -22,7 +22,8 @@ from attnviz.analysis.ablation import (
 from attnviz.analysis.align import aligned
 from attnviz.analysis.compare import Comparison
 from attnviz.analysis.compare import compare as compare_aligned
-from attnviz.analysis.explain import Explanation, explain_token
+from attnviz.analysis.explain import explain_token
+from attnviz.analysis.explanation import Explanation
 from attnviz.analysis.find import Finding
 from attnviz.analysis.find import find as find_heads
 from attnviz.analysis.holding import Holding, holding

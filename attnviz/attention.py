@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -109,12 +109,7 @@ class LayerRecord:
 
     def inputs(self) -> Inputs:
         """x, q, k and v, and what k and v were made of; AttnvizError where one is missing."""
-        if self.given is not None:
-            raise AttnvizError(
-                "this model gives its attention weights alone, without queries, keys and values: "
-                "its own code computes them in its own way",
-                "attnviz models says which models give all of it",
-            )
+        self.check_more_than_weights()
         if self.x is None or self.q is None or self.k is None or self.v is None:
             raise AttnvizError(
                 "what queries, keys and values were made of was not recorded of so long a text",
@@ -123,6 +118,15 @@ class LayerRecord:
         return Inputs(
             self.x, self.x if self.memory is None else self.memory, self.q, self.k, self.v
         )
+
+    def check_more_than_weights(self) -> None:
+        """Raise AttnvizError where the model gave its weights and nothing else."""
+        if self.given is not None:
+            raise AttnvizError(
+                "this model gives its attention weights alone, without queries, keys and values: "
+                "its own code computes them in its own way",
+                "attnviz models says which models give all of it",
+            )
 
     def of_head(self, keys_or_values: np.ndarray, head: int) -> np.ndarray:
         """A head's own k or v, (m, d), out of those that heads may share."""
@@ -244,13 +248,30 @@ class Layers:
     count: int
 
 
+class Between(NamedTuple):
+    """What is done to x W_Q, x W_K and x W_V before they are q, k and v, as in "rotated by its
+    position" (Su et al. 2021, "RoFormer"); None where they are q, k and v already.
+    """
+
+    q: str | None = None
+    k: str | None = None
+    v: str | None = None
+
+
+NOTHING_BETWEEN = Between()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Projections:
     """The matrices and biases that make queries, keys and values of x, and mix what comes of them.
 
-    As in the article, x stands on the left: q = x W_Q + b_Q. W_Q, W_K, W_V: (d_model, width); W_O:
-    (width, d_model); width is d_model for a layer's matrices, d_k for one head's. The biases are
-    None in a model without them, and b_O, which is added to the sum of all heads, in one head's.
+    As in the article, x stands on the left: q = x W_Q + b_Q. W_Q: (d_model, num_heads x d_k); W_K,
+    (d_model, num_kv_heads x d_k) and W_V, (d_model, num_kv_heads x d_v), of memory where there is
+    one; W_O: (num_heads x d_v, d_model). One head's have d_k and d_v alone. The biases are None in
+    a model without them, and b_O, which is added to the sum of all heads, in one head's.
+
+    `between`: what the model does beside, and `direct`: whether x is what the layer below gave,
+    or the embeddings; otherwise it is what enters attention, whatever was done before.
     """
 
     W_Q: np.ndarray
@@ -261,13 +282,30 @@ class Projections:
     b_K: np.ndarray | None = None
     b_V: np.ndarray | None = None
     b_O: np.ndarray | None = None
+    between: Between = field(default=NOTHING_BETWEEN, kw_only=True)
+    direct: bool = field(default=True, kw_only=True)
 
-    def head(self, number: int, d_k: int) -> "Projections":
-        """One head's part of a layer's: d_k columns of W_Q, W_K, W_V, and d_k rows of W_O."""
-        part = slice(number * d_k, (number + 1) * d_k)
-        biases = (None if bias is None else bias[part] for bias in (self.b_Q, self.b_K, self.b_V))
+    def head(self, number: int, num_heads: int) -> "Projections":
+        """One of the layer's heads: its columns of W_Q, W_K, W_V, and its rows of W_O.
+
+        Where heads share keys and values, their columns are the same.
+        """
+        d_k, d_v = self.W_Q.shape[1] // num_heads, len(self.W_O) // num_heads
+        shared = number * (self.W_K.shape[1] // d_k) // num_heads
+        q, k, v, z = (
+            slice(place * width, (place + 1) * width)
+            for place, width in ((number, d_k), (shared, d_k), (shared, d_v), (number, d_v))
+        )
         return Projections(
-            self.W_Q[:, part], self.W_K[:, part], self.W_V[:, part], self.W_O[part], *biases
+            self.W_Q[:, q],
+            self.W_K[:, k],
+            self.W_V[:, v],
+            self.W_O[z],
+            None if self.b_Q is None else self.b_Q[q],
+            None if self.b_K is None else self.b_K[k],
+            None if self.b_V is None else self.b_V[v],
+            between=self.between,
+            direct=self.direct,
         )
 
 

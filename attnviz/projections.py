@@ -7,6 +7,7 @@ or drawn again, when somebody asks for them, and held to what was recorded.
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from attnviz.inspection import Inspection, ModelFacts
 from attnviz.models import PAPER, find_model
 from attnviz.weights.layout import is_pickle
 from attnviz.weights.names import NAMES
+from attnviz.weights.rounding import rounded
 from attnviz.weights.stored import read_tensors, tensor_names
 from attnviz.weights.untrained import draw_matrix
 
@@ -23,8 +25,9 @@ MATRICES = ("W_Q", "W_K", "W_V", "W_O")
 
 _Read = Callable[[Sequence[str]], dict[str, np.ndarray]]
 
-TOLERANCE = 1e-4
-"""How far a recomputed number may be from the recorded one, as a part of the largest of them."""
+TOLERANCES = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 2e-2}
+"""How far a recomputed number may be from the recorded one, as a part of the largest of them, by
+what the model computed in."""
 
 
 def projections_of(inspection: Inspection, layer: int) -> Projections:
@@ -35,7 +38,8 @@ def projections_of(inspection: Inspection, layer: int) -> Projections:
     """
     number = range(inspection.model.num_layers)[layer]
     projections = read_projections(inspection.model, number)
-    if not _made(projections, inspection.layer(number)):
+    tolerance = TOLERANCES[inspection.model.dtype]
+    if not _made(projections, inspection.layer(number), tolerance):
         raise _other_files(inspection.model)
     return projections
 
@@ -43,8 +47,9 @@ def projections_of(inspection: Inspection, layer: int) -> Projections:
 def read_projections(model: ModelFacts, layer: int) -> Projections:
     """W_Q, W_K, W_V and W_O of a layer, counted from 0, with their biases, in float32.
 
-    Nothing else is read of a published model's file. Raises AttnvizError where the model's files
-    are not there, are damaged, or do not fit the facts.
+    They are rounded to the numbers that the model computed in. Nothing else is read of a published
+    model's file. Raises AttnvizError where the model's files are not there, are damaged, or do not
+    fit the facts.
     """
     if model.family == PAPER:
         return _drawn(model, layer)
@@ -69,11 +74,11 @@ def read_projections(model: ModelFacts, layer: int) -> Projections:
 
 def _drawn(model: ModelFacts, layer: int) -> Projections:
     """The untrained model's, from its seed, by the names that the encoder has for them."""
-    drawn = {}
+    drawn: dict[str, Any] = {}
     for matrix in MATRICES:
         out = np.empty((model.d_model, model.d_model), np.float32)
         draw_matrix(out, model.seed or 0, f"layers.{layer}.attention.{matrix}")
-        drawn[matrix] = out.T
+        drawn[matrix] = rounded(out, model.dtype).T
     return Projections(**drawn)
 
 
@@ -89,14 +94,13 @@ def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
     biases = {f"b{matrix[1:]}": f"{prefix}{modules[matrix]}.bias" for matrix in MATRICES}
     if not {*weights.values(), *biases.values()}.issubset(found):
         raise _other_files(model)
-    tensors = read([*weights.values(), *biases.values()])
+    stored = read([*weights.values(), *biases.values()])
+    tensors = {name: rounded(tensor, model.dtype) for name, tensor in stored.items()}
     shapes = {tensors[name].shape for name in weights.values()}
     if shapes != {(model.d_model, model.d_model)}:
         raise _other_files(model)
-    return Projections(
-        **{matrix: tensors[name].T for matrix, name in weights.items()},
-        **{bias: tensors[name] for bias, name in biases.items()},
-    )
+    made: dict[str, Any] = {bias: tensors[name] for bias, name in biases.items()}
+    return Projections(**made, **{matrix: tensors[name].T for matrix, name in weights.items()})
 
 
 def _reader(path: Path) -> tuple[Collection[str], _Read]:
@@ -109,7 +113,7 @@ def _reader(path: Path) -> tuple[Collection[str], _Read]:
     return held.keys(), lambda names: {name: held[name].float().numpy() for name in names}
 
 
-def _made(projections: Projections, record: LayerRecord) -> bool:
+def _made(projections: Projections, record: LayerRecord, tolerance: float) -> bool:
     """Whether the queries, keys and values recorded are x times these matrices."""
     inputs = record.inputs()
     for matrix, bias, source, recorded in (
@@ -120,7 +124,7 @@ def _made(projections: Projections, record: LayerRecord) -> bool:
         made = source @ matrix + (0 if bias is None else bias)
         joined = np.swapaxes(recorded, 0, 1).reshape(made.shape)
         # a difference that is not a number is none that will do
-        if not np.abs(made - joined).max() <= TOLERANCE * np.abs(joined).max():
+        if not np.abs(made - joined).max() <= tolerance * np.abs(joined).max():
             return False
     return True
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attnviz.analysis.explanation import Differences
 from attnviz.attention import LayerRecord
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.tokens import Tokens, merge_keys, merge_queries
@@ -133,3 +134,9 @@ def random_inspection(tokens: Tokens, num_layers: int, num_heads: int, seed: int
     shape = (num_layers, num_heads, len(tokens), len(tokens))
     scores = np.random.default_rng(seed).gamma(0.1, size=shape) + 1e-6
     return inspection_of(tokens, scores / scores.sum(axis=-1, keepdims=True))
+
+
+def largest(check: Differences) -> float:
+    """The largest of the differences that there are."""
+    differences = (check.q, check.k, check.v, check.z)
+    return max(difference for difference in differences if difference is not None)

@@ -14,7 +14,8 @@ from handmade import part, with_layer
 from worked import WORKED, X, inspection_with
 
 import attnviz
-from attnviz.analysis.explain import Explanation, explain
+from attnviz.analysis.explain import explain
+from attnviz.analysis.explanation import Explanation
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspector import Model, load_model
 from attnviz.render.data import is_ours

@@ -12,7 +12,8 @@ from pictures import texts
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.analysis.explain import Explanation, explain
+from attnviz.analysis.explain import explain
+from attnviz.analysis.explanation import Explanation
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspector import Model, load_model
 from attnviz.render.figure.drawing import DPI, write_figure

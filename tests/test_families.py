@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from handmade import part, records
+from handmade import largest, part, records
 from safetensors.torch import load_file, save_file
 from tiny_families import TINY, Computed, computed, encoder_layers, save_tiny, without_head
 from transformers import AutoModelForMaskedLM
@@ -150,7 +150,7 @@ def test_matrices_explain_the_numbers(loaded: Loaded) -> None:
             step = explain(inspection, 2, HeadId(layer, head), projections)
             close(step.weights, inspection.weights(layer, head, unit="piece")[2])
             assert step.check.z is not None
-            assert max(step.check.q, step.check.k, step.check.v, step.check.z) < TOLERANCE
+            assert largest(step.check) < TOLERANCE
 
 
 def test_norms_are_what_arrives(loaded: Loaded) -> None:

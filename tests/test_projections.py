@@ -58,7 +58,7 @@ def test_a_head_has_its_columns(tmp_path: Path) -> None:
     (x, _, _, k, _), z = record.inputs(), part(record, "z")
     summed = np.zeros_like(x) + projections.b_O
     for number in range(3):
-        head = projections.head(number, 7)
+        head = projections.head(number, 3)
         assert head.W_Q.shape == head.W_K.shape == head.W_V.shape == (21, 7)
         assert head.W_O.shape == (7, 21)
         assert head.b_O is None
@@ -126,7 +126,7 @@ def test_random_matrices_are_xavier_uniform_and_all_different() -> None:
 def test_the_default_model(animal: Inspection) -> None:
     projections = projections_of(animal, 3)
     assert projections.W_Q.shape == (384, 384)
-    assert projections.head(1, 32).W_O.shape == (32, 384)
+    assert projections.head(1, 12).W_O.shape == (32, 384)
 
 
 def refused(inspection: Inspection) -> AttnvizError:

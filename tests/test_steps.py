@@ -12,7 +12,8 @@ from rich.console import Console
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.analysis.explain import Explanation, explain
+from attnviz.analysis.explain import explain
+from attnviz.analysis.explanation import Explanation
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspector import Model, load_model
 from attnviz.render.terminal.strips import ABOVE, BELOW, HEIGHTS, UPPER_HALF, ZERO, strip

@@ -4,135 +4,46 @@ The steps are the attention function's (Vaswani et al. 2017, 3.2): q, k and v ou
 products with all keys, scaled, their softmax, the sum of the values so weighted, and W_O.
 """
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from attnviz.analysis.explanation import Differences, Explanation, Projected, Sink, whose
 from attnviz.attention import LayerRecord, Projections
 from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.tokens import Token
 
-Z_TOLERANCE = 1e-3
-"""How far the encoder's z may be from what its q, k and v make, as a part of the largest value.
+Z_TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
+"""How far the model's z may be from what its q, k and v make, as a part of the largest value.
 
-Scores of some hundred, whose rounding softmax enlarges, leave 1e-5.
+Scores of some hundred, whose rounding softmax enlarges, leave 1e-5 in float32.
 """
-
-
-@dataclass(frozen=True)
-class Differences:
-    """The largest differences between numbers recomputed and those that the encoder recorded.
-
-    `q`, of the query; `k` and `v`, over all keys; `z`, None in an inspection that has none.
-    """
-
-    q: float
-    k: float
-    v: float
-    z: float | None
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
-    """Every step of one query in one head, recomputed in float64 and kept in float32.
-
-    The keys are all pieces, `view.tokens`, special tokens included: the softmax runs over them.
-    `matrices`: the head's. x: (d_model,); q, z: (d_k,); k, v: (key, d_k). dots, scores, weights:
-    (key,); `dots` are q k^T, `scores` scale times these plus `bias`, if the layer has one, and
-    `weights` their softmax. z is the sum of weights times v. outputs: (num_heads, d_model), what
-    each head of the layer adds to what W_O gives, z W_O with the head's rows of it.
-    """
-
-    view: View
-    head: HeadId
-    query: Token
-    matrices: Projections
-    scale: float
-    x: np.ndarray
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-    dots: np.ndarray
-    bias: np.ndarray | None
-    scores: np.ndarray
-    weights: np.ndarray
-    z: np.ndarray
-    outputs: np.ndarray
-    check: Differences
-
-    def __repr__(self) -> str:
-        return f"<Explanation of {self.query.label!r} in {self.head}: {len(self.keys)} keys>"
-
-    @property
-    def keys(self) -> tuple[Token, ...]:
-        """All pieces, in the sentence's order."""
-        return self.view.tokens
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of x and of the head's matrices."""
-        matrices = {name: getattr(self.matrices, name).shape for name in ("W_Q", "W_K", "W_V")}
-        return {"x": self.x.shape, **matrices, "W_O": self.matrices.W_O.shape}
-
-    @cached_property
-    def order(self) -> list[int]:
-        """The keys' indices, the largest weight first."""
-        return [int(key) for key in np.argsort(-self.weights, kind="stable")]
-
-    @cached_property
-    def brought(self) -> np.ndarray:
-        """What each key brings to z: its weight times its v, (key, d_k)."""
-        brought: np.ndarray = self.weights[:, None] * self.v
-        return brought
-
-    @cached_property
-    def norms(self) -> np.ndarray:
-        """How much of each key arrives: the lengths of weight * v W_O, (key,).
-
-        Kobayashi et al. 2020, "Attention is Not Only a Weight", equation 4.
-        """
-        norms: np.ndarray = np.linalg.norm(self.brought @ self.matrices.W_O, axis=1)
-        return norms
-
-    @property
-    def output(self) -> np.ndarray:
-        """What the head adds to what W_O gives: z W_O, (d_model,)."""
-        own: np.ndarray = self.outputs[self.head.place]
-        return own
-
-    @property
-    def share(self) -> float:
-        """The head's share of what W_O gives for the query, b_O left out.
-
-        The outputs of all heads sum to one vector. A head's share is how far its own reaches in
-        that vector's direction, o_h . o / o . o: the heads' shares sum to 1, and a head that works
-        against the others has one below 0. It is 0 where all outputs are.
-        """
-        whole = self.outputs.sum(axis=0, dtype=np.float64)
-        length = float(whole @ whole)
-        return float(self.output @ whole) / length if length else 0.0
 
 
 def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections) -> Explanation:
     """How one piece's attention in one head comes about; `layer` holds its layer's matrices.
 
     `query` is the piece's index. Raises IndexError for a piece, layer or head that is not there,
-    AttnvizError if the encoder's own z is not what these steps make.
+    AttnvizError if the model's own z is not what these steps make.
     """
     view, record = inspection.view("piece"), inspection.layer(head.layer)
     token, number = view.tokens[query], range(inspection.model.num_heads)[head.place]
-    matrices, inputs = layer.head(number, inspection.model.d_k), record.inputs()
-    x, memory = inputs.x[query].astype(np.float64), inputs.memory.astype(np.float64)
-    q = _times(x, matrices.W_Q, matrices.b_Q)
-    k, v = _times(memory, matrices.W_K, matrices.b_K), _times(memory, matrices.W_V, matrices.b_V)
+    matrices, inputs = layer.head(number, record.num_heads), record.inputs()
+    own = _Vectors(
+        inputs.q[number, query], record.of_head(inputs.k, number), record.of_head(inputs.v, number)
+    )
+    made = _made(inputs.x[query], inputs.memory, matrices)
+    between = matrices.between
+    q, k, v = (
+        recorded.astype(np.float64) if step else product
+        for step, product, recorded in zip(between, made, own, strict=True)
+    )
     dots = k @ q
     scores = record.scores_row(number, query, dots)
-    powers = np.exp(scores - scores.max())
-    weights = powers / powers.sum()
+    weights, sink = _softmax(scores, None if record.sinks is None else float(record.sinks[number]))
     z = weights @ v
-    _check_z(record, number, query, z)
+    _check_z(inspection, HeadId(head.layer, number), query, z)
     return Explanation(
         view=view,
         head=HeadId(head.layer, number),
@@ -140,20 +51,26 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
         matrices=matrices,
         scale=record.scale,
         x=inputs.x[query],
+        projected=Projected(
+            *(_short(one) if step else None for step, one in zip(between, made, strict=True))
+        ),
         q=_short(q),
         k=_short(k),
         v=_short(v),
         dots=_short(dots),
+        softcap=record.softcap,
         bias=_bias(record, number, query),
         scores=_short(scores),
         weights=_short(weights),
+        sink=sink,
         z=_short(z),
         outputs=_short(_outputs(record, layer, query, HeadId(head.layer, number), z)),
         check=Differences(
-            q=_largest(q - inputs.q[number, query]),
-            k=_largest(k - inputs.k[number]),
-            v=_largest(v - inputs.v[number]),
-            z=None if record.z is None else _largest(z - record.z[number, query]),
+            *(
+                None if step else _largest(product - recorded)
+                for step, product, recorded in zip(between, made, own, strict=True)
+            ),
+            None if record.z is None else _largest(z - record.z[number, query]),
         ),
     )
 
@@ -164,20 +81,53 @@ def explain_token(
     """`explain` for each piece of the view's token at `index`, a word or a piece itself."""
     pieces = view.inspection.tokens.pieces
     if view.unit == "piece":
-        own = [[piece for piece in pieces if view.special or not piece.special][index]]
+        own = [pieces[view.positions[index]]]
     else:
         own = [piece for piece in pieces if piece.word == view.tokens[index].word]
     return tuple(explain(view.inspection, piece.index, head, layer) for piece in own)
 
 
-def _check_z(record: LayerRecord, head: int, query: int, z: np.ndarray) -> None:
-    """What follows from q, k and v is what the encoder had, or its numbers were damaged since."""
+class _Vectors(NamedTuple):
+    """A query's q, and all keys' k and v, in one head."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+
+
+def _made(x: np.ndarray, memory: np.ndarray, matrices: Projections) -> _Vectors:
+    """What a head's matrices make of the query's vector, and of all keys' vectors."""
+    x, memory = x.astype(np.float64), memory.astype(np.float64)
+    return _Vectors(
+        _times(x, matrices.W_Q, matrices.b_Q),
+        _times(memory, matrices.W_K, matrices.b_K),
+        _times(memory, matrices.W_V, matrices.b_V),
+    )
+
+
+def _softmax(scores: np.ndarray, sink: float | None) -> tuple[np.ndarray, Sink | None]:
+    """The weights, (key,), and what the sink takes."""
+    highest = scores.max() if sink is None else max(scores.max(), sink)
+    powers = np.exp(scores - highest)
+    if sink is None:
+        return powers / powers.sum(), None
+    taken = np.exp(sink - highest)
+    total = powers.sum() + taken
+    return powers / total, Sink(sink, float(taken / total))
+
+
+def _check_z(inspection: Inspection, head: HeadId, query: int, z: np.ndarray) -> None:
+    """What follows from q, k and v is what the model had, or its numbers were damaged since."""
+    record = inspection.layer(head.layer)
     if record.z is None:
         return
     # z is a mean of values, so that these say what is large
-    if not _largest(z - record.z[head, query]) <= Z_TOLERANCE * _largest(record.inputs().v[head]):
+    largest = _largest(record.of_head(record.inputs().v, head.place))
+    tolerance = Z_TOLERANCES[inspection.model.dtype]
+    if not _largest(z - record.z[head.place, query]) <= tolerance * largest:
         raise AttnvizError(
-            "z as the encoder had it is not what its q, k and v make: this inspection is damaged",
+            f"z as the {whose(inspection)} had it is not what its q, k and v make: this inspection "
+            "is damaged",
             "look at the sentence anew",
         )
 
@@ -206,7 +156,9 @@ def _outputs(
         every = record.z[:, query].astype(np.float64)
     else:
         rows = record.weights(head.layer, queries=slice(query, query + 1))
-        every = np.matmul(rows.astype(np.float64), record.inputs().v)[:, 0]
+        v = record.inputs().v
+        summed = enumerate(rows[:, 0].astype(np.float64))
+        every = np.stack([row @ record.of_head(v, number) for number, row in summed])
     every[head.place] = z
     matrices = layer.W_O.reshape(len(every), len(z), -1)
     outputs: np.ndarray = np.einsum("hi,hio->ho", every, matrices)

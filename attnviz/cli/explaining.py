@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from attnviz.analysis.explain import Explanation, explain_token
+from attnviz.analysis.explain import explain_token
+from attnviz.analysis.explanation import Explanation
 from attnviz.analysis.strongest import one_head
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_answer, give_each, giving

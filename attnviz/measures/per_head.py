@@ -39,6 +39,7 @@ class Norms(PerHead):
         """Norms, (head, query, key), in the units of the layer's output."""
         record = self._layers.layer(layer)
         if record.value_norms is None:
+            record.check_more_than_weights()
             raise AttnvizError(
                 "the norm measure needs the lengths of v W_O, and this inspection does not have "
                 "them",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.analysis.explain import Explanation
+from attnviz.analysis.explanation import Explanation
 from attnviz.render.data.as_csv import CSV_HEADER, quoted
 from attnviz.render.data.as_json import token_facts, view_facts, with_numbers
 

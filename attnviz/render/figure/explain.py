@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from attnviz.analysis.explain import Explanation
+from attnviz.analysis.explanation import Explanation
 from attnviz.render.figure.captions import fitted, heading, label
 from attnviz.render.figure.colors import signed_colors, weight_colors
 from attnviz.render.figure.drawing import (

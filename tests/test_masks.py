@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
-from handmade import inspection_of, tokens_of, with_layer
+from handmade import causal, inspection_of, tokens_of, with_layer
 
+from attnviz.analysis.strongest import strongest_link
+from attnviz.analysis.summary import summarise
 from attnviz.inspection import Inspection
 from attnviz.measures import MeasureName
 from attnviz.tokens import Tokens
-
-
-def causal(count: int) -> np.ndarray:
-    """(n, 2): each query may look at the keys up to itself."""
-    return np.array([(0, query + 1) for query in range(count)], np.int32)
 
 
 def masked(tokens: Tokens, *visible: np.ndarray) -> Inspection:
@@ -63,7 +60,7 @@ def test_words_see_what_any_of_their_pieces_sees() -> None:
 
 
 def test_a_window_without_special_tokens() -> None:
-    sliding = np.array([(max(0, query - 1), query + 1) for query in range(6)], np.int32)
+    sliding = causal(6, reach=1)
     inspection = masked(tokens_of(["a", "b", "c", "d"]), sliding)
     whole = np.tri(6, dtype=bool) & ~np.tri(6, k=-2, dtype=bool)
     for special in (True, False):
@@ -91,7 +88,7 @@ def test_a_bias_masks_where_every_head_has_it() -> None:
 
 @pytest.mark.parametrize("measure", ["rollout", "flow"])
 def test_what_layers_reach_together(measure: MeasureName) -> None:
-    sliding = np.array([(max(0, query - 1), query + 1) for query in range(5)], np.int32)
+    sliding = causal(5, reach=1)
     inspection = masked(tokens_of(["a", "b", "c", "d", "e"], special=False), sliding, sliding)
     view = inspection.view(measure=measure)
     for layer, reach in enumerate((2, 3)):
@@ -99,3 +96,49 @@ def test_what_layers_reach_together(measure: MeasureName) -> None:
         expected = np.tri(5, dtype=bool) & ~np.tri(5, k=-reach, dtype=bool)
         np.testing.assert_array_equal(seen, expected)
         np.testing.assert_array_equal(view.weights(layer) > 0, expected)
+
+
+# What heads do, as far as they may
+
+
+def test_rows_without_a_choice_do_not_count() -> None:
+    """Each word gives all that it may look at alike; the first can look at itself alone."""
+    inspection = masked(tokens_of(["a", "b", "c"], special=False), causal(3))
+    head = summarise(inspection.view()).heads[0]
+    assert head.kind == "broad"
+    assert head.entropy == pytest.approx((np.log2(2) + np.log2(3)) / 2, abs=1e-6)
+    assert head.spread == pytest.approx(1, abs=1e-6)
+    shares = head.shares
+    assert shares.itself == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert shares.previous == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert shares.next is None
+    assert shares.special == pytest.approx((1 / 2 + 1 / 3) / 2), "what b and c give the first"
+    links = {(link.query.text, link.key.text) for link in head.links}
+    assert links == {("b", "a"), ("c", "a"), ("c", "b")}
+
+
+def test_one_word_under_a_causal_mask_has_no_choice() -> None:
+    head = summarise(masked(tokens_of(["a"], special=False), causal(1)).view()).heads[0]
+    assert (head.kind, head.entropy, head.spread, head.links) == ("to itself", 0, 0, ())
+
+
+def test_each_layer_counts_by_its_own_mask() -> None:
+    tokens = tokens_of(["a", "b", "c", "d"], special=False)
+    sliding = causal(4, reach=1)
+    full = np.array([(0, 4)] * 4, np.int32)
+    heads = summarise(masked(tokens, sliding, full, sliding).view()).heads
+    assert [round(head.spread, 5) for head in heads] == [1] * 6
+    assert [round(head.entropy, 5) for head in heads] == [1, 1, 2, 2, 1, 1]
+    assert [head.shares.next is None for head in heads] == [True, True, False, False, True, True]
+
+
+def test_no_link_goes_where_a_query_may_not_look() -> None:
+    """The words further off, which would come first, may not be looked at."""
+    inspection = masked(tokens_of(["a", "b", "c", "d"]), causal(6))
+    view = inspection.view()
+    found = [strongest_link(view, query).link for query in (1, 2, 3)]
+    assert [(link.key.text, round(link.weight, 6)) for link in found] == [
+        ("[CLS]", round(1 / 2, 6)),  # nothing else but itself
+        ("a", round(1 / 3, 6)),  # its neighbour
+        ("a", round(1 / 4, 6)),
+    ]

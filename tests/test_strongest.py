@@ -45,13 +45,14 @@ def test_then_anything() -> None:
 
 def test_all_queries_are_asked_alike() -> None:
     rows = {2: [0, 0.9, 0, 0.1, 0, 0], 4: [0.3, 0, 0.6, 0.1, 0, 0]}
-    summary = summarise(view_of(["a", "b", "c", "d"], rows), top=8)
-    assert told(strongest_of(summary)) == (HeadId(0, 1), "d", "b", 0.6)
+    view = view_of(["a", "b", "c", "d"], rows)
+    assert told(strongest_of(view, summarise(view, top=8))) == (HeadId(0, 1), "d", "b", 0.6)
 
 
 def test_a_summary_without_links_has_no_strongest() -> None:
-    assert strongest_of(summarise(view_of(["Hi"], {}))) is None
-    assert strongest_of(Summary(())) is None
+    view = view_of(["Hi"], {})
+    assert strongest_of(view, summarise(view)) is None
+    assert strongest_of(view, Summary(())) is None
 
 
 @pytest.mark.parametrize(("query", "key"), [("it", "tired"), ("animal", "street")])

@@ -33,11 +33,11 @@ def strongest_link(view: View, query: int) -> HeadLink:
     """The strongest link from the query at index `query` to a word further off, in any head.
 
     Links to neighbours, which a head can find by place alone, come after those, and links to itself
-    and to special tokens last: they count only where there is nothing else to look at.
+    and to special tokens last: they count only where there is nothing else that it may look at.
     """
     rows, token = view.query(query), view.tokens[query]
-    ranks = [_rank(token, key) for key in view.keys]
-    keys = [key for key, rank in zip(view.keys, ranks, strict=True) if rank == min(ranks)]
+    ranks = {key: _rank(view, token, key) for key in _may_look_at(view, query)}
+    keys = [key for key, rank in ranks.items() if rank == min(ranks.values())]
     weights = rows[..., [key.index for key in keys]]
     layer, head, place = (int(i) for i in np.unravel_index(np.nanargmax(weights), weights.shape))
     link = Link(token, keys[place], float(weights[layer, head, place]))
@@ -60,19 +60,32 @@ def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, s
     return found.head, found.why
 
 
-def strongest_of(summary: Summary) -> HeadLink | None:
+def strongest_of(view: View, summary: Summary) -> HeadLink | None:
     """The same for all queries, out of the links that a summary names; None if it names none."""
     found = [HeadLink(head.head, link) for head in summary.heads for link in head.links]
-    return min(found, key=_order, default=None)
+
+    def order(one: HeadLink) -> tuple[int, float]:
+        return _rank(view, one.link.query, one.link.key), -one.link.weight
+
+    return min(found, key=order, default=None)
 
 
-def _order(found: HeadLink) -> tuple[int, float]:
-    link = found.link
-    return _rank(link.query, link.key), -link.weight
+def _may_look_at(view: View, query: int) -> list[Token]:
+    """The keys that the query may look at in any layer."""
+    seen = np.zeros(len(view.keys), dtype=bool)
+    for layer in view.inspection.recorded:
+        row = view.visible(layer, slice(query, query + 1))
+        seen |= True if row is None else row[0]
+    return [key for key in view.keys if seen[key.index]]
 
 
-def _rank(query: Token, key: Token) -> int:
-    """0 for a key further off, 1 for a neighbour, 2 for itself and special tokens."""
-    if key.special or key.index == query.index:
+def _rank(view: View, query: Token, key: Token) -> int:
+    """0 for a key further off, 1 for a neighbour, 2 for itself and special tokens.
+
+    Between two texts, no key is a neighbour.
+    """
+    if key.special:
         return 2
-    return 1 if is_near(query, key) else 0
+    if view.crossed or not is_near(query, key):
+        return 0
+    return 2 if key.index == query.index else 1

@@ -49,7 +49,7 @@ def view_html(view: View) -> str:
         summary.head: _picture(view, summary, weights / largest) for summary, weights in found
     }
     parts = [_header(view), _heads(view, pictures)]
-    link = strongest_of(Summary(tuple(summary for summary, _ in found)))
+    link = strongest_of(view, Summary(tuple(summary for summary, _ in found)))
     if link is not None:
         parts.append(_sentence(view, link, largest))
     body = "".join(parts)

@@ -1,0 +1,156 @@
+"""One text that looks at another: words, kinds, links and answers, worked out by hand."""
+
+import numpy as np
+import pytest
+from handmade import cross_inspection_of, inspection_of, tokens_of
+
+from attnviz.analysis.phrase import find_phrase
+from attnviz.analysis.select import find_in, find_token
+from attnviz.analysis.strongest import strongest_link, strongest_of
+from attnviz.analysis.summary import summarise
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId, View
+
+TARGET, SOURCE = ["Es", "regnet"], ["It", "rains", "here"]
+"""[CLS] Es regnet [SEP] look at [CLS] It rains here [SEP]."""
+
+EVEN = [0.2] * 5
+
+
+def view_of(*heads: dict[int, list[float]], special: bool = True) -> View:
+    """A layer of heads, with the rows given; others give all keys alike."""
+    weights = np.full((1, len(heads), 4, 5), 0.2)
+    for head, rows in enumerate(heads):
+        for query, row in rows.items():
+            weights[0, head, query] = row
+    tokens, keys = tokens_of(TARGET), tokens_of(SOURCE)
+    return cross_inspection_of(tokens, keys, weights).view(special=special)
+
+
+# Which word is meant
+
+
+def test_queries_are_words_of_the_target_and_keys_of_the_source() -> None:
+    view = view_of({})
+    assert find_in(view, "query", "regnet", find_token).token is view.tokens[2]
+    assert find_in(view, "key", "here", find_token).token is view.keys[3]
+    assert find_in(view, "key", "it rains", find_phrase).phrase.tokens == view.keys[1:3]
+    assert find_in(view, "query", "@3", find_token).token.text == "[SEP]"
+    assert find_in(view, "key", "@4", find_token).token.text == "[SEP]"
+
+
+@pytest.mark.parametrize(
+    ("role", "word", "message", "hint"),
+    [
+        (
+            "query",
+            "dog",
+            'there is no "dog" in the target',
+            "the target has [CLS], Es, regnet, [SEP]",
+        ),
+        (
+            "key",
+            "dog",
+            'there is no "dog" in the source',
+            "the source has [CLS], It, rains, here, [SEP]",
+        ),
+        (
+            "query",
+            "rains",
+            'there is no "rains" in the target',
+            'the target has [CLS], Es, regnet, [SEP]; the source has "rains", as a key',
+        ),
+        (
+            "key",
+            "ES",
+            'there is no "ES" in the source',
+            'the source has [CLS], It, rains, here, [SEP]; the target has "ES", as a query',
+        ),
+        (
+            "query",
+            "@7",
+            "there is no token @7 in the target: the tokens run from @0 to @3",
+            "the target has [CLS], Es, regnet, [SEP]",
+        ),
+        ("key", "It#2", 'there is no It#2: "It" occurs once', "It#1 is the first"),
+    ],
+)
+def test_a_word_that_is_not_in_its_text(role: str, word: str, message: str, hint: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        find_in(view_of({}), "query" if role == "query" else "key", word, find_token)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_one_text_is_called_the_sentence_and_a_part_of_it_the_window() -> None:
+    own = cross_inspection_of(tokens_of(TARGET), tokens_of(SOURCE), np.full((1, 1, 4, 5), 0.2))
+    with pytest.raises(RequestError, match='no "dog" in the target'):
+        find_in(own.view(window=(0, 2)), "query", "dog", find_token)
+    with pytest.raises(RequestError, match=r'no "regnet" in the target .the target has .CLS., Es.'):
+        find_in(own.view(window=(0, 2)), "query", "regnet", find_token)
+    alone = np.full((1, 1, 4, 4), 0.25)
+    one = inspection_of(tokens_of(TARGET), alone)
+    with pytest.raises(RequestError, match=r'no "dog" in the sentence .it has .CLS., Es, regnet'):
+        find_in(one.view(), "key", "dog", find_token)
+    with pytest.raises(RequestError, match=r'no "regnet" in the window .the window has .CLS., Es.'):
+        find_in(one.view(window=(0, 2)), "query", "regnet", find_token)
+
+
+# Kinds, entropies, links
+
+
+def test_no_head_is_told_by_place() -> None:
+    """The first looks at what stands where it stands itself, the second at what stands before."""
+    view = view_of(
+        {1: [0, 1, 0, 0, 0], 2: [0, 0, 1, 0, 0]},
+        {1: [1, 0, 0, 0, 0], 2: [0, 1, 0, 0, 0]},
+        {1: [0.4, 0.1, 0, 0, 0.5], 2: [0.35, 0, 0.25, 0, 0.4]},
+        {1: EVEN, 2: EVEN},
+        {1: [0, 0.9, 0, 0.1, 0], 2: [0, 0.9, 0.1, 0, 0]},
+    )
+    heads = summarise(view).heads
+    kinds = ["content", "content", "first/special", "broad", "content"]
+    assert [head.kind for head in heads] == kinds
+    for head in heads:
+        shares = head.shares
+        assert (shares.itself, shares.previous, shares.next) == (None, None, None)
+    special = [head.shares.special for head in heads]
+    # the first word of a text that another looks at is a word like others
+    assert special == pytest.approx([0, 0.5, (0.9 + 0.75) / 2, 0.4, 0], abs=1e-6)
+    bits = -(0.9 * np.log2(0.9) + 0.1 * np.log2(0.1))
+    entropies = [0, 0, None, np.log2(5), bits]
+    for head, entropy in zip(heads, entropies, strict=True):
+        if entropy is not None:
+            assert head.entropy == pytest.approx(entropy, abs=1e-5)
+            assert head.spread == pytest.approx(entropy / np.log2(5), abs=1e-5)
+
+
+def test_links_go_from_words_of_the_target_to_words_of_the_source() -> None:
+    view = view_of({1: [0.5, 0.3, 0, 0.2, 0], 2: [0, 0.1, 0.25, 0, 0.65]})
+    [head] = summarise(view, top=4).heads
+    links = [(link.query.text, link.key.text, round(link.weight, 4)) for link in head.links]
+    assert links == [
+        ("Es", "It", 0.3),  # which stand at the same index, and are no word itself
+        ("regnet", "rains", 0.25),
+        ("Es", "here", 0.2),
+        ("regnet", "It", 0.1),
+    ]
+    [plain] = summarise(view_of({1: [0.5, 0.3, 0, 0.2, 0]}, special=False), top=1).heads
+    assert (plain.links[0].query.index, plain.links[0].key.index) == (0, 0)
+    assert plain.links[0].weight == pytest.approx(0.6)
+    assert plain.dropped == pytest.approx((0.5 + 0.4) / 2)
+
+
+def test_the_strongest_link_may_be_to_any_word() -> None:
+    view = view_of({2: [0.2, 0.1, 0.3, 0, 0.4]}, {2: [0.3, 0.3, 0.25, 0, 0.15]})
+    found = strongest_link(view, 2)
+    # at the same index, of another text: neither the word itself nor its neighbour
+    assert (found.head, found.link.key.text) == (HeadId(0, 0), "rains")
+    assert found.link.weight == pytest.approx(0.3)
+    assert 'in which "regnet" looks hardest at "rains": 0.30' in found.why
+    best = strongest_of(view, summarise(view))
+    assert best is not None
+    assert (best.head, best.link.query.text, best.link.key.text) == (
+        HeadId(0, 0),
+        "regnet",
+        "rains",
+    )

@@ -19,6 +19,9 @@ from attnviz.words import Span, word_spans
 
 Unit = Literal["word", "piece"]
 
+LONG_ROW = 1000
+"""Words from which on the pieces of all of them are added at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -229,9 +232,22 @@ def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray
 
 def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
     """Columns of pieces as columns of words: (..., key piece) -> (..., key word), summed."""
-    merged = weights.take(np.asarray(word_starts), axis=-1)
-    for piece, word in _continuations(word_starts, weights.shape[-1]):
-        merged[..., word] += weights[..., piece]
+    starts, length = np.asarray(word_starts), weights.shape[-1]
+    merged = weights.take(starts, axis=-1)
+    if len(starts) < LONG_ROW:
+        for piece, word in _continuations(word_starts, length):
+            merged[..., word] += weights[..., piece]
+        return merged
+    sizes = np.diff(starts, append=length)
+    for place in range(1, int(sizes.max())):
+        words = np.flatnonzero(sizes > place)
+        if len(words) * 8 < len(starts):
+            merged[..., words] += weights.take(starts[words] + place, axis=-1)
+            continue
+        # all words have a piece added, or 0 times one: single columns lie far apart in memory
+        pieces = weights.take(np.minimum(starts + place, length - 1), axis=-1)
+        pieces *= (sizes > place).astype(weights.dtype)
+        merged += pieces
     return merged
 
 

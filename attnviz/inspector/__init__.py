@@ -4,8 +4,9 @@ torch is imported when a model is loaded, not before.
 """
 
 from attnviz.inspector.ablating import MASKS
-from attnviz.inspector.loading import PICKLE_NOTES, load_model, load_model_of
+from attnviz.inspector.loading import load_model, load_model_of
 from attnviz.inspector.model import Model
+from attnviz.inspector.notes import PICKLE_NOTES
 from attnviz.inspector.runner import Running
 
 __all__ = ["MASKS", "PICKLE_NOTES", "Model", "Running", "load_model", "load_model_of"]

@@ -9,17 +9,15 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector.model import Model
 from attnviz.inspector.native import NativeRunner
+from attnviz.inspector.notes import PICKLE_NOTES, left_over_note
+from attnviz.inspector.parts import check_parts
 from attnviz.inspector.runner import Device, Dtype, Running
-from attnviz.models import DEFAULT, PAPER, default_tokenizer, find_model
+from attnviz.inspector.through import load_through
+from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.facts import model_facts
 from attnviz.tokenizer import Tokenizer
+from attnviz.weights.configs import CONFIGS, model_type
 from attnviz.weights.shape import PAPER_SEED, paper_config
-
-PICKLE_NOTES: tuple[str, ...] = (
-    "its weights are a pickle, which could hold code; they were read as tensors alone, "
-    "and nothing in it was run",
-)
-"""What is said of a model without safetensors."""
 
 RUNNING = [field.name for field in fields(Running)]
 
@@ -51,7 +49,7 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
     running = Running(**{key: given.pop(key) for key in RUNNING if key in given})
     shape: dict[str, int] = given
     if name == PAPER:
-        _check_has_decoder(name, running)
+        check_parts(name, running, "encoder")
         return _load_paper({"seed": PAPER_SEED, **shape}, running)
     if shape:
         given_options = ", ".join("--" + key.replace("_", "-") for key in shape)
@@ -60,15 +58,25 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
             f"use it with --model {PAPER}",
         )
     files = find_model(name)
+    kind = model_type(files.config)
+    if kind.name in CONFIGS and kind.both:
+        check_parts(name, running, "both")
+    elif kind.name in CONFIGS:
+        check_parts(name, running, "encoder")
+    if kind.name not in CONFIGS or running.attention in ("decoder", "cross"):
+        return load_through(name, kind, files, running)
+    return _load_native(name, files, running)
+
+
+def _load_native(name: str, files: ModelFiles, running: Running) -> Model:
     from attnviz.encoder.checkpoint import load_checkpoint
     from attnviz.encoder.devices import placement
 
-    _check_has_decoder(name, running)
     place = placement(running.device, running.dtype)
     checkpoint = load_checkpoint(files.config, files.weights, files.verified, place)
     config = checkpoint.encoder.config
     notes = PICKLE_NOTES if files.pickled else ()
-    notes += _left_over_note(checkpoint.left_over)
+    notes += left_over_note(checkpoint.left_over, "the encoder")
     facts = replace(model_facts(name, checkpoint.family, config), dtype=running.dtype)
     tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
@@ -100,20 +108,6 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = No
     return model
 
 
-def _check_has_decoder(name: str, running: Running) -> None:
-    """Refuse to look at a decoder in a model that is an encoder alone."""
-    if running.attention in ("decoder", "cross"):
-        raise RequestError(
-            f"--attention {running.attention} needs a decoder, and {name} is an encoder",
-            "leave it out, or choose a model with a decoder, such as T5 or BART",
-        )
-    if running.target is not None:
-        raise RequestError(
-            f"--target is what a decoder is fed, and {name} is an encoder",
-            "leave it out, or choose a model with a decoder, such as T5 or BART",
-        )
-
-
 def _load_paper(shape: dict[str, int], running: Running) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
     from attnviz.encoder.devices import placement
@@ -124,17 +118,3 @@ def _load_paper(shape: dict[str, int], running: Running) -> Model:
     encoder = paper_encoder(config, seed, placement(running.device, running.dtype))
     facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=running.dtype)
     return Model(tokenizer, NativeRunner(facts, encoder))
-
-
-def _left_over_note(left_over: tuple[str, ...]) -> tuple[str, ...]:
-    if not left_over:
-        return ()
-    parts = sorted(set(map(_part_of, left_over)))
-    return (f"not part of the encoder, and not read: {', '.join(parts)}",)
-
-
-def _part_of(name: str) -> str:
-    """What a tensor belongs to: its name, up to a layer's number if there is one."""
-    parts = name.split(".")[:-1]
-    end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
-    return ".".join(parts[:end]) or name

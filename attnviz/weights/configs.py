@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any
+from typing import Any, NamedTuple
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.weights.shape import BUCKETS, EncoderConfig
@@ -138,6 +138,38 @@ CONFIGS: Mapping[str, Callable[[Config], EncoderConfig]] = {
     "marian": _marian_config,
 }
 """How the families that are read tell their hyperparameters, by config.json's `model_type`."""
+
+
+class ModelType(NamedTuple):
+    """What a config.json says of its model before all else: what type it is of, whether it has an
+    encoder and a decoder, and whether it wants code of its own to be run.
+    """
+
+    name: str
+    both: bool
+    own_code: bool
+
+
+def model_type(path: Path) -> ModelType:
+    """The type of model that a config.json is of, read here or not; AttnvizError if it says none,
+    or is damaged.
+    """
+    config = read_object(path)
+    if "model_type" not in config:
+        raise AttnvizError(
+            f'{path} has no "model_type", so that nobody knows what its weights mean', SAVE_AGAIN
+        )
+    name = config["model_type"]
+    if not isinstance(name, str):
+        raise AttnvizError(
+            f"{path} says model_type {shortened(name)}, where the name of a type should be",
+            SAVE_AGAIN,
+        )
+    return ModelType(
+        name,
+        both=config.get("is_encoder_decoder") is True,
+        own_code="auto_map" in config,
+    )
 
 
 def read_config(path: Path) -> tuple[str, EncoderConfig]:

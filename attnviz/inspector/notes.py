@@ -1,0 +1,22 @@
+"""Sentences that whoever loads a model should read."""
+
+PICKLE_NOTES: tuple[str, ...] = (
+    "its weights are a pickle, which could hold code; they were read as tensors alone, "
+    "and nothing in it was run",
+)
+"""What is said of a model without safetensors."""
+
+
+def left_over_note(left_over: tuple[str, ...], part: str) -> tuple[str, ...]:
+    """What is said of a file's tensors that belong to nothing in `part`, what is looked at."""
+    if not left_over:
+        return ()
+    parts = sorted(set(map(_part_of, left_over)))
+    return (f"not part of {part}, and not read: {', '.join(parts)}",)
+
+
+def _part_of(name: str) -> str:
+    """What a tensor belongs to: its name, up to a layer's number if there is one."""
+    parts = name.split(".")[:-1]
+    end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
+    return ".".join(parts[:end]) or name

@@ -6,7 +6,7 @@ inside `figure.drawing`.
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from unicode_segmentation_rs import graphemes
 
 from attnviz.inspection import HeadId, View
-from attnviz.measures import NO_SHARES
 from attnviz.render.figure.drawing import INK, MARGIN, MUTED, text_width, widest
+from attnviz.render.figure.shares import Shares
 from attnviz.render.labels import visible
+from attnviz.render.sight import Role, Said, role_name, texts, tokens_of, whose, window_told
 
-QUERY_AXIS, KEY_AXIS = "query: who looks", "key: what is looked at"
+_AXES: dict[Role, str] = {"query": "who looks", "key": "what is looked at"}
 
 SMALLEST_FONT = 6.0
 LARGEST_FONT = 10.0
@@ -94,10 +95,16 @@ def _ordinal(number: int) -> str:
     return f"{number}{'th' if 10 <= number % 100 <= 20 else ending}"
 
 
-def token_labels(view: View, room: float) -> TokenLabels:
+def axis_name(view: View, role: Role) -> str:
+    """What an axis of queries, or of keys, is called."""
+    return f"{role_name(view, role) if view.crossed else role}: {_AXES[role]}"
+
+
+def token_labels(view: View, room: float, role: Role = "query") -> TokenLabels:
     """Labels for tokens that stand `room` inches apart: as large, and as many, as fit."""
-    colors = [MUTED if token.special else INK for token in view.tokens]
-    return labels_for([token.label for token in view.tokens], colors, room)
+    tokens = tokens_of(view, role)
+    colors = [MUTED if token.special else INK for token in tokens]
+    return labels_for([token.label for token in tokens], colors, room)
 
 
 def labels_for(texts: Sequence[str], colors: Sequence[str], room: float) -> TokenLabels:
@@ -164,28 +171,51 @@ class Heading:
 def heading(
     view: View,
     heads: Sequence[HeadId],
-    dropped: float | None,
+    shares: Shares | None = None,
     notes: Sequence[str] = (),
     query: int | None = None,
+    legend: str = "",
 ) -> Heading:
     """The heading of a picture of some heads, and of one query if there is one.
 
-    The measure's formula comes before the notes. `dropped` is the special tokens' share of the
-    attention drawn, where they are left out.
+    Whose attention it is, with what a `legend` adds, and the measure's formula come before the
+    notes.
     """
-    text = view.inspection.tokens
-    measured = view.measured
-    said = [f"{measured.name}: {measured.formula}", "" if measured.shares else NO_SHARES]
-    if dropped is not None:
-        said.append(f"special tokens left out: they held {dropped:.0%} of the {measured.noun} here")
     asked = "" if query is None else f" · query: {label(view.tokens[query].label)}"
+    sight = "; ".join(filter(None, (whose(view, [head.layer for head in heads]), legend)))
+    said = (sight, *measure_notes(view), *_told(view, shares or Shares(), query), *notes)
     return Heading(
         title=f"{visible(view.model.title)} · {heads_title(view, heads)}{asked}",
-        sentences=tuple(
-            f"“{visible(part)}”" for part in (text.text, text.pair) if part is not None
-        ),
-        notes=tuple(note for note in (*said, *notes) if note),
+        sentences=tuple(map(_quoted, texts(view))),
+        notes=tuple(filter(None, said)),
     )
+
+
+def measure_notes(view: View) -> list[str]:
+    """What the numbers are, and what they were computed in where that is not float32."""
+    measured, dtype = view.measured, view.model.dtype
+    computed = "" if dtype == "float32" else f" · computed in {dtype}"
+    return [f"{measured.name}: {measured.formula}{computed}", measured.caveat]
+
+
+def _told(view: View, shares: Shares, query: int | None) -> Iterator[str]:
+    """What is not in the cells: beyond the window, special tokens left out, the sink."""
+    noun = view.measured.noun
+    yield window_told(view, shares.inside, "their" if query is None else "its")
+    if shares.dropped is not None:
+        yield f"special tokens left out: they held {shares.dropped:.0%} of the {noun} here"
+    if shares.sink is not None:
+        whole = f"the {noun} here" if view.special else "what is shown"
+        average = ", on average" if query is None else ""
+        yield f"{shares.sink:.0%} of {whole} goes to the model's sink{average}"
+
+
+def _quoted(said: Said) -> str:
+    """A text in quotation marks, behind its name if it has one; of a long one the window's part."""
+    first, end = (0, len(said.text)) if said.span is None else said.span
+    before, after = "…" if first else "", "…" if end < len(said.text) else ""
+    quoted = f"“{before}{visible(said.text[first:end])}{after}”"
+    return f"{said.name}: {quoted}" if said.name else quoted
 
 
 def heads_title(view: View, heads: Sequence[HeadId]) -> str:

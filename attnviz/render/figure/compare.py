@@ -21,10 +21,9 @@ from attnviz.analysis.compare import Comparison
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, row_shares
 from attnviz.render.figure.captions import (
-    KEY_AXIS,
-    QUERY_AXIS,
     Heading,
     TokenLabels,
+    axis_name,
     heading,
     label,
     labels_for,
@@ -124,7 +123,7 @@ def _of_head(comparison: Comparison, head: HeadId) -> _Sheet:
         spread[np.ix_(places, places)] = shares
         matrices.append(spread)
     rows = tuple(column.label for column in aligned.columns)
-    return _Sheet(rows, QUERY_AXIS, matrices[0], matrices[1], comparison.query)
+    return _Sheet(rows, axis_name(aligned.a, "query"), matrices[0], matrices[1], comparison.query)
 
 
 def _of_query(comparison: Comparison, heads: Sequence[HeadId]) -> _Sheet:
@@ -170,7 +169,7 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Fi
         axes.set_title(names[place], size=11, pad=6)
         image = _panel(axes, numbers, limits)
         label_columns(axes, columns[place])
-        axes.set_xlabel(KEY_AXIS)
+        axes.set_xlabel(axis_name(aligned.a, "key"))
         axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
         if place == 0:
             label_rows(axes, rows)

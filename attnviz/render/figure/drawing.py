@@ -31,6 +31,9 @@ FORMATS: dict[str, FigureFormat] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 
 DPI = 200
 INK, MUTED, FAINT = "#1b1b1f", "#6e6e76", "#d9d9de"
+BLANK = "#e9e9ed"
+"""Behind what is no number: where a query may not look."""
+
 MARGIN = 0.15
 """White space around a picture."""
 

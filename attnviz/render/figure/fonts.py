@@ -19,6 +19,7 @@ from matplotlib.ft2font import FT2Font
 
 from attnviz.inspection import View
 from attnviz.render.labels import visible
+from attnviz.render.sight import texts
 
 BASE_FAMILY = "DejaVu Sans"
 KOREAN_FAMILY = "NanumGothic"
@@ -62,8 +63,8 @@ def missing_glyphs(view: View) -> str | None:
 
 def texts_of(view: View) -> list[str]:
     """Every text of a view that its pictures show, as it is shown."""
-    text = view.inspection.tokens
-    shown = [view.model.title, text.text, text.pair or "", *(token.label for token in view.tokens)]
+    shown = [view.model.title, *(said.text for said in texts(view))]
+    shown += [token.label for token in (*view.tokens, *view.keys)]
     return [visible(part) for part in shown]
 
 

@@ -1,7 +1,8 @@
 """Attention as heatmaps: one head with its numbers, a layer's heads, or all heads of a model.
 
 Rows are queries (who looks), columns are keys (what is looked at). All panels of a picture share
-one scale from 0 to the largest weight shown, so that their colours can be compared.
+one scale from 0 to the largest weight shown, so that their colours can be compared. What a query
+may not look at is grey, and not the white of a weight of 0.
 """
 
 import math
@@ -16,9 +17,16 @@ from matplotlib.image import AxesImage
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 from attnviz.measures import Measure
-from attnviz.render.figure.captions import KEY_AXIS, QUERY_AXIS, heading, token_labels
+from attnviz.render.figure.captions import (
+    Heading,
+    TokenLabels,
+    axis_name,
+    heading,
+    token_labels,
+)
 from attnviz.render.figure.colors import weight_colors
 from attnviz.render.figure.drawing import (
+    BLANK,
     DPI,
     FAINT,
     INK,
@@ -36,6 +44,8 @@ from attnviz.render.figure.matrix import (
     label_rows,
     whole_dots,
 )
+from attnviz.render.figure.shares import Shares, ShareTally
+from attnviz.render.sight import MAY_NOT
 
 NUMBERED_UP_TO = 20
 """Tokens up to which one head's larger weights are written into their cells."""
@@ -48,30 +58,67 @@ LABELLED_PANELS = 16
 
 _LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
 _SMALLEST_DOT = 2  # pixels: one would vanish under the frame, and in a smaller view
+_DRAWN_OUT = 2.0  # how many times as long as usual a cell may be, where there are few
+_SHORTEST_BAR = 1.2
 _AXIS_TITLE = 0.3
 _BAR_ROOM = 1.05
 
 
 @dataclass(frozen=True, eq=False)
 class _Panels:
-    """What is drawn: each head's weights, pooled if they are too many for a panel's dots."""
+    """What is drawn: each head's weights, pooled if they are too many for a panel's dots.
 
+    NaN where a query may not look. `across`, `down`: how many keys and queries there are.
+    """
+
+    view: View
     weights: dict[HeadId, np.ndarray]
     largest: float
-    dropped: float | None
+    shares: Shares
     pooled: int
-    measured: Measure
+
+    @property
+    def measured(self) -> Measure:
+        return self.view.measured
+
+    @property
+    def across(self) -> int:
+        return len(self.view.keys)
+
+    @property
+    def down(self) -> int:
+        return len(self.view.tokens)
 
     @property
     def numbered_from(self) -> float:
         """Numbers from here on are written into their cells."""
         return NUMBERED_FROM * (1 if self.measured.shares else self.largest)
 
-    @property
-    def note(self) -> str:
-        if self.pooled == 1:
-            return ""
-        return f"each dot shows the largest of {self.pooled} × {self.pooled} numbers"
+    def heading(self, *notes: str) -> Heading:
+        """What stands over the picture."""
+        masked = any(np.isnan(weights).any() for weights in self.weights.values())
+        said = [*notes]
+        if self.pooled > 1:
+            said.insert(0, f"each dot shows the largest of {self.pooled} × {self.pooled} numbers")
+        legend = f"grey: {MAY_NOT}" if masked else ""
+        return heading(self.view, list(self.weights), self.shares, said, legend=legend)
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """How large panels are, in inches: all cells take the same whole number of dots."""
+
+    wide: float
+    tall: float
+
+    @classmethod
+    def of(cls, view: View, room: float, pooled: int = 1) -> "_Sides":
+        """Panels whose longer side takes `room` inches; few rows or columns are drawn out."""
+        counts = [math.ceil(len(tokens) / pooled) for tokens in (view.keys, view.tokens)]
+        cell = room / max(counts)
+        least = [min(_SMALLEST_SIDE, _DRAWN_OUT * cell * count) for count in counts]
+        sides = [max(cell * count, short) for count, short in zip(counts, least, strict=True)]
+        return cls(*(whole_dots(side, count) for side, count in zip(sides, counts, strict=True)))
 
 
 def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
@@ -88,108 +135,130 @@ def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
         layers, across = {head.layer for head in heads}, {head.head for head in heads}
         complete = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
         full = complete and view.measured.per_head
-        columns = len(across) if full else _columns(len(heads))
+        columns = len(across) if full else _columns(view, len(heads))
         if len(heads) > LABELLED_PANELS and full:
             return _overview(view, sorted(set(heads)), columns)
         return _grid(view, heads, columns)
 
 
-def _panels(view: View, heads: Sequence[HeadId], side: float) -> _Panels:
-    """The weights of the heads, pooled to cells large enough for panels `side` inches wide."""
-    step = math.ceil(len(view.tokens) * _SMALLEST_DOT / round(side * DPI))
-    starts = np.arange(0, len(view.tokens), step)
+def _longest(view: View) -> int:
+    return max(len(view.tokens), len(view.keys))
+
+
+def _panels(view: View, heads: Sequence[HeadId], room: float) -> _Panels:
+    """The heads' weights, pooled to cells large enough for panels `room` inches long."""
+    step = math.ceil(_longest(view) * _SMALLEST_DOT / round(room * DPI))
     drawn: dict[HeadId, np.ndarray] = {}
-    shares = []
+    tally = ShareTally(view)
     for stack in view.stacks(heads):
-        weights = stack.weights
-        if step > 1:  # the largest, since a mean would hide diagonals and single links
-            rows = np.maximum.reduceat(weights, starts, axis=-2)
-            weights = np.maximum.reduceat(rows, starts, axis=-1)
-        drawn.update(zip(stack.heads, weights, strict=True))
-        if stack.dropped is not None:
-            shares.append(stack.dropped)
-    largest = max(float(weights.max()) for weights in drawn.values())
-    dropped = float(np.concatenate(shares).mean()) if shares else None
-    return _Panels(drawn, largest or 1.0, dropped, step, view.measured)
+        for head, weights in zip(stack.heads, stack.weights, strict=True):
+            seen = view.visible(head.layer)
+            shown = weights if seen is None else np.where(seen, weights, np.nan)
+            drawn[head] = _pooled(shown, step) if step > 1 else shown
+        tally.add(stack)
+    largest = max(float(np.nanmax(weights)) for weights in drawn.values())
+    return _Panels(view, drawn, largest or 1.0, tally.shares, step)
+
+
+def _pooled(weights: np.ndarray, step: int) -> np.ndarray:
+    """The largest number of each block, since a mean would hide diagonals and single links."""
+    down, across = (np.arange(0, count, step) for count in weights.shape)
+    rows: np.ndarray = np.fmax.reduceat(weights, down, axis=0)
+    both: np.ndarray = np.fmax.reduceat(rows, across, axis=1)
+    return both
 
 
 def _one_head(view: View, head: HeadId) -> Figure:
-    count = len(view.tokens)
+    count = _longest(view)
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, _LARGEST_SIDE / count)
-    side = whole_dots(max(cell * count, _SMALLEST_SIDE), count)
-    panels = _panels(view, [head], side)
-    labels = token_labels(view, side / count)
-    title = heading(view, [head], panels.dropped, [panels.note])
-    left = MARGIN + _AXIS_TITLE + labels.width + 0.1
-    below = labels.height + _AXIS_TITLE + 0.1 + MARGIN
-    width = max(left + side + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
+    sides = _Sides.of(view, cell * count)
+    panels = _panels(view, [head], max(sides.wide, sides.tall))
+    rows, columns = _labels(view, sides)
+    title = panels.heading()
+    left = MARGIN + _AXIS_TITLE + rows.width + 0.1
+    below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
+    width = max(left + sides.wide + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
     top = MARGIN + title.height + 0.05
-    figure = blank(width, top + side + below)
+    figure = blank(width, top + sides.tall + below)
     title.draw(figure)
-    axes = axes_at(figure, left, top, side, side)
-    image = _draw(axes, panels.weights[head], panels, count)
-    label_rows(axes, labels)
-    label_columns(axes, labels)
-    note = f" ({labels.note})" if labels.note else ""
-    axes.set_ylabel(QUERY_AXIS + note, labelpad=6)
-    axes.set_xlabel(KEY_AXIS + note, labelpad=6)
-    _mark_pair(axes, view)
+    axes = axes_at(figure, left, top, sides.wide, sides.tall)
+    image = _draw(axes, head, panels)
+    label_rows(axes, rows)
+    label_columns(axes, columns)
+    noted = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
+    axes.set_ylabel(axis_name(view, "query") + noted[0], labelpad=6)
+    axes.set_xlabel(axis_name(view, "key") + noted[1], labelpad=6)
+    _mark_pairs(axes, view)
     if count <= NUMBERED_UP_TO:
         _write_numbers(axes, panels)
-    color_bar(figure, image, panels.measured.quantity, (left + side + 0.2, top, side))
+    bar = (left + sides.wide + 0.2, top, max(sides.tall, _SHORTEST_BAR))
+    color_bar(figure, image, panels.measured.quantity, bar)
     return figure
+
+
+def _labels(view: View, sides: _Sides) -> tuple[TokenLabels, TokenLabels]:
+    """Labels of the rows and of the columns of a panel."""
+    rows = token_labels(view, sides.tall / len(view.tokens))
+    return rows, token_labels(view, sides.wide / len(view.keys), "key")
 
 
 def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
-    count, rows = len(view.tokens), math.ceil(len(heads) / columns)
-    room = min(max(count * _SMALLEST_CELL, 1.2), 12 / columns, 2.9)
+    rows = math.ceil(len(heads) / columns)
+    room = min(_panel_room(view), 12 / columns)
     panels = _panels(view, heads, room)
-    side = whole_dots(room, math.ceil(count / panels.pooled))
-    labels = token_labels(view, side / count)
-    title = heading(view, heads, panels.dropped, [panels.note, labels.note])
-    left = MARGIN + _AXIS_TITLE + labels.width + 0.1
+    sides = _Sides.of(view, room, panels.pooled)
+    names = _labels(view, sides)
+    title = panels.heading(*_label_notes(view, names))
+    left = MARGIN + _AXIS_TITLE + names[0].width + 0.1
     top = MARGIN + title.height + 0.25
-    across, down = side + 0.15, side + 0.33
+    across, down = sides.wide + 0.15, sides.tall + 0.33
     width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
-    below = labels.height + _AXIS_TITLE + MARGIN
+    below = names[1].height + _AXIS_TITLE + MARGIN
     figure = blank(width, top + rows * down - 0.2 + below)
     title.draw(figure)
     for place, head in enumerate(heads):
         row, column = divmod(place, columns)
-        axes = axes_at(figure, left + column * across, top + row * down, side, side)
-        image = _draw(axes, panels.weights[head], panels, count)
+        axes = axes_at(figure, left + column * across, top + row * down, sides.wide, sides.tall)
+        image = _draw(axes, head, panels)
         axes.set_title(str(head), size=9, pad=3)
         if column == 0:
-            label_rows(axes, labels)
+            label_rows(axes, names[0])
         if place + columns >= len(heads):
-            label_columns(axes, labels)
-    _axis_titles(figure, left, left + columns * across, top, top + rows * down)
-    height = rows * down - 0.33
-    color_bar(
-        figure, image, panels.measured.quantity, (left + columns * across + 0.05, top, height)
-    )
+            label_columns(axes, names[1])
+    _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
+    bar = (left + columns * across + 0.05, top, max(rows * down - 0.33, _SHORTEST_BAR))
+    color_bar(figure, image, panels.measured.quantity, bar)
     return figure
+
+
+def _label_notes(view: View, names: tuple[TokenLabels, TokenLabels]) -> list[str]:
+    """Which tokens are labelled, once where rows and columns are alike."""
+    rows, columns = (labels.note for labels in names)
+    if rows == columns:
+        return [rows]
+    told = ((rows, "query"), (columns, "key"))
+    return [note.replace("token", role) for note, role in told]
 
 
 def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
-    count, rows = len(view.tokens), len(heads) // columns
+    rows = len(heads) // columns
     room = min(max(13 / columns, 0.5), 1.1)
     panels = _panels(view, heads, room)
-    side = whole_dots(room, math.ceil(count / panels.pooled))
-    title = heading(view, heads, panels.dropped, [panels.note])
+    sides = _Sides.of(view, room, panels.pooled)
+    title = panels.heading()
     names = [f"layer {head.layer}" for head in heads[::columns]]
     left = MARGIN + _AXIS_TITLE + max(text_width(name, 8) for name in names) + 0.1
     top = MARGIN + title.height + 0.22
-    step = side + 0.06
-    width = max(left + columns * step + _BAR_ROOM, title.width + 2 * MARGIN)
-    figure = blank(width, top + rows * step + _AXIS_TITLE + MARGIN)
+    across, down = sides.wide + 0.06, sides.tall + 0.06
+    width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
+    figure = blank(width, top + rows * down + _AXIS_TITLE + MARGIN)
     title.draw(figure)
     for place, head in enumerate(heads):
         row, column = divmod(place, columns)
-        axes = axes_at(figure, left + column * step, top + row * step, side, side)
-        image = _draw(axes, panels.weights[head], panels, count)
+        axes = axes_at(figure, left + column * across, top + row * down, sides.wide, sides.tall)
+        image = _draw(axes, head, panels)
         axes.spines[:].set_color(FAINT)
         if row == 0:
             axes.set_title(f"head {head.head}", size=8, pad=3)
@@ -197,51 +266,58 @@ def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
             axes.text(
                 -0.08, 0.5, names[row], size=8, ha="right", va="center", transform=axes.transAxes
             )
-    _axis_titles(figure, left, left + columns * step, top, top + rows * step)
-    color_bar(
-        figure,
-        image,
-        panels.measured.quantity,
-        (left + columns * step + 0.05, top, rows * step - 0.06),
-    )
+    _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
+    bar = (left + columns * across + 0.05, top, rows * down - 0.06)
+    color_bar(figure, image, panels.measured.quantity, bar)
     return figure
 
 
-def _columns(panels: int) -> int:
+def _panel_room(view: View) -> float:
+    """How long a panel's side is, where there is room for all."""
+    return min(max(_longest(view) * _SMALLEST_CELL, 1.2), 2.9)
+
+
+def _columns(view: View, panels: int) -> int:
     """Columns that make a grid of about 4 : 3 with few empty places."""
+    sides = _Sides.of(view, _panel_room(view))
 
     def cost(columns: int) -> float:
         rows = math.ceil(panels / columns)
-        return columns * rows - panels + abs(math.log(columns / rows / (4 / 3)))
+        shape = columns * sides.wide / (rows * sides.tall)
+        return columns * rows - panels + abs(math.log(shape / (4 / 3)))
 
     return min(range(1, panels + 1), key=cost)
 
 
-def _draw(axes: Axes, weights: np.ndarray, panels: _Panels, count: int) -> AxesImage:
-    edge = len(weights) * panels.pooled - 0.5
-    limits = (0.0, panels.largest)
-    image = draw_matrix(axes, weights, weight_colors(), limits, (edge, edge))
-    axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xticks=[], yticks=[])
+def _draw(axes: Axes, head: HeadId, panels: _Panels) -> AxesImage:
+    weights, step = panels.weights[head], panels.pooled
+    edges = weights.shape[1] * step - 0.5, weights.shape[0] * step - 0.5
+    colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
+    if np.isnan(weights).any():
+        axes.set_facecolor(BLANK)
+    image = draw_matrix(axes, weights, colors, (0.0, panels.largest), edges)
+    limits = {"xlim": (-0.5, panels.across - 0.5), "ylim": (panels.down - 0.5, -0.5)}
+    axes.set(**limits, xticks=[], yticks=[])
     return image
 
 
-def _axis_titles(figure: Figure, left: float, right: float, top: float, bottom: float) -> None:
-    """Name rows and columns for all panels at once."""
+def _axis_titles(
+    figure: Figure, view: View, sides: tuple[float, float], ends: tuple[float, float]
+) -> None:
+    """Name rows and columns for all panels at once; they lie between `sides`, and `ends`."""
     width, height = figure.get_size_inches()
-    figure.supylabel(
-        QUERY_AXIS, x=MARGIN / width, y=1 - (top + bottom) / 2 / height, ha="left", size=10
-    )
-    figure.supxlabel(
-        KEY_AXIS, x=(left + right) / 2 / width, y=MARGIN / height, va="bottom", size=10
-    )
+    middle, center = 1 - sum(ends) / 2 / height, sum(sides) / 2 / width
+    rows, columns = axis_name(view, "query"), axis_name(view, "key")
+    figure.supylabel(rows, x=MARGIN / width, y=middle, ha="left", size=10)
+    figure.supxlabel(columns, x=center, y=MARGIN / height, va="bottom", size=10)
 
 
-def _mark_pair(axes: Axes, view: View) -> None:
+def _mark_pairs(axes: Axes, view: View) -> None:
     """A thin line where the second sentence of a pair begins."""
-    second = [token.index for token in view.tokens if token.segment]
-    if second and second[0]:
-        axes.axhline(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
-        axes.axvline(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
+    for tokens, line in ((view.tokens, axes.axhline), (view.keys, axes.axvline)):
+        second = [token.index for token in tokens if token.segment]
+        if second and second[0]:
+            line(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
 
 
 def _write_numbers(axes: Axes, panels: _Panels) -> None:
@@ -249,6 +325,6 @@ def _write_numbers(axes: Axes, panels: _Panels) -> None:
     for query, key in np.argwhere(weights >= panels.numbered_from):
         weight = float(weights[query, key])
         color = "white" if weight > 0.45 * panels.largest else INK
-        size = 7.5 if len(weights) > 8 else 9
+        size = 7.5 if max(weights.shape) > 8 else 9
         shown = panels.measured.number(weight)
         axes.text(key, query, shown, size=size, color=color, ha="center", va="center")

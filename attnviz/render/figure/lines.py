@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,26 +15,26 @@ from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 from attnviz.measures import Measure
 from attnviz.render.figure.captions import (
-    KEY_AXIS,
-    QUERY_AXIS,
-    SMALLEST_FONT,
     Heading,
     TokenLabels,
+    axis_name,
     heading,
-    label,
     token_labels,
 )
 from attnviz.render.figure.colors import head_colors
+from attnviz.render.figure.columns import ROLES, Columns, Emphasis, write_column
 from attnviz.render.figure.drawing import (
-    INK,
     MARGIN,
-    MUTED,
     axes_at,
     blank,
     drawing_of,
     text_width,
-    widest,
 )
+from attnviz.render.figure.shares import Shares, ShareTally
+from attnviz.render.sight import Role
+
+Labels = dict[Role, TokenLabels]
+"""The labels of both columns."""
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares under the first are never drawn; the later ones keep long texts' pictures readable.
@@ -52,7 +51,6 @@ MOST_LINES = 1500
 STANDS_OUT = 0.5
 """Keys with at least this part of the largest weight of a query stand out."""
 
-_ROW, _CLOSE, _LOWEST, _USUAL, _TALLEST = 0.28, 0.16, 1.2, 12.0, 16.0
 _LEGEND_ROW, _LEGEND_COLUMN = 0.19, 0.85
 
 
@@ -60,7 +58,7 @@ _LEGEND_ROW, _LEGEND_COLUMN = 0.19, 0.85
 class _Links:
     """The links to draw, an entry each in the four arrays; `heads` are places in the request.
 
-    `dropped` is the special tokens' share where they are left out, over the queries drawn.
+    `shares` are told of the queries drawn.
     """
 
     heads: np.ndarray
@@ -68,7 +66,7 @@ class _Links:
     keys: np.ndarray
     weights: np.ndarray
     threshold: float
-    dropped: float | None
+    shares: Shares
     measured: Measure
 
     @property
@@ -98,19 +96,18 @@ class _Frame:
     width: float
 
     @classmethod
-    def of(
-        cls, title: Heading, labels: TokenLabels, row: float, count: int, heads: int
-    ) -> "_Frame":
-        """The frame for `count` tokens that stand `row` inches apart, and some heads."""
-        side = max(row * count, _LOWEST)
+    def of(cls, view: View, title: Heading, labels: Labels, side: float, heads: int) -> "_Frame":
+        """The frame for columns `side` inches high, and some heads."""
         gap = min(max(2.4, 0.6 * side), 5.0)
         # words that stand out are bold, thus wider, and have their weight beside them
-        column = max(labels.width * 1.2 + 0.45, widest([QUERY_AXIS, KEY_AXIS], 9)) + 0.1
-        left = MARGIN + column
-        legend = left + gap + column
+        left, right = (
+            max(one.width * 1.2 + 0.45, text_width(axis_name(view, role), 9)) + 0.1
+            for role, one in labels.items()
+        )
+        legend = MARGIN + left + gap + right
         columns = 0 if heads == 1 else math.ceil(heads / max(6, int(side / _LEGEND_ROW)))
         width = max(legend + columns * _LEGEND_COLUMN, title.width + MARGIN) + MARGIN
-        return cls(left, MARGIN + title.height + 0.35, gap, side, legend, columns, width)
+        return cls(MARGIN + left, MARGIN + title.height + 0.35, gap, side, legend, columns, width)
 
 
 def heads_or_strongest(
@@ -137,34 +134,40 @@ def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
-    count = len(view.tokens)
-    row = min(_ROW, max(_CLOSE, _USUAL / count), _TALLEST / count)
+    columns = Columns.of(view)
     with drawing_of(view):
         links = _links(view, heads, query)
-        labels = token_labels(view, row)
-        note = (
-            f"{labels.note}, strong keys first"
-            if labels.note and query is not None
-            else labels.note
-        )
-        title = heading(view, heads, links.dropped, [links.note, note], query)
-        frame = _Frame.of(title, labels, row, count, len(heads))
+        labels = {role: token_labels(view, columns.room(role), role) for role in ROLES}
+        title = heading(view, heads, links.shares, [links.note, *_notes(labels, query)], query)
+        frame = _Frame.of(view, title, labels, columns.side, len(heads))
         figure = blank(frame.width, frame.top + frame.side + MARGIN)
         title.draw(figure)
         axes = axes_at(figure, frame.left, frame.top, frame.gap, frame.side)
-        axes.set(xlim=(0, 1), ylim=(count - 0.5, -0.5))
+        axes.set(xlim=(0, 1), ylim=(columns.rows - 0.5, -0.5))
         axes.set_axis_off()
-        _draw_links(axes, links, heads, row)
-        _write_tokens(axes, view, labels, links, query)
+        _draw_links(axes, links, heads, columns)
+        for role in ROLES:
+            emphasis = _emphasis(view, role, links, query)
+            write_column(axes, view, role, columns, labels[role], emphasis)
         if len(heads) > 1:
             _legend(figure, heads, frame)
     return figure
 
 
+def _notes(labels: Labels, query: int | None) -> list[str]:
+    """Which tokens are labelled, once where both columns are alike."""
+    notes = {role: one.note for role, one in labels.items()}
+    if query is not None and notes["key"]:
+        notes["key"] += ", strong keys first"
+    if labels["query"].step == labels["key"].step:
+        return [notes["key"]]
+    return [note.replace("token", role) for role, note in notes.items() if note]
+
+
 def _links(view: View, heads: Sequence[HeadId], query: int | None) -> _Links:
     rows = slice(None) if query is None else slice(query, query + 1)
     columns: list[tuple[np.ndarray, ...]] = []
-    shares: list[np.ndarray] = []
+    tally = ShareTally(view)
     first, scale = 0, 1.0 if view.measured.shares else SMALLEST
     for stack in view.stacks(heads):
         weights = stack.weights[:, rows]
@@ -173,116 +176,53 @@ def _links(view: View, heads: Sequence[HeadId], query: int | None) -> _Links:
         places, queries, keys = np.nonzero(weights >= THRESHOLDS[0] * scale)
         drawn = weights[places, queries, keys]
         columns.append((places + first, queries + (query or 0), keys, drawn))
-        if stack.dropped is not None:
-            shares.append(stack.dropped[:, rows])
+        tally.add(stack, rows)
         first += len(stack.heads)
     found = [np.concatenate(column) for column in zip(*columns, strict=True)]
     thresholds = [scale * part for part in THRESHOLDS]
     fitting = (t for t in thresholds if (found[3] >= t).sum() <= MOST_LINES)
     threshold = next(fitting, thresholds[-1])
     kept = found[3] >= threshold
-    dropped = float(np.concatenate(shares).mean()) if shares else None
     return _Links(
         heads=found[0][kept],
         queries=found[1][kept],
         keys=found[2][kept],
         weights=found[3][kept],
         threshold=threshold,
-        dropped=dropped,
+        shares=tally.shares,
         measured=view.measured,
     )
 
 
-def _draw_links(axes: Axes, links: _Links, heads: Sequence[HeadId], row: float) -> None:
+def _draw_links(axes: Axes, links: _Links, heads: Sequence[HeadId], columns: Columns) -> None:
     """All lines, the darkest on top; those of heads that join the same tokens run side by side."""
     order = np.argsort(links.weights, kind="stable")
     place, share = links.heads[order], links.weights[order] / links.largest
     shift = 0.6 * ((place + 0.5) / len(heads) - 0.5)
     ends = np.zeros((len(order), 2, 2))
     ends[:, 1, 0] = 1
-    ends[:, 0, 1] = links.queries[order] + shift
-    ends[:, 1, 1] = links.keys[order] + shift
+    ends[:, 0, 1] = columns.query[links.queries[order]] + shift
+    ends[:, 1, 1] = columns.key[links.keys[order]] + shift
     shades = np.empty((len(order), 4))
     shades[:, :3] = np.array(head_colors(len(heads)))[place]
     shades[:, 3] = 0.05 + 0.95 * share
-    thickest = min(4.0 if len(heads) == 1 else 2.5, max(1.0, row * 72 * 0.7))
+    thickest = min(4.0 if len(heads) == 1 else 2.5, max(1.0, columns.row * 72 * 0.7))
     widths = 0.4 + thickest * share
     axes.add_collection(LineCollection(list(ends), colors=shades, linewidths=widths), autolim=False)
 
 
-def _write_tokens(
-    axes: Axes, view: View, labels: TokenLabels, links: _Links, query: int | None
-) -> None:
-    """Both columns of tokens; the query and its strongest keys stand out, the others are quiet."""
-    strengths = np.zeros(len(view.tokens))
-    if query is not None:
-        np.maximum.at(strengths, links.keys, links.weights)
+def _emphasis(view: View, role: Role, links: _Links, query: int | None) -> Emphasis:
+    """The query and its strongest keys stand out; a single head's weights stand beside the keys."""
+    if query is None:
+        return Emphasis()
+    if role == "query":
+        return Emphasis([query], [query], others_quiet=True)
+    strengths = np.zeros(len(view.keys))
+    np.maximum.at(strengths, links.keys, links.weights)
     strong = np.flatnonzero(strengths >= STANDS_OUT * links.largest).tolist()
     by_strength = np.argsort(-strengths, kind="stable")[: np.count_nonzero(strengths)].tolist()
-    chosen = [] if query is None else [query]
-    single = query is not None and not links.heads.any()
-    columns = (
-        (-0.03, "right", chosen, chosen, QUERY_AXIS),
-        (1.03, "left", by_strength, strong, KEY_AXIS),
-    )
-    for x, align, first, bold, name in columns:
-        for index in _labelled(first, labels, len(view.tokens)):
-            token = view.tokens[index]
-            quiet = token.special or (query is not None and index not in bold)
-            weight = "bold" if index in bold else "normal"
-            shown, color = label(token.label), MUTED if quiet else INK
-            style: dict[str, Any] = {
-                "size": labels.size,
-                "va": "center",
-                "ha": align,
-                "weight": weight,
-            }
-            axes.text(x, index, shown, color=color, **style)
-            if single and align == "left" and strengths[index]:
-                room = text_width(shown, labels.size, index in bold)
-                _write_weight(
-                    axes, (x, index), room, view.measured.number(strengths[index]), labels
-                )
-        _write_name(axes, x, align, name)
-
-
-def _labelled(first: Sequence[int], labels: TokenLabels, count: int) -> list[int]:
-    """The tokens to label: those of `first` as far as there is room, then each `step`-th."""
-    taken: dict[int, None] = {}
-    for index in (*first, *range(0, count, labels.step)):
-        if not any(near in taken for near in range(index - labels.step + 1, index + labels.step)):
-            taken[index] = None
-    return sorted(taken)
-
-
-def _write_weight(
-    axes: Axes, place: tuple[float, int], room: float, weight: str, labels: TokenLabels
-) -> None:
-    """A key's weight, beside its label that takes `room` inches."""
-    axes.annotate(
-        weight,
-        place,
-        (room * 72 + 6, 0),
-        textcoords="offset points",
-        size=max(labels.size - 2, SMALLEST_FONT),
-        color=MUTED,
-        va="center",
-        annotation_clip=False,
-    )
-
-
-def _write_name(axes: Axes, x: float, align: str, name: str) -> None:
-    axes.annotate(
-        name,
-        (x, 1),
-        (0, 8),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        size=9,
-        color=MUTED,
-        ha=align,
-        va="bottom",
-    )
+    beside = {key: view.measured.number(float(strengths[key])) for key in by_strength}
+    return Emphasis(by_strength, strong, True, None if links.heads.any() else beside)
 
 
 def _legend(figure: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from attnviz.inspection import HeadId, View
 from attnviz.render.figure.captions import heads_title
+from attnviz.render.sight import texts
 
 NAME_BYTES = 96
 """How long a default file name may be, in UTF-8, without its suffix."""
@@ -21,7 +22,8 @@ def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
     cut. The name ends in a hash of all that makes the picture what it is, since "He left." and "He
     left?", five heads and five others would read the same, and replace each other's pictures.
     """
-    text, model = view.inspection.tokens, view.model
+    model, said = view.model, [one.text for one in texts(view)]
+    attention, window = view.inspection.attention, view.window
     parts = [
         "attnviz",
         _cut(_slug(model.name), 24),
@@ -31,11 +33,14 @@ def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
         "" if view.unit == "word" else "pieces",
         "" if view.special else "no-special",
         "" if view.measure == "weights" else view.measure,
-        _slug(" ".join(filter(None, (text.text, text.pair))).lower()),
+        "" if attention == "encoder" else attention,
+        "" if window is None else f"{window[0]}-{window[1]}",
+        "" if model.dtype == "float32" else model.dtype,
+        _slug(" ".join(filter(None, said)).lower()),
     ]
-    whole = (text.text, text.pair, model, [str(head) for head in heads])
-    look = (view.unit, view.special, view.measure)
-    digest = sha256(repr((*whole, what, *look)).encode()).hexdigest()
+    look = (view.unit, view.special, view.measure, attention, window)
+    whole = (said, model, [str(head) for head in heads], what, *look)
+    digest = sha256(repr(whole).encode()).hexdigest()
     readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)
     return f"{readable}-{digest[:HASH_DIGITS]}"
 

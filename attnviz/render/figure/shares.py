@@ -1,0 +1,42 @@
+"""What a picture's heading tells of the rows drawn: the parts of them that cells do not show."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from attnviz.inspection import HeadStack, View
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Means over all rows drawn; None where there is nothing to tell.
+
+    `dropped` went to special tokens, which are left out; `sink`, to the model's sink; `inside`
+    stayed in the view's window.
+    """
+
+    dropped: float | None = None
+    sink: float | None = None
+    inside: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ShareTally:
+    """Adds the rows drawn up, stack by stack."""
+
+    view: View
+    _found: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+    def add(self, stack: HeadStack, rows: slice = slice(None)) -> None:
+        """Count some of a stack's rows in."""
+        inside = None if self.view.window is None else stack.weights.sum(axis=-1)
+        for name, found in (("dropped", stack.dropped), ("sink", stack.sink), ("inside", inside)):
+            if found is not None:
+                self._found.setdefault(name, []).append(found[:, rows].ravel())
+
+    @property
+    def shares(self) -> Shares:
+        """The means of what was added."""
+        return Shares(
+            **{name: float(np.concatenate(found).mean()) for name, found in self._found.items()}
+        )

@@ -28,6 +28,9 @@ LINE_SPACING = 1.3
 LONGEST_LABEL = 22
 """How wide a token's label may be, in columns, before it is cut with an ellipsis."""
 
+_SENTENCE_ROOM = 6.0
+"""How much of a sentence is shown over even the narrowest picture, in inches."""
+
 HEADS_NAMED = 4
 """How many single heads a title or a file name lists; more are counted."""
 
@@ -148,8 +151,9 @@ class Heading:
     @property
     def width(self) -> float:
         """The room that what must not be cut takes, in inches."""
-        note = widest(self.notes, self._SIZES[2])
-        return max(text_width(self.title, self._SIZES[0], bold=True), note)
+        title, sentence, note = self._SIZES
+        sentences = min(widest(self.sentences, sentence), _SENTENCE_ROOM)
+        return max(text_width(self.title, title, bold=True), sentences, widest(self.notes, note))
 
     def draw(self, figure: Figure) -> None:
         """Write it at the top left of the figure, the sentences shortened to its width."""

@@ -19,7 +19,7 @@ ROLES: tuple[Role, Role] = ("query", "key")
 """The left column and the right."""
 
 _ROW, _CLOSE, _LOWEST, _USUAL, _TALLEST = 0.28, 0.16, 1.2, 12.0, 16.0
-_DRAWN_OUT = 2.2
+_DRAWN_OUT = 3.0
 """How many rows a token of the shorter column takes at most."""
 
 

@@ -101,7 +101,7 @@ class _Frame:
         gap = min(max(2.4, 0.6 * side), 5.0)
         # words that stand out are bold, thus wider, and have their weight beside them
         left, right = (
-            max(one.width * 1.2 + 0.45, text_width(axis_name(view, role), 9)) + 0.1
+            max(one.width * 1.2 + 0.45, text_width(axis_name(view, role), 9)) + 0.03 * gap + 0.05
             for role, one in labels.items()
         )
         legend = MARGIN + left + gap + right

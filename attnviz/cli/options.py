@@ -110,6 +110,23 @@ class ModelChoice:
             "whose numbers are coarser.",
         ),
     ] = None
+    attention: Annotated[
+        Literal["encoder", "decoder", "cross"] | None,
+        typer.Option(
+            rich_help_panel=_MODEL,
+            show_default=False,
+            help="Whose attention, in a model with both: the encoder's, the default, the "
+            "decoder's, or cross, the decoder's to the encoder's text.",
+        ),
+    ] = None
+    target: Annotated[
+        str | None,
+        valued(
+            "TEXT",
+            _MODEL,
+            "What the decoder is fed; without, the model writes it, the likeliest token each time.",
+        ),
+    ] = None
     num_layers: Annotated[
         int | None, typer.Option(help="Layers of paper (6).", rich_help_panel=_MODEL)
     ] = None

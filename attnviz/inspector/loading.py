@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from attnviz.attention import AttentionKind
@@ -12,11 +14,12 @@ from attnviz.inspector.native import NativeRunner
 from attnviz.inspector.notes import PICKLE_NOTES, left_over_note
 from attnviz.inspector.parts import check_parts
 from attnviz.inspector.runner import Device, Dtype, Running
-from attnviz.inspector.through import load_through
+from attnviz.inspector.through import check_through, load_through
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
+from attnviz.models.beside import Wanted
 from attnviz.models.facts import model_facts
 from attnviz.tokenizer import Tokenizer
-from attnviz.weights.configs import CONFIGS, model_type
+from attnviz.weights.configs import CONFIGS, ModelType, model_type
 from attnviz.weights.shape import PAPER_SEED, paper_config
 
 RUNNING = [field.name for field in fields(Running)]
@@ -57,15 +60,33 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
             f"{given_options} shapes the untrained model, and {name} has its own shape",
             f"use it with --model {PAPER}",
         )
-    files = find_model(name)
-    kind = model_type(files.config)
-    if kind.name in CONFIGS and kind.both:
-        check_parts(name, running, "both")
-    elif kind.name in CONFIGS:
-        check_parts(name, running, "encoder")
-    if kind.name not in CONFIGS or running.attention in ("decoder", "cross"):
-        return load_through(name, kind, files, running)
-    return _load_native(name, files, running)
+    files = find_model(name, partial(_look, name, running))
+    kind = _kind(name, running, files.config)
+    if _is_native(kind, running):
+        return _load_native(name, files, running)
+    return load_through(name, kind, files, running)
+
+
+def _look(name: str, running: Running, config: Path) -> Wanted:
+    """What is needed of a model beside its weights; refuses what cannot be had before they are."""
+    kind = _kind(name, running, config)
+    if _is_native(kind, running):
+        return Wanted()
+    check_through(name, kind, config.parent, running)
+    return Wanted(settings=True)
+
+
+def _kind(name: str, running: Running, config: Path) -> ModelType:
+    """The type of model that a config.json is of; refuses parts that a family does not have."""
+    kind = model_type(config)
+    if kind.name in CONFIGS:
+        check_parts(name, running, "both" if kind.both else "encoder")
+    return kind
+
+
+def _is_native(kind: ModelType, running: Running) -> bool:
+    """Whether our own encoder reads what is to be looked at."""
+    return kind.name in CONFIGS and running.attention not in ("decoder", "cross")
 
 
 def _load_native(name: str, files: ModelFiles, running: Running) -> Model:

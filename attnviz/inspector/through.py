@@ -1,5 +1,6 @@
 """Models that run through transformers, which is imported here and not before."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnviz.inspector.model import Model
@@ -12,6 +13,20 @@ from attnviz.weights.configs import ModelType
 
 if TYPE_CHECKING:
     from attnviz.backends.opened import Opened
+    from attnviz.backends.reading import Architecture
+
+
+def check_through(name: str, kind: ModelType, folder: Path, running: Running) -> "Architecture":
+    """What the config.json in a folder calls for, before weights are read.
+
+    Raises RequestError for attention that the model does not have, AttnvizError for a model that
+    cannot be looked into.
+    """
+    from attnviz.backends.reading import architecture
+
+    built = architecture(folder, kind, running.attention)
+    check_parts(name, running, "both" if built.seq2seq else "one")
+    return built
 
 
 def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running) -> Model:
@@ -21,15 +36,14 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
     cannot be looked into, or files that are damaged.
     """
     from attnviz.backends.opened import Opened
-    from attnviz.backends.reading import architecture, read
+    from attnviz.backends.reading import read
     from attnviz.backends.runner import TransformersRunner
     from attnviz.encoder.devices import placement
     from attnviz.encoder.pickled import read_pickle
 
     place = placement(running.device, running.dtype)
     folder = files.config.parent
-    built = architecture(folder, kind, running.attention)
-    check_parts(name, running, "both" if built.seq2seq else "one")
+    built = check_through(name, kind, folder, running)
     tensors = read_pickle(files.weights) if files.pickled else None
     opened = Opened(built, read(built, folder, place, tensors), running.attention)
     if not built.seq2seq:

@@ -49,7 +49,7 @@ COMPUTED: dict[str, tuple[Callable[[View], object], int]] = {
     "who looks at a word": (lambda view: key_grid(view, 1), 6),
     "who looks at a word in a head": (lambda view: key_rows(view, 1, [HeadId(1, 2)]), 1),
     "a head": (lambda view: head_table(view, HeadId(1, 2)), 1),
-    "a notebook, the head of its sentence twice": (view_html, 7),
+    "a notebook, and a row of each": (view_html, 12),
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Group, HeadId, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +22,19 @@ class Received:
 
 def received(view: View, key: int, heads: Sequence[HeadId]) -> Received:
     """Who looks at the key at index `key`, in the heads given; each head is computed once."""
-    columns, shares = [], []
-    for stack in view.stacks(heads):
-        columns.append(stack.weights[..., key].copy())  # lets go of the weights
-        if stack.dropped is not None:
-            shares.append(stack.dropped)
-    dropped = float(np.concatenate(shares).mean()) if shares else None
+
+    def looked(group: Group) -> tuple[np.ndarray, np.ndarray | None]:
+        columns, shares = [], []
+        for stack in group.stacks:
+            columns.append(stack.weights[..., key].copy())  # lets go of the weights
+            if stack.dropped is not None:
+                shares.append(stack.dropped)
+        dropped = np.concatenate(shares, axis=1) if shares else None
+        return np.concatenate(columns, axis=1), dropped
+
+    columns, shares = zip(*view.over(heads, looked), strict=True)
+    found = [share for share in shares if share is not None]
+    dropped = float(np.concatenate(found).mean()) if found else None
     return Received(np.concatenate(columns), dropped)
 
 

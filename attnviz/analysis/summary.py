@@ -1,13 +1,15 @@
 """What does every head do on this sentence? Its kind, its entropy, its strongest links."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
-from attnviz.inspection import HeadId, HeadStack, View, row_shares
+from attnviz.analysis.places import Places, has_rest
+from attnviz.analysis.pooling import Pool
+from attnviz.inspection import Group, HeadId, HeadStack, View, row_shares
 from attnviz.tokens import Token
 
 Kind = Literal["to itself", "previous", "next", "first/special", "broad", "content"]
@@ -24,6 +26,9 @@ BROAD_ENTROPY = 0.78
 Clark et al. 2019 call a head broad above 3.8 nats, on segments of 128 tokens: 3.8 / ln 128 = 0.78.
 Taken relative to the length, the threshold also serves sentences that cannot reach 3.8 nats.
 """
+
+POOLED = 64
+"""Rows and columns of the matrix that comes with a head's summary, at most."""
 
 
 @dataclass(frozen=True)
@@ -104,102 +109,99 @@ def summarise(view: View, top: int = 3) -> Summary:
 
 
 def summaries(view: View, top: int = 3) -> Iterator[tuple[HeadSummary, np.ndarray]]:
-    """The same head by head, each with its weights, (query, key); few are in memory at a time."""
-    places_in = lru_cache(maxsize=1)(lambda layer: _Places.of(view, layer))
-    for stack in view.stacks(view.all_heads()):
-        for number, head in enumerate(stack.heads):
-            summary = _head_summary(view, places_in(head.layer), stack, number, top)
-            yield summary, stack.weights[number]
+    """The same head by head, each with its weights pooled to at most POOLED rows and columns."""
+    places_in = lru_cache(maxsize=None)(lambda layer: Places.of(view, layer))
+
+    def summed(group: Group) -> list[tuple[HeadSummary, np.ndarray]]:
+        sums = [_Sums(view, places_in(head.layer), head, top) for head in group.heads]
+        for stack in group.stacks:
+            for number, one in enumerate(sums):
+                one.add(stack, number)
+        return [(one.summary(), one.pool.numbers) for one in sums]
+
+    for found in view.over(view.all_heads(), summed):
+        yield from found
 
 
-_Pairs = tuple[np.ndarray, np.ndarray]
-"""The rows and the columns of some entries of a matrix."""
+class _Sums:
+    """What one head's summary is made of, put together as its rows come.
 
-
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """Index arrays that are the same in all heads of a layer; see Shares for the words.
-
-    `rows`: the words that look; `columns`: those that are looked at; `special`: the columns that
-    count as such. `itself`, `previous`, `next`: the pairs of words, as far as they may look.
-    `largest`: (row,), the largest entropy possible, in bits.
+    The shares are those that its rows are, or become when divided by their sum.
     """
 
-    rows: np.ndarray
-    columns: np.ndarray
-    special: np.ndarray
-    itself: _Pairs
-    previous: _Pairs
-    next: _Pairs
-    largest: np.ndarray
+    def __init__(self, view: View, places: Places, head: HeadId, top: int) -> None:
+        self.view, self.places, self.head, self.top = view, places, head, top
+        self.pool = Pool.within((len(view.tokens), len(view.keys)), POOLED)
+        self._entropies: list[np.ndarray] = []
+        self._near: dict[str, list[np.ndarray]] = {"itself": [], "previous": [], "next": []}
+        self._special = 0.0
+        self._dropped: list[np.ndarray] = []
+        self._sinks: list[np.ndarray] = []
+        self._links: list[Link] = []
 
-    @classmethod
-    def of(cls, view: View, layer: int) -> "_Places":
-        """Of a layer, whose mask says who may look where."""
-        may_look = view.visible(layer)
-        if may_look is None:
-            may_look = np.ones((len(view.tokens), len(view.keys)), dtype=bool)
-        choices = may_look.sum(axis=1) + _has_rest(view)
-        words = [token.index for token in view.tokens if not token.special]
-        words = words or list(range(len(view.tokens)))
-        rows = [word for word in words if choices[word] > 1] or words
-        columns = [key.index for key in view.keys if not key.special]
-        rests = [key.index for key in view.keys if key.special]
-        if not view.crossed and 0 not in rests:
-            rests.insert(0, 0)
-        return cls(
-            rows=np.array(rows, dtype=np.intp),
-            columns=np.array(columns or words, dtype=np.intp),
-            special=np.array(rests, dtype=np.intp),
-            itself=_pairs(view, rows, 0, may_look),
-            previous=_pairs(view, rows, -1, may_look),
-            next=_pairs(view, rows, 1, may_look),
-            largest=np.log2(choices[rows]),
+    def add(self, stack: HeadStack, number: int) -> None:
+        """Count some rows of the head, which is one of the stack's."""
+        own, places = stack.weights[number], self.places.within(stack.rows)
+        self.pool.add(stack.rows, own)
+        if stack.dropped is not None:
+            self._dropped.append(stack.dropped[number])
+        if not len(places.rows):
+            return
+        weights = own if self.view.measured.shares else row_shares(own)
+        self._count_entropies(weights[places.rows])
+        for name, found in self._near.items():
+            found.append(weights[getattr(places, name)])
+        # a word's own column is no resting place
+        itself = self._near["itself"][-1][np.isin(places.itself[1], places.special)]
+        resting = weights[np.ix_(places.rows, places.special)]
+        self._special += float(resting.sum() - itself.sum())
+        if stack.sink is not None:
+            self._sinks.append(stack.sink[number, places.rows])
+        self._links += self._strongest(own, places, stack.rows.start)
+
+    def summary(self) -> HeadSummary:
+        """The summary, once all rows are counted."""
+        entropy = float(np.concatenate(self._entropies).mean())
+        largest = float(self.places.largest.mean())
+        spread = entropy / largest if largest else 0.0
+        sink = float(np.concatenate(self._sinks).mean()) if self._sinks else None
+        near = {name: _mean(np.concatenate(found)) for name, found in self._near.items()}
+        special = self._special / len(self.places.rows) + (sink or 0.0)
+        shares = Shares(**near, special=special)
+        # a stable order: of equal weights the first in the sentence
+        links = sorted(self._links, key=lambda link: -link.weight)[: self.top]
+        return HeadSummary(
+            head=self.head,
+            kind=_kind(shares, spread),
+            entropy=entropy,
+            spread=spread,
+            shares=shares,
+            links=tuple(links),
+            dropped=float(np.concatenate(self._dropped).mean()) if self._dropped else 0.0,
+            sink=sink,
         )
 
+    def _count_entropies(self, rows: np.ndarray) -> None:
+        if has_rest(self.view):
+            rest = np.maximum(1 - rows.sum(axis=1, keepdims=True), 0)
+            rows = np.hstack([rows, rest])
+        self._entropies.append(_entropies(rows))
 
-def _pairs(view: View, rows: Sequence[int], offset: int, may_look: np.ndarray) -> _Pairs:
-    """Each word and the one `offset` further on in its sentence, where it may look at it."""
-    tokens, found = view.tokens, []
-    for row in [] if view.crossed else rows:
-        column = row + offset
-        if not (0 <= column < len(tokens) and may_look[row, column]):
-            continue
-        one, other = tokens[row], tokens[column]
-        if one is other or (one.segment == other.segment and not (one.special or other.special)):
-            found.append((row, column))
-    pairs = np.array(found, dtype=np.intp).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
-
-
-def _has_rest(view: View) -> bool:
-    """Whether rows do not sum to 1 by what is shown of them."""
-    return view.measured.shares and (view.inspection.sinks or view.window is not None)
-
-
-def _head_summary(
-    view: View, places: _Places, stack: HeadStack, number: int, top: int
-) -> HeadSummary:
-    """A head's summary from the shares that its rows are, or become when divided by their sum."""
-    own = stack.weights[number]
-    weights = own if view.measured.shares else row_shares(own)
-    rows = weights[places.rows]
-    rest = np.maximum(1 - rows.sum(axis=1, keepdims=True), 0) if _has_rest(view) else None
-    entropy = float(_entropies(rows if rest is None else np.hstack([rows, rest])).mean())
-    largest = float(places.largest.mean())
-    spread = entropy / largest if largest else 0.0
-    sink = None if stack.sink is None else float(stack.sink[number, places.rows].mean())
-    shares = _shares(weights, places, sink or 0.0)
-    return HeadSummary(
-        head=stack.heads[number],
-        kind=_kind(shares, spread),
-        entropy=entropy,
-        spread=spread,
-        shares=shares,
-        links=_links(view, own, places, top),
-        dropped=0.0 if stack.dropped is None else float(stack.dropped[number].mean()),
-        sink=sink,
-    )
+    def _strongest(self, weights: np.ndarray, places: Places, first: int) -> Iterator[Link]:
+        """The strongest links of some rows, from `first` on, in the order of the sentence."""
+        between = weights[np.ix_(places.rows, places.columns)]
+        if not self.view.crossed:
+            between[first + places.rows[:, None] == places.columns] = 0
+        flat = between.ravel()
+        count = min(self.top, int(np.count_nonzero(flat)))
+        if count <= 0:
+            return
+        threshold = np.partition(flat, -count)[-count]
+        candidates = np.flatnonzero(flat >= threshold)
+        best = candidates[np.argsort(-flat[candidates], kind="stable")][:count]
+        for i, j in (np.unravel_index(place, between.shape) for place in best):
+            query, key = first + places.rows[i], places.columns[j]
+            yield Link(self.view.tokens[query], self.view.keys[key], float(between[i, j]))
 
 
 def _entropies(rows: np.ndarray) -> np.ndarray:
@@ -207,19 +209,6 @@ def _entropies(rows: np.ndarray) -> np.ndarray:
     logs = np.log2(rows, out=np.zeros_like(rows), where=rows > 0)
     entropies: np.ndarray = np.abs(np.einsum("qk,qk->q", rows, logs))
     return entropies
-
-
-def _shares(weights: np.ndarray, places: _Places, sink: float) -> Shares:
-    itself = weights[places.itself]
-    # a word's own column is no resting place
-    own = itself[np.isin(places.itself[1], places.special)].sum()
-    special = weights[np.ix_(places.rows, places.special)].sum() - own
-    return Shares(
-        itself=_mean(itself),
-        previous=_mean(weights[places.previous]),
-        next=_mean(weights[places.next]),
-        special=float(special) / len(places.rows) + sink,
-    )
 
 
 def _mean(values: np.ndarray) -> float | None:
@@ -238,23 +227,3 @@ def _kind(shares: Shares, spread: float) -> Kind:
     if shares.special > SPECIAL_SHARE:
         return "first/special"
     return "broad" if spread > BROAD_ENTROPY else "content"
-
-
-def _links(view: View, weights: np.ndarray, places: _Places, top: int) -> tuple[Link, ...]:
-    """The strongest links between two words; equal weights in the order of the sentence."""
-    rows, columns = places.rows, places.columns
-    between = weights[np.ix_(rows, columns)]
-    if not view.crossed:
-        between[rows[:, None] == columns] = 0
-    flat = between.ravel()
-    count = min(top, int(np.count_nonzero(flat)))
-    if count <= 0:
-        return ()
-    threshold = np.partition(flat, -count)[-count]
-    candidates = np.flatnonzero(flat >= threshold)
-    best = candidates[np.argsort(-flat[candidates], kind="stable")][:count]
-    places_of = (np.unravel_index(i, between.shape) for i in best)
-    return tuple(
-        Link(view.tokens[rows[i]], view.keys[columns[j]], float(between[i, j]))
-        for i, j in places_of
-    )

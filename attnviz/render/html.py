@@ -27,9 +27,6 @@ LEVELS = 16
 THUMBNAIL = 44
 """Pixels of a thumbnail's side on the page."""
 
-LARGEST = 64
-"""Rows and columns that a thumbnail holds; of a longer text, it shows each block's maximum."""
-
 LINKS_SEARCHED = 8
 """Links of each head among which the one for the sentence below is sought."""
 
@@ -42,7 +39,7 @@ _CELL = "padding:2px;border:none;text-align:center;background:none"
 
 def view_html(view: View) -> str:
     """An inspection as a notebook shows it: the model, all heads, and one strong link."""
-    found = [(summary, pooled(weights)) for summary, weights in summaries(view, top=LINKS_SEARCHED)]
+    found = list(summaries(view, top=LINKS_SEARCHED))
     shares = view.measured.shares
     largest = 1.0 if shares else max(float(weights.max()) for _, weights in found) or 1.0
     pictures = {
@@ -83,7 +80,7 @@ def _heads(view: View, pictures: dict[HeadId, str]) -> str:
     """All heads as small pictures, layers down, heads across; layers alone, side by side."""
     if view.measured.per_head:
         rows = [_row("", [f"H{head}" for head in range(view.num_heads)])]
-        for layer in range(view.model.num_layers):
+        for layer in view.inspection.recorded:
             heads = [HeadId(layer, head) for head in range(view.num_heads)]
             rows.append(_row(f"L{layer}", [pictures[head] for head in heads]))
     else:
@@ -117,23 +114,14 @@ def _picture(view: View, head: HeadSummary, shades: np.ndarray) -> str:
     )
 
 
-def pooled(weights: np.ndarray) -> np.ndarray:
-    """A head in at most LARGEST rows and columns, each number the largest of its block."""
-    blocks = -(-len(weights) // LARGEST)
-    starts = np.arange(0, len(weights), blocks)
-    rows: np.ndarray = np.maximum.reduceat(weights, starts, axis=0)
-    both: np.ndarray = np.maximum.reduceat(rows, starts, axis=1)
-    return both
-
-
 def thumbnail(shades: np.ndarray) -> bytes:
-    """A PNG with a pixel a number, opaque where it is 1, clear where it is 0; pooled if long."""
-    pixels = np.rint(np.clip(pooled(shades), 0, 1) * (LEVELS - 1)).astype(np.uint8)
-    size = len(pixels)
+    """A PNG with a pixel a number, opaque where it is 1, clear where it is 0."""
+    pixels = np.rint(np.clip(shades, 0, 1) * (LEVELS - 1)).astype(np.uint8)
+    down, across = pixels.shape
     lines = b"".join(b"\0" + row.tobytes() for row in pixels)
     opacity = bytes(level * 255 // (LEVELS - 1) for level in range(LEVELS))
     chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 3, 0, 0, 0)),
+        (b"IHDR", struct.pack(">IIBBBBB", across, down, 8, 3, 0, 0, 0)),
         (b"PLTE", bytes(COLOUR) * LEVELS),
         (b"tRNS", opacity),
         (b"IDAT", zlib.compress(lines, 9)),
@@ -149,7 +137,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def _sentence(view: View, found: HeadLink, largest: float) -> str:
     """The sentence, each word shaded by how much the link's query looks at it."""
     link, measured = found.link, view.measured
-    row = view.weights(*found.head)[link.query.index]
+    row = view.query(link.query.index)[found.head.layer, found.head.place]
     first = max(0, min(link.query.index - EXCERPT // 2, len(row) - EXCERPT))
     shown = view.tokens[first : first + EXCERPT]
     words = " ".join(

@@ -52,7 +52,7 @@ def inspection_of(
     name: str = "handmade",
     value_norms: np.ndarray | None = None,
 ) -> Inspection:
-    """An inspection with these weights, (layer, head, query, key): q is 1, k the logarithms.
+    """An inspection with these weights, (layer, head, query, key): q k^T are the logarithms.
 
     Rows that sum to less than 1 leave the rest to a sink. value_norms: (layer, head, key), or None
     where they were not recorded.
@@ -61,7 +61,8 @@ def inspection_of(
     model = ModelFacts(
         name, "hand", num_layers, num_heads, num_heads * length, length, 7, trained, 0
     )
-    q = np.broadcast_to(np.eye(length, dtype=np.float32), (num_heads, length, length))
+    v = np.broadcast_to(np.eye(length, dtype=np.float32), (num_heads, length, length))
+    q, scale = v * np.float32(np.sqrt(length)), 1 / np.sqrt(length)
     x = np.zeros((length, num_heads * length), dtype=np.float32)
     rest = np.maximum(1 - weights.sum(axis=-1, keepdims=True), 1e-9)
     sinks = np.zeros(num_heads, np.float32) if (rest > 1e-3).any() else None
@@ -69,7 +70,15 @@ def inspection_of(
     logs = np.log(np.maximum(scores, SMALLEST)).astype(np.float32)
     norms = [None] * num_layers if value_norms is None else value_norms.astype(np.float32)
     layers = tuple(
-        LayerRecord(x=x, q=q, k=np.swapaxes(layer, -1, -2), v=q, value_norms=lengths, sinks=sinks)
+        LayerRecord(
+            x=x,
+            q=q,
+            k=np.swapaxes(layer, -1, -2),
+            v=v,
+            scale=scale,
+            value_norms=lengths,
+            sinks=sinks,
+        )
         for layer, lengths in zip(logs, norms, strict=True)
     )
     return Inspection(tokens, model, layers)
@@ -80,6 +89,7 @@ def cross_inspection_of(tokens: Tokens, keys: Tokens, weights: np.ndarray) -> In
     num_layers, num_heads, count, length = weights.shape
     model = ModelFacts("handmade", "hand", num_layers, num_heads, 8, count, 7, True)
     q = np.broadcast_to(np.eye(count, dtype=np.float32), (num_heads, count, count))
+    q, scale = q * np.float32(np.sqrt(count)), 1 / np.sqrt(count)
     logs = np.log(np.maximum(weights, SMALLEST)).astype(np.float32)
     layers = tuple(
         LayerRecord(
@@ -88,6 +98,7 @@ def cross_inspection_of(tokens: Tokens, keys: Tokens, weights: np.ndarray) -> In
             q=q,
             k=np.swapaxes(layer, -1, -2),
             v=np.swapaxes(layer, -1, -2),
+            scale=scale,
         )
         for layer in logs
     )

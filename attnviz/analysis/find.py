@@ -1,4 +1,4 @@
-"""Which heads join these two words, and is it more than what each head gives at that distance?"""
+"""Which heads join these two words, and is it more than what each head gives pairs like these?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
+from attnviz.analysis.pairs import count, likes_of, may_look
 from attnviz.analysis.phrase import Phrase, check_apart
+from attnviz.errors import RequestError
 from attnviz.inspection import Group, HeadId, HeadStack, View
 
 Link = tuple[Phrase, Phrase]
@@ -19,15 +21,16 @@ class FoundHead:
 
     `weight`: what the query gives the key, in the view's measure: the sum over the key's words,
     averaged over the query's. `rank`: 1 and as many more as there are keys outside the phrase that
-    the query gives more. `expected`: the same head's mean at that distance in this sentence, and
-    `lift`, weight / expected; None where nothing is expected. `argmax`: whether the key, or a word
-    of it, is what the query gives most, alone at the top.
+    the query gives more. `expected`: the same head's mean over pairs like these, see `find`; None
+    where the layer's mask lets none of them look. `lift`: weight / expected, None where nothing is
+    expected. `argmax`: whether the key, or a word of it, is what the query gives most, alone at the
+    top.
     """
 
     head: HeadId
     weight: float
     rank: int
-    expected: float
+    expected: float | None
     lift: float | None
     argmax: bool
 
@@ -36,11 +39,11 @@ class FoundHead:
 class Finding:
     """How heads join a query and a key in one sentence; arrays have one entry a head.
 
-    weights, ranks, expected, argmax: as in FoundHead, in the order of `places`. `strongest`: the
-    index of what the query gives most, and `most`, how much that is. `dropped`: the share of the
-    query's row that went to special tokens, None where they are not left out. `keys`: how many
-    there are to be ranked, a phrase counting as one. `pairs`: how many pairs of tokens `expected`
-    is a mean of.
+    weights, ranks, expected, argmax: as in FoundHead, in the order of `places`, NaN for None.
+    `strongest`: the index of what the query gives most, and `most`, how much that is. `dropped`:
+    the share of the query's row that went to special tokens, None where they are not left out.
+    `keys`: how many there are to be ranked, a phrase counting as one. `pairs`: how many pairs of
+    tokens `expected` is a mean of; the most, where layers' masks differ.
     """
 
     view: View
@@ -77,16 +80,16 @@ class Finding:
 
     @property
     def alone(self) -> bool:
-        """Whether no other words of the sentence stand as far apart, so that no lift can show."""
+        """Whether no other words are a pair like these, so that no lift can show."""
         return self.pairs == len(self.query.tokens) * len(self.key.tokens)
 
     def _head(self, place: int) -> FoundHead:
-        lift = float(self.lifts[place])
+        lift, expected = float(self.lifts[place]), float(self.expected[place])
         return FoundHead(
             head=self.places[place],
             weight=float(self.weights[place]),
             rank=int(self.ranks[place]),
-            expected=float(self.expected[place]),
+            expected=None if np.isnan(expected) else expected,
             lift=None if np.isnan(lift) else lift,
             argmax=bool(self.argmax[place]),
         )
@@ -98,10 +101,12 @@ def find(view: View, query: Phrase, key: Phrase, heads: Sequence[HeadId] | None 
     A phrase of several words counts as pieces merged to a word do: the sum over the key's words,
     the mean over the query's (Clark et al. 2019). What is expected is a mean over all pairs of
     tokens that stand as far apart, key after query or before it; special tokens do not count in it,
-    unless the query or the key is one. For phrases, each of its words is expected what stands at
-    its distance, and these are summed and averaged as the weights are.
+    unless the query or the key is one. Where keys are of another text, nothing is far or near: then
+    it is the mean of what all queries give the same key. Pairs that a mask keeps apart count
+    nowhere. For phrases, each of its words is expected what pairs like it have, and these are
+    summed and averaged as the weights are.
 
-    Raises RequestError if query and key overlap.
+    Raises RequestError if query and key overlap, and where a mask keeps them apart in all heads.
     """
     [finding] = _findings(view, [(query, key)], heads)
     return finding
@@ -110,7 +115,15 @@ def find(view: View, query: Phrase, key: Phrase, heads: Sequence[HeadId] | None 
 def find_both(
     view: View, query: Phrase, key: Phrase, heads: Sequence[HeadId] | None = None
 ) -> tuple[Finding, Finding]:
-    """The same, and how the heads join them the other way round, in one pass over the heads."""
+    """The same, and how the heads join them the other way round, in one pass over the heads.
+
+    RequestError where keys are of another text, which does not look back.
+    """
+    if view.crossed:
+        raise RequestError(
+            "words of the source are keys, and do not look back at the target",
+            "leave out --both",
+        )
     there, back = _findings(view, [(query, key), (key, query)], heads)
     return there, back
 
@@ -124,12 +137,17 @@ def lifts_of(weights: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 def _findings(view: View, links: Sequence[Link], heads: Sequence[HeadId] | None) -> list[Finding]:
     """A finding for each link; each head's weights are computed once for all of them."""
-    check_apart(*links[0])
+    if not view.crossed:
+        check_apart(*links[0])
     places = view.all_heads() if heads is None else list(heads)
-    askers = [_Asker(view, query, key) for query, key in links]
+    layers = list(dict.fromkeys(head.layer for head in places))
+    for query, key in links:
+        if not may_look(view, query, key, layers):
+            raise _masked(view, query, key, layers, both=len(links) > 1)
+    askers = [_Asker(view, query, key, layers) for query, key in links]
 
     def answered(group: Group) -> list[_Answers]:
-        sums = [_Sums(asker, len(group.heads)) for asker in askers]
+        sums = [_Sums(asker, group.heads) for asker in askers]
         for part in group.stacks:
             for one in sums:
                 one.add(part)
@@ -137,6 +155,19 @@ def _findings(view: View, links: Sequence[Link], heads: Sequence[HeadId] | None)
 
     answers = list(zip(*view.over(places, answered), strict=True))
     return [asker.finding(view, places, own) for asker, own in zip(askers, answers, strict=True)]
+
+
+def _masked(
+    view: View, query: Phrase, key: Phrase, layers: Sequence[int], both: bool
+) -> RequestError:
+    """What to say where no word of the query may look at any of the key."""
+    if both:
+        hint = "leave out --both"
+    elif not view.crossed and may_look(view, key, query, layers):
+        hint = f'"{key.text}" may look at "{query.text}": name them the other way round'
+    else:
+        hint = "choose other words, or other layers"
+    return RequestError(f'"{query.text}" may not look at "{key.text}": a mask keeps it off', hint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,24 +186,16 @@ class _Answers:
 class _Asker:
     """One link, and which entries of a head's matrix answer for it.
 
-    `distances`: each distance between words of the two, how often it occurs, and the rows of its
-    pairs of tokens, ascending.
+    `likes`: the pairs like those of its words; `counts`: how many of them may look, in each layer.
     """
 
-    def __init__(self, view: View, query: Phrase, key: Phrase) -> None:
+    def __init__(self, view: View, query: Phrase, key: Phrase, layers: Sequence[int]) -> None:
         self.query, self.key = query, key
-        tokens, keys = view.tokens, view.keys
         first, end = key.tokens[0].index, key.tokens[-1].index + 1
         self.queries = slice(query.tokens[0].index, query.tokens[-1].index + 1)
-        self.keys, self.others = slice(first, end), np.r_[0:first, end : len(keys)]
-        looks = np.array([query.special or not token.special for token in tokens])
-        seen = np.array([key.special or not token.special for token in keys])
-        distances = np.subtract.outer(key.indices, query.indices).ravel()
-        self.distances: list[tuple[int, int, np.ndarray]] = []
-        for distance, count in zip(*np.unique(distances, return_counts=True), strict=True):
-            low, high = max(0, -distance), min(len(tokens), len(keys) - distance)
-            rows = np.flatnonzero(looks[low:high]) + low
-            self.distances.append((int(distance), int(count), rows[seen[rows + distance]]))
+        self.keys, self.others = slice(first, end), np.r_[0:first, end : len(view.keys)]
+        self.likes = likes_of(view, query, key)
+        self.counts = {layer: count(view, layer, self.likes) for layer in layers}
 
     def finding(self, view: View, places: list[HeadId], parts: Sequence[_Answers]) -> Finding:
         """The answers of all heads together."""
@@ -189,18 +212,18 @@ class _Asker:
             **joined,
             dropped=np.concatenate(shares) if shares else None,
             keys=len(self.others) + 1,
-            pairs=sum(len(rows) for _, _, rows in self.distances),
+            pairs=max(int(counts.sum()) for counts in self.counts.values()),
         )
 
 
 class _Sums:
-    """What a link's rows and diagonals sum to in some heads, as their rows come."""
+    """What a link's rows, and the pairs like it, sum to in some heads, as their rows come."""
 
-    def __init__(self, asker: _Asker, heads: int) -> None:
-        self._asker = asker
+    def __init__(self, asker: _Asker, heads: Sequence[HeadId]) -> None:
+        self._asker, self._heads = asker, heads
         self._row: np.ndarray | None = None
         self._dropped: np.ndarray | None = None
-        self._expected = np.zeros((len(asker.distances), heads))
+        self._expected = np.zeros((len(asker.likes), len(heads)))
 
     def add(self, part: HeadStack) -> None:
         """Count some rows more."""
@@ -212,9 +235,9 @@ class _Sums:
             if part.dropped is not None:
                 dropped = part.dropped[:, own].sum(axis=1)
                 self._dropped = dropped if self._dropped is None else self._dropped + dropped
-        for total, (distance, _, rows) in zip(self._expected, self._asker.distances, strict=True):
-            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-            weights = part.weights[:, here - start, here + distance]
+        for total, like in zip(self._expected, self._asker.likes, strict=True):
+            here = slice(*np.searchsorted(like.rows, (start, stop)))
+            weights = part.weights[:, like.rows[here] - start, like.columns[here]]
             total += weights.sum(axis=1, dtype=np.float64)
 
     def answers(self) -> _Answers:
@@ -235,9 +258,15 @@ class _Sums:
         )
 
     def _mean_expected(self) -> np.ndarray:
-        """The mean of each word's distance, (head,), summed and averaged as the weights are."""
-        total = np.zeros(self._expected.shape[1])
-        for summed, (_, count, rows) in zip(self._expected, self._asker.distances, strict=True):
-            total += count * (summed / len(rows))
-        mean: np.ndarray = total / len(self._asker.query.tokens)
-        return mean
+        """What pairs like each word's have on average, summed and averaged as the weights are.
+
+        (head,), NaN where none of them may look; where some do not, nothing is expected of them.
+        """
+        asker = self._asker
+        counts = np.stack([asker.counts[head.layer] for head in self._heads], axis=1)
+        means = np.divide(
+            self._expected, counts, out=np.zeros_like(self._expected), where=counts > 0
+        )
+        words = np.array([like.words for like in asker.likes])
+        mean: np.ndarray = words @ means / len(asker.query.tokens)
+        return np.where(counts.any(axis=0), mean, np.nan)

@@ -15,10 +15,10 @@ class HoldingHead:
     """How one head joins queries and keys over many sentences.
 
     `hits`: in how many the key is the query's argmax, and `share`, the part of all that this is.
-    `mean` and `minimum`: of the weights. `expected`: the mean of what was expected, and `lift`,
-    mean / expected (a mean of lifts would be ruled by the sentences where next to nothing was
-    expected); None where nothing was. `dropped`: the mean share of the queries' rows that went to
-    special tokens, None where they are not left out.
+    `mean` and `minimum`: of the weights. `expected`: the mean of what was expected, None where in a
+    sentence a mask let nothing be; and `lift`, mean / expected (a mean of lifts would be ruled by
+    the sentences where next to nothing was expected), None where nothing was. `dropped`: the mean
+    share of the queries' rows that went to special tokens, None where they are not left out.
     """
 
     head: HeadId
@@ -26,7 +26,7 @@ class HoldingHead:
     share: float
     mean: float
     minimum: float
-    expected: float
+    expected: float | None
     lift: float | None
     dropped: float | None
 
@@ -35,7 +35,8 @@ class HoldingHead:
 class Holding:
     """The heads, best first: by hits, then by mean weight, then as in the model.
 
-    `view` is that of the first of the `sentences`: they share its model, unit and measure. `link`:
+    `view` is that of the first of the `sentences`: they share its model and whose attention it is,
+    its unit and its measure. `link`:
     the query and the key where all sentences have the same, upper and lower case alike; else None.
     """
 
@@ -84,13 +85,14 @@ class Tally:
 
     def _head(self, first: Finding, place: int) -> HoldingHead:
         lift = float(lifts_of(self._sum, self._expected)[place])
+        expected = float(self._expected[place] / self._count)
         return HoldingHead(
             head=first.places[place],
             hits=int(self._hits[place]),
             share=float(self._hits[place] / self._count),
             mean=float(self._sum[place] / self._count),
             minimum=float(self._minimum[place]),
-            expected=float(self._expected[place] / self._count),
+            expected=None if np.isnan(expected) else expected,
             lift=None if np.isnan(lift) else lift,
             dropped=None if first.dropped is None else float(self._dropped[place] / self._count),
         )
@@ -99,8 +101,8 @@ class Tally:
 def holding(findings: Iterable[Finding]) -> Holding:
     """The heads that hold over all of these sentences.
 
-    Raises RequestError if there are none, or if they differ in model, unit, measure, special tokens
-    or heads: then their numbers are not of one kind.
+    Raises RequestError if there are none, or if they differ in model, kind of attention, unit,
+    measure, special tokens or heads: then their numbers are not of one kind.
     """
     tally = Tally()
     for finding in findings:
@@ -111,10 +113,12 @@ def holding(findings: Iterable[Finding]) -> Holding:
 def _check_alike(first: Finding, other: Finding) -> None:
     a, b = first.view, other.view
     alike = a.model == b.model and first.places == other.places
-    if alike and (a.unit, a.measure, a.special) == (b.unit, b.measure, b.special):
+    of_a, of_b = a.inspection.attention, b.inspection.attention
+    if alike and (a.unit, a.measure, a.special, of_a) == (b.unit, b.measure, b.special, of_b):
         return
     for what, one, two in (
         ("model", str(a.model), str(b.model)),
+        ("kind of attention", of_a, of_b),
         ("unit", a.unit, b.unit),
         ("measure", a.measure, b.measure),
         ("special tokens", _shown(a), _shown(b)),

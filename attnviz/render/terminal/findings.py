@@ -231,8 +231,10 @@ def _weight(weight: float, scale: Scale, tone: Tone, strong: bool) -> Line:
     return [Segment(f"{mark}{_number(weight, scale, NUMBER)} ", scale.style(weight, tone, strong))]
 
 
-def _number(weight: float, scale: Scale, width: int = 0) -> str:
-    """A number with three decimals, as many as fit beside a larger whole part."""
+def _number(weight: float | None, scale: Scale, width: int = 0) -> str:
+    """A number with three decimals, as many as fit beside a larger whole part; a dash for none."""
+    if weight is None:
+        return f"{'–':>{width}}"
     number = weight / scale.unit
     if 0 <= number < 0.0005:
         return f"{'·' if width else '0':>{width}}"

@@ -1,10 +1,14 @@
 """One text that looks at another: words, kinds, links and answers, worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from handmade import cross_inspection_of, inspection_of, tokens_of
 
-from attnviz.analysis.phrase import find_phrase
+from attnviz.analysis.find import Finding, find, find_both
+from attnviz.analysis.holding import holding
+from attnviz.analysis.phrase import Phrase, find_phrase
 from attnviz.analysis.select import find_in, find_token
 from attnviz.analysis.strongest import strongest_link, strongest_of
 from attnviz.analysis.summary import summarise
@@ -154,3 +158,70 @@ def test_the_strongest_link_may_be_to_any_word() -> None:
         "regnet",
         "rains",
     )
+
+
+# find
+
+
+def found_in(view: View, query: str, key: str) -> Finding:
+    looks = find_in(view, "query", query, find_phrase).phrase
+    return find(view, looks, find_in(view, "key", key, find_phrase).phrase)
+
+
+ROWS = {0: [0, 0.5, 0, 0, 0.5], 1: [0.1, 0.6, 0.1, 0.2, 0], 2: [0, 0.2, 0.7, 0.1, 0]}
+
+
+def test_expected_is_what_any_word_gives_the_key() -> None:
+    found = found_in(view_of(ROWS), "Es", "It")
+    [head] = found.heads
+    assert (round(head.weight, 5), head.rank, head.argmax) == (0.6, 1, True)
+    # Es and regnet; [CLS] is no word
+    assert head.expected == pytest.approx((0.6 + 0.2) / 2)
+    assert head.lift == pytest.approx(0.6 / 0.4)
+    assert (found.keys, found.pairs, found.alone) == (5, 2, False)
+    strongest = found.view.keys[found.strongest[0]]
+    assert (strongest.text, round(float(found.most[0]), 5)) == ("It", 0.6)
+
+
+def test_words_at_the_same_index_are_two_words() -> None:
+    assert found_in(view_of(ROWS), "@1", "@1").heads[0].weight == pytest.approx(0.6)
+
+
+def test_phrases_of_two_texts() -> None:
+    found = found_in(view_of(ROWS), "Es regnet", "rains here")
+    [head] = found.heads
+    assert head.weight == pytest.approx((0.3 + 0.8) / 2)
+    assert head.expected == pytest.approx((0.1 + 0.7) / 2 + (0.2 + 0.1) / 2)
+    assert head.lift == pytest.approx(1)
+    assert (found.keys, found.pairs, found.alone) == (4, 4, True)
+
+
+def test_special_tokens_look_where_one_is_asked_about() -> None:
+    found = found_in(view_of(ROWS), "[CLS]", "It")
+    assert found.heads[0].expected == pytest.approx((0.5 + 0.6 + 0.2 + 0.2) / 4)
+    assert found.pairs == 4
+
+
+def test_the_source_does_not_look_back() -> None:
+    view = view_of(ROWS)
+    query, key = Phrase((view.tokens[1],)), Phrase((view.keys[1],))
+    with pytest.raises(RequestError, match=r"do not look back at the target .leave out --both."):
+        find_both(view, query, key)
+
+
+def test_heads_that_hold_over_many_sentences() -> None:
+    findings = [found_in(view_of(ROWS), word, "It") for word in ("Es", "regnet")]
+    [head] = holding(findings).heads
+    assert (head.hits, round(head.mean, 5), round(head.minimum, 5)) == (1, 0.4, 0.2)
+    assert head.expected == pytest.approx(0.4)
+
+
+def test_what_a_decoder_gives_itself_and_its_source_is_not_counted_together() -> None:
+    tokens = tokens_of(TARGET)
+    across = cross_inspection_of(tokens, tokens_of(["It", "rains"]), np.full((1, 1, 4, 4), 0.25))
+    record = replace(across.layer(0), memory=None)
+    own = replace(across, keys=None, layers=(record,), attention="decoder")
+    views = across.view(), own.view()
+    findings = [find(v, Phrase((v.tokens[1],)), Phrase((v.keys[2],))) for v in views]
+    with pytest.raises(RequestError, match="one kind of attention, and here are cross and decoder"):
+        holding(findings)

@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from handmade import causal, inspection_of, tokens_of, with_layer
 
+from attnviz.analysis import pairs
+from attnviz.analysis.find import find, find_both
+from attnviz.analysis.holding import holding
+from attnviz.analysis.phrase import Phrase
 from attnviz.analysis.strongest import strongest_link
 from attnviz.analysis.summary import summarise
-from attnviz.inspection import Inspection
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId, Inspection, View
+from attnviz.inspection import view as view_module
 from attnviz.measures import MeasureName
 from attnviz.tokens import Tokens
 
@@ -142,3 +148,69 @@ def test_no_link_goes_where_a_query_may_not_look() -> None:
         ("a", round(1 / 3, 6)),  # its neighbour
         ("a", round(1 / 4, 6)),
     ]
+
+
+# find
+
+
+def phrase(view: View, *indices: int) -> Phrase:
+    return Phrase(tuple(view.tokens[index] for index in indices))
+
+
+def test_expected_counts_the_pairs_that_may_look() -> None:
+    """Each word gives alike what it may look at: 1 / 2, 1 / 3 ... of it; some see two keys."""
+    tokens = tokens_of(["a", "b", "c", "d", "e"], special=False)
+    narrow = causal(5)
+    narrow[2] = (2, 3)  # c sees itself alone
+    view = masked(tokens, causal(5), narrow).view()
+    wide, close = find(view, phrase(view, 4), phrase(view, 3)).heads[::2]
+    assert str(wide.head) == "L0H0"
+    assert wide.weight == close.weight == pytest.approx(1 / 5)
+    assert wide.expected == pytest.approx((1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 4)
+    # (c, b) may not look, and does not count
+    assert close.expected == pytest.approx((1 / 2 + 1 / 4 + 1 / 5) / 3)
+    assert find(view, phrase(view, 4), phrase(view, 3)).pairs == 4
+    beside = find(view, phrase(view, 4), phrase(view, 3), [HeadId(1, 0)])
+    assert beside.pairs == 3
+
+
+def test_a_head_that_may_not_look_is_expected_nothing() -> None:
+    tokens = tokens_of(["a", "b", "c", "d"], special=False)
+    view = masked(tokens, causal(4), causal(4, reach=1)).view()
+    first, *_, last = find(view, phrase(view, 3), phrase(view, 1)).heads
+    assert (first.head.layer, last.head.layer) == (0, 1)
+    assert (last.weight, last.expected, last.lift, last.rank) == (0, None, None, 3)
+    assert not last.argmax
+    held = holding([find(view, phrase(view, 3), phrase(view, 1))] * 2).heads[-1]
+    assert (held.mean, held.expected, held.lift) == (0, None, None)
+
+
+def test_a_word_that_comes_later_is_not_looked_at() -> None:
+    view = masked(tokens_of(["a", "b", "c"], special=False), causal(3)).view()
+    with pytest.raises(RequestError) as caught:
+        find(view, phrase(view, 0), phrase(view, 2))
+    assert caught.value.message == '"a" may not look at "c": a mask keeps it off'
+    assert caught.value.hint == '"c" may look at "a": name them the other way round'
+    for query, key in ((0, 2), (2, 0)):
+        with pytest.raises(RequestError, match=r'"a" may not look at "c".* .leave out --both.'):
+            find_both(view, phrase(view, query), phrase(view, key))
+    narrow = masked(tokens_of(["a", "b", "c"], special=False), causal(3, reach=1)).view()
+    with pytest.raises(RequestError, match=r"keeps it off .choose other words, or other layers."):
+        find(narrow, phrase(narrow, 2), phrase(narrow, 0))
+    # of "b c", c may look at a
+    head = find(view, phrase(view, 1, 2), phrase(view, 0)).heads[0]
+    assert head.weight == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert head.expected == pytest.approx(((1 / 2 + 1 / 3) / 2 + 1 / 3) / 2)
+
+
+def test_masks_of_long_texts_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = tokens_of([f"w{i}" for i in range(40)])
+    view = masked(tokens, causal(42, reach=7)).view()
+    whole = find(view, phrase(view, 30), phrase(view, 25))
+    monkeypatch.setattr(pairs, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(view_module, "WEIGHTS_AT_ONCE", 100)
+    again = masked(tokens, causal(42, reach=7)).view()
+    parts = find(again, phrase(again, 30), phrase(again, 25))
+    assert parts.pairs == whole.pairs == 35
+    assert parts.heads[0].expected == pytest.approx(whole.heads[0].expected)
+    assert whole.heads[0].expected == pytest.approx((1 / 7 + 34 / 8) / 35)

@@ -32,9 +32,8 @@ from attnviz.analysis.select import find_token, select_heads, select_in
 from attnviz.analysis.strongest import one_head
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
-from attnviz.inspector import Model, load_model, load_model_of
+from attnviz.inspector import Model, load_model, load_model_of, matrices_of
 from attnviz.measures import MeasureName
-from attnviz.projections import projections_of
 from attnviz.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
@@ -228,17 +227,20 @@ def explain(
     layer: int | None = None,
     head: int | str | None = None,
     unit: Unit = "word",
+    model: Model | None = None,
 ) -> tuple[Explanation, ...]:
     """How a word's attention in one head comes about: every step, for each of the word's pieces.
 
-    The head's matrices are read from the model's files. Without `layer` and `head`: the head of the
-    query's strongest link to a word further off. Raises RequestError for a word, layer or head that
-    is not there, and for several heads, AttnvizError if the matrices cannot be had.
+    The head's matrices are read from the model's files or, where it runs through transformers, from
+    `model`, which is found by its name unless it is given. Without `layer` and `head`: the head of
+    the query's strongest link to a word further off. Raises RequestError for a word, layer or head
+    that is not there, and for several heads, AttnvizError if the matrices cannot be had.
     """
     view = inspection.view(unit)
     index = find_token(view.tokens, query).token.index
     chosen, _ = one_head(view, _heads(view, layer, head), index)
-    return explain_token(view, index, chosen, projections_of(inspection, chosen.layer))
+    matrices = matrices_of(inspection, chosen.layer, lambda one: _model_of(one, model))
+    return explain_token(view, index, chosen, matrices)
 
 
 def steps(explanation: Explanation, top: int | None = None) -> "RenderableType":

@@ -99,8 +99,8 @@ def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
     shapes = {tensors[name].shape for name in weights.values()}
     if shapes != {(model.d_model, model.d_model)}:
         raise _other_files(model)
-    made: dict[str, Any] = {bias: tensors[name] for bias, name in biases.items()}
-    return Projections(**made, **{matrix: tensors[name].T for matrix, name in weights.items()})
+    parts: dict[str, Any] = {matrix: tensors[name].T for matrix, name in weights.items()}
+    return Projections(**parts | {bias: tensors[name] for bias, name in biases.items()})
 
 
 def _reader(path: Path) -> tuple[Collection[str], _Read]:

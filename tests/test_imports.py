@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends": DATA | {"encoder", "recording", "spans", "tokenizer", "weights"},
     "models": DATA | {"catalog", "weights"},
     "projections": DATA | {"encoder", "models", "weights"},
-    "inspector": DATA | {"backends", "encoder", "models", "recording", "tokenizer", "weights"},
+    "inspector": DATA
+    | {"backends", "encoder", "models", "projections", "recording", "tokenizer", "weights"},
     "api": DATA
     | {"analysis", "inspector", "models", "projections", "recording", "render", "storage"},
     "cli": DATA

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attnviz.analysis.explanation import Differences, Explanation, Projected, Sink, whose
-from attnviz.attention import LayerRecord, Projections
+from attnviz.attention import Between, LayerRecord, Projections
 from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection, View
 
@@ -65,12 +65,8 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
         sink=sink,
         z=_short(z),
         outputs=_short(_outputs(record, layer, query, HeadId(head.layer, number), z)),
-        check=Differences(
-            *(
-                None if step else _largest(product - recorded)
-                for step, product, recorded in zip(between, made, own, strict=True)
-            ),
-            None if record.z is None else _largest(z - record.z[number, query]),
+        check=_differences(
+            between, made, own, None if record.z is None else z - record.z[number, query]
         ),
     )
 
@@ -103,6 +99,17 @@ def _made(x: np.ndarray, memory: np.ndarray, matrices: Projections) -> _Vectors:
         _times(memory, matrices.W_K, matrices.b_K),
         _times(memory, matrices.W_V, matrices.b_V),
     )
+
+
+def _differences(
+    between: Between, made: _Vectors, recorded: _Vectors, z: np.ndarray | None
+) -> Differences:
+    """How far products are from what was recorded, where they should be that; z: the same, of z."""
+    q, k, v = (
+        None if step else _largest(product - own)
+        for step, product, own in zip(between, made, recorded, strict=True)
+    )
+    return Differences(q, k, v, None if z is None else _largest(z))
 
 
 def _softmax(scores: np.ndarray, sink: float | None) -> tuple[np.ndarray, Sink | None]:

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnviz.attention import AttentionKind, LayerRecord
+from attnviz.attention import AttentionKind, LayerRecord, Projections
 from attnviz.backends.calls import UnlikeError
 from attnviz.backends.feeding import Feed, Ids
 from attnviz.backends.given import output_name, records_of, spread
 from attnviz.backends.interface import NAME, listening
+from attnviz.backends.projections import find_projections
 from attnviz.backends.reading import (
     EAGER,
     Architecture,
@@ -58,11 +59,14 @@ class Opened:
         self.name = built.name
         self.seq2seq = built.seq2seq
         self._sites = Sites()
+        self._attention_type: str | None = getattr(built.config, "attention_type", None)
         self._called: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
         self._encoder: Any = self.model.get_encoder() if built.seq2seq else None
         self.num_layers: int | None = None
         with quiet(), torch.inference_mode():
             self.trial: list[LayerRecord] = self._try_out(loaded)
+        if built.seq2seq and not self.decodes:
+            self.model = self._encoder
         self.num_layers = len(self.trial)
         self.kind: AttentionKind = self._called if built.seq2seq else _kind_of(self.trial)
         self.left_over = loaded.left_over
@@ -100,8 +104,7 @@ class Opened:
         """The configuration of the part that is looked at, where parts have their own."""
         if not self.seq2seq:
             return self.config.get_text_config()
-        part = self.model.get_encoder() if self.kind == "encoder" else self.model.get_decoder()
-        return part.config
+        return (self.model.get_decoder() if self.decodes else self.model).config
 
     @property
     def pad(self) -> int:
@@ -125,6 +128,14 @@ class Opened:
             [None if layer is None else layer[sentence] for layer in layers]
             for sentence in range(len(lengths))
         ]
+
+    def projections(self, number: int, record: LayerRecord) -> Projections:
+        """The matrices that made a layer's record; see `find_projections`."""
+        own = [module for module, kind in self._sites.kinds.items() if kind == self._called]
+        # a module may serve several layers
+        likely = own[number:] + own[:number]
+        mixing = [self._sites.outputs.get(module) for module in likely]
+        return find_projections(likely, mixing, record, self.dtype)
 
     def write(self, ids: Ids, most: int) -> list[int]:
         """What the model writes about a text, the likeliest token at each step, as its decoder was
@@ -156,6 +167,8 @@ class Opened:
 
     def _eager(self, feed: Feed) -> Sequence[Tensor | None] | None:
         """The model's own weights, a tensor a layer."""
+        if self._attention_type is not None:  # BigBird's, which a short text changes for good
+            self.model.set_attention_type(self._attention_type)
         output = self._forward(feed, output_attentions=True)
         found = getattr(output, output_name(self._called, self.decodes), None)
         windows = getattr(self.config, "attention_window", None)

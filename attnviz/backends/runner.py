@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from attnviz.attention import LayerRecord
+from attnviz.attention import LayerRecord, Projections
 from attnviz.backends.facts import facts_of, max_positions, num_token_types, numbers_per_token
 from attnviz.backends.feeding import Feed
 from attnviz.backends.opened import Opened
@@ -72,6 +72,11 @@ class TransformersRunner:
         except AttnvizError as error:
             return [error] * len(batch)
         return [self._built(*parts) for parts in zip(batch, fed or batch, records, strict=True)]
+
+    def projections(self, inspection: Inspection, layer: int) -> Projections:
+        """As in `Runner`."""
+        number = range(self.facts.num_layers)[layer]
+        return self._opened.projections(number, inspection.layer(number))
 
     def _built(
         self, source: Tokens, queries: Tokens, layers: list[LayerRecord | None]

@@ -13,7 +13,7 @@ from attnviz.cli.options import AnswerOutput, Form, HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences
 from attnviz.inspection import Inspection, View
-from attnviz.inspector import MASKS, Model
+from attnviz.inspector import MASKS, Model, check_ablatable
 from attnviz.render.data.ablations import (
     ABLATE_CSV_HEADER,
     ablation_csv,
@@ -56,6 +56,7 @@ def give_ablations(
     )
 
     def answer_to(index: int, inspection: Inspection) -> _Answer:
+        check_ablatable(inspection)
         answer = asked.of(inspection, sentences.place(index))
         with sentences.working("taking heads away"):
             found = _found(sentences.model_of(inspection), answer, ablating)

@@ -1,6 +1,7 @@
 """How `attnviz explain` gives out the steps: as tables, JSON, CSV, or a picture."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from attnviz.analysis.explain import explain_token
 from attnviz.analysis.explanation import Explanation
@@ -11,7 +12,7 @@ from attnviz.cli.options import AnswerOutput
 from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.projections import projections_of
+from attnviz.inspector import matrices_of
 from attnviz.render.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
 from attnviz.render.terminal.steps import Steps
 
@@ -39,7 +40,7 @@ def explain_all(sentences: Sentences, asked: Asked, output: AnswerOutput, top: i
 
     def explained(index: int, inspection: Inspection) -> Explained:
         place = sentences.place(index)
-        pieces, note = _explained(asked.of(inspection, place))
+        pieces, note = _explained(asked.of(inspection, place), sentences)
         if note:
             asked.notes.say(place + note)
         if form == "csv":
@@ -50,12 +51,13 @@ def explain_all(sentences: Sentences, asked: Asked, output: AnswerOutput, top: i
         give_each(sentences, give, explained)
 
 
-def _explained(answer: Answer) -> tuple[tuple[Explanation, ...], str]:
+def _explained(answer: Answer, sentences: Sentences) -> tuple[tuple[Explanation, ...], str]:
     """The query's pieces in the head chosen, and what to say if that was not by the user."""
     if answer.query is None:
         raise RequestError("explain follows one word", "choose it with --query WORD")
     head, note = one_head(answer.view, answer.heads, answer.query)
-    layer = projections_of(answer.view.inspection, head.layer)
+    load = partial(sentences.model_of, doing="taking the matrices from")
+    layer = matrices_of(answer.view.inspection, head.layer, load)
     return explain_token(answer.view, answer.query, head, layer), note
 
 
@@ -64,7 +66,7 @@ def _draw(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | N
     from attnviz.render.figure.explain import explanation_figure
 
     def draw(answer: Answer) -> Picture:
-        explained, note = _explained(answer)
+        explained, note = _explained(answer, sentences)
         if len(explained) > 1:
             pieces = [one.query.label for one in explained]
             raise RequestError(

@@ -87,15 +87,15 @@ class Sentences:
         else:
             yield 0, self._last()
 
-    def model_of(self, inspection: Inspection) -> Model:
-        """The model that an inspection came from, to run it again.
+    def model_of(self, inspection: Inspection, doing: str = "running it again in") -> Model:
+        """The model that an inspection came from, to run it again, or for its matrices.
 
         The one that is at work already, or, for a sentence that was remembered or loaded, the one
         of that name; AttnvizError if it cannot be had, or is not the one that it was.
         """
         if self._loaded is not None:
             return self._loaded
-        self._notes.say(f"running it again in {inspection.model.title}")
+        self._notes.say(f"{doing} {inspection.model.title}")
         return self._told(lambda: load_model_of(inspection))
 
     @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 
 from attnviz.ablated import Ablated, Guess, MaskPrediction, Replacement
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId
+from attnviz.inspection import HeadId, ModelFacts
 from attnviz.inspector.native import NativeRunner
 from attnviz.tokenizer import Tokenizer
 from attnviz.tokens import Tokens
@@ -16,6 +16,15 @@ MASKS = ("[MASK]", "<mask>")
 
 GUESSES = 5
 """How many predictions are told at a `[MASK]`."""
+
+
+def not_ablated(model: ModelFacts) -> RequestError:
+    """What to say where somebody wants to ablate heads of a model that is not ours to run."""
+    return RequestError(
+        f"heads can be ablated in models that attnviz reads itself, and {model.name} "
+        f"({model.family}) runs through another library",
+        "attnviz models says which families those are",
+    )
 
 
 class Ablating:

@@ -6,9 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from attnviz.ablated import Ablated, Replacement
+from attnviz.attention import Projections
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector.ablating import Ablating
+from attnviz.inspector.ablating import Ablating, not_ablated
 from attnviz.inspector.batches import BATCH_TOKENS, Begun, batches_of, in_order, windows
 from attnviz.inspector.native import NativeRunner
 from attnviz.inspector.runner import Runner
@@ -122,13 +123,16 @@ class Model:
         """
         return self._ablating().ablate_each(tokens, replacement, pieces)
 
+    def projections(self, inspection: Inspection, layer: int) -> Projections:
+        """The matrices of a layer that made what this model left behind; see `Projections`.
+
+        Raises AttnvizError where they made other numbers, or are not how the model makes them.
+        """
+        return self._runner.projections(inspection, layer)
+
     def _ablating(self) -> Ablating:
         if not isinstance(self._runner, NativeRunner):
-            raise RequestError(
-                f"heads can be ablated in models that attnviz reads itself, and {self.facts.name} "
-                f"({self.facts.family}) runs through another library",
-                "attnviz models says which families those are",
-            )
+            raise not_ablated(self.facts)
         return Ablating(self._runner, self.tokenizer)
 
     def _begin(

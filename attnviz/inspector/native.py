@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attnviz.attention import LayerRecord
+from attnviz.attention import LayerRecord, Projections
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.inspector.runner import Results
+from attnviz.projections import projections_of
 from attnviz.recording import Recording
 from attnviz.tokens import Tokens
 
@@ -42,6 +43,10 @@ class NativeRunner:
         except AttnvizError as error:
             return [error] * len(batch)
         return [self._built(*parts) for parts in zip(batch, layers_of, strict=True)]
+
+    def projections(self, inspection: Inspection, layer: int) -> Projections:
+        """As in `Runner`; they are read from the model's files."""
+        return projections_of(inspection, layer)
 
     def _built(self, tokens: Tokens, layers: list[LayerRecord | None]) -> Inspection | AttnvizError:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from attnviz.attention import AttentionKind
+from attnviz.attention import AttentionKind, Projections
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.recording import Recording
@@ -47,3 +47,9 @@ class Runner(Protocol):
 
     def run(self, batch: Sequence[Tokens], recording: Recording) -> Results:
         """Run sentences together; what became of each, in their order."""
+
+    def projections(self, inspection: Inspection, layer: int) -> Projections:
+        """The matrices of a layer that made what an inspection of this model has of it.
+
+        Raises AttnvizError where they made other numbers, or are not how the model makes them.
+        """

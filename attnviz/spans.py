@@ -1,7 +1,7 @@
 """Which characters of a text a piece stands for, where the tokenizer that cut it does not tell.
 
-Text and pieces are spelled in one way: decomposed for compatibility (NFKD), without regard to case
-or white space. So what SentencePiece normalises (NFKC) is the same on both sides, character by
+Text and pieces are spelled in one way: decomposed for compatibility (NFKD), without regard to case,
+white space, or what is not printed. So what SentencePiece normalises (NFKC) is the same on both sides, character by
 character. Pieces take characters in their order; where the two differ, they are put together again
 where they next agree, and what could not be placed covers what lies between.
 """
@@ -10,9 +10,15 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from attnviz.words import Span
+
+SPACE = "▁"
+"""What SentencePiece takes for a space, also where it is typed."""
+
+UNPRINTED = ("Cc", "Cf")
+"""Control and format characters, which tokenizers drop, or take for a space."""
 
 AGREEING = 3
 """How many characters must agree for pieces and text to be put together again."""
@@ -70,9 +76,13 @@ def spans_in_reading(text: str, read: Sequence[str]) -> list[Span]:
 
 @cache
 def _spelled(character: str) -> str:
-    """A character as both sides are spelled; nothing for white space."""
+    """A character as both sides are spelled; nothing for white space, or what is not printed."""
     letters = normalize("NFKD", normalize("NFKD", character).casefold())
-    return "".join(letter for letter in letters if not letter.isspace())
+    return "".join(
+        letter
+        for letter in letters
+        if not (letter.isspace() or letter == SPACE or category(letter) in UNPRINTED)
+    )
 
 
 def _letters(spellings: Sequence[bytes | None]) -> Iterator[_Letter]:
@@ -109,24 +119,25 @@ def _placed(text: str, pieces: Sequence[str | None]) -> Iterator[tuple[int, int]
             j += unsaid
             # each of them stands for a letter at least
             ahead = (*range(unsaid, FAR), *range(unsaid))
-            i += next((skip for skip in ahead if _agree(text, i + skip, pieces, j)), unsaid)
+            i += next((skip for skip in ahead if _agree(text, i + skip, j, pieces)), unsaid)
         else:
             i, j = _next_agreement(text, i, pieces, j)
 
 
 def _next_agreement(text: str, i: int, pieces: Sequence[str | None], j: int) -> tuple[int, int]:
-    """The nearest places behind these at which both go on alike; the next, where none is near."""
+    """The nearest places behind these at which both go on alike; on, where none is near."""
     for passed in range(1, NEAR):
         for of_pieces in range(passed + 1):
             at = i + passed - of_pieces, j + of_pieces
-            if _agree(text, at[0], pieces, at[1]):
+            # where one letter stands for another, as " for a quotation mark, the next will do
+            if _agree(text, *at, pieces, 1 if at == (i + 1, j + 1) else AGREEING):
                 return at
-    return i + 1, j + 1
+    return i + NEAR // 2, j + NEAR // 2
 
 
-def _agree(text: str, i: int, pieces: Sequence[str | None], j: int) -> bool:
+def _agree(text: str, i: int, j: int, pieces: Sequence[str | None], count: int = AGREEING) -> bool:
     """Whether the next letters are the same, as far as pieces say what they stand for."""
-    said = list(takewhile(lambda letter: letter is not None, pieces[j : j + AGREEING]))
+    said = list(takewhile(lambda letter: letter is not None, pieces[j : j + count]))
     return bool(said) and list(text[i : i + len(said)]) == said
 
 
@@ -143,8 +154,10 @@ def _filled(text: str, spans: Sequence[Span | None], whole: bool = False) -> lis
     reached = 0
     for span, limit in zip(spans, behind, strict=True):
         if span is None:
-            start = min(reached, limit)
-            end = start + 1 if whole and start < len(text) else max(reached, limit)
+            start, end = min(reached, limit), max(reached, limit)
+            if whole:
+                start += len(text[start:]) - len(text[start:].lstrip())
+                end = min(start + 1, len(text))
             filled.append(_without_space(text, start, end))
         else:
             filled.append(_without_space(text, *span))

@@ -48,6 +48,11 @@ def built_tokenizer(
     a library is missing.
     """
     library = _built(folder, trust_remote_code)
+    if len(library) <= len(library.added_tokens_decoder):  # and not one piece beside special tokens
+        raise AttnvizError(
+            f"the tokenizer that transformers builds in {folder} has no vocabulary",
+            f"copy the model's folder again, {SAVE_FAST}",
+        )
     cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else Slow(library)
     if not hasattr(library, "_switch_to_target_mode"):
         return Tokenizer(cutter, max_length, max_target=max_target)
@@ -71,7 +76,7 @@ def _built(folder: Path, trust_remote_code: bool) -> Any:
         ]
         if lacking:
             raise AttnvizError(
-                f"the tokenizer in {folder} needs {' and '.join(lacking)}, not installed here",
+                f"the tokenizer in {folder} needs {' and '.join(lacking)}, which is not installed",
                 f"pip install {' '.join(lacking)}, {SAVE_FAST}",
             ) from error
         raise AttnvizError(
@@ -93,7 +98,9 @@ class Slow:
     def __init__(self, library: Any) -> None:
         self._library = library
         self.size = len(library)
-        self.special_ids = frozenset(library.all_special_ids) - {library.unk_token_id}
+        languages = getattr(library, "lang_token_to_id", {}).values()  # as M2M100 has them
+        self.special_ids = frozenset([*library.all_special_ids, *languages])
+        self.special_ids -= {library.unk_token_id}
         self._spelling = spelling_of(library.get_vocab())
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:

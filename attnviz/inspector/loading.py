@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 from attnviz.attention import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
+from attnviz.inspector.cutting import tokenizer_of
 from attnviz.inspector.model import Model
 from attnviz.inspector.native import NativeRunner
 from attnviz.inspector.notes import PICKLE_NOTES, left_over_note
@@ -99,7 +100,7 @@ def _load_native(name: str, files: ModelFiles, running: Running) -> Model:
     notes = PICKLE_NOTES if files.pickled else ()
     notes += left_over_note(checkpoint.left_over, "the encoder")
     facts = replace(model_facts(name, checkpoint.family, config), dtype=running.dtype)
-    tokenizer = Tokenizer.from_file(files.tokenizer, config.max_positions)
+    tokenizer = tokenizer_of(files, config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
     return Model(tokenizer, runner, notes)
 

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnviz.inspector.cutting import tokenizer_of
 from attnviz.inspector.model import Model
 from attnviz.inspector.notes import PICKLE_NOTES, left_over_note
 from attnviz.inspector.parts import check_parts
 from attnviz.inspector.runner import Running
 from attnviz.models import ModelFiles
-from attnviz.tokenizer import Tokenizer
 from attnviz.weights.configs import ModelType
 
 if TYPE_CHECKING:
-    from attnviz.backends.opened import Opened
     from attnviz.backends.reading import Architecture
 
 
@@ -35,6 +34,7 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
     Raises RequestError for attention that the model does not have, AttnvizError for a model that
     cannot be looked into, or files that are damaged.
     """
+    from attnviz.backends.facts import max_positions
     from attnviz.backends.opened import Opened
     from attnviz.backends.reading import read
     from attnviz.backends.runner import TransformersRunner
@@ -48,19 +48,8 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
     opened = Opened(built, read(built, folder, place, tensors), running.attention)
     if not built.seq2seq:
         check_parts(name, running, "encoder" if opened.kind == "encoder" else "decoder")
-    tokenizer = _tokenizer(files, opened)
+    tokenizer = tokenizer_of(files, max_positions(opened), forced_first=opened.forced_first)
     runner = TransformersRunner(name, opened, tokenizer, running.target)
     notes = PICKLE_NOTES if files.pickled else ()
     notes += left_over_note(opened.left_over, "what gives its attention")
     return Model(tokenizer, runner, notes)
-
-
-def _tokenizer(files: ModelFiles, opened: "Opened") -> Tokenizer:
-    """Its tokenizer.json, or what transformers builds, which also knows the targets' languages."""
-    from attnviz.backends.facts import max_positions
-    from attnviz.backends.tokenizing import built_tokenizer
-
-    most, settings = max_positions(opened), files.config.parent / "tokenizer_config.json"
-    if files.tokenizer is None or (opened.decodes and settings.is_file()):
-        return built_tokenizer(files.config.parent, most, most, forced_first=opened.forced_first)
-    return Tokenizer.from_file(files.tokenizer, most)

@@ -90,6 +90,11 @@ class Explanation:
         return self.view.keys
 
     @property
+    def masked(self) -> bool:
+        """Whether there are keys that queries of the layer may not look at."""
+        return self.view.inspection.layer(self.head.layer).visible is not None
+
+    @property
     def seen(self) -> np.ndarray:
         """Which keys the query may look at: (key,)."""
         seen: np.ndarray = np.isfinite(self.scores)

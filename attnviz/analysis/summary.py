@@ -157,7 +157,7 @@ class _Sums:
         self._special += float(resting.sum() - itself.sum())
         if stack.sink is not None:
             self._sinks.append(stack.sink[number, places.rows])
-        self._links += self._strongest(own, places, stack.rows.start)
+        self._keep_strongest(own, places, stack.rows.start)
 
     def summary(self) -> HeadSummary:
         """The summary, once all rows are counted."""
@@ -168,15 +168,13 @@ class _Sums:
         near = {name: _mean(np.concatenate(found)) for name, found in self._near.items()}
         special = self._special / len(self.places.rows) + (sink or 0.0)
         shares = Shares(**near, special=special)
-        # a stable order: of equal weights the first in the sentence
-        links = sorted(self._links, key=lambda link: -link.weight)[: self.top]
         return HeadSummary(
             head=self.head,
             kind=_kind(shares, spread),
             entropy=entropy,
             spread=spread,
             shares=shares,
-            links=tuple(links),
+            links=tuple(self._links),
             dropped=float(np.concatenate(self._dropped).mean()) if self._dropped else 0.0,
             sink=sink,
         )
@@ -187,25 +185,44 @@ class _Sums:
             rows = np.hstack([rows, rest])
         self._entropies.append(_entropies(rows))
 
-    def _strongest(self, weights: np.ndarray, places: Places, first: int) -> Iterator[Link]:
-        """The strongest links of some rows, from `first` on, in the order of the sentence."""
-        between = weights[np.ix_(places.rows, places.columns)]
+    def _keep_strongest(self, weights: np.ndarray, places: Places, first: int) -> None:
+        """Keep the strongest links, strongest first; of equal ones those first in the sentence.
+
+        weights: of some rows, from `first` on; not needed any more.
+        """
         if not self.view.crossed:
-            between[first + places.rows[:, None] == places.columns] = 0
-        flat = between.ravel()
-        count = min(self.top, int(np.count_nonzero(flat)))
-        if count <= 0:
+            weights[places.itself] = 0
+        between = _taken(_taken(weights, places.rows, 0), places.columns, 1)
+        full = len(self._links) == self.top
+        least = self._links[-1].weight if full and self._links else 0.0
+        if self.top < 1 or not between.max() > least:
             return
-        threshold = np.partition(flat, -count)[-count]
-        candidates = np.flatnonzero(flat >= threshold)
-        best = candidates[np.argsort(-flat[candidates], kind="stable")][:count]
-        for i, j in (np.unravel_index(place, between.shape) for place in best):
-            query, key = first + places.rows[i], places.columns[j]
-            yield Link(self.view.tokens[query], self.view.keys[key], float(between[i, j]))
+        candidates = np.flatnonzero(between > least)
+        numbers = between.ravel()[candidates]
+        if len(numbers) > self.top:
+            enough = numbers >= np.partition(numbers, -self.top)[-self.top]
+            candidates, numbers = candidates[enough], numbers[enough]
+        for place in np.argsort(-numbers, kind="stable")[: self.top]:
+            row, column = divmod(int(candidates[place]), between.shape[1])
+            query = self.view.tokens[first + places.rows[row]]
+            key = self.view.keys[places.columns[column]]
+            self._links.append(Link(query, key, float(numbers[place])))
+        self._links = sorted(self._links, key=lambda link: -link.weight)[: self.top]
+
+
+def _taken(weights: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """Some rows or columns, as they lie where they follow each other, which saves a copy."""
+    if places[-1] - places[0] + 1 == len(places):
+        own = slice(places[0], places[-1] + 1)
+        return weights[own] if axis == 0 else weights[:, own]
+    return weights.take(places, axis=axis)
 
 
 def _entropies(rows: np.ndarray) -> np.ndarray:
     """The entropy of each row in bits: (query, key) -> (query,); 0 log 0 counts as 0."""
+    looked_at = np.flatnonzero(rows.max(axis=0))  # few columns, where a mask keeps off the others
+    if len(looked_at):
+        rows = rows[:, looked_at[0] : looked_at[-1] + 1]
     logs = np.log2(rows, out=np.zeros_like(rows), where=rows > 0)
     entropies: np.ndarray = np.abs(np.einsum("qk,qk->q", rows, logs))
     return entropies

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from handmade import cross_inspection_of, inspection_of, tokens_of
 
+from attnviz.analysis.align import aligned
+from attnviz.analysis.compare import compare
 from attnviz.analysis.find import Finding, find, find_both
 from attnviz.analysis.holding import holding
 from attnviz.analysis.phrase import Phrase, find_phrase
@@ -13,7 +15,7 @@ from attnviz.analysis.select import find_in, find_token
 from attnviz.analysis.strongest import strongest_link, strongest_of
 from attnviz.analysis.summary import summarise
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import HeadId, Inspection, View
 
 TARGET, SOURCE = ["Es", "regnet"], ["It", "rains", "here"]
 """[CLS] Es regnet [SEP] look at [CLS] It rains here [SEP]."""
@@ -225,3 +227,65 @@ def test_what_a_decoder_gives_itself_and_its_source_is_not_counted_together() ->
     findings = [find(v, Phrase((v.tokens[1],)), Phrase((v.keys[2],))) for v in views]
     with pytest.raises(RequestError, match="one kind of attention, and here are cross and decoder"):
         holding(findings)
+
+
+# compare
+
+
+def across(target: list[str], source: list[str], rows: dict[int, list[float]]) -> Inspection:
+    weights = np.full((1, 1, len(target) + 2, len(source) + 2), 1 / (len(source) + 2))
+    for query, row in rows.items():
+        weights[0, 0, query] = row
+    return cross_inspection_of(tokens_of(target), tokens_of(source), weights)
+
+
+def test_targets_and_sources_are_laid_beside_each_other_for_themselves() -> None:
+    a = across(TARGET, SOURCE, {2: [0, 0.5, 0.25, 0.25, 0]})
+    b = across(["Es", "schneit"], ["It", "snows"], {2: [0, 0.5, 0.5, 0]})
+    both = aligned(a.view(), b.view())
+    assert [column.label for column in both.columns] == ["[CLS]", "Es", "regnet→schneit", "[SEP]"]
+    labels = ["[CLS]", "It", "rains", "here", "snows", "[SEP]"]
+    assert [column.label for column in both.keys] == labels
+    assert (both.find("Es").column, both.find("It", "key").column) == (1, 1)
+    assert both.pair(5, "key") == (a.view().keys[4], b.view().keys[3])
+    assert (both.places("a"), both.places("b")) == ([0, 1, 2, 3, 5], [0, 1, 4, 5])
+    assert both.places("b", "query") == [0, 1, 2, 3]
+    assert not both.identical
+    comparison = compare(both, query=2, key=1)
+    assert comparison.keys is both.keys
+    [change] = comparison.heads
+    np.testing.assert_allclose(change.a, [0, 0.5, 0.25, 0.25, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(change.b, [0, 0.5, 0, 0, 0.5, 0], atol=1e-6)
+    # a half is alike, and the other half has nothing in common
+    assert change.distance == pytest.approx(np.sqrt(0.5), abs=1e-6)
+    assert (change.gained(3), change.lost(3)) == ([4], [2, 3])
+    assert change.rest is None
+    [every] = compare(both).heads
+    assert every.distances is not None
+    assert len(every.distances) == 4
+    assert len(every.a) == 6
+    assert every.distances[2] == pytest.approx(np.sqrt(0.5), abs=1e-6)
+
+
+def test_words_of_either_text_are_named() -> None:
+    a, b = across(TARGET, SOURCE, {}), across(["Es", "schneit"], ["It", "snows"], {})
+    both = aligned(a.view(), b.view())
+    with pytest.raises(RequestError, match='sentence B: there is no "here" in the source'):
+        both.find("here", "key")
+    with pytest.raises(
+        RequestError, match=r'"It" is in neither target .*the source has "It", as a key'
+    ):
+        both.find("It")
+
+
+def test_what_cannot_be_compared() -> None:
+    a = across(TARGET, SOURCE, {})
+    with pytest.raises(RequestError, match="the two targets have no word in common"):
+        aligned(a.view(), across(["Ja"], SOURCE, {}).view())
+    with pytest.raises(RequestError, match="the two sources have no word in common"):
+        aligned(a.view(), across(TARGET, ["Yes"], {}).view())
+    own = inspection_of(tokens_of(TARGET), np.full((1, 1, 4, 4), 0.25)).view()
+    for one, other, crossed in ((a.view(), own, "A"), (own, a.view(), "B")):
+        with pytest.raises(RequestError, match=f"sentence {crossed} looks at another text"):
+            aligned(one, other)
+    assert aligned(a.view(), across(TARGET, SOURCE, {}).view()).identical

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 
+from attnviz.analysis.align import aligned
+from attnviz.analysis.compare import compare, jensen_shannon
 from attnviz.analysis.summary import summarise
 from attnviz.inspection import View
 
@@ -92,3 +94,28 @@ def test_the_measure_says_so() -> None:
     assert measured.formula == "softmax([q kᵀ / √d_k, sink])"
     assert measured.told == "softmax([q kᵀ / √d_k, sink]); rows sum to 1 with the sink's share"
     assert str(measured).endswith("rows sum to 1 with the sink's share")
+
+
+def test_what_a_sink_takes_is_a_change_too() -> None:
+    """b gives the sink a half in A, and nothing in B, where it gives twice as much to the same."""
+    weights = WEIGHTS.copy()
+    weights[2] = [0.5, 0.5, 0, 0]
+    a, b = view_of(), view_of(weights)
+    [change] = compare(aligned(a, b), query=2).heads
+    half = np.array([0.25, 0.25, 0.5]), np.array([0.5, 0.5, 0])
+    assert change.distance == pytest.approx(float(jensen_shannon(*half)), abs=1e-5)
+    assert change.rest is not None
+    assert (change.rest.a, change.rest.b) == pytest.approx((0.5, 0), abs=1e-6)
+    [every] = compare(aligned(a, b)).heads
+    assert every.distances is not None
+    assert np.nan_to_num(every.distances) == pytest.approx([0, 0, change.distance, 0], abs=1e-3)
+    assert every.rest is not None
+    assert (every.rest.a, every.rest.b) == pytest.approx((0.5, 0.25), abs=1e-6)
+
+
+def test_a_sink_beside_a_model_without() -> None:
+    weights = np.full((4, 4), 0.25)
+    plain = inspection_of(tokens_of(["a", "b"]), weights[None, None]).view()
+    [change] = compare(aligned(view_of(), plain), query=1).heads
+    assert change.rest is not None
+    assert (change.rest.a, change.rest.b) == pytest.approx((0.5, 0), abs=1e-6)

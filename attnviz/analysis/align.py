@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 from unicodedata import category
 
-from attnviz.analysis.select import find_token, folded, matching
+from attnviz.analysis.select import Role, find_in, find_token, folded, matching
 from attnviz.errors import RequestError
 from attnviz.inspection import View
 from attnviz.tokens import Token
@@ -55,22 +55,30 @@ class FoundColumn(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """Two views of the same unit and measure, A and B, word by word; made by `aligned`."""
+    """Two views of the same unit and measure, A and B, word by word; made by `aligned`.
+
+    `columns` are the words that look; `keys` those that are looked at, the same tuple unless they
+    are of another text.
+    """
 
     a: View
     b: View
     columns: tuple[Column, ...]
+    keys: tuple[Column, ...]
 
     @property
     def identical(self) -> bool:
-        """Whether A and B are one text in one model."""
+        """Whether A and B are one attention, of one text or the same two, in one model."""
         of_a, of_b = self.a.inspection, self.b.inspection
-        texts = [(side.tokens.text, side.tokens.pair) for side in (of_a, of_b)]
-        return texts[0] == texts[1] and of_a.model == of_b.model
+        texts = [
+            [(tokens.text, tokens.pair) for tokens in (side.tokens, side.key_tokens)]
+            for side in (of_a, of_b)
+        ]
+        return (texts[0], of_a.model, of_a.attention) == (texts[1], of_b.model, of_b.attention)
 
     @property
     def words(self) -> list[int]:
-        """The columns of the words that stand in both sentences, special tokens aside."""
+        """The columns of the words that look in both sentences, special tokens aside."""
         both = [i for i, column in enumerate(self.columns) if len(column.tokens) == 2]
         return [i for i in both if not self.columns[i].special]
 
@@ -78,13 +86,17 @@ class Aligned:
         """A or B."""
         return self.a if side == "a" else self.b
 
-    def places(self, side: Side) -> list[int]:
-        """The column in which each token of one side stands."""
-        return [i for i, column in enumerate(self.columns) if column.token(side) is not None]
+    def of(self, role: Role) -> tuple[Column, ...]:
+        """The words that look, or those that are looked at."""
+        return self.columns if role == "query" else self.keys
 
-    def pair(self, column: int) -> tuple[Token, Token]:
+    def places(self, side: Side, role: Role = "key") -> list[int]:
+        """The column in which each token of one side stands, among those of its role."""
+        return [i for i, column in enumerate(self.of(role)) if column.token(side) is not None]
+
+    def pair(self, column: int, role: Role = "query") -> tuple[Token, Token]:
         """The two words in a column; RequestError where one sentence has none."""
-        a, b, _ = self.columns[column]
+        a, b, _ = self.of(role)[column]
         if a is None or b is None:
             raise RequestError(
                 f"sentence {'A' if a is None else 'B'} has nothing in the place of column {column}",
@@ -92,23 +104,24 @@ class Aligned:
             )
         return a, b
 
-    def find(self, selector: str) -> FoundColumn:
+    def find(self, selector: str, role: Role = "query") -> FoundColumn:
         """The column that a selector names; in it, the word must stand in both sentences.
 
         Of several the first. Raises RequestError, which says where the word is missing.
         """
-        in_a, in_b = (self._matches(side, selector) for side in SIDES)
+        in_a, in_b = (self._matches(side, role, selector) for side in SIDES)
         if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
             if (in_a.message, in_a.hint) == (in_b.message, in_b.hint):
                 raise in_a
-            raise RequestError(f'"{selector}" is in neither sentence', f"A: {in_a.hint}")
+            text = ("target" if role == "query" else "source") if self.a.crossed else "sentence"
+            raise RequestError(f'"{selector}" is in neither {text}', f"A: {in_a.hint}")
         if isinstance(in_a, RequestError):
             raise RequestError(f"sentence A: {in_a.message}", in_a.hint)
         if isinstance(in_b, RequestError):
             raise RequestError(f"sentence B: {in_b.message}", in_b.hint)
         found = [
             i
-            for i, (a, b, _) in enumerate(self.columns)
+            for i, (a, b, _) in enumerate(self.of(role))
             if a is not None and b is not None and a.index in in_a and b.index in in_b
         ]
         if not found:
@@ -118,38 +131,55 @@ class Aligned:
             )
         return FoundColumn(found[0], len(found))
 
-    def _matches(self, side: Side, selector: str) -> set[int] | RequestError:
+    def _matches(self, side: Side, role: Role, selector: str) -> set[int] | RequestError:
         """The indices of the tokens that a selector may mean in one sentence, or why none."""
-        tokens = self.view(side).tokens
+        view = self.view(side)
         try:
-            found = find_token(tokens, selector)
+            found = find_in(view, role, selector, find_token)
         except RequestError as error:
             return error
         if found.matches == 1:
             return {found.token.index}
+        tokens = view.tokens if role == "query" else view.keys
         return {token.index for (token,) in matching(tokens, selector)}
 
 
 def aligned(a: View, b: View) -> Aligned:
-    """Lay the words of A beside those of B.
+    """Lay the words of A beside those of B; where texts look at others, the keys for themselves.
 
-    Raises RequestError where layers and heads of the models do not match, where A and B have no
-    word in common, or where two models cut one sentence into different pieces.
+    Raises RequestError where layers and heads of the models do not match, where one of the two has
+    keys of another text and the other has not, where A and B have no word in common, or where two
+    models cut one sentence into different pieces.
     """
     _check_shapes(a, b)
-    of_a, of_b = a.inspection.tokens, b.inspection.tokens
-    if a.unit == "piece" and of_a.text == of_b.text and of_a.vocabulary != of_b.vocabulary:
+    if a.crossed != b.crossed:
+        raise RequestError(
+            f"sentence {'A' if a.crossed else 'B'} looks at another text, and "
+            f"{'B' if a.crossed else 'A'} at itself",
+            "compare two of one kind, with the same --attention",
+        )
+    columns = _aligned(a, b, "query")
+    return Aligned(a, b, columns, _aligned(a, b, "key") if a.crossed else columns)
+
+
+def _aligned(a: View, b: View, role: Role) -> tuple[Column, ...]:
+    """The words of one role."""
+    sides = (a, b)
+    texts = [v.inspection.tokens if role == "query" else v.inspection.key_tokens for v in sides]
+    same_text = texts[0].text == texts[1].text
+    if a.unit == "piece" and same_text and texts[0].vocabulary != texts[1].vocabulary:
         raise RequestError(
             "the two models cut the sentence into different pieces",
             "compare words, without --pieces",
         )
-    columns = align(a.tokens, b.tokens)
+    columns = align(*(v.tokens if role == "query" else v.keys for v in sides))
     if not any(column.same and _is_word(column) for column in columns):
+        what = ("targets" if role == "query" else "sources") if a.crossed else "sentences"
         raise RequestError(
-            "the two sentences have no word in common",
+            f"the two {what} have no word in common",
             "compare sentences that differ in a word or two",
         )
-    return Aligned(a, b, columns)
+    return columns
 
 
 def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:

@@ -1,7 +1,7 @@
 """How much attention do special tokens take?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,17 +43,7 @@ def special_share(view: View, query: int, heads: Sequence[HeadId]) -> float | No
 
     It is the same whether the view leaves them out or not. None where there are no special tokens.
     """
-    if not any(token.special for token in view.inspection.tokens.pieces):
+    if not any(token.special for token in view.inspection.key_tokens.pieces):
         return None
     places = tuple(np.array([(head.layer, head.place) for head in heads]).T)
-    return float(special_shares(view, query)[places].mean())
-
-
-def special_shares(view: View, query: int) -> np.ndarray:
-    """What `special_share` is the mean of: each head's share, (layer, head); 0 without any."""
-    whole = replace(view, special=True)
-    special = [token.index for token in whole.tokens if token.special]
-    kept = [token.index for token in whole.tokens if view.special or not token.special]
-    rows = whole.query(kept[query])
-    shares: np.ndarray = rows[..., special].sum(axis=-1) / rows.sum(axis=-1)
-    return shares
+    return float(view.aside(query).special[places].mean())

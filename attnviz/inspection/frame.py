@@ -110,7 +110,7 @@ class Frame:
             return Seen(rows if whole else rows[..., self.keys], None, sink)
         kept = rows[..., self.keys]
         if not shares:
-            return Seen(kept, self.special_shares(rows, None), None)
+            return Seen(kept, self.special_shares(rows, sinks=False), None)
         remaining = (kept if self.window is None else rows[..., self._plain]).sum(axis=-1)
         if sink is not None:
             remaining += sink
@@ -118,13 +118,10 @@ class Frame:
         dropped = rows[..., self._special].sum(axis=-1)
         return Seen(ratio(kept, remaining[..., None]), dropped, sink)
 
-    def special_shares(self, rows: np.ndarray, sink: np.ndarray | None) -> np.ndarray:
-        """What special tokens have of rows over all keys, (..., every key): (...).
-
-        sink: (...), what of the rows is missing there; None where nothing is.
-        """
+    def special_shares(self, rows: np.ndarray, sinks: bool) -> np.ndarray:
+        """The share of special tokens in rows over all keys, (..., every key), and their sinks."""
         total = rows.sum(axis=-1)
-        return ratio(rows[..., self._special].sum(axis=-1), total if sink is None else total + sink)
+        return ratio(rows[..., self._special].sum(axis=-1), total + lacking(rows) * sinks)
 
     @cached_property
     def _special(self) -> list[int]:

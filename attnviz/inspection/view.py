@@ -239,33 +239,40 @@ class View:
 
         Layers that were not recorded are NaN. Raises IndexError for a token that is not there.
         """
-        return self._layers(
-            {layer: self._shown(rows).weights[:, 0] for layer, rows in self._row(index)}
+        return self.row(index).weights
+
+    def row(self, index: int) -> Seen:
+        """The same, and beside it what was dropped and what the sink had: (layer, head)."""
+        weights, dropped, sink = zip(
+            *(self._shown(row) for row in self._rows_of(index)), strict=True
+        )
+        return Seen(
+            self._layers(weights),
+            None if dropped[0] is None else self._layers(dropped),
+            None if sink[0] is None else self._layers(sink),
         )
 
     def aside(self, index: int) -> Aside:
         """What of the row of the query at `index` goes to special tokens and to the sink."""
-        special, sinks = {}, {}
-        for layer, rows in self._row(index):
-            sink = lacking(rows) if self._has_sinks else None
-            special[layer] = self._frame.special_shares(rows, sink)[:, 0]
-            if sink is not None:
-                sinks[layer] = sink[:, 0]
-        return Aside(self._layers(special), self._layers(sinks) if sinks else None)
+        rows, sinks = list(self._rows_of(index)), self._has_sinks
+        special = [self._frame.special_shares(row, sinks) for row in rows]
+        missing = self._layers([lacking(row) for row in rows]) if sinks else None
+        return Aside(self._layers(special), missing)
 
-    def _row(self, index: int) -> Iterator[tuple[int, np.ndarray]]:
+    def _rows_of(self, index: int) -> Iterator[np.ndarray]:
         """The row of a query over all keys, (head, 1, every key), in each layer recorded."""
         _check_index("token", index, len(self.tokens))
         token = self._frame.queries[index]
         pieces = self._frame.pieces(token, token)
         for layer in self.inspection.recorded:
             row = self._pieces(layer, None, pieces).mean(axis=-2, keepdims=True)
-            yield layer, self._frame.by_key(row)
+            yield self._frame.by_key(row)
 
-    def _layers(self, found: dict[int, np.ndarray]) -> np.ndarray:
-        """What was found in some layers, (layer, ...); NaN in the others."""
-        missing = np.full_like(next(iter(found.values())), np.nan)
-        return np.stack([found.get(layer, missing) for layer in range(self.model.num_layers)])
+    def _layers(self, found: Sequence[np.ndarray]) -> np.ndarray:
+        """What one row has in each layer recorded, (head, 1, ...), as (layer, head, ...)."""
+        whole = np.full((self.model.num_layers, *found[0][:, 0].shape), np.nan, found[0].dtype)
+        whole[self.inspection.recorded] = np.stack(found)[:, :, 0]
+        return whole
 
     @cached_property
     def _frame(self) -> Frame:

@@ -9,6 +9,7 @@ import numpy as np
 from attnviz.inspection import HeadId, View
 from attnviz.measures import MeasureName
 from attnviz.render.data.as_json import with_numbers
+from attnviz.tokens import Token
 
 CSV_HEADER = b"text_index,layer,head,query_index,query,key_index,key,weight"
 """How the first line of a file begins; it names the columns."""
@@ -34,48 +35,48 @@ def run_csv(view: View, heads: Sequence[HeadId], text_index: int) -> Iterator[by
     where they need it (RFC 4180); weights have float32's own shortest digits. A measure without
     heads leaves the column `head` empty.
     """
-    words = [quoted(token.text).encode() for token in view.tokens]
-    length = len(words)
-    at_once = max(1, ROWS_AT_ONCE // length)
-    keys = [b"%d,%b," % (index, word) for index, word in enumerate(words)]
+    queries, keys = ([_named(token) for token in side] for side in (view.tokens, view.keys))
+    at_once = max(1, ROWS_AT_ONCE // len(keys))
 
     @lru_cache(maxsize=1)  # a short sentence has the same links in every head
-    def links(first: int) -> list[bytes]:
-        return [query + key for query in keys[first : first + at_once] for key in keys]
+    def links(first: int, end: int) -> list[bytes]:
+        return [query + key for query in queries[first:end] for key in keys]
 
     measure = measure_cell(view.measure).encode()
-    for head, weights, dropped in _each(view, heads):
+    for head, rows, weights, dropped in _each(view, heads):
         start = f"{text_index},{head_cells(head)},".encode()
-        for first in range(0, length, at_once):
+        for first in range(0, len(weights), at_once):
             numbers = _numbers(weights[first : first + at_once])
+            end = first + len(numbers) // len(keys)
             parts = [b"\n" + start] * (3 * len(numbers))
             parts[0] = start
-            parts[1::3] = links(first)
+            parts[1::3] = links(rows.start + first, rows.start + end)
             parts[2::3] = numbers
             if dropped is not None or measure:
-                ends = _ends(dropped, slice(first, first + at_once), length, measure)
+                shares = None if dropped is None else dropped[first:end]
+                ends = repeat(measure) if shares is None else _ends(shares, len(keys), measure)
                 parts[2::3] = map(bytes.__add__, numbers, ends)
             yield b"".join(parts) + b"\n"
 
 
+def _named(token: Token) -> bytes:
+    return b"%d,%b," % (token.index, quoted(token.text).encode())
+
+
 def _each(
     view: View, heads: Sequence[HeadId]
-) -> Iterator[tuple[HeadId, np.ndarray, np.ndarray | None]]:
-    """Each head with its weights, (query, key), and what each query's row lost, (query,)."""
-    for stack in view.stacks(heads):
+) -> Iterator[tuple[HeadId, slice, np.ndarray, np.ndarray | None]]:
+    """Some rows of each head: which, their weights, (query, key), and what was lost, (query,)."""
+    for stack in view.blocks(heads):
         lost = [None] * len(stack.heads) if stack.dropped is None else stack.dropped
-        yield from zip(stack.heads, stack.weights, lost, strict=True)
+        for head, weights, dropped in zip(stack.heads, stack.weights, lost, strict=True):
+            yield head, stack.rows, weights, dropped
 
 
-def _ends(
-    dropped: np.ndarray | None, queries: slice, length: int, measure: bytes
-) -> Iterator[bytes]:
-    """What stands behind each weight of these queries."""
-    if dropped is None:
-        yield from repeat(measure, len(range(length)[queries]) * length)
-        return
-    for share in _numbers(dropped[queries]):
-        yield from repeat(b"," + share + measure, length)
+def _ends(dropped: np.ndarray, keys: int, measure: bytes) -> Iterator[bytes]:
+    """What stands behind each weight of some queries, (query,), of so many keys each."""
+    for share in _numbers(dropped):
+        yield from repeat(b"," + share + measure, keys)
 
 
 def _numbers(array: np.ndarray) -> list[bytes]:

@@ -26,10 +26,9 @@ def run_json(view: View, heads: Sequence[HeadId]) -> Iterator[bytes]:
     facts = [b'"%b":%b' % (name.encode(), orjson.dumps(fact)) for name, fact in view_facts(view)]
     yield b"{" + b",".join(facts) + b',"heads":['
     comma = b""
-    for stack in view.stacks(heads):
-        for text in _heads(stack):
-            yield comma + text
-            comma = b","
+    for text in _all_heads(view, heads):
+        yield comma + text
+        comma = b","
     yield b"]}\n"
 
 
@@ -82,20 +81,48 @@ def token_facts(token: Token, paired: bool) -> dict[str, Any]:
     }
 
 
-def _heads(stack: HeadStack) -> Iterator[bytes]:
+def _all_heads(view: View, heads: Sequence[HeadId]) -> Iterator[bytes]:
     """The heads' objects, to be joined by commas: several at once, or one head in several parts."""
-    length = stack.weights.shape[-1]
-    heads_at_once = max(1, NUMBERS_AT_ONCE // length**2)
-    rows_at_once = max(1, NUMBERS_AT_ONCE // length)
+    dropped: list[np.ndarray] = []
+    for stack in view.blocks(heads):
+        if stack.rows == slice(0, len(view.tokens)):
+            yield from _heads(stack)
+            continue
+        dropped += [] if stack.dropped is None else [stack.dropped[0]]
+        opening = b""
+        if stack.rows.start == 0:
+            layer, head = stack.heads[0]
+            opening = with_numbers({"layer": layer, "head": head, "weights": []})
+        rows = list(_rows(stack.weights[0]))
+        rows[0] = opening.removesuffix(b"]}") + rows[0]
+        if stack.rows.stop == len(view.tokens):
+            lost = b',"dropped":' + with_numbers(np.concatenate(dropped)) if dropped else b""
+            rows[-1] += b"]" + lost + b"}"
+            dropped.clear()
+        yield from rows
+
+
+def _heads(stack: HeadStack) -> Iterator[bytes]:
+    """The objects of heads whose rows are all there."""
+    down, across = stack.weights.shape[1:]
+    heads_at_once = max(1, NUMBERS_AT_ONCE // (down * across))
+    rows_at_once = max(1, NUMBERS_AT_ONCE // across)
     weights = np.ascontiguousarray(stack.weights)
     for start in range(0, len(stack.heads), heads_at_once):
         numbers = range(start, min(start + heads_at_once, len(stack.heads)))
         objects = [_head(stack, number, weights[number, :rows_at_once]) for number in numbers]
         text = with_numbers(objects)[1:-1]
-        for first in range(rows_at_once, length, rows_at_once):
+        for rows in _rows(weights[start, rows_at_once:]):
             yield text.removesuffix(b"]}")
-            text = with_numbers(weights[start, first : first + rows_at_once])[1:-1] + b"]}"
+            text = rows + b"]}"
         yield text
+
+
+def _rows(weights: np.ndarray) -> Iterator[bytes]:
+    """Rows, (query, key), without the brackets around all of them; some at a time."""
+    at_once = max(1, NUMBERS_AT_ONCE // weights.shape[1])
+    for first in range(0, len(weights), at_once):
+        yield with_numbers(np.ascontiguousarray(weights[first : first + at_once]))[1:-1]
 
 
 def _head(stack: HeadStack, number: int, rows: np.ndarray) -> dict[str, Any]:

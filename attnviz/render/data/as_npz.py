@@ -76,21 +76,21 @@ class NpzWriter:
         number = len(self._sentences) if index is None else index
         tokens = view.inspection.tokens
         self._sentences.append({"index": number, "text": tokens.text, "pair": tokens.pair})
-        shape = (len(heads), len(view.tokens), len(view.tokens))
+        shape = (len(heads), len(view.tokens), len(view.keys))
         dropped: list[np.ndarray] = []
 
         def stacks() -> Iterable[np.ndarray]:
-            for stack in view.stacks(heads):
+            for stack in view.blocks(heads):
                 yield stack.weights
                 if stack.dropped is not None:
-                    dropped.append(stack.dropped)
+                    dropped.append(stack.dropped.ravel())
 
         self._write(f"{number}.weights", np.dtype(np.float32), shape, stacks())
         numbers = [(layer, NO_HEAD if head is None else head) for layer, head in heads]
         self._write_array(f"{number}.heads", np.array(numbers, dtype=np.int64).reshape(-1, 2))
         self._write_array(f"{number}.tokens", np.array([token.text for token in view.tokens]))
         if dropped:
-            self._write_array(f"{number}.dropped", np.concatenate(dropped))
+            self._write_array(f"{number}.dropped", np.concatenate(dropped).reshape(shape[:2]))
 
     def _write_array(self, name: str, array: np.ndarray) -> None:
         self._write(name, array.dtype, array.shape, [array])

@@ -163,11 +163,11 @@ def test_keys_that_hold_nothing_are_told_so(minilm: Model) -> None:
 
 def test_a_bias_and_a_scale_of_the_models_own() -> None:
     bias = np.zeros((1, 2, 2), np.float32)
-    bias[0, 1, 0] = -np.inf
+    bias[0, 1] = -np.inf, 0.5
     page = " ".join(printed(worked(bias=bias), 100))
     assert "4 score" in page
     assert "; + the layer's bias" in page
-    assert "-inf" in page
+    assert "1 of 2 keys may not be looked at: their weight is 0, whatever q · k." in page
     own = printed(replace(worked(), scale=0.5), 100)
     assert "4  × 0.5, the model's own scale in place of 1 / √d_k" in own
 

@@ -197,9 +197,14 @@ def heading(
 
 def measure_notes(view: View) -> list[str]:
     """What the numbers are, and what they were computed in where that is not float32."""
-    measured, dtype = view.measured, view.model.dtype
-    computed = "" if dtype == "float32" else f" · computed in {dtype}"
-    return [f"{measured.name}: {measured.formula}{computed}", measured.caveat]
+    measured = view.measured
+    return [f"{measured.name}: {measured.formula}{computed_in(view)}", measured.caveat]
+
+
+def computed_in(view: View) -> str:
+    """What is said behind a formula where the model did not compute in float32."""
+    dtype = view.model.dtype
+    return "" if dtype == "float32" else f" · computed in {dtype}"
 
 
 def _told(view: View, shares: Shares, query: int | None) -> Iterator[str]:

@@ -7,12 +7,13 @@ what it brings to z; and z through W_O.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attnviz.analysis.explanation import Explanation
-from attnviz.render.figure.captions import fitted, heading, label
+from attnviz.analysis.explanation import whose as part_of
+from attnviz.measures import SOFTMAX
+from attnviz.render.figure.captions import Heading, computed_in, fitted, heading, label
 from attnviz.render.figure.colors import signed_colors, weight_colors
 from attnviz.render.figure.drawing import (
     FAINT,
@@ -25,14 +26,29 @@ from attnviz.render.figure.drawing import (
     widest,
 )
 from attnviz.render.figure.vectors import Place, bars, cells, full_size, write
+from attnviz.render.lesson import (
+    Made,
+    biased,
+    divided,
+    made,
+    out_of_sight,
+    scaled_by_root,
+    shown_key,
+    shown_keys,
+)
+from attnviz.render.sight import whose
 
 KEYS_SHOWN = 20
 """Keys that are drawn, unless somebody says how many."""
 
 FORMULA = "Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V, step by step for one query"
-ORIGIN = (
+SELF = (
     "Self-attention: Q, K and V all come from the same vectors x, those of this sentence. In "
     "seq2seq attention, Q comes from the decoder's hidden states, K and V from the encoder's."
+)
+SEQ2SEQ = (
+    "Seq2seq attention: Q comes from x, the decoder's hidden states, K and V from y, the encoder's."
+    " In self-attention, all three come from the same vectors."
 )
 
 _GAP, _ROW, _STRIP, _SIGN = 0.36, 0.25, 0.22, 0.3
@@ -86,8 +102,8 @@ def explanation_figure(explanation: Explanation, top: int | None = None) -> Figu
     """All steps of an explanation on a page, with the `top` keys in the sentence's order."""
     e = explanation
     with drawing_of(e.view):
-        shown = sorted(e.order[: top or KEYS_SHOWN])
-        title = replace(heading(e.view, [e.head], None, (), e.query.index), notes=(FORMULA, ORIGIN))
+        shown, hidden = shown_keys(e, top or KEYS_SHOWN)
+        title = _heading(e)
         names = [label(e.keys[key].label) for key in shown]
         labels = max(widest(names, _TEXT, bold=True) + 0.1, _SHORTEST_LABELS)
         frame = _Frame(labels, MARGIN + title.height + 0.15, len(shown))
@@ -96,9 +112,25 @@ def explanation_figure(explanation: Explanation, top: int | None = None) -> Figu
         _vectors(figure, e, frame)
         _keys(figure, e, frame, shown)
         _values(figure, e, frame, shown)
+        write(
+            figure, (MARGIN, frame.sum + _STRIP / 2), _missing(e, hidden), _NOTE, MUTED, va="center"
+        )
         image = _output(figure, e, frame)
         _closing(figure, e, image, frame)
     return figure
+
+
+def _heading(e: Explanation) -> Heading:
+    """Model, head and texts, whose attention it is, the formula, and where Q, K and V come from."""
+    formula = e.view.measured.formula
+    own = FORMULA if formula == SOFTMAX else f"weights: {formula}, step by step for one query"
+    said = (
+        whose(e.view, [e.head.layer]),
+        own + computed_in(e.view),
+        SEQ2SEQ if e.view.crossed else SELF,
+    )
+    whole = heading(e.view, [e.head], query=e.query.index)
+    return replace(whole, notes=tuple(filter(None, said)))
 
 
 def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
@@ -107,32 +139,65 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     group = _MATRIX_WIDTH + _SIGN + _VECTOR
     first = frame.right - 3 * group - 2 * _GAP
     matrices = top + 2 * _LINE
-    strip = matrices + (_MATRIX_HEIGHT - _STRIP) / 2
-    origin = ": its word and place" if e.head.layer == 0 else f", out of layer {e.head.layer - 1}"
+    middle = matrices + (_MATRIX_HEIGHT - _STRIP) / 2
     write(figure, (MARGIN, top), "1  the word's vector x", _TITLE, weight="bold")
-    x = Place(MARGIN, strip, first - _SIGN - MARGIN, _STRIP)
+    x = Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
     cells(figure, x, e.x, full_size(e.x))
-    name = fitted(f"“{label(e.query.label)}”{origin}", x.width, _TEXT)
+    name = fitted(f"“{label(e.query.label)}”{_origin(e)}", x.width, _TEXT)
     write(figure, (x.left, x.top - 0.05), name, _TEXT, va="bottom")
     write(figure, (x.left, x.bottom + 0.05), f"d_model = {len(e.x)}", _NOTE, MUTED)
     write(figure, (first - _SIGN, top), "2  times W_Q, W_K and W_V", _TITLE, weight="bold")
-    own, biases = e.query.index, e.matrices
-    for number, (name, vector) in enumerate((("q", e.q), ("k", e.k[own]), ("v", e.v[own]))):
-        left, big = first + number * (group + _GAP), name.upper()
+    for number, one in enumerate(made(e)):
+        left, big, vector = first + number * (group + _GAP), one.name.upper(), one.vector
         matrix = getattr(e.matrices, f"W_{big}")
         place = Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
         cells(figure, place, matrix, full_size(matrix))
         shape = f"{matrix.shape[0]} × {matrix.shape[1]}"
         write(figure, (left, matrices - 0.05), f"W_{big}", _TEXT, va="bottom")
         write(figure, (left, place.bottom + 0.05), shape, _NOTE, MUTED)
-        _sign(figure, "x ·" if number else "·", left - _SIGN / 2, place)
-        made = Place(place.right + _SIGN, strip, _VECTOR, _STRIP)
-        _sign(figure, "=", place.right + _SIGN / 2, made)
-        cells(figure, made, vector, full_size(vector))
-        bias = "" if getattr(biases, f"b_{big}") is None else f" + b_{big}"
-        write(figure, (made.left, made.top - 0.05), f"{name} = x W_{big}{bias}", _TEXT, va="bottom")
-        told = f"d_k = {e.view.model.d_model} / {e.view.model.num_heads} = {len(vector)}"
-        write(figure, (made.left, made.bottom + 0.05), told, _NOTE, MUTED)
+        _sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
+        strip = Place(place.right + _SIGN, middle, _VECTOR, _STRIP)
+        _sign(figure, "=", place.right + _SIGN / 2, strip)
+        cells(figure, strip, vector, full_size(vector))
+        for line, text in enumerate(reversed(one.formula.split(", "))):
+            at = (strip.left, strip.top - 0.05 - line * _LINE)
+            write(figure, at, text, _TEXT, va="bottom")
+        write(figure, (strip.left, strip.bottom + 0.05), _size(e, one), _NOTE, MUTED)
+
+
+def _origin(e: Explanation) -> str:
+    """Where the query's vector comes from."""
+    if not e.matrices.direct:
+        return " as it enters attention"
+    return f", out of layer {e.head.layer - 1}" if e.head.layer else ": its word and place"
+
+
+def _rows(e: Explanation) -> str:
+    """What the rows of keys and values are."""
+    return "one row a source token" if e.view.crossed else "one row a token"
+
+
+def _size(e: Explanation, one: Made) -> str:
+    """How many numbers a vector has, and whose it is where that is not the query's."""
+    model, count = e.view.model, len(one.vector)
+    name = "d_v" if one.name == "v" and count != len(e.q) else "d_k"
+    told = f"{name} = {count}"
+    if divided(e):
+        told = f"d_k = {model.d_model} / {model.num_heads} = {count}"
+    return told if one.source == "x" else f"of “{label(shown_key(e).label)}”, {told}"
+
+
+def _missing(e: Explanation, hidden: Sequence[int]) -> str:
+    """What has no row: keys of small weights, those that may not be looked at, the sink."""
+    told = []
+    if hidden:
+        share = e.weights[hidden].sum()
+        told.append(f"{len(hidden)} of {len(e.keys)} keys, of {share:.1%} together, not drawn")
+    if out_of_sight(e):
+        told.append(out_of_sight(e))
+    if e.sink is not None:
+        told.append(f"the sink, which is no token, takes {e.sink.weight:.1%}")
+    return "; ".join(told)
 
 
 def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -> None:
@@ -141,16 +206,17 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
     height = frame.rows * _ROW
     full = full_size(e.k)
     strip = Place(left, frame.keys - 0.08 - _STRIP, _VECTOR, _STRIP)
-    _column(figure, strip.left, strip.top, "K: the keys", "below q, one row a token")
+    _column(figure, strip.left, strip.top, "K: the keys", f"below q, {_rows(e)}")
     write(figure, (left - 0.08, strip.middle), "q", _TEXT, ha="right", va="center", weight="bold")
     cells(figure, strip, e.q, full_size(e.q))
     cells(figure, Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
-    root = f"÷ √{e.view.model.d_k}"
-    scaled = root if np.isclose(e.scale * e.view.model.d_k**0.5, 1) else f"× {e.scale:.3g}"
+    scaled = f"÷ √{e.view.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
+    after = [*(["soft cap"] if e.softcap else []), *(["+ bias"] if biased(e) else [])]
+    summed = "weights: sum 1" if e.sink is None else "with the sink's: 1"
     above = frame.keys - 0.08
     _column(figure, products, above, "3  q · k", "larger: more alike")
-    _column(figure, scores, above, f"4  {scaled}", "" if e.bias is None else "+ bias")
-    _column(figure, weights, above, "5  softmax", "weights: sum 1")
+    _column(figure, scores, above, f"4  {scaled}", ", ".join(after))
+    _column(figure, weights, above, "5  softmax", summed)
     ends = [signed_colors()(0.12), signed_colors()(0.8)]
     place = Place(products, frame.keys, _BARS, height)
     bars(figure, place, e.dots[shown], [ends[int(dot > 0)] for dot in e.dots[shown]])
@@ -180,19 +246,15 @@ def _values(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int])
     """Step 6: the values, the same times their weights, and the sum of these, z."""
     *_, values, weighted, _ = frame.columns
     height, full = frame.rows * _ROW, full_size(e.v)
-    _column(figure, values, frame.keys - 0.08, "V: the values", "one row a token")
+    _column(figure, values, frame.keys - 0.08, "V: the values", _rows(e))
     cells(figure, Place(values, frame.keys, _VECTOR, height), e.v[shown], full)
     _column(figure, weighted, frame.keys - 0.08, "6  weight × v", "same colours as V")
     cells(figure, Place(weighted, frame.keys, _VECTOR, height), e.brought[shown], full)
     z = Place(weighted, frame.sum, _VECTOR, _STRIP)
     cells(figure, z, e.z, full)
-    hidden = e.order[len(shown) :]
     write(
         figure, (z.left - 0.08, z.middle), "sum: z", _TEXT, ha="right", va="center", weight="bold"
     )
-    if hidden:
-        told = f"{len(hidden)} of {len(e.keys)} keys, of {e.weights[hidden].sum():.1%} together, "
-        write(figure, (MARGIN, z.middle), told + "not drawn", _NOTE, MUTED, va="center")
 
 
 def _output(figure: Figure, e: Explanation, frame: _Frame) -> AxesImage:
@@ -212,7 +274,7 @@ def _output(figure: Figure, e: Explanation, frame: _Frame) -> AxesImage:
     _sign(figure, "·", place.left - _SIGN / 2, place)
     _sign(figure, "=", output.left - _SIGN / 2, output)
     for part, name, told in (
-        (z, "z", f"d_k = {len(e.z)}"),
+        (z, "z", f"{'d_k' if len(e.z) == len(e.q) else 'd_v'} = {len(e.z)}"),
         (place, "W_O, the head's part", f"{matrix.shape[0]} × {matrix.shape[1]}"),
         (output, "z W_O", f"d_model = {len(e.output)}"),
     ):
@@ -231,7 +293,8 @@ def _closing(figure: Figure, e: Explanation, image: AxesImage, frame: _Frame) ->
         )
         write(figure, (MARGIN, top), share, _NOTE, MUTED)
     if e.check.z is not None:
-        check = f"check: z as drawn differs from the encoder's own by at most {e.check.z:.1e}"
+        own = f"{part_of(e.view.inspection)}'s own"
+        check = f"check: z as drawn differs from the {own} by at most {e.check.z:.1e}"
         write(figure, (MARGIN, top + _LINE), check, _NOTE, MUTED)
     axes = axes_at(figure, frame.right - _VECTOR - 0.3, top + 0.03, _VECTOR, 0.1)
     bar = figure.colorbar(image, cax=axes, orientation="horizontal")

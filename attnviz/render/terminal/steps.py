@@ -9,7 +9,22 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from attnviz.analysis.explanation import Explanation
+from attnviz.analysis.explanation import Explanation, Sink
+from attnviz.analysis.explanation import whose as part_of
+from attnviz.render.lesson import (
+    after_scale,
+    below,
+    by,
+    made,
+    numbers,
+    origin,
+    out_of_sight,
+    scaled_by_root,
+    shown_key,
+    shown_keys,
+    sizes,
+    times,
+)
 from attnviz.render.terminal.cells import (
     Line,
     bar,
@@ -51,6 +66,8 @@ NOTHING = 0.5 / len(ABOVE)
 
 SHORTEST_BAR, LONGEST_BAR = 6, 20
 
+SINK = "the sink"
+
 
 @dataclass(frozen=True)
 class _Columns:
@@ -67,11 +84,12 @@ class _Columns:
 
     @classmethod
     def of(cls, explanation: Explanation, width: int, colored: bool) -> "_Columns":
-        longest = max(len("key"), width_of(explanation.keys, LONGEST_WORD))
+        least = len("key") if explanation.sink is None else len(SINK)
+        longest = max(least, width_of(explanation.keys, LONGEST_WORD))
         name = min(longest + 3, max(4, width - 2 * NUMBER - WEIGHT))
         room = width - name - 2 * NUMBER - WEIGHT
-        d_k = len(explanation.q)
-        wide = d_k if not colored or d_k + SHORTEST_BAR + 2 <= room else -(-d_k // 2)
+        count = len(explanation.z)
+        wide = count if not colored or count + SHORTEST_BAR + 2 <= room else -(-count // 2)
         if wide + SHORTEST_BAR + 2 > room:
             return cls(name, max(0, min(room, LONGEST_BAR)), 0)
         return cls(name, min(room - wide - 2, LONGEST_BAR), wide)
@@ -105,31 +123,21 @@ class Steps:
 
     def _vectors(self, width: int, colored: bool) -> Iterator[Line]:
         """Steps 1 and 2."""
-        e, model, own = self.explanation, self.explanation.view.model, self.explanation.query.index
-        below = "made of word and place" if e.head.layer == 0 else f"as layer {e.head.layer - 1}"
-        below += "" if e.head.layer == 0 else " gave it"
+        e = self.explanation
         yield []
         yield from _step(
-            width, 1, f'x, the vector of "{label(e.query)}", {below}: {_numbers(e.x)}, d_model'
+            width, 1, f'x, the vector of "{label(e.query)}", {below(e)}: {numbers(e.x)}, d_model'
         )
         yield from _cells(e.x, width, colored)
         key = "orange above 0, blue below" if colored else "a bar each, 0 in the middle"
         yield [Segment(f"   {_told(e.x)}; {key}", DIM)]
         yield []
-        yield from _step(
-            width, 2, f"x times the head's three matrices, each {_by(e.shapes['W_Q'])}"
-        )
-        biased = "" if e.matrices.b_Q is None else " + b_{}"
-        for name, vector in (("q", e.q), ("k", e.k[own]), ("v", e.v[own])):
-            made = f"{name} = x W_{name.upper()}{biased.format(name.upper())}"
-            yield from _named_vector(made, vector, width, colored)
-        yield from _remark(
-            f"Each has {model.d_model} / {model.num_heads} = {_numbers(e.q)}: d_k = d_model / "
-            "num_heads. This is self-attention: Q, K and V all come from the same vectors x, those "
-            "of this sentence, and each of its tokens has its own q, k and v. In seq2seq "
-            "attention, Q comes from the decoder's hidden states, K and V from the encoder's.",
-            width,
-        )
+        yield from _step(width, 2, times(e))
+        vectors = made(e)
+        longest = max(cell_len(one.formula) for one in vectors)
+        for one in vectors:
+            yield from _named_vector(f"{one.formula:<{longest}}", one.vector, width, colored)
+        yield from _remark(f"{sizes(e)} {origin(e, label(shown_key(e)))}", width)
 
     def _table(self, width: int, colored: bool) -> Iterator[Line]:
         """Steps 3 to 6, a line for each key."""
@@ -140,37 +148,40 @@ class Steps:
             width, 3, f'q · k: the query of "{label(e.query)}" with the key of each token'
         )
         yield from _step(width, 4, self._scaling())
-        yield from _step(width, 5, "softmax: they become weights, which sum to 1")
+        sink = "" if e.sink is None else " together with the sink's"
+        yield from _step(width, 5, f"softmax: they become weights, which sum to 1{sink}")
         yield from _step(width, 6, "each token's v times its weight; the sum of these is z")
         yield []
         yield from self._header(columns, width)
-        shown = sorted(e.order[: self.top or KEYS_SHOWN])
+        shown, hidden = shown_keys(e, self.top or KEYS_SHOWN)
         # a key of a small value, such as [CLS], may have the most weight and bring hardly anything
         full = max(full_size(e.brought[key]) for key in shown)
         for key in shown:
             yield self._row(key, columns, full, colored)
+        if e.sink is not None:
+            yield self._sink_row(e.sink, columns)
         if columns.strip:
             [cells] = strip(e.z, full_size(e.z), columns.strip, colored)
             yield [Segment(fit("   z, the sum of all", columns.before_strip), BOLD), *cells]
             yield [Segment("   " + _told(e.z), DIM)]
         else:
             yield from _named_vector("z, the sum of all", e.z, width, colored)
-        yield from self._hidden(shown, width)
+        yield from self._hidden(shown, hidden, width)
 
     def _header(self, columns: _Columns, width: int) -> Iterator[Line]:
-        score = "4 ÷√d_k" if self._scaled_by_root and self.explanation.bias is None else "4 score"
+        e = self.explanation
+        score = "4 ÷√d_k" if scaled_by_root(e) and not after_scale(e) else "4 score"
         head = fit("   key", columns.name) + fit("3 q·k", NUMBER, right=True)
         head += fit(score, NUMBER, right=True) + "  5 weight"
         if columns.strip:
             head = fit(head, columns.before_strip) + "6 weight × v"
             folded = ", two rows each"
-            if columns.strip < len(self.explanation.q) and len(head + folded) <= width:
+            if columns.strip < len(e.z) and len(head + folded) <= width:
                 head += folded
         yield [Segment(cut(head, width), DIM)]
 
-    def _hidden(self, shown: list[int], width: int) -> Iterator[Line]:
+    def _hidden(self, shown: list[int], hidden: list[int], width: int) -> Iterator[Line]:
         e = self.explanation
-        hidden = e.order[len(shown) :]
         if hidden:
             together = float(e.weights[hidden].sum())
             told = percent(together) if together >= 0.005 else "less than 1%"
@@ -179,18 +190,21 @@ class Steps:
                 f"together they hold {told}. --top {min(len(e.keys), 2 * len(shown))} shows more.",
                 width,
             )
-
-    @property
-    def _scaled_by_root(self) -> bool:
-        return bool(np.isclose(self.explanation.scale * self.explanation.view.model.d_k**0.5, 1))
+        if out_of_sight(e):
+            yield from _remark(f"{out_of_sight(e)}: their weight is 0, whatever q · k.", width)
+        if e.sink is not None:
+            yield from _remark(
+                "The sink is a place that is no token: it has a score, and no k and v of its own.",
+                width,
+            )
 
     def _scaling(self) -> str:
         e, d_k = self.explanation, self.explanation.view.model.d_k
-        if self._scaled_by_root:
+        if scaled_by_root(e):
             scaling = f"÷ √d_k = √{d_k} = {d_k**0.5:.3g}, or wide vectors would favour one key"
         else:
             scaling = f"× {e.scale:.4g}, the model's own scale in place of 1 / √d_k"
-        return scaling if e.bias is None else f"{scaling}; + the layer's bias"
+        return "; ".join([scaling, *after_scale(e)])
 
     def _row(self, key: int, columns: _Columns, full: float, colored: bool) -> Line:
         e, token = self.explanation, self.explanation.keys[key]
@@ -211,11 +225,23 @@ class Steps:
             line += [Segment("  "), *(cells if arrives else [Segment("·", DIM)])]
         return line
 
+    def _sink_row(self, sink: Sink, columns: _Columns) -> Line:
+        """The place that takes a part of the weight, and brings nothing."""
+        e = self.explanation
+        part = bar(sink.weight / float(e.weights[e.order[0]]), columns.bar)
+        return [
+            Segment(fit(f"   {SINK}", columns.name), DIM),
+            Segment(fit("", NUMBER), DIM),
+            Segment(fit(_number(sink.score), NUMBER, right=True), DIM),
+            Segment(f"  {weight_text(sink.weight)} ", DIM),
+            Segment(cut(part, columns.bar), DIM),
+        ]
+
     def _output(self, width: int, colored: bool) -> Iterator[Line]:
         """Step 7."""
         e, heads = self.explanation, self.explanation.view.model.num_heads
         yield []
-        shape = _by(e.shapes["W_O"])
+        shape = by(e.shapes["W_O"])
         yield from _step(
             width, 7, f"z W_O: what the head gives back, through its part of W_O, {shape}"
         )
@@ -229,14 +255,15 @@ class Steps:
             )
 
     def _check(self) -> str:
-        difference = self.explanation.check.z
+        e = self.explanation
+        difference, whose = e.check.z, f"{part_of(e.view.inspection)}'s"
         if difference is None:
             return (
-                "Check: this inspection does not have the encoder's z, so there is nothing to hold "
+                f"Check: this inspection does not have the {whose} z, so there is nothing to hold "
                 "these steps to."
             )
         return (
-            "Check: z recomputed from these steps differs from the encoder's own by at most "
+            f"Check: z recomputed from these steps differs from the {whose} own by at most "
             f"{difference:.1e}."
         )
 
@@ -284,14 +311,6 @@ def _told(values: np.ndarray) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 1e5 else f"{value:.2g}"
-
-
-def _numbers(values: np.ndarray) -> str:
-    return f"{len(values)} number{'' if len(values) == 1 else 's'}"
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))
 
 
 def _named(explanation: Explanation) -> str:

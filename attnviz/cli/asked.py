@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from attnviz.analysis.select import find_token, select_in
+from attnviz.analysis.select import Role, find_in, find_token, select_in
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.measures import MEASURES
 from attnviz.tokens import Unit
 
 
@@ -28,8 +27,8 @@ class Asked:
         return Answer(
             view=view,
             heads=select_in(view, self.choice.layer or (), self.choice.head or ()),
-            query=self._index(view, place, "--query", self.words.query),
-            key=self._index(view, place, "--key", self.words.key),
+            query=self._index(view, place, "query", self.words.query),
+            key=self._index(view, place, "key", self.words.key),
         )
 
     def view(self, inspection: Inspection) -> View:
@@ -41,20 +40,21 @@ class Asked:
         """What other forms say beside the numbers, and CSV's columns have no room for; once."""
         if not inspection.model.trained:
             self.notes.say_once(f"{inspection.model}; its numbers mean nothing")
-        if self.look.measure != "weights":
-            self.notes.say_once(str(MEASURES[self.look.measure]))
+        measured = self.view(inspection).measured
+        if self.look.measure != "weights" or measured.sinks:
+            self.notes.say_once(str(measured))
 
     def say_first_taken(self, selector: str, option: str, matches: int, first: str) -> None:
         """Say so where a selector names several words, the `first` of which is taken."""
         if matches > 1:
             self.notes.say(f"{selector} occurs {matches} times; {option} takes the first, {first}")
 
-    def _index(self, view: View, place: str, option: str, selector: str | None) -> int | None:
+    def _index(self, view: View, place: str, role: Role, selector: str | None) -> int | None:
         if selector is None:
             return None
-        found = find_token(view.tokens, selector)
+        found = find_in(view, role, selector, find_token)
         first = f"{selector}#1 or @{found.token.index}"
-        self.say_first_taken(place + selector, option, found.matches, first)
+        self.say_first_taken(place + selector, f"--{role}", found.matches, first)
         return found.token.index
 
 

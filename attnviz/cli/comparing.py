@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attnviz.analysis.align import Aligned, aligned
 from attnviz.analysis.compare import Comparison, compare
-from attnviz.analysis.select import select_in
+from attnviz.analysis.select import Role, select_in
 from attnviz.cli.asked import Asked
 from attnviz.cli.giving import Forms, check_answer, giving
 from attnviz.cli.options import AnswerOutput
@@ -31,8 +31,8 @@ def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | Non
     a, b = two
     both = aligned(asked.view(a), asked.view(b))
     heads = select_in(both.a, asked.choice.layer or (), asked.choice.head or ())
-    query = _column(asked, both, "--query", asked.words.query)
-    key = _column(asked, both, "--key", asked.words.key)
+    query = _column(asked, both, "query", asked.words.query)
+    key = _column(asked, both, "key", asked.words.key)
     comparison = compare(both, query, key, heads)
     if both.identical:
         asked.notes.say("A and B are the same sentence in the same model: nothing changes")
@@ -54,13 +54,13 @@ def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | Non
         give(comparison)
 
 
-def _column(asked: Asked, both: Aligned, option: str, selector: str | None) -> int | None:
+def _column(asked: Asked, both: Aligned, role: Role, selector: str | None) -> int | None:
     if selector is None:
         return None
-    found = both.find(selector)
-    a, b = both.pair(found.column)
+    found = both.find(selector, role)
+    a, b = both.pair(found.column, role)
     first = f"@{a.index} in A and @{b.index} in B"
-    asked.say_first_taken(selector, option, found.matches, first)
+    asked.say_first_taken(selector, f"--{role}", found.matches, first)
     return found.column
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 from rich.console import RenderableType
 
 from attnviz.analysis.find import Finding, find, find_both
 from attnviz.analysis.holding import Holding, Tally
 from attnviz.analysis.phrase import Phrase, find_phrase
+from attnviz.analysis.select import Role, find_in
 from attnviz.cli.asked import Asked
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput
@@ -59,19 +61,19 @@ class Finder:
         view, heads = answer.view, answer.heads_or_all
         if isinstance(self.words, TsvReader):
             _, *words = self.words.row(index)
-            options = ["query", "key"]
         else:
-            words, options = list(self.words), ["--query", "--key"]
+            words = list(self.words)
         query, key = (
-            self._phrase(view, place, option, word)
-            for option, word in zip(options, words, strict=True)
+            self._phrase(view, place, role, word)
+            for role, word in zip(get_args(Role), words, strict=True)
         )
         if self.both:
             return OneSentence(index, *find_both(view, query, key, heads))
         return OneSentence(index, find(view, query, key, heads), None)
 
-    def _phrase(self, view: View, place: str, option: str, selector: str) -> Phrase:
-        found = find_phrase(view.tokens, selector)
+    def _phrase(self, view: View, place: str, role: Role, selector: str) -> Phrase:
+        found = find_in(view, role, selector, find_phrase)
+        option = role if isinstance(self.words, TsvReader) else f"--{role}"
         first, tokens = f"{selector}#1", found.phrase.tokens
         first += f" or @{tokens[0].index}" if len(tokens) == 1 else ""
         self.asked.say_first_taken(place + selector, option, found.matches, first)

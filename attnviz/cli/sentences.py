@@ -218,10 +218,10 @@ class Sentences:
         """
         last = recalled(self._notes)
         if last is None or self._choice.named:
-            text, pair = (last.tokens.text, last.tokens.pair) if last else (FOUNDING_EXAMPLE, None)
+            text, pair = _typed(last) if last else (FOUNDING_EXAMPLE, None)
             self._notes.say(f'no sentence given, so "{beginning(text)}"')
             return self._only(text, pair)
-        text, pair = last.tokens.text, last.tokens.pair
+        text, pair = _typed(last)
         self._notes.say(f'the last sentence, "{beginning(text)}", in {last.model.title}')
         if not self._choice.chosen:
             return last
@@ -234,6 +234,11 @@ class Sentences:
                 self._notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
         except AttnvizError as error:
             self._notes.say(f"this sentence is not remembered: {error.message}")
+
+
+def _typed(inspection: Inspection) -> tuple[str, str | None]:
+    """The sentence, and its pair, that an inspection is of: the source's, where there is one."""
+    return inspection.key_tokens.text, inspection.key_tokens.pair
 
 
 def recalled(notes: Notes) -> Inspection | None:

@@ -105,7 +105,7 @@ class _Reader:
     def read_like(self, a: Inspection, text: str) -> Inspection:
         """A sentence in the model of another, and with its pair unless one was given."""
         self.take_pair(a)
-        [b] = self.read([text], ModelChoice().again(a.model))
+        [b] = self.read([text], _as_run(a, ModelChoice()))
         if b.model != a.model:
             raise AttnvizError(
                 f"the model {a.model.name} is not the one that sentence A was looked at in",
@@ -115,18 +115,24 @@ class _Reader:
 
     def take_pair(self, a: Inspection) -> None:
         """Read what follows with the second sentence of `a`, unless one was given."""
-        if self.pair is None and a.tokens.pair is not None:
-            self.pair = a.tokens.pair
+        if self.pair is None and a.key_tokens.pair is not None:
+            self.pair = a.key_tokens.pair
             self.notes.say(f'B is read with the pair of A, "{beginning(self.pair)}"')
+
+
+def _as_run(inspection: Inspection, choice: ModelChoice) -> ModelChoice:
+    """The model of an inspection, and whose attention it is, where the choice does not say."""
+    attention = None if inspection.attention == "encoder" else inspection.attention
+    return replace(choice.again(inspection.model), attention=choice.attention or attention)
 
 
 def _in_two_models(reader: _Reader, texts: Sequence[str], choices: Sequence[ModelChoice]) -> Two:
     if not texts:
         last = recalled(reader.notes)
-        texts = [last.tokens.text if last else FOUNDING_EXAMPLE]
+        texts = [last.key_tokens.text if last else FOUNDING_EXAMPLE]
         reader.notes.say(f'no sentence given, so "{beginning(texts[0])}"')
         if last:
-            reader.pair = last.tokens.pair
+            reader.pair = last.key_tokens.pair
     check_text("sentence", texts[0])
     [a], [b] = (reader.read(texts, choice) for choice in choices)
     return a, b
@@ -144,7 +150,7 @@ def _loaded(reader: _Reader, loaded: Sequence[Inspection], texts: Sequence[str])
         raise RequestError(
             f"{_TWO}, and one saved inspection came", "give --load a second time, or a TEXT"
         )
-    reader.notes.say(f'B is the last sentence, "{beginning(last.tokens.text)}"')
+    reader.notes.say(f'B is the last sentence, "{beginning(last.key_tokens.text)}"')
     return a, last
 
 
@@ -152,7 +158,7 @@ def _beside_the_last(reader: _Reader, text: str, choice: ModelChoice) -> Two:
     """The remembered sentence as it is, or in the model that is asked for, and another."""
     check_text("sentence", text)
     last = recalled(reader.notes)
-    first = FOUNDING_EXAMPLE if last is None else last.tokens.text
+    first = FOUNDING_EXAMPLE if last is None else last.key_tokens.text
     if last is None:
         reader.notes.say(f'no sentence is remembered, so A is "{first}"')
     else:
@@ -161,6 +167,6 @@ def _beside_the_last(reader: _Reader, text: str, choice: ModelChoice) -> Two:
         return last, reader.read_like(last, text)
     if last is not None:
         reader.take_pair(last)
-        choice = choice if choice.named else choice.again(last.model)
+        choice = choice if choice.named else _as_run(last, choice)
     a, b = reader.read([first, text], choice)
     return a, b

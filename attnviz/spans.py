@@ -1,9 +1,9 @@
 """Which characters of a text a piece stands for, where the tokenizer that cut it does not tell.
 
 Text and pieces are spelled in one way: decomposed for compatibility (NFKD), without regard to case,
-white space, or what is not printed. So what SentencePiece normalises (NFKC) is the same on both sides, character by
-character. Pieces take characters in their order; where the two differ, they are put together again
-where they next agree, and what could not be placed covers what lies between.
+white space, or what is not printed. So what SentencePiece normalises (NFKC) is the same on both
+sides, character by character. Pieces take characters in their order; where the two differ, they are
+put together again where they next agree, and what could not be placed covers what lies between.
 """
 
 from collections.abc import Iterator, Sequence

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from huggingface_hub import constants
-from local_hub import COMMIT, LocalHub, local_hub
+from local_hub import COMMIT, LocalHub, ask_at, asked_hub
 from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 
 import attnviz.models.find
@@ -35,29 +34,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {file: (folder / file).read_bytes() for file in FILES}
 
 
-def ask_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What HF_ENDPOINT does, after huggingface_hub was imported."""
-    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-
-
 @pytest.fixture
 def hub(
     tiny: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalHub]:
     """A hub with the tiny BERT as org/name, an empty cache, and no waiting between attempts."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with local_hub() as hub:
+    with asked_hub(tmp_path, monkeypatch) as hub:
         hub.repositories["org/name"] = dict(tiny)
-        ask_at(hub.endpoint, monkeypatch)
-        huggingface_hub.close_session()
         yield hub
-    huggingface_hub.close_session()
 
 
 def refused(name: str) -> AttnvizError:

@@ -1,6 +1,7 @@
 """A published model through transformers: what it is, whether it can be looked into, its weights.
 
-Nothing is fetched and no code of a model is run: the files that were found are all there is.
+Nothing is fetched: the files that were found are all there is. No code of a model is run, but where
+somebody says that it is trusted.
 """
 
 import warnings
@@ -19,6 +20,7 @@ from transformers.utils import logging as typed_logging
 
 from attnviz.attention import AttentionKind
 from attnviz.backends.interface import NAME, register
+from attnviz.backends.own_code import own_model
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError
 from attnviz.weights.configs import ModelType
@@ -39,7 +41,8 @@ class Architecture:
     """A kind of model that transformers has, before its weights are read.
 
     `config`: transformers' own; `model_class`: what runs; `seq2seq`: whether it has an encoder and
-    a decoder; `calls`: whether it lets us compute its attention, or else gives weights alone.
+    a decoder; `calls`: whether it lets us compute its attention, or else gives weights alone;
+    `own_code`: whether configuration and class are not transformers', but the model's own code.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Architecture:
     model_class: Any
     seq2seq: bool
     calls: bool
+    own_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,31 +64,36 @@ class Loaded:
     left_over: tuple[str, ...]
 
 
-def architecture(folder: Path, said: ModelType, kind: AttentionKind | None) -> Architecture:
+def knows(model_type: str) -> bool:
+    """Whether this transformers knows the type of model, and needs no code of the model's own."""
+    return model_type in CONFIG_MAPPING
+
+
+def architecture(
+    folder: Path, said: ModelType, kind: AttentionKind | None, trust_remote_code: bool = False
+) -> Architecture:
     """What a config.json calls for; `kind`: whose attention is to be looked at.
 
-    Raises AttnvizError for a type of model that this transformers does not know, or that reads no
-    text for a decoder that is not there.
+    Only with `trust_remote_code` is the model's own code run, and only for a type of model that
+    transformers does not know. Raises AttnvizError for a type of model that this transformers does
+    not know, or that reads no text.
     """
     model_type, path = said.name, folder / "config.json"
-    if model_type not in CONFIG_MAPPING and said.own_code:
+    own_code = said.own_code and not knows(model_type)
+    if own_code and not trust_remote_code:
         raise AttnvizError(
-            f"{path} says model_type {shortened(model_type)}, and that its own code is to be run",
-            "attnviz runs no code of models; it looks into those that transformers knows",
+            f"{path} says model_type {shortened(model_type)}, which transformers "
+            f"{transformers.__version__} does not know, and that its own code is to be run",
+            "read that code, and add --trust-remote-code if you trust it",
         )
-    if model_type not in CONFIG_MAPPING:
+    if not own_code and not knows(model_type):
         raise AttnvizError(
             f"{path} says model_type {shortened(model_type)}, "
             f"which transformers {transformers.__version__} does not know",
             NEWER,
         )
     with quiet():
-        config = _read_config(folder, model_type)
-    seq2seq = bool(getattr(config, "is_encoder_decoder", False))
-    mapping = transformers.MODEL_MAPPING
-    if kind in ("decoder", "cross") and seq2seq:
-        mapping = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
-    model_class = _class_of(config, mapping, model_type)
+        config, model_class = (_own if own_code else _known)(folder, said, kind)
     inputs = model_class.input_modalities
     inputs = {inputs} if isinstance(inputs, str) else set(inputs)
     if "text" not in inputs or model_class.main_input_name != "input_ids":
@@ -94,8 +103,31 @@ def architecture(folder: Path, said: ModelType, kind: AttentionKind | None) -> A
         )
     config.use_cache = False
     config.return_dict = True
+    seq2seq = bool(getattr(config, "is_encoder_decoder", False))
     calls = bool(model_class._can_set_attn_implementation())
-    return Architecture(model_type, config, model_class, seq2seq, calls)
+    return Architecture(model_type, config, model_class, seq2seq, calls, own_code)
+
+
+def _known(folder: Path, said: ModelType, kind: AttentionKind | None) -> tuple[Any, Any]:
+    """Configuration and class as transformers has them."""
+    config = _read_config(folder, said.name)
+    mapping = transformers.MODEL_MAPPING
+    if kind in ("decoder", "cross") and getattr(config, "is_encoder_decoder", False):
+        mapping = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    return config, _class_of(config, mapping, said.name)
+
+
+def _own(folder: Path, said: ModelType, kind: AttentionKind | None) -> tuple[Any, Any]:
+    """Configuration and class as the model's own code has them, which runs."""
+    try:
+        return own_model(folder, said.both and kind in ("decoder", "cross"))
+    except AttnvizError:
+        raise
+    except Exception as error:  # whatever that code does
+        raise AttnvizError(
+            f"the own code of the {said.name} model stops with {first_line(error)}",
+            "it may have been written for another transformers, or want another library",
+        ) from error
 
 
 def read(

@@ -127,6 +127,14 @@ class ModelChoice:
             "What the decoder is fed; without, the model writes it, the likeliest token each time.",
         ),
     ] = None
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            rich_help_panel=_MODEL,
+            help="Run the code that a model brings along, if it needs that. Read it first.",
+        ),
+    ] = False
     num_layers: Annotated[
         int | None, typer.Option(help="Layers of paper (6).", rich_help_panel=_MODEL)
     ] = None
@@ -152,7 +160,8 @@ class ModelChoice:
     @property
     def options(self) -> dict[str, Any]:
         """What `load_model` takes beside the name; None where it was not given."""
-        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        given = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        return {name: None if value is False else value for name, value in given.items()}
 
     @property
     def chosen(self) -> bool:
@@ -162,7 +171,7 @@ class ModelChoice:
     @property
     def named(self) -> bool:
         """Whether a model was asked for in this very command, and not only how it is run."""
-        return replace(self, **dict.fromkeys(_RUNNING)).chosen
+        return replace(self, device=None, dtype=None, trust_remote_code=False).chosen
 
     def again(self, facts: "ModelFacts") -> "ModelChoice":
         """The options by which a model is had again, run as it was where they do not say how."""
@@ -171,10 +180,6 @@ class ModelChoice:
         if self.dtype is not None:
             del known["dtype"]
         return replace(self, model=facts.name, **known)
-
-
-_RUNNING = ("device", "dtype")
-"""The options that say how a model is run, and not which."""
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,19 @@
 """From a model's name to a model that is loaded."""
 
-from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from attnviz.attention import AttentionKind
-from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import Inspection
+from attnviz.errors import RequestError
 from attnviz.inspector.cutting import tokenizer_of
 from attnviz.inspector.model import Model
 from attnviz.inspector.native import NativeRunner
-from attnviz.inspector.notes import PICKLE_NOTES, left_over_note
+from attnviz.inspector.notes import PICKLE_NOTES, code_note, left_over_note
 from attnviz.inspector.parts import check_parts
 from attnviz.inspector.runner import Device, Dtype, Running
-from attnviz.inspector.through import check_through, load_through
+from attnviz.inspector.through import load_through, wanted_through
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.beside import Wanted
 from attnviz.models.facts import model_facts
@@ -36,6 +34,7 @@ class ModelOptions(TypedDict, total=False):
     dtype: Dtype
     attention: AttentionKind | None
     target: str | None
+    trust_remote_code: bool | None
     num_layers: int | None
     num_heads: int | None
     d_model: int | None
@@ -64,7 +63,7 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
     files = find_model(name, partial(_look, name, running))
     kind = _kind(name, running, files.config)
     if _is_native(kind, running):
-        return _load_native(name, files, running)
+        return _load_native(name, kind, files, running)
     return load_through(name, kind, files, running)
 
 
@@ -73,8 +72,7 @@ def _look(name: str, running: Running, config: Path) -> Wanted:
     kind = _kind(name, running, config)
     if _is_native(kind, running):
         return Wanted()
-    check_through(name, kind, config.parent, running)
-    return Wanted(settings=True)
+    return wanted_through(name, kind, config.parent, running)
 
 
 def _kind(name: str, running: Running, config: Path) -> ModelType:
@@ -90,44 +88,19 @@ def _is_native(kind: ModelType, running: Running) -> bool:
     return kind.name in CONFIGS and running.attention not in ("decoder", "cross")
 
 
-def _load_native(name: str, files: ModelFiles, running: Running) -> Model:
+def _load_native(name: str, kind: ModelType, files: ModelFiles, running: Running) -> Model:
     from attnviz.encoder.checkpoint import load_checkpoint
     from attnviz.encoder.devices import placement
 
     place = placement(running.device, running.dtype)
     checkpoint = load_checkpoint(files.config, files.weights, files.verified, place)
     config = checkpoint.encoder.config
-    notes = PICKLE_NOTES if files.pickled else ()
+    notes = (*code_note(kind.own_code, ran=False), *(PICKLE_NOTES if files.pickled else ()))
     notes += left_over_note(checkpoint.left_over, "the encoder")
     facts = replace(model_facts(name, checkpoint.family, config), dtype=running.dtype)
     tokenizer = tokenizer_of(files, config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
     return Model(tokenizer, runner, notes)
-
-
-def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = None) -> Model:
-    """Load the model that an inspection came from, by its name and, if untrained, by its shape.
-
-    `load` is `load_model`, or what stands in for it. Raises AttnvizError if the model cannot be had
-    any more, or cuts the sentence into other pieces.
-    """
-    facts, tokens = inspection.model, inspection.tokens
-    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
-    try:
-        options: dict[str, Any] = {name: getattr(facts, name) for name in ("dtype", *shape)}
-        model = (load or load_model)(facts.name, **options)
-    except AttnvizError as error:
-        raise AttnvizError(
-            f"the model that the sentence was looked at in cannot be had: {error.message}",
-            error.hint,
-        ) from error
-    again = model.tokenize(tokens.text, tokens.pair, truncate=True)
-    if model.facts != facts or again.ids != tokens.ids:
-        raise AttnvizError(
-            f"the model {facts.name} is not the one that the sentence was looked at in",
-            "look at the sentence anew: give it as TEXT",
-        )
-    return model
 
 
 def _load_paper(shape: dict[str, int], running: Running) -> Model:

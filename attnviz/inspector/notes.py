@@ -7,6 +7,13 @@ PICKLE_NOTES: tuple[str, ...] = (
 """What is said of a model without safetensors."""
 
 
+def code_note(has_own_code: bool, ran: bool) -> tuple[str, ...]:
+    """What is said of a model that brings code of its own, which `ran` or did not."""
+    if ran:
+        return ("its own code was run, as --trust-remote-code allows",)
+    return ("it brings code of its own, which was not run",) if has_own_code else ()
+
+
 def left_over_note(left_over: tuple[str, ...], part: str) -> tuple[str, ...]:
     """What is said of a file's tensors that belong to nothing in `part`, what is looked at."""
     if not left_over:

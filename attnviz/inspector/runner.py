@@ -23,12 +23,14 @@ class Running:
     `device` "auto" is a GPU where there is one. `dtype`: what the model computes in. `attention`:
     whose attention is recorded, None for the usual one: an encoder's, where there is one. `target`:
     what a decoder is fed beside the encoder's text; None lets the model write it.
+    `trust_remote_code`: a type of model that transformers does not know is run by code of its own.
     """
 
     device: Device = "auto"
     dtype: Dtype = "float32"
     attention: AttentionKind | None = None
     target: str | None = None
+    trust_remote_code: bool = False
 
 
 class Runner(Protocol):

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from attnviz.inspector.cutting import tokenizer_of
 from attnviz.inspector.model import Model
-from attnviz.inspector.notes import PICKLE_NOTES, left_over_note
+from attnviz.inspector.notes import PICKLE_NOTES, code_note, left_over_note
 from attnviz.inspector.parts import check_parts
 from attnviz.inspector.runner import Running
 from attnviz.models import ModelFiles
+from attnviz.models.beside import Wanted
 from attnviz.weights.configs import ModelType
 
 if TYPE_CHECKING:
@@ -23,9 +24,22 @@ def check_through(name: str, kind: ModelType, folder: Path, running: Running) ->
     """
     from attnviz.backends.reading import architecture
 
-    built = architecture(folder, kind, running.attention)
+    built = architecture(folder, kind, running.attention, running.trust_remote_code)
     check_parts(name, running, "both" if built.seq2seq else "one")
     return built
+
+
+def wanted_through(name: str, kind: ModelType, folder: Path, running: Running) -> Wanted:
+    """What is needed beside the weights; raises as `check_through` does.
+
+    What a model's own code makes of it cannot be told before the code is there.
+    """
+    from attnviz.backends.reading import knows
+
+    if kind.own_code and running.trust_remote_code and not knows(kind.name):
+        return Wanted(settings=True, code=True)
+    check_through(name, kind, folder, running)
+    return Wanted(settings=True)
 
 
 def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running) -> Model:
@@ -48,8 +62,13 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
     opened = Opened(built, read(built, folder, place, tensors), running.attention)
     if not built.seq2seq:
         check_parts(name, running, "encoder" if opened.kind == "encoder" else "decoder")
-    tokenizer = tokenizer_of(files, max_positions(opened), forced_first=opened.forced_first)
+    tokenizer = tokenizer_of(
+        files,
+        max_positions(opened),
+        forced_first=opened.forced_first,
+        trust_remote_code=running.trust_remote_code,
+    )
     runner = TransformersRunner(name, opened, tokenizer, running.target)
-    notes = PICKLE_NOTES if files.pickled else ()
+    notes = (*code_note(kind.own_code, built.own_code), *(PICKLE_NOTES if files.pickled else ()))
     notes += left_over_note(opened.left_over, "what gives its attention")
     return Model(tokenizer, runner, notes)

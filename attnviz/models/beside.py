@@ -35,17 +35,25 @@ class Wanted:
     code: bool = False
 
 
+def is_vocabulary(name: str) -> bool:
+    """Whether a file of this name has a tokenizer's pieces, and is not tokenizer.json."""
+    return VOCABULARY.fullmatch(name) is not None
+
+
+def is_code(name: str) -> bool:
+    """Whether a file of this name has code."""
+    return name.endswith(".py")
+
+
 def has_tokenizer(names: Collection[str]) -> bool:
     """Whether there may be a tokenizer among files that are not tokenizer.json."""
-    return TOKENIZER_CONFIG in names or any(map(VOCABULARY.fullmatch, names))
+    return TOKENIZER_CONFIG in names or any(map(is_vocabulary, names))
 
 
 def beside(names: Collection[str], wanted: Wanted, tokenizer: bool) -> list[str]:
-    """Which of a model's files are needed; `tokenizer`: those of one that has no tokenizer.json."""
+    """Which files hold pieces or code that is needed; `tokenizer`: there is no tokenizer.json."""
     return sorted(
         name
         for name in names
-        if (name in SETTINGS and (wanted.settings or tokenizer))
-        or (tokenizer and VOCABULARY.fullmatch(name))
-        or (wanted.code and name.endswith(".py"))
+        if (tokenizer and is_vocabulary(name)) or (wanted.code and is_code(name))
     )

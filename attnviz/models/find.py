@@ -12,7 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.models.beside import Wanted, beside, has_tokenizer
+from attnviz.models.beside import (
+    SETTINGS,
+    Wanted,
+    beside,
+    has_tokenizer,
+    is_code,
+    is_vocabulary,
+)
 from attnviz.models.files import ModelFiles, check_sha256
 from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
 from attnviz.weights.layout import CONVERT, LAYOUTS, WEIGHTS, WEIGHTS_INDEX, parts_of
@@ -123,9 +130,12 @@ def _on_the_hub(name: str, look: Look, repository: str, revision: str | None) ->
     # the cache has a folder for each commit: the others come from the same one, and where they are
     # there already, the hub need not be asked
     commit = config.parent.name
-    tokenizer = _tokenizer_on_the_hub(repository, commit, config.parent)
-    if tokenizer is None or wanted != Wanted():
-        names = _names(repository, commit, config.parent)
+    tokenizer = _if_there(repository, TOKENIZER, commit)
+    if wanted.settings or tokenizer is None:
+        for file in SETTINGS:
+            _if_there(repository, file, commit)
+    if wanted.code or tokenizer is None:
+        names = _names(repository, commit, config.parent, wanted, tokenizer is None)
         if tokenizer is None and not has_tokenizer(names):
             raise NotOnTheHub(f"{repository} on the hub has no {TOKENIZER}", ON_THE_HUB[TOKENIZER])
         for file in beside(names, wanted, tokenizer is None):
@@ -133,28 +143,28 @@ def _on_the_hub(name: str, look: Look, repository: str, revision: str | None) ->
     return ModelFiles(name, config, tokenizer, _weights_on_the_hub(repository, commit))
 
 
-def _tokenizer_on_the_hub(repository: str, commit: str, folder: Path) -> Path | None:
-    """The repository's tokenizer.json; None where it has none."""
-    if in_cache(repository, TOKENIZER, commit) is False:
+def _if_there(repository: str, file: str, commit: str) -> Path | None:
+    """A file that a repository may have or not."""
+    if in_cache(repository, file, commit) is False:
         return None
     try:
-        return download(repository, TOKENIZER, commit)
+        return download(repository, file, commit)
     except NotOnTheHub:
         return None
     except NotInCache:
-        if has_tokenizer(_here(folder)):  # a snapshot is all there, without what it never had
+        # a snapshot is all there, without what it never had
+        if any(in_cache(repository, weights, commit) for weights in LAYOUTS):
             return None
         raise
 
 
-def _here(folder: Path) -> frozenset[str]:
-    return frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def _names(repository: str, commit: str, folder: Path) -> frozenset[str]:
-    """The files of a commit; those that were fetched before do, where its weights are there."""
-    here = _here(folder)
-    if has_tokenizer(here) and any(file in here for file in LAYOUTS):
+def _names(
+    repository: str, commit: str, folder: Path, wanted: Wanted, tokenizer: bool
+) -> frozenset[str]:
+    """The files of a commit; those that are here do, where all of them were fetched before."""
+    here = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    needed = [*([is_vocabulary] if tokenizer else []), *([is_code] if wanted.code else [])]
+    if any(file in here for file in LAYOUTS) and all(any(map(of, here)) for of in needed):
         return here
     try:
         return listed(repository, commit)

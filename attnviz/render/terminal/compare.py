@@ -148,7 +148,7 @@ def _title(comparison: Comparison, width: int) -> Line:
     if comparison.key is None:
         title = f"what {who} at, by Jensen-Shannon distance"
     else:
-        title = f'how much {who} at "{_name(aligned.columns[comparison.key])}", by change'
+        title = f'how much {who} at "{_name(aligned.keys[comparison.key])}", by change'
     return [Segment(cut(title, width), BOLD)]
 
 
@@ -164,7 +164,7 @@ def _layout(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> 
         for change in shown
         for column in (*change.gained(MOST_NAMED), *change.lost(MOST_NAMED))
     ]
-    longest = max((cell_len(_name(comparison.columns[column])) for column in named), default=4)
+    longest = max((cell_len(_name(comparison.keys[column])) for column in named), default=4)
     word = max(SHORTEST_WORD, min(longest, LONGEST_WORD))
     room = width - margin - DISTANCE
     for count in range(MOST_NAMED, 0, -1):
@@ -185,7 +185,7 @@ def _named(
         difference = float(change.change[column])
         line += [
             Segment(f" {_change_text(difference)} ", _change_style(difference)),
-            Segment(" " + fit(_name(comparison.columns[column]), layout.word + 1)),
+            Segment(" " + fit(_name(comparison.keys[column]), layout.word + 1)),
         ]
     blank = (layout.named - len(told)) * (layout.word + ENTRY)
     return [*line, Segment(" " * blank)]
@@ -197,7 +197,7 @@ def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> L
     query = comparison.aligned.pair(comparison.query or 0)
     for side, looks, shares in zip(SIDES, query, (change.a, change.b), strict=True):
         best = int(shares.argmax())
-        token = comparison.columns[best].token(side)
+        token = comparison.keys[best].token(side)
         if token is None:
             continue
         tone = tone_of(comparison.aligned.view(side), looks, token)

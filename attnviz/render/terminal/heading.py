@@ -88,14 +88,13 @@ def marked(
             if token.segment == said.segment and token.start is not None
         ]
         line = sentence(said.text, sorted(marks, key=lambda mark: mark.start), said.span)
-        yield named(f"{said.name:<{margin}}", line) if margin else line
+        yield behind(Text(f"{said.name:<{margin}}", style="dim"), line) if margin else line
 
 
-def named(name: str, text: Text, style: str = "dim") -> RenderableType:
+def behind(name: Text, text: Text) -> RenderableType:
     """A text with a name before it, its further lines as far in as the first."""
-    row = Table.grid(Column(no_wrap=True, style=style), padding=(0, 2))
-    row.add_column(overflow="fold")
-    row.add_row(Text(name), text)
+    row = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
+    row.add_row(name, text)
     return row
 
 

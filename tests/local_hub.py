@@ -23,7 +23,7 @@ class LocalHub:
     """Files by repository and name; `failures` by repository: a status and the hub's error code.
 
     `requests` are what was asked for, as "HEAD org/name main config.json", or "LIST org/name main"
-    for the names of all files; `cut` is a file whose
+    for the names of all files, which it does not tell if it is `unlisted`; `cut` is a file whose
     connection breaks in the middle; `redirects` sends downloads elsewhere, as for large files.
     `hashes`, by file, are what it says that large ones have as their SHA-256.
     """
@@ -35,6 +35,7 @@ class LocalHub:
     hashes: dict[str, str] = field(default_factory=dict)
     redirects: bool = False
     foreign: bool = False
+    unlisted: bool = False
     requests: list[str] = field(default_factory=list)
     endpoint: str = ""
 
@@ -124,6 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
         hub.requests.append(f"LIST {repository} {revision}")
         if repository in hub.failures:
             return self._fail(*hub.failures[repository])
+        if hub.unlisted:
+            return self._fail(503, "")
         listed = [
             {"type": "file", "path": file, "size": len(content), "oid": "0" * 40}
             for file, content in hub.repositories[repository].items()

@@ -324,15 +324,6 @@ def test_model_types_that_nobody_knows_yet(kind: str, folder: Path) -> None:
     assert error.hint == "a newer transformers may: pip install --upgrade transformers"
 
 
-def test_a_model_that_wants_its_own_code_to_be_run(folder: Path) -> None:
-    code = {"AutoConfig": "configuration_own.OwnConfig", "AutoModel": "modeling_own.OwnModel"}
-    (folder / "modeling_own.py").write_text("raise SystemExit('it was run')")
-    reconfigure(folder, model_type="own", auto_map=code)
-    error = refused(folder)
-    assert error.message.endswith("says model_type 'own', and that its own code is to be run")
-    assert error.hint.startswith("attnviz runs no code of models; ")
-
-
 def test_config_without_a_model_type(folder: Path) -> None:
     reconfigure(folder, model_type=...)
     assert 'has no "model_type"' in refused(folder).message

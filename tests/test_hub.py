@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import subprocess
 import sys
@@ -120,8 +121,9 @@ def test_a_file_that_is_not_there(file: str, hint: str, hub: LocalHub) -> None:
     assert hint in error.hint
 
 
-def test_a_gated_model(hub: LocalHub) -> None:
-    hub.failures["org/name"] = (401, "GatedRepo")
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_model(status: int, hub: LocalHub) -> None:
+    hub.failures["org/name"] = (status, "GatedRepo")
     error = refused("org/name")
     assert not isinstance(error, RequestError)
     assert error.message.startswith("org/name is gated")
@@ -374,3 +376,77 @@ def test_the_environment_is_heeded(hub: LocalHub, tmp_path: Path) -> None:
     hub.requests.clear()
     assert run(HF_HUB_OFFLINE="1") == "model.safetensors\n"
     assert hub.requests == []
+
+
+def pieces(tiny: dict[str, bytes]) -> bytes:
+    """The tiny BERT's vocabulary as a vocab.txt."""
+    vocabulary = json.loads(tiny["tokenizer.json"])["model"]["vocab"]
+    return "\n".join(sorted(vocabulary, key=lambda piece: vocabulary[piece])).encode()
+
+
+@pytest.fixture
+def without_tokenizer_json(hub: LocalHub, tiny: dict[str, bytes]) -> LocalHub:
+    files = {"vocab.txt": pieces(tiny), "README.md": b"a model", "onnx/vocab.txt": b"another"}
+    hub.repositories["org/old"] = {
+        **{file: content for file, content in tiny.items() if file != "tokenizer.json"},
+        "tokenizer_config.json": b'{"do_lower_case": true}',
+        **files,
+    }
+    return hub
+
+
+def got(hub: LocalHub) -> list[str]:
+    return [request.split()[-1] for request in hub.requests if request.startswith("GET")]
+
+
+def test_a_tokenizer_without_tokenizer_json(without_tokenizer_json: LocalHub) -> None:
+    hub = without_tokenizer_json
+    ours = load_model("org/name").inspect(SENTENCES[0])
+    hub.requests.clear()
+    inspection = load_model("org/old").inspect(SENTENCES[0])
+    assert inspection.tokens.ids == ours.tokens.ids
+    np.testing.assert_array_equal(inspection.weights(1, 2), ours.weights(1, 2))
+    expected = ["config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"]
+    assert got(hub) == expected
+    assert f"LIST org/old {COMMIT}" in hub.requests
+    hub.requests.clear()
+    load_model(f"org/old@{COMMIT}")  # what it has not is known by now
+    assert hub.requests == []
+
+
+def test_a_snapshot_without_tokenizer_json_serves_offline(
+    without_tokenizer_json: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"):
+        huggingface_hub.hf_hub_download("org/old", file)
+    ask_at("http://127.0.0.1:9", monkeypatch)
+    load_model("org/old").inspect(SENTENCES[0])
+
+
+def test_a_list_that_the_hub_does_not_give(without_tokenizer_json: LocalHub) -> None:
+    hub = without_tokenizer_json
+    hub.unlisted = True
+    error = refused("org/old")
+    assert error.message == "the hub refuses to give the list of files of org/old (HTTP 503)"
+    assert "model.safetensors" not in got(hub)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "x9"}, "says model_type 'x9', which transformers"),
+        ({"model_type": "vit"}, "vit models read no text, but image"),
+        ({"hidden_size": 3}, 'has no "model_type"'),
+        ({"model_type": "bert"}, 'config.json has no "vocab_size"'),
+        (
+            {"model_type": "t5", "num_heads": "x"},
+            "transformers cannot make sense of the t5 model's",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_refused_before_its_weights_are_fetched(
+    config: dict[str, object], message: str, hub: LocalHub
+) -> None:
+    hub.repositories["org/name"]["config.json"] = json.dumps(config).encode()
+    assert message in refused("org/name").message
+    assert got(hub) == ["config.json"]

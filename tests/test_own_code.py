@@ -152,7 +152,9 @@ def test_code_that_is_not_there(own: Path, auto_map: Any, message: str) -> None:
     assert message in refused(own, trust_remote_code=True).message
 
 
-@pytest.mark.parametrize("stop", ["raise ValueError('no\\nmore')", "import nosuchmodule", "def"])
+@pytest.mark.parametrize(
+    "stop", ["raise ValueError('no\\nmore')", "import nosuchmodule", "def", "raise SystemExit(3)"]
+)
 def test_code_that_stops(own: Path, stop: str) -> None:
     path = own / "modeling_own.py"
     path.write_text(path.read_text() + stop)

@@ -123,7 +123,7 @@ def _own(folder: Path, said: ModelType, kind: AttentionKind | None) -> tuple[Any
         return own_model(folder, said.both and kind in ("decoder", "cross"))
     except AttnvizError:
         raise
-    except Exception as error:  # whatever that code does
+    except (Exception, SystemExit) as error:  # whatever that code does
         raise AttnvizError(
             f"the own code of the {said.name} model stops with {first_line(error)}",
             "it may have been written for another transformers, or want another library",

@@ -18,7 +18,7 @@ from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_m
 from attnviz.models.beside import Wanted
 from attnviz.models.facts import model_facts
 from attnviz.tokenizer import Tokenizer
-from attnviz.weights.configs import CONFIGS, ModelType, model_type
+from attnviz.weights.configs import CONFIGS, ModelType, model_type, read_config
 from attnviz.weights.shape import PAPER_SEED, paper_config
 
 RUNNING = [field.name for field in fields(Running)]
@@ -71,6 +71,7 @@ def _look(name: str, running: Running, config: Path) -> Wanted:
     """What is needed of a model beside its weights; refuses what cannot be had before they are."""
     kind = _kind(name, running, config)
     if _is_native(kind, running):
+        read_config(config)
         return Wanted()
     return wanted_through(name, kind, config.parent, running)
 

@@ -66,7 +66,7 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
         files,
         max_positions(opened),
         forced_first=opened.forced_first,
-        trust_remote_code=running.trust_remote_code,
+        trust_remote_code=built.own_code,
     )
     runner = TransformersRunner(name, opened, tokenizer, running.target)
     notes = (*code_note(kind.own_code, built.own_code), *(PICKLE_NOTES if files.pickled else ()))

@@ -163,15 +163,16 @@ def _names(
 ) -> frozenset[str]:
     """The files of a commit; those that are here do, where all of them were fetched before."""
     here = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    has_weights = any(file in here for file in LAYOUTS)
     needed = [*([is_vocabulary] if tokenizer else []), *([is_code] if wanted.code else [])]
-    if any(file in here for file in LAYOUTS) and all(any(map(of, here)) for of in needed):
+    if has_weights and all(any(map(of, here)) for of in needed):
         return here
     try:
         return listed(repository, commit)
     except RequestError:
         raise
     except AttnvizError:  # whoever is offline works with what there is
-        if has_tokenizer(here):
+        if has_weights and has_tokenizer(here):
             return here
         raise
 

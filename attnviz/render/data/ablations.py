@@ -7,7 +7,8 @@ from attnviz.ablated import Guess
 from attnviz.analysis.ablation import DISTANCE, Ablation, EachAblation, Moved, Prediction
 from attnviz.inspection import View
 from attnviz.render.data.as_csv import quoted
-from attnviz.render.data.as_json import view_facts, with_numbers
+from attnviz.render.data.as_json import with_numbers
+from attnviz.render.data.facts import view_facts
 
 ABLATE_SCHEMA = "attnviz.ablate/1"
 
@@ -70,7 +71,7 @@ def _row(text_index: int, heads: str, replacement: str, token: str, distance: fl
 
 
 def _facts(view: View, replacement: str) -> dict[str, Any]:
-    facts = dict(view_facts(view, ABLATE_SCHEMA))
+    facts = view_facts(view, ABLATE_SCHEMA)
     tokens = facts.pop("tokens")
     del facts["measure"]
     return facts | {"formula": DISTANCE, "with": replacement, "tokens": tokens}

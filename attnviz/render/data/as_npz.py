@@ -6,11 +6,15 @@ For sentence i of the input, counted from 0, `np.load(file)` has
 - `{i}.heads`: int (head, 2), the layer and the head that each matrix belongs to; -1 in place of a
   head for a measure that mixes a layer's heads
 - `{i}.tokens`: str (token,), what rows and columns stand for (numpy cuts NULs at a string's end)
+- `{i}.keys`: str (key,), what columns stand for, only where it is another text
 - `{i}.dropped`: float32 (head, query), what went to special tokens, only where they are left out
+- `{i}.sink`: float32 (head, query), what went to the model's sink, only where it has one
 
 and once `schema`, the format's name, and `meta`, a JSON string: model, unit, measure and its
-formula, and each sentence's `index`, `text` and `pair`. A sentence that was left out of the input
-leaves its number out. One sentence is laid out as many are. The same input gives the same bytes.
+formula, whose `attention` it is, unless an encoder's, and each sentence's `index`, `text` and
+`pair`, its `source` where keys are of another text, and its `window` where there is one. A sentence
+that was left out of the input leaves its number out. One sentence is laid out as many are. The same
+input gives the same bytes.
 """
 
 import io
@@ -24,7 +28,13 @@ import numpy as np
 import orjson
 
 from attnviz.inspection import HeadId, View
-from attnviz.render.data.as_json import RUN_SCHEMA, model_facts
+from attnviz.render.data.facts import (
+    RUN_SCHEMA,
+    attention_facts,
+    model_facts,
+    source_facts,
+    window_of,
+)
 
 NO_HEAD = -1
 
@@ -40,7 +50,7 @@ class NpzWriter:
         self._stream = _Sequential(stream)
         self._archive = zipfile.ZipFile(self._stream, "w")  # type: ignore[call-overload]  # write, flush suffice
         self._facts: dict[str, Any] = {}
-        self._sentences: list[dict[str, int | str | None]] = []
+        self._sentences: list[dict[str, Any]] = []
         self._write_array("schema", np.array(RUN_SCHEMA))
 
     def __enter__(self) -> Self:
@@ -68,29 +78,42 @@ class NpzWriter:
             "model": model_facts(view.model),
             "unit": view.unit,
             "measure": view.measure,
+            **attention_facts(view),
             "formula": view.measured.told,
         }
         if self._facts and facts != self._facts:
             raise ValueError(f"one file holds one view of one model: {self._facts}, not {facts}")
         self._facts = facts
         number = len(self._sentences) if index is None else index
-        tokens = view.inspection.tokens
-        self._sentences.append({"index": number, "text": tokens.text, "pair": tokens.pair})
+        tokens, window = view.inspection.tokens, window_of(view)
+        self._sentences.append(
+            {
+                "index": number,
+                "text": tokens.text,
+                "pair": tokens.pair,
+                **source_facts(view.inspection.keys),
+                **({} if window is None else {"window": window}),
+            }
+        )
         shape = (len(heads), len(view.tokens), len(view.keys))
-        dropped: list[np.ndarray] = []
+        beside: dict[str, list[np.ndarray]] = {"dropped": [], "sink": []}
 
         def stacks() -> Iterable[np.ndarray]:
             for stack in view.blocks(heads):
                 yield stack.weights
-                if stack.dropped is not None:
-                    dropped.append(stack.dropped.ravel())
+                for name, share in (("dropped", stack.dropped), ("sink", stack.sink)):
+                    if share is not None:
+                        beside[name].append(share.ravel())
 
         self._write(f"{number}.weights", np.dtype(np.float32), shape, stacks())
         numbers = [(layer, NO_HEAD if head is None else head) for layer, head in heads]
         self._write_array(f"{number}.heads", np.array(numbers, dtype=np.int64).reshape(-1, 2))
         self._write_array(f"{number}.tokens", np.array([token.text for token in view.tokens]))
-        if dropped:
-            self._write_array(f"{number}.dropped", np.concatenate(dropped).reshape(shape[:2]))
+        if view.crossed:
+            self._write_array(f"{number}.keys", np.array([token.text for token in view.keys]))
+        for name, shares in beside.items():
+            if shares:
+                self._write_array(f"{number}.{name}", np.concatenate(shares).reshape(shape[:2]))
 
     def _write_array(self, name: str, array: np.ndarray) -> None:
         self._write(name, array.dtype, array.shape, [array])

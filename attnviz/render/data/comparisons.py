@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.analysis.align import SIDES, Aligned, Column
+from attnviz.analysis.align import SIDES, Column
 from attnviz.analysis.compare import Comparison, HeadChange
 from attnviz.measures import MeasureName
 from attnviz.render.data.as_csv import head_cells, measure_cell, quoted
-from attnviz.render.data.as_json import view_facts, with_numbers
+from attnviz.render.data.as_json import with_numbers
+from attnviz.render.data.facts import view_facts
 from attnviz.tokens import Token
 
 COMPARE_SCHEMA = "attnviz.compare/1"
@@ -28,17 +29,20 @@ def compare_json(comparison: Comparison, count: int | None = None) -> Iterator[b
     """The `attnviz.compare/1` object on a line of its own, in chunks of UTF-8.
 
     Heads come in the comparison's order, all or the first `count`. The shares of A and B have
-    float32's own shortest digits; a key that one side lacks has 0 there.
+    float32's own shortest digits; a key that one side lacks has 0 there. Where keys are of another
+    text, the aligned words that look are told too, as `queries`.
     """
     aligned = comparison.aligned
     facts: dict[str, Any] = {"schema": COMPARE_SCHEMA}
     for side in SIDES:
-        told = dict(view_facts(aligned.view(side)))
+        told = view_facts(aligned.view(side))
         del told["schema"]
         facts[side] = told
-    facts["query"] = _asked(aligned, comparison.query)
-    facts["key"] = _asked(aligned, comparison.key)
-    facts["keys"] = [_column(column) for column in comparison.columns]
+    facts["query"] = _asked(comparison.columns, comparison.query)
+    facts["key"] = _asked(comparison.keys, comparison.key)
+    if aligned.a.crossed:
+        facts["queries"] = [_column(column) for column in comparison.columns]
+    facts["keys"] = [_column(column) for column in comparison.keys]
     yield with_numbers(facts).removesuffix(b"}") + b',"heads":['
     for number, change in enumerate(comparison.heads[:count]):
         yield (b"," if number else b"") + with_numbers(_head(change, comparison.key))
@@ -69,12 +73,12 @@ def compare_csv(comparison: Comparison, count: int | None = None) -> Iterator[by
     if comparison.query is not None:
         asked = comparison.aligned.pair(comparison.query)
     query = ",".join(map(_cells, asked))
-    keys = [f"{query},{_cells(a)},{_cells(b)}" for a, b, _ in comparison.columns]
+    keys = [f"{query},{_cells(a)},{_cells(b)}" for a, b, _ in comparison.keys]
     for change in comparison.heads[:count]:
         start = f"{head_cells(change.head)},{_number(change.distance)}"
         both = [pair for pair in (change.dropped, change.sums) if pair is not None]
         told = "".join(f",{_number(pair.a)},{_number(pair.b)}" for pair in both) + end
-        rows = zip(keys, comparison.columns, change.a, change.b, change.change, strict=True)
+        rows = zip(keys, comparison.keys, change.a, change.b, change.change, strict=True)
         for key, (in_a, in_b, _), a, b, difference in rows:
             numbers = (
                 "" if in_a is None else _number(a),
@@ -84,8 +88,8 @@ def compare_csv(comparison: Comparison, count: int | None = None) -> Iterator[by
             yield f"{start},{key},{','.join(numbers)}{told}\n".encode()
 
 
-def _asked(aligned: Aligned, column: int | None) -> dict[str, Any] | None:
-    return None if column is None else _column(aligned.columns[column])
+def _asked(columns: Sequence[Column], column: int | None) -> dict[str, Any] | None:
+    return None if column is None else _column(columns[column])
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -107,7 +111,8 @@ def _head(change: HeadChange, key: int | None) -> dict[str, Any]:
     }
     if key is not None:
         facts["change"] = change.change[key]
-    for name, both in (("sum", change.sums), ("dropped", change.dropped)):
+    shares = (("sum", change.sums), ("dropped", change.dropped), ("rest", change.rest))
+    for name, both in shares:
         if both is not None:
             facts |= {f"a_{name}": both.a, f"b_{name}": both.b}
     if change.distances is not None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from attnviz.analysis.explanation import Explanation
 from attnviz.render.data.as_csv import CSV_HEADER, quoted
-from attnviz.render.data.as_json import token_facts, view_facts, with_numbers
+from attnviz.render.data.as_json import with_numbers
+from attnviz.render.data.facts import token_facts, view_facts
 
 EXPLAIN_SCHEMA = "attnviz.explain/1"
 
@@ -25,7 +26,8 @@ def explain_json(explanation: Explanation) -> bytes:
     view = explanation.view
     paired = view.inspection.tokens.pair is not None
     projected, between = explanation.projected, explanation.matrices.between
-    facts = dict(view_facts(view, EXPLAIN_SCHEMA))
+    facts = view_facts(view, EXPLAIN_SCHEMA)
+    facts.pop("keys", None)  # each is told with its steps
     facts |= {
         "layer": explanation.head.layer,
         "head": explanation.head.head,

@@ -11,7 +11,8 @@ from attnviz.analysis.phrase import Phrase
 from attnviz.inspection import HeadId
 from attnviz.measures import MeasureName
 from attnviz.render.data.as_csv import CSV_HEADER, csv_header, head_cells, measure_cell, quoted
-from attnviz.render.data.as_json import model_facts, view_facts, with_numbers
+from attnviz.render.data.as_json import with_numbers
+from attnviz.render.data.facts import attention_facts, model_facts, view_facts
 
 FIND_SCHEMA = "attnviz.find/1"
 SUMMARY_SCHEMA = "attnviz.find-summary/1"
@@ -23,7 +24,7 @@ def find_json(finding: Finding, reverse: Finding | None = None, top: int | None 
     Heads come best first, all or the `top` best; numbers have float32's own shortest digits.
     `reverse`: the same link the other way round, where that was asked for.
     """
-    facts = dict(view_facts(finding.view, FIND_SCHEMA))
+    facts = view_facts(finding.view, FIND_SCHEMA, keys="key_tokens")
     facts |= {
         "query": _phrase(finding.query),
         "key": _phrase(finding.key),
@@ -49,6 +50,7 @@ def summary_json(
         "model": model_facts(view.model),
         "unit": view.unit,
         "measure": view.measure,
+        **attention_facts(view),
         "formula": view.measured.told,
         "query": link[0],
         "key": link[1],
@@ -69,7 +71,8 @@ def find_csv_header(special: bool, measure: MeasureName) -> bytes:
 def find_csv(finding: Finding, text_index: int, top: int | None = None) -> Iterator[bytes]:
     """A row a head, best first, without the header; a phrase has its first word's index.
 
-    `lift` is empty where nothing was expected, `head` where the measure has no heads.
+    `expected` is empty where a mask lets nothing be, `lift` where nothing was expected, and `head`
+    where the measure has no heads.
     """
     measure = measure_cell(finding.view.measure)
     words = ",".join(
@@ -101,14 +104,14 @@ def _heads(finding: Finding, top: int | None) -> Iterator[dict[str, Any]]:
     """The heads' objects, best first; numbers stay float32."""
     for place in finding.order[:top]:
         layer, head = finding.places[place]
-        lift = finding.lifts[place]
+        lift, expected = finding.lifts[place], finding.expected[place]
         dropped = {} if finding.dropped is None else {"dropped": finding.dropped[place]}
         yield {
             "layer": layer,
             "head": head,
             "weight": finding.weights[place],
             "rank": int(finding.ranks[place]),
-            "expected": finding.expected[place],
+            "expected": None if np.isnan(expected) else expected,
             "lift": None if np.isnan(lift) else lift,
             "argmax": bool(finding.argmax[place]),
             **dropped,

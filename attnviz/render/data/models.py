@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from attnviz.catalog import Catalog, Described, Known
-from attnviz.render.data.as_json import model_facts, with_numbers
+from attnviz.render.data.as_json import with_numbers
+from attnviz.render.data.facts import model_facts
 
 MODELS_SCHEMA = "attnviz.models/1"
 MODEL_SCHEMA = "attnviz.model/1"

@@ -190,7 +190,7 @@ def heading(
     said = (sight, *measure_notes(view), *_told(view, shares or Shares(), query), *notes)
     return Heading(
         title=f"{visible(view.model.title)} · {heads_title(view, heads)}{asked}",
-        sentences=tuple(map(_quoted, texts(view))),
+        sentences=tuple(map(quoted, texts(view))),
         notes=tuple(filter(None, said)),
     )
 
@@ -219,7 +219,7 @@ def _told(view: View, shares: Shares, query: int | None) -> Iterator[str]:
         yield f"{shares.sink:.0%} of {whole} goes to the model's sink{average}"
 
 
-def _quoted(said: Said) -> str:
+def quoted(said: Said) -> str:
     """A text in quotation marks, behind its name if it has one; of a long one the window's part."""
     first, end = (0, len(said.text)) if said.span is None else said.span
     before, after = "…" if first else "", "…" if end < len(said.text) else ""

@@ -2,12 +2,12 @@
 
 One head: queries down, keys across. Several heads, of one query: a row for each head. Words that
 one of the two lacks are hatched there, and so is their change: 0 would say that they were looked at
-by nobody.
+by nobody. What a query may not look at is grey.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from attnviz.analysis.align import SIDES, Aligned, Side
-from attnviz.analysis.compare import Comparison
+from attnviz.analysis.compare import Both, Comparison
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, row_shares
+from attnviz.inspection import HeadId, View
 from attnviz.render.figure.captions import (
     Heading,
     TokenLabels,
@@ -27,9 +27,11 @@ from attnviz.render.figure.captions import (
     heading,
     label,
     labels_for,
+    measure_notes,
+    quoted,
 )
 from attnviz.render.figure.colors import signed_colors, weight_colors
-from attnviz.render.figure.drawing import INK, MARGIN, MUTED, axes_at, blank, drawing
+from attnviz.render.figure.drawing import BLANK, INK, MARGIN, MUTED, axes_at, blank, drawing
 from attnviz.render.figure.fonts import font_families, texts_of
 from attnviz.render.figure.matrix import (
     color_bar,
@@ -38,7 +40,9 @@ from attnviz.render.figure.matrix import (
     label_rows,
     whole_dots,
 )
+from attnviz.render.figure.sheets import Panel, Sheet, of_head, of_query
 from attnviz.render.labels import visible
+from attnviz.render.sight import MAY_NOT, texts, whose
 
 NUMBERED_UP_TO = 20
 """Words up to which numbers are written into cells."""
@@ -54,26 +58,6 @@ _ABSENT: dict[str, Any] = {
     "hatch": "////",
     "linewidth": 0,
 }
-
-
-@dataclass(frozen=True, eq=False)
-class _Sheet:
-    """What is drawn: (row, column) of A, of B, and of the change, NaN where a word is absent.
-
-    `marked`: the row of the query, None where there is none or where every row is the query's.
-    """
-
-    rows: tuple[str, ...]
-    row_axis: str
-    a: np.ndarray
-    b: np.ndarray
-    marked: int | None
-
-    @property
-    def change(self) -> np.ndarray:
-        """B minus A."""
-        change: np.ndarray = self.b - self.a
-        return change
 
 
 def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
@@ -96,62 +80,29 @@ def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
             "choose one head, or a word with --query: then each head has a row",
         )
     with _drawing(comparison.aligned):
-        one = len(heads) == 1
-        sheet = _of_head(comparison, heads[0]) if one else _of_query(comparison, heads)
+        if len(heads) == 1 or comparison.query is None:
+            sheet = of_head(comparison, heads[0])
+        else:
+            sheet = of_query(comparison, comparison.query, heads)
         return _drawn(comparison, heads, sheet)
 
 
 @contextmanager
 def _drawing(aligned: Aligned) -> Iterator[None]:
     """`drawing` with the fonts that both sides need."""
-    texts = [text for side in SIDES for text in texts_of(aligned.view(side))]
-    with drawing(font_families([*texts, "→−"]).families):
+    shown = [text for side in SIDES for text in texts_of(aligned.view(side))]
+    with drawing(font_families([*shown, "→−"]).families):
         yield
 
 
-def _of_head(comparison: Comparison, head: HeadId) -> _Sheet:
-    """One head's matrices over the aligned words."""
+def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: Sheet) -> Figure:
     aligned = comparison.aligned
-    count = len(aligned.columns)
-    matrices = []
-    for side in SIDES:
-        view = aligned.view(side)
-        [stack] = view.stacks([head])
-        shares = stack.weights[0] if view.measured.shares else row_shares(stack.weights[0])
-        spread = np.full((count, count), np.nan, shares.dtype)
-        places = aligned.places(side)
-        spread[np.ix_(places, places)] = shares
-        matrices.append(spread)
-    rows = tuple(column.label for column in aligned.columns)
-    return _Sheet(rows, axis_name(aligned.a, "query"), matrices[0], matrices[1], comparison.query)
-
-
-def _of_query(comparison: Comparison, heads: Sequence[HeadId]) -> _Sheet:
-    """The query's rows in several heads, those that change most first."""
-    aligned, chosen = comparison.aligned, set(heads)
-    shown = [change for change in comparison.heads if change.head in chosen]
-    matrices = []
-    for side in SIDES:
-        spread = np.full((len(shown), len(aligned.columns)), np.nan, np.float32)
-        places = aligned.places(side)
-        for row, change in enumerate(shown):
-            spread[row, places] = getattr(change, side)[places]
-        matrices.append(spread)
-    rows = tuple(str(change.head) for change in shown)
-    what = f"{aligned.a.places}, the most changed first"
-    return _Sheet(rows, what, matrices[0], matrices[1], None)
-
-
-def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Figure:
-    aligned = comparison.aligned
-    down, across = sheet.a.shape
+    down, across = sheet.a.numbers.shape
     side = whole_dots(_length(across), across)
     tall = side if down == across else whole_dots(_length(down, smallest=0.4), down)
-    colors = [MUTED if column.special else INK for column in aligned.columns]
-    row_colors = colors if down == across else [INK] * down
-    rows = labels_for(sheet.rows, row_colors, tall / down)
+    rows = labels_for(sheet.rows, sheet.row_colors, tall / down)
     columns = [_column_labels(aligned, which, side / across) for which in (*SIDES, None)]
-    title = _heading(comparison, heads, rows, columns[0])
+    title = _heading(comparison, heads, sheet, (rows, columns[0]))
     left = MARGIN + _AXIS_TITLE + rows.width + 0.1
     top = MARGIN + title.height + _TITLE
     lefts = [left, left + side + _GAP]
@@ -160,14 +111,15 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Fi
     width = max(lefts[2] + side + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN)
     figure = blank(width, top + tall + below)
     title.draw(figure)
-    largest = float(np.nanmax([sheet.a, sheet.b])) or 1.0
-    most = float(np.nanmax(np.abs(sheet.change), initial=0.0)) or 1.0
-    panels = [(sheet.a, (0.0, largest)), (sheet.b, (0.0, largest)), (sheet.change, (-most, most))]
+    change = sheet.change
+    largest = float(np.nanmax([sheet.a.numbers, sheet.b.numbers])) or 1.0
+    most = float(np.nanmax(np.abs(change.numbers), initial=0.0)) or 1.0
+    panels = [(sheet.a, (0.0, largest)), (sheet.b, (0.0, largest)), (change, (-most, most))]
     names = [*(_panel_name(aligned, which) for which in SIDES), "change: B − A"]
-    for place, (numbers, limits) in enumerate(panels):
+    for place, (panel, limits) in enumerate(panels):
         axes = axes_at(figure, lefts[place], top, side, tall)
         axes.set_title(names[place], size=11, pad=6)
-        image = _panel(axes, numbers, limits)
+        image = _draw(axes, panel, limits)
         label_columns(axes, columns[place])
         axes.set_xlabel(axis_name(aligned.a, "key"))
         axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
@@ -176,7 +128,7 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Fi
             axes.set_ylabel(sheet.row_axis, labelpad=6)
         _mark(axes, sheet, comparison.key)
         if across <= NUMBERED_UP_TO:
-            _write_numbers(axes, numbers, limits, sheet.marked)
+            _write_numbers(axes, panel.numbers, limits, sheet.marked)
         if place:
             shares, quantity = aligned.a.measured.shares, aligned.a.measured.quantity
             name = "change" if place == 2 else quantity if shares else "share of the row"
@@ -190,25 +142,28 @@ def _length(cells: int, smallest: float = _SMALLEST_SIDE) -> float:
     return min(max(usual, cells * _SMALLEST_CELL, smallest), _LARGEST_SIDE)
 
 
-def _panel(axes: Axes, numbers: np.ndarray, limits: tuple[float, float]) -> AxesImage:
-    """The matrix, hatched where it has no number."""
+def _draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
+    """The matrix, hatched where a word is absent, grey where a query may not look."""
+    numbers = panel.numbers
     down, across = numbers.shape
     colors = signed_colors() if limits[0] < 0 else weight_colors()
-    absent = np.isnan(numbers)
     style: dict[str, Any] = {**_ABSENT, "zorder": 2.5}
-    for column in np.flatnonzero(absent.all(axis=0)):
+    rows, columns = panel.absent
+    for column in sorted(columns):
         axes.add_patch(Rectangle((column - 0.5, -0.5), 1, down, **style))
-    for row in np.flatnonzero(absent.all(axis=1)):
+    for row in sorted(rows):
         axes.add_patch(Rectangle((-0.5, row - 0.5), across, 1, **style))
+    if panel.masked:
+        axes.set_facecolor(BLANK)
     clear = colors.with_extremes(bad=(0, 0, 0, 0))
     image = draw_matrix(axes, numbers, clear, limits, (across - 0.5, down - 0.5))
     axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), xticks=[], yticks=[])
     return image
 
 
-def _mark(axes: Axes, sheet: _Sheet, key: int | None) -> None:
+def _mark(axes: Axes, sheet: Sheet, key: int | None) -> None:
     """A frame around the query's row, and around the key's column, or around their link."""
-    down, across = sheet.a.shape
+    down, across = sheet.a.numbers.shape
     frames = []
     if sheet.marked is not None:
         frames.append(((-0.5, sheet.marked - 0.5), across, 1, 1.2))
@@ -240,39 +195,73 @@ def _write_numbers(
 
 
 def _heading(
-    comparison: Comparison, heads: Sequence[HeadId], rows: TokenLabels, columns: TokenLabels
+    comparison: Comparison,
+    heads: Sequence[HeadId],
+    sheet: Sheet,
+    labels: tuple[TokenLabels, TokenLabels],
 ) -> Heading:
     """Model and head, both sentences, the distance, and what must be known."""
-    aligned = comparison.aligned
-    a, b = aligned.a, aligned.b
-    query = None if comparison.query is None else aligned.pair(comparison.query)[0].index
-    notes = [_distance_note(comparison, heads)]
-    if not a.measured.shares:
-        notes.append("each row is divided by its sum, so that the two can be compared")
-    dropped = [change.dropped for change in comparison.heads if change.head in set(heads)]
-    told = [both for both in dropped if both is not None]
-    if told:
-        in_a, in_b = (sum(getattr(both, side) for both in told) / len(told) for side in SIDES)
-        notes.append(
-            f"special tokens left out: they held {in_a:.0%} of what is compared in A, "
-            f"{in_b:.0%} in B"
-        )
-    if any(len(column.tokens) < 2 for column in comparison.columns):
+    a, b = comparison.aligned.a, comparison.aligned.b
+    query = None
+    if comparison.query is not None:
+        query = comparison.aligned.pair(comparison.query)[0].index
+    notes = [_distance_note(comparison, heads), *_share_notes(comparison, heads)]
+    if any(any(panel.absent) for panel in (sheet.a, sheet.b)):
         notes.append("hatched: a word that is not in the sentence")
-    notes += [names.note for names in (columns, rows)][: 1 if rows.step == columns.step else 2]
-    whole = heading(a, heads, None, notes, query)
-    title = whole.title
+    rows, columns = labels
+    notes += [columns.note, rows.note][: 1 if rows.step == columns.step else 2]
+    grey = f"grey: {MAY_NOT}" if sheet.a.masked or sheet.b.masked else ""
+    whole = heading(a, heads, None, notes, query, grey)
+    title, said = whole.title, whole.notes
     if a.model != b.model:
         named = f"A: {visible(a.model.title)} · B: {visible(b.model.title)}"
         title = named + title.removeprefix(visible(a.model.title))
+        said = (*_of_two_models(a, b, heads, grey), *notes)
     sentences = tuple(
-        f"{side.upper()}  “{visible(part)}”"
+        f"{side.upper()}  {quoted(text)}"
         for side in SIDES
-        for tokens in [aligned.view(side).inspection.tokens]
-        for part in (tokens.text, tokens.pair)
-        if part is not None
+        for text in texts(comparison.aligned.view(side))
     )
-    return replace(whole, title=title, sentences=sentences)
+    return replace(whole, title=title, sentences=sentences, notes=tuple(filter(None, said)))
+
+
+def _of_two_models(a: View, b: View, heads: Sequence[HeadId], legend: str) -> Iterator[str]:
+    """What stands in the notes of A and of B, once where it is the same."""
+    layers = [head.layer for head in heads]
+    sides = [(whose(view, layers), *measure_notes(view)) for view in (a, b)]
+    for one, other in zip(*sides, strict=True):
+        if one == other:
+            yield one
+        else:
+            yield from (f"{name}: {told}" for name, told in (("A", one), ("B", other)) if told)
+    yield legend
+
+
+def _share_notes(comparison: Comparison, heads: Sequence[HeadId]) -> Iterator[str]:
+    """What is not in the cells: sums of rows, special tokens left out, the sink."""
+    view = comparison.aligned.a
+    if not view.measured.shares:
+        yield "each row is divided by its sum, so that the two can be compared"
+    shown = [change for change in comparison.heads if change.head in set(heads)]
+    dropped = _means([change.dropped for change in shown])
+    if dropped:
+        yield (
+            f"special tokens left out: they held {dropped[0]:.0%} of what is compared in A, "
+            f"{dropped[1]:.0%} in B"
+        )
+    rest = _means([change.rest for change in shown])
+    if rest:
+        where = ["the model's sink"] if view.measured.sinks else []
+        where += [] if view.window is None or view.crossed else ["words outside the window"]
+        yield f"{rest[0]:.0%} in A and {rest[1]:.0%} in B goes to {' or '.join(where)}"
+
+
+def _means(found: Sequence[Both | None]) -> tuple[float, float] | None:
+    """The means of A's numbers and of B's, if there are any."""
+    both = [one for one in found if one is not None]
+    if not both:
+        return None
+    return sum(one.a for one in both) / len(both), sum(one.b for one in both) / len(both)
 
 
 def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:
@@ -290,19 +279,20 @@ def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:
 
 def _column_labels(aligned: Aligned, side: Side | None, room: float) -> TokenLabels:
     """What columns stand for in A, in B, or in both; absent words are muted."""
-    texts, colors = [], []
-    for column in aligned.columns:
+    shown, colors = [], []
+    for column in aligned.keys:
         token = None if side is None else column.token(side)
         own = column.label if token is None else token.label
         absent = (side is not None and token is None) or column.special
-        texts.append(own)
+        shown.append(own)
         colors.append(MUTED if absent else INK)
-    return labels_for(texts, colors, room)
+    return labels_for(shown, colors, room)
 
 
 def _panel_name(aligned: Aligned, side: Side) -> str:
     """`A`, and the words that only this side has, or its model."""
-    own = [column.token(side) for column in aligned.columns if not column.same]
+    every = (*aligned.keys, *aligned.columns) if aligned.a.crossed else aligned.columns
+    own = [column.token(side) for column in every if not column.same]
     words = " ".join(token.label for token in own if token is not None)
     if aligned.a.model != aligned.b.model:
         words = aligned.view(side).model.title

@@ -9,12 +9,25 @@ from attnviz.tokens import Token
 
 
 class Made(NamedTuple):
-    """One of a head's vectors: `q`, `k` or `v`, what it is made of, and its numbers."""
+    """One of a head's vectors, `q`, `k` or `v`: what it is made of, and its numbers.
+
+    `product` is what the matrix makes; where that is not the vector yet, `between` says what is
+    done to it, and otherwise both are the same numbers.
+    """
 
     name: str
     source: str
     formula: str
+    product: np.ndarray
+    between: str | None
     vector: np.ndarray
+
+    @property
+    def steps(self) -> list[tuple[str, np.ndarray]]:
+        """What is computed one after the other, each by its name."""
+        if self.between is None:
+            return [(f"{self.name} = {self.formula}", self.vector)]
+        return [(self.formula, self.product), (f"{self.name}: {self.between}", self.vector)]
 
 
 def shown_key(e: Explanation) -> Token:
@@ -32,9 +45,10 @@ def made(e: Explanation) -> list[Made]:
     for name, vector in (("q", e.q), ("k", e.k[key]), ("v", e.v[key])):
         big, source = name.upper(), "y" if e.view.crossed and name != "q" else "x"
         bias = "" if getattr(e.matrices, f"b_{big}") is None else f" + b_{big}"
+        product = getattr(e.projected, name)
+        product = vector if product is None else product if name == "q" else product[key]
         between = getattr(e.matrices.between, name)
-        beside = f", {between}" if between else ""
-        found.append(Made(name, source, f"{name} = {source} W_{big}{bias}{beside}", vector))
+        found.append(Made(name, source, f"{source} W_{big}{bias}", product, between, vector))
     return found
 
 

@@ -23,6 +23,7 @@ from attnviz.render.figure.drawing import (
     axes_at,
     blank,
     drawing_of,
+    text_width,
     widest,
 )
 from attnviz.render.figure.vectors import Place, bars, cells, full_size, write
@@ -148,7 +149,7 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     write(figure, (x.left, x.bottom + 0.05), f"d_model = {len(e.x)}", _NOTE, MUTED)
     write(figure, (first - _SIGN, top), "2  times W_Q, W_K and W_V", _TITLE, weight="bold")
     for number, one in enumerate(made(e)):
-        left, big, vector = first + number * (group + _GAP), one.name.upper(), one.vector
+        left, big = first + number * (group + _GAP), one.name.upper()
         matrix = getattr(e.matrices, f"W_{big}")
         place = Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
         cells(figure, place, matrix, full_size(matrix))
@@ -156,13 +157,36 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
         write(figure, (left, matrices - 0.05), f"W_{big}", _TEXT, va="bottom")
         write(figure, (left, place.bottom + 0.05), shape, _NOTE, MUTED)
         _sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
-        strip = Place(place.right + _SIGN, middle, _VECTOR, _STRIP)
-        _sign(figure, "=", place.right + _SIGN / 2, strip)
+        last = _steps(figure, one, Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
+        write(figure, (last.left, last.bottom + 0.05), _size(e, one), _NOTE, MUTED)
+
+
+def _steps(figure: Figure, one: Made, middle: Place) -> Place:
+    """What a matrix makes, and below it what becomes of that; where the last of them stands."""
+    named = [(_wrapped(told, middle.width), vector) for told, vector in one.steps]
+    between = sum(len(lines) * _LINE + _SIGN / 2 + _STRIP for lines, _ in named[1:])
+    strip = replace(middle, top=middle.top - between / 2)
+    _sign(figure, "=", strip.left - _SIGN / 2, strip)
+    for number, (lines, vector) in enumerate(named):
+        if number:
+            strip = replace(strip, top=strip.bottom + _SIGN / 2 + len(lines) * _LINE)
         cells(figure, strip, vector, full_size(vector))
-        for line, text in enumerate(reversed(one.formula.split(", "))):
-            at = (strip.left, strip.top - 0.05 - line * _LINE)
+        for line, text in enumerate(reversed(lines)):
+            at = (strip.left, strip.top - 0.05 - line * (_LINE - 0.03))
             write(figure, at, text, _TEXT, va="bottom")
-        write(figure, (strip.left, strip.bottom + 0.05), _size(e, one), _NOTE, MUTED)
+    return strip
+
+
+def _wrapped(text: str, width: float) -> list[str]:
+    """Words in as many lines as they need."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, _TEXT) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _origin(e: Explanation) -> str:

@@ -133,10 +133,10 @@ class Steps:
         yield [Segment(f"   {_told(e.x)}; {key}", DIM)]
         yield []
         yield from _step(width, 2, times(e))
-        vectors = made(e)
-        longest = max(cell_len(one.formula) for one in vectors)
-        for one in vectors:
-            yield from _named_vector(f"{one.formula:<{longest}}", one.vector, width, colored)
+        vectors = [step for one in made(e) for step in one.steps]
+        longest = max(cell_len(told) for told, _ in vectors)
+        for told, vector in vectors:
+            yield from _named_vector(f"{told:<{longest}}", vector, width, colored)
         yield from _remark(f"{sizes(e)} {origin(e, label(shown_key(e)))}", width)
 
     def _table(self, width: int, colored: bool) -> Iterator[Line]:

@@ -14,6 +14,9 @@ from attnviz.errors import AttnvizError
 ROW_SUM_TOLERANCE = 1e-4
 """How far from 1 a row of float32 weights may sum before it counts as damaged."""
 
+WIDER = "take --dtype bfloat16, which reaches as far as float32, or float32 itself"
+"""What to try where float16's range, up to 65504, does not do."""
+
 AttentionKind = Literal["encoder", "decoder", "cross"]
 """Whose attention it is: an encoder's or a decoder's own, or a decoder's to its encoder."""
 

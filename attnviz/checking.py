@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.attention import OPTIONAL, LayerRecord
+from attnviz.attention import OPTIONAL, WIDER, LayerRecord
 from attnviz.errors import AttnvizError
+
+DAMAGED = "the model's weights are damaged or overflow; try another checkpoint"
+"""What to try where numbers are none."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,11 @@ class Shape:
     keys: int
 
 
-def check_record(number: int, record: LayerRecord, shape: Shape) -> None:
+def check_record(number: int, record: LayerRecord, shape: Shape, dtype: str = "float32") -> None:
     """Raise AttnvizError if the record of layer `number` cannot be one.
 
     Each array must have the shape that these sizes call for, hold float32, all finite (a bias may
-    hold -inf), and leave every query a key to look at.
+    hold -inf), and leave every query a key to look at. `dtype`: what the model computed in.
     """
     if record.given is None and (record.q is None or record.k is None):
         raise AttnvizError(
@@ -52,7 +55,7 @@ def check_record(number: int, record: LayerRecord, shape: Shape) -> None:
         if name not in ("bias", "visible") and not np.isfinite(array).all():
             raise AttnvizError(
                 f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
-                "the model's weights are damaged or overflow; try another checkpoint",
+                WIDER if dtype == "float16" else DAMAGED,
             )
     _check_values(number, record)
     _check_keys_are_left(number, record, shape)

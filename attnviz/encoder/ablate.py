@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnviz.encoder.devices import WIDER, as_numpy
+from attnviz.attention import WIDER
+from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.encoder import Encoder, EncoderOutput
 from attnviz.encoder.record import memory_for
 from attnviz.encoder.workers import workers

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attnviz.attention import WIDER
 from attnviz.errors import AttnvizError, RequestError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -36,9 +37,6 @@ class Placement(NamedTuple):
                 _check_in_range(name, tensor, weights[name])
         return placed
 
-
-WIDER = "take --dtype bfloat16, which reaches as far as float32, or float32 itself"
-"""What to try where float16's range does not do."""
 
 LESS_MEMORY = "--dtype bfloat16 takes half of float32's; --device cpu takes the main memory"
 """What to try where a model is too large for a device."""
@@ -83,8 +81,8 @@ def enough_memory(what: str, hint: str) -> Iterator[None]:
     """Raises AttnvizError, which says that `what` is too large, where a device's memory is full."""
     try:
         yield
-    except RuntimeError as error:  # which torch.OutOfMemoryError is too
-        if "memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:  # torch's own is one of the first
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise AttnvizError(f"{what} not fit in memory", hint) from error
 

@@ -58,7 +58,7 @@ class Inspection:
             )
         for number, record in enumerate(self.layers):
             if record is not None:
-                check_record(number, record, shape)
+                check_record(number, record, shape, facts.dtype)
         if not self.recorded:
             raise AttnvizError("no layer was recorded")
 

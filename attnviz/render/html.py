@@ -6,29 +6,33 @@ notebook's own colour and shades are transparent, so that light and dark pages s
 
 import base64
 import html
-import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from attnviz.analysis.pooling import Pool
 from attnviz.analysis.strongest import HeadLink, strongest_of
-from attnviz.analysis.summary import HeadSummary, Summary, summaries
+from attnviz.analysis.summary import POOLED, HeadSummary, Summary, summaries
 from attnviz.inspection import HeadId, View
 from attnviz.render.labels import visible
+from attnviz.render.sight import MAY_NOT, Said, may_look, role_name, texts, whose, window_told
+from attnviz.render.thumbnail import COLOUR, thumbnail
 from attnviz.tokens import Token
 
-COLOUR = (237, 137, 33)
-"""The one colour, more or less opaque: an orange that stands out on white and on black."""
-
-LEVELS = 16
-"""Shades in a thumbnail."""
-
 THUMBNAIL = 44
-"""Pixels of a thumbnail's side on the page."""
+"""Pixels of a thumbnail's longer side on the page."""
+
+NARROWEST = 14
+"""Pixels of its shorter side, at least."""
 
 LINKS_SEARCHED = 8
 """Links of each head among which the one for the sentence below is sought."""
+
+LETTERS = 600
+"""Letters of a long text that the header shows."""
+
+ROWS_AT_ONCE = 256
+"""Rows of a long text whose masks are looked at together."""
 
 EXCERPT = 60
 """Tokens of a long text that the sentence below the heads shows, around the word that looks."""
@@ -42,10 +46,21 @@ def view_html(view: View) -> str:
     found = list(summaries(view, top=LINKS_SEARCHED))
     shares = view.measured.shares
     largest = 1.0 if shares else max(float(weights.max()) for _, weights in found) or 1.0
+    seen = {layer: _seen(view, layer) for layer in view.inspection.recorded}
     pictures = {
-        summary.head: _picture(view, summary, weights / largest) for summary, weights in found
+        summary.head: _picture(
+            view, summary, thumbnail(weights / largest, seen[summary.head.layer])
+        )
+        for summary, weights in found
     }
-    parts = [_header(view), _heads(view, pictures)]
+    masked = any(one is not None for one in seen.values())
+    parts = [_header(view), _heads(view, pictures), _caption(view, masked)]
+    sinks = [summary.sink for summary, _ in found if summary.sink is not None]
+    if sinks:
+        share = sum(sinks) / len(sinks)
+        parts.append(
+            _remark(f"on average, {share:.0%} goes to the model's sink, which is no token")
+        )
     link = strongest_of(view, Summary(tuple(summary for summary, _ in found)))
     if link is not None:
         parts.append(_sentence(view, link, largest))
@@ -58,18 +73,46 @@ def _text(text: str) -> str:
 
 
 def _header(view: View) -> str:
-    inspection, model = view.inspection, view.model
+    model = view.model
     mark = "" if model.trained else _untrained()
-    sentences = (inspection.tokens.text, inspection.tokens.pair)
-    lines = "".join(f"<div>{_text(line)}</div>" for line in sentences if line is not None)
     shape = (
         f"{model.num_layers} layers × {model.num_heads} heads · "
         f"d_model {model.d_model} · d_k {model.d_k}"
     )
+    shape += "" if model.dtype == "float32" else f" · computed in {model.dtype}"
     return (
-        f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{shape}</span></div>{lines}'
-        f'<div style="{_QUIET};font-size:85%">{_text(view.measured.line)}</div>'
+        f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{shape}</span></div>'
+        f"{_remark(whose(view))}{''.join(map(_line, texts(view)))}"
+        f"{_remark(window_told(view))}{_remark(view.measured.line)}"
     )
+
+
+def _line(said: Said) -> str:
+    """A text, behind its name if it has one; of a long one the beginning, or the window's part."""
+    first, end = said.span or (0, len(said.text))
+    last = min(end, first + LETTERS)
+    before, after = "…" if first else "", "…" if last < len(said.text) else ""
+    name = f'<span style="{_QUIET}">{said.name}: </span>' if said.name else ""
+    return f"<div>{name}{before}{_text(said.text[first:last])}{after}</div>"
+
+
+def _remark(text: str) -> str:
+    """A quiet line, for what there is to say."""
+    return f'<div style="{_QUIET};font-size:85%">{_text(text)}</div>' if text else ""
+
+
+def _seen(view: View, layer: int) -> np.ndarray | None:
+    """Where there are numbers in a thumbnail of the layer; None for everywhere."""
+    shape = len(view.tokens), len(view.keys)
+    pool = Pool.within(shape, POOLED)
+    for first in range(0, shape[0], ROWS_AT_ONCE):
+        rows = slice(first, min(first + ROWS_AT_ONCE, shape[0]))
+        seen = view.visible(layer, rows)
+        if seen is None:
+            seen = np.ones((rows.stop - first, shape[1]), bool)
+        pool.add(rows, seen.astype(np.float32))
+    found = pool.numbers > 0
+    return None if found.all() else found
 
 
 def _untrained() -> str:
@@ -85,13 +128,21 @@ def _heads(view: View, pictures: dict[HeadId, str]) -> str:
             rows.append(_row(f"L{layer}", [pictures[head] for head in heads]))
     else:
         rows = [_row("", list(map(str, pictures))), _row("", list(pictures.values()))]
-    place = view.places.removesuffix("s")
-    caption = f"each square a {place}: rows look (queries), columns are looked at (keys)"
     return (
         '<table style="border-collapse:collapse;margin:.6em 0;border:none;color:inherit">'
         f"{''.join(rows)}</table>"
-        f'<div style="{_QUIET};font-size:85%">{caption}</div>'
     )
+
+
+def _caption(view: View, masked: bool) -> str:
+    """What the small pictures are."""
+    place = view.places.removesuffix("s")
+    if view.crossed:
+        queries, keys = role_name(view, "query"), role_name(view, "key")
+        return _remark(f"each picture a {place}: rows are {queries}, columns {keys}")
+    grey = f"; grey: {MAY_NOT}" if masked else ""
+    rows = "rows look (queries), columns are looked at (keys)"
+    return _remark(f"each square a {place}: {rows}{grey}")
 
 
 def _row(name: str, cells: Sequence[str]) -> str:
@@ -99,62 +150,45 @@ def _row(name: str, cells: Sequence[str]) -> str:
     return f'<tr style="background:none"><td style="{_CELL};{_QUIET}">{name}</td>{inside}</tr>'
 
 
-def _picture(view: View, head: HeadSummary, shades: np.ndarray) -> str:
+def _picture(view: View, head: HeadSummary, picture: bytes) -> str:
     """A head as a small picture; its tooltip says what the head does."""
     said = f"{head.head} · {head.kind} · {head.entropy:.1f} bits"
     if head.links:
         link = head.links[0]
         said += f" · {_text(link.query.label)} → {_text(link.key.label)} "
         said += view.measured.number(link.weight)
-    data = base64.b64encode(thumbnail(shades)).decode("ascii")
+    data = base64.b64encode(picture).decode("ascii")
+    longest = max(len(view.tokens), len(view.keys))
+    width, height = (
+        max(NARROWEST, round(THUMBNAIL * len(tokens) / longest))
+        for tokens in (view.keys, view.tokens)
+    )
     return (
-        f'<img alt="{said}" title="{said}" width="{THUMBNAIL}" height="{THUMBNAIL}" '
+        f'<img alt="{said}" title="{said}" width="{width}" height="{height}" '
         'style="image-rendering:pixelated;border:1px solid rgba(128,128,128,.35);margin:0" '
         f'src="data:image/png;base64,{data}">'
     )
 
 
-def thumbnail(shades: np.ndarray) -> bytes:
-    """A PNG with a pixel a number, opaque where it is 1, clear where it is 0."""
-    pixels = np.rint(np.clip(shades, 0, 1) * (LEVELS - 1)).astype(np.uint8)
-    down, across = pixels.shape
-    lines = b"".join(b"\0" + row.tobytes() for row in pixels)
-    opacity = bytes(level * 255 // (LEVELS - 1) for level in range(LEVELS))
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", across, down, 8, 3, 0, 0, 0)),
-        (b"PLTE", bytes(COLOUR) * LEVELS),
-        (b"tRNS", opacity),
-        (b"IDAT", zlib.compress(lines, 9)),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def _sentence(view: View, found: HeadLink, largest: float) -> str:
-    """The sentence, each word shaded by how much the link's query looks at it."""
-    link, measured = found.link, view.measured
-    row = view.query(link.query.index)[found.head.layer, found.head.place]
-    first = max(0, min(link.query.index - EXCERPT // 2, len(row) - EXCERPT))
-    shown = view.tokens[first : first + EXCERPT]
-    words = " ".join(
-        _word(
-            token,
-            measured.number(float(row[token.index])),
-            float(row[token.index]) / largest,
-            token == link.query,
-        )
-        for token in shown
-    )
+    """The text that is looked at, each word shaded by how much the link's query looks at it."""
+    link, measured, head = found.link, view.measured, found.head
+    row = view.query(link.query.index)[head.layer, head.place]
+    seen = may_look(view, link.query.index, "query", [head.layer])[0]
+    middle = link.key.index if view.crossed else link.query.index
+    first = max(0, min(middle - EXCERPT // 2, len(row) - EXCERPT))
+    words = []
+    for token in view.keys[first : first + EXCERPT]:
+        number = float(row[token.index])
+        told = measured.number(number) if seen[token.index] else MAY_NOT
+        looks = not view.crossed and token == link.query
+        words.append(_word(token, told, number / largest, looks))
     before, after = "… " if first else "", " …" if first + EXCERPT < len(row) else ""
     query, key = _text(link.query.label), _text(link.key.label)
     return (
-        f'<div style="margin-top:.6em">In <b>{found.head}</b>, <b>{query}</b> looks at '
+        f'<div style="margin-top:.6em">In <b>{head}</b>, <b>{query}</b> looks at '
         f"<b>{key}</b>: {measured.number(link.weight)}</div>"
-        f'<div style="line-height:2">{before}{words}{after}</div>'
+        f'<div style="line-height:2">{before}{" ".join(words)}{after}</div>'
     )
 
 

@@ -1,6 +1,7 @@
 """Weights that a model gives out itself, where it lets nobody else compute its attention."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ def records_of(
     recording: Recording,
 ) -> list[list[LayerRecord] | None]:
     """Weights, one tensor a layer, (batch, num_heads, n, m), as records: for each layer each
-    sentence's, without padding.
+    sentence's, without padding, which models may add of their own.
 
     UnlikeError for weights of another shape, or whose rows do not sum to 1.
     """
@@ -45,7 +46,7 @@ def _layer(layer: Tensor | None, lengths: Sequence[tuple[int, int]]) -> list[Lay
         raise UnlikeError("no attention weights in some of its layers")
     n, m = map(max, zip(*lengths, strict=True))
     shape = tuple(layer.shape)
-    if len(shape) != 4 or (shape[0], *shape[-2:]) != (len(lengths), n, m):
+    if len(shape) != 4 or shape[0] != len(lengths) or shape[-2] < n or shape[-1] < m:
         raise UnlikeError(f"weights of shape {shape} for {n} queries and {m} keys")
     records = []
     for sentence, (queries, keys) in enumerate(lengths):
@@ -54,6 +55,28 @@ def _layer(layer: Tensor | None, lengths: Sequence[tuple[int, int]]) -> list[Lay
             raise UnlikeError("weights whose rows do not sum to 1")
         records.append(LayerRecord(given=given))
     return records
+
+
+def restore_sparse(part: Any) -> None:
+    """Have a BigBird as sparse again as its config says; a short text makes it whole for good."""
+    if hasattr(part, "set_attention_type"):
+        part.set_attention_type(part.config.attention_type)
+
+
+def looks_from_everywhere(config: Any) -> bool:
+    """Whether all tokens look at the first, and it at all, beside the window that each looks at.
+
+    That is what a Longformer does that classifies sentences; one that fills masks has no such
+    token.
+    """
+    return any("LongformerForSequence" in name for name in config.architectures or ())
+
+
+def first_of(shape: tuple[int, int]) -> Tensor:
+    """1 for the first token of each sentence, and 0 for the others; shape: (batch, n)."""
+    marked = torch.zeros(shape, dtype=torch.long)
+    marked[:, 0] = 1
+    return marked
 
 
 def spread(local: Tensor, everywhere: Tensor | None = None) -> Tensor:

@@ -11,12 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnviz.attention import AttentionKind, LayerRecord, Projections
 from attnviz.backends.calls import UnlikeError
 from attnviz.backends.feeding import Feed, Ids
-from attnviz.backends.given import output_name, records_of, spread
+from attnviz.backends.given import (
+    first_of,
+    looks_from_everywhere,
+    output_name,
+    records_of,
+    restore_sparse,
+    spread,
+)
 from attnviz.backends.interface import NAME, listening
 from attnviz.backends.projections import find_projections
 from attnviz.backends.reading import (
@@ -59,7 +66,6 @@ class Opened:
         self.name = built.name
         self.seq2seq = built.seq2seq
         self._sites = Sites()
-        self._attention_type: str | None = getattr(built.config, "attention_type", None)
         self._called: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
         self._encoder: Any = self.model.get_encoder() if built.seq2seq else None
         self.num_layers: int | None = None
@@ -90,14 +96,18 @@ class Opened:
     @property
     def start(self) -> int | None:
         """The id that a decoder is fed first; None where nothing says which."""
-        own = getattr(self.model.generation_config, "decoder_start_token_id", None)
-        return getattr(self.config, "decoder_start_token_id", None) if own is None else own
+        return self._setting("decoder_start_token_id")
 
     @property
     def forced_first(self) -> int | None:
         """The id that the model's own settings make a decoder write first, as a language."""
-        first: int | None = getattr(self.model.generation_config, "forced_bos_token_id", None)
-        return first
+        return self._setting("forced_bos_token_id")
+
+    def _setting(self, name: str) -> int | None:
+        """A number that a decoder writes by, from its generation_config.json, or its config."""
+        settings = getattr(self.model, "generation_config", None), self.config
+        found = (getattr(own, name, None) for own in settings)
+        return next((number for number in found if isinstance(number, int)), None)
 
     @property
     def own_config(self) -> Any:
@@ -143,9 +153,15 @@ class Opened:
         """
         fed = Feed([ids]).tensors(self.pad, self.device)
         with quiet(), memory_for(1, len(ids)), torch.inference_mode():
-            written = self.model.generate(
-                **fed, do_sample=False, num_beams=1, max_new_tokens=most, use_cache=True
-            )
+            try:
+                written = self.model.generate(
+                    **fed, do_sample=False, num_beams=1, max_new_tokens=most, use_cache=True
+                )
+            except (LookupError, TypeError, ValueError) as error:
+                raise AttnvizError(
+                    f"the model cannot write a target itself: {first_line(error)}",
+                    "give what the decoder is to be fed with --target",
+                ) from error
         row: list[int] = written[0].tolist()
         return row[:-1]
 
@@ -160,21 +176,27 @@ class Opened:
             self._forward(feed)
         return recorder.records
 
+    @property
+    def _part(self) -> Any:
+        """What is run: the model, or its encoder where no decoder is needed."""
+        return self._encoder if self.seq2seq and not self.decodes else self.model
+
     def _forward(self, feed: Feed, **options: Any) -> Any:
-        fed = feed.tensors(self.pad, self.device)
-        part = self._encoder if self.seq2seq and not self.decodes else self.model
-        return part(**fed, **options)
+        return self._part(**feed.tensors(self.pad, self.device), **options)
 
     def _eager(self, feed: Feed) -> Sequence[Tensor | None] | None:
         """The model's own weights, a tensor a layer."""
-        if self._attention_type is not None:  # BigBird's, which a short text changes for good
-            self.model.set_attention_type(self._attention_type)
-        output = self._forward(feed, output_attentions=True)
+        restore_sparse(self._part)
+        options: dict[str, Any] = {"output_attentions": True}
+        if looks_from_everywhere(self.config):
+            shape = len(feed.ids), max(map(len, feed.ids))
+            options["global_attention_mask"] = first_of(shape).to(self.device)
+        output = self._forward(feed, **options)
         found = getattr(output, output_name(self._called, self.decodes), None)
-        windows = getattr(self.config, "attention_window", None)
-        if found is not None and windows is not None and self._called != "cross":
-            found = [spread(layer) for layer in found]
-        return found
+        if found is None or not hasattr(self.config, "attention_window") or self.decodes:
+            return found
+        everywhere = getattr(output, "global_attentions", None) or [None] * len(found)
+        return list(map(spread, found, everywhere))
 
     def _try_out(self, loaded: Loaded) -> list[LayerRecord]:
         feed = self._trial_feed()
@@ -190,7 +212,7 @@ class Opened:
                 finder = Finder(None)
                 with finder.watching(self.model):
                     trial = self._recorded(feed, WHOLE)
-                run = run or finder.begun
+                run = run or {module for module in finder.begun if not _pools(module)}
         except UnlikeError as error:
             raise self._refusal(error) from error
         except (AttnvizError, MemoryError):
@@ -245,6 +267,11 @@ class Opened:
             f"{self.name} models cannot be looked into: they have {error}",
             "attnviz models says which models can",
         )
+
+
+def _pools(module: nn.Module) -> bool:
+    """Whether a module makes one vector of a sentence, after all attention."""
+    return "Pooler" in type(module).__name__
 
 
 def _kind_of(trial: Sequence[LayerRecord]) -> AttentionKind:

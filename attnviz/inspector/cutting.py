@@ -25,7 +25,9 @@ def tokenizer_of(
     AttnvizError for files that are damaged, or that no tokenizer can be built of.
     """
     family = read_object(files.config).get("model_type")
-    if files.tokenizer is None or family in SPOKEN:
+    # where nothing says how tokenizer.json is to be used, there are no languages to be put in
+    spoken = family in SPOKEN and (files.folder / TOKENIZER_CONFIG).is_file()
+    if files.tokenizer is None or spoken:
         from attnviz.backends.tokenizing import built_tokenizer
 
         return built_tokenizer(

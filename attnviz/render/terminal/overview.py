@@ -93,8 +93,9 @@ class Overview:
 
     @cached_property
     def _prefix(self) -> int:
-        """The cells before the links: name, kind, entropy, and what was left out."""
-        return self._name_width + KIND_WIDTH + 6 + (0 if self.view.special else 9)
+        """The cells before the links: name, kind, entropy, and what went elsewhere."""
+        special, sink = 0 if self.view.special else 9, 6 if self._has_sink else 0
+        return self._name_width + KIND_WIDTH + 6 + special + sink
 
     @cached_property
     def _slot(self) -> int:
@@ -103,11 +104,16 @@ class Overview:
         return max((cell_len(_words(link)) for link in links), default=7) + 7
 
     @cached_property
+    def _has_sink(self) -> bool:
+        return any(head.sink is not None for head in self.summary.heads)
+
+    @cached_property
     def _has_links(self) -> bool:
         return any(head.links for head in self.summary.heads)
 
     def _table(self, name: str, heads: Sequence[HeadSummary], width: int) -> Iterator[Line]:
         columns = fit("kind", KIND_WIDTH) + "bits  " + ("" if self.view.special else "special  ")
+        columns += "sink  " if self._has_sink else ""
         titles = columns + ("strongest links" if self._has_links else "")
         titles = fit(titles, width - self._name_width).rstrip()
         yield [Segment(fit(name, self._name_width), BOLD), Segment(titles, DIM)]
@@ -123,6 +129,8 @@ class Overview:
         ]
         if not self.view.special:
             line.append(Segment(f"{percent(head.dropped):>7}  ", DIM))
+        if head.sink is not None:
+            line.append(Segment(f"{percent(head.sink):>4}  ", DIM))
         used, slot = self._prefix, min(self._slot, max(10, width - self._prefix))
         for link in head.links:
             if used + slot > width:

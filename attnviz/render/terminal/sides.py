@@ -152,11 +152,12 @@ def _special_notes(comparison: Comparison) -> Iterator[str]:
     over = _over(comparison)
     dropped = [change.dropped for change in comparison.heads if change.dropped is not None]
     if dropped:
+        rest = comparison.heads[0].rest
         in_a, in_b = (sum(getattr(both, side) for both in dropped) / len(dropped) for side in SIDES)
         yield (
             f"Special tokens are left out: they had {percent(in_a)} of what is compared in A and "
             f"{percent(in_b)} in B ({over}), and what remains of each row "
-            f"{'is shared with the sink' if aligned.a.measured.sinks else 'sums to 1'}."
+            f"{'sums to 1' if rest is None else 'is shared with the sink'}."
         )
     elif comparison.query is not None:
         words = aligned.pair(comparison.query)

@@ -20,6 +20,7 @@ from attnviz.attention import OPTIONAL, AttentionKind, LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, whole_file
 from attnviz.inspection import Inspection, ModelFacts
+from attnviz.recording import KEPT_BYTES
 from attnviz.tokens import Tokens
 
 SCHEMA = "attnviz.inspection"
@@ -29,7 +30,7 @@ _SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
 
 _T = TypeVar("_T", Tokens, ModelFacts)
 
-MEMORY_LIMIT = 64_000_000
+MEMORY_LIMIT = KEPT_BYTES
 """Bytes that the file of the remembered inspection may take at most."""
 
 

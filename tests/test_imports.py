@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inspection": {"errors", "attention", "checking", "measures", "progress", "tokens"},
     "ablated": {"inspection", "tokens"},
     "catalog": {"inspection"},
-    "storage": DATA,
+    "storage": DATA | {"recording"},
     "analysis": DATA,
     "render": DATA | {"analysis", "catalog"},
     "weights": {"errors"},

@@ -98,6 +98,7 @@ def compare(
     """
     from attnviz.cli.asked import Asked
     from attnviz.cli.comparing import check_form, give_comparison
+    from attnviz.cli.need import Need
     from attnviz.cli.options import Words
     from attnviz.cli.output import Notes
     from attnviz.cli.two import two_inspections
@@ -105,4 +106,5 @@ def compare(
     notes = Notes(output.quiet)
     check_form(output)
     asked = Asked(look, heads, Words(followed.query, followed.key), notes)
-    give_comparison(asked, two_inspections(source, choice, notes), output, followed.top)
+    two = two_inspections(source, choice, notes, Need(heads, look.measure))
+    give_comparison(asked, two, output, followed.top)

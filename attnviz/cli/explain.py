@@ -76,13 +76,16 @@ def explain(
         raise RequestError("explain follows one word, and none was named", "add --query WORD")
     from attnviz.cli.asked import Asked
     from attnviz.cli.explaining import explain_all
+    from attnviz.cli.need import Need
     from attnviz.cli.options import Look, Words
     from attnviz.cli.output import Notes
     from attnviz.cli.sentences import Sentences
 
     notes = Notes(output.quiet)
     drawn = output.form == "picture"
-    sentences = Sentences(source, choice, output, notes, one_picture=drawn)
+    # without a head, all layers are searched for one first, and that one's is recorded then
+    need = Need(heads, whole=bool(heads.layer or heads.head))
+    sentences = Sentences(source, choice, output, notes, need, one_picture=drawn)
     asked = Asked(Look(words=followed.words), heads, Words(query=followed.query), notes)
     explain_all(sentences, asked, output, followed.top)
     sentences.finish()

@@ -1,6 +1,7 @@
 """How `attnviz explain` gives out the steps: as tables, JSON, CSV, or a picture."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from attnviz.analysis.explain import explain_token
@@ -56,9 +57,11 @@ def _explained(answer: Answer, sentences: Sentences) -> tuple[tuple[Explanation,
     if answer.query is None:
         raise RequestError("explain follows one word", "choose it with --query WORD")
     head, note = one_head(answer.view, answer.heads, answer.query)
+    inspection = sentences.with_inputs(answer.view.inspection, head.layer)
     load = partial(sentences.model_of, doing="taking the matrices from")
-    layer = matrices_of(answer.view.inspection, head.layer, load)
-    return explain_token(answer.view, answer.query, head, layer), note
+    layer = matrices_of(inspection, head.layer, load)
+    view = replace(answer.view, inspection=inspection)
+    return explain_token(view, answer.query, head, layer), note
 
 
 def _draw(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | None) -> None:

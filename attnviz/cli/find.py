@@ -70,6 +70,7 @@ def find(
     _check(source, sought)
     from attnviz.cli.asked import Asked
     from attnviz.cli.finding import Finder, give_findings
+    from attnviz.cli.need import Need
     from attnviz.cli.options import Words
     from attnviz.cli.output import Notes
     from attnviz.cli.sentences import Sentences
@@ -77,7 +78,8 @@ def find(
 
     notes = Notes(output.quiet)
     rows = None if sought.tsv is None else TsvReader(sought.tsv)
-    sentences = Sentences(source, choice, output, notes, rows=rows)
+    need = Need(heads, look.measure)
+    sentences = Sentences(source, choice, output, notes, need, rows=rows)
     words = rows or (sought.query or "", sought.key or "")
     finder = Finder(Asked(look, heads, Words(), notes), words, sought.both)
     give_findings(sentences, finder, output, sought.top)

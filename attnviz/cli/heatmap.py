@@ -13,12 +13,14 @@ def heatmap(
     Example: attnviz heatmap --layer 3 --head 1 -o animal.png
     """
     from attnviz.cli.asked import Asked
+    from attnviz.cli.need import Need
     from attnviz.cli.options import Words
     from attnviz.cli.output import Notes
     from attnviz.cli.picture import draw_all, draw_heatmap
     from attnviz.cli.sentences import Sentences
 
     notes = Notes(output.quiet)
-    sentences = Sentences(source, choice, output, notes, one_picture=True)
+    need = Need(heads, look.measure)
+    sentences = Sentences(source, choice, output, notes, need, one_picture=True)
     draw_all(sentences, Asked(look, heads, Words(), notes), output, draw_heatmap)
     sentences.finish()

@@ -38,13 +38,15 @@ def lines(
             "choose a word with --query WORD, or heads with --layer N and --head N",
         )
     from attnviz.cli.asked import Asked
+    from attnviz.cli.need import Need
     from attnviz.cli.options import Words
     from attnviz.cli.output import Notes
     from attnviz.cli.picture import draw_all, draw_lines
     from attnviz.cli.sentences import Sentences
 
     notes = Notes(output.quiet)
-    sentences = Sentences(source, choice, output, notes, one_picture=True)
+    need = Need(heads, look.measure)
+    sentences = Sentences(source, choice, output, notes, need, one_picture=True)
     asked = Asked(look, heads, Words(query=start.query), notes)
     draw_all(sentences, asked, output, draw_lines)
     sentences.finish()

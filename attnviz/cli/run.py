@@ -38,11 +38,12 @@ def run(
     Example: attnviz run "The animal didn't cross the street because it was too tired." --query it
     """
     from attnviz.cli.asked import Asked
+    from attnviz.cli.need import Need
     from attnviz.cli.output import Notes
     from attnviz.cli.sentences import Sentences
     from attnviz.cli.show import show
 
     notes = Notes(output.quiet)
-    sentences = Sentences(source, choice, output, notes)
+    sentences = Sentences(source, choice, output, notes, Need(heads, look.measure))
     show(sentences, Asked(look, heads, words, notes), output, how_much.top)
     sentences.finish()

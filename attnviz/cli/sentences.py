@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+from attnviz.cli.need import EVERYTHING, Need
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes, check_overwrite, complain
 from attnviz.cli.stdin import Line, LineReader, Lines, is_piped
@@ -14,6 +15,7 @@ from attnviz.cli.waiting import Waiting
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector import Model, load_model, load_model_of
+from attnviz.recording import Recording
 from attnviz.storage import is_saved_inspection, load, recall, remember, save
 from attnviz.tokens import Tokens, check_text
 
@@ -29,6 +31,7 @@ class Sentences:
     `many` says that several sentences may come: then what is wrong with one is told with its
     number, the rest goes on, and `finish` raises in the end. `one_picture` says that `-o` names a
     picture, so that only one sentence may come. `rows` give the sentences in place of TEXT.
+    `need`: what of a long one is recorded.
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class Sentences:
         choice: ModelChoice,
         output: Output,
         notes: Notes,
+        need: Need = EVERYTHING,
         one_picture: bool = False,
         rows: Lines | None = None,
     ) -> None:
         texts = source.text or []
         self._source, self._choice, self._output, self._notes = source, choice, output, notes
         self._waiting = Waiting("at work", notes.quiet)
+        self._need = EVERYTHING if output.save else need
         self._rows = rows
         self._from_lines = (
             rows is not None or texts == ["-"] or (not texts and not source.load and is_piped())
@@ -51,6 +56,8 @@ class Sentences:
         self.many = (self._from_lines or len(texts) > 1) and self._too_many is None
         self._errors: list[AttnvizError] = []
         self._loaded: Model | None = None
+        self._begun: dict[int, Tokens] = {}
+        self._at: Tokens | None = None
         if len(texts) > 1 and "-" in texts:
             raise RequestError("- means standard input, and sentences came beside it", "give one")
         if len(texts) > 1 and self._too_many is not None:
@@ -98,6 +105,20 @@ class Sentences:
         self._notes.say(f"{doing} {inspection.model.title}")
         return self._told(lambda: load_model_of(inspection))
 
+    def with_inputs(self, inspection: Inspection, layer: int) -> Inspection:
+        """The inspection at hand, with what queries and keys of a layer were made of.
+
+        Of a long text it may have been recorded without, and is run again for that layer.
+        """
+        record = inspection.layer(layer)
+        if record.x is not None or record.given is not None:
+            return inspection
+        if self._loaded is None or self._at is None:
+            return inspection
+        self._notes.say(f"running it again for what layer {layer} worked with")
+        recording = Recording(frozenset([layer]), whole=True)
+        return next(self._loaded.inspect_tokens([self._at], recording))
+
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Shows a sign of life while work on a sentence takes long."""
@@ -144,7 +165,9 @@ class Sentences:
         model = self._model()
         last = None
         lines = self._lines(reader) if reader else enumerate(texts)
-        for index, result in model.inspect_stream(self._cut(model, lines)):
+        recording = self._need.of(model.facts)
+        for index, result in model.inspect_stream(self._cut(model, lines), recording):
+            self._at = self._begun.pop(index)
             if isinstance(result, AttnvizError):
                 with self.trying(index):
                     raise result
@@ -195,7 +218,8 @@ class Sentences:
             with self.trying(index):
                 if isinstance(text, RequestError):
                     raise text
-                yield index, self._tokenized(model, index, text, self._source.pair)
+                self._begun[index] = self._tokenized(model, index, text, self._source.pair)
+                yield index, self._begun[index]
 
     def _tokenized(self, model: Model, index: int, text: str, pair: str | None) -> Tokens:
         tokens = model.tokenize(text, pair, self._source.truncate)
@@ -207,7 +231,8 @@ class Sentences:
 
     def _only(self, text: str, pair: str | None) -> Inspection:
         model = self._model()
-        inspection = next(model.inspect_tokens([self._tokenized(model, 0, text, pair)]))
+        self._at = self._tokenized(model, 0, text, pair)
+        inspection = next(model.inspect_tokens([self._at], self._need.of(model.facts)))
         self._remember(inspection)
         return inspection
 

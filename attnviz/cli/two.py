@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 
 from attnviz.cli.compare import TwoSources
+from attnviz.cli.need import EVERYTHING, Need
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import FOUNDING_EXAMPLE, Sentences, beginning, recalled
@@ -22,7 +23,9 @@ _TWO = "compare looks at two sentences"
 _HOW = 'as in attnviz compare "It was tired." "It was wide." --query it'
 
 
-def two_inspections(source: TwoSources, choice: ModelChoice, notes: Notes) -> Two:
+def two_inspections(
+    source: TwoSources, choice: ModelChoice, notes: Notes, need: Need = EVERYTHING
+) -> Two:
     """A and B; sentences that are read leave the last of them remembered.
 
     Raises RequestError where there are fewer or more, or where a model is named beside a sentence
@@ -32,7 +35,7 @@ def two_inspections(source: TwoSources, choice: ModelChoice, notes: Notes) -> Tw
     if texts == ["-"] or (not texts and not paths and is_piped()):
         texts = _lines(1 if source.models else 2)
     _check(source, texts, choice)
-    reader = _Reader(source, notes)
+    reader = _Reader(source, notes, need)
     if source.models:
         return _in_two_models(reader, texts, [replace(choice, model=m) for m in source.models])
     if paths:
@@ -88,15 +91,17 @@ def _lines(count: int) -> list[str]:
 class _Reader:
     """Reads sentences in a model, all with the pair that the user gave."""
 
-    def __init__(self, source: TwoSources, notes: Notes) -> None:
+    def __init__(self, source: TwoSources, notes: Notes, need: Need) -> None:
         self.pair = source.pair
         self.notes = notes
         self._truncate = source.truncate
+        self._need = need
 
     def read(self, texts: Sequence[str], choice: ModelChoice) -> list[Inspection]:
         """The inspections of the sentences; the last is remembered."""
         source = Source(text=list(texts), pair=self.pair, truncate=self._truncate)
-        sentences = Sentences(source, choice, Output(quiet=self.notes.quiet), self.notes)
+        output = Output(quiet=self.notes.quiet)
+        sentences = Sentences(source, choice, output, self.notes, self._need)
         with closing(iter(sentences)) as inspections:
             found = [inspection for _, inspection in inspections]
         sentences.finish()

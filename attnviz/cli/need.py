@@ -1,0 +1,32 @@
+"""What of a long text's run a command has recorded: the layers that it looks at, and no more."""
+
+from dataclasses import dataclass
+
+from attnviz.analysis.select import select_heads
+from attnviz.cli.options import HeadChoice
+from attnviz.inspection import ModelFacts
+from attnviz.measures import MEASURES, MeasureName
+from attnviz.recording import Recording
+
+
+@dataclass(frozen=True)
+class Need:
+    """The heads that a command looks at, none for all of them, and in which measure.
+
+    `whole`: whether it also looks at what queries and keys were made of, and at values.
+    """
+
+    choice: HeadChoice
+    measure: MeasureName = "weights"
+    whole: bool = False
+
+    def of(self, model: ModelFacts) -> Recording:
+        """What that is in a model; RequestError for a layer or head that it does not have."""
+        if not MEASURES[self.measure].per_head:
+            return Recording(whole=self.whole)  # what it is made of goes down through the layers
+        heads = select_heads(model, self.choice.layer or (), self.choice.head or ())
+        return Recording(frozenset(head.layer for head in heads) or None, self.whole)
+
+
+EVERYTHING = Need(HeadChoice(), whole=True)
+"""For files, and for who does not say."""

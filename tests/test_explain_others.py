@@ -128,46 +128,42 @@ def run(theirs: Any, name: str, kind: str | None, ids: Any, targets: Any) -> Any
     return made, mixed, [layer[0] for layer in weights]
 
 
-def parts_of(made: list[torch.Tensor], name: str, inspection: Inspection, layer: int) -> Any:
-    """x W_Q, x W_K and x W_V by head, (head, n or m, d)."""
+def split(made: list[torch.Tensor], inspection: Inspection, layer: int) -> dict[str, np.ndarray]:
+    """x W_Q, x W_K and x W_V by head, (head, n or m, d), by the names of what they become."""
     record = inspection.layer(layer)
-    sizes = [part(record, name).shape[::2] for name in "qkv"]
-    if len(made) == 1:
-        made = list(made[0].split([heads * d for heads, d in sizes], dim=-1))
-    pairs = zip(made, sizes, strict=True)
-    return [one.unflatten(-1, size).transpose(0, 1).numpy() for one, size in pairs]
+    sizes = {name: part(record, name).shape[::2] for name in "qkv"}
+    parts = [one.numpy() for one in made]
+    if len(parts) == 1:  # one matrix makes all three, side by side
+        ends = np.cumsum([heads * d for heads, d in sizes.values()])
+        parts = np.split(parts[0], ends[:-1], axis=-1)
+    pairs = zip(sizes.items(), parts, strict=True)
+    return {name: one.reshape(len(one), *size).swapaxes(0, 1) for (name, size), one in pairs}
 
 
 def test_every_step_is_transformers_own(tried: Tried) -> None:
     inspection, heads = tried.inspection, tried.inspection.model.num_heads
+    query = len(inspection.tokens) - 2
     for number, weights in enumerate(tried.weights):
         layer = tried.model.projections(inspection, number)
         assert layer.between == BETWEEN.get(tried.name, NOTHING_BETWEEN)
-        record = inspection.layer(number)
-        q, k, v = parts_of(tried.made[number], tried.name, inspection, number)
-        z, mixed = tried.mixed[number]
-        query = len(inspection.tokens) - 2
+        record, made = inspection.layer(number), split(tried.made[number], inspection, number)
+        z, mixed = (tensor[query].numpy() for tensor in tried.mixed[number])
         for head in range(heads):
             e = explain(inspection, query, HeadId(number, head), layer)
-            first = dict(zip("qkv", e.projected, strict=True))
-            for name, own in (
-                ("q", q[head, query]),
-                *((name, record.of_head(one, head)) for name, one in (("k", k), ("v", v))),
-            ):
-                ours = getattr(e, name) if first[name] is None else first[name]
-                np.testing.assert_allclose(ours, own, rtol=0, atol=2e-5)
+            close(e.q if e.projected.q is None else e.projected.q, made["q"][head, query])
+            close(e.k if e.projected.k is None else e.projected.k, record.of_head(made["k"], head))
+            close(e.v if e.projected.v is None else e.projected.v, record.of_head(made["v"], head))
             np.testing.assert_allclose(e.weights, weights[head, query], rtol=0, atol=1e-5)
-            np.testing.assert_allclose(e.brought.sum(axis=0), e.z, atol=1e-5)
-            own_z = z[query].unflatten(-1, (heads, -1))[head]
-            np.testing.assert_allclose(e.z, own_z, rtol=1e-4, atol=2e-5)
+            close(e.z, z.reshape(heads, -1)[head])
+            close(e.brought.sum(axis=0), e.z)
             assert largest(e.check) < 2e-5
-            whole = e.outputs.sum(axis=0) + (0 if layer.b_O is None else layer.b_O)
-            np.testing.assert_allclose(whole, mixed[query], rtol=1e-4, atol=1e-4)
-            assert e.share == pytest.approx(
-                e.output @ e.outputs.sum(axis=0) / np.square(e.outputs.sum(axis=0)).sum(),
-                rel=1e-3,
-                abs=1e-6,
-            )
+            whole = e.outputs.sum(axis=0)
+            close(whole + (0 if layer.b_O is None else layer.b_O), mixed, 1e-4)
+            assert e.share == pytest.approx(e.output @ whole / (whole @ whole), rel=1e-3, abs=1e-6)
+
+
+def close(ours: np.ndarray, theirs: np.ndarray, tolerance: float = 2e-5) -> None:
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 def test_norms_are_what_arrives(tried: Tried) -> None:

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 KEPT_BYTES = 64_000_000
 """An inspection up to this size is recorded whole, whatever is asked for: it will be remembered."""
 
+LESS_OF_A_TEXT = (
+    "give a shorter text; --layer N records that layer alone, --window START:END looks at a part, "
+    "and --dtype bfloat16 takes half of float32's room"
+)
+"""What to try where sentences are too long for memory."""
+
 
 @dataclass(frozen=True)
 class Recording:

@@ -154,8 +154,8 @@ def read(
             source = str(folder) if tensors is None else None
             model, told = built.model_class.from_pretrained(source, **options)
             model = model.to(place.device).eval().requires_grad_(False)
-        except MemoryError as error:
-            raise AttnvizError("the model's weights do not fit in memory", LESS_MEMORY) from error
+        except MemoryError:
+            raise
         except Exception as error:  # whatever transformers makes of files that do not fit
             if isinstance(error, RuntimeError) and "memory" in str(error):
                 raise

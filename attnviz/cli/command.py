@@ -17,6 +17,7 @@ import typer
 from attnviz.cli.output import complain
 from attnviz.cli.streams import STDOUT, lead_nowhere
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.recording import LESS_OF_A_TEXT
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; fine, but could not be done; the request is wrong; interrupted."""
@@ -74,7 +75,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
         complain(_disk_error(error))
         return FAILED
     except MemoryError:
-        complain(AttnvizError("there is not enough memory", "give shorter or fewer sentences"))
+        complain(AttnvizError("there is not enough memory", LESS_OF_A_TEXT))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -12,13 +12,7 @@ from torch import Tensor
 from attnviz.attention import LayerRecord
 from attnviz.encoder.devices import as_numpy, enough_memory
 from attnviz.encoder.encoder import Encoder, LayerVectors
-from attnviz.recording import WHOLE, Recording
-
-LESS_MEMORY = (
-    "give a shorter text; --layer N records that layer alone, --window START:END looks at a part, "
-    "and --dtype bfloat16 takes half of float32's room"
-)
-"""What to try where sentences are too long for a device's memory."""
+from attnviz.recording import LESS_OF_A_TEXT, WHOLE, Recording
 
 
 def record(
@@ -91,7 +85,7 @@ def _biases(bias: Tensor | None, lengths: Sequence[int]) -> list[np.ndarray | No
 def memory_for(sentences: int, longest: int) -> AbstractContextManager[None]:
     """Raises AttnvizError where memory does not do for so many sentences of so many tokens."""
     many, one = f"{sentences} sentences of up to {longest} tokens do", f"{longest} tokens do"
-    return enough_memory(one if sentences == 1 else many, LESS_MEMORY)
+    return enough_memory(one if sentences == 1 else many, LESS_OF_A_TEXT)
 
 
 def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:

@@ -200,8 +200,6 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
 
 def _in_folder(name: str, folder: Path, look: Look) -> ModelFiles:
     config, tokenizer = folder / CONFIG, folder / TOKENIZER
-    if config.is_file():
-        look(config)
     builds = has_tokenizer({path.name for path in folder.iterdir()})
     weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
     missing = [] if config.is_file() else [CONFIG]
@@ -211,6 +209,7 @@ def _in_folder(name: str, folder: Path, look: Look) -> ModelFiles:
         raise RequestError(
             f'the folder "{name}" has no {" and no ".join(missing)}', _way_out(folder, missing)
         )
+    look(config)
     for part in parts_of(weights):
         if not part.path.is_file():
             raise RequestError(

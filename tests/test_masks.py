@@ -214,3 +214,11 @@ def test_masks_of_long_texts_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPa
     assert parts.pairs == whole.pairs == 35
     assert parts.heads[0].expected == pytest.approx(whole.heads[0].expected)
     assert whole.heads[0].expected == pytest.approx((1 / 7 + 34 / 8) / 35)
+
+
+def test_only_keys_that_may_be_looked_at_are_ranked() -> None:
+    tokens = tokens_of(["a", "b", "c", "d", "e"], special=False)
+    view = masked(tokens, causal(5), causal(5, reach=1)).view()
+    assert find(view, phrase(view, 2), phrase(view, 1)).keys == 3
+    assert find(view, phrase(view, 3), phrase(view, 1, 2)).keys == 3
+    assert find(view, phrase(view, 3), phrase(view, 2), [HeadId(1, 0)]).keys == 2

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from attnviz.analysis.pairs import count, likes_of, may_look
+from attnviz.analysis.pairs import count, likes_of, seen_by
 from attnviz.analysis.phrase import Phrase, check_apart
 from attnviz.errors import RequestError
 from attnviz.inspection import Group, HeadId, HeadStack, View
@@ -42,7 +42,8 @@ class Finding:
     weights, ranks, expected, argmax: as in FoundHead, in the order of `places`, NaN for None.
     `strongest`: the index of what the query gives most, and `most`, how much that is. `dropped`:
     the share of the query's row that went to special tokens, None where they are not left out.
-    `keys`: how many there are to be ranked, a phrase counting as one. `pairs`: how many pairs of
+    `keys`: how many there are to be ranked, those that the query may look at, a phrase counting as
+    one. `pairs`: how many pairs of
     tokens `expected` is a mean of; the most, where layers' masks differ.
     """
 
@@ -142,7 +143,7 @@ def _findings(view: View, links: Sequence[Link], heads: Sequence[HeadId] | None)
     places = view.all_heads() if heads is None else list(heads)
     layers = list(dict.fromkeys(head.layer for head in places))
     for query, key in links:
-        if not may_look(view, query, key, layers):
+        if not seen_by(view, query, layers)[key.indices].any():
             raise _masked(view, query, key, layers, both=len(links) > 1)
     askers = [_Asker(view, query, key, layers) for query, key in links]
 
@@ -163,7 +164,7 @@ def _masked(
     """What to say where no word of the query may look at any of the key."""
     if both:
         hint = "leave out --both"
-    elif not view.crossed and may_look(view, key, query, layers):
+    elif not view.crossed and seen_by(view, key, layers)[query.indices].any():
         hint = f'"{key.text}" may look at "{query.text}": name them the other way round'
     else:
         hint = "choose other words, or other layers"
@@ -196,6 +197,7 @@ class _Asker:
         self.keys, self.others = slice(first, end), np.r_[0:first, end : len(view.keys)]
         self.likes = likes_of(view, query, key)
         self.counts = {layer: count(view, layer, self.likes) for layer in layers}
+        self.ranked = 1 + int(seen_by(view, query, layers)[self.others].sum())
 
     def finding(self, view: View, places: list[HeadId], parts: Sequence[_Answers]) -> Finding:
         """The answers of all heads together."""
@@ -211,7 +213,7 @@ class _Asker:
             places=places,
             **joined,
             dropped=np.concatenate(shares) if shares else None,
-            keys=len(self.others) + 1,
+            keys=self.ranked,
             pairs=max(int(counts.sum()) for counts in self.counts.values()),
         )
 

@@ -57,8 +57,11 @@ def count(view: View, layer: int, likes: Sequence[Like]) -> np.ndarray:
     return counts
 
 
-def may_look(view: View, query: Phrase, key: Phrase, layers: Sequence[int]) -> bool:
-    """Whether any word of the query may look at any of the key, in one of the layers."""
-    rows, columns = (slice(phrase.indices[0], phrase.indices[-1] + 1) for phrase in (query, key))
-    masks = (view.visible(layer, rows) for layer in layers)
-    return any(seen is None or bool(seen[:, columns].any()) for seen in masks)
+def seen_by(view: View, query: Phrase, layers: Sequence[int]) -> np.ndarray:
+    """Which keys any word of the query may look at, in one of the layers: (key,)."""
+    rows = slice(query.indices[0], query.indices[-1] + 1)
+    seen = np.zeros(len(view.keys), dtype=bool)
+    for layer in layers:
+        mask = view.visible(layer, rows)
+        seen |= True if mask is None else mask.any(axis=0)
+    return seen

@@ -112,18 +112,23 @@ def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
 
 
 def _beside(best: FoundHead, finding: Finding) -> str:
-    """How the best head's weight stands beside what it gives at that distance."""
+    """How the best head's weight stands beside what it gives pairs like this one."""
+    crossed = finding.view.crossed
     if finding.alone:
-        return "; no other words stand as far apart here, so that its lift says nothing"
+        others = "look there" if crossed else "stand as far apart here"
+        return f"; no other words {others}, so that its lift says nothing"
     if best.lift is None:
         return ""
     pairs = f"(mean of {finding.pairs} pairs, this one among them)"
     if best.lift >= CLEAR_LIFT:
-        times = f"{_times(best.lift)[1:]} times"
-        return f", and {times} what this head gives words that far apart {pairs}"
+        usual = "words give it in this head" if crossed else "this head gives words that far apart"
+        return f", and {_times(best.lift)[1:]} times what {usual} {pairs}"
     if best.lift > 1 / CLEAR_LIFT:
-        return f", but about what it gives any words that far apart {pairs}: place may be all of it"
-    return f", but less than it gives words that far apart {pairs}"
+        usual = "any word gives it" if crossed else "it gives any words that far apart"
+        reason = "who looks may not matter" if crossed else "place may be all of it"
+        return f", but about what {usual} {pairs}: {reason}"
+    usual = "words give it in this head" if crossed else "it gives words that far apart"
+    return f", but less than {usual} {pairs}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +197,8 @@ def _held(
 def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iterator[str]:
     best, count = holding.heads[0], holding.sentences
     mean, least = _number(best.mean, scale), _number(best.minimum, scale)
-    times = f", {_times(best.lift)[1:]} times what it gives words that far apart"
+    usual = "words give it" if holding.view.crossed else "it gives words that far apart"
+    times = f", {_times(best.lift)[1:]} times what {usual}"
     if best.lift is None:
         times = ""
     yield (

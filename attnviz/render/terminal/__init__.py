@@ -105,7 +105,8 @@ def pair_grid(view: View, query: int, key: int, heads: Sequence[HeadId]) -> Rend
         for head, open_to in zip(heads, seen, strict=True)
         if open_to
     }
-    return PairGrid(view, view.tokens[query], view.keys[key], weights, note)
+    blind = [head for head in heads if head not in weights]
+    return PairGrid(view, view.tokens[query], view.keys[key], weights, blind, note)
 
 
 def head_table(view: View, head: HeadId, top: int | None = None) -> RenderableType:

@@ -1,6 +1,6 @@
 """One number for each head: layers down, heads across, the largest marked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -19,11 +19,15 @@ CELL = 6
 
 @dataclass(frozen=True, eq=False)
 class HeadGrid:
-    """A number for each head, or for each layer where heads are mixed; others stay empty."""
+    """A number for each head, or for each layer where heads are mixed; others stay empty.
+
+    `blank`: heads that have no number, and their place all the same.
+    """
 
     numbers: Mapping[HeadId, float]
     scale: Scale
     tone: Tone
+    blank: Sequence[HeadId] = ()
 
     @property
     def ranked(self) -> list[HeadId]:
@@ -33,7 +37,8 @@ class HeadGrid:
     def blocks(self, width: int) -> Iterator[Line]:
         """The grid, in as many blocks of heads as the width calls for; an empty line after each."""
         at = {(place.layer, place.place): place for place in self.numbers}
-        layers, across = (sorted({place[axis] for place in at}) for axis in (0, 1))
+        places = {*at, *((place.layer, place.place) for place in self.blank)}
+        layers, across = (sorted({place[axis] for place in places}) for axis in (0, 1))
         named = any(place.head is not None for place in self.numbers)
         margin = len(f"L{layers[-1]}") + 1
         columns = max(1, (width - margin) // CELL)

@@ -45,8 +45,7 @@ def sink_note(view: View, sink: np.ndarray | None) -> str:
     if sink is None:
         return ""
     whole = f"the {view.measured.noun}" if view.special else "what is shown"
-    rest = "" if view.window else ": rows sum to less than 1"
-    return f"On average, {percent(float(sink.mean()))} of {whole} goes to {SINK}{rest}."
+    return f"On average, {percent(float(sink.mean()))} of {whole} goes to {SINK}."
 
 
 def left_out_note(view: View, name: str, share: float, heads: Sequence[HeadId]) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from attnviz.analysis.summary import Link
 from attnviz.inspection import HeadId, View
-from attnviz.render.sight import Role, may_look, tokens_of
+from attnviz.render.sight import MAY_NOT, Role, may_look, tokens_of
 from attnviz.render.terminal.cells import (
     Line,
     cut,
@@ -98,18 +98,20 @@ class WordRows:
 class PairGrid:
     """How much one token looks at another: layers down, heads across, then the strongest heads.
 
-    Heads without an entry in `weights`, where the one may not look at the other, stay empty.
+    Heads without an entry in `weights` stay empty; those of `blind` keep their place: in their
+    layers, the one may not look at the other.
     """
 
     view: View
     query: Token
     key: Token
     weights: dict[HeadId, float]
+    blind: Sequence[HeadId]
     note: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         scale = Scale.of(self.view.measured, max(self.weights.values(), default=0))
-        grid = HeadGrid(self.weights, scale, tone_of(self.view, self.query, self.key))
+        grid = HeadGrid(self.weights, scale, tone_of(self.view, self.query, self.key), self.blind)
         width = options.max_width
         yield from heading(self.view, scale, [self.query], [self.key])
         yield Text()
@@ -118,6 +120,8 @@ class PairGrid:
         if self.weights:
             yield from render_lines(grid.blocks(width), width)
             yield from render_lines(grid.strongest(width), width)
+            if self.blind:
+                yield from render_lines(sentences(f"blank: {MAY_NOT}", width), width)
         else:
             yield from render_lines(sentences(f'"{query}" may not look at "{key}".', width), width)
         if self.note:

@@ -57,12 +57,6 @@ def _layer(layer: Tensor | None, lengths: Sequence[tuple[int, int]]) -> list[Lay
     return records
 
 
-def restore_sparse(part: Any) -> None:
-    """Have a BigBird as sparse again as its config says; a short text makes it whole for good."""
-    if hasattr(part, "set_attention_type"):
-        part.set_attention_type(part.config.attention_type)
-
-
 def looks_from_everywhere(config: Any) -> bool:
     """Whether all tokens look at the first, and it at all, beside the window that each looks at.
 
@@ -94,5 +88,5 @@ def spread(local: Tensor, everywhere: Tensor | None = None) -> Tensor:
     rows = rows[..., window // 2 : window // 2 + n]
     if everywhere is not None:
         rows[..., 0] += local[..., 0]
-        rows[..., 0, :] = everywhere[..., 0]
+        rows[..., 0, :] = everywhere[..., :n, 0]
     return rows

@@ -21,7 +21,6 @@ from attnviz.backends.given import (
     looks_from_everywhere,
     output_name,
     records_of,
-    restore_sparse,
     spread,
 )
 from attnviz.backends.interface import NAME, listening
@@ -186,7 +185,6 @@ class Opened:
 
     def _eager(self, feed: Feed) -> Sequence[Tensor | None] | None:
         """The model's own weights, a tensor a layer."""
-        restore_sparse(self._part)
         options: dict[str, Any] = {"output_attentions": True}
         if looks_from_everywhere(self.config):
             shape = len(feed.ids), max(map(len, feed.ids))
@@ -212,7 +210,7 @@ class Opened:
                 finder = Finder(None)
                 with finder.watching(self.model):
                     trial = self._recorded(feed, WHOLE)
-                run = run or {module for module in finder.begun if not _pools(module)}
+                run = run or finder.begun.difference(_pooling(self.model))
         except UnlikeError as error:
             raise self._refusal(error) from error
         except (AttnvizError, MemoryError):
@@ -269,9 +267,10 @@ class Opened:
         )
 
 
-def _pools(module: nn.Module) -> bool:
-    """Whether a module makes one vector of a sentence, after all attention."""
-    return "Pooler" in type(module).__name__
+def _pooling(model: nn.Module) -> set[nn.Module]:
+    """The modules that make one vector of a sentence, after all attention."""
+    poolers = [module for module in model.modules() if "Pooler" in type(module).__name__]
+    return {part for pooler in poolers for part in pooler.modules()}
 
 
 def _kind_of(trial: Sequence[LayerRecord]) -> AttentionKind:

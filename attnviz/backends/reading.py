@@ -4,6 +4,7 @@ Nothing is fetched: the files that were found are all there is. No code of a mod
 somebody says that it is trusted.
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,12 @@ EAGER = "eager"
 NEWER = "a newer transformers may: pip install --upgrade transformers"
 NAMES_LISTED = 5
 
+USUAL = re.compile(
+    r"(lm_head|lm_loss|cls|predictions|head|pooler|sop_classifier|final_logits_bias)\b"
+    r"|decoder\.(weight|bias)$"
+)
+"""What every published model may have beside its layers: what it was first trained to predict."""
+
 _ALONE = RLock()
 
 logging: Any = typed_logging
@@ -56,7 +63,8 @@ class Architecture:
 @dataclass(frozen=True)
 class Loaded:
     """A model with its weights; `missing`: tensors that its files lack, which are random now;
-    `left_over`: tensors of the files that it does not have.
+    `left_over`: tensors of the files that it does not have, but for those of the task that it was
+    trained on.
     """
 
     model: Any
@@ -163,9 +171,8 @@ def read(
                 f"transformers could not load the {built.name} model: {first_line(error)}",
                 "check that config.json and the weights belong together",
             ) from error
-    return Loaded(
-        model, *(tuple(sorted(told[f"{which}_keys"])) for which in ("missing", "unexpected"))
-    )
+    left_over = (name for name in told["unexpected_keys"] if not USUAL.match(name))
+    return Loaded(model, tuple(sorted(told["missing_keys"])), tuple(sorted(left_over)))
 
 
 def check_missing(loaded: Loaded, run: set[nn.Module]) -> None:

@@ -14,7 +14,7 @@ from attnviz.errors import RequestError
 from attnviz.measures import MeasureName
 
 if TYPE_CHECKING:
-    from attnviz.inspection import ModelFacts
+    from attnviz.inspection import Inspection
 
 Format = Literal["table", "json", "jsonl", "csv", "npz"]
 AnswerFormat = Literal["table", "json", "jsonl", "csv"]
@@ -164,6 +164,11 @@ class ModelChoice:
         return {name: None if value is False else value for name, value in given.items()}
 
     @property
+    def placed(self) -> dict[str, Any]:
+        """The same, on a GPU where there is one and nothing else was asked for."""
+        return {**self.options, "device": self.device or "auto"}
+
+    @property
     def chosen(self) -> bool:
         """Whether a model, or how it is run, was asked for in this very command."""
         return self.model is not None or any(n is not None for n in self.options.values())
@@ -171,15 +176,18 @@ class ModelChoice:
     @property
     def named(self) -> bool:
         """Whether a model was asked for in this very command, and not only how it is run."""
-        return replace(self, device=None, dtype=None, trust_remote_code=False).chosen
+        how = dict.fromkeys(("device", "dtype", "attention", "target"))
+        return replace(self, trust_remote_code=False, **how).chosen
 
-    def again(self, facts: "ModelFacts") -> "ModelChoice":
-        """The options by which a model is had again, run as it was where they do not say how."""
+    def again(self, inspection: "Inspection") -> "ModelChoice":
+        """The options by which its model is had again, run as it was where they do not say how."""
+        facts = inspection.model
         shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
         known: dict[str, Any] = {name: getattr(facts, name) for name in (*shape, "dtype")}
-        if self.dtype is not None:
-            del known["dtype"]
-        return replace(self, model=facts.name, **known)
+        if inspection.attention != "encoder":  # the usual one, of models that have an encoder
+            known["attention"] = inspection.attention
+        known |= {name: value for name, value in self.options.items() if value is not None}
+        return replace(self, **known | {"model": facts.name})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import gc
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from attnviz.cli.need import EVERYTHING, Need
@@ -103,7 +105,8 @@ class Sentences:
         if self._loaded is not None:
             return self._loaded
         self._notes.say(f"{doing} {inspection.model.title}")
-        return self._told(lambda: load_model_of(inspection))
+        load = partial(load_model, device=self._choice.device or "auto")
+        return self._told(lambda: load_model_of(inspection, load))
 
     def with_inputs(self, inspection: Inspection, layer: int) -> Inspection:
         """The inspection at hand, with what queries and keys of a layer were made of.
@@ -195,7 +198,7 @@ class Sentences:
         yield from lines
 
     def _model(self) -> Model:
-        return self._told(lambda: load_model(self._choice.name, **self._choice.options))
+        return self._told(lambda: load_model(self._choice.name, **self._choice.placed))
 
     def _told(self, load: Callable[[], Model]) -> Model:
         self._waiting.update("loading the model")
@@ -229,9 +232,16 @@ class Sentences:
             )
         return tokens
 
-    def _only(self, text: str, pair: str | None) -> Inspection:
+    def _only(self, text: str, pair: str | None, last: Inspection | None = None) -> Inspection:
+        """A sentence looked into; `last`: what the same one was before, in the same model."""
         model = self._model()
         self._at = self._tokenized(model, 0, text, pair)
+        if last is not None and last.attention == "decoder" and self._at.ids != last.tokens.ids:
+            raise RequestError(
+                "the last sentence is what a decoder was fed, and what its encoder read is not "
+                "known any more",
+                "give that as TEXT, beside --attention decoder",
+            )
         inspection = next(model.inspect_tokens([self._at], self._need.of(model.facts)))
         self._remember(inspection)
         return inspection
@@ -250,8 +260,10 @@ class Sentences:
         self._notes.say(f'the last sentence, "{beginning(text)}", in {last.model.title}')
         if not self._choice.chosen:
             return last
-        self._choice = self._choice.again(last.model)
-        return self._only(text, pair)
+        self._choice = self._choice.again(last)
+        if last.keys is not None and self._choice.attention != "encoder":
+            self._choice = replace(self._choice, target=self._choice.target or last.tokens.text)
+        return self._only(text, pair, last)
 
     def _remember(self, inspection: Inspection) -> None:
         try:

@@ -110,7 +110,7 @@ class _Reader:
     def read_like(self, a: Inspection, text: str) -> Inspection:
         """A sentence in the model of another, and with its pair unless one was given."""
         self.take_pair(a)
-        [b] = self.read([text], _as_run(a, ModelChoice()))
+        [b] = self.read([text], ModelChoice().again(a))
         if b.model != a.model:
             raise AttnvizError(
                 f"the model {a.model.name} is not the one that sentence A was looked at in",
@@ -123,12 +123,6 @@ class _Reader:
         if self.pair is None and a.key_tokens.pair is not None:
             self.pair = a.key_tokens.pair
             self.notes.say(f'B is read with the pair of A, "{beginning(self.pair)}"')
-
-
-def _as_run(inspection: Inspection, choice: ModelChoice) -> ModelChoice:
-    """The model of an inspection, and whose attention it is, where the choice does not say."""
-    attention = None if inspection.attention == "encoder" else inspection.attention
-    return replace(choice.again(inspection.model), attention=choice.attention or attention)
 
 
 def _in_two_models(reader: _Reader, texts: Sequence[str], choices: Sequence[ModelChoice]) -> Two:
@@ -172,6 +166,6 @@ def _beside_the_last(reader: _Reader, text: str, choice: ModelChoice) -> Two:
         return last, reader.read_like(last, text)
     if last is not None:
         reader.take_pair(last)
-        choice = choice if choice.named else _as_run(last, choice)
+        choice = choice if choice.named else choice.again(last)
     a, b = reader.read([first, text], choice)
     return a, b

@@ -26,7 +26,7 @@ class Running:
     `trust_remote_code`: a type of model that transformers does not know is run by code of its own.
     """
 
-    device: Device = "auto"
+    device: Device = "cpu"
     dtype: Dtype = "float32"
     attention: AttentionKind | None = None
     target: str | None = None

@@ -15,6 +15,9 @@ from handmade import causal, inspection_of, tokens_of, with_layer
 from rich.console import Console, RenderableType
 from translated import SOURCE, TARGET, between, decoder, translation
 
+from attnviz.analysis.find import find
+from attnviz.analysis.holding import holding
+from attnviz.analysis.phrase import Phrase
 from attnviz.analysis.summary import summarise
 from attnviz.attention import AttentionKind
 from attnviz.inspection import HeadId, Inspection, View
@@ -28,6 +31,7 @@ from attnviz.render.terminal import (
     query_grid,
     query_rows,
 )
+from attnviz.render.terminal.findings import FoundTable, HeldTable
 from attnviz.render.terminal.palette import RAMPS
 
 GOLDEN = Path(__file__).parent / "golden" / "sight"
@@ -268,6 +272,23 @@ def test_neighbours_are_no_neighbours_in_another_text() -> None:
         }
         assert filled
         assert filled <= set(RAMPS["warm"])
+
+
+def test_find_leaves_blank_where_the_query_may_not_look() -> None:
+    view = decoder().view()
+    query, key = (Phrase((view.tokens[index],)) for index in (7, 2))
+    lines = printed(FoundTable(find(view, query, key), None, 4), 80).splitlines()
+    rows = {line[:4]: line.split()[1:] for line in lines if line[:1] == "L" and line[4] == " "}
+    assert rows["L0H0"][1:4] == ["4", "of", "8"]
+    assert rows["L1H0"][:2] == rows["L1H1"][:2] == ["–", "–"]
+    assert "blank: may not look there" in lines
+
+
+def test_many_sentences_say_whose_attention_it_is() -> None:
+    view = translation().view()
+    found = find(view, Phrase((view.tokens[8],)), Phrase((view.keys[2],)))
+    said = printed(HeldTable(holding([found, found]), None, 0, 4), 100)
+    assert "cross-attention: the decoder's words look at the encoder's" in said
 
 
 def test_layers_that_were_not_recorded_are_left_out() -> None:

@@ -12,6 +12,7 @@ from attnviz.analysis.find import Finding, FoundHead
 from attnviz.analysis.holding import Holding
 from attnviz.analysis.phrase import Phrase
 from attnviz.render.labels import visible
+from attnviz.render.sight import MAY_NOT, may_look, whose
 from attnviz.render.terminal.cells import (
     Line,
     cut,
@@ -22,7 +23,7 @@ from attnviz.render.terminal.cells import (
     tone_of,
     width_of,
 )
-from attnviz.render.terminal.heading import heading, measure_line, model_line
+from attnviz.render.terminal.heading import heading, measure_line, model_line, quiet_line
 from attnviz.render.terminal.notes import dropped_note, hidden_note, left_out_note
 from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, Scale, Tone, percent
 
@@ -78,8 +79,11 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
     tone = _tone(finding)
     for head, place in zip(finding.heads[:top], finding.order[:top], strict=True):
         line = [Segment(fit(str(head.head), margin), BOLD)]
-        line += _weight(head.weight, scale, tone, head.argmax)
-        line.append(Segment(f"  {fit(f'{head.rank} of {finding.keys}', ranks)}", PLAIN))
+        if _sees(finding, head):
+            line += _weight(head.weight, scale, tone, head.argmax)
+            line.append(Segment(f"  {fit(f'{head.rank} of {finding.keys}', ranks)}", PLAIN))
+        else:
+            line.append(Segment(" " * (NUMBER + 4 + ranks)))
         line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
         if word >= SHORTEST_WORD:
             key = fit(label(finding.view.keys[finding.strongest[place]]), word)
@@ -88,9 +92,18 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
         yield line
     if len(finding.heads) > top:
         yield from sentences(hidden_note(finding.view, len(finding.heads), top), width)
+    if not all(_sees(finding, head) for head in finding.heads[:top]):
+        yield from sentences(f"blank: {MAY_NOT}", width)
     yield []
     for text in _found_in_words(finding, scale):
         yield from sentences(text, width)
+
+
+def _sees(finding: Finding, head: FoundHead) -> bool:
+    """Whether the query may look at the key in this head's layer."""
+    layers, keys = [head.head.layer], finding.key.indices
+    seen = (may_look(finding.view, query, "query", layers) for query in finding.query.indices)
+    return any(bool(rows[0, keys].any()) for rows in seen)
 
 
 def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
@@ -150,6 +163,7 @@ class HeldTable:
         largest = max(head.mean for one in holdings for head in one.heads)
         scale = Scale.of(view.measured, largest)
         yield model_line(view)
+        yield from quiet_line(whose(view))
         yield self._sentences()
         yield measure_line(view.measured, scale)
         unnamed = ("the query", "the key")

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from rich.console import Console
 
 import attnviz
+from attnviz import recording
 from attnviz.inspector import Model
 
 
@@ -176,3 +177,65 @@ def test_everything_offered_is_there() -> None:
     assert all(getattr(attnviz, name) is not None for name in attnviz.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = attnviz.nothing
+
+
+def test_layers_of_a_long_text_are_chosen(minilm: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "KEPT_BYTES", 0)
+    text = "The animal was tired."
+    assert attnviz.inspect(text, minilm).recorded == [0, 1, 2, 3, 4, 5]
+    chosen = attnviz.inspect(text, minilm, layers=(-1, 3))
+    assert chosen.recorded == [3, 5]
+    assert attnviz.inspect(text, minilm, layers=2).recorded == [2]
+    whole = attnviz.inspect(text, minilm)
+    np.testing.assert_allclose(chosen.weights(3, 1), whole.weights(3, 1), atol=1e-6)
+    with pytest.raises(attnviz.RequestError, match="no layer 6: the model has 6"):
+        attnviz.inspect(text, minilm, layers=[1, 6])
+
+
+def test_options_of_a_model_go_with_its_name(minilm: Model, own_cache: Path) -> None:
+    one = attnviz.inspect("I am", "paper", num_layers=1, num_heads=2, d_model=8, d_ff=16, seed=3)
+    assert (one.model.num_layers, one.model.d_model, one.model.seed) == (1, 8, 3)
+    coarse = attnviz.inspect("I am", dtype="bfloat16")
+    assert coarse.model.dtype == "bfloat16"
+    assert json.loads(attnviz.to_json(coarse, head="L3H1"))["model"]["dtype"] == "bfloat16"
+    with pytest.raises(attnviz.RequestError, match="loaded already, and dtype came beside it"):
+        attnviz.inspect("I am", minilm, dtype="float16")
+    with pytest.raises(attnviz.RequestError, match="--attention cross"):
+        attnviz.inspect("I am", attention="cross")
+
+
+def test_a_window_is_looked_at_closely(animal: attnviz.Inspection) -> None:
+    part = json.loads(attnviz.to_json(animal, layer=3, head=1, window=(7, 10)))
+    assert [token["text"] for token in part["tokens"]] == ["because", "it", "was"]
+    assert [token["position"] for token in part["tokens"]] == [7, 8, 9]
+    rows = np.array(part["heads"][0]["weights"], np.float32)
+    np.testing.assert_array_equal(rows, animal.weights(3, 1)[7:10, 7:10])
+    assert attnviz.find(animal, "it", "was", window=(7, 10)).keys == 3
+    with pytest.raises(attnviz.RequestError, match='no "animal" in the window'):
+        attnviz.find(animal, "it", "animal", window=(7, 10))
+
+
+@pytest.fixture(scope="module")
+def translated() -> attnviz.Inspection:
+    folder = Path(__file__).parent.parent / "samples" / "translator"
+    text = "The animal didn't cross the street because it was too tired."
+    target = "Das Tier überquerte die Straße nicht, weil es zu müde war."
+    return attnviz.inspect(text, str(folder), attention="cross", target=target)
+
+
+def test_a_decoder_looks_at_its_encoder(translated: attnviz.Inspection) -> None:
+    """Queries are named as words of the target, keys as words of the source."""
+    assert translated.keys is not None
+    assert attnviz.find(translated, "zu", "tired").heads[0].head == (1, 3)
+    assert "zu looks at" in printed(attnviz.table(translated, query="zu"))
+    assert "who looks at tired" in printed(attnviz.table(translated, key="tired"))
+    [steps] = attnviz.explain(translated, "zu", head="L1H3")
+    assert steps.keys[steps.order[0]].text == "tired"
+    comparison = attnviz.compare(translated, translated, query="zu", key="tired")
+    assert comparison.heads[0].distance == 0
+    assert comparison.keys[comparison.key or 0].label == "tired"
+    assert len(attnviz.heatmap(translated, head="L1H3").axes) > 0
+    with pytest.raises(attnviz.RequestError, match='no "tired" in the target'):
+        attnviz.explain(translated, "tired")
+    with pytest.raises(attnviz.RequestError, match="ablate"):
+        attnviz.ablate(translated, "L1H3")

@@ -1,0 +1,80 @@
+"""The Python API: what the command line does, as functions.
+
+Words are named as on the command line (`it`, `it#2`, `@10`), layers and heads by number, negative
+ones from the end; a head also together with its layer, `"L3H1"`. Numbers are attention weights
+between words, unless `unit`, `special` or `measure` say otherwise; see `Look`.
+"""
+
+from attnviz.analysis.ablation import Ablation, EachAblation
+from attnviz.analysis.compare import Comparison
+from attnviz.analysis.explanation import Explanation
+from attnviz.analysis.find import Finding
+from attnviz.analysis.holding import Holding, holding
+from attnviz.api.asking import ablate, ablate_each, compare, explain, find
+from attnviz.api.reading import inspect, load, save
+from attnviz.api.showing import (
+    compare_heatmaps,
+    heatmap,
+    lines,
+    steps,
+    steps_figure,
+    table,
+    to_json,
+    write_figure,
+)
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import HeadId, Inspection, ModelFacts, View
+from attnviz.inspector import Model, load_model
+from attnviz.tokens import Token, Tokens
+
+__all__ = [
+    "Ablation",
+    "AttnvizError",
+    "Comparison",
+    "EachAblation",
+    "Explanation",
+    "Finding",
+    "HeadId",
+    "Holding",
+    "Inspection",
+    "Model",
+    "ModelFacts",
+    "RequestError",
+    "Token",
+    "Tokens",
+    "View",
+    "ablate",
+    "ablate_each",
+    "compare",
+    "compare_heatmaps",
+    "explain",
+    "find",
+    "heatmap",
+    "holding",
+    "inspect",
+    "lines",
+    "load",
+    "load_model",
+    "save",
+    "steps",
+    "steps_figure",
+    "table",
+    "to_json",
+    "write_figure",
+]
+
+
+def _as_html(inspection: Inspection) -> str:
+    return _view_as_html(inspection.view())
+
+
+def _view_as_html(view: View) -> str:
+    from attnviz.render.html import view_html
+
+    return view_html(view)
+
+
+# A notebook asks an object to show itself; an inspection and its views do not know how they are
+# drawn, so the one room that knows both tells them.
+Inspection._repr_html_ = _as_html  # type: ignore[attr-defined]
+View._repr_html_ = _view_as_html  # type: ignore[attr-defined]

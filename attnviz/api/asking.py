@@ -1,0 +1,128 @@
+"""Questions about inspections: find, explain, compare, ablate."""
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from attnviz.ablated import Replacement
+from attnviz.analysis.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.analysis.align import aligned
+from attnviz.analysis.compare import Comparison
+from attnviz.analysis.compare import compare as compare_aligned
+from attnviz.analysis.explain import explain_token
+from attnviz.analysis.explanation import Explanation
+from attnviz.analysis.find import Finding
+from attnviz.analysis.find import find as find_heads
+from attnviz.analysis.phrase import find_phrase
+from attnviz.analysis.select import find_in, find_token
+from attnviz.analysis.strongest import one_head
+from attnviz.api.choosing import Look, heads_named, heads_of, index_of
+from attnviz.api.reading import model_of
+from attnviz.inspection import HeadId, Inspection
+from attnviz.inspector import Model, check_ablatable, matrices_of
+from attnviz.tokens import Unit
+
+
+def find(
+    inspection: Inspection,
+    query: str,
+    key: str,
+    layer: int | None = None,
+    head: int | str | None = None,
+    **look: Unpack[Look],
+) -> Finding:
+    """Which heads join a query and a key, best first: `attnviz.find(i, "it", "animal").heads`.
+
+    Either may be a phrase, as in `"the street"`. For the heads that hold over many sentences give
+    the findings to `holding`. In cross-attention the query is a word of the target, the key one of
+    the source. Raises RequestError for a word, layer or head that is not there, for a head without
+    a layer, where query and key overlap, and where the model does not let the one look at the
+    other.
+    """
+    view = inspection.view(**look)
+    looks = find_in(view, "query", query, find_phrase).phrase
+    looked_at = find_in(view, "key", key, find_phrase).phrase
+    return find_heads(view, looks, looked_at, heads_of(view, layer, head) or None)
+
+
+def explain(
+    inspection: Inspection,
+    query: str,
+    layer: int | None = None,
+    head: int | str | None = None,
+    unit: Unit = "word",
+    model: Model | None = None,
+) -> tuple[Explanation, ...]:
+    """How a word's attention in one head comes about: every step, for each of the word's pieces.
+
+    The head's matrices are read from the model's files or, where it runs through transformers, from
+    `model`, which is found by its name unless it is given. Without `layer` and `head`: the head of
+    the query's strongest link to a word further off. Raises RequestError for a word, layer or head
+    that is not there, and for several heads, AttnvizError if the matrices cannot be had.
+    """
+    view = inspection.view(unit)
+    index = find_in(view, "query", query, find_token).token.index
+    chosen, _ = one_head(view, heads_of(view, layer, head), index)
+    matrices = matrices_of(inspection, chosen.layer, lambda one: model_of(one, model))
+    return explain_token(view, index, chosen, matrices)
+
+
+def ablate(
+    inspection: Inspection,
+    heads: str | HeadId | Sequence[str | HeadId],
+    replacement: Replacement = "zero",
+    unit: Unit = "word",
+    model: Model | None = None,
+) -> Ablation:
+    """Run a sentence again without some heads, together: how far do its words' final states move?
+
+    `heads` are named as in `"L3H1"`, or `"L3"` for a whole layer; their outputs become zero, or
+    their mean over the sentence (`replacement="mean"`). The model is found by its name, unless it
+    is given. Raises RequestError for a head that is not there, and for a model whose heads cannot
+    be ablated, AttnvizError if the model cannot be had.
+    """
+    check_ablatable(inspection)
+    named = [heads] if isinstance(heads, str | HeadId) else heads
+    chosen = sorted({head for name in named for head in heads_named(inspection, str(name))})
+    run = model_of(inspection, model).ablate(inspection.tokens, chosen, replacement)
+    return ablation_of(run, unit)
+
+
+def ablate_each(
+    inspection: Inspection,
+    query: str | None = None,
+    replacement: Replacement = "zero",
+    unit: Unit = "word",
+    model: Model | None = None,
+) -> EachAblation:
+    """Rank all heads, each ablated alone, by how far the query's final state moves.
+
+    Without a query: by the mean over all words but special tokens. Otherwise as `ablate`; raises
+    RequestError for a word that is not there.
+    """
+    check_ablatable(inspection)
+    index = index_of(inspection.view(unit), "query", query)
+    pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
+    runs = model_of(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
+    return rank_heads(runs, unit, index)
+
+
+def compare(
+    a: Inspection,
+    b: Inspection,
+    query: str | None = None,
+    key: str | None = None,
+    layer: int | None = None,
+    head: int | str | None = None,
+    **look: Unpack[Look],
+) -> Comparison:
+    """What heads do differently in B: of two sentences in one model, or of one in two models.
+
+    `query` is a word that both have; without one, all words that both have are compared. Heads are
+    ranked by the Jensen-Shannon distance, or with `key` by how much the link to it changes. Raises
+    RequestError for a word, layer or head that is not there, for models whose layers and heads do
+    not match, and for sentences without a word in common.
+    """
+    both = aligned(a.view(**look), b.view(**look))
+    query_at = None if query is None else both.find(query).column
+    key_at = None if key is None else both.find(key, "key").column
+    return compare_aligned(both, query_at, key_at, heads_of(both.a, layer, head))

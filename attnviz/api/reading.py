@@ -1,0 +1,83 @@
+"""Sentences in, inspections out: through a model, or from a file."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Unpack
+
+import attnviz.storage as storage
+from attnviz.analysis.select import select_heads
+from attnviz.errors import RequestError
+from attnviz.inspection import Inspection
+from attnviz.inspector import Model, Running, load_model, load_model_of
+from attnviz.inspector.loading import ModelOptions
+from attnviz.recording import WHOLE, Recording
+
+
+def inspect(
+    text: str,
+    model: str | Model = "minilm",
+    pair: str | None = None,
+    truncate: bool = False,
+    layers: int | Iterable[int] | None = None,
+    **options: Unpack[ModelOptions],
+) -> Inspection:
+    """Run a sentence, or a pair of sentences, through a model and keep its attention.
+
+    `model` is a name as in `load_model`, which takes the `options` too: `attention` ("encoder",
+    "decoder", "cross") and `target` of a model with a decoder, `device`, `dtype`. Or it is a Model
+    that is loaded already. The model that a name means stays loaded for the next call. Of a long
+    text only the `layers` given are recorded; negative numbers count from the end. Raises
+    RequestError for a sentence that is empty or too long, for a name that means nothing and for a
+    layer that is not there, AttnvizError for a model that is damaged.
+    """
+    if isinstance(model, Model) and options:
+        raise RequestError(
+            f"the model is loaded already, and {', '.join(options)} came beside it",
+            "give them to load_model",
+        )
+    loaded = model if isinstance(model, Model) else _loaded(model, **options)
+    return loaded.inspect(text, pair, truncate, _recording(loaded, layers))
+
+
+def _loaded(name: str, **options: Any) -> Model:
+    """The model, which stays loaded; options that are as they would be anyway make no other one."""
+    usual = asdict(Running())
+    return _kept(name, **{key: value for key, value in options.items() if value != usual.get(key)})
+
+
+@lru_cache(maxsize=1)
+def _kept(name: str, **options: Any) -> Model:
+    return load_model(name, **options)
+
+
+def _recording(model: Model, layers: int | Iterable[int] | None) -> Recording:
+    if layers is None:
+        return WHOLE
+    numbers = [layers] if isinstance(layers, int) else layers
+    heads = select_heads(model.facts, [str(number) for number in numbers])
+    return Recording(frozenset(head.layer for head in heads) or None)
+
+
+def save(inspection: Inspection, path: str | Path) -> None:
+    """Write an inspection to a safetensors file, whole or not at all; AttnvizError if it fails."""
+    storage.save(inspection, Path(path))
+
+
+def load(path: str | Path) -> Inspection:
+    """Read a saved inspection; RequestError if there is none, AttnvizError if it is damaged."""
+    return storage.load(Path(path))
+
+
+def model_of(inspection: Inspection, model: Model | None) -> Model:
+    """The model given, which must be the inspection's own, or else that model, loaded."""
+    if model is None:
+        return load_model_of(inspection, _loaded)
+    if model.facts != inspection.model:
+        raise RequestError(
+            f"the sentence was looked at in {inspection.model.name}, and this is another model: "
+            f"{model.facts}",
+            "give the same one, or none",
+        )
+    return model

@@ -47,7 +47,7 @@ def _layer(layer: Tensor | None, lengths: Sequence[tuple[int, int]]) -> list[Lay
     n, m = map(max, zip(*lengths, strict=True))
     shape = tuple(layer.shape)
     if len(shape) != 4 or shape[0] != len(lengths) or shape[-2] < n or shape[-1] < m:
-        raise UnlikeError(f"weights of shape {shape} for {n} queries and {m} keys")
+        raise UnlikeError(f"weights of shape {shape}, for {n} queries and {m} keys")
     records = []
     for sentence, (queries, keys) in enumerate(lengths):
         given = as_numpy(layer[sentence, :, :queries, :keys])

@@ -262,7 +262,7 @@ class Opened:
 
     def _refusal(self, error: UnlikeError) -> AttnvizError:
         return AttnvizError(
-            f"{self.name} models cannot be looked into: they have {error}",
+            f"{self.name} models cannot be looked into: they give {error}",
             "attnviz models says which models can",
         )
 

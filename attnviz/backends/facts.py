@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
-from attnviz.attention import LayerRecord
+from attnviz.attention import AttentionKind, LayerRecord
 from attnviz.backends.opened import Opened
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
@@ -61,7 +61,7 @@ def facts_of(name: str, opened: Opened) -> ModelFacts:
         num_heads=first.num_heads,
         d_model=d_model,
         d_k=d_model // first.num_heads if first.q is None else first.q.shape[-1],
-        d_ff=_d_ff(config, opened, d_model),
+        d_ff=d_ff_of(config, opened.kind, d_model),
         trained=True,
         dtype=opened.dtype,
     )
@@ -80,7 +80,23 @@ def numbers_per_token(layers: Sequence[LayerRecord]) -> int:
     return count
 
 
-def num_token_types(opened: Opened) -> int:
+class Part(Protocol):
+    """A model, loaded or not, and the configuration of the part that is looked at."""
+
+    @property
+    def config(self) -> Any:
+        """What config.json says."""
+
+    @property
+    def own_config(self) -> Any:
+        """What it says of that part."""
+
+    @property
+    def model(self) -> Any:
+        """The model itself."""
+
+
+def num_token_types(opened: Part) -> int:
     """How many token types the model is fed; 0 for one that is fed none."""
     if "token_type_ids" not in signature(opened.model.forward).parameters:
         return 0
@@ -88,7 +104,7 @@ def num_token_types(opened: Opened) -> int:
     return TOKEN_TYPES.get(opened.config.model_type, count if isinstance(count, int) else 0)
 
 
-def max_positions(opened: Opened) -> int | None:
+def max_positions(opened: Part) -> int | None:
     """How many tokens the model takes at most; None where nothing says so."""
     most = getattr(opened.own_config, "max_position_embeddings", None)
     if not isinstance(most, int) or most < 1:
@@ -109,8 +125,9 @@ def _d_model(record: LayerRecord, config: Any) -> int:
     return int(config.hidden_size) if record.x is None else record.x.shape[-1]
 
 
-def _d_ff(config: Any, opened: Opened, d_model: int) -> int:
-    side = "encoder" if opened.kind == "encoder" else "decoder"
+def d_ff_of(config: Any, kind: AttentionKind, d_model: int) -> int:
+    """The width of the feed-forward network's inner layer, in the part with such attention."""
+    side = "encoder" if kind == "encoder" else "decoder"
     for name in (f"{side}_ffn_dim", *FEED_FORWARD):
         value = getattr(config, name, None)
         if isinstance(value, int):

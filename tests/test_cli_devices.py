@@ -1,0 +1,185 @@
+"""How a model is run, on the command line: --device, --dtype, and what is run again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ANIMAL
+from process import Done, Workplace, workplace
+from tiny_others import GIVEN, RECORDED, SENTENCES, SEQ2SEQ, TARGET
+from typer.testing import CliRunner
+
+from attnviz.cli.app import app
+from attnviz.inspection import Inspection
+from attnviz.inspector import load_model
+from attnviz.storage import load, save
+
+PAPER = ["-m", "paper", "--num-layers", "2", "--num-heads", "3", "--d-model", "21", "--seed", "7"]
+
+Here = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
+    return workplace(tmp_path_factory.mktemp("devices"), animal)
+
+
+@pytest.fixture
+def here(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """A command in this very process, where torch is loaded already, in the workplace."""
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+    def run(*arguments: str) -> Done:
+        result = CliRunner().invoke(app, list(arguments))
+        return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
+
+    return run
+
+
+def test_a_device_that_is_not_here(here: Here) -> None:
+    done = here("run", "I am", "--device", "cuda")
+    assert (done.code, done.out) == (2, "")
+    first, second = done.err.splitlines()
+    assert first.startswith("attnviz: --device cuda is a GPU of NVIDIA's or AMD's, and torch ")
+    assert second == "  take --device cpu, or leave --device out"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--device", "tpu"), ("--dtype", "int8")])
+def test_names_that_mean_nothing(here: Here, option: str, value: str) -> None:
+    done = here("run", "I am", option, value)
+    assert (done.code, done.out) == (2, "")
+    assert value in done.err
+
+
+def test_a_dtype_alone_runs_the_last_sentence_again_in_its_own_model(here: Here) -> None:
+    assert here("run", "a student", *PAPER, "--json", "--layer", "0", "--head", "0").code == 0
+    done = here("run", "--dtype", "bfloat16", "--json", "--layer", "1", "--head", "2")
+    assert (done.code, done.json["text"]) == (0, "a student")
+    assert done.err == 'attnviz: the last sentence, "a student", in paper (UNTRAINED)\n'
+    model = done.json["model"]
+    assert (model["name"], model["num_layers"], model["seed"]) == ("paper", 2, 7)
+    assert model["dtype"] == "bfloat16"
+    # what ran last is remembered as it ran, and stays so until something else is asked for
+    table = here("run", "--query", "student")
+    assert "d_ff 2048, in bfloat16, UNTRAINED (seed 7)" in " ".join(table.out.split())
+    moved = here("run", "--device", "cpu", "--json", "--layer", "1", "--head", "2")
+    assert moved.json == done.json
+    ablated = here("ablate", "--head", "1.1", "--json")
+    assert (ablated.code, ablated.json["model"]["dtype"]) == (0, "bfloat16")
+    compared = here("compare", "a teacher", "--query", "a", "--json")
+    assert compared.code == 0
+    assert compared.json["a"]["model"] == compared.json["b"]["model"] == done.json["model"]
+    exact = here("run", "--dtype", "float32", "--json", "--layer", "1", "--head", "2")
+    assert "dtype" not in exact.json["model"]
+    assert exact.json["heads"] != done.json["heads"]
+
+
+def test_a_model_beside_it_is_another_model(here: Here) -> None:
+    here("run", "a student", *PAPER, "--quiet")
+    done = here("run", "-m", "minilm", "--dtype", "float16", "--json", "--layer", "0")
+    assert done.err == 'attnviz: no sentence given, so "a student"\n'
+    assert (done.json["model"]["name"], done.json["model"]["dtype"]) == ("minilm", "float16")
+
+
+def test_two_models_in_one_dtype(here: Here) -> None:
+    options = ["--query", "it", "--json", "--dtype", "bfloat16"]
+    done = here("compare", ANIMAL, "--models", "minilm", "minilm", *options)
+    assert done.code == 0
+    assert [done.json[side]["model"]["dtype"] for side in "ab"] == ["bfloat16", "bfloat16"]
+
+
+def test_a_saved_inspection_is_what_it_is(here: Here, place: Workplace, animal: Inspection) -> None:
+    save(animal, place.folder / "kept")
+    done = here("run", "--load", "kept", "--dtype", "bfloat16")
+    assert done.code == 2
+    assert done.err.startswith("attnviz: --load brings a sentence and its model with it")
+
+
+@pytest.fixture(scope="module")
+def llama(place: Workplace) -> str:
+    """A model that transformers runs, and an inspection of it beside."""
+    folder = place.folder / "llama"
+    folder.mkdir()
+    RECORDED["llama"].save(folder)
+    save(load_model(str(folder)).inspect(SENTENCES[0]), place.folder / "of-llama")
+    return str(folder)
+
+
+def test_ablate_refuses_what_is_not_ours(here: Here, llama: str, place: Workplace) -> None:
+    env = place.without("torch", "transformers")
+    for done in (
+        here("ablate", SENTENCES[0], "-m", llama, "--head", "0.1"),
+        # before anything is loaded in vain
+        place("ablate", "--load", "of-llama", "--head", "0.1", env=env),
+    ):
+        assert (done.code, done.out) == (2, "")
+        *_, first, second = done.err.splitlines()
+        assert first == (
+            "attnviz: heads can be ablated in models that attnviz reads itself, and "
+            f"{llama} (llama) runs through another library"
+        )
+        assert second == "  attnviz models says which families those are"
+
+
+def test_explain_takes_the_matrices_from_the_model(here: Here, llama: str) -> None:
+    options = ["--query", "tired", "--layer", "1", "--head", "2", "--json"]
+    given = here("explain", SENTENCES[0], "-m", llama, *options)
+    assert (given.code, given.err) == (0, "")
+    loaded = here("explain", "--load", "of-llama", *options)
+    assert loaded.err == f"attnviz: taking the matrices from {llama}\n"
+    assert loaded.json == given.json
+    assert given.json["between"]["q"] == "rotated by its position"
+    table = here("explain", *options[:-1])
+    assert table.code == 0
+    assert "q: rotated by its position" in table.out
+    assert "differs from the decoder's own by at most" in " ".join(table.out.split())
+    drawn = here("explain", *options[:-1], "-o", "steps.svg")
+    assert (drawn.code, drawn.out) == (0, "steps.svg\n")
+
+
+def test_explain_without_its_model(here: Here, llama: str, place: Workplace) -> None:
+    away = Path(llama).rename(place.folder / "away")
+    done = here("explain", "--load", "of-llama", "--query", "tired")
+    away.rename(llama)
+    assert done.code == 1
+    assert "the model that the sentence was looked at in cannot be had" in done.err
+
+
+def test_weights_alone_are_neither_explained_nor_measured(here: Here, place: Workplace) -> None:
+    folder = place.folder / "deberta"
+    folder.mkdir()
+    GIVEN["deberta-v2"].save(folder)
+    assert here("run", SENTENCES[0], "-m", str(folder), "--quiet").code == 0
+    for asked in (
+        ["explain", "--query", "tired"],
+        ["run", "--query", "tired", "--measure", "norm"],
+    ):
+        done = here(*asked)
+        assert (done.code, done.out) == (1, "")
+        assert "this model gives its attention weights alone" in done.err
+
+
+def test_how_a_seq2seq_model_is_run_again(here: Here, place: Workplace) -> None:
+    """The last sentence is the source's; what the decoder was fed stays what it was."""
+    folder = place.folder / "t5"
+    folder.mkdir()
+    SEQ2SEQ["t5"].save(folder)
+    crossed = ["--attention", "cross", "--target", TARGET]
+    assert here("run", SENTENCES[1], "-m", str(folder), *crossed, "--quiet").code == 0
+    first = load(place.last)
+    assert here("run", "--dtype", "bfloat16", "--quiet").code == 0
+    again = load(place.last)
+    assert (again.tokens, again.keys) == (first.tokens, first.keys)
+    assert (again.attention, again.model.dtype) == ("cross", "bfloat16")
+    assert here("run", "--attention", "encoder", "--quiet").code == 0
+    assert load(place.last).attention == "encoder"
+    assert load(place.last).tokens == first.keys
+    decoding = ["--attention", "decoder", "--target", TARGET]
+    assert here("run", SENTENCES[1], "-m", str(folder), *decoding, "--quiet").code == 0
+    done = here("run", "--dtype", "float32")
+    assert done.code == 2
+    assert "the last sentence is what a decoder was fed" in done.err

@@ -1,7 +1,7 @@
 """Which words a user means by `it`, `the street#2` or `@10`: one, or several in a row."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attnviz.analysis.select import SENTENCE, Run, choose, folded, matching
 from attnviz.errors import RequestError
@@ -36,6 +36,15 @@ class FoundPhrase:
 
     phrase: Phrase
     matches: int
+
+    @property
+    def run(self) -> Run:
+        """The phrase's tokens."""
+        return self.phrase.tokens
+
+    def at(self, run: Run) -> "FoundPhrase":
+        """The same with its tokens as they are counted elsewhere."""
+        return replace(self, phrase=Phrase(run))
 
 
 def find_phrase(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> FoundPhrase:

@@ -3,8 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, Self, TypeVar
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, ModelFacts, View
@@ -37,8 +37,32 @@ class Found:
     token: Token
     matches: int
 
+    @property
+    def run(self) -> Run:
+        """The token, as a run of one."""
+        return (self.token,)
 
-_Named_co = TypeVar("_Named_co", covariant=True)
+    def at(self, run: Run) -> "Found":
+        """The same with its token as it is counted elsewhere."""
+        return replace(self, token=run[0])
+
+
+class Named(Protocol):
+    """What a selector names; see Found."""
+
+    @property
+    def matches(self) -> int:
+        """How many the selector could have meant."""
+
+    @property
+    def run(self) -> Run:
+        """Its tokens."""
+
+    def at(self, run: Run) -> Self:
+        """The same with its tokens as they are counted elsewhere."""
+
+
+_Named_co = TypeVar("_Named_co", bound=Named, covariant=True)
 
 
 class Finder(Protocol[_Named_co]):
@@ -52,10 +76,13 @@ def find_in(view: View, role: Role, selector: str, find: Finder[_Named_co]) -> _
     """What a selector names among the queries of a view, or among its keys.
 
     Where these are of two texts, RequestError says in which it is missing, and if the other has it.
+    A window changes nothing in what `@10` and `it#2` mean; `it` is the first one in the window.
     """
+    if view.window is not None and (role == "query" or not view.crossed):
+        return _find_in_window(view, role, selector, find)
     tokens = {"query": view.tokens, "key": view.keys}
     if not view.crossed:
-        return find(tokens[role], selector, SENTENCE if view.window is None else "the window")
+        return find(tokens[role], selector)
     names = {"query": "the target", "key": "the source"}
     try:
         return find(tokens[role], selector, names[role])
@@ -69,6 +96,31 @@ def find_in(view: View, role: Role, selector: str, find: Finder[_Named_co]) -> _
             error.message,
             f'{error.hint}; {names[other]} has "{selector}", as a {other}',
         ) from None
+
+
+def first_index(view: View) -> int:
+    """The index in the whole text, as `@10` has it, of the first token in the view's window."""
+    if view.window is None:
+        return 0
+    before = view.inspection.tokens.unit(view.unit)[: view.window[0]]
+    return sum(view.special or not token.special for token in before)
+
+
+def _find_in_window(view: View, role: Role, selector: str, find: Finder[_Named_co]) -> _Named_co:
+    found, first = find_in(replace(view, window=None), role, selector, find), first_index(view)
+    inside = range(first, first + len(view.tokens))
+    if {token.index for token in found.run}.issubset(inside):
+        return found.at(tuple(view.tokens[token.index - first] for token in found.run))
+    if found.matches > 1:
+        try:
+            return find(view.tokens, selector, "the window")
+        except RequestError:
+            pass  # none of those that it could mean is there
+    raise RequestError(
+        f'"{selector}" is outside the window: it is token {found.run[0].index}, and the window '
+        f"holds {first} to {inside[-1]}",
+        "name a word in the window, or choose another with --window",
+    )
 
 
 def find_token(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> Found:

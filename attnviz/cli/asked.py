@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from attnviz.analysis.select import Role, find_in, find_token, select_in
+from attnviz.analysis.select import Role, Run, find_in, find_token, first_index, select_in
+from attnviz.analysis.windows import with_window
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.inspection import HeadId, Inspection, View
@@ -34,7 +35,8 @@ class Asked:
     def view(self, inspection: Inspection) -> View:
         """The inspection in the unit and measure asked for."""
         unit: Unit = "word" if self.look.words else "piece"
-        return inspection.view(unit, self.look.special, self.look.measure)
+        whole = inspection.view(unit, self.look.special, self.look.measure)
+        return whole if self.look.window is None else with_window(whole, self.look.window)
 
     def say_what_csv_lacks(self, inspection: Inspection) -> None:
         """What other forms say beside the numbers, and CSV's columns have no room for; once."""
@@ -53,9 +55,16 @@ class Asked:
         if selector is None:
             return None
         found = find_in(view, role, selector, find_token)
-        first = f"{selector}#1 or @{found.token.index}"
+        first = first_named(view, role, selector, found.run)
         self.say_first_taken(place + selector, f"--{role}", found.matches, first)
         return found.token.index
+
+
+def first_named(view: View, role: Role, selector: str, run: Run) -> str:
+    """How what was taken, the first of several, can be named so that it is the only one."""
+    if view.window is not None and (role == "query" or not view.crossed):
+        return f"that at @{first_index(view) + run[0].index}"
+    return f"{selector}#1" + (f" or @{run[0].index}" if len(run) == 1 else "")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from attnviz.analysis.find import Finding, find, find_both
 from attnviz.analysis.holding import Holding, Tally
 from attnviz.analysis.phrase import Phrase, find_phrase
 from attnviz.analysis.select import Role, find_in
-from attnviz.cli.asked import Asked
+from attnviz.cli.asked import Asked, first_named
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput
 from attnviz.cli.sentences import Sentences
@@ -74,8 +74,7 @@ class Finder:
     def _phrase(self, view: View, place: str, role: Role, selector: str) -> Phrase:
         found = find_in(view, role, selector, find_phrase)
         option = role if isinstance(self.words, TsvReader) else f"--{role}"
-        first, tokens = f"{selector}#1", found.phrase.tokens
-        first += f" or @{tokens[0].index}" if len(tokens) == 1 else ""
+        first = first_named(view, role, selector, found.run)
         self.asked.say_first_taken(place + selector, option, found.matches, first)
         return found.phrase
 

@@ -52,6 +52,15 @@ Truncate = Annotated[
     ),
 ]
 
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        rich_help_panel=_MODEL,
+        help="Run the code that a model brings along, if it needs that. Read it first.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -127,14 +136,7 @@ class ModelChoice:
             "What the decoder is fed; without, the model writes it, the likeliest token each time.",
         ),
     ] = None
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code",
-            rich_help_panel=_MODEL,
-            help="Run the code that a model brings along, if it needs that. Read it first.",
-        ),
-    ] = False
+    trust_remote_code: TrustRemoteCode = False
     num_layers: Annotated[
         int | None, typer.Option(help="Layers of paper (6).", rich_help_panel=_MODEL)
     ] = None
@@ -219,6 +221,16 @@ class Look:
             "(Abnar & Zuidema 2020).",
         ),
     ] = "weights"
+
+    window: Annotated[
+        str | None,
+        valued(
+            "START:END",
+            _LOOK,
+            "Look closely at a part of a long text: the tokens from @START up to @END, which is "
+            "behind the last. Either may be left out. Weights stay those of the whole text.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """What a command does not need, it does not import: that is what makes it quick to start."""
 
+from pathlib import Path
+
 import pytest
 from conftest import ANIMAL
 from process import Workplace, workplace
+from tiny_others import SEQ2SEQ
 
 from attnviz.inspection import Inspection
 
@@ -40,6 +43,19 @@ def test_run_needs_torch_and_tokenizers_only(place: Workplace) -> None:
     done = place("run", ANIMAL, "--query", "it", env=env)
     assert (done.code, done.err) == (0, "")
     assert "▸animal .68" in done.out
+
+
+def test_a_translators_encoder_is_ours_and_needs_no_transformers(
+    place: Workplace, tmp_path: Path
+) -> None:
+    SEQ2SEQ["marian"].save(tmp_path)
+    env = place.without("transformers", "matplotlib", "huggingface_hub")
+    options = ("run", "a dog", "--query", "dog", "--model", str(tmp_path))
+    assert place(*options, "--attention", "encoder", env=env).code == 0
+    # the wall stands where the decoder is looked at
+    assert place(*options, "--attention", "decoder", env=env).err.endswith(
+        "imported transformers\n"
+    )
 
 
 def test_what_was_kept_is_shown_without_a_model(place: Workplace, animal: Inspection) -> None:

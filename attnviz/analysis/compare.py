@@ -188,11 +188,7 @@ def _one_word(aligned: Aligned, query: int, heads: Sequence[HeadId]) -> Iterator
     """The heads' changes for the word in one column."""
     sides = []
     for side, token in zip(SIDES, aligned.pair(query), strict=True):
-        view = aligned.view(side)
-        seen = view.row(token.index)
-        if not view.special:
-            seen = seen._replace(dropped=view.aside(token.index).special)
-        sides.append(_Rows.of(aligned, side, seen))
+        sides.append(_Rows.of(aligned, side, aligned.view(side).row(token.index)))
     for head in heads:
         a, b = (rows.at((head.layer, head.place)) for rows in sides)
         yield _change(aligned, head, a, b, None)

@@ -254,10 +254,11 @@ class View:
 
     def aside(self, index: int) -> Aside:
         """What of the row of the query at `index` goes to special tokens and to the sink."""
-        rows, sinks = list(self._rows_of(index)), self._has_sinks
-        special = [self._frame.special_shares(row, sinks) for row in rows]
-        missing = self._layers([lacking(row) for row in rows]) if sinks else None
-        return Aside(self._layers(special), missing)
+        rows = self._layers(list(self._rows_of(index)))
+        missing = [layer for layer in range(len(rows)) if layer not in self.inspection.recorded]
+        special = self._frame.special_shares(rows, self._has_sinks)
+        special[missing] = np.nan
+        return Aside(special, lacking(rows) if self._has_sinks else None)
 
     def _rows_of(self, index: int) -> Iterator[np.ndarray]:
         """The row of a query over all keys, (head, 1, every key), in each layer recorded."""
@@ -270,9 +271,11 @@ class View:
 
     def _layers(self, found: Sequence[np.ndarray]) -> np.ndarray:
         """What one row has in each layer recorded, (head, 1, ...), as (layer, head, ...)."""
-        whole = np.full((self.model.num_layers, *found[0][:, 0].shape), np.nan, found[0].dtype)
-        whole[self.inspection.recorded] = np.stack(found)[:, :, 0]
-        return whole
+        rows = {
+            layer: own[:, 0] for layer, own in zip(self.inspection.recorded, found, strict=True)
+        }
+        missing = np.full_like(found[0][:, 0], np.nan)
+        return np.stack([rows.get(layer, missing) for layer in range(self.model.num_layers)])
 
     @cached_property
     def _frame(self) -> Frame:

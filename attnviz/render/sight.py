@@ -19,6 +19,9 @@ Role = Literal["query", "key"]
 MAY_NOT = "may not look there"
 """What a table's blank cells mean, and a picture's grey ones."""
 
+PURPOSE = "what a word of the target looks at serves to choose the word behind it"
+"""What must be known of cross-attention, or rows seem to be one word late."""
+
 LAYERS_NAMED = 6
 """How many layers a line names; more are counted."""
 

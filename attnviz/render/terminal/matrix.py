@@ -25,7 +25,7 @@ from attnviz.render.terminal.cells import (
     width_of,
 )
 from attnviz.render.terminal.heading import head_title, heading
-from attnviz.render.terminal.notes import sink_note
+from attnviz.render.terminal.notes import purpose_note, sink_note
 from attnviz.render.terminal.palette import (
     BOLD,
     DIM,
@@ -210,6 +210,8 @@ class HeadTable:
                 width,
             )
         yield from remarks(sink_note(self.view, self.sink), width)
+        if self.view.crossed:
+            yield from sentences(purpose_note(), width)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attnviz.inspection import HeadId, View
+from attnviz.render.sight import PURPOSE
 from attnviz.render.terminal.cells import label
 from attnviz.render.terminal.palette import percent
 
@@ -15,6 +16,8 @@ SINK = "the model's sink, a place that is none of the keys"
 def query_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
     """How much of a query's attention special tokens, and the sink, take in the heads shown."""
     aside, name, notes = view.aside(query), label(view.tokens[query]), []
+    if view.crossed:
+        notes.append(purpose_note())
     takers, hint = [], ""
     if any(token.special for token in view.inspection.key_tokens.pieces):
         if view.special:
@@ -38,6 +41,11 @@ def query_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
 def _mean(shares: np.ndarray, heads: Sequence[HeadId]) -> float:
     """The mean of some heads' shares: (layer, head)."""
     return float(np.mean([shares[head.layer, head.place] for head in heads]))
+
+
+def purpose_note() -> str:
+    """What cross-attention is for."""
+    return f"{PURPOSE[0].upper()}{PURPOSE[1:]}."
 
 
 def sink_note(view: View, sink: np.ndarray | None) -> str:

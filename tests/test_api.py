@@ -211,7 +211,7 @@ def test_a_window_is_looked_at_closely(animal: attnviz.Inspection) -> None:
     rows = np.array(part["heads"][0]["weights"], np.float32)
     np.testing.assert_array_equal(rows, animal.weights(3, 1)[7:10, 7:10])
     assert attnviz.find(animal, "it", "was", window=(7, 10)).keys == 3
-    with pytest.raises(attnviz.RequestError, match='no "animal" in the window'):
+    with pytest.raises(attnviz.RequestError, match='"animal" is outside the window'):
         attnviz.find(animal, "it", "animal", window=(7, 10))
 
 

@@ -87,18 +87,20 @@ def test_a_word_that_is_not_in_its_text(role: str, word: str, message: str, hint
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
-def test_one_text_is_called_the_sentence_and_a_part_of_it_the_window() -> None:
-    own = cross_inspection_of(tokens_of(TARGET), tokens_of(SOURCE), np.full((1, 1, 4, 5), 0.2))
-    with pytest.raises(RequestError, match='no "dog" in the target'):
-        find_in(own.view(window=(0, 2)), "query", "dog", find_token)
-    with pytest.raises(RequestError, match=r'no "regnet" in the target .the target has .CLS., Es.'):
-        find_in(own.view(window=(0, 2)), "query", "regnet", find_token)
-    alone = np.full((1, 1, 4, 4), 0.25)
-    one = inspection_of(tokens_of(TARGET), alone)
+def test_one_text_is_called_the_sentence() -> None:
+    view = inspection_of(tokens_of(TARGET), np.full((1, 1, 4, 4), 0.25)).view()
     with pytest.raises(RequestError, match=r'no "dog" in the sentence .it has .CLS., Es, regnet'):
-        find_in(one.view(), "key", "dog", find_token)
-    with pytest.raises(RequestError, match=r'no "regnet" in the window .the window has .CLS., Es.'):
-        find_in(one.view(window=(0, 2)), "query", "regnet", find_token)
+        find_in(view, "key", "dog", find_token)
+
+
+def test_a_window_is_about_the_target() -> None:
+    across = cross_inspection_of(tokens_of(TARGET), tokens_of(SOURCE), np.full((1, 1, 4, 5), 0.2))
+    view = across.view(window=(0, 2))
+    assert find_in(view, "key", "here", find_token).token is view.keys[3]
+    with pytest.raises(RequestError, match='"regnet" is outside the window'):
+        find_in(view, "query", "regnet", find_token)
+    with pytest.raises(RequestError, match='no "dog" in the target'):
+        find_in(view, "query", "dog", find_token)
 
 
 # Kinds, entropies, links

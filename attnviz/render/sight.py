@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from attnviz.analysis.places import ROWS_AT_ONCE
 from attnviz.attention import LayerRecord
 from attnviz.inspection import View
 from attnviz.tokens import Token, Tokens, Unit
@@ -102,16 +103,26 @@ def window_told(view: View, inside: float | None = None, whose: str = "their") -
 
 def may_look(view: View, index: int, role: Role, layers: Sequence[int]) -> np.ndarray:
     """Which tokens one may look at, or which may look at it, in each layer: (layer, other)."""
-    others = len(view.keys if role == "query" else view.tokens)
-    found: dict[int, np.ndarray] = {}
-    for layer in dict.fromkeys(layers):
-        if role == "query":
-            seen = view.visible(layer, slice(index, index + 1))
-            found[layer] = np.ones(others, bool) if seen is None else seen[0]
-        else:
-            seen = view.visible(layer)
-            found[layer] = np.ones(others, bool) if seen is None else seen[:, index]
+    sees = _row if role == "query" else _column
+    found = {layer: sees(view, layer, index) for layer in dict.fromkeys(layers)}
     return np.stack([found[layer] for layer in layers])
+
+
+def _row(view: View, layer: int, index: int) -> np.ndarray:
+    """Which keys a query may look at: (key,)."""
+    seen = view.visible(layer, slice(index, index + 1))
+    return np.ones(len(view.keys), bool) if seen is None else seen[0]
+
+
+def _column(view: View, layer: int, index: int) -> np.ndarray:
+    """Which queries may look at a key: (query,). Of a long text, some rows at a time."""
+    whole = np.ones(len(view.tokens), bool)
+    for start in range(0, len(whole), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        seen = view.visible(layer, rows)
+        if seen is not None:
+            whole[rows] = seen[:, index]
+    return whole
 
 
 def whose(view: View, layers: Sequence[int] = ()) -> str:

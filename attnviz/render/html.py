@@ -6,16 +6,23 @@ notebook's own colour and shades are transparent, so that light and dark pages s
 
 import base64
 import html
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from attnviz.analysis.pooling import Pool
 from attnviz.analysis.strongest import HeadLink, strongest_of
 from attnviz.analysis.summary import POOLED, HeadSummary, Summary, summaries
 from attnviz.inspection import HeadId, View
 from attnviz.render.labels import visible
-from attnviz.render.sight import MAY_NOT, Said, may_look, role_name, texts, whose, window_told
+from attnviz.render.sight import (
+    MAY_NOT,
+    Said,
+    may_look,
+    role_name,
+    seen_blocks,
+    texts,
+    whose,
+    window_told,
+)
 from attnviz.render.thumbnail import COLOUR, thumbnail
 from attnviz.tokens import Token
 
@@ -31,9 +38,6 @@ LINKS_SEARCHED = 8
 LETTERS = 600
 """Letters of a long text that the header shows."""
 
-ROWS_AT_ONCE = 256
-"""Rows of a long text whose masks are looked at together."""
-
 EXCERPT = 60
 """Tokens of a long text that the sentence below the heads shows, around the word that looks."""
 
@@ -46,7 +50,9 @@ def view_html(view: View) -> str:
     found = list(summaries(view, top=LINKS_SEARCHED))
     shares = view.measured.shares
     largest = 1.0 if shares else max(float(weights.max()) for _, weights in found) or 1.0
-    seen = {layer: _seen(view, layer) for layer in view.inspection.recorded}
+    counts = len(view.tokens), len(view.keys)
+    steps = math.ceil(counts[0] / POOLED), math.ceil(counts[1] / POOLED)
+    seen = {layer: seen_blocks(view, layer, steps) for layer in view.inspection.recorded}
     pictures = {
         summary.head: _picture(
             view, summary, thumbnail(weights / largest, seen[summary.head.layer])
@@ -99,20 +105,6 @@ def _line(said: Said) -> str:
 def _remark(text: str) -> str:
     """A quiet line, for what there is to say."""
     return f'<div style="{_QUIET};font-size:85%">{_text(text)}</div>' if text else ""
-
-
-def _seen(view: View, layer: int) -> np.ndarray | None:
-    """Where there are numbers in a thumbnail of the layer; None for everywhere."""
-    shape = len(view.tokens), len(view.keys)
-    pool = Pool.within(shape, POOLED)
-    for first in range(0, shape[0], ROWS_AT_ONCE):
-        rows = slice(first, min(first + ROWS_AT_ONCE, shape[0]))
-        seen = view.visible(layer, rows)
-        if seen is None:
-            seen = np.ones((rows.stop - first, shape[1]), bool)
-        pool.add(rows, seen.astype(np.float32))
-    found = pool.numbers > 0
-    return None if found.all() else found
 
 
 def _untrained() -> str:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from attnviz.analysis.places import ROWS_AT_ONCE
+from attnviz.analysis.pooling import Pool
 from attnviz.attention import LayerRecord
 from attnviz.inspection import View
 from attnviz.tokens import Token, Tokens, Unit
@@ -123,6 +124,22 @@ def _column(view: View, layer: int, index: int) -> np.ndarray:
         if seen is not None:
             whole[rows] = seen[:, index]
     return whole
+
+
+def seen_blocks(view: View, layer: int, steps: tuple[int, int]) -> np.ndarray | None:
+    """Whether any query of a block of `steps` queries and keys may look at any of its keys.
+
+    (block of queries, block of keys); None where all may.
+    """
+    count = len(view.tokens)
+    pool = Pool((count, len(view.keys)), steps)
+    for start in range(0, count, ROWS_AT_ONCE):
+        rows = slice(start, min(start + ROWS_AT_ONCE, count))
+        seen = view.visible(layer, rows)
+        every = np.ones((rows.stop - start, len(view.keys)), np.float32)
+        pool.add(rows, every if seen is None else seen.astype(np.float32))
+    found: np.ndarray = pool.numbers > 0
+    return None if found.all() else found
 
 
 def whose(view: View, layers: Sequence[int] = ()) -> str:

@@ -154,3 +154,17 @@ def test_the_founding_example(founding: Summary) -> None:
     assert heads[HeadId(1, 8)].kind == "next"
     assert heads[HeadId(2, 7)].kind == "first/special"
     assert heads[HeadId(0, 1)].kind == "broad"
+
+
+def test_what_lies_outside_a_window_is_one_key_more() -> None:
+    """Of each row, a third stays in the window, in equal parts."""
+    inspection = inspection_of(tokens_of(WORDS[:4]), np.full((1, 1, 6, 6), 1 / 6))
+    head = summarise(inspection.view(window=(1, 3))).heads[0]
+    bits = 2 / 6 * np.log2(6) + 4 / 6 * np.log2(6 / 4)
+    assert head.entropy == pytest.approx(bits, abs=1e-5)
+    assert head.spread == pytest.approx(bits / np.log2(3), abs=1e-5)
+    assert head.sink is None
+    assert [(link.query.text, link.key.text) for link in head.links] == [
+        ("the", "cat"),
+        ("cat", "the"),
+    ]

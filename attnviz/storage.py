@@ -21,14 +21,14 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, whole_file
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.recording import KEPT_BYTES
-from attnviz.tokens import Tokens
+from attnviz.tokens import Part, Tokens
 
 SCHEMA = "attnviz.inspection"
 VERSION = 2
 
 _SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
 
-_T = TypeVar("_T", Tokens, ModelFacts)
+_T = TypeVar("_T", Tokens, Part, ModelFacts)
 
 MEMORY_LIMIT = KEPT_BYTES
 """Bytes that the file of the remembered inspection may take at most."""
@@ -191,6 +191,8 @@ def _built(kind: type[_T], entry: dict[str, Any]) -> _T:
     """A Tokens or ModelFacts of what JSON held, each field checked against its annotation."""
     json.dumps(entry, ensure_ascii=False).encode()  # UnicodeEncodeError for a lone surrogate
     fields = {name: _frozen(value) for name, value in entry.items()}
+    if isinstance(entry.get("part"), dict):
+        fields["part"] = _built(Part, entry["part"])
     for name, annotation in get_type_hints(kind).items():
         if name in fields and not _fits(fields[name], annotation):
             raise TypeError(f"{name} is not {annotation}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.spans import spans_in_reading
+from attnviz.striding import check_stride, windows_of
 from attnviz.tokens import Tokens, check_text
 from attnviz.words import Span
 
@@ -120,18 +121,28 @@ class Tokenizer:
             if part is not None:
                 check_text(name, part)
         cut, dropped = self._cut("sentence", text, pair, truncate)
-        for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
-            _check_read(name, (text, pair)[segment], segment in cut.sentences)
-        return Tokens(
-            text=text,
-            pair=pair,
-            ids=cut.ids,
-            vocabulary=cut.entries,
-            spans=cut.spans,
-            segments=_segments(cut.sentences),
-            type_ids=cut.type_ids,
-            dropped=dropped,
-        )
+        return self._tokens(text, pair, cut, dropped)
+
+    def windows(self, text: str, stride: int) -> list[Tokens]:
+        """Cut a text that may be longer than `max_length`, into windows that overlap.
+
+        They begin `stride` pieces apart, at most; see `windows_of`. A text that fits is one, and
+        has no `part`. Raises RequestError where no length is known that the model takes, for a
+        stride that leaves windows no room to overlap, and for a text as `encode` does.
+        """
+        check_text("text", text)
+        if self.max_length is None:
+            raise RequestError(
+                "a stride says how far apart windows of the model's length begin, and no length is "
+                "known that this model takes at most",
+                "leave it out: the whole text is run at once",
+            )
+        special = self._cutter.num_special(False) if self.add_special_tokens else 0
+        check_stride(stride, self.max_length - special)
+        whole = self._tokens(text, None, self._whole("text", text))
+        if len(whole) <= self.max_length:
+            return [whole]
+        return windows_of(whole, self.max_length, stride)
 
     def encode_target(self, text: str, start: int | None = None, truncate: bool = False) -> Tokens:
         """Cut what a decoder is fed while it writes this text.
@@ -159,6 +170,25 @@ class Tokenizer:
         spans = [None if number in self._target.special_ids else next(of_text) for number in ids]
         return _in_one_segment(text, ids, list(map(self._entry, ids)), spans)
 
+    @staticmethod
+    def _tokens(text: str, pair: str | None, cut: Cut, dropped: int = 0) -> Tokens:
+        for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
+            _check_read(name, (text, pair)[segment], segment in cut.sentences)
+        return Tokens(
+            text=text,
+            pair=pair,
+            ids=cut.ids,
+            vocabulary=cut.entries,
+            spans=cut.spans,
+            segments=_segments(cut.sentences),
+            type_ids=cut.type_ids,
+            dropped=dropped,
+        )
+
+    def _whole(self, name: str, text: str) -> Cut:
+        with _in_words(name):
+            return self._cutter.cut(text, None, self.add_special_tokens, None)
+
     def _entry(self, number: int) -> str:
         return self._target.entry(number) or f"[{number}]"
 
@@ -176,7 +206,8 @@ class Tokenizer:
         if not truncate:
             raise RequestError(
                 f"the {name} is {length} tokens long, and the model takes at most {most}",
-                "use --truncate to look at its beginning",
+                "use --truncate for its beginning"
+                + ("" if pair or fed else ", or attnviz run --stride N for windows that overlap"),
             )
         special = cutter.num_special(pair is not None) if self.add_special_tokens else 0
         room = most - (length - len(cut.ids))

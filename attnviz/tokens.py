@@ -44,6 +44,25 @@ class Token:
     pieces: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a longer text was looked at, where it was cut into windows that overlap.
+
+    `index` counts windows from 0, of `count`. `start` and `end`: the window's first piece, and the
+    one behind its last, among those of the whole text, special tokens not counted. `offset`: where
+    its text begins in the whole text, in characters.
+    """
+
+    index: int
+    count: int
+    start: int
+    end: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"window {self.index + 1} of {self.count}"
+
+
 @dataclass(frozen=True)
 class Tokens:
     """A tokenized sentence, or pair of sentences, in pieces and in words.
@@ -51,7 +70,8 @@ class Tokens:
     One entry a piece in each of: `ids`; `vocabulary`, the pieces as the vocabulary spells them;
     `spans`, character offsets in the segment's text (None for special tokens); `segments`, 1 in the
     second sentence of a pair; `type_ids`, the token types that the model is fed. `dropped` is the
-    number of pieces that truncation cut off.
+    number of pieces that truncation cut off. `part`: where a longer text was cut into windows,
+    which of them this is.
     """
 
     text: str
@@ -62,6 +82,7 @@ class Tokens:
     segments: tuple[int, ...]
     type_ids: tuple[int, ...]
     dropped: int = 0
+    part: Part | None = None
 
     def __post_init__(self) -> None:
         columns = (self.ids, self.vocabulary, self.spans, self.segments, self.type_ids)

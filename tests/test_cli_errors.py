@@ -47,7 +47,7 @@ def test_sentences_that_cannot_be_looked_at(place: Workplace) -> None:
         "attnviz: sentence 3: the sentence is not valid Unicode text at character 3",
         "  save or paste it as UTF-8",
         "attnviz: sentence 4: the sentence is 602 tokens long, and the model takes at most 512",
-        "  use --truncate to look at its beginning",
+        "  use --truncate for its beginning, or attnviz run --stride N for windows that overlap",
         "attnviz: sentence 5: the tokenizer finds nothing to read in the sentence '\\u200b\\x07'",
         "  give a sentence with letters in it",
         "attnviz: 5 sentences left out, see above",

@@ -35,7 +35,7 @@ MIXED_ERRORS = """\
 attnviz: line 3: the line is not UTF-8 at byte 3
   convert the file, for instance with iconv -t UTF-8
 attnviz: line 5: the sentence is 602 tokens long, and the model takes at most 512
-  use --truncate to look at its beginning
+  use --truncate for its beginning, or attnviz run --stride N for windows that overlap
 attnviz: blank lines left out: 2
 attnviz: 2 sentences left out, see above
 """

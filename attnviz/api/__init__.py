@@ -11,7 +11,7 @@ from attnviz.analysis.explanation import Explanation
 from attnviz.analysis.find import Finding
 from attnviz.analysis.holding import Holding, holding
 from attnviz.api.asking import ablate, ablate_each, compare, explain, find
-from attnviz.api.reading import inspect, load, save
+from attnviz.api.reading import inspect, inspect_windows, load, save
 from attnviz.api.showing import (
     compare_heatmaps,
     heatmap,
@@ -25,7 +25,7 @@ from attnviz.api.showing import (
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspector import Model, load_model
-from attnviz.tokens import Token, Tokens
+from attnviz.tokens import Part, Token, Tokens
 
 __all__ = [
     "Ablation",
@@ -39,6 +39,7 @@ __all__ = [
     "Inspection",
     "Model",
     "ModelFacts",
+    "Part",
     "RequestError",
     "Token",
     "Tokens",
@@ -52,6 +53,7 @@ __all__ = [
     "heatmap",
     "holding",
     "inspect",
+    "inspect_windows",
     "lines",
     "load",
     "load_model",

@@ -1,6 +1,6 @@
 """Sentences in, inspections out: through a model, or from a file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -32,13 +32,36 @@ def inspect(
     RequestError for a sentence that is empty or too long, for a name that means nothing and for a
     layer that is not there, AttnvizError for a model that is damaged.
     """
+    loaded = _given(model, **options)
+    return loaded.inspect(text, pair, truncate, _recording(loaded, layers))
+
+
+def inspect_windows(
+    text: str,
+    stride: int,
+    model: str | Model = "minilm",
+    layers: int | Iterable[int] | None = None,
+    **options: Unpack[ModelOptions],
+) -> Iterator[Inspection]:
+    """Run a text that is too long for a model in windows that overlap, and give out one by one.
+
+    They are of the length that the model takes, begin `stride` pieces apart, where a word begins,
+    and each is an inspection of its own text; `inspection.part` tells where that stands. A text
+    that fits gives one inspection, whose `part` is None. What is wrong with the text, the stride,
+    or the rest, as in `inspect`, is raised at once.
+    """
+    loaded = _given(model, **options)
+    recording = _recording(loaded, layers)
+    return loaded.inspect_tokens(loaded.windows(text, stride), recording)
+
+
+def _given(model: str | Model, **options: Any) -> Model:
     if isinstance(model, Model) and options:
         raise RequestError(
             f"the model is loaded already, and {', '.join(options)} came beside it",
             "give them to load_model",
         )
-    loaded = model if isinstance(model, Model) else _loaded(model, **options)
-    return loaded.inspect(text, pair, truncate, _recording(loaded, layers))
+    return model if isinstance(model, Model) else _loaded(model, **options)
 
 
 def _loaded(name: str, **options: Any) -> Model:

@@ -1,6 +1,7 @@
 """Sentences through a model that transformers runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from attnviz.attention import LayerRecord, Projections
@@ -83,6 +84,8 @@ class TransformersRunner:
     ) -> Inspection | AttnvizError:
         kind = self._opened.kind
         keys = source if kind == "cross" else None
+        if source.part is not None and keys is None:  # what a decoder is fed beside a window
+            queries = replace(queries, part=source.part)
         try:
             return Inspection(queries, self.facts, tuple(layers), keys, kind)
         except AttnvizError as error:

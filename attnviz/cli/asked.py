@@ -42,6 +42,8 @@ class Asked:
         """What other forms say beside the numbers, and CSV's columns have no room for; once."""
         if not inspection.model.trained:
             self.notes.say_once(f"{inspection.model}; its numbers mean nothing")
+        if inspection.part is not None:
+            self.notes.say_once("each window counts as a text of its own: text_index counts them")
         measured = self.view(inspection).measured
         if self.look.measure != "weights" or measured.sinks:
             self.notes.say_once(str(measured))

@@ -102,6 +102,7 @@ def _check(source: Source, sought: Sought) -> None:
         "TEXT": source.text,
         "--pair": source.pair,
         "--load": source.load,
+        "--stride": source.stride,
         "--query": sought.query,
         "--key": sought.key,
     }

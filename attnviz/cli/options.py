@@ -85,6 +85,30 @@ class Source:
         valued("FILE", _INPUT, "A saved inspection in place of TEXT."),
     ] = None
     truncate: Truncate = False
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=_INPUT,
+            show_default=False,
+            help="Look at a text that is too long for the model in windows of its length, one "
+            "after the other, each N tokens behind the one before.",
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """RequestError where options came together of which each leaves no sense to the other."""
+        if self.stride is None:
+            return
+        beside = {"--load": self.load, "--pair": self.pair, "--truncate": self.truncate}
+        extra = [name for name, value in beside.items() if value]
+        if extra:
+            raise RequestError(
+                f"--stride cuts one text that is too long into windows, and {' and '.join(extra)} "
+                "came beside it",
+                "give one of the two",
+            )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from attnviz.cli.need import EVERYTHING, Need
 from attnviz.cli.options import ModelChoice, Output, Source
@@ -25,6 +26,13 @@ FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired.
 
 TOLD = 80
 """Characters of a sentence that a note repeats at most."""
+
+
+class _Begun(NamedTuple):
+    """Tokens that a model was given: all of the line of that number, from 0, or a window of it."""
+
+    line: int
+    tokens: Tokens
 
 
 class Sentences:
@@ -51,15 +59,19 @@ class Sentences:
         self._waiting = Waiting("at work", notes.quiet)
         self._need = EVERYTHING if output.save else need
         self._rows = rows
+        source.check()
         self._from_lines = (
             rows is not None or texts == ["-"] or (not texts and not source.load and is_piped())
         )
-        self._too_many = _too_many(output, one_picture)
-        self.many = (self._from_lines or len(texts) > 1) and self._too_many is None
+        self._one_picture, self._too_many = one_picture, _too_many(output, one_picture)
+        several = self._from_lines or len(texts) > 1
+        self.many = (several or source.stride is not None) and self._too_many is None
+        self._numbered = several  # otherwise there are only a text's windows to tell apart
         self._errors: list[AttnvizError] = []
         self._loaded: Model | None = None
-        self._begun: dict[int, Tokens] = {}
-        self._at: Tokens | None = None
+        self._begun: dict[int, _Begun] = {}
+        self._at: _Begun | None = None
+        self._results = 0
         if len(texts) > 1 and "-" in texts:
             raise RequestError("- means standard input, and sentences came beside it", "give one")
         if len(texts) > 1 and self._too_many is not None:
@@ -69,8 +81,11 @@ class Sentences:
                 "--load brings a sentence and its model with it",
                 "leave out TEXT, --pair and the options of the model",
             )
-        if source.pair is not None and not texts and not self._from_lines:
-            raise RequestError("--pair came without TEXT", "give the first sentence too")
+        if not texts and not self._from_lines:
+            if source.pair is not None:
+                raise RequestError("--pair came without TEXT", "give the first sentence too")
+            if source.stride is not None:
+                raise RequestError("--stride came without TEXT", "give the text too")
         if len(texts) == 1 and not self._from_lines:
             check_text("sentence", texts[0])  # before a model is loaded in vain
         if output.save:
@@ -120,7 +135,7 @@ class Sentences:
             return inspection
         self._notes.say(f"running it again for what layer {layer} worked with")
         recording = Recording(frozenset([layer]), whole=True)
-        return next(self._loaded.inspect_tokens([self._at], recording))
+        return next(self._loaded.inspect_tokens([self._at.tokens], recording))
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
@@ -136,19 +151,33 @@ class Sentences:
     @contextmanager
     def trying(self, index: int) -> Iterator[None]:
         """What is wrong with one of many sentences is told with its number; the rest goes on."""
+        with self._trying(self.place(index)):
+            yield
+
+    @contextmanager
+    def _trying(self, place: str) -> Iterator[None]:
         try:
             yield
         except AttnvizError as error:
-            if not self.many:
+            if not place:
                 raise
             self._errors.append(error)
-            complain(error, self.place(index))
+            complain(error, place)
 
     def place(self, index: int) -> str:
-        """Which of many sentences a message is about; nothing where there is only one."""
+        """Which of many sentences, or windows, a message is about; nothing where there is one."""
+        begun = self._begun.get(index, self._at)
+        return self._place(index) if begun is None else self._place(*begun)
+
+    def _place(self, line: int, tokens: Tokens | None = None) -> str:
+        if not self.many:
+            return ""
         what = "line" if self._from_lines else "sentence"
         before = 1 if self._rows is None else 1 + self._rows.skipped
-        return f"{what} {index + before}: " if self.many else ""
+        named = [f"{what} {line + before}"] if self._numbered else []
+        if tokens is not None and tokens.part is not None:
+            named.append(f"window {tokens.part.index + 1}")
+        return f"{', '.join(named)}: " if named else ""
 
     @property
     def failed(self) -> int:
@@ -161,7 +190,8 @@ class Sentences:
         if count:
             only_wrong = all(isinstance(error, RequestError) for error in self._errors)
             kind = RequestError if only_wrong else AttnvizError
-            raise kind(f"{count} {'sentence' if count == 1 else 'sentences'} left out, see above")
+            what = "sentence" if self._numbered else "window"
+            raise kind(f"{count} {what}{'' if count == 1 else 's'} left out, see above")
 
     def _inspected(self, texts: Sequence[str]) -> Iterator[tuple[int, Inspection]]:
         reader = self._rows or (LineReader() if self._from_lines else None)
@@ -178,7 +208,8 @@ class Sentences:
             last = result
             if not self.many:
                 self._remember(result)
-            self._waiting.update(f"sentence {index + 1}")
+            part = result.part
+            self._waiting.update(str(part) if part is not None else f"sentence {index + 1}")
             yield index, result
         if reader and last is None and not self._errors:
             raise RequestError(f"no sentence came {reader.where}", "give one a line")
@@ -217,32 +248,56 @@ class Sentences:
             if line is None:
                 yield None
                 continue
-            index, text = line
-            with self.trying(index):
+            number, text = line
+            windows: Sequence[Tokens] = ()
+            with self._trying(self._place(number)):
                 if isinstance(text, RequestError):
                     raise text
-                self._begun[index] = self._tokenized(model, index, text, self._source.pair)
-                yield index, self._begun[index]
+                windows = self._windows(model, number, text)
+            for tokens in windows:
+                index = number if self._source.stride is None else self._results
+                self._results += 1
+                self._begun[index] = _Begun(number, tokens)
+                yield index, tokens
 
-    def _tokenized(self, model: Model, index: int, text: str, pair: str | None) -> Tokens:
+    def _windows(self, model: Model, number: int, text: str) -> Sequence[Tokens]:
+        """A text's tokens; with `--stride`, those of each window, if it is too long."""
+        stride = self._source.stride
+        if stride is None:
+            return [self._tokenized(model, number, text, self._source.pair)]
+        windows = model.windows(text, stride)
+        if len(windows) > 1 and self._too_many is not None:
+            came = f"the text makes {len(windows)} windows"
+            raise _too_many(self._output, self._one_picture, came) or self._too_many
+        last = windows[-1].part
+        if last is not None:
+            self._notes.say(
+                f"{self._place(number)}{last.end} tokens, in {last.count} windows of "
+                f"{len(windows[0])} at most"
+            )
+        return windows
+
+    def _tokenized(self, model: Model, number: int, text: str, pair: str | None) -> Tokens:
         tokens = model.tokenize(text, pair, self._source.truncate)
         if tokens.dropped:
             self._notes.say(
-                f"{self.place(index)}cut to {len(tokens)} of {len(tokens) + tokens.dropped} tokens"
+                f"{self._place(number)}cut to {len(tokens)} of {len(tokens) + tokens.dropped} "
+                "tokens"
             )
         return tokens
 
     def _only(self, text: str, pair: str | None, last: Inspection | None = None) -> Inspection:
         """A sentence looked into; `last`: what the same one was before, in the same model."""
         model = self._model()
-        self._at = self._tokenized(model, 0, text, pair)
-        if last is not None and last.attention == "decoder" and self._at.ids != last.tokens.ids:
+        tokens = self._tokenized(model, 0, text, pair)
+        self._at = _Begun(0, tokens)
+        if last is not None and last.attention == "decoder" and tokens.ids != last.tokens.ids:
             raise RequestError(
                 "the last sentence is what a decoder was fed, and what its encoder read is not "
                 "known any more",
                 "give that as TEXT, beside --attention decoder",
             )
-        inspection = next(model.inspect_tokens([self._at], self._need.of(model.facts)))
+        inspection = next(model.inspect_tokens([tokens], self._need.of(model.facts)))
         self._remember(inspection)
         return inspection
 
@@ -292,15 +347,14 @@ def beginning(text: str) -> str:
     return text if len(text) <= TOLD else text[: TOLD - 1].rstrip() + "…"
 
 
-def _too_many(output: Output, one_picture: bool) -> RequestError | None:
-    """What to say if several sentences come, where a file has room for one."""
+def _too_many(
+    output: Output, one_picture: bool, came: str = "several sentences came"
+) -> RequestError | None:
+    """What to say of all that `came`, where a file has room for one."""
     if one_picture and output.output:
-        return RequestError(
-            f"several sentences came, and -o {output.output} names one picture", "leave out -o"
-        )
+        return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")
     if output.save:
         return RequestError(
-            "several sentences came, and --save keeps one",
-            "give one, or use attnviz run -f npz -o FILE",
+            f"{came}, and --save keeps one", "give one, or use attnviz run -f npz -o FILE"
         )
     return None

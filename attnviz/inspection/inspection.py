@@ -21,7 +21,7 @@ from attnviz.inspection.frame import Window
 from attnviz.inspection.view import View
 from attnviz.measures import MeasureName
 from attnviz.measures.matrices import Matrices, matrices
-from attnviz.tokens import Tokens, Unit
+from attnviz.tokens import Part, Tokens, Unit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,6 +69,11 @@ class Inspection:
     def key_tokens(self) -> Tokens:
         """What is looked at: the same tokens as those that look, or another text's."""
         return self.tokens if self.keys is None else self.keys
+
+    @property
+    def part(self) -> Part | None:
+        """Which window of a longer text was looked at, where one was cut into windows."""
+        return self.key_tokens.part
 
     @cached_property
     def recorded(self) -> list[int]:

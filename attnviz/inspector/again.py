@@ -11,6 +11,7 @@ from attnviz.inspector.loading import load_model
 from attnviz.inspector.model import Model
 from attnviz.models import PAPER
 from attnviz.projections import projections_of
+from attnviz.tokens import Tokens
 from attnviz.weights.names import NAMES
 
 
@@ -35,7 +36,7 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = No
         ) from error
     same = model.facts == facts
     if same and inspection.attention != "decoder":  # whose tokens may be those that it was fed
-        same = model.tokenize(tokens.text, tokens.pair, truncate=True).ids == tokens.ids
+        same = _cuts_alike(model, tokens)
     if not same:
         raise AttnvizError(
             f"the model {facts.name} is not the one that the sentence was looked at in",
@@ -57,6 +58,14 @@ def matrices_of(
         return projections_of(inspection, layer)
     inspection.layer(layer).inputs()  # where these are missing, no model is loaded in vain
     return load(inspection).projections(inspection, layer)
+
+
+def _cuts_alike(model: Model, tokens: Tokens) -> bool:
+    """Whether the model cuts the text into these pieces; or has them, where it was a window's."""
+    if tokens.part is None:
+        return model.tokenize(tokens.text, tokens.pair, truncate=True).ids == tokens.ids
+    # what stood before it is not known any more, and a tokenizer may heed it
+    return tuple(map(model.tokenizer.entry, tokens.ids)) == tokens.vocabulary
 
 
 def is_native(inspection: Inspection) -> bool:

@@ -50,7 +50,21 @@ class Model:
             raise RequestError(
                 f"the model {self.facts.name} does not know pairs of sentences", "leave out --pair"
             )
-        tokens = self.tokenizer.encode(text, pair, truncate)
+        return self._checked(self.tokenizer.encode(text, pair, truncate))
+
+    def windows(self, text: str, stride: int) -> list[Tokens]:
+        """Cut a text that is too long into windows that overlap; see Tokenizer.windows.
+
+        A text that fits is one, without a `part`.
+        """
+        windows = self.tokenizer.windows(text, stride)
+        for tokens in windows:
+            self._checked(tokens)
+        return windows
+
+    def _checked(self, tokens: Tokens) -> Tokens:
+        """The tokens, if the model has vectors for all of them; else AttnvizError."""
+        runner = self._runner
         tables = [("id", tokens.ids, runner.vocab_size)]
         if runner.num_token_types:
             tables.append(("token type", tokens.type_ids, runner.num_token_types))

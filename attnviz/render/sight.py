@@ -90,7 +90,22 @@ def _span(view: View, segment: int) -> tuple[int, int] | None:
 
 
 def window_told(view: View, inside: float | None = None, whose: str = "their") -> str:
-    """Which tokens the window holds; `inside`: the share of attention that stays in it, `whose`."""
+    """Which tokens the window holds; `inside`: the share of attention that stays in it, `whose`.
+
+    Where the text is itself one of the windows that a longer one was cut into, also which.
+    """
+    return "; ".join(filter(None, (part_told(view), _window_told(view, inside, whose))))
+
+
+def part_told(view: View) -> str:
+    """Which window of a longer text was looked at, where one was cut into windows."""
+    part = view.inspection.part
+    if part is None:
+        return ""
+    return f"{part}: pieces {part.start} to {part.end - 1} of the text"
+
+
+def _window_told(view: View, inside: float | None, whose: str) -> str:
     if view.window is None:
         return ""
     count = len(view.inspection.tokens.unit(view.unit))

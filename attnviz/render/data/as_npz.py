@@ -12,8 +12,9 @@ For sentence i of the input, counted from 0, `np.load(file)` has
 
 and once `schema`, the format's name, and `meta`, a JSON string: model, unit, measure and its
 formula, whose `attention` it is, unless an encoder's, and each sentence's `index`, `text` and
-`pair`, its `source` where keys are of another text, and its `window` where there is one. A sentence
-that was left out of the input leaves its number out. One sentence is laid out as many are. The same
+`pair`, its `source` where keys are of another text, its `window` where there is one, and its
+`part` where it is a window of a longer text, which counts as a sentence of its own. A sentence that
+was left out of the input leaves its number out. One sentence is laid out as many are. The same
 input gives the same bytes.
 """
 
@@ -32,6 +33,7 @@ from attnviz.render.data.facts import (
     RUN_SCHEMA,
     attention_facts,
     model_facts,
+    part_facts,
     source_facts,
     window_of,
 )
@@ -92,6 +94,7 @@ class NpzWriter:
                 "text": tokens.text,
                 "pair": tokens.pair,
                 **source_facts(view.inspection.keys),
+                **part_facts(view),
                 **({} if window is None else {"window": window}),
             }
         )

@@ -1,6 +1,7 @@
 """What every object says first: the text, the model, what the numbers are, and the tokens."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import repeat
 from typing import Any
 
@@ -14,7 +15,8 @@ RUN_SCHEMA = "attnviz.run/1"
 def view_facts(view: View, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
     """Format, sentence, model, unit, measure, and tokens; and what else there is to say.
 
-    That is whose attention it is, unless an encoder's, the window, and where keys are of another
+    That is whose attention it is, unless an encoder's, the window, the part of a longer text that
+    it was, and where keys are of another
     text, this `source`, and its tokens under the name of `keys`.
     """
     inspection, window = view.inspection, window_of(view)
@@ -25,6 +27,7 @@ def view_facts(view: View, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict
         "text": tokens.text,
         "pair": tokens.pair,
         **source_facts(source),
+        **part_facts(view),
         "model": model_facts(view.model),
         "unit": view.unit,
         "measure": view.measure,
@@ -47,6 +50,12 @@ def source_facts(source: Tokens | None) -> dict[str, str]:
     if source is None:
         return {}
     return {"source": source.text} | ({"source_pair": source.pair} if source.pair else {})
+
+
+def part_facts(view: View) -> dict[str, Any]:
+    """Which window of a longer text was looked at, where one was cut into windows."""
+    part = view.inspection.part
+    return {} if part is None else {"part": asdict(part)}
 
 
 def window_of(view: View) -> list[int] | None:

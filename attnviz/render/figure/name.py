@@ -23,7 +23,7 @@ def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
     left?", five heads and five others would read the same, and replace each other's pictures.
     """
     model, said = view.model, [one.text for one in texts(view)]
-    attention, window = view.inspection.attention, view.window
+    attention, window, part = view.inspection.attention, view.window, view.inspection.part
     parts = [
         "attnviz",
         _cut(_slug(model.name), 24),
@@ -34,11 +34,14 @@ def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
         "" if view.special else "no-special",
         "" if view.measure == "weights" else view.measure,
         "" if attention == "encoder" else attention,
+        "" if part is None else _slug(str(part)),
         "" if window is None else f"{window[0]}-{window[1]}",
         "" if model.dtype == "float32" else model.dtype,
         _slug(" ".join(filter(None, said)).lower()),
     ]
     look = (view.unit, view.special, view.measure, attention, window)
+    if part is not None:
+        look += (part,)
     whole = (said, model, [str(head) for head in heads], what, *look)
     digest = sha256(repr(whole).encode()).hexdigest()
     readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)

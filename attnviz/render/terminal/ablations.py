@@ -16,6 +16,7 @@ from attnviz.ablated import Guess, Replacement
 from attnviz.analysis.ablation import DISTANCE, Ablation, EachAblation, Moved, Prediction
 from attnviz.inspection import HeadId, View
 from attnviz.render.labels import visible
+from attnviz.render.sight import window_told
 from attnviz.render.terminal.cells import (
     Line,
     bar,
@@ -27,7 +28,7 @@ from attnviz.render.terminal.cells import (
     width_of,
 )
 from attnviz.render.terminal.headgrid import HeadGrid
-from attnviz.render.terminal.heading import ASKED, marked, model_line
+from attnviz.render.terminal.heading import ASKED, marked, model_line, quiet_line
 from attnviz.render.terminal.notes import hidden_note
 from attnviz.render.terminal.palette import (
     BOLD,
@@ -255,6 +256,7 @@ def _heading(
     yield model_line(view)
     styles = {one.token: str(_shade(one, scale)) for one in moved}
     yield from marked(view, styles if query is None else {**styles, query: ASKED})
+    yield from quiet_line(window_told(view))
     formula = f"distance: {DISTANCE} of final hidden states"
     yield Text("; ".join(filter(None, (formula, scale.note))), style="dim")
 

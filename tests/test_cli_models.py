@@ -54,7 +54,13 @@ def test_the_list_needs_no_model(place: Workplace) -> None:
         ("org/name", f"roberta, {size / 1000:.0f} kB; {COMMIT[:12]}"),
     ):
         assert lines[lines.index(name) + 1] == facts
-    assert "Architectures that are read: bert, roberta" in done.out
+    for title, first in (
+        ("architectures that attnviz runs itself", "bert, roberta, "),
+        ("architectures that transformers runs", "afmoe, albert, "),
+        ("architectures that transformers runs, which give weights alone", "big_bird, "),
+    ):
+        assert lines[lines.index(title) + 1].startswith(first)
+    assert "tried with transformers 5" in done.out
 
 
 def test_the_list_says_another_default(place: Workplace) -> None:

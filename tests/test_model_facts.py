@@ -20,8 +20,8 @@ from vocabularies import byte_level, unigram, wordpiece
 from attnviz.catalog import Catalog, Described, TokenizerFacts
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspector import load_model
+from attnviz.inspector.describing import describe
 from attnviz.models.cached import catalog
-from attnviz.models.facts import describe
 from attnviz.render.data.models import catalog_json, model_json
 from attnviz.render.terminal.models import _facts
 
@@ -147,7 +147,7 @@ def test_a_damaged_tokenizer(content: str, tmp_path: Path) -> None:
     [
         (lambda at: (at / "config.json").unlink(), "has no config.json"),
         (lambda at: (at / "config.json").write_text("{"), "cannot be read as JSON"),
-        (lambda at: (at / "config.json").write_text('{"model_type": "gpt2"}'), "model_type 'gpt2'"),
+        (lambda at: (at / "config.json").write_text('{"model_type": "x9"}'), "model_type 'x9'"),
         (lambda at: (at / "model.safetensors").write_bytes(b"no"), "not a whole safetensors file"),
     ],
 )
@@ -215,6 +215,10 @@ def test_the_cache_is_listed_with_what_stands_in_the_way(cache: Path) -> None:
     save_tiny(snapshot(cache, "org/good", COMMITS[0], "main"), "bert")
     save_tiny(snapshot(cache, "org/good", COMMITS[1], "v2"), "roberta")
     snapshot(cache, "org/good", COMMITS[2], "", config__json='{"model_type": "gpt2"}')
+    other = snapshot(cache, "g/other", COMMITS[3], "main", config__json='{"model_type": "gpt2"}')
+    for file in ("vocab.json", "merges.txt", "model.safetensors"):
+        (other / file).write_bytes(b"")
+    snapshot(cache, "h/seeing", COMMITS[3], "main", config__json='{"model_type": "vit"}')
     snapshot(cache, "a/none", COMMITS[0], "main", README__md="hello")
     snapshot(cache, "b/broken", COMMITS[0], "main", config__json="{")
     snapshot(cache, "c/nameless", COMMITS[0], "main", config__json="{}")
@@ -238,7 +242,9 @@ def test_the_cache_is_listed_with_what_stands_in_the_way(cache: Path) -> None:
         "e/slow": ("bert", "no tokenizer.json"),
         "org/good": ("bert", ""),
         "org/good@v2": ("roberta", ""),
-        f"org/good@{COMMITS[2]}": ("gpt2", "not read yet"),
+        f"org/good@{COMMITS[2]}": ("gpt2", "no tokenizer.json"),
+        "g/other": ("gpt2", ""),
+        "h/seeing": ("vit", "a type of model that was not tried"),
     }
     good = found["org/good@v2"]
     assert (good.repository, good.revision) == ("org/good", COMMITS[1])
@@ -275,7 +281,10 @@ def test_the_lists_schema_finds_damage(damage: Callable[[Any], object], cache: P
     [
         lambda found: found.update(extra=1),
         lambda found: found["model"].update(seed=3),  # of a trained model
-        lambda found: found.update(positions=[]),
+        lambda found: found.update(positions=["alphabetical"]),
+        lambda found: found["attention"][0].update(sees=["everything"]),
+        lambda found: found["attention"][0].update(how="somehow"),
+        lambda found: found.update(num_kv_heads=0),
         lambda found: found.update(dtypes=["int8"]),
         lambda found: found.update(max_positions=0),
         lambda found: found["tokenizer"].pop("byte_level"),

@@ -4,6 +4,7 @@ Where that is one of the `tokenizers` library, it says itself what characters a 
 Where it is not, as Marian's, its pieces are put beside the text; see `spans`.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -48,11 +49,6 @@ def built_tokenizer(
     a library is missing.
     """
     library = _built(folder, trust_remote_code)
-    if len(library) <= len(library.added_tokens_decoder):  # and not one piece beside special tokens
-        raise AttnvizError(
-            f"the tokenizer that transformers builds in {folder} has no vocabulary",
-            f"copy the model's folder again, {SAVE_FAST}",
-        )
     cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else Slow(library)
     if not hasattr(library, "_switch_to_target_mode"):
         return Tokenizer(cutter, max_length, max_target=max_target)
@@ -63,10 +59,22 @@ def built_tokenizer(
     return Tokenizer(cutter, max_length, target=target, max_target=max_target)
 
 
+def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | None, str, int]:
+    """What the tokenizer of a folder is, as a tokenizer.json would say it; its kind; its size.
+
+    None for one that is not of the `tokenizers` library. AttnvizError as in `built_tokenizer`.
+    """
+    library = _built(folder, trust_remote_code)
+    content = json.loads(library.backend_tokenizer.to_str()) if library.is_fast else None
+    pieces = any(hasattr(library, name) for name in ("sp_model", "spm_source"))
+    kind = "SentencePiece" if pieces else type(library).__name__
+    return content, kind, len(library)
+
+
 def _built(folder: Path, trust_remote_code: bool) -> Any:
     try:
         with quiet():
-            return transformers.AutoTokenizer.from_pretrained(
+            library = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )
     except Exception as error:  # each tokenizer has exceptions of its own
@@ -83,6 +91,13 @@ def _built(folder: Path, trust_remote_code: bool) -> Any:
             f"transformers can build no tokenizer of the files in {folder}: {first_line(error)}",
             f"copy the model's folder again, {SAVE_FAST}",
         ) from error
+
+    if len(library) <= len(library.added_tokens_decoder):  # and not one piece beside special tokens
+        raise AttnvizError(
+            f"the tokenizer that transformers builds in {folder} has no vocabulary",
+            f"copy the model's folder again, {SAVE_FAST}",
+        )
+    return library
 
 
 def _is_there(module: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from attnviz.cli.options import FORMAT, DataOutput
+from attnviz.cli.options import FORMAT, DataOutput, TrustRemoteCode
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class WhichModel:
             show_default=False,
         ),
     ] = None
+    trust_remote_code: TrustRemoteCode = False
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ def models(which: WhichModel, output: ModelsOutput) -> None:
     """Show which models can be looked at, or what one of them is made of.
 
     Without NAME: the models that come with attnviz, those that the hub's cache holds, and the
-    architectures that are read. With NAME: its layers, heads and widths, its parameters, its
-    tokenizer, how it knows order, and where it comes from; a model of the hub is fetched first.
+    architectures that can be looked into. With NAME: its layers, heads and widths, what each
+    layer's tokens may look at, its parameters, its tokenizer, how it knows order, and where it
+    comes from; a model of the hub is fetched first.
 
     Example: attnviz models minilm
     """
@@ -47,4 +49,4 @@ def models(which: WhichModel, output: ModelsOutput) -> None:
     if which.name is None:
         give_catalog(output)
     else:
-        give_model(which.name, output)
+        give_model(which.name, which.trust_remote_code, output)

@@ -9,8 +9,8 @@ from attnviz.cli.giving import check_output, json_to, tables
 from attnviz.cli.options import DataOutput, ModelChoice
 from attnviz.cli.output import results
 from attnviz.errors import RequestError
+from attnviz.inspector.describing import describe
 from attnviz.models.cached import catalog
-from attnviz.models.facts import describe
 from attnviz.render.data.models import catalog_json, model_json
 from attnviz.render.terminal.models import catalog_tables, model_table
 
@@ -34,9 +34,9 @@ def give_catalog(output: DataOutput) -> None:
     _give(output, catalog_tables(found), catalog_json(found))
 
 
-def give_model(name: str, output: DataOutput) -> None:
+def give_model(name: str, trust_remote_code: bool, output: DataOutput) -> None:
     """What one model is made of."""
-    described: Described = describe(name)
+    described: Described = describe(name, trust_remote_code)
     _give(output, model_table(described), model_json(described))
 
 

@@ -1,11 +1,13 @@
 """The models at hand: the built-in ones, and what the hub's cache holds. Nothing is fetched."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz.catalog import Catalog, Known
+from attnviz.catalog import Catalog, How, Known
 from attnviz.errors import AttnvizError
+from attnviz.models.beside import has_tokenizer
 from attnviz.models.find import (
     CONFIG,
     DEFAULT,
@@ -17,6 +19,7 @@ from attnviz.models.find import (
 )
 from attnviz.weights.configs import CONFIGS, read_config, read_object
 from attnviz.weights.layout import LAYOUTS, WEIGHTS
+from attnviz.weights.tried import GIVEN, RECORDED, TRANSFORMERS
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
@@ -25,9 +28,13 @@ if TYPE_CHECKING:
 def catalog(default: str) -> Catalog:
     """What can be looked with here; `default` is taken where no model is named."""
     minilm = Known(DEFAULT, "bert", _default_size(), "", DEFAULT_REPOSITORY, DEFAULT_REVISION)
-    return Catalog(
-        default, (minilm, Known(PAPER, PAPER, None, trained=False)), _cached(), tuple(CONFIGS)
-    )
+    families: dict[How, tuple[str, ...]] = {
+        "natively": tuple(CONFIGS),
+        "through transformers": tuple(RECORDED),
+        "weights alone": tuple(GIVEN),
+    }
+    paper = Known(PAPER, PAPER, None, trained=False)
+    return Catalog(default, (minilm, paper), _cached(), families, TRANSFORMERS)
 
 
 def _default_size() -> int | None:
@@ -80,13 +87,14 @@ def _looked_into(folder: Path) -> tuple[str | None, str]:
         return None, f"its {CONFIG} is damaged"
     if not isinstance(family, str):
         return None, f"its {CONFIG} names no model_type"
-    if family not in CONFIGS:
-        return family, "not read yet"
+    if family not in (*CONFIGS, *RECORDED, *GIVEN):
+        return family, "a type of model that was not tried"
     try:
-        read_config(config)
+        if family in CONFIGS:
+            read_config(config)
     except AttnvizError as error:
         return family, error.message
-    if not (folder / TOKENIZER).is_file():
+    if not (folder / TOKENIZER).is_file() and not has_tokenizer(os.listdir(folder)):
         return family, f"no {TOKENIZER}"
     if not any((folder / file).is_file() for file in LAYOUTS):
         return family, f"no {WEIGHTS}"

@@ -1,11 +1,11 @@
 """What a model is made of, from its files' own words: no tensor is read, and nothing is run."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attnviz.catalog import Described, TokenizerFacts
+from attnviz.catalog import AttentionFacts, Described, TokenizerFacts
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
 from attnviz.models.files import ModelFiles
@@ -15,9 +15,8 @@ from attnviz.models.find import (
     DEFAULT_REVISION,
     PAPER,
     default_tokenizer,
-    find_model,
 )
-from attnviz.weights.configs import read_config
+from attnviz.weights.configs import number, read_config, read_object
 from attnviz.weights.names import NAMES, TensorNames
 from attnviz.weights.shape import PAPER_SEED, EncoderConfig, paper_config
 from attnviz.weights.stored import tensor_kinds
@@ -47,7 +46,7 @@ def model_facts(
     )
 
 
-class _Counted(NamedTuple):
+class Counted(NamedTuple):
     """What the headers of the weights' files say."""
 
     masked_lm: bool
@@ -56,22 +55,18 @@ class _Counted(NamedTuple):
     dtypes: tuple[str, ...]
 
 
-def describe(name: str) -> Described:
-    """What the model of this name, as in `find_model`, is made of.
+def describe_native(files: ModelFiles, tokenizer: TokenizerFacts) -> Described:
+    """What a model of a family that attnviz reads itself is made of.
 
-    A hub's model is fetched first. The weights are counted, not checked; those in a pickle are not,
-    since a pickle is read as a whole or not at all. Raises what `find_model`
-    does, and AttnvizError for a file that is damaged or of an architecture that is not read.
+    The weights are counted, not checked; those in a pickle are not, since a pickle is read as a
+    whole or not at all. Raises AttnvizError for a file that is damaged.
     """
-    if name == PAPER:
-        return _paper()
-    files = find_model(name)
     family, config = read_config(files.config)
     names = NAMES[family]
     counted = None if files.pickled else _counted(names, config, files.weights)
-    repository, revision = _source(files)
+    repository, revision = source_of(files)
     return Described(
-        model=model_facts(name, family, config),
+        model=model_facts(files.name, family, config),
         vocab_size=config.vocab_size,
         max_positions=config.max_positions,
         num_token_types=config.num_token_types,
@@ -80,27 +75,57 @@ def describe(name: str) -> Described:
         encoder_parameters=None if counted is None else counted.encoder,
         parameters=None if counted is None else counted.all,
         dtypes=() if counted is None else counted.dtypes,
-        tokenizer=_tokenizer(files.tokenizer),
-        folder=str(files.config.parent.absolute()),
+        tokenizer=tokenizer,
+        attention=(_everywhere(config), *_of_decoder(read_object(files.config))),
+        num_kv_heads=config.num_heads,
+        folder=str(files.folder.absolute()),
         repository=repository,
         revision=revision,
     )
 
 
-def _counted(names: TensorNames, config: EncoderConfig, weights: Path) -> _Counted:
-    kinds = tensor_kinds(weights)
-    numbers = {tensor: kind for tensor, kind in kinds.items() if kind[0] in DTYPES}
-    ours = [numbers[tensor] for tensor in _encoder_tensors(names, config, numbers)]
-    return _Counted(
-        masked_lm=_has_masked_lm(names, numbers),
-        encoder=sum(count for _, count in ours),
-        all=sum(count for _, count in numbers.values()),
-        dtypes=tuple(sorted({DTYPES[dtype] for dtype, _ in ours})),
+def _everywhere(config: EncoderConfig) -> AttentionFacts:
+    """The attention of an encoder of ours: each token sees all."""
+    return AttentionFacts("encoder", "natively", config.num_heads, ("global",) * config.num_layers)
+
+
+def _of_decoder(config: Mapping[str, Any]) -> tuple[AttentionFacts, ...]:
+    """A decoder's attention beside an encoder of ours, which transformers runs."""
+    if config.get("is_encoder_decoder") is not True:
+        return ()
+    layers = number(config, "decoder_layers")
+    heads = number(config, "decoder_attention_heads")
+    return (
+        AttentionFacts("decoder", "through transformers", heads, ("causal",) * layers),
+        AttentionFacts("cross", "through transformers", heads, ("global",) * layers),
     )
 
 
-def _paper() -> Described:
-    tokenizer = _tokenizer(default_tokenizer())
+def _counted(names: TensorNames, config: EncoderConfig, weights: Path) -> Counted:
+    numbers = numbers_in(weights)
+    ours = [numbers[tensor] for tensor in _encoder_tensors(names, config, numbers)]
+    return Counted(
+        masked_lm=_has_masked_lm(names, numbers),
+        encoder=sum(count for _, count in ours),
+        all=sum(count for _, count in numbers.values()),
+        dtypes=dtypes_of(ours),
+    )
+
+
+def numbers_in(weights: Path) -> dict[str, tuple[str, int]]:
+    """What safetensors call the numbers of each tensor of a model, and how many they are."""
+    kinds = tensor_kinds(weights)
+    return {tensor: kind for tensor, kind in kinds.items() if kind[0] in DTYPES}
+
+
+def dtypes_of(kinds: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    """What everybody else calls them."""
+    return tuple(sorted({DTYPES[dtype] for dtype, _ in kinds}))
+
+
+def describe_paper() -> Described:
+    """What the article's untrained encoder is made of."""
+    tokenizer = tokenizer_facts(default_tokenizer())
     config = paper_config(tokenizer.size)
     d_model, d_ff = config.d_model, config.d_ff
     attention, norms = 4 * d_model * d_model, 4 * d_model
@@ -117,10 +142,12 @@ def _paper() -> Described:
         parameters=count,
         dtypes=("float32",),
         tokenizer=tokenizer,
+        attention=(_everywhere(config),),
+        num_kv_heads=config.num_heads,
     )
 
 
-def _source(files: ModelFiles) -> tuple[str | None, str | None]:
+def source_of(files: ModelFiles) -> tuple[str | None, str | None]:
     """The repository and the commit that files come from; None for a folder of one's own."""
     if files.name == DEFAULT:
         return DEFAULT_REPOSITORY, DEFAULT_REVISION
@@ -158,15 +185,10 @@ def _has_masked_lm(names: TensorNames, found: Mapping[str, object]) -> bool:
     return bool(wanted) and all(any(name in found for name in theirs) for theirs in wanted)
 
 
-def _tokenizer(path: Path) -> TokenizerFacts:
+def tokenizer_facts(path: Path) -> TokenizerFacts:
     """How the tokenizer of a `tokenizer.json` cuts; AttnvizError if it is not one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        model = content["model"]
-        vocabulary = model["vocab"]
-        entries = {piece if isinstance(piece, str) else piece[0] for piece in vocabulary}
-        added = {token["content"] for token in content.get("added_tokens") or ()}
-        return TokenizerFacts(_kind(model), _byte_level(content), len(entries | added))
+        return facts_in(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
@@ -174,6 +196,17 @@ def _tokenizer(path: Path) -> TokenizerFacts:
             f"{path} is not a tokenizer that can be read: {error}",
             "save it again with tokenizer.save_pretrained(folder)",
         ) from error
+
+
+def facts_in(content: Mapping[str, Any]) -> TokenizerFacts:
+    """How the tokenizer cuts that a `tokenizer.json` with this content is.
+
+    Whatever the content lacks raises LookupError, TypeError or AttributeError.
+    """
+    model = content["model"]
+    entries = {piece if isinstance(piece, str) else piece[0] for piece in model["vocab"]}
+    added = {token["content"] for token in content.get("added_tokens") or ()}
+    return TokenizerFacts(_kind(model), _byte_level(content), len(entries | added))
 
 
 def _kind(model: Mapping[str, Any]) -> str:

@@ -16,7 +16,10 @@ def catalog_json(catalog: Catalog) -> bytes:
     facts = {
         "schema": MODELS_SCHEMA,
         "default": catalog.default,
-        "families": catalog.families,
+        "families": catalog.families["natively"],
+        "through_transformers": catalog.families["through transformers"],
+        "weights_alone": catalog.families["weights alone"],
+        "tried_with": catalog.tried_with,
         "models": [
             *(_known(known, "attnviz") for known in catalog.built_in),
             *(_known(known, "cache") for known in catalog.cached),
@@ -39,6 +42,17 @@ def model_json(described: Described) -> bytes:
         "parameters": described.parameters,
         "dtypes": described.dtypes,
         "tokenizer": asdict(described.tokenizer),
+        "num_kv_heads": described.num_kv_heads,
+        "attention": [
+            {
+                "kind": attention.kind,
+                "how": attention.how,
+                "num_layers": len(attention.sees),
+                "num_heads": attention.num_heads,
+                "sees": attention.sees,
+            }
+            for attention in described.attention
+        ],
         "folder": described.folder,
         "repository": described.repository,
         "revision": described.revision,

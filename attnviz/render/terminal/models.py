@@ -7,11 +7,24 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.catalog import Catalog, Described, Known, TokenizerFacts
+from attnviz.catalog import AttentionFacts, Catalog, Described, How, Known, TokenizerFacts
 from attnviz.render.labels import visible
 
 COMMIT = 12
 """How many of a commit's letters are shown; the hub's pages show fewer."""
+
+FAMILIES: dict[How, str] = {
+    "natively": "architectures that attnviz runs itself",
+    "through transformers": "architectures that transformers runs",
+    "weights alone": "architectures that transformers runs, which give weights alone",
+}
+"""The architectures there are, by how their attention is had."""
+
+HOW: dict[How, str] = {
+    "natively": "run by attnviz itself",
+    "through transformers": "run by transformers",
+    "weights alone": "run by transformers, which gives weights alone",
+}
 
 GAP = (0, 2, 0, 0)
 INDENT = 2
@@ -28,7 +41,13 @@ def catalog_tables(catalog: Catalog) -> Iterator[RenderableType]:
     named = {known.name for known in (*catalog.built_in, *catalog.cached)}
     if catalog.default not in named:
         yield Text.assemble(("default  ", "dim"), visible(catalog.default), overflow="fold")
-    yield _quiet(f"Architectures that are read: {', '.join(catalog.families)}.")
+    for how, families in catalog.families.items():
+        names = Text(visible(", ".join(families)), overflow="fold")
+        yield Group(_quiet(FAMILIES[how]), Padding(names, (0, 0, 0, INDENT)))
+    yield _quiet(
+        f"The last two were tried with transformers {catalog.tried_with}, on tiny models with "
+        "random numbers. Other architectures are tried out when they are run."
+    )
 
 
 def model_table(described: Described) -> Iterator[RenderableType]:
@@ -82,14 +101,20 @@ def _facts(described: Described) -> Iterator[tuple[str, str]]:
     model = described.model
     yield "family", model.family
     yield "layers", f"{model.num_layers}"
-    yield "heads", f"{model.num_heads} in each layer"
+    shared = described.num_kv_heads
+    share = "" if shared == model.num_heads else f", which share keys and values among {shared}"
+    yield "heads", f"{model.num_heads} in each layer{share}"
     yield "d_model", f"{model.d_model:,}"
     yield "d_k", f"{model.d_k:,}"
     yield "d_ff", f"{model.d_ff:,}"
+    several = len(described.attention) > 1
+    for attention in described.attention:
+        name = f"{attention.kind} attention" if several else "attention"
+        yield name, _attention(attention, several)
     yield from _weights(described)
     most = described.max_positions
     yield "context", "any number of tokens" if most is None else f"{most:,} tokens"
-    yield "positions", " and ".join(described.positions)
+    yield "positions", " and ".join(described.positions) or "nothing says how it knows them"
     yield "token types", f"{described.num_token_types}" if described.num_token_types else "none"
     yield "tokenizer", _tokenizer(described.tokenizer)
     yield "vocabulary", f"{described.vocab_size:,} entries"
@@ -104,9 +129,34 @@ def _weights(described: Described) -> Iterator[tuple[str, str]]:
         yield "weights", "in a pickle, which is not counted without reading all of it"
         return
     beside = f", and {stored - ours:,} beside it" if stored > ours else ""
-    yield "parameters", f"{ours:,} in the encoder{beside}"
+    part = "encoder" if described.attention[0].how == "natively" else "model"
+    yield "parameters", f"{ours:,} in the {part}{beside}"
     yield "stored as", ", ".join(described.dtypes)
-    yield "at a mask", "predicts (masked-LM head)" if described.masked_lm else "predicts nothing"
+    if described.masked_lm is not None:
+        predicts = "predicts (masked-LM head)" if described.masked_lm else "predicts nothing"
+        yield "at a mask", predicts
+
+
+def _attention(attention: AttentionFacts, several: bool) -> str:
+    """How it is had, and what its layers' queries see."""
+    kinds = list(dict.fromkeys(attention.sees))
+    of = {kind: [n for n, seen in enumerate(attention.sees) if seen == kind] for kind in kinds}
+    if len(kinds) == 1:
+        told = kinds[0]
+    else:
+        fewest = sorted(kinds, key=lambda kind: len(of[kind]))
+        named = [f"{kind} in {_layers(of[kind])}" for kind in fewest[:-1]]
+        told = "; ".join([*named, f"{fewest[-1]} in the others"])
+    count = len(attention.sees)
+    layers = "1 layer" if count == 1 else f"{count} layers"
+    sizes = f"{layers} of {attention.num_heads} heads, " if several else ""
+    return f"{sizes}{told}; {HOW[attention.how]}"
+
+
+def _layers(numbers: list[int]) -> str:
+    """Layers by their numbers: `layer 0`, `layers 0, 3 and 6`."""
+    *others, last = map(str, numbers)
+    return f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
 
 
 def _tokenizer(tokenizer: TokenizerFacts) -> str:

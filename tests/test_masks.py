@@ -7,6 +7,7 @@ from handmade import causal, inspection_of, tokens_of, with_layer
 from attnviz.analysis import pairs
 from attnviz.analysis.find import find, find_both
 from attnviz.analysis.holding import holding
+from attnviz.analysis.masks import by_mask
 from attnviz.analysis.phrase import Phrase
 from attnviz.analysis.strongest import strongest_link
 from attnviz.analysis.summary import summarise
@@ -222,3 +223,22 @@ def test_only_keys_that_may_be_looked_at_are_ranked() -> None:
     assert find(view, phrase(view, 2), phrase(view, 1)).keys == 3
     assert find(view, phrase(view, 3), phrase(view, 1, 2)).keys == 3
     assert find(view, phrase(view, 3), phrase(view, 2), [HeadId(1, 0)]).keys == 2
+
+
+def test_layers_with_the_same_mask_are_counted_once() -> None:
+    tokens = tokens_of(["a", "b", "c"], special=False)
+    inspection = masked(tokens, causal(3), causal(3, reach=1), causal(3), causal(3))
+    bias = np.zeros((1, 3, 3), np.float32)
+    for layer in (2, 3):
+        inspection = with_layer(inspection, layer, bias=bias.copy() if layer == 2 else None)
+    asked: list[int] = []
+
+    def made(layer: int) -> int:
+        asked.append(layer)
+        return layer
+
+    one = by_mask(inspection.view(), made)
+    assert [one(layer) for layer in (0, 1, 2, 3, 1)] == [0, 1, 2, 0, 1]
+    assert asked == [0, 1, 2]
+    rolled = by_mask(inspection.view(measure="rollout"), made)
+    assert [rolled(layer) for layer in range(4)] == [0, 1, 2, 3]

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from attnviz.analysis.masks import by_mask
 from attnviz.analysis.pairs import count, likes_of, seen_by
 from attnviz.analysis.phrase import Phrase, check_apart
 from attnviz.errors import RequestError
@@ -196,7 +197,8 @@ class _Asker:
         self.queries = slice(query.tokens[0].index, query.tokens[-1].index + 1)
         self.keys, self.others = slice(first, end), np.r_[0:first, end : len(view.keys)]
         self.likes = likes_of(view, query, key)
-        self.counts = {layer: count(view, layer, self.likes) for layer in layers}
+        counted = by_mask(view, lambda layer: count(view, layer, self.likes))
+        self.counts = {layer: counted(layer) for layer in layers}
         self.ranked = 1 + int(seen_by(view, query, layers)[self.others].sum())
 
     def finding(self, view: View, places: list[HeadId], parts: Sequence[_Answers]) -> Finding:

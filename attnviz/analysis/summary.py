@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
+from attnviz.analysis.masks import by_mask
 from attnviz.analysis.places import Places, has_rest
 from attnviz.analysis.pooling import Pool
 from attnviz.inspection import Group, HeadId, HeadStack, View, row_shares
@@ -110,7 +110,7 @@ def summarise(view: View, top: int = 3) -> Summary:
 
 def summaries(view: View, top: int = 3) -> Iterator[tuple[HeadSummary, np.ndarray]]:
     """The same head by head, each with its weights pooled to at most POOLED rows and columns."""
-    places_in = lru_cache(maxsize=None)(lambda layer: Places.of(view, layer))
+    places_in = by_mask(view, lambda layer: Places.of(view, layer))
 
     def summed(group: Group) -> list[tuple[HeadSummary, np.ndarray]]:
         sums = [_Sums(view, places_in(head.layer), head, top) for head in group.heads]

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import ablate
+import families
 import find
 import measure
 import memory
@@ -47,6 +48,16 @@ and are noisy: the ratio is what carries over.
   arithmetic about 30 passes of the sentence for one word, 40 for all. A pass of a short sentence
   waits for memory instead, so that together they take less; the longer a sentence, the nearer to
   those numbers. Loading the model is left out here.
+
+## Families
+
+Our encoder beside transformers' eager attention on each family that is read natively, with random
+weights and the default model's sizes ({layers} layers, {heads} heads, d_model {d_model}): a pass of
+so many sentences of {tokens} tokens each ([passes.py](../benchmarks/passes.py)), by turns in one
+process. Ours keeps x, q, k, v and z of every layer, theirs all weights; loading is left out. The
+ratio is that of the times.
+
+{families}
 """
 
 
@@ -69,6 +80,11 @@ def page(rounds: int, sentences: int) -> str:
         sentences=sentences,
         shortest=SHORTEST,
         longest=LONGEST,
+        families=families.table(rounds),
+        layers=families.LAYERS,
+        heads=families.HEADS,
+        d_model=families.D_MODEL,
+        tokens=families.TOKENS,
     )
 
 

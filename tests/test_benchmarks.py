@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from attnviz.inspector import Model
 from attnviz.models import find_model
@@ -239,3 +240,38 @@ def test_the_peer_does_the_same_job(minilm: Model, tmp_path: Path, sentences: An
         assert [(head["layer"], head["head"]) for head in told["heads"][11:13]] == [(0, 11), (1, 0)]
         weights = np.array([head["weights"] for head in told["heads"]])
         np.testing.assert_allclose(weights, expected.reshape(weights.shape), rtol=0, atol=1e-5)
+
+
+def test_families_beside_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both give the same numbers, and each is timed as often as is asked; here at small sizes."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    passes, families = map(importlib.import_module, ("passes", "families"))
+    monkeypatch.setattr(passes, "VOCABULARY", 97)
+    monkeypatch.setattr(passes, "PASSES", {1: 2, 3: 1})
+    small = {
+        "mpnet": {**passes.USUAL, "num_hidden_layers": 1, "hidden_size": 24},
+        "marian": {**passes.CALLED["marian"], "encoder_layers": 1, "d_model": 24},
+    }
+    monkeypatch.setattr(passes, "CALLED", small)
+    found = {family: passes.passes(family, 2) for family in small}
+    for seconds in (seconds for batches in found.values() for seconds in batches.values()):
+        assert [len(seconds[name]) for name in ("ours", "theirs")] == [2, 2]
+        assert min(seconds["ours"] + seconds["theirs"]) > 0
+    # `passes.py FAMILY ROUNDS` prints this; of each row the ratio is that of its times
+    told = json.dumps({1: {"ours": [0.001, 0.003], "theirs": [0.004, 0.006]}}).encode()
+    monkeypatch.setattr(families.subprocess, "check_output", lambda _: told)
+    header, _, first, *rows = families.table(2).splitlines()
+    assert header == "| family | sentences | attnviz | transformers, eager | ratio |"
+    assert first == "| bert | 1 | 2.0 ms | 5.0 ms | 0.38 |"
+    assert len(rows) == 7
+
+
+def test_other_numbers_are_not_timed(monkeypatch: pytest.MonkeyPatch, minilm: Model) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    passes = importlib.import_module("passes")
+    inspection = minilm.inspect("I am")
+    layers = inspection.layers
+    weights = [torch.from_numpy(inspection.layer(n).weights(n))[None] for n in range(6)]
+    passes.check(layers, weights)
+    with pytest.raises(RuntimeError, match="layer 2: weights are off by"):
+        passes.check(layers, [*weights[:2], weights[2] + 0.5, *weights[3:]])

@@ -39,7 +39,7 @@ def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
         "" if model.dtype == "float32" else model.dtype,
         _slug(" ".join(filter(None, said)).lower()),
     ]
-    look = (view.unit, view.special, view.measure, attention, window)
+    look: tuple[object, ...] = (view.unit, view.special, view.measure, attention, window)
     if part is not None:
         look += (part,)
     whole = (said, model, [str(head) for head in heads], what, *look)

@@ -14,9 +14,10 @@ from attnviz.analysis.summary import Summary, summarise
 from attnviz.inspection import HeadId, View
 from attnviz.render.sight import may_look
 from attnviz.render.terminal.grid import Grid
-from attnviz.render.terminal.matrix import HeadTable, TopKeys
+from attnviz.render.terminal.matrix import HeadTable
 from attnviz.render.terminal.notes import dropped_note, query_note
 from attnviz.render.terminal.overview import Overview
+from attnviz.render.terminal.topkeys import TopKeys, is_long
 from attnviz.render.terminal.word import PairGrid, WordRows
 
 LINKS = 3
@@ -110,9 +111,12 @@ def pair_grid(view: View, query: int, key: int, heads: Sequence[HeadId]) -> Rend
 
 
 def head_table(view: View, head: HeadId, top: int | None = None) -> RenderableType:
-    """One head's weights: the whole table, or the `top` strongest keys of each query."""
+    """One head's weights: the whole table, or the `top` strongest keys of each query.
+
+    Of a long text the first queries, with as many of their strongest keys as there is room for.
+    """
+    if top is not None or is_long(view):
+        return TopKeys.of(view, head, top)
     [stack] = view.stacks([head])
     dropped, sink = (None if one is None else one[0] for one in (stack.dropped, stack.sink))
-    if top is None:
-        return HeadTable(view, head, stack.weights[0], dropped, sink)
-    return TopKeys(view, head, stack.weights[0], dropped, sink, top)
+    return HeadTable(view, head, stack.weights[0], dropped, sink)

@@ -10,7 +10,6 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from attnviz.analysis.summary import Link
 from attnviz.inspection import HeadId, View
 from attnviz.render.sight import MAY_NOT, role_name
 from attnviz.render.terminal.cells import (
@@ -31,7 +30,6 @@ from attnviz.render.terminal.palette import (
     DIM,
     MARKER,
     PLAIN,
-    SHARES,
     Scale,
     percent,
 )
@@ -172,7 +170,7 @@ class HeadTable:
     def _row(self, query: int, layout: Layout) -> Line:
         row, token, keys = self.weights[query], self.view.tokens[query], self.view.keys
         best = int(row.argmax())
-        line = [_name(token, layout.margin)]
+        line = [query_name(token, layout.margin)]
         for key in layout.columns:
             if self._seen is not None and not self._seen[query, key]:
                 line.append(Segment(" " * layout.cell))
@@ -214,78 +212,18 @@ class HeadTable:
             yield from sentences(purpose_note(), width)
 
 
-@dataclass(frozen=True, eq=False)
-class TopKeys:
-    """One head as a list: each query with its `top` strongest keys; arrays as in HeadTable."""
-
-    view: View
-    head: HeadId
-    weights: np.ndarray
-    dropped: np.ndarray | None
-    sink: np.ndarray | None
-    top: int
-
-    @cached_property
-    def _scale(self) -> Scale:
-        return Scale.of(self.view.measured, float(self.weights.max()))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from head_heading(self.view, self.head, self.weights, self._scale)
-        count, width = min(self.top, len(self.view.keys)), options.max_width
-        what = "the strongest key" if count == 1 else f"the {count} strongest keys"
-        yield head_title(self.head, f"{what} of each query")
-        for query in range(len(self.weights)):
-            yield from render_lines(self._lines(query, width), width)
-        yield from render_lines(remarks(sink_note(self.view, self.sink), width), width)
-
-    def _lines(self, query: int, width: int) -> Iterator[Line]:
-        """A query's line, and as many more below it as its keys need."""
-        row, token, keys = self.weights[query], self.view.tokens[query], self.view.keys
-        margin = margin_for(self.view, width)
-        share = 0 if self.dropped is None else len("special 100%  ")
-        word = max(1, min(width_of(keys, LONGEST_WORD), width - margin - share - 7))
-        across = max(1, (width - margin - share) // (word + 7))
-        seen = self.view.visible(self.head.layer, slice(query, query + 1))
-        order = strongest(row, None if seen is None else seen[0])[: self.top]
-        line = [_name(token, margin)]
-        if self.dropped is not None:
-            part = f"special {percent(float(self.dropped[query]))}"
-            line.append(Segment(fit(part, share), DIM))
-        for place, key in enumerate(order):
-            if place and place % across == 0:
-                yield line
-                line = [Segment(" " * (margin + share))]
-            link = Link(token, keys[key], float(row[key]))
-            line += named_weight(self.view, link, word, place == 0, self._scale)
-        yield line
-
-
 def head_heading(
-    view: View, head: HeadId, weights: np.ndarray, scale: Scale
+    view: View, head: HeadId, weights: np.ndarray | None, scale: Scale
 ) -> Iterator[RenderableType]:
-    """What stands above one head: weights, (query, key)."""
-    inside = None if view.window is None else float(weights.sum(axis=-1).mean())
+    """What stands above one head: weights, (query, key), or None where not all are there."""
+    inside = None
+    if view.window is not None and weights is not None:
+        inside = float(weights.sum(axis=-1).mean())
     yield from heading(view, scale, inside=inside, layers=[head.layer])
     yield Text()
 
 
-def strongest(row: np.ndarray, seen: np.ndarray | None) -> list[int]:
-    """The places of a row's numbers, the largest first; only those that may be looked at."""
-    order = np.argsort(-row, kind="stable")
-    return [int(place) for place in order if seen is None or seen[place]]
-
-
-def _name(token: Token, margin: int) -> Segment:
-    """A query's name in the margin."""
-    return Segment(fit(label(token), margin - 1) + " ", DIM if token.special else BOLD)
-
-
-def named_weight(view: View, link: Link, word: int, first: bool, scale: Scale = SHARES) -> Line:
-    """A weight with the key that it goes to, in `word` + 7 cells; the first of a row stands out."""
-    mark = MARKER if first and link.weight > 0 else " "
-    style = scale.style(link.weight, tone_of(view, link.query, link.key), bold=first)
-    name_style = BOLD if first else DIM if link.key.special else PLAIN
-    return [
-        Segment(f"{mark}{scale.text(link.weight)} ", style),
-        Segment(" " + fit(label(link.key), word) + " ", name_style),
-    ]
+def query_name(token: Token, margin: int, name: str | None = None) -> Segment:
+    """A query's name in the margin: its label, unless it is called otherwise."""
+    shown = label(token) if name is None else name
+    return Segment(fit(shown, margin - 1) + " ", DIM if token.special else BOLD)

@@ -48,12 +48,13 @@ def purpose_note() -> str:
     return f"{PURPOSE[0].upper()}{PURPOSE[1:]}."
 
 
-def sink_note(view: View, sink: np.ndarray | None) -> str:
-    """How much of what is shown the sink takes; sink: (query,)."""
+def sink_note(view: View, sink: np.ndarray | None, of: str = "") -> str:
+    """How much of what is shown the sink takes; sink: (query,), `of` which queries, if not all."""
     if sink is None:
         return ""
     whole = f"the {view.measured.noun}" if view.special else "what is shown"
-    return f"On average, {percent(float(sink.mean()))} of {whole} goes to {SINK}."
+    average = f"On average of {of}" if of else "On average"
+    return f"{average}, {percent(float(sink.mean()))} of {whole} goes to {SINK}."
 
 
 def left_out_note(view: View, name: str, share: float, heads: Sequence[HeadId]) -> str:

@@ -24,12 +24,10 @@ from attnviz.render.terminal.cells import (
 )
 from attnviz.render.terminal.headgrid import HeadGrid
 from attnviz.render.terminal.heading import heading, question, word_heading
-from attnviz.render.terminal.matrix import LONGEST_WORD, named_weight, strongest
+from attnviz.render.terminal.matrix import LONGEST_WORD
 from attnviz.render.terminal.palette import BOLD, Scale
+from attnviz.render.terminal.topkeys import KEYS_TOLD, named_weight, strongest
 from attnviz.tokens import Token
-
-KEYS_TOLD = 5
-"""How many words each head's line names, unless the user says how many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +88,8 @@ class WordRows:
                 line = [Segment(" " * margin)]
             # what is named and coloured is the other word, whichever of the two looks
             link = Link(self.token, self._others[other], float(row[other]))
-            line += named_weight(self.view, link, word, place == 0, self._scale)
+            name = label(link.key)
+            line += named_weight(self.view, link, name, word, place == 0, self._scale)
         yield line
 
 

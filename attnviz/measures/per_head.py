@@ -43,7 +43,8 @@ class Norms(PerHead):
             raise AttnvizError(
                 "the norm measure needs the lengths of v W_O, and this inspection does not have "
                 "them",
-                "look at the sentence anew, or take --measure weights",
+                "look at the sentence anew, or take --measure weights; models that do more to "
+                "what a head sums up than multiply it by W_O have none",
             )
         weights = record.weights(layer, heads, queries)
         weights *= record.value_norms[slice(None) if heads is None else list(heads), None]

@@ -47,8 +47,8 @@ def facts_of(name: str, opened: Opened) -> ModelFacts:
             f"{family} models cannot be looked into: their layers have heads of different "
             "numbers or sizes"
         )
-    total = getattr(config, "num_hidden_layers", None)
-    if opened.gives_all and not opened.seq2seq and isinstance(total, int) and total != len(layers):
+    total = entry(config, "num_hidden_layers")
+    if opened.gives_all and not opened.seq2seq and total not in (None, len(layers)):
         raise AttnvizError(
             f"{family} models cannot be looked into: {len(layers)} of their {total} layers are "
             "attention, and the others something else"
@@ -100,14 +100,14 @@ def num_token_types(opened: Part) -> int:
     """How many token types the model is fed; 0 for one that is fed none."""
     if "token_type_ids" not in signature(opened.model.forward).parameters:
         return 0
-    count = getattr(opened.config, "type_vocab_size", 0)
-    return TOKEN_TYPES.get(opened.config.model_type, count if isinstance(count, int) else 0)
+    count = entry(opened.config, "type_vocab_size")
+    return TOKEN_TYPES.get(opened.config.model_type, count or 0)
 
 
 def max_positions(opened: Part) -> int | None:
     """How many tokens the model takes at most; None where nothing says so."""
-    most = getattr(opened.own_config, "max_position_embeddings", None)
-    if not isinstance(most, int) or most < 1:
+    most = entry(opened.own_config, "max_position_embeddings")
+    if most is None or most < 1:
         return None
     # RoBERTa and those after its model count positions from behind the one of padding
     unused = [
@@ -129,7 +129,16 @@ def d_ff_of(config: Any, kind: AttentionKind, d_model: int) -> int:
     """The width of the feed-forward network's inner layer, in the part with such attention."""
     side = "encoder" if kind == "encoder" else "decoder"
     for name in (f"{side}_ffn_dim", *FEED_FORWARD):
-        value = getattr(config, name, None)
-        if isinstance(value, int):
+        value = entry(config, name)
+        if value is not None:
             return value
     return USUAL_WIDENING * d_model
+
+
+def entry(config: Any, name: str) -> int | None:
+    """A whole number of a configuration; None where it has none, or another for each layer."""
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # transformers' own way to say that layers differ in it
+        return None
+    return value if isinstance(value, int) else None

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attnviz.attention import AttentionKind, LayerRecord, Projections
 from attnviz.backends.calls import UnlikeError
@@ -35,6 +34,7 @@ from attnviz.backends.reading import (
 )
 from attnviz.backends.recorder import LastRecorded, Recorder
 from attnviz.backends.sites import Finder, Sites
+from attnviz.backends.trial import agree, kind_of, pooling
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError
 from attnviz.recording import WHOLE, Recording
@@ -44,10 +44,6 @@ Records = list[list[LayerRecord | None]]
 
 TRIED = 7
 """Tokens on which a model is tried out; a decoder gets fewer of them, so that lengths differ."""
-
-TOLERANCE = {torch.float32: 5e-3}
-"""How far weights may be off in the trial: rounding alone adds up over many layers."""
-COARSE = 0.1
 
 
 class Opened:
@@ -70,10 +66,10 @@ class Opened:
         self.num_layers: int | None = None
         with quiet(), torch.inference_mode():
             self.trial: list[LayerRecord] = self._try_out(loaded)
-        if built.seq2seq and not self.decodes:
-            self.model = self._encoder
+        if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
+            self.model = self._encoder  # the decoder can go
         self.num_layers = len(self.trial)
-        self.kind: AttentionKind = self._called if built.seq2seq else _kind_of(self.trial)
+        self.kind: AttentionKind = self._called if built.seq2seq else kind_of(self.trial)
         self.left_over = loaded.left_over
 
     @property
@@ -113,7 +109,8 @@ class Opened:
         """The configuration of the part that is looked at, where parts have their own."""
         if not self.seq2seq:
             return self.config.get_text_config()
-        return (self.model.get_decoder() if self.decodes else self.model).config
+        part = self.model.get_decoder() if self.decodes else self.model
+        return getattr(part, "config", self.config)
 
     @property
     def pad(self) -> int:
@@ -197,9 +194,9 @@ class Opened:
         return list(map(spread, found, everywhere))
 
     def _try_out(self, loaded: Loaded) -> list[LayerRecord]:
-        feed = self._trial_feed()
         run: set[Any] = set()
         try:
+            feed = self._trial_feed()
             if self.gives_all:
                 run = self._find_sites(feed)
                 self.gives_all = self._called in self._sites.run
@@ -210,7 +207,7 @@ class Opened:
                 finder = Finder(None)
                 with finder.watching(self.model):
                     trial = self._recorded(feed, WHOLE)
-                run = run or finder.begun.difference(_pooling(self.model))
+                run = run or finder.begun.difference(pooling(self.model))
         except UnlikeError as error:
             raise self._refusal(error) from error
         except (AttnvizError, MemoryError):
@@ -239,18 +236,7 @@ class Opened:
         self._use(EAGER)
         theirs = self._eager(feed)
         self._use(NAME)
-        if theirs is None or len(theirs) != len(ours):
-            return None
-        for number, (own, eager) in enumerate(zip(ours, theirs, strict=True)):
-            if own is None or eager is None:
-                return None
-            weights = own[0].weights(number)
-            if weights.shape != eager.shape[1:]:
-                return None
-            off = np.abs(weights - eager[0].float().cpu().numpy()).max()
-            if not off < TOLERANCE.get(eager.dtype, COARSE):
-                return None
-        return ours
+        return ours if agree([layer[0] for layer in ours if layer is not None], theirs) else None
 
     def _use(self, implementation: str) -> None:
         if self.config._attn_implementation != implementation:
@@ -265,17 +251,3 @@ class Opened:
             f"{self.name} models cannot be looked into: they give {error}",
             "attnviz models says which models can",
         )
-
-
-def _pooling(model: nn.Module) -> set[nn.Module]:
-    """The modules that make one vector of a sentence, after all attention."""
-    poolers = [module for module in model.modules() if "Pooler" in type(module).__name__]
-    return {part for pooler in poolers for part in pooler.modules()}
-
-
-def _kind_of(trial: Sequence[LayerRecord]) -> AttentionKind:
-    """A decoder's, where no query of any layer sees a key behind it."""
-    for number, record in enumerate(trial):
-        if np.triu(record.weights(number), 1).any():
-            return "encoder"
-    return "decoder"

@@ -117,6 +117,8 @@ def sizes(e: Explanation) -> str:
     if divided(e):
         told = f"Each has {model.d_model} / {model.num_heads} = {numbers(e.q)}: d_k = d_model / "
         told += "num_heads."
+    elif len(e.q) == len(e.z):
+        told = f"Each has {numbers(e.q)}: d_k."
     else:
         told = f"q and k have {numbers(e.q)} each, d_k, and v has {numbers(e.z)}."
     return told if shared == 1 else f"{told} Every {shared} heads share one k and v."

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from attnviz.backends import attending
 from attnviz.backends.attending import attend
 from attnviz.backends.calls import Call, UnlikeError
+from attnviz.backends.interface import make_mask
 from attnviz.backends.masks import Bias, Masks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,7 +27,15 @@ def call_of(n: int = 3, m: int = 3, heads: int = 2, shared: int = 2, **given: An
         torch.randn(1, count, length, width, generator=generator)
         for count, length, width in ((heads, n, 5), (shared, m, 5), (shared, m, d_v))
     )
-    return Call.of(nn.Identity(), q, k, v, {"is_causal": False, **given})
+    return Call.of(nn.Identity(), q, k, v, given)
+
+
+def causal(length: int) -> Tensor:
+    """A causal mask, as it is made for a model."""
+    made = make_mask(batch_size=1, q_length=length, kv_length=length)
+    if made is None:
+        raise TypeError("there should be a mask")
+    return made
 
 
 def bias_of(n: int = 3, m: int = 3, **given: Any) -> Bias:
@@ -45,8 +54,14 @@ def test_nothing_is_masked_and_nothing_added() -> None:
         assert (bias.visible, bias.bias, bias.distance_bias) == (None, None, None)
 
 
-def test_causal_without_a_mask() -> None:
-    bias = bias_of(is_causal=True)
+def test_a_causal_mask_is_known_as_such_and_not_used() -> None:
+    assert causal(3).tolist() == seen("x..", "xx.", "xxx").tolist()
+    call = call_of(attention_mask=causal(3))
+    assert (call.mask, call.causal) == (None, True)
+    # whatever a module says of itself: some say nothing, or what is not so
+    call = call_of(is_causal=True)
+    assert (call.mask, call.causal) == (None, False)
+    bias = bias_of(attention_mask=causal(3))
     assert bias.visible is not None
     assert bias.visible.tolist() == [[0, 1], [0, 2], [0, 3]]
 
@@ -151,25 +166,25 @@ HIDDEN = torch.ones(1, 1, 7, 7, dtype=torch.bool).triu(-2)
 CALLS: dict[str, dict[str, Any]] = {
     "plain": {},
     "scaled": {"scaling": 0.9},
-    "causal": {"is_causal": True},
+    "causal": {"attention_mask": causal(7)},
     "masked": {"attention_mask": HIDDEN},
     "biased": {"position_bias": BIASED},
-    "biased and causal": {"position_bias": BIASED, "is_causal": True},
+    "biased and causal": {"position_bias": BIASED, "attention_mask": causal(7)},
     "biased and masked": {"position_bias": BIASED, "attention_mask": HIDDEN},
     "biased and hidden": {
         "position_bias": BIASED,
         "attention_mask": torch.zeros(1, 1, 7, 7).masked_fill(~HIDDEN, LEAST),
     },
     "capped": {"softcap": 0.7},
-    "capped and causal": {"softcap": 0.7, "is_causal": True},
+    "capped and causal": {"softcap": 0.7, "attention_mask": causal(7)},
     "capped, biased and masked": {
         "softcap": 0.7,
         "position_bias": BIASED,
         "attention_mask": HIDDEN,
     },
     "sinks": {"s_aux": torch.tensor([0.3, 2.0]), "attention_mask": HIDDEN},
-    "sinks and causal": {"s_aux": torch.tensor([0.3, 2.0]), "is_causal": True},
-    "values of another size": {"d_v": 3, "is_causal": True},
+    "sinks and causal": {"s_aux": torch.tensor([0.3, 2.0]), "attention_mask": causal(7)},
+    "values of another size": {"d_v": 3, "attention_mask": causal(7)},
 }
 
 

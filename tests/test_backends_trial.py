@@ -228,3 +228,16 @@ def test_keys_chosen_beforehand_are_not_recorded_as_if_all_were_seen(
 def test_one_batch_at_a_time(tmp_path: Path) -> None:
     RECORDED["gpt2"].save(tmp_path)
     assert runner_of(load_model(str(tmp_path))).alone
+
+
+def test_a_module_that_does_not_know_that_it_is_causal(tmp_path: Path) -> None:
+    """NLLB-MoE's decoder says that it is not; transformers' fused attention would believe it."""
+    sizes = {**SEQ2SEQ["m2m_100"].sizes, "num_experts": 2}
+    other = Other("NllbMoeConfig", sizes, transformers.AutoModelForSeq2SeqLM)
+    model = other.save(tmp_path)
+    assert not model.model.decoder.layers[0].self_attn.is_causal
+    ours = load_model(str(tmp_path), attention="decoder", target=SENTENCES[1])
+    inspection = ours.inspect("a dog")
+    assert inspection.layer(0).q is not None
+    source = [ours.tokenize("a dog").ids]
+    hold(inspection, eager(model, source, [inspection.tokens.ids]).decoder_attentions)

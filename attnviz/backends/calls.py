@@ -9,6 +9,10 @@ CHOSEN_KEYS = ("indices", "block_indices")
 """What a model gives that lets each query look at a few keys only, chosen by a network beside."""
 
 
+CAUSAL = "attnviz_causal"
+"""The attribute by which a mask is known to be causal and no more, so that it need not be used."""
+
+
 class UnlikeError(Exception):
     """A model asks for attention of a kind that is not recorded as queries and keys."""
 
@@ -19,7 +23,7 @@ class Call:
 
     q: (batch, num_heads, n, d_k); k, v: (batch, num_kv_heads, m, d_k or d_v); mask: (batch or 1,
     num_heads or 1, n, m), true where a key is looked at, or numbers that are added to the scores;
-    `causal`: queries look at no key behind them, and there is no mask; position_bias: (batch or 1,
+    `causal`: queries look at no key behind them, and at all others; position_bias: (batch or 1,
     num_heads or 1, n, m), added to the scores. `softcap` and `sinks` are as in LayerRecord.
     """
 
@@ -45,9 +49,7 @@ class Call:
         mask = given.get("attention_mask")
         if mask is not None and mask.ndim != 4:
             raise UnlikeError(f"a mask of {mask.ndim} axes")
-        causal = given.get("is_causal")
-        if causal is None:
-            causal = getattr(module, "is_causal", True)
+        causal = getattr(mask, CAUSAL, False)
         scale, sinks = given.get("scaling"), given.get("s_aux", given.get("sinks"))
         return cls(
             module=module,
@@ -55,8 +57,8 @@ class Call:
             k=k,
             v=v,
             scale=q.shape[-1] ** -0.5 if scale is None else float(scale),
-            mask=mask,
-            causal=bool(causal) and mask is None and q.shape[-2] > 1,
+            mask=None if causal else mask,
+            causal=causal,
             position_bias=given.get("position_bias"),
             softcap=given.get("softcap"),
             sinks=sinks,

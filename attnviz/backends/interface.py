@@ -10,7 +10,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
 from attnviz.backends.attending import attend
-from attnviz.backends.calls import Call
+from attnviz.backends.calls import CAUSAL, Call
 
 NAME = "attnviz"
 """What our attention function is called among transformers' own."""
@@ -53,11 +53,26 @@ def attention(
     return z.transpose(1, 2).contiguous(), None
 
 
+def make_mask(*, allow_is_causal_skip: bool = True, **given: Any) -> Tensor | None:
+    """The mask of transformers' fused attention, true where a key is looked at; None for none.
+
+    transformers leaves out a mask that is causal and no more, and trusts each module to know that
+    it is; some do not. So we have it made, as for eager attention, and marked as CAUSAL.
+    """
+    made: Tensor | None = sdpa_mask(allow_is_causal_skip=allow_is_causal_skip, **given)
+    if made is not None or not allow_is_causal_skip:
+        return made
+    made = sdpa_mask(allow_is_causal_skip=False, **given)
+    if made is not None and made.shape[-2] == made.shape[-1]:
+        setattr(made, CAUSAL, True)
+    return made
+
+
 def register() -> None:
     """Make our attention known to transformers, by NAME.
 
-    The mask function under the same name is that of the fused attention: without one, transformers
-    would hand over no mask at all, and padding and causality would be gone.
+    Without a mask function under the same name, transformers would hand over no mask at all, and
+    padding and causality would be gone.
     """
     AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionMaskInterface.register(NAME, make_mask)

@@ -2,8 +2,8 @@ import pytest
 from pictures import numbered
 
 from attnviz.inspection import HeadId, Inspection
-from attnviz.render.figure.captions import fitted, heads_title, label, token_labels
-from attnviz.render.figure.drawing import drawing, text_width
+from attnviz.render.figure.captions import fitted, heads_title, label, labels_for, token_labels
+from attnviz.render.figure.drawing import INK, drawing, text_width
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_sentence_is_cut_to_the_width_there_is() -> None:
 
 @pytest.mark.parametrize(
     ("room", "size", "step", "slanted"),
-    [(0.5, 10.0, 1, True), (0.15, 8.31, 1, False), (0.05, 6.0, 3, False), (0.01, 6.0, 11, False)],
+    [(0.5, 10.0, 1, True), (0.15, 8.31, 1, False), (0.05, 6.0, 3, False), (0.02, 6.0, 6, False)],
 )
 def test_labels_shrink_to_a_floor_and_then_become_fewer(
     room: float, size: float, step: int, slanted: bool
@@ -55,9 +55,9 @@ def test_labels_shrink_to_a_floor_and_then_become_fewer(
 
 
 def test_which_token_is_labelled_is_said_in_english() -> None:
-    view = numbered(4).view()
     with drawing():
-        notes = {step: token_labels(view, 0.10834 / step).note for step in (2, 3, 4, 11, 21)}
+        rooms = {step: 0.10834 / step for step in (2, 3, 4, 11, 21)}
+        notes = {step: labels_for(["a"], [INK], room).note for step, room in rooms.items()}
     assert [note.split()[1] for note in notes.values()] == ["2nd", "3rd", "4th", "11th", "21st"]
 
 

@@ -194,7 +194,7 @@ def test_every_cell_has_the_same_whole_number_of_dots() -> None:
 def test_too_many_tokens_for_a_small_panel_are_pooled_and_that_is_said() -> None:
     view = numbered(510, num_layers=2, num_heads=9).view()
     figure = heatmap(view, view.all_heads())
-    assert "each dot shows the largest of 5 × 5 numbers" in texts(figure)
+    assert "each cell: the largest of 5 × 5 weights" in texts(figure)
     weights = view.weights(1, 4)
     pooled = np.asarray(images(figure)[13].get_array())
     assert pooled.shape == (103, 103)

@@ -19,6 +19,8 @@ from attnviz.attention import LayerRecord
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View, side_by_side
 from attnviz.inspection import view as rooms
 from attnviz.render.data import NpzWriter, run_csv, run_json
+from attnviz.render.figure.heatmap import heatmap
+from attnviz.render.figure.lines import lines
 from attnviz.tokens import Tokens
 
 SENTENCE = "the animal did not cross a street because it was far too tired"
@@ -209,6 +211,9 @@ MADE: dict[str, Callable[[View], object]] = {
     "summaries": lambda view: list(summaries(view)),
     "who looks at a word": lambda view: received(view, 1000, view.all_heads()),
     "what a word looks at": lambda view: view.query(1000),
+    "heatmap": lambda view: heatmap(view, [HeadId(0, 1), HeadId(1, 0)]),
+    "lines": lambda view: lines(view, [HeadId(0, 1), HeadId(1, 0)], None),
+    "lines of a word": lambda view: lines(view, view.all_heads(), 1000),
     "JSON": lambda view: drained(run_json(view, [HeadId(0, 1)])),
     "CSV": lambda view: drained(run_csv(view, [HeadId(1, 1)], 0)),
 }

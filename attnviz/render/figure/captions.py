@@ -8,11 +8,13 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from matplotlib.figure import Figure
 from unicode_segmentation_rs import graphemes
 
+from attnviz.analysis.select import first_index
 from attnviz.inspection import HeadId, View
 from attnviz.render.figure.drawing import INK, MARGIN, MUTED, text_width, widest
 from attnviz.render.figure.shares import Shares
@@ -30,6 +32,12 @@ LONGEST_LABEL = 22
 
 _SENTENCE_ROOM = 6.0
 """How much of a sentence is shown over even the narrowest picture, in inches."""
+
+MOST_SKIPPED = 6
+"""Tokens of which one is labelled at least; where that is too dense, few are, by position."""
+
+POSITIONS_APART = 0.42
+"""How far apart labels stand that are positions, in inches."""
 
 HEADS_NAMED = 4
 """How many single heads a title or a file name lists; more are counted."""
@@ -71,7 +79,7 @@ class TokenLabels:
     """Which tokens along an axis are labelled, how, and the room the labels take.
 
     `slanted` tells whether there is room for labels at 45 degrees, which read more easily than
-    upright ones.
+    upright ones; `numbered`, whether labels are positions, with the words there.
     """
 
     places: tuple[int, ...]
@@ -81,6 +89,7 @@ class TokenLabels:
     step: int
     width: float
     slanted: bool
+    numbered: bool = False
 
     @property
     def height(self) -> float:
@@ -90,7 +99,8 @@ class TokenLabels:
     @property
     def note(self) -> str:
         """What to say where not every token is labelled, or nothing."""
-        return "" if self.step == 1 else f"every {_ordinal(self.step)} token labelled"
+        how = ", with its position" if self.numbered else ""
+        return "" if self.step == 1 else f"every {_ordinal(self.step)} token labelled{how}"
 
 
 def _ordinal(number: int) -> str:
@@ -104,10 +114,59 @@ def axis_name(view: View, role: Role) -> str:
 
 
 def token_labels(view: View, room: float, role: Role = "query") -> TokenLabels:
-    """Labels for tokens that stand `room` inches apart: as large, and as many, as fit."""
+    """Labels for tokens that stand `room` inches apart: as large, and as many, as fit.
+
+    Where that would be few of them, at round positions, with the words that begin there.
+    """
     tokens = tokens_of(view, role)
+    if not many_labelled(room):
+        return _position_labels(view, room, role)
     colors = [MUTED if token.special else INK for token in tokens]
     return labels_for([token.label for token in tokens], colors, room)
+
+
+def many_labelled(room: float) -> bool:
+    """Whether many of the tokens that stand `room` inches apart can be labelled."""
+    return room * MOST_SKIPPED * 72 >= SMALLEST_FONT * LINE_SPACING
+
+
+def _position_labels(view: View, room: float, role: Role) -> TokenLabels:
+    """Round positions of the text, as `@500` counts them, each with a few words from there on."""
+    tokens, first = (
+        tokens_of(view, role),
+        0 if role == "key" and view.crossed else first_index(view),
+    )
+    apart = next(step for step in _round_numbers() if step * room >= POSITIONS_APART)
+    places = range(-first % apart, len(tokens), apart)
+    texts = tuple(f"{first + place}  {_words_from(view, role, place)}" for place in places)
+    return TokenLabels(
+        places=tuple(places),
+        texts=texts,
+        colors=(INK,) * len(texts),
+        size=SMALLEST_FONT + 1,
+        step=apart,
+        width=widest(texts, SMALLEST_FONT + 1),
+        slanted=True,
+        numbered=True,
+    )
+
+
+def _round_numbers() -> Iterator[int]:
+    """10, 20, 50, 100, 200, and so on."""
+    return (factor * 10**power for power in count(1) for factor in (1, 2, 5))
+
+
+def _words_from(view: View, role: Role, place: int) -> str:
+    """The text from a token on, in whole words as far as there is room for them in a label."""
+    token, inspection = tokens_of(view, role)[place], view.inspection
+    if token.start is None:
+        return label(token.label)
+    source = inspection.tokens if role == "query" else inspection.key_tokens
+    text = (source.pair if token.segment else source.text) or ""
+    words = text[token.start : token.start + 2 * LONGEST_LABEL].split()
+    while len(words) > 1 and label(" ".join(words)).endswith("…"):
+        words.pop()
+    return label(" ".join(words))
 
 
 def labels_for(texts: Sequence[str], colors: Sequence[str], room: float) -> TokenLabels:

@@ -8,20 +8,24 @@ may not look at is grey, and not the white of a weight of 0.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from attnviz.analysis.places import ROWS_AT_ONCE
+from attnviz.analysis.pooling import Pool
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Group, HeadId, View
 from attnviz.measures import Measure
 from attnviz.render.figure.captions import (
     Heading,
     TokenLabels,
     axis_name,
     heading,
+    many_labelled,
     token_labels,
 )
 from attnviz.render.figure.colors import weight_colors
@@ -58,6 +62,8 @@ LABELLED_PANELS = 16
 
 _LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
 _SMALLEST_DOT = 2  # pixels: one would vanish under the frame, and in a smaller view
+_ONE_HEADS_DOT = 4  # pixels, where cells stand for several tokens: there are enough of them
+_LONG_SIDE = 7.0  # of a text whose tokens are too many to be labelled: it may as well be handy
 _DRAWN_OUT = 2.0  # how many times as long as usual a cell may be, where there are few
 _SHORTEST_BAR = 1.2
 _AXIS_TITLE = 0.3
@@ -66,28 +72,31 @@ _BAR_ROOM = 1.05
 
 @dataclass(frozen=True, eq=False)
 class _Panels:
-    """What is drawn: each head's weights, pooled if they are too many for a panel's dots.
+    """What is drawn: each head's weights, by blocks if they are too many for a panel's dots.
 
-    NaN where a query may not look. `across`, `down`: how many keys and queries there are.
+    NaN where a query may not look. `steps`: how many queries and keys a block has.
     """
 
     view: View
     weights: dict[HeadId, np.ndarray]
     largest: float
     shares: Shares
-    pooled: int
+    steps: tuple[int, int]
 
     @property
     def measured(self) -> Measure:
         return self.view.measured
 
     @property
-    def across(self) -> int:
-        return len(self.view.keys)
+    def quantity(self) -> str:
+        """What the colour bar is called."""
+        blocks = f", the largest of {self._block}" if self._block else ""
+        return self.measured.quantity + blocks
 
     @property
-    def down(self) -> int:
-        return len(self.view.tokens)
+    def _block(self) -> str:
+        down, across = self.steps
+        return f"{down} × {across}" if down * across > 1 else ""
 
     @property
     def numbered_from(self) -> float:
@@ -98,27 +107,44 @@ class _Panels:
         """What stands over the picture."""
         masked = any(np.isnan(weights).any() for weights in self.weights.values())
         said = [*notes]
-        if self.pooled > 1:
-            said.insert(0, f"each dot shows the largest of {self.pooled} × {self.pooled} numbers")
+        if self._block:
+            what = "weights" if self.measured.name == "weights" else "numbers"
+            said.insert(0, f"each cell: the largest of {self._block} {what}")
         legend = f"grey: {MAY_NOT}" if masked else ""
         return heading(self.view, list(self.weights), self.shares, said, legend=legend)
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """How large panels are, in inches: all cells take the same whole number of dots."""
+    """How large panels are, in inches: all cells take the same whole number of dots.
+
+    `steps`: how many queries and keys a cell stands for, where there is not room for all.
+    """
 
     wide: float
     tall: float
+    steps: tuple[int, int]
 
     @classmethod
-    def of(cls, view: View, room: float, pooled: int = 1) -> "_Sides":
-        """Panels whose longer side takes `room` inches; few rows or columns are drawn out."""
-        counts = [math.ceil(len(tokens) / pooled) for tokens in (view.keys, view.tokens)]
+    def of(cls, view: View, room: float, least: int) -> "_Sides":
+        """Panels whose longer side takes `room` inches, in cells of at least so many dots.
+
+        Few rows or columns are drawn out.
+        """
+        counts = len(view.keys), len(view.tokens)
         cell = room / max(counts)
-        least = [min(_SMALLEST_SIDE, _DRAWN_OUT * cell * count) for count in counts]
-        sides = [max(cell * count, short) for count, short in zip(counts, least, strict=True)]
-        return cls(*(whole_dots(side, count) for side, count in zip(sides, counts, strict=True)))
+        shortest = [min(_SMALLEST_SIDE, room, _DRAWN_OUT * cell * count) for count in counts]
+        sides = [max(cell * count, short) for count, short in zip(counts, shortest, strict=True)]
+        steps = [_step(count, side, least) for count, side in zip(counts, sides, strict=True)]
+        blocks = [math.ceil(count / step) for count, step in zip(counts, steps, strict=True)]
+        wide, tall = (whole_dots(*side) for side in zip(sides, blocks, strict=True))
+        return cls(wide, tall, (steps[1], steps[0]))
+
+
+def _step(count: int, side: float, least: int) -> int:
+    """How many tokens a cell stands for: more than one where its dots would be too few."""
+    dots = side * DPI
+    return 1 if count * _SMALLEST_DOT <= round(dots) else math.ceil(count * least / dots)
 
 
 def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
@@ -145,34 +171,47 @@ def _longest(view: View) -> int:
     return max(len(view.tokens), len(view.keys))
 
 
-def _panels(view: View, heads: Sequence[HeadId], room: float) -> _Panels:
-    """The heads' weights, pooled to cells large enough for panels `room` inches long."""
-    step = math.ceil(_longest(view) * _SMALLEST_DOT / round(room * DPI))
+def _panels(view: View, heads: Sequence[HeadId], steps: tuple[int, int]) -> _Panels:
+    """The heads' weights, each of the blocks of `steps` queries and keys by its largest."""
+    shape = len(view.tokens), len(view.keys)
+
+    def made(group: Group) -> tuple[list[HeadId], np.ndarray, ShareTally]:
+        pool, tally = Pool((len(group.heads), *shape), steps), ShareTally(view)
+        for stack in group.stacks:
+            pool.add(stack.rows, stack.weights)
+            tally.add(stack)
+        return group.heads, pool.numbers, tally
+
+    sight = lru_cache(maxsize=None)(lambda layer: _sight(view, layer, steps))
     drawn: dict[HeadId, np.ndarray] = {}
-    tally = ShareTally(view)
-    for stack in view.stacks(heads):
-        for head, weights in zip(stack.heads, stack.weights, strict=True):
-            seen = view.visible(head.layer)
-            shown = weights if seen is None else np.where(seen, weights, np.nan)
-            drawn[head] = _pooled(shown, step) if step > 1 else shown
-        tally.add(stack)
+    every = ShareTally(view)
+    for some, numbers, tally in view.over(heads, made):
+        every.join(tally)
+        for head, weights in zip(some, numbers, strict=True):
+            seen = sight(head.layer)
+            drawn[head] = weights if seen is None else np.where(seen, weights, np.nan)
     largest = max(float(np.nanmax(weights)) for weights in drawn.values())
-    return _Panels(view, drawn, largest or 1.0, tally.shares, step)
+    return _Panels(view, drawn, largest or 1.0, every.shares, steps)
 
 
-def _pooled(weights: np.ndarray, step: int) -> np.ndarray:
-    """The largest number of each block, since a mean would hide diagonals and single links."""
-    down, across = (np.arange(0, count, step) for count in weights.shape)
-    rows: np.ndarray = np.fmax.reduceat(weights, down, axis=0)
-    both: np.ndarray = np.fmax.reduceat(rows, across, axis=1)
-    return both
+def _sight(view: View, layer: int, steps: tuple[int, int]) -> np.ndarray | None:
+    """Whether any query of a block may look at any of its keys; None where all may."""
+    count = len(view.tokens)
+    pool, masked = Pool((count, len(view.keys)), steps), False
+    for first in range(0, count, ROWS_AT_ONCE):
+        rows = slice(first, min(first + ROWS_AT_ONCE, count))
+        seen = view.visible(layer, rows)
+        masked = masked or seen is not None
+        pool.add(rows, np.ones((rows.stop - first, len(view.keys))) if seen is None else seen)
+    return pool.numbers > 0 if masked else None
 
 
 def _one_head(view: View, head: HeadId) -> Figure:
     count = _longest(view)
-    cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, _LARGEST_SIDE / count)
-    sides = _Sides.of(view, cell * count)
-    panels = _panels(view, [head], max(sides.wide, sides.tall))
+    largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
+    cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
+    sides = _Sides.of(view, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
+    panels = _panels(view, [head], sides.steps)
     rows, columns = _labels(view, sides)
     title = panels.heading()
     left = MARGIN + _AXIS_TITLE + rows.width + 0.1
@@ -192,7 +231,7 @@ def _one_head(view: View, head: HeadId) -> Figure:
     if count <= NUMBERED_UP_TO:
         _write_numbers(axes, panels)
     bar = (left + sides.wide + 0.2, top, max(sides.tall, _SHORTEST_BAR))
-    color_bar(figure, image, panels.measured.quantity, bar)
+    color_bar(figure, image, panels.quantity, bar)
     return figure
 
 
@@ -206,8 +245,8 @@ def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
     rows = math.ceil(len(heads) / columns)
     room = min(_panel_room(view), 12 / columns)
-    panels = _panels(view, heads, room)
-    sides = _Sides.of(view, room, panels.pooled)
+    sides = _Sides.of(view, room, _SMALLEST_DOT)
+    panels = _panels(view, heads, sides.steps)
     names = _labels(view, sides)
     title = panels.heading(*_label_notes(view, names))
     left = MARGIN + _AXIS_TITLE + names[0].width + 0.1
@@ -228,7 +267,7 @@ def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
             label_columns(axes, names[1])
     _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
     bar = (left + columns * across + 0.05, top, max(rows * down - 0.33, _SHORTEST_BAR))
-    color_bar(figure, image, panels.measured.quantity, bar)
+    color_bar(figure, image, panels.quantity, bar)
     return figure
 
 
@@ -245,8 +284,8 @@ def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
     rows = len(heads) // columns
     room = min(max(13 / columns, 0.5), 1.1)
-    panels = _panels(view, heads, room)
-    sides = _Sides.of(view, room, panels.pooled)
+    sides = _Sides.of(view, room, _SMALLEST_DOT)
+    panels = _panels(view, heads, sides.steps)
     title = panels.heading()
     names = [f"layer {head.layer}" for head in heads[::columns]]
     left = MARGIN + _AXIS_TITLE + max(text_width(name, 8) for name in names) + 0.1
@@ -268,7 +307,7 @@ def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
             )
     _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
     bar = (left + columns * across + 0.05, top, rows * down - 0.06)
-    color_bar(figure, image, panels.measured.quantity, bar)
+    color_bar(figure, image, panels.quantity, bar)
     return figure
 
 
@@ -279,7 +318,7 @@ def _panel_room(view: View) -> float:
 
 def _columns(view: View, panels: int) -> int:
     """Columns that make a grid of about 4 : 3 with few empty places."""
-    sides = _Sides.of(view, _panel_room(view))
+    sides = _Sides.of(view, _panel_room(view), _SMALLEST_DOT)
 
     def cost(columns: int) -> float:
         rows = math.ceil(panels / columns)
@@ -290,14 +329,13 @@ def _columns(view: View, panels: int) -> int:
 
 
 def _draw(axes: Axes, head: HeadId, panels: _Panels) -> AxesImage:
-    weights, step = panels.weights[head], panels.pooled
-    edges = weights.shape[1] * step - 0.5, weights.shape[0] * step - 0.5
+    weights, steps = panels.weights[head], panels.steps
+    edges = weights.shape[1] * steps[1] - 0.5, weights.shape[0] * steps[0] - 0.5
     colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
     if np.isnan(weights).any():
         axes.set_facecolor(BLANK)
     image = draw_matrix(axes, weights, colors, (0.0, panels.largest), edges)
-    limits = {"xlim": (-0.5, panels.across - 0.5), "ylim": (panels.down - 0.5, -0.5)}
-    axes.set(**limits, xticks=[], yticks=[])
+    axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[], yticks=[])
     return image
 
 

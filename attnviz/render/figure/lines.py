@@ -10,20 +10,29 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from attnviz.analysis.links import Strongest
 from attnviz.analysis.strongest import strongest_link
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, View
-from attnviz.measures import Measure
+from attnviz.inspection import Group, HeadId, HeadStack, View
+from attnviz.measures import Measure, number
 from attnviz.render.figure.captions import (
     Heading,
     TokenLabels,
     axis_name,
     heading,
+    labels_for,
     token_labels,
 )
 from attnviz.render.figure.colors import head_colors
-from attnviz.render.figure.columns import ROLES, Columns, Emphasis, write_column
+from attnviz.render.figure.columns import (
+    ROLES,
+    Columns,
+    Emphasis,
+    with_positions,
+    write_column,
+)
 from attnviz.render.figure.drawing import (
+    INK,
     MARGIN,
     axes_at,
     blank,
@@ -31,7 +40,7 @@ from attnviz.render.figure.drawing import (
     text_width,
 )
 from attnviz.render.figure.shares import Shares, ShareTally
-from attnviz.render.sight import Role
+from attnviz.render.sight import Role, tokens_of
 
 Labels = dict[Role, TokenLabels]
 """The labels of both columns."""
@@ -42,11 +51,12 @@ THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 Where rows are not distributions, they are parts of the largest number.
 """
 
-SMALLEST = 1e-30
-"""What a largest number of nothing counts as, so that no line is drawn."""
-
 MOST_LINES = 1500
 """More lines than this raise the threshold, so that pictures stay small and readable."""
+
+STRONGEST, PALEST = 30, 0.05
+"""Links that are drawn of a text that has too many tokens to show all of them, at most; and what
+part of the largest weight they have at least, since paler lines could not be seen."""
 
 STANDS_OUT = 0.5
 """Keys with at least this part of the largest weight of a query stand out."""
@@ -58,7 +68,8 @@ _LEGEND_ROW, _LEGEND_COLUMN = 0.19, 0.85
 class _Links:
     """The links to draw, an entry each in the four arrays; `heads` are places in the request.
 
-    `shares` are told of the queries drawn.
+    `shares` are told of the queries drawn. `strongest`: whether these are the strongest links of a
+    text that has too many tokens to show all; else, all links from the threshold on.
     """
 
     heads: np.ndarray
@@ -68,6 +79,7 @@ class _Links:
     threshold: float
     shares: Shares
     measured: Measure
+    strongest: bool
 
     @property
     def largest(self) -> float:
@@ -77,6 +89,12 @@ class _Links:
     @property
     def note(self) -> str:
         """How weights became lines."""
+        if self.strongest and len(self.weights):
+            which = (
+                f"the {len(self.weights)} strongest links" if len(self.weights) > 1 else "1 link"
+            )
+            darkest = number(self.largest)
+            return f"{which} · darkest line: {darkest} · @: position · ⋮: how many are left out"
         if not len(self.weights):
             return f"no link of {self.threshold:.2g} or more"
         darkest = self.measured.number(self.largest)
@@ -136,9 +154,11 @@ def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
         raise RequestError("there is no head to draw", "give one, as L3H1")
     columns = Columns.of(view)
     with drawing_of(view):
-        links = _links(view, heads, query)
-        labels = {role: token_labels(view, columns.room(role), role) for role in ROLES}
-        title = heading(view, heads, links.shares, [links.note, *_notes(labels, query)], query)
+        links = _links(view, heads, query, columns.crowded)
+        if columns.crowded:
+            columns = Columns.some(view, _taking_part(links, query))
+        labels = {role: _labels(view, role, columns) for role in ROLES}
+        title = heading(view, heads, links.shares, [links.note], query)
         frame = _Frame.of(view, title, labels, columns.side, len(heads))
         figure = blank(frame.width, frame.top + frame.side + MARGIN)
         title.draw(figure)
@@ -148,50 +168,74 @@ def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
         _draw_links(axes, links, heads, columns)
         for role in ROLES:
             emphasis = _emphasis(view, role, links, query)
+            if links.strongest:
+                emphasis = with_positions(view, role, emphasis)
             write_column(axes, view, role, columns, labels[role], emphasis)
         if len(heads) > 1:
             _legend(figure, heads, frame)
     return figure
 
 
-def _notes(labels: Labels, query: int | None) -> list[str]:
-    """Which tokens are labelled, once where both columns are alike."""
-    notes = {role: one.note for role, one in labels.items()}
-    if query is not None and notes["key"]:
-        notes["key"] += ", strong keys first"
-    if labels["query"].step == labels["key"].step:
-        return [notes["key"]]
-    return [note.replace("token", role) for role, note in notes.items() if note]
+def _taking_part(links: _Links, query: int | None) -> dict[Role, list[int]]:
+    """The tokens that links begin and end at, ascending."""
+    begins = links.queries if query is None else [*links.queries, query]
+    return {"query": sorted({*map(int, begins)}), "key": sorted({*map(int, links.keys)})}
 
 
-def _links(view: View, heads: Sequence[HeadId], query: int | None) -> _Links:
-    rows = slice(None) if query is None else slice(query, query + 1)
-    columns: list[tuple[np.ndarray, ...]] = []
-    tally = ShareTally(view)
-    first, scale = 0, 1.0 if view.measured.shares else SMALLEST
-    for stack in view.stacks(heads):
-        weights = stack.weights[:, rows]
-        if not view.measured.shares:
-            scale = max(scale, float(weights.max()))
-        places, queries, keys = np.nonzero(weights >= THRESHOLDS[0] * scale)
-        drawn = weights[places, queries, keys]
-        columns.append((places + first, queries + (query or 0), keys, drawn))
-        tally.add(stack, rows)
-        first += len(stack.heads)
-    found = [np.concatenate(column) for column in zip(*columns, strict=True)]
-    thresholds = [scale * part for part in THRESHOLDS]
-    fitting = (t for t in thresholds if (found[3] >= t).sum() <= MOST_LINES)
-    threshold = next(fitting, thresholds[-1])
-    kept = found[3] >= threshold
+def _labels(view: View, role: Role, columns: Columns) -> TokenLabels:
+    """Labels of a column's tokens."""
+    if not columns.gaps:
+        return token_labels(view, columns.room(role), role)
+    own = [tokens_of(view, role)[index] for index in columns.shown(role)]
+    return labels_for([token.label for token in own], [INK] * len(own), columns.room(role))
+
+
+def _links(view: View, heads: Sequence[HeadId], query: int | None, crowded: bool) -> _Links:
+    """The links of a query, or of all, that are strong enough; of a crowded text the strongest."""
+    least = 0.0 if crowded else THRESHOLDS[0]
+    most = STRONGEST if crowded else MOST_LINES + 1
+
+    def found(group: Group) -> tuple[Strongest, ShareTally, int]:
+        kept, tally = Strongest(most, least, view.measured.shares), ShareTally(view)
+        for stack in group.stacks:
+            kept.add(stack)
+            tally.add(stack)
+        return kept, tally, len(group.heads)
+
+    groups = view.over(heads, found) if query is None else map(found, [_row(view, heads, query)])
+    kept, tally, first = Strongest(most, least, view.measured.shares), ShareTally(view), 0
+    for own, shares, count in groups:
+        kept.join(own, first)
+        tally.join(shares)
+        first += count
+    weights = kept.weights
+    thresholds = [kept.scale * part for part in THRESHOLDS]
+    fitting = (t for t in thresholds if (weights >= t).sum() <= MOST_LINES)
+    palest = PALEST * float(weights.max(initial=0.0))
+    threshold = palest if crowded else next(fitting, thresholds[-1])
+    strong = weights >= threshold
     return _Links(
-        heads=found[0][kept],
-        queries=found[1][kept],
-        keys=found[2][kept],
-        weights=found[3][kept],
+        heads=kept.heads[strong],
+        queries=kept.queries[strong],
+        keys=kept.keys[strong],
+        weights=weights[strong],
         threshold=threshold,
         shares=tally.shares,
         measured=view.measured,
+        strongest=crowded,
     )
+
+
+def _row(view: View, heads: Sequence[HeadId], query: int) -> Group:
+    """The row of one query, in the heads given."""
+    seen = view.row(query)
+
+    def of(array: np.ndarray) -> np.ndarray:
+        return np.stack([array[head.layer, head.place] for head in heads])[:, None]
+
+    dropped, sink = (None if one is None else of(one) for one in (seen.dropped, seen.sink))
+    stack = HeadStack(list(heads), slice(query, query + 1), of(seen.weights), dropped, sink)
+    return Group(list(heads), iter([stack]))
 
 
 def _draw_links(axes: Axes, links: _Links, heads: Sequence[HeadId], columns: Columns) -> None:
@@ -216,13 +260,14 @@ def _emphasis(view: View, role: Role, links: _Links, query: int | None) -> Empha
     if query is None:
         return Emphasis()
     if role == "query":
-        return Emphasis([query], [query], others_quiet=True)
+        return Emphasis([query], others_quiet=True)
     strengths = np.zeros(len(view.keys))
     np.maximum.at(strengths, links.keys, links.weights)
     strong = np.flatnonzero(strengths >= STANDS_OUT * links.largest).tolist()
     by_strength = np.argsort(-strengths, kind="stable")[: np.count_nonzero(strengths)].tolist()
-    beside = {key: view.measured.number(float(strengths[key])) for key in by_strength}
-    return Emphasis(by_strength, strong, True, None if links.heads.any() else beside)
+    told = number if links.strongest else view.measured.number
+    beside = {key: told(float(strengths[key])) for key in by_strength}
+    return Emphasis(strong, True, None if links.heads.any() else beside)
 
 
 def _legend(figure: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:

@@ -34,6 +34,11 @@ class ShareTally:
             if found is not None:
                 self._found.setdefault(name, []).append(found[:, rows].ravel())
 
+    def join(self, other: "ShareTally") -> None:
+        """Count in what another has counted."""
+        for name, found in other._found.items():
+            self._found.setdefault(name, []).extend(found)
+
     @property
     def shares(self) -> Shares:
         """The means of what was added."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from handmade import largest, part, with_layer
 from test_explain_data import as_json, check
-from tiny_others import GIVEN, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, TARGET, Other, eager
+from tiny_others import GIVEN, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, TARGET, Other, eager
 
 import attnviz
 from attnviz.analysis.explain import explain
@@ -208,6 +208,48 @@ def test_a_saved_inspection_brings_its_model_again(tried: Tried, tmp_path: Path)
     np.testing.assert_array_equal(found.W_Q, expected.W_Q)
     np.testing.assert_array_equal(found.W_O, expected.W_O)
     assert found.between == expected.between
+
+
+def one_behind_another(weight: torch.Tensor) -> list[torch.Tensor]:
+    """Phi-3: 4 queries, then 2 keys, then 2 values, of 6 numbers each."""
+    return list(torch.split_with_sizes(weight, [24, 12, 12]))
+
+
+def head_by_head(weight: torch.Tensor) -> list[torch.Tensor]:
+    """GPT-NeoX: a query, a key and a value for each of 4 heads of 6 numbers."""
+    by_head = weight.reshape(4, 3, 6, -1)
+    return [by_head[:, nth].reshape(24, -1) for nth in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "cut"),
+    [
+        ("Phi3Config", "layers.1.self_attn.qkv_proj", one_behind_another),
+        ("GPTNeoXConfig", "layers.1.attention.query_key_value", head_by_head),
+    ],
+)
+def test_matrices_side_by_side(config: str, name: str, cut: Any, tmp_path: Path) -> None:
+    model = Other(config, {**GROUPED, "hidden_size": 24, "attention_bias": True}).save(tmp_path)
+    inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
+    found = matrices_of(inspection, 1)
+    module = model.get_submodule(name)
+    for matrix, part_of in zip("QKV", cut(module.weight.detach()), strict=True):
+        np.testing.assert_array_equal(getattr(found, f"W_{matrix}"), part_of.T)
+    if module.bias is not None:
+        for bias, part_of in zip("QKV", cut(module.bias.detach()[:, None]), strict=True):
+            np.testing.assert_array_equal(getattr(found, f"b_{bias}"), part_of[:, 0])
+
+
+def test_queries_that_are_scaled(tmp_path: Path) -> None:
+    """OPT multiplies q, and not q k^T, by 1 / sqrt(d_k)."""
+    sizes = {**STACK, "hidden_size": 24, "ffn_dim": 23, "word_embed_proj_dim": 24}
+    Other("OPTConfig", sizes).save(tmp_path)
+    inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
+    [e] = attnviz.explain(inspection, "tired", 1, 2)
+    assert e.matrices.between == Between("times 0.4082")
+    assert e.scale == 1
+    assert e.projected.q is not None
+    np.testing.assert_allclose(e.q, e.projected.q / np.sqrt(6), rtol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -165,6 +165,15 @@ def test_nothing_is_claimed_of_weights_whose_mask_is_not_known() -> None:
     assert sight.whose(replace(of_decoder, attention="encoder").view()) == ""
 
 
+def test_what_cross_attention_is_for_is_told() -> None:
+    """A row is the step in which the next word is chosen, not the one in which its own was."""
+    told = "What a word of the target looks at serves to choose the word behind it."
+    crossed, own = translation().view(), decoder().view()
+    for view, expected in ((crossed, True), (own, False)):
+        for look in (head_table(view, L1H0), query_grid(view, 8)):
+            assert (told in printed(look, 200)) is expected
+
+
 def test_two_texts_have_names_and_one_has_none() -> None:
     crossed = translation().view("piece")
     assert sight.whose(crossed) == "cross-attention: the decoder's pieces look at the encoder's"

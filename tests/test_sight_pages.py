@@ -53,7 +53,9 @@ def test_a_notebook_shows_both_texts_and_shades_the_source() -> None:
     assert not page.open
     assert f"keys (source): {SOURCE}queries (target): {TARGET}" in page.text
     assert "cross-attention: the decoder's words look at the encoder's" in page.text
-    assert "rows are queries (target), columns keys (source)" in page.text
+    assert (
+        "rows are queries (target), columns keys (source); what a word of the target" in page.text
+    )
     assert {pixels.shape for pixels in thumbnails(written)} == {(14, 10)}
     sizes = {(one["width"], one["height"]) for tag, one in page.tags if tag == "img"}
     assert sizes == {("31", "44")}

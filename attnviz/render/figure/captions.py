@@ -19,7 +19,16 @@ from attnviz.inspection import HeadId, View
 from attnviz.render.figure.drawing import INK, MARGIN, MUTED, text_width, widest
 from attnviz.render.figure.shares import Shares
 from attnviz.render.labels import visible
-from attnviz.render.sight import Role, Said, role_name, texts, tokens_of, whose, window_told
+from attnviz.render.sight import (
+    PURPOSE,
+    Role,
+    Said,
+    role_name,
+    texts,
+    tokens_of,
+    whose,
+    window_told,
+)
 
 _AXES: dict[Role, str] = {"query": "who looks", "key": "what is looked at"}
 
@@ -246,7 +255,9 @@ def heading(
     """
     asked = "" if query is None else f" · query: {label(view.tokens[query].label)}"
     sight = "; ".join(filter(None, (whose(view, [head.layer for head in heads]), legend)))
-    said = (sight, *measure_notes(view), *_told(view, shares or Shares(), query), *notes)
+    purpose = PURPOSE if view.crossed else ""
+    own = _told(view, shares or Shares(), query)
+    said = (sight, purpose, *measure_notes(view), *own, *notes)
     return Heading(
         title=f"{visible(view.model.title)} · {heads_title(view, heads)}{asked}",
         sentences=tuple(map(quoted, texts(view))),

@@ -42,7 +42,7 @@ from attnviz.render.figure.matrix import (
 )
 from attnviz.render.figure.sheets import Panel, Sheet, of_head, of_query
 from attnviz.render.labels import visible
-from attnviz.render.sight import MAY_NOT, texts, whose
+from attnviz.render.sight import MAY_NOT, PURPOSE, texts, whose
 
 NUMBERED_UP_TO = 20
 """Words up to which numbers are written into cells."""
@@ -234,6 +234,7 @@ def _of_two_models(a: View, b: View, heads: Sequence[HeadId], legend: str) -> It
             yield one
         else:
             yield from (f"{name}: {told}" for name, told in (("A", one), ("B", other)) if told)
+    yield PURPOSE if a.crossed else ""
     yield legend
 
 

@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from attnviz.analysis.places import ROWS_AT_ONCE
 from attnviz.analysis.pooling import Pool
 from attnviz.errors import RequestError
 from attnviz.inspection import Group, HeadId, View
@@ -49,7 +48,7 @@ from attnviz.render.figure.matrix import (
     whole_dots,
 )
 from attnviz.render.figure.shares import Shares, ShareTally
-from attnviz.render.sight import MAY_NOT
+from attnviz.render.sight import MAY_NOT, seen_blocks
 
 NUMBERED_UP_TO = 20
 """Tokens up to which one head's larger weights are written into their cells."""
@@ -182,7 +181,7 @@ def _panels(view: View, heads: Sequence[HeadId], steps: tuple[int, int]) -> _Pan
             tally.add(stack)
         return group.heads, pool.numbers, tally
 
-    sight = lru_cache(maxsize=None)(lambda layer: _sight(view, layer, steps))
+    sight = lru_cache(maxsize=None)(lambda layer: seen_blocks(view, layer, steps))
     drawn: dict[HeadId, np.ndarray] = {}
     every = ShareTally(view)
     for some, numbers, tally in view.over(heads, made):
@@ -192,18 +191,6 @@ def _panels(view: View, heads: Sequence[HeadId], steps: tuple[int, int]) -> _Pan
             drawn[head] = weights if seen is None else np.where(seen, weights, np.nan)
     largest = max(float(np.nanmax(weights)) for weights in drawn.values())
     return _Panels(view, drawn, largest or 1.0, every.shares, steps)
-
-
-def _sight(view: View, layer: int, steps: tuple[int, int]) -> np.ndarray | None:
-    """Whether any query of a block may look at any of its keys; None where all may."""
-    count = len(view.tokens)
-    pool, masked = Pool((count, len(view.keys)), steps), False
-    for first in range(0, count, ROWS_AT_ONCE):
-        rows = slice(first, min(first + ROWS_AT_ONCE, count))
-        seen = view.visible(layer, rows)
-        masked = masked or seen is not None
-        pool.add(rows, np.ones((rows.stop - first, len(view.keys))) if seen is None else seen)
-    return pool.numbers > 0 if masked else None
 
 
 def _one_head(view: View, head: HeadId) -> Figure:

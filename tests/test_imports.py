@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "catalog",
         "inspector",
         "models",
+        "progress",
         "projections",
         "recording",
         "render",

@@ -97,7 +97,8 @@ def give_findings(
     )
 
     def found(index: int, inspection: Inspection) -> OneSentence:
-        one = finder.of(index, inspection, sentences.place(index))
+        with sentences.working("looking through heads"):
+            one = finder.of(index, inspection, sentences.place(index))
         if form == "csv":
             finder.asked.say_what_csv_lacks(inspection)
         return one

@@ -60,7 +60,8 @@ def draw_all(
 
     def drawn(index: int, inspection: Inspection) -> Path:
         answer = asked.of(inspection, sentences.place(index))
-        picture = draw(answer)
+        with sentences.working("drawing"):
+            picture = draw(answer)
         for note in (picture.note, missing_glyphs(answer.view)):
             if note:
                 asked.notes.say(sentences.place(index) + note)

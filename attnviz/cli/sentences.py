@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from attnviz.cli.need import EVERYTHING, Need
 from attnviz.cli.options import ModelChoice, Output, Source
@@ -18,11 +18,14 @@ from attnviz.cli.waiting import Waiting
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspector import Model, load_model, load_model_of
+from attnviz.progress import watched
 from attnviz.recording import Recording
 from attnviz.storage import is_saved_inspection, load, recall, remember, save
 from attnviz.tokens import Tokens, check_text
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
+
+_Part = TypeVar("_Part")
 
 TOLD = 80
 """Characters of a sentence that a note repeats at most."""
@@ -139,14 +142,24 @@ class Sentences:
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Shows a sign of life while work on a sentence takes long."""
+        """Shows a sign of life while work on a sentence takes long, and how far it has come."""
         self._waiting.update(what)
         self._waiting.start()
         try:
-            yield
+            with watched(partial(self._waiting.count, what)):
+                yield
         finally:
             if on_terminal(sys.stdout):
                 self._waiting.stop()
+
+    def worked(self, what: str, parts: Iterator[_Part]) -> Iterator[_Part]:
+        """The parts of what there is to show, with a sign of life while one takes long."""
+        while True:
+            with self.working(what):
+                part = next(parts, None)
+            if part is None:
+                return
+            yield part
 
     @contextmanager
     def trying(self, index: int) -> Iterator[None]:

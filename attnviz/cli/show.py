@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from rich.console import RenderableType
+
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_output, give_each, giving
 from attnviz.cli.options import DataOutput, Form
@@ -37,7 +39,7 @@ def show(sentences: Sentences, asked: Asked, output: DataOutput, top: int | None
             asked.say_what_csv_lacks(inspection)
         return index, asked.of(inspection, sentences.place(index))
 
-    with _giving(form, output, asked, top) as give:
+    with _giving(sentences, form, output, asked, top) as give:
         give_each(sentences, give, found)
 
 
@@ -54,14 +56,18 @@ def _say_what_tables_alone_obey(form: Form, asked: Asked, top: int | None) -> No
 
 @contextmanager
 def _giving(
-    form: Form, output: DataOutput, asked: Asked, top: int | None
+    sentences: Sentences, form: Form, output: DataOutput, asked: Asked, top: int | None
 ) -> Iterator[Callable[[Found], None]]:
     if form == "npz":
         with _giving_npz(output) as give:
             yield give
         return
+
+    def shown(answer: Answer) -> Iterator[RenderableType]:
+        return looks(answer.view, answer.heads, answer.query, answer.key, top)
+
     forms = Forms[Found](
-        table=lambda found: looks(found[1].view, found[1].heads, found[1].query, found[1].key, top),
+        table=lambda found: sentences.worked("looking through heads", shown(found[1])),
         json=lambda found: run_json(found[1].view, found[1].heads_or_all),
         csv=lambda found: run_csv(found[1].view, found[1].heads_or_all, found[0]),
         csv_header=csv_header(asked.look.special, asked.look.measure),

@@ -42,6 +42,10 @@ class Waiting:
         if self._status is not None:
             self._status.update(what)
 
+    def count(self, what: str, done: int, total: int) -> None:
+        """Say what is going on, and how many heads of all are done."""
+        self.update(f"{what}: {done} of {total} heads")
+
     def start(self) -> None:
         """Show what is going on once it has taken its time, counted from here."""
         if self._shown and self._timer is None:

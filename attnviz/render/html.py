@@ -15,6 +15,7 @@ from attnviz.inspection import HeadId, View
 from attnviz.render.labels import visible
 from attnviz.render.sight import (
     MAY_NOT,
+    PURPOSE,
     Said,
     may_look,
     role_name,
@@ -131,7 +132,7 @@ def _caption(view: View, masked: bool) -> str:
     place = view.places.removesuffix("s")
     if view.crossed:
         queries, keys = role_name(view, "query"), role_name(view, "key")
-        return _remark(f"each picture a {place}: rows are {queries}, columns {keys}")
+        return _remark(f"each picture a {place}: rows are {queries}, columns {keys}; {PURPOSE}")
     grey = f"; grey: {MAY_NOT}" if masked else ""
     rows = "rows look (queries), columns are looked at (keys)"
     return _remark(f"each square a {place}: {rows}{grey}")

@@ -52,13 +52,22 @@ def check_record(number: int, record: LayerRecord, shape: Shape, dtype: str = "f
                 f"layer {number}: {name} holds {array.dtype} numbers, "
                 f"and {np.dtype(wanted).name} is expected"
             )
-        if name not in ("bias", "visible") and not np.isfinite(array).all():
-            raise AttnvizError(
-                f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
-                WIDER if dtype == "float16" else DAMAGED,
-            )
+        if name not in ("bias", "visible"):
+            check_finite(number, name, array, dtype)
     _check_values(number, record)
     _check_keys_are_left(number, record, shape)
+
+
+def check_finite(number: int, name: str, array: np.ndarray, dtype: str) -> None:
+    """Raise AttnvizError if an array of layer `number` holds NaN or infinity.
+
+    `dtype`: what the model computed in.
+    """
+    if not np.isfinite(array).all():
+        raise AttnvizError(
+            f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
+            WIDER if dtype == "float16" else DAMAGED,
+        )
 
 
 def _check_values(number: int, record: LayerRecord) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from test_ablate_model import with_mask
 from tiny_bert import save_tiny_bert
 from tiny_families import computed, save_tiny
+from tiny_others import GIVEN, RECORDED
 from transformers import BertForMaskedLM
 
 import attnviz
@@ -296,3 +297,20 @@ def test_a_gpu_that_is_full() -> None:
     with pytest.raises(AttnvizError, match="do not fit in memory"):
         load_model("paper", device="cuda")
     del held
+
+
+@pytest.mark.parametrize("name", ["llama", "deberta-v2"])
+def test_others_too_large_for_float16(name: str, tmp_path: Path) -> None:
+    """Told as what it is, and not as a model that cannot be looked into."""
+    {**RECORDED, **GIVEN}[name].save(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    for tensor in [
+        name for name in weights if name.endswith(("q_proj.weight", "query_proj.weight"))
+    ]:
+        weights[tensor] = weights[tensor] * 3e4
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(AttnvizError, match="holds numbers that are not finite") as caught:
+        load_model(str(tmp_path), dtype="float16")
+    assert caught.value.hint.startswith("take --dtype bfloat16")
+    load_model(str(tmp_path), dtype="bfloat16").inspect(SENTENCES[0])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attnviz.attention import AttentionKind, LayerRecord
 from attnviz.backends.calls import UnlikeError
+from attnviz.checking import check_finite
 from attnviz.encoder.devices import as_numpy
 from attnviz.recording import Recording
 
@@ -31,17 +32,20 @@ def records_of(
     """Weights, one tensor a layer, (batch, num_heads, n, m), as records: for each layer each
     sentence's, without padding, which models may add of their own.
 
-    UnlikeError for weights of another shape, or whose rows do not sum to 1.
+    UnlikeError for weights of another shape, or whose rows do not sum to 1, AttnvizError for some
+    that are not finite.
     """
     if not attentions:
         raise UnlikeError("no attention weights")
     return [
-        _layer(layer, lengths) if recording.has(number) else None
+        _layer(number, layer, lengths) if recording.has(number) else None
         for number, layer in enumerate(attentions)
     ]
 
 
-def _layer(layer: Tensor | None, lengths: Sequence[tuple[int, int]]) -> list[LayerRecord]:
+def _layer(
+    number: int, layer: Tensor | None, lengths: Sequence[tuple[int, int]]
+) -> list[LayerRecord]:
     if layer is None:
         raise UnlikeError("no attention weights in some of its layers")
     n, m = map(max, zip(*lengths, strict=True))
@@ -51,6 +55,7 @@ def _layer(layer: Tensor | None, lengths: Sequence[tuple[int, int]]) -> list[Lay
     records = []
     for sentence, (queries, keys) in enumerate(lengths):
         given = as_numpy(layer[sentence, :, :queries, :keys])
+        check_finite(number, "given", given, str(layer.dtype).removeprefix("torch."))
         if not np.abs(given.sum(axis=-1) - 1).max() < SHARE:
             raise UnlikeError("weights whose rows do not sum to 1")
         records.append(LayerRecord(given=given))

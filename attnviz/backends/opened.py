@@ -236,7 +236,8 @@ class Opened:
         self._use(EAGER)
         theirs = self._eager(feed)
         self._use(NAME)
-        return ours if agree([layer[0] for layer in ours if layer is not None], theirs) else None
+        own = [layer[0] for layer in ours if layer is not None]
+        return ours if agree(own, theirs, self.dtype) else None
 
     def _use(self, implementation: str) -> None:
         if self.config._attn_implementation != implementation:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.attention import AttentionKind, LayerRecord
+from attnviz.checking import check_finite
 from attnviz.encoder.devices import as_numpy
 
 TOLERANCE = 5e-3
@@ -18,14 +19,20 @@ COARSE = 0.1
 """The same where a model computes in bfloat16 or float16."""
 
 
-def agree(records: Sequence[LayerRecord], eager: Sequence[Tensor | None] | None) -> bool:
+def agree(
+    records: Sequence[LayerRecord], eager: Sequence[Tensor | None] | None, dtype: str
+) -> bool:
     """Whether the weights of all layers' records are those that the model itself gives.
 
-    eager: a tensor a layer, (1, num_heads, n, m), of eager attention.
+    eager: a tensor a layer, (1, num_heads, n, m), of eager attention. `dtype`: what the model
+    computes in. AttnvizError where its range does not do.
     """
     if eager is None or len(eager) != len(records):
         return False
     for number, (record, own) in enumerate(zip(records, eager, strict=True)):
+        for name, array in (("q", record.q), ("k", record.k)):
+            if array is not None:
+                check_finite(number, name, array, dtype)
         weights = record.weights(number)
         if own is None or weights.shape != own.shape[1:]:
             return False

@@ -13,6 +13,7 @@ from pathlib import Path
 import ablate
 import families
 import find
+import long
 import measure
 import memory
 import startup
@@ -49,6 +50,18 @@ and are noisy: the ratio is what carries over.
   waits for memory instead, so that together they take less; the longer a sentence, the nearer to
   those numbers. Loading the model is left out here.
 
+## Long texts
+
+One head of a model of ModernBERT's sizes ({long_layers} layers, {long_heads} heads, d_model
+{long_d_model}) with random weights, from the command to the picture or table; loading counts on all
+sides. Beside it, with transformers: a plain forward pass, which gives no weights (`sdpa`), and one
+that gives all of them (`eager`, `output_attentions=True`;
+[one_pass.py](../benchmarks/peers/one_pass.py)). The ratio is of peak memory: attnviz's, less the q
+and k of the one layer that it was asked for, beside the plain pass. The lengths up to {long_up_to}
+tokens are run {long_rounds} times, longer ones once.
+
+{long}
+
 ## Families
 
 Our encoder beside transformers' eager attention on each family that is read natively, with random
@@ -81,6 +94,12 @@ def page(rounds: int, sentences: int) -> str:
         shortest=SHORTEST,
         longest=LONGEST,
         families=families.table(rounds),
+        long=long.table(rounds),
+        long_layers=long.SIZES["num_hidden_layers"],
+        long_heads=long.SIZES["num_attention_heads"],
+        long_d_model=long.SIZES["hidden_size"],
+        long_up_to=max(length for length, most in long.ROUNDS.items() if most > 1),
+        long_rounds=min(rounds, max(long.ROUNDS.values())),
         layers=families.LAYERS,
         heads=families.HEADS,
         d_model=families.D_MODEL,

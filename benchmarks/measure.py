@@ -66,12 +66,14 @@ HEADER = """\
 |---|---|---|---|---|---|"""
 
 
-def side_by_side(commands: Mapping[str, Command], rounds: int) -> dict[str, list[Run]]:
+def side_by_side(
+    commands: Mapping[str, Command], rounds: int, warm_up: bool = True
+) -> dict[str, list[Run]]:
     """Run every command once to warm up, then all of them in turn, `rounds` times.
 
     A single round is a try of the scripts, and not warmed up.
     """
-    for command in commands.values() if rounds > 1 else ():
+    for command in commands.values() if warm_up and rounds > 1 else ():
         run(command)
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for number in range(rounds):

@@ -204,12 +204,16 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
         monkeypatch.setattr(module, "goals", lambda *_, goals=goals: goals)
     families = importlib.import_module("families")
     monkeypatch.setattr(families, "table", lambda rounds: f"families, {rounds} rounds")
+    long = importlib.import_module("long")
+    monkeypatch.setattr(long, "table", lambda rounds: f"long texts, {rounds} rounds")
     page = importlib.import_module("all").page(5, 2000)
     assert page.startswith("# Benchmarks\n")
     assert page.count("| 0.50 | ≤ 1 | yes |") == 15
     assert re.search(r"Measured on \d{4}-\d\d-\d\d: .+ cores? \(.+\), \d+ GiB of memory; ", page)
     assert "medians of 5 rounds" in page
     assert "\nfamilies, 5 rounds\n" in page
+    assert "\nlong texts, 5 rounds\n" in page
+    assert "up to 2048\ntokens are run 3 times, longer ones once" in page
     assert "{" not in page
 
 
@@ -278,3 +282,35 @@ def test_other_numbers_are_not_timed(monkeypatch: pytest.MonkeyPatch, minilm: Mo
     passes.check(layers, weights)
     with pytest.raises(RuntimeError, match="layer 2: weights are off by"):
         passes.check(layers, [*weights[:2], weights[2] + 0.5, *weights[3:]])
+
+
+def test_a_head_of_a_long_text_is_measured_beside_plain_and_eager_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a small model here; more than a few tokens are said not to fit."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    long = importlib.import_module("long")
+    sizes = {"num_hidden_layers": 4, "num_attention_heads": 3, "hidden_size": 24}
+    monkeypatch.setattr(long, "SIZES", {**sizes, "intermediate_size": 32})
+    monkeypatch.setattr(long, "ROUNDS", {24: 1})
+    drawn, asked, found = long.goals(1)
+    assert drawn.task == "`heatmap --layer 3 --head 2` of 24 tokens"
+    assert asked.task == "`run --layer 3 --head 2 --query @12` of 24 tokens"
+    assert found.task == "`find --layer 3 --query @12 --key @3` of 24 tokens"
+    assert "; eager, all weights: " in drawn.beside
+    for goal in (drawn, asked, found):
+        assert re.fullmatch(r"\d+\.\d s, peak \d+ MiB", goal.ours)
+        assert "a plain pass (sdpa), " in goal.beside
+        assert 0.5 < goal.ratio < 2
+        assert goal.limit == 1.5
+
+
+def test_what_eager_attention_of_a_long_text_takes(
+    monkeypatch: pytest.MonkeyPatch, minilm: Model
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    long = importlib.import_module("long")
+    assert long.all_weights(8192) == 22 * 12 * 8192 * 8192 * 4
+    assert [long.fits(length) for length in (1024, 2048, 4096, 8192)] == [True, True, False, False]
+    assert long._eager({}, 8192).startswith("eager does not fit in 20 GB: all weights take 70.9,")
+    assert len(minilm.tokenize(long.text_of(500))) == 500

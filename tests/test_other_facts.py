@@ -11,11 +11,12 @@ from sentencepieces import pieces_of, processor
 from test_model_facts import valid
 from tiny_bert import save_tiny_bert
 from tiny_families import save_tiny
-from tiny_others import GIVEN, RECORDED, SEQ2SEQ, Other
+from tiny_others import BOTH, GIVEN, RECORDED, SEQ2SEQ, Other
+from transformers import AutoModelForSeq2SeqLM
 
 from attnviz.attention import LayerRecord
 from attnviz.catalog import AttentionFacts, Described, TokenizerFacts
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspector import load_model
 from attnviz.inspector.describing import describe
 from attnviz.inspector.loading import ModelOptions
@@ -211,3 +212,22 @@ def part(name: str, other: Other) -> str:
     if name in SEQ2SEQ:
         return "both"
     return "encoder" if name in (*GIVEN, "modernbert", "albert") else "decoder"
+
+
+def test_parts_that_take_unlike_lengths(tmp_path: Path) -> None:
+    sizes = {
+        **BOTH,
+        "max_encoder_position_embeddings": 23,
+        "max_decoder_position_embeddings": 11,
+        "attention_window": [4, 4],
+    }
+    del sizes["max_position_embeddings"]
+    Other("LEDConfig", sizes, AutoModelForSeq2SeqLM).save(tmp_path)
+    assert describe(str(tmp_path)).max_positions == 23
+    assert describe(str(tmp_path)).attention[0].sees == ("sliding window 4",) * 2
+    long = "a dog " * 12
+    with pytest.raises(RequestError, match=r"the sentence is 26 tokens long, .* at most 23"):
+        load_model(str(tmp_path)).inspect(long)
+    model = load_model(str(tmp_path), attention="decoder", target=long)
+    with pytest.raises(RequestError, match=r"the target is 26 tokens long, .* at most 11"):
+        model.inspect("a dog")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from attnviz.attention import AttentionKind
-from attnviz.backends.facts import d_ff_of, max_positions, num_token_types
+from attnviz.backends.facts import d_ff_of, entry, max_positions, num_token_types
 from attnviz.backends.reading import Architecture, quiet
 from attnviz.catalog import AttentionFacts, How
 from attnviz.errors import AttnvizError
@@ -26,6 +26,9 @@ HEADS: Names = {"encoder": ("encoder_attention_heads",), "decoder": ("decoder_at
 
 WIDTHS = ("head_dim", "d_kv", "attention_head_size")
 """What they call d_k, where it is not d_model divided among the heads."""
+
+WINDOWED = ("sliding_attention", "local")
+"""What they call layers in which a token sees what is near it alone."""
 
 POSITIONS = {
     "rotary": ("rotary",),
@@ -68,8 +71,10 @@ def configured(built: Architecture) -> Configured:
 
 def facts(name: str, family: str, model: Configured) -> ModelFacts:
     """Layers and sizes of the part that is looked at where nothing else is asked for."""
-    config = model.own_config
-    heads, d_model = _count(config, HEADS, model.kind), int(config.hidden_size)
+    config = _side(model.own_config, model.kind)
+    heads = _count(config, HEADS, model.kind)
+    # MobileBERT's layers are narrower than what goes from one to the next
+    d_model = int(getattr(config, "true_hidden_size", config.hidden_size))
     return ModelFacts(
         name=name,
         family=family,
@@ -84,9 +89,10 @@ def facts(name: str, family: str, model: Configured) -> ModelFacts:
 
 def num_kv_heads(model: Configured) -> int:
     """How many pairs of keys and values a layer's heads share."""
-    heads = _count(model.own_config, HEADS, model.kind)
-    shared = getattr(model.own_config, "num_key_value_heads", None)
-    return shared if isinstance(shared, int) else heads
+    config = _side(model.own_config, model.kind)
+    if getattr(config, "multi_query", False) is True:
+        return 1
+    return entry(config, "num_key_value_heads") or _count(config, HEADS, model.kind)
 
 
 def context(model: Configured) -> tuple[int | None, int]:
@@ -115,13 +121,11 @@ def attention(built: Architecture, model: Configured) -> tuple[AttentionFacts, .
     found = []
     for kind in kinds:
         side = "encoder" if kind == "encoder" else "decoder"
-        layers = _count(model.own_config, LAYERS, side)
-        sees = (
-            ("global",) * layers
-            if kind == "cross"
-            else _sees(model.own_config, layers, side == "decoder")
-        )
-        found.append(AttentionFacts(kind, how, _count(model.own_config, HEADS, side), sees))
+        config = _side(model.own_config, side)
+        layers = _count(config, LAYERS, side)
+        everywhere = ("global",) * layers
+        sees = everywhere if kind == "cross" else _sees(config, layers, side == "decoder")
+        found.append(AttentionFacts(kind, how, _count(config, HEADS, side), sees))
     return tuple(found)
 
 
@@ -147,25 +151,33 @@ def _sees(config: Any, layers: int, causal: bool) -> tuple[str, ...]:
     if isinstance(own, int | list) and not causal:
         windows = own if isinstance(own, list) else [own] * layers
         return tuple(f"{near} {window}" for window in windows)
-    window = getattr(config, "local_attention", None) or getattr(config, "sliding_window", None)
+    window = entry(config, "sliding_window") or entry(config, "window_size")
     if not window or getattr(config, "use_sliding_window", True) is False:
         return (every,) * layers
-    kinds = getattr(config, "layer_types", None)
+    near += f" {window if causal else 2 * window}"  # to both sides, where there are two
+    kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
     if not isinstance(kinds, list) or len(kinds) != layers:
-        return (f"{near} {window}",) * layers
-    return tuple(f"{near} {window}" if "sliding" in kind else every for kind in kinds)
+        return (near,) * layers
+    return tuple(near if kind in WINDOWED else every for kind in kinds)
+
+
+def _side(config: Any, side: str) -> Any:
+    """The configuration of a part that has one of its own, as in T5Gemma."""
+    own = getattr(config, side, None)
+    return own if hasattr(own, "num_hidden_layers") else config
 
 
 def _count(config: Any, names: Names, side: str) -> int:
     usual = "num_hidden_layers" if names is LAYERS else "num_attention_heads"
-    found = (getattr(config, name, None) for name in (*names[side], usual))
-    return next(number for number in found if isinstance(number, int))
+    found = (entry(config, name) for name in (*names[side], usual))
+    number = next(number for number in found if number)
+    # some of ConvBERT's heads are convolutions
+    return number // getattr(config, "head_ratio", 1) if names is HEADS else number
 
 
 def _d_k(config: Any, divided: int) -> int:
-    apart = [getattr(config, f"qk_{part}_head_dim", None) for part in ("nope", "rope")]
-    widths = [width for width in apart if isinstance(width, int)]
-    if len(widths) == len(apart):
-        return sum(widths)
-    found = (getattr(config, name, None) for name in WIDTHS)
-    return next((width for width in found if isinstance(width, int)), divided)
+    apart = [entry(config, f"qk_{part}_head_dim") for part in ("nope", "rope")]
+    if None not in apart:
+        return sum(filter(None, apart))
+    found = (entry(config, name) for name in WIDTHS)
+    return next((width for width in found if width), divided)

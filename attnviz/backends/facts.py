@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import nn
 
@@ -104,9 +104,14 @@ def num_token_types(opened: Part) -> int:
     return TOKEN_TYPES.get(opened.config.model_type, count or 0)
 
 
-def max_positions(opened: Part) -> int | None:
-    """How many tokens the model takes at most; None where nothing says so."""
-    most = entry(opened.own_config, "max_position_embeddings")
+def max_positions(opened: Part, side: Literal["encoder", "decoder"] = "encoder") -> int | None:
+    """How many tokens the model takes at most; None where nothing says so.
+
+    `side`: the part that takes them, where a model has two of unlike length, as LED.
+    """
+    names = (f"max_{side}_position_embeddings", "max_position_embeddings")
+    found = (entry(opened.own_config, name) for name in names)
+    most = next((number for number in found if number is not None), None)
     if most is None or most < 1:
         return None
     # RoBERTa and those after its model count positions from behind the one of padding

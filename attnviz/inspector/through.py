@@ -65,6 +65,7 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
     tokenizer = tokenizer_of(
         files,
         max_positions(opened),
+        max_positions(opened, "decoder"),
         forced_first=opened.forced_first,
         trust_remote_code=built.own_code,
     )

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attnviz.analysis import compare as comparing
+from attnviz.analysis.align import aligned
+from attnviz.analysis.compare import Comparison, compare
 from attnviz.analysis.find import find_both
 from attnviz.analysis.phrase import Phrase, find_phrase
 from attnviz.analysis.special import received
@@ -139,6 +142,22 @@ def test_find(compared: Compared) -> None:
     check_alike(*compared(found))
 
 
+def test_compare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A has three words more than B, and other numbers."""
+    a, b = long_inspection(64, seed=1), long_inspection(60, seed=2)
+
+    def compared() -> Comparison:
+        return compare(aligned(a.view(special=False), b.view(special=False)))
+
+    whole = compared()
+    monkeypatch.setattr(rooms, "WEIGHTS_AT_ONCE", 7 * 60)
+    monkeypatch.setattr(comparing, "NUMBERS_AT_ONCE", 5 * 60)
+    parts = compared()
+    assert len(whole.heads) == 12
+    for one, other in zip(whole.heads, parts.heads, strict=True):
+        check_alike(one, other)
+
+
 def test_who_looks_at_a_word(compared: Compared) -> None:
     whole, parts = compared(lambda view: received(view, 7, view.all_heads()[::-1]))
     assert whole.weights.shape[0] == 12
@@ -214,6 +233,7 @@ MADE: dict[str, Callable[[View], object]] = {
     "heatmap": lambda view: heatmap(view, [HeadId(0, 1), HeadId(1, 0)]),
     "lines": lambda view: lines(view, [HeadId(0, 1), HeadId(1, 0)], None),
     "lines of a word": lambda view: lines(view, view.all_heads(), 1000),
+    "compare": lambda view: compare(aligned(view, view), heads=[HeadId(0, 1)]),
     "JSON": lambda view: drained(run_json(view, [HeadId(0, 1)])),
     "CSV": lambda view: drained(run_csv(view, [HeadId(1, 1)], 0)),
 }
@@ -224,6 +244,7 @@ def test_less_memory_than_one_heads_weights_would_take(
     long: View, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rooms, "WEIGHTS_AT_ONCE", 1 << 16)
+    monkeypatch.setattr(comparing, "NUMBERS_AT_ONCE", 1 << 15)
     monkeypatch.setattr(side_by_side, "_processors", lambda: 2)
     tracemalloc.start()
     try:

@@ -6,13 +6,18 @@ Jensen-Shannon divergence to base 2, from 0 (equal) to 1 (nothing in common); Li
 Schindelin 2003, who show that the root is a metric.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from attnviz.analysis.align import SIDES, Aligned, Column, Side
+from attnviz.analysis.rows import rows_of
 from attnviz.inspection import HeadId, Seen, row_shares
+
+NUMBERS_AT_ONCE = 1 << 18
+"""Weights of each side that are compared together: all of a short text's, some rows of a long's."""
 
 
 @dataclass(frozen=True)
@@ -191,50 +196,91 @@ def _one_word(aligned: Aligned, query: int, heads: Sequence[HeadId]) -> Iterator
         sides.append(_Rows.of(aligned, side, aligned.view(side).row(token.index)))
     for head in heads:
         a, b = (rows.at((head.layer, head.place)) for rows in sides)
-        yield _change(aligned, head, a, b, None)
+        yield _change(aligned, head, [(a, b)], None)
 
 
 def _all_words(aligned: Aligned, heads: Sequence[HeadId]) -> Iterator[HeadChange]:
     """The heads' changes for the words that stand in both sentences, few in memory at a time."""
-    words = aligned.words
-    for head, a, b in zip(
-        heads, *(_each_head(aligned, side, heads) for side in SIDES), strict=True
-    ):
-        distances = np.full(len(aligned.columns), np.nan)
-        distances[words] = _distances(a, b)
-        yield _change(aligned, head, a, b, distances)
+    sides = (_each_head(aligned, side, heads) for side in SIDES)
+    for head, a, b in zip(heads, *sides, strict=True):
+        yield _change(aligned, head, zip(a, b, strict=True), aligned.words)
 
 
-def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterator[_Rows]:
-    """What the words that stand in both sentences look at, head by head: (word, ...)."""
-    own = SIDES.index(side)
-    queries = [aligned.pair(column)[own].index for column in aligned.words]
-    for stack in aligned.view(side).stacks(heads):
-        for place, weights in enumerate(stack.weights):
-            dropped = None if stack.dropped is None else stack.dropped[place, queries]
-            sink = None if stack.sink is None else stack.sink[place, queries]
-            yield _Rows.of(aligned, side, Seen(weights[queries], dropped, sink))
+def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterator[Iterator[_Rows]]:
+    """What the words that stand in both sentences look at, head by head: (word, ...).
+
+    Of long ones some words at a time, as many on both sides.
+    """
+    own, view = SIDES.index(side), aligned.view(side)
+    queries = np.array([aligned.pair(column)[own].index for column in aligned.words])
+    at_once = max(1, NUMBERS_AT_ONCE // len(aligned.keys))
+    stacks = view.blocks(heads)
+    for first in stacks:
+        if first.rows.start:  # rows of the head before, which were not needed
+            continue
+        for place in range(len(first.heads)):
+            rows = rows_of(queries, chain([first], stacks), place, at_once)
+            yield (_Rows.of(aligned, side, seen) for seen in rows)
+
+
+class _Mean:
+    """What rows have on average, put together as they come; see HeadChange."""
+
+    def __init__(self) -> None:
+        self._shares, self._count = np.zeros((), np.float32), 0
+        self._others: dict[str, list[np.ndarray]] = {"sums": [], "dropped": [], "rest": []}
+
+    def add(self, rows: _Rows) -> None:
+        """Count one word's rows, (key,), or those of several, (word, key)."""
+        shares = rows.shares.reshape(-1, rows.shares.shape[-1])
+        self._shares = self._shares + shares.sum(axis=0)
+        self._count += len(shares)
+        for name, found in self._others.items():
+            own = getattr(rows, name)
+            if own is not None:
+                found.append(np.ravel(own))
+
+    @property
+    def shares(self) -> np.ndarray:
+        mean: np.ndarray = self._shares / np.float32(self._count)
+        return mean
+
+    def of(self, name: str) -> float | None:
+        found = self._others[name]
+        return float(np.concatenate(found).mean()) if found else None
 
 
 def _change(
-    aligned: Aligned, head: HeadId, a: _Rows, b: _Rows, distances: np.ndarray | None
+    aligned: Aligned,
+    head: HeadId,
+    pairs: Iterable[tuple[_Rows, _Rows]],
+    words: Sequence[int] | None,
 ) -> HeadChange:
-    """From one word's rows, (key,), or from those of several, (word, key): their mean."""
-    mean_a, mean_b = (rows.shares.reshape(-1, len(aligned.keys)).mean(axis=0) for rows in (a, b))
+    """From the rows of A and of B; `words` are the columns whose rows they are, if not one's."""
+    means, found = (_Mean(), _Mean()), []
+    for both in pairs:
+        for mean, rows in zip(means, both, strict=True):
+            mean.add(rows)
+        found.append(np.ravel(_distances(*both)))
+    each = np.concatenate(found)
+    distances = None
+    if words is not None:
+        distances = np.full(len(aligned.columns), np.nan)
+        distances[words] = each
+    a, b = means
     return HeadChange(
         head=head,
-        distance=float(_distances(a, b).mean()),
-        a=mean_a,
-        b=mean_b,
+        distance=float(each.mean()),
+        a=a.shares,
+        b=b.shares,
         distances=distances,
-        sums=None if aligned.a.measured.shares else _means(a.sums, b.sums),
-        dropped=_means(a.dropped, b.dropped),
-        rest=_means(a.rest, b.rest),
+        sums=None if aligned.a.measured.shares else _both(a, b, "sums"),
+        dropped=_both(a, b, "dropped"),
+        rest=_both(a, b, "rest"),
     )
 
 
-def _means(a: np.ndarray | None, b: np.ndarray | None) -> Both | None:
+def _both(a: _Mean, b: _Mean, name: str) -> Both | None:
     """The mean of each, 0 for one that has none; None where neither has any."""
-    if a is None and b is None:
-        return None
-    return Both(*(0.0 if part is None else float(part.mean()) for part in (a, b)))
+    found = a.of(name), b.of(name)
+    return None if found == (None, None) else Both(*(part or 0.0 for part in found))

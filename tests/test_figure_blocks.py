@@ -11,8 +11,12 @@ from matplotlib.image import AxesImage
 from pictures import texts
 from test_long import long_inspection
 
+from attnviz.analysis.align import aligned
+from attnviz.analysis.compare import compare
 from attnviz.analysis.windows import with_window
+from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
+from attnviz.render.figure.compare import compare_heatmaps
 from attnviz.render.figure.drawing import DPI, write_figure
 from attnviz.render.figure.heatmap import heatmap
 from attnviz.render.figure.lines import PALEST, STRONGEST, lines
@@ -211,3 +215,12 @@ def test_positions_of_lines_are_the_whole_text_s_in_a_window(view: View) -> None
     figure = lines(with_window(view, "500:900"), [EVERYWHERE], 100)
     assert list(beside(figure, "right").values()) == ["@600"]
     assert all(500 <= int(t.split("@")[1]) < 900 for t in beside(figure, "left").values())
+
+
+def test_a_comparison_of_long_texts_needs_a_window(view: View) -> None:
+    whole = compare(aligned(view, view), 600, heads=[EVERYWHERE])
+    with pytest.raises(RequestError, match=r"1300 different places for words, .* room for 900"):
+        compare_heatmaps(whole, [EVERYWHERE])
+    part = with_window(view, "600:640")
+    figure = compare_heatmaps(compare(aligned(part, part), heads=[EVERYWHERE]), [EVERYWHERE])
+    assert len(images(figure)) >= 3

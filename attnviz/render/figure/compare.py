@@ -31,7 +31,7 @@ from attnviz.render.figure.captions import (
     quoted,
 )
 from attnviz.render.figure.colors import signed_colors, weight_colors
-from attnviz.render.figure.drawing import BLANK, INK, MARGIN, MUTED, axes_at, blank, drawing
+from attnviz.render.figure.drawing import BLANK, DPI, INK, MARGIN, MUTED, axes_at, blank, drawing
 from attnviz.render.figure.fonts import font_families, texts_of
 from attnviz.render.figure.matrix import (
     color_bar,
@@ -63,8 +63,8 @@ _ABSENT: dict[str, Any] = {
 def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
     """A, B and their difference, of one head or, for one query, of several heads.
 
-    Raises RequestError without a head, for one that was not compared, and for several heads without
-    a query.
+    Raises RequestError without a head, for one that was not compared, for several heads without a
+    query, and for long texts without a window.
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
@@ -79,12 +79,24 @@ def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
             f"{len(heads)} heads are to be compared in one picture, which has room for one",
             "choose one head, or a word with --query: then each head has a row",
         )
+    _check_room(comparison.aligned)
     with _drawing(comparison.aligned):
         if len(heads) == 1 or comparison.query is None:
             sheet = of_head(comparison, heads[0])
         else:
             sheet = of_query(comparison, comparison.query, heads)
         return _drawn(comparison, heads, sheet)
+
+
+def _check_room(aligned: Aligned) -> None:
+    """RequestError where there are so many words that even two dots each would not fit."""
+    count, most = max(len(aligned.columns), len(aligned.keys)), int(_LARGEST_SIDE * DPI / 2)
+    if count > most:
+        raise RequestError(
+            f"the two texts have {count} different places for words, and a picture of both has "
+            f"room for {most}",
+            "choose a part of them, as in --window 0:400",
+        )
 
 
 @contextmanager

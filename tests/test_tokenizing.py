@@ -15,11 +15,13 @@ import transformers
 from hypothesis import HealthCheck, given, settings
 from sentencepieces import pieces_of, processor, trained
 from test_tokens import FAMILY, TEXTS, check
+from tiny_families import save_tiny
 from vocabularies import ROBERTAS, byte_level, wordpiece
 
 import attnviz.backends.tokenizing
 from attnviz.backends.tokenizing import built_tokenizer
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspector import load_model
 from attnviz.inspector.cutting import tokenizer_of
 from attnviz.models import ModelFiles
 from attnviz.tokenizer import Tokenizer
@@ -427,3 +429,20 @@ def test_with_languages_tokenizer_json_does_not_do(saved: Callable[[Files], Path
     tokenizer = tokenizer_of(files_in(folder), None)
     assert tokenizer.encode("a").vocabulary[-1] == "en_XX"
     assert tokenizer.encode_target("a").vocabulary[0] == "de_DE"
+
+
+def test_a_translator_without_tokenizer_json(saved: Callable[[Files], Path]) -> None:
+    files = {name: content for name, content in marian().items() if name != "config.json"}
+    count = len(json.loads(files["vocab.json"]))
+    sizes: dict[str, Any] = dict.fromkeys(("vocab_size", "decoder_vocab_size"), count)
+    sizes |= dict.fromkeys(("pad_token_id", "decoder_start_token_id"), count - 2)  # <pad>
+    folder = saved(files)
+    save_tiny(folder, "marian", **sizes)
+    (folder / "tokenizer.json").unlink()
+    encoder = load_model(str(folder)).inspect("나는 학생이다 動")
+    assert [word.text for word in encoder.tokens.words] == ["나는", "학생이다", "動", "</s>"]
+    across = load_model(str(folder), attention="cross", target="the animal")
+    inspection = across.inspect("나는 학생이다 動")
+    assert [word.text for word in inspection.tokens.words] == ["<pad>", "the", "animal"]
+    assert inspection.key_tokens == encoder.tokens
+    assert inspection.weights(0, unit="word").shape == (7, 3, 4)

@@ -1,6 +1,8 @@
 """Where a model computes, and in which numbers; and its numbers as the rest knows them."""
 
-from collections.abc import Iterator, Mapping
+import math
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,6 +18,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 NAMES = {"cpu": "the processor", "cuda": "a GPU of NVIDIA's or AMD's", "mps": "a GPU of Apple's"}
 """The devices that a model may run on, and what they are."""
+
+LARGE = 1 << 22
+"""Bytes from which on an array has memory of its own."""
 
 
 class Placement(NamedTuple):
@@ -72,11 +77,31 @@ def _present() -> list[str]:
 
 def as_numpy(tensor: Tensor) -> np.ndarray:
     """A copy of a tensor, wherever it is and whatever its numbers: float32, in the usual order."""
-    if tensor.dtype == torch.float32 and tensor.device.type == "cpu":
+    plain = tensor.dtype == torch.float32 and tensor.device.type == "cpu"
+    if plain and 4 * tensor.numel() < LARGE:
         copied: np.ndarray = tensor.numpy().copy()  # twice as quick where tensors are small
         return copied
-    elsewhere: np.ndarray = torch.empty(tensor.shape, dtype=torch.float32).copy_(tensor).numpy()
-    return elsewhere
+    own = _memory_of_its_own(tensor.shape)
+    torch.from_numpy(own).copy_(tensor)
+    return own
+
+
+def _memory_of_its_own(shape: Sequence[int]) -> np.ndarray:
+    """An array, (*shape), of float32; a large one does not lie where torch keeps its tensors.
+
+    There, what is recorded would lie scattered among tensors that are let go of, and what is left
+    between is too small for the next ones: a third of all memory, where a text is long.
+    """
+    size = 4 * math.prod(shape)
+    if size < LARGE:
+        return np.empty(shape, np.float32)
+    private = hasattr(mmap, "MAP_PRIVATE")  # not everywhere
+    options = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if private else {}
+    try:
+        memory = mmap.mmap(-1, size, **options)
+    except OSError as error:
+        raise MemoryError(f"{size} bytes") from error
+    return np.frombuffer(memory, np.float32).reshape(shape)
 
 
 @contextmanager

@@ -79,6 +79,10 @@ def test_what_three_cells_cannot_tell_apart_has_a_unit(
 def test_colours_stand_beside_1_or_the_largest() -> None:
     assert Scale.of(MEASURES["weights"], 0.3) is Scale.of(MEASURES["rollout"], 0.1) is SHARES
     assert Scale.of(FLOW, 0.0) is SHARES
+    assert Scale.of(MEASURES["weights"], 0.01) is SHARES
+    small = Scale.of(MEASURES["weights"], 0.0043)
+    assert (small.text(0.0043), small.text(0.0002)) == ("4.3", ".20")
+    assert small.note == "numbers are multiples of 0.001"
     scale = Scale.of(FLOW, 2.0)
     style = scale.style(2.0)
     assert style.bgcolor is not None

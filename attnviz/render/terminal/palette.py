@@ -54,8 +54,9 @@ MARKER = "▸"
 class Scale:
     """How the numbers of one look are shown: beside 1 for shares, else beside their largest.
 
-    `largest` has the strongest colour. Digits are multiples of `unit`, a power of ten that is 1
-    unless three cells could not tell the numbers apart.
+    So are shares that are all next to nothing, as in a long text. `largest` has the strongest
+    colour. Digits are multiples of `unit`, a power of ten that is 1 unless three cells could not
+    tell the numbers apart.
     """
 
     largest: float = 1.0
@@ -64,7 +65,7 @@ class Scale:
     @classmethod
     def of(cls, measured: Measure, largest: float) -> "Scale":
         """The scale for numbers of this measure, the largest of which is `largest`."""
-        if measured.shares or not largest > 0:
+        if not largest > 0 or (measured.shares and largest >= SMALLEST_SHARE):
             return SHARES
         readable = SMALLEST_READABLE <= largest < LARGEST_READABLE
         return cls(largest, 1.0 if readable else 10.0 ** math.floor(math.log10(largest)))
@@ -88,6 +89,7 @@ class Scale:
 
 
 SMALLEST_READABLE, LARGEST_READABLE = 0.1, 999.5
+SMALLEST_SHARE = 0.01
 SHARES = Scale()
 
 

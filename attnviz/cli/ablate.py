@@ -87,14 +87,12 @@ def ablate(
     """
     _check(ablating)
     from attnviz.cli.ablating import give_ablations
-    from attnviz.cli.need import Need
-    from attnviz.cli.options import HeadChoice
+    from attnviz.cli.need import NOTHING
     from attnviz.cli.output import Notes
     from attnviz.cli.sentences import Sentences
 
     notes = Notes(output.quiet)
-    # the model runs again: what is recorded before is not looked at
-    sentences = Sentences(source, choice, output, notes, Need(HeadChoice(["0"])))
+    sentences = Sentences(source, choice, output, notes, NOTHING)
     give_ablations(sentences, ablating, output, notes)
     sentences.finish()
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from attnviz.analysis.select import select_heads
 from attnviz.cli.options import HeadChoice
-from attnviz.inspection import ModelFacts
+from attnviz.inspection import Inspection, ModelFacts
 from attnviz.measures import MEASURES, MeasureName
 from attnviz.recording import Recording
 
@@ -13,12 +13,14 @@ from attnviz.recording import Recording
 class Need:
     """The heads that a command looks at, none for all of them, and in which measure.
 
-    `whole`: whether it also looks at what queries and keys were made of, and at values.
+    `whole`: whether it also looks at what queries and keys were made of, and at values. `looks`:
+    whether it looks at what was recorded at all, and not only at the tokens.
     """
 
     choice: HeadChoice
     measure: MeasureName = "weights"
     whole: bool = False
+    looks: bool = True
 
     def of(self, model: ModelFacts) -> Recording:
         """What that is in a model; RequestError for a layer or head that it does not have."""
@@ -27,6 +29,18 @@ class Need:
         heads = select_heads(model, self.choice.layer or (), self.choice.head or ())
         return Recording(frozenset(head.layer for head in heads) or None, self.whole)
 
+    def lacking(self, inspection: Inspection) -> bool:
+        """Whether what is looked at was not recorded; RequestError as in `of`."""
+        wanted = self.of(inspection.model)
+        return any(
+            record is None or (wanted.whole and record.x is None and record.given is None)
+            for number, record in enumerate(inspection.layers)
+            if wanted.has(number) and self.looks
+        )
+
+
+NOTHING = Need(HeadChoice(["0"]), looks=False)
+"""For who only runs the model again; something is recorded of every run."""
 
 EVERYTHING = Need(HeadChoice(), whole=True)
 """For files, and for who does not say."""

@@ -327,11 +327,21 @@ class Sentences:
         text, pair = _typed(last)
         self._notes.say(f'the last sentence, "{beginning(text)}", in {last.model.title}')
         if not self._choice.chosen:
-            return last
+            return self._completed(last)
         self._choice = self._choice.again(last)
         if last.keys is not None and self._choice.attention != "encoder":
             self._choice = replace(self._choice, target=self._choice.target or last.tokens.text)
         return self._only(text, pair, last)
+
+    def _completed(self, last: Inspection) -> Inspection:
+        """The remembered inspection, run again where what is looked at was not recorded of it."""
+        if last.attention != "encoder" or not self._need.lacking(last):
+            return last
+        model = self.model_of(last, "running it again, for what was not recorded of it, in")
+        self._at = _Begun(0, last.tokens)
+        inspection = next(model.inspect_tokens([last.tokens], self._need.of(last.model)))
+        self._remember(inspection)
+        return inspection
 
     def _remember(self, inspection: Inspection) -> None:
         try:

@@ -233,8 +233,7 @@ class FastCutter:
         added = tokenizer.get_added_tokens_decoder()
         special = frozenset(number for number, token in added.items() if token.special)
         # a token for what is unknown stands for a piece of the text
-        nobody_knows = tokenizer.encode(UNKNOWN, add_special_tokens=False)
-        self.special_ids = special.difference(nobody_knows.ids)
+        self.special_ids = special.difference(_unknown_ids(tokenizer))
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """As in `Cutter`."""
@@ -267,6 +266,15 @@ class FastCutter:
     def read(self, ids: Sequence[int]) -> str:
         """As in `Cutter`."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+
+
+def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> list[int]:
+    """What stands for what the tokenizer does not know; none where that is an error to it."""
+    try:
+        ids: list[int] = tokenizer.encode(UNKNOWN, add_special_tokens=False).ids
+    except Exception:  # the Rust side raises bare Exception; texts that it knows can be cut
+        return []
+    return ids
 
 
 def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:

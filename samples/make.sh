@@ -24,8 +24,9 @@ attnviz heatmap --load "$saved" --layer 3 -o "$pictures/layer.png"
 attnviz compare "$tired" "$wide" --query it --head L3H1 -o "$pictures/tired-wide.png"
 attnviz explain --load "$saved" --query it --head L3H1 -o "$pictures/explain.png"
 attnviz lines "$tired" --model translator --attention cross --query weil --head L0H0 \
-  -o "$pictures/weil.png"
-attnviz heatmap "$(cat alice.txt)" --truncate --head L3H1 --window 0:40 -o "$pictures/alice.png"
+  -o "$pictures/weil.png" --quiet
+attnviz heatmap "$(cat alice.txt)" --truncate --head L3H1 --window 0:40 \
+  -o "$pictures/alice.png" --quiet
 python terminal.py "$saved" "$pictures/terminal.svg"
 
 ./pipeline.sh

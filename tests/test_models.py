@@ -288,8 +288,8 @@ def test_names_that_mean_nothing(name: str) -> None:
 
 def test_a_file_is_no_folder(folder: Path) -> None:
     error = not_found(folder / "model.safetensors")
-    assert "no such folder" in error.message
-    assert "a folder with config.json" in error.hint
+    assert "is a file, and a model is a folder" in error.message
+    assert error.hint == "give the folder it lies in"
 
 
 def test_the_home_of_nobody() -> None:

@@ -21,9 +21,9 @@ GUESSES = 5
 def not_ablated(model: ModelFacts) -> RequestError:
     """What to say where somebody wants to ablate heads of a model that is not ours to run."""
     return RequestError(
-        f"heads can be ablated in models that attnviz reads itself, and {model.name} "
-        f"({model.family}) runs through another library",
-        "attnviz models says which families those are",
+        f"heads can be ablated in encoders that attnviz runs itself, and what was asked for of "
+        f"{model.name} ({model.family}) runs through transformers",
+        "attnviz models says which families those are; of one with a decoder, take its encoder",
     )
 
 

@@ -7,6 +7,12 @@ PICKLE_NOTES: tuple[str, ...] = (
 """What is said of a model without safetensors."""
 
 
+WRITTEN_NOTES: tuple[str, ...] = (
+    "no --target came, so the target is what the model writes itself, the likeliest word each time",
+)
+"""What is said where a decoder is fed its own words."""
+
+
 def code_note(has_own_code: bool, ran: bool) -> tuple[str, ...]:
     """What is said of a model that brings code of its own, which `ran` or did not."""
     if ran:

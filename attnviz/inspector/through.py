@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from attnviz.inspector.cutting import tokenizer_of
 from attnviz.inspector.model import Model
-from attnviz.inspector.notes import PICKLE_NOTES, code_note, left_over_note
+from attnviz.inspector.notes import PICKLE_NOTES, WRITTEN_NOTES, code_note, left_over_note
 from attnviz.inspector.parts import check_parts
 from attnviz.inspector.runner import Running
 from attnviz.models import ModelFiles
@@ -72,4 +72,5 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
     runner = TransformersRunner(name, opened, tokenizer, running.target)
     notes = (*code_note(kind.own_code, built.own_code), *(PICKLE_NOTES if files.pickled else ()))
     notes += left_over_note(opened.left_over, "what gives its attention")
+    notes += WRITTEN_NOTES if opened.decodes and running.target is None else ()
     return Model(tokenizer, runner, notes)

@@ -75,11 +75,16 @@ def find_model(name: str, look: Look = lambda config: Wanted()) -> ModelFiles:
         folder = Path(name).expanduser()
         if folder.is_dir():
             return _in_folder(name, folder, look)
+        is_file = folder.is_file()
     except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RequestError(
             f'the folder "{name}" cannot be looked into: {reason}', "check the path and its rights"
         ) from error
+    if is_file:
+        raise RequestError(
+            f'"{name}" is a file, and a model is a folder of several', "give the folder it lies in"
+        )
     hub_name = _HUB_NAME.fullmatch(name)
     if hub_name is None or name.startswith("."):
         raise RequestError(

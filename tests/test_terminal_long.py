@@ -10,7 +10,7 @@ from rich.console import Console
 
 from attnviz.inspection import HeadId, HeadStack, View
 from attnviz.inspection import view as view_module
-from attnviz.render.terminal import head_table
+from attnviz.render.terminal import head_table, query_rows
 
 HEAD = HeadId(1, 0)
 
@@ -92,3 +92,22 @@ def test_without_special_tokens_their_share_stands_beside_each_query() -> None:
     view = looking(320).inspection.view(special=False)
     [row] = [line for line in shown(view) if line.startswith("w8 @7")]
     assert row.split()[2:4] == ["special", "0%"]
+
+
+def word_rows(view: View, query: int) -> list[str]:
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(query_rows(view, query, [HEAD]))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+@pytest.mark.parametrize("first", [0, 100])
+def test_what_one_word_looks_at_is_told_with_positions_too(first: int) -> None:
+    view = view_of_window(looking(700), first, 600)
+    [row] = [line for line in word_rows(view, 200) if line.startswith("L1H0")]
+    place = first + 200 - 7
+    assert row.split()[1:4] == ["▸.50", f"w{place}", f"@{place}"]
+
+
+def test_words_of_a_short_text_have_no_positions() -> None:
+    [row] = [line for line in word_rows(looking(299), 200) if line.startswith("L1H0")]
+    assert row.split()[1:5] == ["▸.50", "w193", ".25", "w5"]

@@ -15,9 +15,10 @@ from attnviz.inspection import HeadId, View
 from attnviz.render.sight import may_look
 from attnviz.render.terminal.grid import Grid
 from attnviz.render.terminal.matrix import HeadTable
+from attnviz.render.terminal.naming import is_long
 from attnviz.render.terminal.notes import dropped_note, query_note
 from attnviz.render.terminal.overview import Overview
-from attnviz.render.terminal.topkeys import TopKeys, is_long
+from attnviz.render.terminal.topkeys import TopKeys
 from attnviz.render.terminal.word import PairGrid, WordRows
 
 LINKS = 3

@@ -13,37 +13,23 @@ from attnviz.analysis.summary import Link
 from attnviz.inspection import HeadId, HeadStack, View
 from attnviz.render.terminal.cells import (
     Line,
-    cut,
     fit,
-    label,
     remarks,
     render_lines,
     sentences,
     tone_of,
-    width_of,
 )
 from attnviz.render.terminal.heading import head_title
-from attnviz.render.terminal.matrix import LONGEST_WORD, head_heading, margin_for, query_name
+from attnviz.render.terminal.matrix import head_heading, margin_for, query_name
+from attnviz.render.terminal.naming import Names, is_long
 from attnviz.render.terminal.notes import sink_note
 from attnviz.render.terminal.palette import BOLD, DIM, MARKER, PLAIN, SHARES, Scale, percent
-from attnviz.tokens import Token
 
 KEYS_TOLD = 5
 """How many words a line names at most, unless the user says how many."""
 
-LONG_TEXT = 300
-"""Tokens from which on a head is a list, whose words are told with their positions."""
-
 ROWS_SHOWN = 40
 """How many queries of a long text are listed."""
-
-SHORT_WORD = 10
-"""How much of a word is shown beside its position."""
-
-
-def is_long(view: View) -> bool:
-    """Whether there are too many tokens for a table of all of them to be read."""
-    return max(len(view.tokens), len(view.keys)) >= LONG_TEXT
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +62,8 @@ class TopKeys:
         return Scale.of(self.view.measured, float(self.weights.max()))
 
     @cached_property
-    def _first(self) -> int:
-        return first_index(self.view)
+    def _names(self) -> Names:
+        return Names(self.view)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, hidden = options.max_width, len(self.view.tokens) - len(self.weights)
@@ -93,7 +79,7 @@ class TopKeys:
     def _closing(self, hidden: int, width: int) -> Iterator[Line]:
         if hidden:
             rows, count = len(self.weights), len(self.view.tokens)
-            next_one = self._first + rows
+            next_one = first_index(self.view) + rows
             yield from sentences(
                 f"The first {rows} of {count} queries are shown, {hidden} are not. To see them: "
                 f"--window {next_one}:{next_one + min(rows, hidden)} looks at a part, --query "
@@ -105,12 +91,9 @@ class TopKeys:
 
     def _layout(self, width: int) -> "_Layout":
         share = 0 if self.dropped is None else len("special 100%  ")
+        wanted, margin = self._names.width("key"), margin_for(self.view, width)
         if is_long(self.view):
-            digits = len(f" @{max(len(self.view.inspection.tokens), len(self.view.keys))}")
-            wanted = digits + min(SHORT_WORD, width_of(self.view.keys, SHORT_WORD))
-            margin = min(wanted + 2, max(3, width // 3))
-        else:
-            wanted, margin = width_of(self.view.keys, LONGEST_WORD), margin_for(self.view, width)
+            margin = min(self._names.width("query") + 2, max(3, width // 3))
         word = max(1, min(wanted, width - margin - share - 7))
         across = max(1, (width - margin - share) // (word + 7))
         return _Layout(margin, share, word, across, self.top or min(KEYS_TOLD, across))
@@ -120,7 +103,8 @@ class TopKeys:
         row, token, keys = self.weights[query], self.view.tokens[query], self.view.keys
         seen = self.view.visible(self.head.layer, slice(query, query + 1))
         order = strongest(row, None if seen is None else seen[0])[: layout.count]
-        line = [query_name(token, layout.margin, self._named(token, layout.margin - 1, row=True))]
+        name = self._names.of(token, "query", layout.margin - 1)
+        line = [query_name(token, layout.margin, name)]
         if self.dropped is not None:
             part = f"special {percent(float(self.dropped[query]))}"
             line.append(Segment(fit(part, layout.share), DIM))
@@ -129,17 +113,9 @@ class TopKeys:
                 yield line
                 line = [Segment(" " * (layout.margin + layout.share))]
             link = Link(token, keys[key], float(row[key]))
-            name = self._named(keys[key], layout.word)
+            name = self._names.of(keys[key], "key", layout.word)
             line += named_weight(self.view, link, name, layout.word, place == 0, self._scale)
         yield line
-
-    def _named(self, token: Token, width: int, row: bool = False) -> str:
-        """A token's label; in a long text also its position, as `@412` would name it."""
-        if not is_long(self.view):
-            return label(token)
-        own = row or not self.view.crossed
-        place = f" @{token.index + (self._first if own else 0)}"
-        return cut(label(token), max(1, width - len(place))) + place
 
 
 @dataclass(frozen=True)

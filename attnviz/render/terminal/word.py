@@ -20,11 +20,10 @@ from attnviz.render.terminal.cells import (
     render_lines,
     sentences,
     tone_of,
-    width_of,
 )
 from attnviz.render.terminal.headgrid import HeadGrid
 from attnviz.render.terminal.heading import heading, question, word_heading
-from attnviz.render.terminal.matrix import LONGEST_WORD
+from attnviz.render.terminal.naming import Names
 from attnviz.render.terminal.palette import BOLD, Scale
 from attnviz.render.terminal.topkeys import KEYS_TOLD, named_weight, strongest
 from attnviz.tokens import Token
@@ -68,7 +67,15 @@ class WordRows:
 
     @cached_property
     def _others(self) -> tuple[Token, ...]:
-        return tokens_of(self.view, "key" if self.role == "query" else "query")
+        return tokens_of(self.view, self._other_role)
+
+    @property
+    def _other_role(self) -> Role:
+        return "key" if self.role == "query" else "query"
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self.view)
 
     def _row(
         self, head: HeadId, row: np.ndarray, seen: np.ndarray, margin: int, width: int
@@ -77,7 +84,7 @@ class WordRows:
 
         seen: (other,), which of the others may look at the token, or be looked at by it.
         """
-        word = max(1, min(width_of(self._others, LONGEST_WORD), width - margin - 7))
+        word = max(1, min(self._names.width(self._other_role), width - margin - 7))
         across = max(1, (width - margin) // (word + 7))
         count = self.top or min(KEYS_TOLD, across)
         order = strongest(row, seen)[:count]
@@ -88,7 +95,7 @@ class WordRows:
                 line = [Segment(" " * margin)]
             # what is named and coloured is the other word, whichever of the two looks
             link = Link(self.token, self._others[other], float(row[other]))
-            name = label(link.key)
+            name = self._names.of(link.key, self._other_role, word)
             line += named_weight(self.view, link, name, word, place == 0, self._scale)
         yield line
 

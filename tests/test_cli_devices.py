@@ -119,8 +119,8 @@ def test_ablate_refuses_what_is_not_ours(here: Here, llama: str, place: Workplac
         assert (done.code, done.out) == (2, "")
         *_, first, second = done.err.splitlines()
         assert first == (
-            "attnviz: heads can be ablated in encoders that attnviz runs itself, and what was asked "
-            f"for of {llama} (llama) runs through transformers"
+            "attnviz: heads can be ablated in encoders that attnviz runs itself, and what was "
+            f"asked for of {llama} (llama) runs through transformers"
         )
         assert second.startswith("  attnviz models says which families those are; ")
 

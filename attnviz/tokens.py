@@ -243,11 +243,9 @@ def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray
     Mean over the query's pieces and, in `merge_keys`, sum over the key's (Clark et al. 2019, "What
     Does BERT Look At?", section 4.1), so that rows that sum to 1 still do.
     """
-    starts, length = np.asarray(word_starts), weights.shape[-2]
-    rows = weights.take(starts, axis=-2)
-    for piece, word in _continuations(word_starts, length):
-        rows[..., word, :] += weights[..., piece, :]
-    rows /= np.diff(starts, append=length).astype(weights.dtype)[:, None]
+    rows = _summed_queries(weights, word_starts)
+    sizes = np.diff(np.asarray(word_starts), append=weights.shape[-2])
+    rows /= sizes.astype(weights.dtype)[:, None]
     return rows
 
 
@@ -270,6 +268,23 @@ def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
         pieces *= (sizes > place).astype(weights.dtype)
         merged += pieces
     return merged
+
+
+def merge_masks(
+    seen: np.ndarray, query_starts: Sequence[int], key_starts: Sequence[int]
+) -> np.ndarray:
+    """Which words may look at which: where any of the query's pieces may look at any of the key's.
+
+    seen: (..., query piece, key piece), whether it may -> (..., query word, key word).
+    """
+    return merge_keys(_summed_queries(seen, query_starts), key_starts)  # true + true is true
+
+
+def _summed_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    rows = weights.take(np.asarray(word_starts), axis=-2)
+    for piece, word in _continuations(word_starts, weights.shape[-2]):
+        rows[..., word, :] += weights[..., piece, :]
+    return rows
 
 
 def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, int]]:

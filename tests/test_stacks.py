@@ -6,8 +6,10 @@ from handmade import merged
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attnviz import tokens
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection import view as rooms
+from attnviz.tokens import merge_keys, merge_masks
 
 SOME_HEADS = [HeadId(5, 11), HeadId(3, 1), HeadId(3, 0), HeadId(0, 7), HeadId(3, 1)]
 
@@ -51,3 +53,33 @@ def test_merging_sums_keys_and_averages_queries(lengths: list[int], seed: int) -
     starts = np.cumsum([0, *lengths[:-1]]).tolist()
     expected = (belongs / lengths).T @ weights @ belongs
     np.testing.assert_allclose(merged(weights, starts), expected, atol=1e-12)
+
+
+@given(
+    queries=st.lists(st.integers(1, 4), min_size=1, max_size=7),
+    keys=st.lists(st.integers(1, 4), min_size=1, max_size=7),
+    seed=st.integers(0, 99),
+    long_row=st.sampled_from([0, 1000]),
+)
+def test_a_word_may_look_where_any_of_its_pieces_may(
+    queries: list[int], keys: list[int], seed: int, long_row: int
+) -> None:
+    seen = np.random.default_rng(seed).random((2, sum(queries), sum(keys))) < 0.2
+    rows, columns = (np.cumsum([0, *lengths[:-1]]).tolist() for lengths in (queries, keys))
+    expected = np.logical_or.reduceat(seen, rows, axis=-2)
+    expected = np.logical_or.reduceat(expected, columns, axis=-1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tokens, "LONG_ROW", long_row)
+        found = merge_masks(seen, rows, columns)
+    assert found.dtype == bool
+    np.testing.assert_array_equal(found, expected)
+
+
+@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=20), seed=st.integers(0, 99))
+def test_long_rows_are_summed_to_the_same_numbers(lengths: list[int], seed: int) -> None:
+    weights = np.random.default_rng(seed).random((2, 3, sum(lengths)), dtype=np.float32)
+    starts = np.cumsum([0, *lengths[:-1]]).tolist()
+    expected = merge_keys(weights, starts)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tokens, "LONG_ROW", 0)
+        np.testing.assert_array_equal(merge_keys(weights, starts), expected)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_queries
+from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
 
 Window = tuple[int, int]
 """A part of a text: the index of its first token, and of the one behind its last."""
@@ -93,8 +93,8 @@ class Frame:
         """
         first = own[0]
         if self.unit == "word":
-            pieces = np.logical_or.reduceat(pieces, self._starts_in(pieces, first), axis=-2)
-            pieces = np.logical_or.reduceat(pieces, self.columns.word_starts, axis=-1)
+            own_starts = self._starts_in(pieces, first)
+            pieces = merge_masks(pieces, own_starts, self.columns.word_starts)
         shown: np.ndarray = pieces[np.ix_([token - first for token in own], self.keys)]
         return shown
 

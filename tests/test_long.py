@@ -4,7 +4,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Callable, Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from itertools import cycle
 from typing import Any
 
@@ -21,6 +21,7 @@ from attnviz.analysis.summary import summaries
 from attnviz.attention import LayerRecord
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View, side_by_side
 from attnviz.inspection import view as rooms
+from attnviz.measures import mixed
 from attnviz.render.data import NpzWriter, run_csv, run_json
 from attnviz.render.figure.heatmap import heatmap
 from attnviz.render.figure.lines import lines
@@ -156,6 +157,20 @@ def test_compare(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(whole.heads) == 12
     for one, other in zip(whole.heads, parts.heads, strict=True):
         check_alike(one, other)
+
+
+def test_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long text, one layer's is kept; those below are made again when they are asked for."""
+    inspection = long_inspection(60)
+    whole = [inspection.view(measure="rollout").weights(layer) for layer in range(3)]
+    monkeypatch.setattr(mixed, "WEIGHTS_AT_ONCE", 4 * 7 * 60)
+    monkeypatch.setattr(mixed, "KEPT_BYTES", 0)
+    view = replace(inspection).view(measure="rollout")
+    for layer in (0, 1, 2, 1, 0, 2, 2):
+        np.testing.assert_allclose(view.weights(layer), whole[layer], atol=1e-6)
+        kept = view.inspection.matrices("rollout")
+        assert isinstance(kept, mixed.Rollout)
+        assert list(kept._rolled) == [layer]
 
 
 def test_who_looks_at_a_word(compared: Compared) -> None:

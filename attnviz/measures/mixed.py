@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 LARGEST_FLOW_WORK = 1_200_000_000
 """Edges times flows that all layers together may take: at most about two minutes (0.1 µs each)."""
 
+KEPT_BYTES = 1 << 28
+"""What the rollouts of all layers may take, to be kept; of a long text only one is."""
+
+WEIGHTS_AT_ONCE = 1 << 20
+"""Weights of all heads of a layer that are averaged together: some rows of a long text's."""
+
 _UNIT = 1 << 28
 """A capacity of 1 in the whole numbers that the flow is computed in: exact to 4e-9."""
 
@@ -46,14 +52,19 @@ class Rollout(Mixed):
 
     def __init__(self, layers: Layers) -> None:
         super().__init__(layers)
-        self._rolled: list[np.ndarray] = []
+        self._rolled: dict[int, np.ndarray] = {}
 
     def pieces(self, layer: int, heads: Sequence[int] | None, queries: slice) -> np.ndarray:
         """How much of each input token is in each query after the layer: (1, query, key)."""
-        while len(self._rolled) <= layer:
-            number = len(self._rolled)
-            mixed = _mixed(self._layers, number)
-            self._rolled.append(mixed @ self._rolled[-1] if self._rolled else mixed)
+        if layer not in self._rolled:
+            below = max((number for number in self._rolled if number < layer), default=-1)
+            rolled = self._rolled.get(below)
+            for number in range(below + 1, layer + 1):
+                mixed = _mixed(self._layers, number)
+                rolled = mixed if rolled is None else mixed @ rolled
+                if self._layers.count * rolled.nbytes > KEPT_BYTES:
+                    self._rolled.clear()  # of a long text, whose layers are asked for in order
+                self._rolled[number] = rolled
         return self._rolled[layer][None, queries].copy()
 
 
@@ -120,7 +131,13 @@ class Flow(Mixed):
 
 def _mixed(layers: Layers, number: int) -> np.ndarray:
     """A = 0.5 * mean of the heads + 0.5 * I, (query, key)."""
-    mixed: np.ndarray = 0.5 * layers.layer(number).weights(number).mean(axis=0)
+    record = layers.layer(number)
+    length, _ = record.lengths
+    mixed = np.empty((length, length), np.float32)
+    at_once = max(1, WEIGHTS_AT_ONCE // (record.num_heads * length))
+    for first in range(0, length, at_once):
+        rows = slice(first, first + at_once)
+        mixed[rows] = 0.5 * record.weights(number, None, rows).mean(axis=0)
     mixed[np.diag_indices_from(mixed)] += 0.5
     return mixed
 

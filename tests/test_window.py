@@ -112,6 +112,7 @@ def test_phrases_too(inspection: Inspection) -> None:
 @pytest.mark.parametrize(
     ("selector", "told"),
     [
+        ("so", '"so" is outside the window: it is token 9, and the window holds 4 to 7'),
         ("@3", '"@3" is outside the window: it is token 3, and the window holds 4 to 7'),
         ("it#1", '"it#1" is outside the window: it is token 1, and the window holds 4 to 7'),
         ("ran", '"ran" is outside the window: it is token 2'),
@@ -139,3 +140,9 @@ def test_the_first_of_several_is_told_by_its_place_in_the_text(
     assert index == 0
     assert told == "attnviz: it occurs 2 times; --query takes the first, that at @4\n"
     assert asked_of(inspection, capsys, query="@6") == (2, "")
+
+
+def test_of_several_that_are_all_outside_the_first_is_told(inspection: Inspection) -> None:
+    view = with_window(inspection.view(), "8:10")
+    with pytest.raises(RequestError, match="the first of them is token 3, and the window holds 8"):
+        find_in(view, "query", "and", find_token)

@@ -116,8 +116,9 @@ def _find_in_window(view: View, role: Role, selector: str, find: Finder[_Named_c
             return find(view.tokens, selector, "the window")
         except RequestError:
             pass  # none of those that it could mean is there
+    where = "it is" if found.matches == 1 else "the first of them is"
     raise RequestError(
-        f'"{selector}" is outside the window: it is token {found.run[0].index}, and the window '
+        f'"{selector}" is outside the window: {where} token {found.run[0].index}, and the window '
         f"holds {first} to {inside[-1]}",
         "name a word in the window, or choose another with --window",
     )

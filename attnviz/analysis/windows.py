@@ -24,7 +24,7 @@ def with_window(view: View, text: str) -> View:
     first, end = int(asked[1] or 0), min(int(asked[2] or count), count)
     if first >= end:
         raise RequestError(
-            f"there is no token in the window {text}: there are {count}, from @0 to @{count - 1}",
+            f'there is no token in the window "{text}": there are {count}, from @0 to @{count - 1}',
             f"name the first, and the one behind the last, as in --window 0:{min(40, count)}",
         )
     window = view.positions[first], view.positions[end - 1] + 1

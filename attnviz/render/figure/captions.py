@@ -8,7 +8,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count as powers
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -141,12 +141,10 @@ def many_labelled(room: float) -> bool:
 
 def _position_labels(view: View, room: float, role: Role) -> TokenLabels:
     """Round positions of the text, as `@500` counts them, each with a few words from there on."""
-    tokens, first = (
-        tokens_of(view, role),
-        0 if role == "key" and view.crossed else first_index(view),
-    )
+    count = len(tokens_of(view, role))
+    first = 0 if role == "key" and view.crossed else first_index(view)
     apart = next(step for step in _round_numbers() if step * room >= POSITIONS_APART)
-    places = range(-first % apart, len(tokens), apart)
+    places = range(-first % apart, count, apart)
     texts = tuple(f"{first + place}  {_words_from(view, role, place)}" for place in places)
     return TokenLabels(
         places=tuple(places),
@@ -162,7 +160,7 @@ def _position_labels(view: View, room: float, role: Role) -> TokenLabels:
 
 def _round_numbers() -> Iterator[int]:
     """10, 20, 50, 100, 200, and so on."""
-    return (factor * 10**power for power in count(1) for factor in (1, 2, 5))
+    return (factor * 10**power for power in powers(1) for factor in (1, 2, 5))
 
 
 def _words_from(view: View, role: Role, place: int) -> str:

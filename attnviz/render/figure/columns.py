@@ -34,6 +34,7 @@ ROLES: tuple[Role, Role] = ("query", "key")
 """The left column and the right."""
 
 _ROW, _CLOSE, _LOWEST, _USUAL, _TALLEST = 0.28, 0.16, 1.2, 12.0, 16.0
+_SOME_USUAL = 7.0
 _DRAWN_OUT = 3.0
 """How many rows a token of the shorter column takes at most."""
 
@@ -72,7 +73,7 @@ class Columns:
             spread = _spread(count, rows)
             heights[role] = np.where(places < 0, np.nan, spread[places])
             gaps[role] = [Gap(float(spread[place]), left_out) for place, left_out in marks]
-        row = min(_ROW, max(_CLOSE, _USUAL / rows))
+        row = min(_ROW, max(_CLOSE, _SOME_USUAL / rows))
         return cls(heights["query"], heights["key"], max(row, _LOWEST / rows), rows, gaps)
 
     @property

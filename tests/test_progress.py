@@ -58,6 +58,7 @@ def test_the_sign_of_life_says_how_far_it_is(view: View, monkeypatch: pytest.Mon
     sentences = Sentences(Source(["a"]), ModelChoice(), Output(quiet=True), Notes(quiet=True))
     with sentences.working("looking"):
         received(view, 0, view.all_heads()[:2])
-    assert said == ["looking", "looking: 1 of 2 heads", "looking: 2 of 2 heads"]
+    heads = ["looking: 1 of 2 heads", "looking: 2 of 2 heads"]
+    assert said == ["looking", *heads, "at work"]  # and then what it was before
     assert list(sentences.worked("drawing", iter("abc"))) == ["a", "b", "c"]
-    assert said[3:] == ["drawing"] * 4
+    assert said[4:] == ["drawing", "at work"] * 4

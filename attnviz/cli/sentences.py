@@ -143,12 +143,14 @@ class Sentences:
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Shows a sign of life while work on a sentence takes long, and how far it has come."""
+        before = self._waiting.what
         self._waiting.update(what)
         self._waiting.start()
         try:
             with watched(partial(self._waiting.count, what)):
                 yield
         finally:
+            self._waiting.update(before)
             if on_terminal(sys.stdout):
                 self._waiting.stop()
 

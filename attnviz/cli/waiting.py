@@ -18,7 +18,7 @@ class Waiting:
     """A context that shows a spinner with what is going on, if standard error is a terminal."""
 
     def __init__(self, what: str, quiet: bool = False) -> None:
-        self._what = what
+        self.what = what
         self._status: Status | None = None
         self._lock = threading.Lock()
         self._shown = not quiet and on_terminal(sys.stderr)
@@ -38,7 +38,7 @@ class Waiting:
 
     def update(self, what: str) -> None:
         """Say what is going on now."""
-        self._what = what
+        self.what = what
         if self._status is not None:
             self._status.update(what)
 
@@ -68,5 +68,5 @@ class Waiting:
 
         with self._lock:
             if self._timer is not None:
-                self._status = Console(stderr=True).status(self._what)
+                self._status = Console(stderr=True).status(self.what)
                 self._status.start()

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,6 @@ ROW_SUM_TOLERANCE = 1e-4
 
 WIDER = "take --dtype bfloat16, which reaches as far as float32, or float32 itself"
 """What to try where float16's range, up to 65504, does not do."""
-
-AttentionKind = Literal["encoder", "decoder", "cross"]
-"""Whose attention it is: an encoder's or a decoder's own, or a decoder's to its encoder."""
 
 OPTIONAL = (
     "x",

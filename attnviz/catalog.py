@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from attnviz.attention import AttentionKind
 from attnviz.inspection import ModelFacts
+from attnviz.running import AttentionKind
 
 How = Literal["natively", "through transformers", "weights alone"]
 """How attention is had: computed by our own encoder; recorded of a model that transformers runs,

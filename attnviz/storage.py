@@ -16,11 +16,12 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from attnviz.attention import OPTIONAL, AttentionKind, LayerRecord
+from attnviz.attention import OPTIONAL, LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, whole_file
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.recording import KEPT_BYTES
+from attnviz.running import AttentionKind
 from attnviz.tokens import Part, Tokens
 
 SCHEMA = "attnviz.inspection"

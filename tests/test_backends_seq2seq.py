@@ -9,11 +9,11 @@ import torch
 from handmade import part
 from tiny_others import SENTENCES, SEQ2SEQ, TARGET, eager, hold
 
-from attnviz.attention import AttentionKind
 from attnviz.backends import runner
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspector import Model, load_model
 from attnviz.inspector.native import NativeRunner
+from attnviz.running import AttentionKind
 from attnviz.tokens import Tokens
 
 pytestmark = pytest.mark.usefixtures("one_thread")

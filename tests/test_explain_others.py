@@ -12,10 +12,11 @@ from tiny_others import GIVEN, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, TAR
 
 import attnviz
 from attnviz.analysis.explain import explain
-from attnviz.attention import NOTHING_BETWEEN, AttentionKind, Between
+from attnviz.attention import NOTHING_BETWEEN, Between
 from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspector import Model, load_model, matrices_of
+from attnviz.running import AttentionKind
 from attnviz.storage import load, save
 
 ROTATED = "rotated by its position"

@@ -12,11 +12,12 @@ import attnviz
 
 PACKAGE = Path(attnviz.__file__).parent
 
-BASE = {"errors", "files"}
+BASE = {"errors", "files", "running"}
 DATA = BASE | {"words", "tokens", "attention", "checking", "measures", "inspection", "ablated"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "running": set(),
     "words": set(),
     "files": {"errors"},
     "tokens": {"errors", "files", "words"},
@@ -28,9 +29,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": set(),
     "checking": {"errors", "attention"},
     "measures": {"errors", "attention"},
-    "inspection": {"errors", "attention", "checking", "measures", "progress", "tokens"},
+    "inspection": {
+        "errors",
+        "attention",
+        "checking",
+        "measures",
+        "progress",
+        "running",
+        "tokens",
+    },
     "ablated": {"inspection", "tokens"},
-    "catalog": {"attention", "inspection"},
+    "catalog": {"inspection", "running"},
     "storage": DATA | {"recording"},
     "analysis": DATA,
     "render": DATA | {"analysis", "catalog"},

@@ -19,7 +19,6 @@ from attnviz.analysis.find import find
 from attnviz.analysis.holding import holding
 from attnviz.analysis.phrase import Phrase
 from attnviz.analysis.summary import summarise
-from attnviz.attention import AttentionKind
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.render import sight
 from attnviz.render.terminal import (
@@ -33,6 +32,7 @@ from attnviz.render.terminal import (
 )
 from attnviz.render.terminal.findings import FoundTable, HeldTable
 from attnviz.render.terminal.palette import RAMPS
+from attnviz.running import AttentionKind
 
 GOLDEN = Path(__file__).parent / "golden" / "sight"
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnviz.attention import AttentionKind
 from attnviz.backends.facts import d_ff_of, entry, max_positions, num_token_types
 from attnviz.backends.reading import Architecture, quiet
 from attnviz.catalog import AttentionFacts, How
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
+from attnviz.running import AttentionKind
 from attnviz.weights.tried import GIVEN, RECORDED
 
 Names = Mapping[str, tuple[str, ...]]

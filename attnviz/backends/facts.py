@@ -6,10 +6,11 @@ from typing import Any, Literal, Protocol
 
 from torch import nn
 
-from attnviz.attention import AttentionKind, LayerRecord
+from attnviz.attention import LayerRecord
 from attnviz.backends.opened import Opened
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
+from attnviz.running import AttentionKind
 
 FEED_FORWARD = (
     "intermediate_size",

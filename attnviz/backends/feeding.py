@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnviz.attention import AttentionKind
+from attnviz.running import AttentionKind
 
 Ids = Sequence[int]
 

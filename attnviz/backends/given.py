@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnviz.attention import AttentionKind, LayerRecord
+from attnviz.attention import LayerRecord
 from attnviz.backends.calls import UnlikeError
 from attnviz.checking import check_finite
 from attnviz.encoder.devices import as_numpy
 from attnviz.recording import Recording
+from attnviz.running import AttentionKind
 
 SHARE = 1e-2
 """How far from 1 a row of weights may sum that is still one, in whatever numbers it was made."""

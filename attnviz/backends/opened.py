@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnviz.attention import AttentionKind, LayerRecord, Projections
+from attnviz.attention import LayerRecord, Projections
 from attnviz.backends.calls import UnlikeError
 from attnviz.backends.feeding import Feed, Ids
 from attnviz.backends.given import (
@@ -38,6 +38,7 @@ from attnviz.backends.trial import agree, kind_of, pooling
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError
 from attnviz.recording import WHOLE, Recording
+from attnviz.running import AttentionKind
 
 Records = list[list[LayerRecord | None]]
 """Each sentence's layers."""
@@ -216,6 +217,7 @@ class Opened:
             raise AttnvizError(
                 f"{self.name} models cannot be looked into: run on text alone, they stop with "
                 f"{first_line(error)}",
+                "it may need pictures or sound beside text; choose a model of text",
             ) from error
         check_missing(loaded, run)
         return [layer[0] for layer in trial if layer is not None]

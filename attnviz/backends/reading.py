@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as typed_logging
 
-from attnviz.attention import AttentionKind
 from attnviz.backends.interface import NAME, register
 from attnviz.backends.own_code import own_model
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError
+from attnviz.running import AttentionKind
 from attnviz.weights.configs import ModelType
 
 EAGER = "eager"

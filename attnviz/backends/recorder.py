@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from attnviz.attention import AttentionKind, LayerRecord
+from attnviz.attention import LayerRecord
 from attnviz.backends.calls import Call
 from attnviz.backends.masks import Masks, check_lengths
 from attnviz.backends.sites import Inputs, Sites, inputs_of
 from attnviz.encoder.devices import as_numpy
 from attnviz.recording import Recording
+from attnviz.running import AttentionKind
 
 
 class LastRecorded(Exception):

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from attnviz.attention import AttentionKind
 from attnviz.backends.calls import Call
 from attnviz.encoder.output import shape_of_output
+from attnviz.running import AttentionKind
 
 MEMORY = ("key_value_states", "encoder_hidden_states")
 """What attention modules call the vectors of which keys and values are made, if not their own."""

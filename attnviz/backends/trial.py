@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnviz.attention import AttentionKind, LayerRecord
+from attnviz.attention import LayerRecord
 from attnviz.checking import check_finite
 from attnviz.encoder.devices import as_numpy
+from attnviz.running import AttentionKind
 
 TOLERANCE = 5e-3
 """How far a weight may be off in the trial: rounding adds up over many layers. What is left out of

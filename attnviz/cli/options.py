@@ -12,6 +12,7 @@ import typer
 
 from attnviz.errors import RequestError
 from attnviz.measures import MeasureName
+from attnviz.running import AttentionKind, Device, Dtype
 
 if TYPE_CHECKING:
     from attnviz.inspection import Inspection
@@ -127,7 +128,7 @@ class ModelChoice:
         ),
     ] = None
     device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"] | None,
+        Device | None,
         typer.Option(
             rich_help_panel=_MODEL,
             show_default=False,
@@ -135,7 +136,7 @@ class ModelChoice:
         ),
     ] = None
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"] | None,
+        Dtype | None,
         typer.Option(
             rich_help_panel=_MODEL,
             show_default=False,
@@ -144,7 +145,7 @@ class ModelChoice:
         ),
     ] = None
     attention: Annotated[
-        Literal["encoder", "decoder", "cross"] | None,
+        AttentionKind | None,
         typer.Option(
             rich_help_panel=_MODEL,
             show_default=False,
@@ -181,7 +182,7 @@ class ModelChoice:
     @property
     def name(self) -> str:
         """The model's name: as given, from the environment, or the default's."""
-        return self.model or os.environ.get("ATTNVIZ_MODEL") or "minilm"
+        return os.environ.get("ATTNVIZ_MODEL") or "minilm" if self.model is None else self.model
 
     @property
     def options(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from attnviz.attention import AttentionKind, LayerRecord, Layers
+from attnviz.attention import LayerRecord, Layers
 from attnviz.checking import Shape, check_record
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection.facts import ModelFacts
@@ -21,6 +21,7 @@ from attnviz.inspection.frame import Window
 from attnviz.inspection.view import View
 from attnviz.measures import MeasureName
 from attnviz.measures.matrices import Matrices, matrices
+from attnviz.running import AttentionKind
 from attnviz.tokens import Part, Tokens, Unit
 
 

@@ -8,7 +8,7 @@ from attnviz.inspector.again import check_ablatable, load_model_of, matrices_of
 from attnviz.inspector.loading import load_model
 from attnviz.inspector.model import Model
 from attnviz.inspector.notes import PICKLE_NOTES
-from attnviz.inspector.runner import Running
+from attnviz.running import Running
 
 __all__ = [
     "MASKS",

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from attnviz.catalog import Described, TokenizerFacts
 from attnviz.errors import AttnvizError
-from attnviz.inspector.runner import Running
 from attnviz.inspector.through import check_through, wanted_through
 from attnviz.models import PAPER, ModelFiles, find_model
 from attnviz.models.beside import Wanted
@@ -18,6 +17,7 @@ from attnviz.models.facts import (
     source_of,
     tokenizer_facts,
 )
+from attnviz.running import Running
 from attnviz.weights.configs import CONFIGS, ModelType, model_type, read_config
 
 

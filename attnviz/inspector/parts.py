@@ -3,7 +3,7 @@
 from typing import Literal
 
 from attnviz.errors import RequestError
-from attnviz.inspector.runner import Running
+from attnviz.running import Running
 
 Parts = Literal["encoder", "decoder", "both", "one"]
 """What a model has; "one": an encoder or a decoder, before it is known which."""

@@ -1,0 +1,27 @@
+"""How a model is run, and what of it is looked at."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+AttentionKind = Literal["encoder", "decoder", "cross"]
+"""Whose attention it is: an encoder's or a decoder's own, or a decoder's to its encoder."""
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a model is run, and what of it is looked at.
+
+    `device` "auto" is a GPU where there is one. `dtype`: what the model computes in. `attention`:
+    whose attention is recorded, None for the usual one: an encoder's, where there is one. `target`:
+    what a decoder is fed beside the encoder's text; None lets the model write it.
+    `trust_remote_code`: a type of model that transformers does not know is run by code of its own.
+    """
+
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
+    attention: AttentionKind | None = None
+    target: str | None = None
+    trust_remote_code: bool = False

@@ -146,7 +146,9 @@ def test_a_tokenizer_that_knows_more_than_the_model(
     assert code == 1
     assert "the tokenizer gave id 97, and the model has 97" in message
     assert "belong together" in message
-    load_model(str(folder)).inspect(SENTENCES[0])
+    model = load_model(str(folder))
+    model.inspect(SENTENCES[0])
+    assert "its tokenizer has 98 pieces, and the model vectors for 97: " in model.notes[-1]
     if name == "bart":
         code, message = told(
             "run", "a dog", "-m", folder, "--attention", "cross", "--target", "the zebra"

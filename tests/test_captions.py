@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from pictures import numbered
 
 from attnviz.inspection import HeadId, Inspection
 from attnviz.render.figure.captions import fitted, heads_title, label, labels_for, token_labels
 from attnviz.render.figure.drawing import INK, drawing, text_width
+from attnviz.render.terminal.notes import dropped_note
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,13 @@ def test_heads_are_named_as_shortly_as_they_can(animal: Inspection) -> None:
     assert heads_title(view, view.all_heads()) == "all heads"
     assert heads_title(view, layer[:3]) == "L3H0, L3H1, L3H2"
     assert heads_title(view, layer[:5]) == "5 heads"
+
+
+def test_all_heads_of_some_layers_are_not_all_heads(animal: Inspection) -> None:
+    layers = (animal.layer(0), None, None, animal.layer(3), None, None)
+    view = replace(animal, layers=layers).view()
+    assert heads_title(view, view.all_heads()) == "24 heads"
+    assert "(mean over these heads)" in dropped_note(view, 0.25, view.all_heads())
+    assert "(mean over all heads)" in dropped_note(animal.view(), 0.25, animal.view().all_heads())
+    alone = replace(animal, layers=(None, *layers[1:])).view()
+    assert heads_title(alone, alone.all_heads()) == "layer 3"

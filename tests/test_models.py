@@ -286,6 +286,12 @@ def test_names_that_mean_nothing(name: str) -> None:
     assert name in caught.value.message
 
 
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_name_that_is_empty_means_no_folder(name: str) -> None:
+    error = not_found(name)
+    assert error.message == "the model's name is empty"
+
+
 def test_a_file_is_no_folder(folder: Path) -> None:
     error = not_found(folder / "model.safetensors")
     assert "is a file, and a model is a folder" in error.message

@@ -5,18 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from attnviz.attention import AttentionKind
 from attnviz.errors import RequestError
 from attnviz.inspector.cutting import tokenizer_of
 from attnviz.inspector.model import Model
 from attnviz.inspector.native import NativeRunner
-from attnviz.inspector.notes import PICKLE_NOTES, code_note, left_over_note
+from attnviz.inspector.notes import PICKLE_NOTES, code_note, left_over_note, sizes_note
 from attnviz.inspector.parts import check_parts
-from attnviz.inspector.runner import Device, Dtype, Running
 from attnviz.inspector.through import load_through, wanted_through
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.beside import Wanted
 from attnviz.models.facts import model_facts
+from attnviz.running import AttentionKind, Device, Dtype, Running
 from attnviz.tokenizer import Tokenizer
 from attnviz.weights.configs import CONFIGS, ModelType, model_type, read_config
 from attnviz.weights.shape import PAPER_SEED, paper_config
@@ -101,6 +100,7 @@ def _load_native(name: str, kind: ModelType, files: ModelFiles, running: Running
     facts = replace(model_facts(name, checkpoint.family, config), dtype=running.dtype)
     tokenizer = tokenizer_of(files, config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
+    notes += sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     return Model(tokenizer, runner, notes)
 
 

@@ -20,6 +20,16 @@ def code_note(has_own_code: bool, ran: bool) -> tuple[str, ...]:
     return ("it brings code of its own, which was not run",) if has_own_code else ()
 
 
+def sizes_note(pieces: int, vectors: int) -> tuple[str, ...]:
+    """What is said of a tokenizer with more pieces than the model has vectors for."""
+    if pieces <= vectors:
+        return ()
+    return (
+        f"its tokenizer has {pieces} pieces, and the model vectors for {vectors}: a text with one "
+        "of the others is refused",
+    )
+
+
 def left_over_note(left_over: tuple[str, ...], part: str) -> tuple[str, ...]:
     """What is said of a file's tensors that belong to nothing in `part`, what is looked at."""
     if not left_over:

@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING
 
 from attnviz.inspector.cutting import tokenizer_of
 from attnviz.inspector.model import Model
-from attnviz.inspector.notes import PICKLE_NOTES, WRITTEN_NOTES, code_note, left_over_note
+from attnviz.inspector.notes import (
+    PICKLE_NOTES,
+    WRITTEN_NOTES,
+    code_note,
+    left_over_note,
+    sizes_note,
+)
 from attnviz.inspector.parts import check_parts
-from attnviz.inspector.runner import Running
 from attnviz.models import ModelFiles
 from attnviz.models.beside import Wanted
+from attnviz.running import Running
 from attnviz.weights.configs import ModelType
 
 if TYPE_CHECKING:
@@ -72,5 +78,6 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: Running
     runner = TransformersRunner(name, opened, tokenizer, running.target)
     notes = (*code_note(kind.own_code, built.own_code), *(PICKLE_NOTES if files.pickled else ()))
     notes += left_over_note(opened.left_over, "what gives its attention")
+    notes += sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     notes += WRITTEN_NOTES if opened.decodes and running.target is None else ()
     return Model(tokenizer, runner, notes)

@@ -67,6 +67,10 @@ def find_model(name: str, look: Look = lambda config: Wanted()) -> ModelFiles:
     does, RequestError for a name that means none of these or a folder that lacks a file,
     AttnvizError for a default model that is not what was published or a hub that does not answer.
     """
+    if not name.strip():
+        raise RequestError(
+            "the model's name is empty", f"use {DEFAULT}, a folder, or a hub name like org/name"
+        )
     if name == DEFAULT:
         return ModelFiles(
             name, _default_file(CONFIG), default_tokenizer(), _default_file(WEIGHTS), verified=True

@@ -12,7 +12,7 @@ import numpy as np
 from attnviz.analysis.places import ROWS_AT_ONCE
 from attnviz.analysis.pooling import Pool
 from attnviz.attention import LayerRecord
-from attnviz.inspection import View
+from attnviz.inspection import HeadId, View
 from attnviz.tokens import Token, Tokens, Unit
 
 Role = Literal["query", "key"]
@@ -64,6 +64,11 @@ def role_name(view: View, role: Role) -> str:
 def tokens_of(view: View, role: Role) -> tuple[Token, ...]:
     """The tokens that look, or those that are looked at."""
     return view.tokens if role == "query" else view.keys
+
+
+def are_all(view: View, heads: Sequence[HeadId]) -> bool:
+    """Whether these are all heads of the model, or layers; a layer may not have been recorded."""
+    return len(set(heads)) == view.model.num_layers * view.num_heads
 
 
 def texts(view: View) -> Iterator[Said]:

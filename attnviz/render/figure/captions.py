@@ -23,6 +23,7 @@ from attnviz.render.sight import (
     PURPOSE,
     Role,
     Said,
+    are_all,
     role_name,
     texts,
     tokens_of,
@@ -300,7 +301,7 @@ def heads_title(view: View, heads: Sequence[HeadId]) -> str:
     layers = {head.layer for head in heads}
     if len(heads) == 1:
         return str(heads[0])
-    if len(set(heads)) == len(view.all_heads()):
+    if are_all(view, heads):
         return f"all {view.places}"
     if len(layers) == 1 and len(set(heads)) == view.num_heads:
         return f"layer {heads[0].layer}"

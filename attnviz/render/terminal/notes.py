@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attnviz.inspection import HeadId, View
-from attnviz.render.sight import PURPOSE
+from attnviz.render.sight import PURPOSE, are_all
 from attnviz.render.terminal.cells import label
 from attnviz.render.terminal.palette import percent
 
@@ -89,6 +89,6 @@ def _rest(view: View) -> str:
 
 
 def _over(view: View, heads: Sequence[HeadId]) -> str:
-    if len(heads) == len(view.all_heads()):
+    if are_all(view, heads):
         return f"(mean over all {view.places})"
     return f"(in {heads[0]})" if len(heads) == 1 else f"(mean over these {view.places})"

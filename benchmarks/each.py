@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 
 from attnviz.encoder.checkpoint import load_checkpoint
-from attnviz.inspector import load_model
+from attnviz.model import load_model
 from attnviz.models import find_model
 
 ANIMAL = "The animal didn't cross the street because it was too tired."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import measure
 
-from attnviz.weights.names import NAMES
+from attnviz.models.names import NAMES
 
 PASSES = Path(__file__).with_name("passes.py")
 

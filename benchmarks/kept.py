@@ -11,7 +11,7 @@ import sys
 
 import psutil
 
-from attnviz.inspector import load_model
+from attnviz.model import load_model
 
 COUNT = 10
 """Inspections kept at once, so that what one takes is well above the noise."""

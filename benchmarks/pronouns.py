@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from attnviz.analysis.find import Finding, find
-from attnviz.analysis.phrase import find_phrase
+from attnviz.answers.find import Finding, find
+from attnviz.answers.phrase import find_phrase
 from attnviz.inspection import HeadId
-from attnviz.inspector import load_model
+from attnviz.model import load_model
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "pronouns.tsv"
 ORDERS = ("antecedent first", "distractor first")

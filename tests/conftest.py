@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, load_model
+from attnviz.model import Model, load_model
 
 ANIMAL = "The animal didn't cross the street because it was too tired."
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.analysis.explanation import Differences
-from attnviz.attention import LayerRecord
+from attnviz.answers.explanation import Differences
+from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.tokens import Tokens, merge_keys, merge_queries
+from attnviz.text.tokens import Tokens, merge_keys, merge_queries
 
 SMALLEST = 1e-60
 """So small that its softmax is 0 in float32."""

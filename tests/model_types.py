@@ -1,6 +1,6 @@
 """Which of transformers' types of models attnviz can look into: tries each of them, made tiny.
 
-usage: python tests/model_types.py [TYPE …]    write attnviz/weights/tried.py anew (in ten minutes),
+usage: python tests/model_types.py [TYPE …]    write attnviz/models/tried.py anew (in ten minutes),
                                                or say what becomes of these types
 """
 
@@ -20,8 +20,8 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging
 
 from attnviz.errors import AttnvizError
-from attnviz.inspector import Model, load_model
-from attnviz.weights.configs import CONFIGS
+from attnviz.model import Model, load_model
+from attnviz.models.configs import CONFIGS
 
 PAGE = Path(__file__).parent.parent / "attnviz" / "weights" / "tried.py"
 SECONDS = 60

@@ -21,7 +21,7 @@ from typing import IO, Any
 import orjson
 
 from attnviz.inspection import Inspection
-from attnviz.storage import save
+from attnviz.inspection.storage import save
 
 COMMAND = [sys.executable, "-m", "attnviz"]
 TIMEOUT = 120

@@ -15,11 +15,11 @@ from torch import Tensor
 from transformers import BertForMaskedLM
 
 import attnviz.encoder.ablate
-from attnviz.ablated import Ablated, Replacement
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.tokens import Tokens
+from attnviz.inspection.ablated import Ablated, Replacement
+from attnviz.model import Model, load_model
+from attnviz.text.tokens import Tokens
 
 SENTENCE = "the cat sat on the mat."
 HEADS, D_K = 3, 7

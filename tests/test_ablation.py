@@ -17,27 +17,27 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 import attnviz
-from attnviz.ablated import Ablated, Guess, MaskPrediction
-from attnviz.analysis.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.answers.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.inspector import Model
-from attnviz.render.data import is_ours
-from attnviz.render.data.ablations import (
+from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
+from attnviz.model import Model
+from attnviz.show.data import is_ours
+from attnviz.show.data.ablations import (
     ABLATE_CSV_HEADER,
     ablation_csv,
     ablation_json,
     each_csv,
     each_json,
 )
-from attnviz.render.terminal.ablations import (
+from attnviz.show.terminal.ablations import (
     DOUBTS,
     Distances,
     HeadEffects,
     MovedWords,
     heads_named,
 )
-from attnviz.tokens import Tokens, Unit
+from attnviz.text.tokens import Tokens, Unit
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/ablate-1.schema.json").read_text())
 FACTS = ModelFacts("handmade", "hand", 2, 3, 6, 2, 7, True)

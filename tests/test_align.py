@@ -8,10 +8,10 @@ from handmade import inspection_of, random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz.analysis.align import Aligned, Column, align, aligned
+from attnviz.answers.align import Aligned, Column, align, aligned
 from attnviz.errors import RequestError
-from attnviz.inspector import Model
-from attnviz.tokens import Tokens
+from attnviz.model import Model
+from attnviz.text.tokens import Tokens
 
 
 def laid(a: str, b: str) -> list[str]:

@@ -14,8 +14,8 @@ from matplotlib.text import Text
 from rich.console import Console
 
 import attnviz
-from attnviz import recording
-from attnviz.inspector import Model
+from attnviz.attention import request as recording
+from attnviz.model import Model
 
 
 def test_inspect_gives_the_weights_of_the_model(own_cache: Path) -> None:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnviz.backends import attending
-from attnviz.backends.attending import attend
-from attnviz.backends.calls import Call, UnlikeError
-from attnviz.backends.interface import make_mask
-from attnviz.backends.masks import Bias, Masks
+from attnviz.transformers_backend import attention as attending
+from attnviz.transformers_backend.attention import attend
+from attnviz.transformers_backend.attention_call import Call, UnlikeError
+from attnviz.transformers_backend.interface import make_mask
+from attnviz.transformers_backend.masks import Bias, Masks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,10 +11,10 @@ import torch
 from handmade import part
 from tiny_others import RECORDED, SENTENCES, eager, hold, runner_of
 
-from attnviz.backends.feeding import Feed
+from attnviz.attention.request import RecordRequest
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.recording import Recording
+from attnviz.model import Model, load_model
+from attnviz.transformers_backend.batch import Feed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -137,7 +137,7 @@ def test_only_layers_that_are_wanted_are_recorded_and_none_above_are_run(tried: 
         for name, module in opened.model.named_modules()
     ]
     feed = Feed([tokens.ids])
-    [layers] = opened.record(feed, Recording(frozenset({1}), whole=False))
+    [layers] = opened.record(feed, RecordRequest(frozenset({1}), whole=False))
     for handle in handles:
         handle.remove()
     assert not any(re.search(r"(layers|h)\.2\.", name) for name in ran)

@@ -9,12 +9,12 @@ import torch
 from handmade import part
 from tiny_others import SENTENCES, SEQ2SEQ, TARGET, eager, hold
 
-from attnviz.backends import runner
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import Model, load_model
-from attnviz.inspector.native import NativeRunner
-from attnviz.running import AttentionKind
-from attnviz.tokens import Tokens
+from attnviz.inspection.facts import AttentionKind
+from attnviz.model import Model, load_model
+from attnviz.model.native import NativeRunner
+from attnviz.text.tokens import Tokens
+from attnviz.transformers_backend import runner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from tiny_bert import tiny_tokenizer
 from tiny_others import GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, Other, eager, hold, runner_of
 
-from attnviz.backends.calls import Call
 from attnviz.errors import AttnvizError
-from attnviz.inspector import PICKLE_NOTES, load_model
+from attnviz.model import PICKLE_NOTES, load_model
+from attnviz.transformers_backend.attention_call import Call
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,14 +13,14 @@ from local_hub import LocalHub, ask_at, asked_hub
 from tiny_bert import SENTENCES, save_tiny_bert, tiny_tokenizer
 from tiny_others import RECORDED, SEQ2SEQ
 
-from attnviz.attention import LayerRecord
-from attnviz.backends.opened import Opened
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.request import LESS_OF_A_TEXT
 from attnviz.cli.app import app
 from attnviz.cli.command import exit_code_of
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError
-from attnviz.inspector import load_model
-from attnviz.recording import LESS_OF_A_TEXT
+from attnviz.model import load_model
+from attnviz.transformers_backend.recordable import RecordableModel
 
 Told = Callable[..., tuple[int, str]]
 
@@ -217,7 +217,7 @@ def no_memory_in_torch(*_: object, **__: object) -> NoReturn:
 @pytest.mark.parametrize("full", [no_memory, no_memory_in_torch])
 @pytest.mark.parametrize(
     ("name", "kind", "method"),
-    [("bert", Encoder, "steps"), ("modernbert", Opened, "_recorded")],
+    [("bert", Encoder, "steps"), ("modernbert", RecordableModel, "_recorded")],
 )
 def test_a_text_too_long_for_memory(
     full: Callable[..., NoReturn],

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnviz.inspector import Model
+from attnviz.model import Model
 from attnviz.models import find_model
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"

@@ -10,7 +10,7 @@ import pytest
 from handmade import inspection_of, part, tokens_of, with_layer
 from test_records import D, H, M, N, drawn, intervals, plain
 
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection, ModelFacts
 

@@ -18,7 +18,7 @@ from transformers import BertForMaskedLM, BertForSequenceClassification
 from attnviz.encoder.checkpoint import load_checkpoint
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import load_model
+from attnviz.model import load_model
 
 Weights = dict[str, Tensor]
 QUERY = "encoder.layer.0.attention.self.query.weight"

@@ -13,8 +13,8 @@ from attnviz.cli.compare import ComparisonOutput, Followed, TwoSources, compare
 from attnviz.cli.options import HeadChoice, Look, ModelChoice
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
-from attnviz.storage import save
+from attnviz.inspection.storage import save
+from attnviz.model import Model
 
 WIDE = ANIMAL.replace("tired", "wide")
 FIRST = "L3H1  ▸.40"

@@ -12,7 +12,7 @@ from handmade import causal, cross_inspection_of, inspection_of, tokens_of, with
 from process import Workplace, workplace
 
 from attnviz.inspection import Inspection
-from attnviz.storage import save
+from attnviz.inspection.storage import save
 
 SOURCE = ["It", "rains", "here"]
 

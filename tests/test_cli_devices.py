@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from attnviz.cli.app import app
 from attnviz.inspection import Inspection
-from attnviz.inspector import load_model
-from attnviz.storage import load, save
+from attnviz.inspection.storage import load, save
+from attnviz.model import load_model
 
 PAPER = ["-m", "paper", "--num-layers", "2", "--num-heads", "3", "--d-model", "21", "--seed", "7"]
 

@@ -14,8 +14,8 @@ from process import Workplace, workplace
 from tiny_bert import SENTENCES, save_tiny_bert
 
 from attnviz.inspection import Inspection
-from attnviz.inspector import load_model
-from attnviz.storage import save
+from attnviz.inspection.storage import save
+from attnviz.model import load_model
 
 LAST = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
 L3H1 = ["--query", "it", "--head", "L3H1"]

@@ -12,8 +12,8 @@ from process import Workplace, workplace
 from pypdf import PdfReader
 
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
-from attnviz.storage import save
+from attnviz.inspection.storage import save
+from attnviz.model import Model
 
 LAST = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
 

@@ -18,7 +18,7 @@ from conftest import ANIMAL
 from process import TIMEOUT, Workplace, workplace
 
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
+from attnviz.model import Model
 
 MIXED = (
     b"\xef\xbb\xbfThe animal was tired.\r\n"  # a byte order mark, as Windows has it

@@ -14,8 +14,8 @@ from process import Done, Workplace, workplace
 from tiny_bert import save_tiny_bert
 
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
-from attnviz.render.data import CSV_HEADER
+from attnviz.model import Model
+from attnviz.show.data import CSV_HEADER
 
 PAPER = ["-m", "paper", "--num-layers", "2", "--num-heads", "3", "--d-model", "21"]
 STUDENT = "I am a student"

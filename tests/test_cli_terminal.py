@@ -12,8 +12,8 @@ from process import Workplace, workplace
 from rich.cells import cell_len
 
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
-from attnviz.storage import save
+from attnviz.inspection.storage import save
+from attnviz.model import Model
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 LOOKS = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import Colormap
 
-from attnviz.render.figure.colors import head_colors, signed_colors, weight_colors
+from attnviz.show.figure.colors import head_colors, signed_colors, weight_colors
 
 OKLAB = np.array(
     [

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 import attnviz
-from attnviz.analysis.align import Aligned, aligned
-from attnviz.analysis.compare import Comparison, compare, jensen_shannon
+from attnviz.answers.align import Aligned, aligned
+from attnviz.answers.compare import Comparison, compare, jensen_shannon
+from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model
-from attnviz.measures import MeasureName
+from attnviz.model import Model
 
 TIRED = "The animal didn't cross the street because it was too tired."
 WIDE = TIRED.replace("tired", "wide")

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 
-from attnviz.analysis.align import Aligned, aligned
-from attnviz.analysis.compare import Comparison, compare
+from attnviz.answers.align import Aligned, aligned
+from attnviz.answers.compare import Comparison, compare
+from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model
-from attnviz.measures import MeasureName
-from attnviz.render.data import is_ours
-from attnviz.render.data.comparisons import compare_csv, compare_csv_header, compare_json
-from attnviz.tokens import Unit
+from attnviz.model import Model
+from attnviz.show.data import is_ours
+from attnviz.show.data.comparisons import compare_csv, compare_csv_header, compare_json
+from attnviz.text.tokens import Unit
 
 PATH = Path(__file__).parent.parent / "docs" / "schema" / "compare-1.schema.json"
 SCHEMA = json.loads(PATH.read_text())

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from handmade import cross_inspection_of, inspection_of, tokens_of
 
-from attnviz.analysis.align import aligned
-from attnviz.analysis.compare import compare
-from attnviz.analysis.find import Finding, find, find_both
-from attnviz.analysis.holding import holding
-from attnviz.analysis.phrase import Phrase, find_phrase
-from attnviz.analysis.select import find_in, find_token
-from attnviz.analysis.strongest import strongest_link, strongest_of
-from attnviz.analysis.summary import summarise
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import compare
+from attnviz.answers.find import Finding, find, find_both
+from attnviz.answers.holding import holding
+from attnviz.answers.phrase import Phrase, find_phrase
+from attnviz.answers.select import find_in, find_token
+from attnviz.answers.strongest import strongest_link, strongest_of
+from attnviz.answers.summary import summarise
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
 

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from handmade import causal, cross_inspection_of, inspection_of, tokens_of, with_layer
 
-from attnviz.analysis.align import aligned
-from attnviz.analysis.compare import compare
-from attnviz.analysis.find import find
-from attnviz.analysis.holding import holding
-from attnviz.analysis.phrase import find_phrase
-from attnviz.analysis.select import find_in
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import compare
+from attnviz.answers.find import find
+from attnviz.answers.holding import holding
+from attnviz.answers.phrase import find_phrase
+from attnviz.answers.select import find_in
 from attnviz.inspection import Inspection, View
 from attnviz.inspection import view as view_module
-from attnviz.inspector import load_model
-from attnviz.render.data import NpzWriter, run_csv, run_json
-from attnviz.render.data.comparisons import compare_csv, compare_json
-from attnviz.render.data.findings import find_csv, find_json, summary_json
+from attnviz.model import load_model
+from attnviz.show.data import NpzWriter, run_csv, run_json
+from attnviz.show.data.comparisons import compare_csv, compare_json
+from attnviz.show.data.findings import find_csv, find_json, summary_json
 
 FOLDER = Path(__file__).parent.parent
 NAMES = ("run", "find", "find-summary", "compare")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attnviz.inspection import HeadId, Inspection
-from attnviz.render.data import CSV_HEADER, OURS_BYTES, NpzWriter, is_ours, run_csv, run_json
+from attnviz.show.data import CSV_HEADER, OURS_BYTES, NpzWriter, is_ours, run_csv, run_json
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.render.data import CSV_HEADER, run_csv
+from attnviz.show.data import CSV_HEADER, run_csv
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.render.data import run_json
-from attnviz.tokens import Unit
+from attnviz.show.data import run_json
+from attnviz.text.tokens import Unit
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 

@@ -15,8 +15,8 @@ import pytest
 from handmade import random_inspection, tokens_of
 
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.inspector import Model
-from attnviz.render.data import NpzWriter
+from attnviz.model import Model
+from attnviz.show.data import NpzWriter
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 

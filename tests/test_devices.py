@@ -21,10 +21,10 @@ from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.paper import paper_encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model, load_model_of
-from attnviz.projections import projections_of
-from attnviz.weights.rounding import rounded
-from attnviz.weights.shape import paper_config
+from attnviz.model import Model, load_model, load_model_of
+from attnviz.model.matrices import projections_of
+from attnviz.models.rounding import rounded
+from attnviz.models.shape import paper_config
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 

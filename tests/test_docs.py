@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from attnviz.inspector import Model
+from attnviz.model import Model
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ko.md")

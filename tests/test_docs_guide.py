@@ -5,8 +5,8 @@ import re
 import pytest
 from test_docs import ROOT, blocks, read
 
+from attnviz.attention.measures import MEASURES
 from attnviz.inspection import Inspection
-from attnviz.measures import MEASURES
 
 GUIDE = read("docs/guide.md")
 TEXT = re.sub(r"^```.*?^```$", "", GUIDE, flags=re.MULTILINE | re.DOTALL)

@@ -7,8 +7,8 @@ import pytest
 from handmade import part
 from test_docs import read
 
+from attnviz.attention.measures import MEASURES
 from attnviz.inspection import Inspection
-from attnviz.measures import MEASURES
 
 PAGE = read("docs/measures.md")
 TEXT = re.sub(r"^```.*?^```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)

@@ -21,8 +21,8 @@ from attnviz.encoder.encoder import (
 from attnviz.encoder.paper import paper_encoder
 from attnviz.encoder.record import record
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import load_model
-from attnviz.weights.shape import EncoderConfig
+from attnviz.model import load_model
+from attnviz.models.shape import EncoderConfig
 
 TINY = EncoderConfig(vocab_size=13, num_layers=2, num_heads=3, d_model=15, d_ff=7)
 

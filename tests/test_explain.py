@@ -14,13 +14,13 @@ from tiny_bert import SENTENCES, reference, save_tiny_bert
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.analysis.explain import explain, explain_token
-from attnviz.analysis.explanation import Explanation
-from attnviz.analysis.strongest import one_head
+from attnviz.answers.explain import explain, explain_token
+from attnviz.answers.explanation import Explanation
+from attnviz.answers.strongest import one_head
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.projections import projections_of
+from attnviz.model import Model, load_model
+from attnviz.model.matrices import projections_of
 
 B = 1
 

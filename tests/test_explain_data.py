@@ -14,12 +14,12 @@ from handmade import part, with_layer
 from worked import WORKED, X, inspection_with
 
 import attnviz
-from attnviz.analysis.explain import explain
-from attnviz.analysis.explanation import Explanation
+from attnviz.answers.explain import explain
+from attnviz.answers.explanation import Explanation
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.render.data import is_ours
-from attnviz.render.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
+from attnviz.model import Model, load_model
+from attnviz.show.data import is_ours
+from attnviz.show.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
 
 SCHEMA = json.loads(
     (Path(__file__).parent.parent / "docs" / "schema" / "explain-1.schema.json").read_text()

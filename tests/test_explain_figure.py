@@ -12,12 +12,12 @@ from pictures import texts
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.analysis.explain import explain
-from attnviz.analysis.explanation import Explanation
+from attnviz.answers.explain import explain
+from attnviz.answers.explanation import Explanation
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.render.figure.drawing import DPI, write_figure
-from attnviz.render.figure.fonts import missing_glyphs
+from attnviz.model import Model, load_model
+from attnviz.show.figure.drawing import DPI, write_figure
+from attnviz.show.figure.fonts import missing_glyphs
 
 
 def images(figure: Figure) -> list[np.ndarray]:

@@ -15,12 +15,12 @@ from rich.console import Console
 from test_explain_data import as_json, check
 
 import attnviz
-from attnviz.analysis.explain import explain, explain_token
-from attnviz.analysis.explanation import Explanation
-from attnviz.attention import Between, LayerRecord, Projections
+from attnviz.answers.explain import explain, explain_token
+from attnviz.answers.explanation import Explanation
+from attnviz.attention.layer import Between, LayerRecord, Projections
 from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.running import AttentionKind
+from attnviz.inspection.facts import AttentionKind
 
 X = np.array([[1, 0], [0, 2], [1, 1]], np.float32)
 """The vectors of "a", "b" and "c"."""

@@ -11,13 +11,13 @@ from test_explain_data import as_json, check
 from tiny_others import GIVEN, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, TARGET, Other, eager
 
 import attnviz
-from attnviz.analysis.explain import explain
-from attnviz.attention import NOTHING_BETWEEN, Between
+from attnviz.answers.explain import explain
+from attnviz.attention.layer import NOTHING_BETWEEN, Between
 from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model, matrices_of
-from attnviz.running import AttentionKind
-from attnviz.storage import load, save
+from attnviz.inspection.facts import AttentionKind
+from attnviz.inspection.storage import load, save
+from attnviz.model import Model, load_model, matrices_of
 
 ROTATED = "rotated by its position"
 NORMALISED = "normalised and rotated by its position"

@@ -14,16 +14,16 @@ from tiny_families import TINY, Computed, computed, encoder_layers, save_tiny, w
 from transformers import AutoModelForMaskedLM
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
-from attnviz.analysis.explain import explain
+from attnviz.answers.explain import explain
 from attnviz.encoder.checkpoint import load_checkpoint
 from attnviz.encoder.distance import buckets
 from attnviz.encoder.families import FAMILIES
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
+from attnviz.model import Model, load_model
+from attnviz.model.matrices import projections_of
 from attnviz.models import find_model
-from attnviz.projections import projections_of
-from attnviz.weights.shape import BUCKETS
+from attnviz.models.shape import BUCKETS
 
 SENTENCES = ["The animal was too tired.", "naïve", "it didn't cross"]
 NUM_LAYERS, NUM_HEADS, D_K = 2, 3, 7

@@ -16,8 +16,8 @@ from pypdf import PdfReader
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model
-from attnviz.render.figure.drawing import (
+from attnviz.model import Model
+from attnviz.show.figure.drawing import (
     FigureFormat,
     drawing,
     format_of,
@@ -25,7 +25,7 @@ from attnviz.render.figure.drawing import (
     write_figure,
     written_by_attnviz,
 )
-from attnviz.render.figure.heatmap import heatmap
+from attnviz.show.figure.heatmap import heatmap
 
 MATHS = r"Let $x_1^2$ be \frac{a}{b} of ^hat"
 FORMATS: tuple[FigureFormat, ...] = ("png", "svg", "pdf")
@@ -91,17 +91,17 @@ def test_same_figure_same_bytes_again_and_again(maths: Figure, form: FigureForma
 
 
 def test_same_input_same_bytes_in_two_processes(animal: Inspection, tmp_path: Path) -> None:
-    from attnviz.storage import save
+    from attnviz.inspection.storage import save
 
     save(animal, tmp_path / "animal.safetensors")
     script = (
         "import hashlib, io, sys\n"
         "from pathlib import Path\n"
         "from attnviz.inspection import HeadId\n"
-        "from attnviz.storage import load\n"
-        "from attnviz.render.figure.drawing import write_figure\n"
-        "from attnviz.render.figure.heatmap import heatmap\n"
-        "from attnviz.render.figure.lines import lines\n"
+        "from attnviz.inspection.storage import load\n"
+        "from attnviz.show.figure.drawing import write_figure\n"
+        "from attnviz.show.figure.heatmap import heatmap\n"
+        "from attnviz.show.figure.lines import lines\n"
         "view = load(Path(sys.argv[1])).view()\n"
         "heads = [HeadId(3, 1), HeadId(3, 2)]\n"
         "for figure in (heatmap(view, heads), lines(view, heads, 8)):\n"

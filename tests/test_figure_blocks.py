@@ -11,15 +11,15 @@ from matplotlib.image import AxesImage
 from pictures import texts
 from test_long import long_inspection
 
-from attnviz.analysis.align import aligned
-from attnviz.analysis.compare import compare
-from attnviz.analysis.windows import with_window
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import compare
+from attnviz.answers.windows import with_window
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
-from attnviz.render.figure.compare import compare_heatmaps
-from attnviz.render.figure.drawing import DPI, write_figure
-from attnviz.render.figure.heatmap import heatmap
-from attnviz.render.figure.lines import PALEST, STRONGEST, lines
+from attnviz.show.figure.compare import compare_heatmaps
+from attnviz.show.figure.drawing import DPI, write_figure
+from attnviz.show.figure.heatmap import heatmap
+from attnviz.show.figure.lines import PALEST, STRONGEST, lines
 
 EVERYWHERE, SLIDING = HeadId(0, 1), HeadId(1, 1)
 

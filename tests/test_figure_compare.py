@@ -12,13 +12,13 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from pictures import texts
 
-from attnviz.analysis.align import Aligned, aligned
-from attnviz.analysis.compare import compare
+from attnviz.answers.align import Aligned, aligned
+from attnviz.answers.compare import compare
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model
-from attnviz.render.figure.compare import compare_heatmaps
-from attnviz.render.figure.drawing import write_figure
+from attnviz.model import Model
+from attnviz.show.figure.compare import compare_heatmaps
+from attnviz.show.figure.drawing import write_figure
 
 L3H1 = HeadId(3, 1)
 

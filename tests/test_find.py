@@ -8,8 +8,8 @@ from conftest import ANIMAL
 from handmade import inspection_of, random_inspection, tokens_of
 
 import attnviz
-from attnviz.analysis.find import Finding, find, find_both
-from attnviz.analysis.phrase import Phrase, find_phrase
+from attnviz.answers.find import Finding, find, find_both
+from attnviz.answers.phrase import Phrase, find_phrase
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 
-from attnviz.analysis.find import find_both
-from attnviz.analysis.holding import holding
-from attnviz.analysis.phrase import find_phrase
+from attnviz.answers.find import find_both
+from attnviz.answers.holding import holding
+from attnviz.answers.phrase import find_phrase
+from attnviz.attention.measures import MeasureName
 from attnviz.inspection import View
-from attnviz.inspector import Model
-from attnviz.measures import MeasureName
-from attnviz.render.data.findings import find_json, summary_json
-from attnviz.tokens import Unit
+from attnviz.model import Model
+from attnviz.show.data.findings import find_json, summary_json
+from attnviz.text.tokens import Unit
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
 FIND, SUMMARY = (

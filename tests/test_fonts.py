@@ -8,9 +8,9 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
-from attnviz.render.figure import fonts
-from attnviz.render.figure.fonts import FontChoice, font_families, missing_glyphs
+from attnviz.model import Model
+from attnviz.show.figure import fonts
+from attnviz.show.figure.fonts import FontChoice, font_families, missing_glyphs
 
 NOWHERE = "\U0010fffd"
 """A private-use character at the very end of Unicode, which no font has."""
@@ -66,7 +66,7 @@ def test_the_korean_package_is_used_without_running_its_code() -> None:
         "import sys; from matplotlib import rcParams\n"
         "looks = lambda: (rcParams['font.family'], rcParams['axes.unicode_minus'])\n"
         "before = looks()\n"
-        "from attnviz.render.figure.fonts import font_families\n"
+        "from attnviz.show.figure.fonts import font_families\n"
         "assert 'NanumGothic' in font_families(['동물']).families\n"
         "assert looks() == before\n"
         "sys.exit('koreanize_matplotlib' in sys.modules or 'matplotlib.pyplot' in sys.modules)"

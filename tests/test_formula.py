@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection, View
-from attnviz.measures import MEASURES, MeasureName
 
 LENGTH = 4
 FINITE = np.linspace(-1, 1, LENGTH * LENGTH, dtype=np.float32).reshape(1, LENGTH, LENGTH)

@@ -7,9 +7,9 @@ from pictures import numbered, texts
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model
-from attnviz.render.figure.drawing import DPI
-from attnviz.render.figure.heatmap import heatmap
+from attnviz.model import Model
+from attnviz.show.figure.drawing import DPI
+from attnviz.show.figure.heatmap import heatmap
 
 
 def images(figure: Figure) -> list[AxesImage]:

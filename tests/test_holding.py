@@ -7,8 +7,8 @@ import pytest
 from handmade import inspection_of, tokens_of
 
 import attnviz
-from attnviz.analysis.find import Finding
-from attnviz.analysis.holding import Tally, holding
+from attnviz.answers.find import Finding
+from attnviz.answers.holding import Tally, holding
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 

@@ -11,8 +11,8 @@ import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 
 from attnviz.inspection import Inspection
-from attnviz.render.html import view_html
-from attnviz.render.thumbnail import thumbnail
+from attnviz.show.notebook import view_html
+from attnviz.show.thumbnail import thumbnail
 
 VOID = {"img"}
 

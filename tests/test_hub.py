@@ -20,7 +20,7 @@ from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 
 import attnviz.models.find
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import PICKLE_NOTES, load_model
+from attnviz.model import PICKLE_NOTES, load_model
 from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")

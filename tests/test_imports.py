@@ -12,90 +12,46 @@ import attnviz
 
 PACKAGE = Path(attnviz.__file__).parent
 
-BASE = {"errors", "files", "running"}
-DATA = BASE | {"words", "tokens", "attention", "checking", "measures", "inspection", "ablated"}
+DATA = {"errors", "files", "text", "attention", "inspection"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "running": set(),
-    "words": set(),
-    "files": {"errors"},
-    "tokens": {"errors", "files", "words"},
-    "spans": {"words"},
-    "striding": {"errors", "tokens"},
-    "tokenizer": {"errors", "spans", "striding", "tokens", "words"},
-    "attention": {"errors"},
-    "recording": set(),
     "progress": set(),
-    "checking": {"errors", "attention"},
-    "measures": {"errors", "attention"},
-    "inspection": {
-        "errors",
-        "attention",
-        "checking",
-        "measures",
-        "progress",
-        "running",
-        "tokens",
-    },
-    "ablated": {"inspection", "tokens"},
-    "catalog": {"inspection", "running"},
-    "storage": DATA | {"recording"},
-    "analysis": DATA,
-    "render": DATA | {"analysis", "catalog"},
-    "weights": {"errors"},
-    "encoder": {"errors", "attention", "recording", "weights"},
-    "backends": DATA | {"catalog", "encoder", "recording", "spans", "tokenizer", "weights"},
-    "models": DATA | {"catalog", "weights"},
-    "projections": DATA | {"encoder", "models", "weights"},
-    "inspector": DATA
-    | {
-        "backends",
-        "catalog",
-        "encoder",
-        "models",
-        "projections",
-        "recording",
-        "tokenizer",
-        "weights",
-    },
-    "api": DATA
-    | {"analysis", "inspector", "models", "projections", "recording", "render", "storage"},
-    "cli": DATA
-    | {
-        "analysis",
-        "catalog",
-        "inspector",
-        "models",
-        "progress",
-        "projections",
-        "recording",
-        "render",
-        "storage",
-    },
-    "__init__": DATA | {"analysis", "api", "inspector", "render", "storage"},
+    "files": {"errors"},
+    "text": {"errors", "files"},
+    "attention": {"errors"},
+    "inspection": {"errors", "files", "text", "attention", "progress"},
+    "models": DATA,
+    "encoder": {"errors", "attention", "models"},
+    "transformers_backend": DATA | {"models", "encoder"},
+    "model": DATA | {"models", "encoder", "transformers_backend"},
+    "answers": DATA,
+    "show": DATA | {"answers", "models"},
+    "api": DATA | {"models", "model", "answers", "show"},
+    "cli": DATA | {"models", "model", "answers", "show", "progress"},
+    "__init__": {"api"},
     "__main__": {"cli"},
 }
 """For each room, the rooms that it may know; the top of the house stands at the bottom."""
 
 ONLY_IN: dict[str, set[str]] = {
-    "torch": {"encoder", "backends"},
-    "tokenizers": {"tokenizer"},
-    "scipy": {"measures"},
+    "torch": {"encoder", "transformers_backend"},
+    "tokenizers": {"text"},
+    "scipy": {"attention"},
     "threadpoolctl": {"inspection"},
     "huggingface_hub": {"models"},
-    "unicode_segmentation_rs": {"words", "render"},
+    "unicode_segmentation_rs": {"text", "show"},
     "typer": {"cli"},
-    "rich": {"api", "cli", "render"},
-    "matplotlib": {"api", "cli", "render"},
+    "rich": {"api", "cli", "show"},
+    "matplotlib": {"api", "cli", "show"},
     "matplotlib.pyplot": set(),
-    "transformers": {"backends"},
+    "transformers": {"transformers_backend"},
 }
 """Libraries that have their room; pyplot has none."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    """Every module of the package: `render.labels`, and where it lies."""
+    """Every module of the package: `show.labels`, and where it lies."""
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         yield ".".join(parts), path
@@ -152,23 +108,23 @@ def test_the_rooms_stand_in_an_order() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "name"),
     [
-        ("inspection", "from attnviz.inspector import load_model", "attnviz.inspector.load_model"),
+        ("inspection", "from attnviz.model import load_model", "attnviz.model.load_model"),
         ("inspection", "import torch", "torch"),
-        ("analysis.find", "from attnviz import storage", "attnviz.storage"),
-        ("analysis.find", "def f():\n    import attnviz.cli.run", "attnviz.cli.run"),
-        ("analysis.find", "from ..render import labels", "attnviz.render.labels"),
-        ("analysis.find", "from ..render.labels import visible", "attnviz.render.labels.visible"),
-        ("render.html", "from attnviz.encoder.encoder import Encoder", "attnviz.encoder.encoder"),
-        ("render.html", "from attnviz.models import find_model", "attnviz.models.find_model"),
-        ("render.plot", "import matplotlib.pyplot as plt", "matplotlib.pyplot"),
-        ("render.plot", "from matplotlib import pyplot", "matplotlib.pyplot"),
-        ("storage", "from attnviz.inspector import Model", "attnviz.inspector.Model"),
-        ("tokens", "from attnviz.inspection import HeadId", "attnviz.inspection.HeadId"),
+        ("answers.find", "from attnviz import model", "attnviz.model"),
+        ("answers.find", "def f():\n    import attnviz.cli.run", "attnviz.cli.run"),
+        ("answers.find", "from ..show import labels", "attnviz.show.labels"),
+        ("answers.find", "from ..show.labels import visible", "attnviz.show.labels.visible"),
+        ("show.page", "from attnviz.encoder.encoder import Encoder", "attnviz.encoder.encoder"),
+        ("show.page", "from attnviz.model import Model", "attnviz.model.Model"),
+        ("show.plot", "import matplotlib.pyplot as plt", "matplotlib.pyplot"),
+        ("show.plot", "from matplotlib import pyplot", "matplotlib.pyplot"),
+        ("inspection.storage", "from attnviz.model import Model", "attnviz.model.Model"),
+        ("text", "from attnviz.inspection import HeadId", "attnviz.inspection.HeadId"),
         ("errors", "from .files import whole_file", "attnviz.files.whole_file"),
-        ("inspector", "import torch.nn.functional as F", "torch.nn.functional"),
-        ("encoder.encoder", "from attnviz.tokens import Tokens", "attnviz.tokens.Tokens"),
+        ("model", "import torch.nn.functional as F", "torch.nn.functional"),
+        ("encoder.encoder", "from attnviz.text.tokens import Tokens", "attnviz.text.tokens.Tokens"),
         ("models.find", "try:\n    import transformers\nexcept ImportError: ...", "transformers"),
-        ("analysis.find", "from rich.table import Table", "rich.table.Table"),
+        ("answers.find", "from rich.table import Table", "rich.table.Table"),
     ],
 )
 def test_a_backward_import_would_be_found(module: str, source: str, name: str) -> None:
@@ -178,15 +134,19 @@ def test_a_backward_import_would_be_found(module: str, source: str, name: str) -
 
 def test_forward_imports_are_left_alone() -> None:
     source = (
-        "import numpy\nfrom attnviz.inspection import View\nfrom . import figure\n"
+        "import numpy\nfrom attnviz.answers.find import Finding\nfrom . import figure\n"
         "from matplotlib.figure import Figure\nfrom attnviz import errors\nimport torchless\n"
     )
-    assert breaches("render.html", source) == []
-    assert imported("render.html", source) >= {"attnviz.render.figure", "attnviz.errors"}
+    assert breaches("show.page", source) == []
+    assert imported("show.page", source) >= {"attnviz.show.figure", "attnviz.errors"}
 
 
 def test_nothing_outside_the_encoder_loads_torch() -> None:
-    rest = [module for module in MODULES if not module.startswith(("encoder", "backends", "__"))]
+    rest = [
+        module
+        for module in MODULES
+        if not module.startswith(("encoder", "transformers_backend", "__"))
+    ]
     names = ["attnviz", *(f"attnviz.{m.removesuffix('.__init__')}" for m in rest)]
     code = (
         f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n"

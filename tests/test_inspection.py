@@ -11,7 +11,7 @@ from handmade import merged, part, records, with_layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError
 from attnviz.inspection import (
     HeadId,
@@ -20,7 +20,7 @@ from attnviz.inspection import (
     View,
 )
 from attnviz.inspection import view as module
-from attnviz.tokens import Tokens, Unit
+from attnviz.text.tokens import Tokens, Unit
 
 LAYERS, HEADS, D_K, D_MODEL, LENGTH = 3, 5, 7, 35, 11
 

@@ -11,13 +11,13 @@ import pytest
 from tiny_bert import save_tiny_bert, tiny_tokenizer
 from transformers import BertForSequenceClassification
 
-import attnviz.inspector.batches
-import attnviz.inspector.native
+import attnviz.model.batches
+import attnviz.model.native
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.inspector.batches import batches_of, windows
-from attnviz.tokens import Tokens
+from attnviz.model import Model, load_model
+from attnviz.model.batches import batches_of, windows
+from attnviz.text.tokens import Tokens
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def close(mine: Inspection, other: Inspection) -> None:
 
 def test_importing_the_inspector_imports_no_torch() -> None:
     code = (
-        "import sys, attnviz.inspector\n"
+        "import sys, attnviz.model\n"
         "heavy = {'torch', 'transformers', 'tokenizers', 'matplotlib', 'huggingface_hub'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -46,7 +46,7 @@ def test_importing_the_inspector_imports_no_torch() -> None:
 
 
 def test_order_is_kept(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attnviz.inspector.batches, "BATCH_TOKENS", 20)
+    monkeypatch.setattr(attnviz.model.batches, "BATCH_TOKENS", 20)
     texts = ["the cat sat on the mat.", "a", "it was too tired", "a", "the dog", "a cat sat"]
     inspections = list(tiny.inspect_tokens([tiny.tokenize(text) for text in texts]))
     assert [inspection.tokens.text for inspection in inspections] == texts
@@ -71,7 +71,7 @@ def test_nothing_in_nothing_out(tiny: Model) -> None:
 def test_batches_hold_at_most_ten_tokens_with_padding(
     lengths: list[int], expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attnviz.inspector.batches, "BATCH_TOKENS", 10)
+    monkeypatch.setattr(attnviz.model.batches, "BATCH_TOKENS", 10)
     batches = batches_of(list(enumerate(map(tokens_of_length, lengths))))
     assert [[index for index, _ in batch] for batch in batches] == expected
 
@@ -111,7 +111,7 @@ def test_a_sentence_that_fails_in_the_encoder_does_not_take_the_others_with_it(
             raise AttnvizError("overflow")
         return Inspection(tokens, *parts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(attnviz.inspector.native, "Inspection", fail_on_dogs)
+    monkeypatch.setattr(attnviz.model.native, "Inspection", fail_on_dogs)
     texts = ["the cat", "a dog", "a cat sat"]
     stream = tiny.inspect_stream((i, tiny.tokenize(text)) for i, text in enumerate(texts))
     kinds = [(index, type(result).__name__) for index, result in stream]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnviz.render.labels import visible
+from attnviz.show.labels import visible
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pictures import numbered, texts
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model
-from attnviz.render.figure.colors import head_colors
-from attnviz.render.figure.lines import MOST_LINES, lines
+from attnviz.model import Model
+from attnviz.show.figure.colors import head_colors
+from attnviz.show.figure.lines import MOST_LINES, lines
 
 L3H1 = HeadId(3, 1)
 LAYER = [HeadId(3, head) for head in range(12)]

@@ -11,21 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attnviz.analysis import compare as comparing
-from attnviz.analysis.align import aligned
-from attnviz.analysis.compare import Comparison, compare
-from attnviz.analysis.find import find_both
-from attnviz.analysis.phrase import Phrase, find_phrase
-from attnviz.analysis.special import received
-from attnviz.analysis.summary import summaries
-from attnviz.attention import LayerRecord
-from attnviz.inspection import HeadId, Inspection, ModelFacts, View, side_by_side
+from attnviz.answers import compare as comparing
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import Comparison, compare
+from attnviz.answers.find import find_both
+from attnviz.answers.phrase import Phrase, find_phrase
+from attnviz.answers.special import received
+from attnviz.answers.summary import summaries
+from attnviz.attention import rollout as mixed
+from attnviz.attention.layer import LayerRecord
+from attnviz.inspection import HeadId, Inspection, ModelFacts, View
+from attnviz.inspection import threads as side_by_side
 from attnviz.inspection import view as rooms
-from attnviz.measures import mixed
-from attnviz.render.data import NpzWriter, run_csv, run_json
-from attnviz.render.figure.heatmap import heatmap
-from attnviz.render.figure.lines import lines
-from attnviz.tokens import Tokens
+from attnviz.show.data import NpzWriter, run_csv, run_json
+from attnviz.show.figure.heatmap import heatmap
+from attnviz.show.figure.lines import lines
+from attnviz.text.tokens import Tokens
 
 SENTENCE = "the animal did not cross a street because it was far too tired"
 

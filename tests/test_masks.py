@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from handmade import causal, inspection_of, tokens_of, with_layer
 
-from attnviz.analysis import pairs
-from attnviz.analysis.find import find, find_both
-from attnviz.analysis.holding import holding
-from attnviz.analysis.masks import by_mask
-from attnviz.analysis.phrase import Phrase
-from attnviz.analysis.strongest import strongest_link
-from attnviz.analysis.summary import summarise
+from attnviz.answers import pairs
+from attnviz.answers.find import find, find_both
+from attnviz.answers.holding import holding
+from attnviz.answers.masks import by_mask
+from attnviz.answers.phrase import Phrase
+from attnviz.answers.strongest import strongest_link
+from attnviz.answers.summary import summarise
+from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.inspection import view as view_module
-from attnviz.measures import MeasureName
-from attnviz.tokens import Tokens
+from attnviz.text.tokens import Tokens
 
 
 def masked(tokens: Tokens, *visible: np.ndarray) -> Inspection:

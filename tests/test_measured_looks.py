@@ -18,18 +18,18 @@ from rich.console import Console, RenderableType
 from test_run_schema import check
 
 import attnviz
-from attnviz.analysis.special import special_share
-from attnviz.analysis.strongest import strongest_link
-from attnviz.analysis.summary import summarise
+from attnviz.answers.special import special_share
+from attnviz.answers.strongest import strongest_link
+from attnviz.answers.summary import summarise
+from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.inspection import HeadId, Inspection
-from attnviz.measures import MEASURES, MeasureName
-from attnviz.render.figure.captions import heads_title
-from attnviz.render.figure.heatmap import heatmap
-from attnviz.render.figure.lines import lines
-from attnviz.render.figure.name import default_name
-from attnviz.render.html import view_html
-from attnviz.render.terminal import looks
-from attnviz.render.terminal.palette import RAMPS, SHARES, Scale, weight_style, weight_text
+from attnviz.show.figure.captions import heads_title
+from attnviz.show.figure.heatmap import heatmap
+from attnviz.show.figure.lines import lines
+from attnviz.show.figure.name import default_name
+from attnviz.show.notebook import view_html
+from attnviz.show.terminal import looks
+from attnviz.show.terminal.palette import RAMPS, SHARES, Scale, weight_style, weight_text
 
 NORM, FLOW = MEASURES["norm"], MEASURES["flow"]
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tiny_bert import SENTENCES, reference, save_tiny_bert
 from transformers import BertModel
 
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.measures import MEASURES, MeasureName, number
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.measures import MEASURES, MeasureName, number
+from attnviz.model import Model, load_model
 from attnviz.models import find_model
 
 

@@ -17,13 +17,13 @@ from tiny_families import TINY, save_tiny
 from transformers import AutoModelForMaskedLM
 from vocabularies import byte_level, unigram, wordpiece
 
-from attnviz.catalog import Catalog, Described, TokenizerFacts
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import load_model
-from attnviz.inspector.describing import describe
+from attnviz.model import load_model
+from attnviz.model.describing import describe
 from attnviz.models.cached import catalog
-from attnviz.render.data.models import catalog_json, model_json
-from attnviz.render.terminal.models import _facts
+from attnviz.models.catalog import Catalog, Described, TokenizerFacts
+from attnviz.show.data.models import catalog_json, model_json
+from attnviz.show.terminal.models import _facts
 
 SCHEMAS = {
     name: json.loads(

@@ -22,7 +22,7 @@ from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert, tiny_bert, tiny_t
 import attnviz.models.files
 import attnviz.models.find
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import load_model
+from attnviz.model import load_model
 from attnviz.models import find_model
 from attnviz.models.files import check_sha256
 from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION, DEFAULT_SHA256
@@ -100,7 +100,7 @@ def not_found(folder: Path | str) -> RequestError:
 def test_the_default_models_code_is_never_imported() -> None:
     code = (
         "import sys\n"
-        "from attnviz.inspector import load_model\n"
+        "from attnviz.model import load_model\n"
         "load_model('minilm').inspect('I am a student')\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )

@@ -18,15 +18,15 @@ import tiny_others
 from tiny_families import save_tiny
 from tiny_others import GIVEN, RECORDED, SEQ2SEQ
 
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
 from attnviz.encoder.embeddings import (
     HalvedSinusoidalEmbeddings,
     LearnedEmbeddings,
     OffsetEmbeddings,
 )
 from attnviz.encoder.families import FAMILIES
-from attnviz.inspector import load_model
-from attnviz.weights import tried
+from attnviz.model import load_model
+from attnviz.models import tried
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 

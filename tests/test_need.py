@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 from conftest import ANIMAL
 
-from attnviz import recording
-from attnviz.analysis.explain import explain
+from attnviz.answers.explain import explain
+from attnviz.attention import request as recording
+from attnviz.attention.measures import MeasureName
+from attnviz.attention.request import RecordRequest
 from attnviz.cli.need import EVERYTHING, NOTHING, Need
 from attnviz.cli.options import HeadChoice, ModelChoice, Output, Source
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.measures import MeasureName
-from attnviz.projections import projections_of
-from attnviz.recording import Recording
-from attnviz.storage import recall
+from attnviz.inspection.storage import recall
+from attnviz.model.matrices import projections_of
 
 FACTS = ModelFacts("m", "bert", 6, 12, 384, 32, 1536, True)
 
@@ -37,12 +37,12 @@ def test_the_layers_named_are_recorded_and_without_any_all(
     layers: list[str] | None, heads: list[str] | None, expected: set[int] | None, whole: bool
 ) -> None:
     found = Need(HeadChoice(layers, heads), whole=whole).of(FACTS)
-    assert found == Recording(None if expected is None else frozenset(expected), whole)
+    assert found == RecordRequest(None if expected is None else frozenset(expected), whole)
 
 
 @pytest.mark.parametrize("measure", ["rollout", "flow"])
 def test_what_goes_down_through_the_layers_needs_all(measure: MeasureName) -> None:
-    assert Need(HeadChoice(["5"]), measure).of(FACTS) == Recording(None, whole=False)
+    assert Need(HeadChoice(["5"]), measure).of(FACTS) == RecordRequest(None, whole=False)
 
 
 @pytest.mark.parametrize("layer", ["6", "-7", "x"])

@@ -14,16 +14,16 @@ from tiny_families import save_tiny
 from tiny_others import BOTH, GIVEN, RECORDED, SEQ2SEQ, Other
 from transformers import AutoModelForSeq2SeqLM
 
-from attnviz.attention import LayerRecord
-from attnviz.catalog import AttentionFacts, Described, TokenizerFacts
+from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import load_model
-from attnviz.inspector.describing import describe
-from attnviz.inspector.loading import ModelOptions
+from attnviz.model import load_model
+from attnviz.model.describing import describe
+from attnviz.model.load import ModelOptions
+from attnviz.models import tried
 from attnviz.models.cached import catalog
-from attnviz.render.data.models import catalog_json, model_json
-from attnviz.render.terminal.models import _facts
-from attnviz.weights import tried
+from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts
+from attnviz.show.data.models import catalog_json, model_json
+from attnviz.show.terminal.models import _facts
 
 OTHERS = {**RECORDED, **SEQ2SEQ, **GIVEN}
 DECODED: ModelOptions = {"attention": "decoder", "target": "a dog sat on it"}

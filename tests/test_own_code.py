@@ -16,7 +16,7 @@ from tiny_bert import SENTENCES, save_tiny_bert
 from transformers import dynamic_module_utils
 
 from attnviz.errors import AttnvizError
-from attnviz.inspector import load_model
+from attnviz.model import load_model
 
 CONFIGURATION = """
 from pathlib import Path

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, BertModel
 from attnviz.encoder.checkpoint import load_checkpoint
 from attnviz.encoder.encoder import Encoder
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, load_model
+from attnviz.model import Model, load_model
 from attnviz.models import ModelFiles, find_model
 
 TOLERANCE = 1e-5

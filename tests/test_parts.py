@@ -14,10 +14,10 @@ from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import load_model
+from attnviz.model import load_model
+from attnviz.model.matrices import projections_of
 from attnviz.models import find_model
-from attnviz.projections import projections_of
-from attnviz.weights.stored import read_tensors, tensor_names
+from attnviz.models.stored import read_tensors, tensor_names
 
 INDEX = "model.safetensors.index.json"
 QUERY = "encoder.layer.1.attention.self.query.weight"

@@ -3,12 +3,12 @@
 import pytest
 from handmade import tokens_of
 
-from attnviz.analysis.phrase import Phrase, check_apart, find_phrase
+from attnviz.answers.phrase import Phrase, check_apart, find_phrase
 from attnviz.errors import RequestError
-from attnviz.inspector import Model
+from attnviz.model import Model
 from attnviz.models import default_tokenizer
-from attnviz.tokenizer import Tokenizer
-from attnviz.tokens import Token, Unit
+from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokens import Token, Unit
 
 STREETS = "The street is the  Street, the\tstreet."
 

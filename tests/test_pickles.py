@@ -16,10 +16,10 @@ from tiny_bert import SENTENCES, save_tiny_bert
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import PICKLE_NOTES, load_model
+from attnviz.model import PICKLE_NOTES, load_model
+from attnviz.model.matrices import projections_of
 from attnviz.models import find_model
-from attnviz.projections import projections_of
-from attnviz.weights.stored import tensor_names
+from attnviz.models.stored import tensor_names
 
 PICKLE = "pytorch_model.bin"
 QUERY = "encoder.layer.1.attention.self.query.weight"

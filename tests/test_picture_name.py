@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.inspector import Model
-from attnviz.render.figure.name import default_name
+from attnviz.model import Model
+from attnviz.show.figure.name import default_name
 
 L3H1 = [HeadId(3, 1)]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz.analysis.pooling import Pool
+from attnviz.answers.pooling import Pool
 
 
 @given(

@@ -3,7 +3,7 @@
 import pytest
 from handmade import random_inspection, tokens_of
 
-from attnviz.analysis.special import received
+from attnviz.answers.special import received
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences

@@ -18,9 +18,9 @@ from transformers import BertForMaskedLM
 from attnviz.encoder.paper import paper_encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import load_model
-from attnviz.projections import MATRICES, projections_of, read_projections
-from attnviz.weights.shape import EncoderConfig
+from attnviz.model import load_model
+from attnviz.model.matrices import MATRICES, projections_of, read_projections
+from attnviz.models.shape import EncoderConfig
 
 Weights = dict[str, Tensor]
 PARTS = {"W_Q": "self.query", "W_K": "self.key", "W_V": "self.value", "W_O": "output.dense"}
@@ -178,7 +178,7 @@ def test_a_default_model_that_is_not_what_was_published(
     def damaged(name: str) -> None:
         raise AttnvizError("it is damaged", "reinstall it")
 
-    monkeypatch.setattr("attnviz.projections.find_model", damaged)
+    monkeypatch.setattr("attnviz.model.matrices.find_model", damaged)
     error = refused(animal)
     assert error.message.endswith("matrices, and it is damaged")
     assert error.hint == "reinstall it"

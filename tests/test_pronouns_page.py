@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import attnviz
-from attnviz.inspector import Model
+from attnviz.model import Model
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "pronouns.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from handmade import part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError
 
 H, N, M, D = 6, 7, 11, 5

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from test_storage import assert_same, made
 
-from attnviz import storage
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.storage import recall, remember
+from attnviz.inspection import storage
+from attnviz.inspection.storage import recall, remember
 
 
 @pytest.fixture

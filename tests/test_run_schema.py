@@ -11,9 +11,9 @@ import pytest
 from handmade import inspection_of, tokens_of
 
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.inspector import Model
-from attnviz.render.data import run_json
-from attnviz.tokens import Unit
+from attnviz.model import Model
+from attnviz.show.data import run_json
+from attnviz.text.tokens import Unit
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/run-1.schema.json").read_text())
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]

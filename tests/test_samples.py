@@ -12,7 +12,7 @@ from PIL import Image
 
 import attnviz
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
+from attnviz.model import Model
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PICTURES = sorted(path.name for path in (SAMPLES / "pictures").iterdir())

@@ -4,12 +4,12 @@ import unicodedata
 
 import pytest
 
-from attnviz.analysis.select import find_token, select_heads
+from attnviz.answers.select import find_token, select_heads
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, ModelFacts
 from attnviz.models import default_tokenizer
-from attnviz.tokenizer import Tokenizer
-from attnviz.tokens import Token, Tokens, Unit
+from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokens import Token, Tokens, Unit
 
 MODEL = ModelFacts("m", "bert", 6, 12, 24, 2, 48, trained=True)
 

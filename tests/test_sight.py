@@ -15,13 +15,14 @@ from handmade import causal, inspection_of, tokens_of, with_layer
 from rich.console import Console, RenderableType
 from translated import SOURCE, TARGET, between, decoder, translation
 
-from attnviz.analysis.find import find
-from attnviz.analysis.holding import holding
-from attnviz.analysis.phrase import Phrase
-from attnviz.analysis.summary import summarise
+from attnviz.answers.find import find
+from attnviz.answers.holding import holding
+from attnviz.answers.phrase import Phrase
+from attnviz.answers.summary import summarise
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.render import sight
-from attnviz.render.terminal import (
+from attnviz.inspection.facts import AttentionKind
+from attnviz.show import wording as sight
+from attnviz.show.terminal import (
     head_table,
     key_grid,
     key_rows,
@@ -30,9 +31,8 @@ from attnviz.render.terminal import (
     query_grid,
     query_rows,
 )
-from attnviz.render.terminal.findings import FoundTable, HeldTable
-from attnviz.render.terminal.palette import RAMPS
-from attnviz.running import AttentionKind
+from attnviz.show.terminal.findings import FoundTable, HeldTable
+from attnviz.show.terminal.palette import RAMPS
 
 GOLDEN = Path(__file__).parent / "golden" / "sight"
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)

@@ -15,18 +15,18 @@ from test_html import Page, pixels_of
 from test_sight_pictures import drawn, labels
 from translated import ALIGNED, SOURCE, TARGET, between, decoder, translation
 
-from attnviz.analysis.align import aligned
-from attnviz.analysis.compare import Comparison, compare
-from attnviz.analysis.explain import explain
-from attnviz.analysis.explanation import Explanation
-from attnviz.attention import LayerRecord, Projections
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import Comparison, compare
+from attnviz.answers.explain import explain
+from attnviz.answers.explanation import Explanation
+from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.render.figure.compare import compare_heatmaps
-from attnviz.render.figure.explain import explanation_figure
-from attnviz.render.html import view_html
-from attnviz.render.terminal.compare import ComparisonTable
-from attnviz.render.terminal.steps import Steps
-from attnviz.render.thumbnail import LEVELS, thumbnail
+from attnviz.show.figure.compare import compare_heatmaps
+from attnviz.show.figure.explain import explanation_figure
+from attnviz.show.notebook import view_html
+from attnviz.show.terminal.compare import ComparisonTable
+from attnviz.show.terminal.steps import Steps
+from attnviz.show.thumbnail import LEVELS, thumbnail
 
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 
-from attnviz.analysis.align import aligned
-from attnviz.analysis.compare import compare, jensen_shannon
-from attnviz.analysis.summary import summarise
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import compare, jensen_shannon
+from attnviz.answers.summary import summarise
 from attnviz.inspection import View
 
 WEIGHTS = np.array(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
 
-from attnviz.analysis.special import received, special_share
-from attnviz.analysis.summary import summarise
-from attnviz.attention import LayerRecord
+from attnviz.answers.special import received, special_share
+from attnviz.answers.summary import summarise
+from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.render.html import view_html
-from attnviz.render.terminal import head_table, key_grid, key_rows
+from attnviz.show.notebook import view_html
+from attnviz.show.terminal import head_table, key_grid, key_rows
 
 HEADS = [HeadId(3, 1), HeadId(0, 2)]
 

@@ -6,10 +6,10 @@ from handmade import merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz import tokens
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection import view as rooms
-from attnviz.tokens import merge_keys, merge_masks
+from attnviz.text import tokens
+from attnviz.text.tokens import merge_keys, merge_masks
 
 SOME_HEADS = [HeadId(5, 11), HeadId(3, 1), HeadId(3, 0), HeadId(0, 7), HeadId(3, 1)]
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.analysis.explain import explain
-from attnviz.analysis.explanation import Explanation
+from attnviz.answers.explain import explain
+from attnviz.answers.explanation import Explanation
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
-from attnviz.render.terminal.strips import ABOVE, BELOW, HEIGHTS, UPPER_HALF, ZERO, strip
+from attnviz.model import Model, load_model
+from attnviz.show.terminal.strips import ABOVE, BELOW, HEIGHTS, UPPER_HALF, ZERO, strip
 
 
 def printed(e: Explanation, width: int = 80, top: int | None = None) -> list[str]:

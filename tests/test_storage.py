@@ -16,12 +16,12 @@ import pytest
 from handmade import records
 from safetensors.numpy import save as to_safetensors
 
-from attnviz.attention import OPTIONAL, LayerRecord
+from attnviz.attention.layer import OPTIONAL, LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.inspector import Model, load_model
-from attnviz.storage import is_saved_inspection, load, save
-from attnviz.tokens import Tokens
+from attnviz.inspection.storage import is_saved_inspection, load, save
+from attnviz.model import Model, load_model
+from attnviz.text.tokens import Tokens
 
 FACTS = ModelFacts("m", "bert", 2, 3, 12, 4, 5, trained=False, seed=7)
 WORDS = Tokens("It rains", None, (1, 2), ("it", "rains"), ((0, 2), (3, 8)), (0, 0), (0, 0))
@@ -126,7 +126,7 @@ def test_saving_takes_the_place_of_what_was_there_and_gives_the_same_bytes(tmp_p
 def test_loading_needs_no_torch_and_runs_nothing(tmp_path: Path) -> None:
     save(made(), tmp_path / "a")
     code = (
-        "import sys; from pathlib import Path; from attnviz.storage import load\n"
+        "import sys; from pathlib import Path; from attnviz.inspection.storage import load\n"
         f"assert load(Path({str(tmp_path / 'a')!r})).weights(1, 2).shape == (2, 2)\n"
         "print(sorted({'torch', 'tokenizers', 'transformers', 'matplotlib'} & set(sys.modules)))"
     )

@@ -15,10 +15,10 @@ from test_checking import whole
 from test_storage import WORDS, assert_same
 from test_storage import made as small
 
-from attnviz.attention import OPTIONAL, LayerRecord
+from attnviz.attention.layer import OPTIONAL, LayerRecord
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
-from attnviz.storage import is_saved_inspection, load, save
+from attnviz.inspection.storage import is_saved_inspection, load, save
 
 # Version 2
 

@@ -17,17 +17,17 @@ from rich.console import Console
 import attnviz
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, load_model
+from attnviz.inspection.storage import load, save
+from attnviz.model import Model, load_model
 from attnviz.models import default_tokenizer
-from attnviz.render.data import run_json
-from attnviz.render.figure.heatmap import heatmap
-from attnviz.render.figure.name import default_name
-from attnviz.render.sight import window_told
-from attnviz.render.terminal import looks
-from attnviz.storage import load, save
-from attnviz.striding import windows_of
-from attnviz.tokenizer import Tokenizer
-from attnviz.tokens import Part, Tokens
+from attnviz.show.data import run_json
+from attnviz.show.figure.heatmap import heatmap
+from attnviz.show.figure.name import default_name
+from attnviz.show.terminal import looks
+from attnviz.show.wording import window_told
+from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokens import Part, Tokens
+from attnviz.text.windows import windows_of
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schema"
 LONG = " ".join(f"The animal didn't cross street number {number}." for number in range(60))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 
-from attnviz.analysis.strongest import HeadLink, strongest_link, strongest_of
-from attnviz.analysis.summary import Summary, summarise
+from attnviz.answers.strongest import HeadLink, strongest_link, strongest_of
+from attnviz.answers.summary import Summary, summarise
 from attnviz.inspection import HeadId, Inspection, View
 
 

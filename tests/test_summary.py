@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 
-from attnviz.analysis.summary import HeadSummary, Summary, is_near, summarise
+from attnviz.answers.summary import HeadSummary, Summary, is_near, summarise
 from attnviz.inspection import HeadId, Inspection
 
 WORDS = ["the", "cat", "sat", "on", "mats"]

@@ -18,14 +18,14 @@ from rich.console import Console, RenderableType
 from rich.segment import Segment
 from rich.style import Style
 
-from attnviz.analysis.select import find_token
-from attnviz.analysis.summary import summarise
+from attnviz.answers.select import find_token
+from attnviz.answers.summary import summarise
+from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.inspector import Model, load_model
-from attnviz.measures import MeasureName
-from attnviz.render.terminal import head_table, key_grid, overview, pair_grid, query_grid
-from attnviz.render.terminal.grid import shape_for
-from attnviz.render.terminal.palette import FILLED_FROM, RAMPS, Tone, weight_style, weight_text
+from attnviz.model import Model, load_model
+from attnviz.show.terminal import head_table, key_grid, overview, pair_grid, query_grid
+from attnviz.show.terminal.grid import shape_for
+from attnviz.show.terminal.palette import FILLED_FROM, RAMPS, Tone, weight_style, weight_text
 
 GOLDEN = Path(__file__).parent / "golden"
 SENTENCES = {

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from attnviz.analysis.align import Aligned, aligned
-from attnviz.analysis.compare import Comparison, compare
+from attnviz.answers.align import Aligned, aligned
+from attnviz.answers.compare import Comparison, compare
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
-from attnviz.render.terminal.compare import ComparisonTable
+from attnviz.model import Model
+from attnviz.show.terminal.compare import ComparisonTable
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 import attnviz
-from attnviz.analysis.find import Finding, find
-from attnviz.analysis.holding import holding
-from attnviz.analysis.phrase import Phrase
+from attnviz.answers.find import Finding, find
+from attnviz.answers.holding import holding
+from attnviz.answers.phrase import Phrase
 from attnviz.inspection import Inspection
-from attnviz.render.terminal.findings import FoundTable, HeldTable
+from attnviz.show.terminal.findings import FoundTable, HeldTable
 
 
 def printed(look: RenderableType, width: int = 80) -> list[str]:

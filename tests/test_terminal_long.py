@@ -10,7 +10,7 @@ from rich.console import Console
 
 from attnviz.inspection import HeadId, HeadStack, View
 from attnviz.inspection import view as view_module
-from attnviz.render.terminal import head_table, query_rows
+from attnviz.show.terminal import head_table, query_rows
 
 HEAD = HeadId(1, 0)
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from attnviz.inspection import HeadId, View
-from attnviz.render.terminal import key_rows, pair_grid, query_rows
+from attnviz.show.terminal import key_rows, pair_grid, query_rows
 
 CAT, RAN = 1, 2
 HEADS = [HeadId(0, 1), HeadId(1, 0)]

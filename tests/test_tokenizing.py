@@ -18,14 +18,14 @@ from test_tokens import FAMILY, TEXTS, check
 from tiny_families import save_tiny
 from vocabularies import ROBERTAS, byte_level, wordpiece
 
-import attnviz.backends.tokenizing
-from attnviz.backends.tokenizing import built_tokenizer
+import attnviz.transformers_backend.tokenizing
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspector import load_model
-from attnviz.inspector.cutting import tokenizer_of
+from attnviz.model import load_model
+from attnviz.model.tokenizers import tokenizer_of
 from attnviz.models import ModelFiles
-from attnviz.tokenizer import Tokenizer
-from attnviz.tokens import Tokens
+from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokens import Tokens
+from attnviz.transformers_backend.tokenizing import built_tokenizer
 
 Files = dict[str, str | bytes]
 
@@ -360,7 +360,7 @@ def test_a_library_that_is_missing(
     def refuse(*_: object, **__: object) -> None:
         raise ImportError("\nMarianTokenizer requires the SentencePiece library but\nit was not")
 
-    monkeypatch.setattr(attnviz.backends.tokenizing, "find_spec", find_spec)
+    monkeypatch.setattr(attnviz.transformers_backend.tokenizing, "find_spec", find_spec)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuse)
     folder = saved(marian())
     with pytest.raises(AttnvizError) as caught:

@@ -11,7 +11,7 @@ import tokenizers
 import torch
 from transformers import MarianMTModel
 
-from attnviz.inspector import load_model
+from attnviz.model import load_model
 
 FOLDER = Path(__file__).parent.parent / "samples" / "translator"
 FOUNDING = "The animal didn't cross the street because it was too {}."

@@ -18,17 +18,17 @@ from process import Workplace, workplace
 from rich.console import Console
 
 import attnviz
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.measures import MEASURES, MeasureName
-from attnviz.render.data import NpzWriter, csv_header, run_csv, run_json
-from attnviz.render.figure.heatmap import heatmap
-from attnviz.render.figure.lines import heads_or_strongest, lines
-from attnviz.render.html import view_html
-from attnviz.render.terminal import looks
-from attnviz.storage import load, save
-from attnviz.tokens import Tokens
+from attnviz.inspection.storage import load, save
+from attnviz.show.data import NpzWriter, csv_header, run_csv, run_json
+from attnviz.show.figure.heatmap import heatmap
+from attnviz.show.figure.lines import heads_or_strongest, lines
+from attnviz.show.notebook import view_html
+from attnviz.show.terminal import looks
+from attnviz.text.tokens import Tokens
 
 # Damage
 

@@ -9,13 +9,13 @@ import pytest
 from handmade import inspection_of, merged, random_inspection, tokens_of
 from test_inspection import LAYERS, LENGTH, VIEWS, made, made_tokens
 
-from attnviz.analysis.strongest import strongest_link
-from attnviz.attention import LayerRecord
+from attnviz.answers.strongest import strongest_link
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspection import view as module
-from attnviz.measures import MEASURES, MeasureName
-from attnviz.tokens import Tokens, Unit, merge_keys, merge_queries
+from attnviz.text.tokens import Tokens, Unit, merge_keys, merge_queries
 
 HEADS = 5
 
@@ -137,7 +137,7 @@ def test_rows_and_columns_of_their_own(
     monkeypatch.setattr(module, "WEIGHTS_AT_ONCE", at_once)
     inspection = crossed(ROWS, made_tokens())
     view = inspection.view(unit, special, measure)
-    assert view.crossed
+    assert view.is_cross_attention
     assert inspection.key_tokens is inspection.keys
     assert [token.label for token in view.tokens] == (
         ["[CLS]", "Es", "regnet", "nicht", "[SEP]"] if special else ["Es", "regnet", "nicht"]
@@ -190,7 +190,7 @@ def test_rows_of_several_pieces_look_at_another_text() -> None:
 
 def test_a_text_that_looks_at_itself_has_its_own_keys() -> None:
     view = made().view(special=False)
-    assert not view.crossed
+    assert not view.is_cross_attention
     assert view.keys is view.tokens
 
 

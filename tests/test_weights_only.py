@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, load_model
+from attnviz.model import Model, load_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
 
-from attnviz.analysis.phrase import find_phrase
-from attnviz.analysis.select import Role, find_in, find_token, first_index
-from attnviz.analysis.windows import with_window
+from attnviz.answers.phrase import find_phrase
+from attnviz.answers.select import Role, find_in, find_token, first_index
+from attnviz.answers.windows import with_window
 from attnviz.cli.asked import Asked
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes

@@ -12,8 +12,8 @@ from tokenizers import models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from attnviz.inspector import Model
-from attnviz.inspector.native import NativeRunner
+from attnviz.model import Model
+from attnviz.model.native import NativeRunner
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,

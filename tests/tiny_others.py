@@ -11,9 +11,9 @@ import transformers
 from tiny_bert import tiny_tokenizer
 from transformers import AutoModel, AutoModelForSeq2SeqLM
 
-from attnviz.backends.runner import TransformersRunner
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model
+from attnviz.model import Model
+from attnviz.transformers_backend.runner import TransformersRunner
 
 SENTENCES = [
     "the cat sat on the mat. it was too tired to cross the street",

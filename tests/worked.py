@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from handmade import tokens_of
 
-from attnviz.attention import LayerRecord, Projections
+from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.inspection import Inspection, ModelFacts
 
 X = np.array([[1, 0], [0, 2]])

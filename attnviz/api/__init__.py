@@ -5,11 +5,11 @@ ones from the end; a head also together with its layer, `"L3H1"`. Numbers are at
 between words, unless `unit`, `special` or `measure` say otherwise; see `Look`.
 """
 
-from attnviz.analysis.ablation import Ablation, EachAblation
-from attnviz.analysis.compare import Comparison
-from attnviz.analysis.explanation import Explanation
-from attnviz.analysis.find import Finding
-from attnviz.analysis.holding import Holding, holding
+from attnviz.answers.ablation import Ablation, EachAblation
+from attnviz.answers.compare import Comparison
+from attnviz.answers.explanation import Explanation
+from attnviz.answers.find import Finding
+from attnviz.answers.holding import Holding, holding
 from attnviz.api.asking import ablate, ablate_each, compare, explain, find
 from attnviz.api.reading import inspect, inspect_windows, load, save
 from attnviz.api.showing import (
@@ -24,8 +24,8 @@ from attnviz.api.showing import (
 )
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
-from attnviz.inspector import Model, load_model
-from attnviz.tokens import Part, Token, Tokens
+from attnviz.model import Model, load_model
+from attnviz.text.tokens import Part, Token, Tokens
 
 __all__ = [
     "Ablation",
@@ -71,7 +71,7 @@ def _as_html(inspection: Inspection) -> str:
 
 
 def _view_as_html(view: View) -> str:
-    from attnviz.render.html import view_html
+    from attnviz.show.notebook import view_html
 
     return view_html(view)
 

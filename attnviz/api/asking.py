@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from attnviz.ablated import Replacement
-from attnviz.analysis.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
-from attnviz.analysis.align import aligned
-from attnviz.analysis.compare import Comparison
-from attnviz.analysis.compare import compare as compare_aligned
-from attnviz.analysis.explain import explain_token
-from attnviz.analysis.explanation import Explanation
-from attnviz.analysis.find import Finding
-from attnviz.analysis.find import find as find_heads
-from attnviz.analysis.phrase import find_phrase
-from attnviz.analysis.select import find_in, find_token
-from attnviz.analysis.strongest import one_head
+from attnviz.answers.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import Comparison
+from attnviz.answers.compare import compare as compare_aligned
+from attnviz.answers.explain import explain_token
+from attnviz.answers.explanation import Explanation
+from attnviz.answers.find import Finding
+from attnviz.answers.find import find as find_heads
+from attnviz.answers.phrase import find_phrase
+from attnviz.answers.select import find_in, find_token
+from attnviz.answers.strongest import one_head
 from attnviz.api.choosing import Look, heads_named, heads_of, index_of
 from attnviz.api.reading import model_of
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspector import Model, check_ablatable, matrices_of
-from attnviz.tokens import Unit
+from attnviz.inspection.ablated import Replacement
+from attnviz.model import Model, check_ablatable, matrices_of
+from attnviz.text.tokens import Unit
 
 
 def find(

@@ -2,10 +2,10 @@
 
 from typing import TypedDict
 
-from attnviz.analysis.select import Role, find_in, find_token, select_heads, select_in
+from attnviz.answers.select import Role, find_in, find_token, select_heads, select_in
+from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection, View, Window
-from attnviz.measures import MeasureName
-from attnviz.tokens import Unit
+from attnviz.text.tokens import Unit
 
 
 class Look(TypedDict, total=False):

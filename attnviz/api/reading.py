@@ -6,13 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Unpack
 
-import attnviz.storage as storage
-from attnviz.analysis.select import select_heads
+import attnviz.inspection.storage as storage
+from attnviz.answers.select import select_heads
+from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, Running, load_model, load_model_of
-from attnviz.inspector.loading import ModelOptions
-from attnviz.recording import WHOLE, Recording
+from attnviz.model import Model, RunOptions, load_model, load_model_of
+from attnviz.model.load import ModelOptions
 
 
 def inspect(
@@ -66,7 +66,7 @@ def _given(model: str | Model, **options: Any) -> Model:
 
 def _loaded(name: str, **options: Any) -> Model:
     """The model, which stays loaded; options that are as they would be anyway make no other one."""
-    usual = asdict(Running())
+    usual = asdict(RunOptions())
     return _kept(name, **{key: value for key, value in options.items() if value != usual.get(key)})
 
 
@@ -75,12 +75,12 @@ def _kept(name: str, **options: Any) -> Model:
     return load_model(name, **options)
 
 
-def _recording(model: Model, layers: int | Iterable[int] | None) -> Recording:
+def _recording(model: Model, layers: int | Iterable[int] | None) -> RecordRequest:
     if layers is None:
         return WHOLE
     numbers = [layers] if isinstance(layers, int) else layers
     heads = select_heads(model.facts, [str(number) for number in numbers])
-    return Recording(frozenset(head.layer for head in heads) or None)
+    return RecordRequest(frozenset(head.layer for head in heads) or None)
 
 
 def save(inspection: Inspection, path: str | Path) -> None:

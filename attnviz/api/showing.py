@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from attnviz.analysis.compare import Comparison
-from attnviz.analysis.explanation import Explanation
+from attnviz.answers.compare import Comparison
+from attnviz.answers.explanation import Explanation
 from attnviz.api.choosing import Look, heads_of, index_of
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
@@ -32,7 +32,7 @@ def table(
     """
     from rich.console import Group
 
-    from attnviz.render.terminal import looks
+    from attnviz.show.terminal import looks
 
     if top is not None and top < 1:
         raise RequestError(f"top is {top}", "it should be at least 1")
@@ -53,7 +53,7 @@ def to_json(
 
     Raises RequestError for a layer or head that is not there, and for a head without a layer.
     """
-    from attnviz.render.data import run_json
+    from attnviz.show.data import run_json
 
     view = inspection.view(**look)
     return b"".join(run_json(view, heads_of(view, layer, head) or view.all_heads())).decode()
@@ -69,7 +69,7 @@ def heatmap(
 
     Raises RequestError for a layer or head that is not there, and for a head without a layer.
     """
-    from attnviz.render.figure.heatmap import heatmap as draw
+    from attnviz.show.figure.heatmap import heatmap as draw
 
     view = inspection.view(**look)
     return draw(view, heads_of(view, layer, head) or view.all_heads())
@@ -89,8 +89,8 @@ def lines(
     RequestError for a word, layer or head that is not there, for a head without a layer, and where
     neither a query nor heads are given.
     """
-    from attnviz.render.figure.lines import heads_or_strongest
-    from attnviz.render.figure.lines import lines as draw
+    from attnviz.show.figure.lines import heads_or_strongest
+    from attnviz.show.figure.lines import lines as draw
 
     view = inspection.view(**look)
     index = index_of(view, "query", query)
@@ -100,14 +100,14 @@ def lines(
 
 def steps(explanation: Explanation, top: int | None = None) -> "RenderableType":
     """What `attnviz explain` prints, for `rich.print`; `top` says how many keys it shows."""
-    from attnviz.render.terminal.steps import Steps
+    from attnviz.show.terminal.steps import Steps
 
     return Steps(explanation, top)
 
 
 def steps_figure(explanation: Explanation, top: int | None = None) -> "Figure":
     """The same as a picture, a learner's page."""
-    from attnviz.render.figure.explain import explanation_figure
+    from attnviz.show.figure.explain import explanation_figure
 
     return explanation_figure(explanation, top)
 
@@ -120,7 +120,7 @@ def compare_heatmaps(
     Without `layer` and `head`: the head that changes most. Raises RequestError for a layer or head
     that was not compared, and for several heads without a query.
     """
-    from attnviz.render.figure.compare import compare_heatmaps as draw
+    from attnviz.show.figure.compare import compare_heatmaps as draw
 
     chosen = heads_of(comparison.aligned.a, layer, head)
     return draw(comparison, chosen or [comparison.heads[0].head])
@@ -132,8 +132,8 @@ def write_figure(figure: "Figure", path: str | Path) -> None:
     Raises RequestError for another suffix, AttnvizError if the file cannot be written.
     """
     from attnviz.files import whole_file
-    from attnviz.render.figure.drawing import format_of
-    from attnviz.render.figure.drawing import write_figure as write
+    from attnviz.show.figure.drawing import format_of
+    from attnviz.show.figure.drawing import write_figure as write
 
     path = Path(path)
     form = format_of(path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import RenderableType
 
-from attnviz.analysis.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.answers.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
 from attnviz.cli.ablate import Ablating
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
@@ -13,15 +13,15 @@ from attnviz.cli.options import AnswerOutput, Form, HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences
 from attnviz.inspection import Inspection, View
-from attnviz.inspector import MASKS, Model, check_ablatable
-from attnviz.render.data.ablations import (
+from attnviz.model import MASKS, Model, check_ablatable
+from attnviz.show.data.ablations import (
     ABLATE_CSV_HEADER,
     ablation_csv,
     ablation_json,
     each_csv,
     each_json,
 )
-from attnviz.render.terminal.ablations import HeadEffects, MovedWords
+from attnviz.show.terminal.ablations import HeadEffects, MovedWords
 
 SHOWN = 10
 """Words, or heads, in a table, unless the user says how many."""

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from attnviz.analysis.select import Role, Run, find_in, find_token, first_index, select_in
-from attnviz.analysis.windows import with_window
+from attnviz.answers.select import Role, Run, find_in, find_token, first_index, select_in
+from attnviz.answers.windows import with_window
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.tokens import Unit
+from attnviz.text.tokens import Unit
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Asked:
 
 def first_named(view: View, role: Role, selector: str, run: Run) -> str:
     """How what was taken, the first of several, can be named so that it is the only one."""
-    if view.window is not None and (role == "query" or not view.crossed):
+    if view.window is not None and (role == "query" or not view.is_cross_attention):
         return f"that at @{first_index(view) + run[0].index}"
     return f"{selector}#1" + (f" or @{run[0].index}" if len(run) == 1 else "")
 

@@ -14,10 +14,10 @@ from typing import Any, get_type_hints
 
 import typer
 
+from attnviz.attention.request import LESS_OF_A_TEXT
 from attnviz.cli.output import complain
 from attnviz.cli.streams import STDOUT, lead_nowhere
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.recording import LESS_OF_A_TEXT
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; fine, but could not be done; the request is wrong; interrupted."""

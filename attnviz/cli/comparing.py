@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from attnviz.analysis.align import Aligned, aligned
-from attnviz.analysis.compare import Comparison, compare
-from attnviz.analysis.select import Role, select_in
+from attnviz.answers.align import Aligned, aligned
+from attnviz.answers.compare import Comparison, compare
+from attnviz.answers.select import Role, select_in
 from attnviz.cli.asked import Asked
 from attnviz.cli.giving import Forms, check_answer, giving
 from attnviz.cli.options import AnswerOutput
@@ -12,8 +12,8 @@ from attnviz.cli.output import say_path
 from attnviz.cli.two import Two
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId
-from attnviz.render.data.comparisons import compare_csv, compare_csv_header, compare_json
-from attnviz.render.terminal.compare import HEADS_SHOWN, ComparisonTable
+from attnviz.show.data.comparisons import compare_csv, compare_csv_header, compare_json
+from attnviz.show.terminal.compare import HEADS_SHOWN, ComparisonTable
 
 
 def check_form(output: AnswerOutput) -> None:
@@ -67,8 +67,8 @@ def _column(asked: Asked, both: Aligned, role: Role, selector: str | None) -> in
 def _draw(asked: Asked, comparison: Comparison, heads: list[HeadId], path: Path) -> None:
     """Draw the heads chosen, or the one that changes most, and print the picture's path."""
     from attnviz.cli.picture import write_picture
-    from attnviz.render.figure.compare import compare_heatmaps
-    from attnviz.render.figure.fonts import missing_glyphs
+    from attnviz.show.figure.compare import compare_heatmaps
+    from attnviz.show.figure.fonts import missing_glyphs
 
     if not heads:
         most = comparison.heads[0].head

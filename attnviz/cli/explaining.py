@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from attnviz.analysis.explain import explain_token
-from attnviz.analysis.explanation import Explanation
-from attnviz.analysis.strongest import one_head
+from attnviz.answers.explain import explain_token
+from attnviz.answers.explanation import Explanation
+from attnviz.answers.strongest import one_head
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput
 from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import matrices_of
-from attnviz.render.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
-from attnviz.render.terminal.steps import Steps
+from attnviz.model import matrices_of
+from attnviz.show.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
+from attnviz.show.terminal.steps import Steps
 
 Explained = tuple[int, Sequence[Explanation]]
 """The pieces of a word in the input's sentence of that index, from 0."""
@@ -66,7 +66,7 @@ def _explained(answer: Answer, sentences: Sentences) -> tuple[tuple[Explanation,
 
 def _draw(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | None) -> None:
     from attnviz.cli.picture import Picture, draw_all
-    from attnviz.render.figure.explain import explanation_figure
+    from attnviz.show.figure.explain import explanation_figure
 
     def draw(answer: Answer) -> Picture:
         explained, note = _explained(answer, sentences)

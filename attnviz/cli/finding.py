@@ -6,18 +6,18 @@ from typing import get_args
 
 from rich.console import RenderableType
 
-from attnviz.analysis.find import Finding, find, find_both
-from attnviz.analysis.holding import Holding, Tally
-from attnviz.analysis.phrase import Phrase, find_phrase
-from attnviz.analysis.select import Role, find_in
+from attnviz.answers.find import Finding, find, find_both
+from attnviz.answers.holding import Holding, Tally
+from attnviz.answers.phrase import Phrase, find_phrase
+from attnviz.answers.select import Role, find_in
 from attnviz.cli.asked import Asked, first_named
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput
 from attnviz.cli.sentences import Sentences
 from attnviz.cli.tsv import TsvReader
 from attnviz.inspection import Inspection, View
-from attnviz.render.data.findings import find_csv, find_csv_header, find_json, summary_json
-from attnviz.render.terminal.findings import FoundTable, HeldTable
+from attnviz.show.data.findings import find_csv, find_csv_header, find_json, summary_json
+from attnviz.show.terminal.findings import FoundTable, HeldTable
 
 HEADS_SHOWN = 10
 """Heads in a table, unless the user says how many."""

@@ -17,8 +17,8 @@ from attnviz.cli.sentences import Sentences
 from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.render.data import OURS_BYTES, DataFormat, is_ours
-from attnviz.render.labels import visible
+from attnviz.show.data import OURS_BYTES, DataFormat, is_ours
+from attnviz.show.labels import visible
 
 FILE_WIDTH = 100
 """Columns of tables that are written to a file."""
@@ -110,7 +110,7 @@ def check_output(output: DataOutput) -> None:
     if output.save and os.path.realpath(path) == os.path.realpath(output.save):
         raise RequestError(f"-o and --save both name {path}", "give each a name of its own")
     if form == "picture":
-        from attnviz.render.figure.drawing import written_by_attnviz
+        from attnviz.show.figure.drawing import written_by_attnviz
 
         check_overwrite(path, output.force, written_by_attnviz)
     elif form == "table":

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from attnviz.analysis.select import select_heads
+from attnviz.answers.select import select_heads
+from attnviz.attention.measures import MEASURES, MeasureName
+from attnviz.attention.request import RecordRequest
 from attnviz.cli.options import HeadChoice
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.measures import MEASURES, MeasureName
-from attnviz.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class Need:
     whole: bool = False
     looks: bool = True
 
-    def of(self, model: ModelFacts) -> Recording:
+    def of(self, model: ModelFacts) -> RecordRequest:
         """What that is in a model; RequestError for a layer or head that it does not have."""
         if not MEASURES[self.measure].per_head:
-            return Recording(whole=self.whole)  # what it is made of goes down through the layers
+            return RecordRequest(
+                whole=self.whole
+            )  # what it is made of goes down through the layers
         heads = select_heads(model, self.choice.layer or (), self.choice.head or ())
-        return Recording(frozenset(head.layer for head in heads) or None, self.whole)
+        return RecordRequest(frozenset(head.layer for head in heads) or None, self.whole)
 
     def lacking(self, inspection: Inspection) -> bool:
         """Whether what is looked at was not recorded; RequestError as in `of`."""

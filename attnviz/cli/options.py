@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
-from attnviz.measures import MeasureName
-from attnviz.running import AttentionKind, Device, Dtype
+from attnviz.inspection.facts import AttentionKind
+from attnviz.models.options import Device, Dtype
 
 if TYPE_CHECKING:
     from attnviz.inspection import Inspection

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from attnviz.cli.streams import STDERR, lead_nowhere, on_terminal
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import is_open_stream, whole_file
-from attnviz.render.labels import visible
+from attnviz.show.labels import visible
 
 
 def complain(error: AttnvizError, where: str = "") -> None:

@@ -12,11 +12,11 @@ from attnviz.cli.output import check_overwrite, say_path
 from attnviz.cli.sentences import Sentences
 from attnviz.files import whole_file
 from attnviz.inspection import HeadId, Inspection
-from attnviz.render.figure.drawing import format_of, write_figure, written_by_attnviz
-from attnviz.render.figure.fonts import missing_glyphs
-from attnviz.render.figure.heatmap import heatmap
-from attnviz.render.figure.lines import heads_or_strongest, lines
-from attnviz.render.figure.name import default_name
+from attnviz.show.figure.drawing import format_of, write_figure, written_by_attnviz
+from attnviz.show.figure.fonts import missing_glyphs
+from attnviz.show.figure.heatmap import heatmap
+from attnviz.show.figure.lines import heads_or_strongest, lines
+from attnviz.show.figure.name import default_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from attnviz.attention.request import RecordRequest
 from attnviz.cli.need import EVERYTHING, Need
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes, check_overwrite, complain
@@ -17,11 +18,10 @@ from attnviz.cli.streams import on_terminal
 from attnviz.cli.waiting import Waiting
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.inspector import Model, load_model, load_model_of
+from attnviz.inspection.storage import is_saved_inspection, load, recall, remember, save
+from attnviz.model import Model, load_model, load_model_of
 from attnviz.progress import watched
-from attnviz.recording import Recording
-from attnviz.storage import is_saved_inspection, load, recall, remember, save
-from attnviz.tokens import Tokens, check_text
+from attnviz.text.tokens import Tokens, check_text
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
 
@@ -137,7 +137,7 @@ class Sentences:
         if self._loaded is None or self._at is None:
             return inspection
         self._notes.say(f"running it again for what layer {layer} worked with")
-        recording = Recording(frozenset([layer]), whole=True)
+        recording = RecordRequest(frozenset([layer]), whole=True)
         return next(self._loaded.inspect_tokens([self._at.tokens], recording))
 
     @contextmanager

@@ -14,8 +14,8 @@ from attnviz.cli.sentences import Sentences
 from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.render.data import NpzWriter, csv_header, run_csv, run_json
-from attnviz.render.terminal import looks
+from attnviz.show.data import NpzWriter, csv_header, run_csv, run_json
+from attnviz.show.terminal import looks
 
 Found = tuple[int, Answer]
 """What was found for the input's sentence of that index, from 0."""

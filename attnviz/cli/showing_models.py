@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 
-from attnviz.catalog import Catalog, Described
 from attnviz.cli.giving import check_output, json_to, tables
 from attnviz.cli.options import DataOutput, ModelChoice
 from attnviz.cli.output import results
 from attnviz.errors import RequestError
-from attnviz.inspector.describing import describe
+from attnviz.model.describing import describe
 from attnviz.models.cached import catalog
-from attnviz.render.data.models import catalog_json, model_json
-from attnviz.render.terminal.models import catalog_tables, model_table
+from attnviz.models.catalog import Catalog, Described
+from attnviz.show.data.models import catalog_json, model_json
+from attnviz.show.terminal.models import catalog_tables, model_table
 
 
 def check_form(output: DataOutput) -> None:

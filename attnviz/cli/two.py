@@ -13,8 +13,8 @@ from attnviz.cli.sentences import FOUNDING_EXAMPLE, Sentences, beginning, recall
 from attnviz.cli.stdin import LineReader, is_piped
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.storage import load
-from attnviz.tokens import check_text
+from attnviz.inspection.storage import load
+from attnviz.text.tokens import check_text
 
 Two = tuple[Inspection, Inspection]
 """A and B."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnviz.attention import WIDER
+from attnviz.attention.layer import WIDER
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.encoder import Encoder, EncoderOutput
 from attnviz.encoder.record import memory_for

@@ -13,9 +13,9 @@ from attnviz.encoder.families import FAMILIES, Family
 from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
 from attnviz.encoder.pickled import read_pickle
 from attnviz.errors import AttnvizError
-from attnviz.weights.configs import read_config
-from attnviz.weights.layout import is_pickle
-from attnviz.weights.stored import read_weights
+from attnviz.models.configs import read_config
+from attnviz.models.layout import is_pickle
+from attnviz.models.stored import read_weights
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 """The numbers that weights may be stored as; whole numbers are quantised, and mean something else.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.encoder.embeddings import Table
-from attnviz.weights.shape import BUCKETS, EncoderConfig
+from attnviz.models.shape import BUCKETS, EncoderConfig
 
 FARTHEST = 128
 """The distance from which all are in the last bucket."""

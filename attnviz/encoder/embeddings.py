@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from attnviz.weights.shape import EncoderConfig
+from attnviz.models.shape import EncoderConfig
 
 
 class Table(nn.Embedding):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnviz.encoder.output import shape_of_output
-from attnviz.weights.shape import ACTIVATIONS, EncoderConfig
+from attnviz.models.shape import ACTIVATIONS, EncoderConfig
 
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,

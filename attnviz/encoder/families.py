@@ -16,8 +16,8 @@ from attnviz.encoder.embeddings import (
     OffsetEmbeddings,
 )
 from attnviz.encoder.encoder import Encoder
-from attnviz.weights.names import NAMES, TensorNames
-from attnviz.weights.shape import EncoderConfig
+from attnviz.models.names import NAMES, TensorNames
+from attnviz.models.shape import EncoderConfig
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attnviz.errors import AttnvizError
-from attnviz.weights.layout import AGAIN, CONVERT
+from attnviz.models.layout import AGAIN, CONVERT
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:

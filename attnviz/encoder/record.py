@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnviz.attention import LayerRecord
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.request import LESS_OF_A_TEXT, WHOLE, RecordRequest
 from attnviz.encoder.devices import as_numpy, enough_memory
 from attnviz.encoder.encoder import Encoder, LayerVectors
-from attnviz.recording import LESS_OF_A_TEXT, WHOLE, Recording
 
 
 def record(
     encoder: Encoder,
     ids: Sequence[Sequence[int]],
     types: Sequence[Sequence[int]],
-    recording: Recording = WHOLE,
+    recording: RecordRequest = WHOLE,
 ) -> list[list[LayerRecord | None]]:
     """Run a batch of sentences, and give back for each of them its layers' vectors.
 

@@ -1,7 +1,10 @@
 """How heads and models are named."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+AttentionKind = Literal["encoder", "decoder", "cross"]
+"""Whose attention it is: an encoder's or a decoder's own, or a decoder's to its encoder."""
 
 
 class HeadId(NamedTuple):

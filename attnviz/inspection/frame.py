@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnviz.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
+from attnviz.text.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
 
 Window = tuple[int, int]
 """A part of a text: the index of its first token, and of the one behind its last."""

@@ -13,16 +13,15 @@ from functools import cached_property
 
 import numpy as np
 
-from attnviz.attention import LayerRecord, Layers
-from attnviz.checking import Shape, check_record
+from attnviz.attention.check import Shape, check_record
+from attnviz.attention.layer import LayerRecord, Layers
+from attnviz.attention.matrices import Matrices, matrices
+from attnviz.attention.measures import MeasureName
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection.facts import ModelFacts
+from attnviz.inspection.facts import AttentionKind, ModelFacts
 from attnviz.inspection.frame import Window
 from attnviz.inspection.view import View
-from attnviz.measures import MeasureName
-from attnviz.measures.matrices import Matrices, matrices
-from attnviz.running import AttentionKind
-from attnviz.tokens import Part, Tokens, Unit
+from attnviz.text.tokens import Part, Tokens, Unit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,7 +134,7 @@ class Inspection:
     ) -> "View":
         """The same attention in the unit asked for, with or without special tokens.
 
-        `measure`: what the numbers are, one of `attnviz.measures.MEASURES`. `window`: the part of
+        `measure`: what the numbers are, one of `attnviz.attention.MEASURES`. `window`: the part of
         the text to look at closely, in tokens of the unit: the first, and the end of them.
         """
         return View(self, unit, special, measure, window)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
+from attnviz.attention.formula import measured
+from attnviz.attention.matrices import Matrices
+from attnviz.attention.measures import MEASURES, Measure, MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection.facts import HeadId, ModelFacts
 from attnviz.inspection.frame import Frame, Seen, Window, lacking
-from attnviz.inspection.side_by_side import side_by_side
 from attnviz.inspection.stacks import Group, HeadStack
-from attnviz.measures import MEASURES, Measure, MeasureName
-from attnviz.measures.formula import measured
-from attnviz.measures.matrices import Matrices
+from attnviz.inspection.threads import side_by_side
 from attnviz.progress import advanced
-from attnviz.tokens import Token, Unit
+from attnviz.text.tokens import Token, Unit
 
 if TYPE_CHECKING:
     from attnviz.inspection.inspection import Inspection
@@ -85,7 +85,7 @@ class View:
                     f"from 0 to {count - 1}",
                     "give the first token and the end, as in 0:40",
                 )
-        if self.crossed and not self.measured.per_head:
+        if self.is_cross_attention and not self.measured.per_head:
             raise RequestError(
                 f"{self.measure} follows tokens down through the layers, and here a text looks at "
                 "another",
@@ -116,7 +116,7 @@ class View:
         return self._frame.queries
 
     @property
-    def crossed(self) -> bool:
+    def is_cross_attention(self) -> bool:
         """Whether the keys are another text's than the queries."""
         return self.inspection.keys is not None
 

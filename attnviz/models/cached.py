@@ -5,9 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz.catalog import Catalog, How, Known
 from attnviz.errors import AttnvizError
-from attnviz.models.beside import has_tokenizer
+from attnviz.models.catalog import Catalog, How, Known
+from attnviz.models.configs import CONFIGS, read_config, read_object
+from attnviz.models.extra_files import has_tokenizer
 from attnviz.models.find import (
     CONFIG,
     DEFAULT,
@@ -17,9 +18,8 @@ from attnviz.models.find import (
     PAPER,
     TOKENIZER,
 )
-from attnviz.weights.configs import CONFIGS, read_config, read_object
-from attnviz.weights.layout import LAYOUTS, WEIGHTS
-from attnviz.weights.tried import GIVEN, RECORDED, TRANSFORMERS
+from attnviz.models.layout import LAYOUTS, WEIGHTS
+from attnviz.models.tried import GIVEN, RECORDED, TRANSFORMERS
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo, CachedRevisionInfo

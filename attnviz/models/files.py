@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attnviz.errors import AttnvizError
 from attnviz.files import cache_folder, whole_file
-from attnviz.weights.layout import is_pickle
+from attnviz.models.layout import is_pickle
 
 
 @dataclass(frozen=True)

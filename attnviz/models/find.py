@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.models.beside import (
+from attnviz.models.extra_files import (
     SETTINGS,
     Wanted,
     beside,
@@ -22,7 +22,7 @@ from attnviz.models.beside import (
 )
 from attnviz.models.files import ModelFiles, check_sha256
 from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
-from attnviz.weights.layout import CONVERT, LAYOUTS, WEIGHTS, WEIGHTS_INDEX, parts_of
+from attnviz.models.layout import CONVERT, LAYOUTS, WEIGHTS, WEIGHTS_INDEX, parts_of
 
 DEFAULT = "minilm"
 PAPER = "paper"

@@ -1,0 +1,239 @@
+"""Which word of one sentence stands where which word of another stands?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal, NamedTuple
+from unicodedata import category
+
+from attnviz.answers.select import Role, find_in, find_token, folded, matching
+from attnviz.errors import RequestError
+from attnviz.inspection import View
+from attnviz.text.tokens import Token
+
+Side = Literal["a", "b"]
+SIDES: tuple[Side, Side] = ("a", "b")
+
+
+class Column(NamedTuple):
+    """A word of A and the word of B that stands in its place; None where there is no such word.
+
+    `same`: whether they are one word, upper and lower case alike.
+    """
+
+    a: Token | None
+    b: Token | None
+    same: bool
+
+    def token(self, side: Side) -> Token | None:
+        """The word of A, or that of B."""
+        return self.a if side == "a" else self.b
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The words there are, one or two."""
+        return tuple(token for token in (self.a, self.b) if token is not None)
+
+    @property
+    def special(self) -> bool:
+        """Whether special tokens stand here."""
+        return any(token.special for token in self.tokens)
+
+    @property
+    def label(self) -> str:
+        """The word as tables and pictures print it, or both, as in `tired→wide`."""
+        labels = [token.label for token in self.tokens]
+        return labels[0] if self.same else "→".join(labels)
+
+
+class FoundColumn(NamedTuple):
+    """The column that a selector names, and how many it could have meant."""
+
+    column: int
+    matches: int
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Two views of the same unit and measure, A and B, word by word; made by `aligned`.
+
+    `columns` are the words that look; `keys` those that are looked at, the same tuple unless they
+    are of another text.
+    """
+
+    a: View
+    b: View
+    columns: tuple[Column, ...]
+    keys: tuple[Column, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether A and B are one attention, of one text or the same two, in one model."""
+        of_a, of_b = self.a.inspection, self.b.inspection
+        texts = [
+            [(tokens.text, tokens.pair) for tokens in (side.tokens, side.key_tokens)]
+            for side in (of_a, of_b)
+        ]
+        return (texts[0], of_a.model, of_a.attention) == (texts[1], of_b.model, of_b.attention)
+
+    @property
+    def words(self) -> list[int]:
+        """The columns of the words that look in both sentences, special tokens aside."""
+        both = [i for i, column in enumerate(self.columns) if len(column.tokens) == 2]
+        return [i for i in both if not self.columns[i].special]
+
+    def view(self, side: Side) -> View:
+        """A or B."""
+        return self.a if side == "a" else self.b
+
+    def of(self, role: Role) -> tuple[Column, ...]:
+        """The words that look, or those that are looked at."""
+        return self.columns if role == "query" else self.keys
+
+    def places(self, side: Side, role: Role = "key") -> list[int]:
+        """The column in which each token of one side stands, among those of its role."""
+        return [i for i, column in enumerate(self.of(role)) if column.token(side) is not None]
+
+    def pair(self, column: int, role: Role = "query") -> tuple[Token, Token]:
+        """The two words in a column; RequestError where one sentence has none."""
+        a, b, _ = self.of(role)[column]
+        if a is None or b is None:
+            raise RequestError(
+                f"sentence {'A' if a is None else 'B'} has nothing in the place of column {column}",
+                "choose a word that stands in both sentences",
+            )
+        return a, b
+
+    def find(self, selector: str, role: Role = "query") -> FoundColumn:
+        """The column that a selector names; in it, the word must stand in both sentences.
+
+        Of several the first. Raises RequestError, which says where the word is missing.
+        """
+        in_a, in_b = (self._matches(side, role, selector) for side in SIDES)
+        if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
+            if (in_a.message, in_a.hint) == (in_b.message, in_b.hint):
+                raise in_a
+            text = (
+                ("target" if role == "query" else "source")
+                if self.a.is_cross_attention
+                else "sentence"
+            )
+            raise RequestError(f'"{selector}" is in neither {text}', f"A: {in_a.hint}")
+        if isinstance(in_a, RequestError):
+            raise RequestError(f"sentence A: {in_a.message}", in_a.hint)
+        if isinstance(in_b, RequestError):
+            raise RequestError(f"sentence B: {in_b.message}", in_b.hint)
+        found = [
+            i
+            for i, (a, b, _) in enumerate(self.of(role))
+            if a is not None and b is not None and a.index in in_a and b.index in in_b
+        ]
+        if not found:
+            raise RequestError(
+                f"{selector} in A and {selector} in B do not stand in each other's place",
+                "choose another word, or sentences that differ less",
+            )
+        return FoundColumn(found[0], len(found))
+
+    def _matches(self, side: Side, role: Role, selector: str) -> set[int] | RequestError:
+        """The indices of the tokens that a selector may mean in one sentence, or why none."""
+        view = self.view(side)
+        try:
+            found = find_in(view, role, selector, find_token)
+        except RequestError as error:
+            return error
+        if found.matches == 1:
+            return {found.token.index}
+        tokens = view.tokens if role == "query" else view.keys
+        return {token.index for (token,) in matching(tokens, selector)}
+
+
+def aligned(a: View, b: View) -> Aligned:
+    """Lay the words of A beside those of B; where texts look at others, the keys for themselves.
+
+    Raises RequestError where layers and heads of the models do not match, where one of the two has
+    keys of another text and the other has not, where A and B have no word in common, or where two
+    models cut one sentence into different pieces.
+    """
+    _check_shapes(a, b)
+    if a.is_cross_attention != b.is_cross_attention:
+        raise RequestError(
+            f"sentence {'A' if a.is_cross_attention else 'B'} looks at another text, and "
+            f"{'B' if a.is_cross_attention else 'A'} at itself",
+            "compare two of one kind, with the same --attention",
+        )
+    columns = _aligned(a, b, "query")
+    return Aligned(a, b, columns, _aligned(a, b, "key") if a.is_cross_attention else columns)
+
+
+def _aligned(a: View, b: View, role: Role) -> tuple[Column, ...]:
+    """The words of one role."""
+    sides = (a, b)
+    texts = [v.inspection.tokens if role == "query" else v.inspection.key_tokens for v in sides]
+    same_text = texts[0].text == texts[1].text
+    if a.unit == "piece" and same_text and texts[0].vocabulary != texts[1].vocabulary:
+        raise RequestError(
+            "the two models cut the sentence into different pieces",
+            "compare words, without --pieces",
+        )
+    columns = align(*(v.tokens if role == "query" else v.keys for v in sides))
+    if not any(column.same and _is_word(column) for column in columns):
+        what = (
+            ("targets" if role == "query" else "sources") if a.is_cross_attention else "sentences"
+        )
+        raise RequestError(
+            f"the two {what} have no word in common",
+            "compare sentences that differ in a word or two",
+        )
+    return columns
+
+
+def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:
+    """The tokens of both, each once and in its order.
+
+    Equal words are found by difflib's SequenceMatcher. A run of words that is replaced by as many
+    others pairs with them one by one; all other words stand alone. Special tokens stand beside
+    special tokens, and each sentence of a pair beside the same sentence of the other.
+    """
+    keys_a, keys_b = [_key(token) for token in a], [_key(token) for token in b]
+    columns: list[Column] = []
+    matcher = SequenceMatcher(None, keys_a, keys_b, autojunk=False)
+    for _, first_a, last_a, first_b, last_b in matcher.get_opcodes():
+        columns += _laid_beside(a[first_a:last_a], b[first_b:last_b])
+    return tuple(columns)
+
+
+def _is_word(column: Column) -> bool:
+    """Whether it is more than a special token, or a full stop."""
+    return not column.special and any(category(letter)[0] not in "PZ" for letter in column.label)
+
+
+def _key(token: Token) -> tuple[bool, int, str]:
+    return token.special, token.segment, folded(token.label)
+
+
+def _laid_beside(a: Sequence[Token], b: Sequence[Token]) -> Iterator[Column]:
+    """The columns of a run of A and the run of B in its place."""
+    if len(a) != len(b):
+        yield from (Column(token, None, False) for token in a)
+        yield from (Column(None, token, False) for token in b)
+        return
+    for one, other in zip(a, b, strict=True):
+        if _key(one)[:2] == _key(other)[:2]:
+            yield Column(one, other, _key(one) == _key(other))
+        else:
+            yield Column(one, None, False)
+            yield Column(None, other, False)
+
+
+def _check_shapes(a: View, b: View) -> None:
+    shapes = [(view.model.num_layers, view.num_heads) for view in (a, b)]
+    if shapes[0] != shapes[1]:
+        told = [
+            f"{view.model.name} has {view.model.num_layers} layers of {view.model.num_heads} heads"
+            for view in (a, b)
+        ]
+        raise RequestError(
+            f"the layers and heads of the models do not match: {told[0]}, {told[1]}",
+            "compare models of one shape, such as a model before and after fine-tuning",
+        )

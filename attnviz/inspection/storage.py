@@ -1,0 +1,218 @@
+"""Inspections in files: saved where the user says, and the last one remembered.
+
+The format is safetensors, which holds numbers and text and nothing that could run: `{layer}.x`,
+`.q`, `.k`, `.v` and whatever else was recorded (`attnviz.attention.OPTIONAL`), and in the
+metadata's `attnviz` entry a JSON object with tokens, model facts and each layer's factors, null for
+a layer that was not recorded. Version 1 knew encoders alone, whose layers have a scale each.
+"""
+
+import json
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from attnviz.attention.layer import OPTIONAL, LayerRecord
+from attnviz.attention.request import KEPT_BYTES
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.files import cache_folder, whole_file
+from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspection.facts import AttentionKind
+from attnviz.text.tokens import Part, Tokens
+
+SCHEMA = "attnviz.inspection"
+VERSION = 2
+
+_SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
+
+_T = TypeVar("_T", Tokens, Part, ModelFacts)
+
+MEMORY_LIMIT = KEPT_BYTES
+"""Bytes that the file of the remembered inspection may take at most."""
+
+
+def save(inspection: Inspection, path: Path) -> None:
+    """Write an inspection to a file, whole or not at all; errors as in `whole_file`."""
+    with whole_file(path) as stream:
+        stream.write(_to_bytes(inspection))
+
+
+def load(path: Path) -> Inspection:
+    """Read a saved inspection; no code in it is ever run.
+
+    Raises RequestError if there is no such file, AttnvizError if it is damaged, is something else,
+    or was written by a newer attnviz.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not os.path.isfile(path):
+        raise RequestError(f"there is no file {path}", "make one with attnviz run TEXT --save FILE")
+    try:
+        path.open("rb").close()  # safetensors calls a file that may not be read missing
+    except OSError as error:
+        raise AttnvizError(f"cannot read {path}: {(error.strerror or '').lower()}") from error
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = json.loads((file.metadata() or {}).get("attnviz", "null"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
+        raise AttnvizError(
+            f"{path} is damaged, or not a saved inspection: {error}",
+            "save it again with attnviz run TEXT --save FILE",
+        ) from error
+    return _from_parts(path, metadata, arrays)
+
+
+def is_saved_inspection(path: Path) -> bool:
+    """Whether the file looks like what `save` wrote."""
+    with path.open("rb") as stream:
+        return b'"__metadata__":{"attnviz":' in stream.read(64)
+
+
+def remember(inspection: Inspection) -> bool:
+    """Keep an inspection as the last one, readable by the user alone; False if it is too large.
+
+    `ATTNVIZ_NO_MEMORY=1` turns this off. Raises AttnvizError if the cache cannot be written.
+    """
+    if _memory_off():
+        return True
+    size = inspection.nbytes
+    content = _to_bytes(inspection) if size <= MEMORY_LIMIT else b""
+    if size > MEMORY_LIMIT or len(content) > MEMORY_LIMIT:
+        return False
+    path = _last_path()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise AttnvizError(f"cannot write {path}: {error.strerror}") from error
+    with whole_file(path, private=True) as stream:
+        stream.write(content)
+    return True
+
+
+def recall() -> Inspection | None:
+    """The remembered inspection, or None; AttnvizError if its file is damaged."""
+    path = _last_path()
+    if _memory_off() or not os.path.isfile(path):
+        return None
+    try:
+        return load(path)
+    except AttnvizError as error:
+        raise AttnvizError(error.message, "look at a sentence, which will replace it") from error
+
+
+def _memory_off() -> bool:
+    return os.environ.get("ATTNVIZ_NO_MEMORY", "") not in ("", "0")
+
+
+def _last_path() -> Path:
+    return cache_folder() / "last.safetensors"
+
+
+def _to_bytes(inspection: Inspection) -> bytes:
+    from safetensors.numpy import save as to_safetensors
+
+    arrays, factors = {}, []
+    for number, record in enumerate(inspection.layers):
+        factors.append(record and {"scale": record.scale, "softcap": record.softcap})
+        for name in OPTIONAL if record else ():
+            array = getattr(record, name)
+            if array is not None:
+                arrays[f"{number}.{name}"] = np.ascontiguousarray(array)
+    metadata = {
+        "schema": f"{SCHEMA}/{VERSION}",
+        "tokens": asdict(inspection.tokens),
+        "model": asdict(inspection.model),
+        "layers": factors,
+        "keys": inspection.keys and asdict(inspection.keys),
+        "attention": inspection.attention,
+    }
+    return to_safetensors(arrays, {"attnviz": json.dumps(metadata)})
+
+
+def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Inspection:
+    schema = metadata.get("schema") if isinstance(metadata, dict) else None
+    named = _SCHEMA_NAME.fullmatch(str(schema))
+    if named is None:
+        raise AttnvizError(
+            f"{path} is a safetensors file, but not a saved inspection",
+            "make one with attnviz run TEXT --save FILE; a model's folder goes to --model",
+        )
+    if int(named[1]) > VERSION:
+        raise AttnvizError(
+            f"{path} was written by a newer attnviz ({schema}; this one reads {SCHEMA}/{VERSION})",
+            "upgrade with pip install --upgrade attnviz",
+        )
+    try:
+        if named[1] == "1":
+            metadata["layers"] = [{"scale": scale} for scale in metadata["scales"]]
+        keys, attention = metadata.get("keys"), metadata.get("attention", "encoder")
+        if attention not in get_args(AttentionKind):
+            raise ValueError(f"there is no attention of kind {attention}")
+        return Inspection(
+            tokens=_built(Tokens, metadata["tokens"]),
+            model=_built(ModelFacts, metadata["model"]),
+            layers=tuple(
+                _record(number, factors, arrays)
+                for number, factors in enumerate(metadata["layers"])
+            ),
+            keys=None if keys is None else _built(Tokens, keys),
+            attention=attention,
+        )
+    except AttnvizError as error:
+        raise AttnvizError(
+            f"{path} is damaged: {error.message}", "save it again with attnviz run TEXT --save FILE"
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise AttnvizError(
+            f"{path} is damaged: its metadata does not fit its numbers ({error})",
+            "save it again with attnviz run TEXT --save FILE",
+        ) from error
+
+
+def _record(
+    layer: int, factors: dict[str, Any] | None, arrays: dict[str, np.ndarray]
+) -> LayerRecord | None:
+    """A layer's record of what the file has of it; None if nothing was recorded."""
+    if factors is None:
+        return None
+    softcap = factors.get("softcap")
+    return LayerRecord(
+        **{name: arrays.get(f"{layer}.{name}") for name in OPTIONAL},
+        scale=float(factors["scale"]),
+        softcap=None if softcap is None else float(softcap),
+    )
+
+
+def _built(kind: type[_T], entry: dict[str, Any]) -> _T:
+    """A Tokens or ModelFacts of what JSON held, each field checked against its annotation."""
+    json.dumps(entry, ensure_ascii=False).encode()  # UnicodeEncodeError for a lone surrogate
+    fields = {name: _frozen(value) for name, value in entry.items()}
+    if isinstance(entry.get("part"), dict):
+        fields["part"] = _built(Part, entry["part"])
+    for name, annotation in get_type_hints(kind).items():
+        if name in fields and not _fits(fields[name], annotation):
+            raise TypeError(f"{name} is not {annotation}")
+    return kind(**fields)
+
+
+def _frozen(value: Any) -> Any:
+    """JSON's lists as the tuples that Tokens holds."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    parts = get_args(annotation)
+    if isinstance(annotation, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if get_origin(annotation) is not tuple:
+        return type(value) is annotation
+    if not isinstance(value, tuple):
+        return False
+    if parts[-1] is Ellipsis:
+        return all(_fits(item, parts[0]) for item in value)
+    return len(value) == len(parts) and all(map(_fits, value, parts))

@@ -1,0 +1,126 @@
+"""Tensors out of safetensors files, one or several: all of them, or the few that are asked for.
+
+Safetensors holds numbers, and nothing that could run.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from attnviz.errors import AttnvizError
+from attnviz.models.layout import AGAIN, CONVERT, Part, is_pickle, parts_of
+
+BFLOAT16 = "BF16"
+"""What a file's header calls the numbers that numpy does not know."""
+
+
+def read_weights(path: Path, framework: str) -> dict[str, Any]:
+    """All tensors as the framework's ("pt", "numpy") own; path: the file, or the parts' index.
+
+    Raises AttnvizError for a file that cannot be read or is not whole, or an index that promises
+    what its parts do not hold.
+    """
+    tensors = {}
+    for part in parts_of(path):
+        with _opened(part, framework) as (file, names):
+            tensors.update({name: file.get_tensor(name) for name in names})
+    return tensors
+
+
+def tensor_names(path: Path) -> frozenset[str]:
+    """The names of all tensors; AttnvizError as in `read_weights`."""
+    found: set[str] = set()
+    for part in parts_of(path):
+        with _opened(part, "numpy") as (_, names):
+            found.update(names)
+    return frozenset(found)
+
+
+def tensor_kinds(path: Path) -> dict[str, tuple[str, int]]:
+    """What each tensor's numbers are stored as, and how many they are; none of them is read.
+
+    AttnvizError as in `read_weights`.
+    """
+    kinds: dict[str, tuple[str, int]] = {}
+    for part in parts_of(path):
+        with _opened(part, "numpy") as (_, names):
+            header, _ = _header(part.path)
+            kinds |= {name: (header[name]["dtype"], prod(header[name]["shape"])) for name in names}
+    return kinds
+
+
+def read_tensors(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The tensors of these names, in float32, and no others; no part is opened in vain.
+
+    Raises KeyError for a name that is not there, AttnvizError as in `read_weights`.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    for part in parts_of(path):
+        wanted = [name for name in names if part.names is None or name in part.names]
+        if wanted:
+            tensors.update(_read_part(part, wanted))
+    return {name: tensors[name] for name in names}
+
+
+def _read_part(part: Part, names: Sequence[str]) -> dict[str, np.ndarray]:
+    with _opened(part, "numpy") as (file, _):
+        header, start = _header(part.path)
+        return {
+            name: _bfloat16(part.path, header[name], start)
+            if header[name]["dtype"] == BFLOAT16
+            else file.get_tensor(name).astype(np.float32)
+            for name in names
+        }
+
+
+@contextmanager
+def _opened(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
+    """A part, opened, with the names of its tensors; AttnvizError as in `read_weights`."""
+    path = part.path
+    if is_pickle(path):
+        raise AttnvizError(f"{path} is a pickle, which cannot be read without torch", CONVERT)
+    try:
+        with path.open("rb"):  # safetensors calls a file that may not be read missing
+            pass
+    except OSError as error:
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        with safe_open(path, framework=framework) as file:
+            yield file, _names_in(part, file.keys())
+    except (SafetensorError, OSError) as error:
+        raise AttnvizError(f"{path} is not a whole safetensors file: {error}", AGAIN) from error
+
+
+def _names_in(part: Part, found: Collection[str]) -> Collection[str]:
+    if part.names is None:
+        return found
+    lacking = sorted(part.names.difference(found))
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+        raise AttnvizError(
+            f"{part.path} does not hold {lacking[0]}{more}, which the index of the parts says",
+            AGAIN,
+        )
+    return part.names
+
+
+def _header(path: Path) -> tuple[Mapping[str, Any], int]:
+    """What a file says of its tensors, and where its numbers begin; safetensors has checked it."""
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        return json.loads(stream.read(size)), 8 + size
+
+
+def _bfloat16(path: Path, entry: Mapping[str, Any], start: int) -> np.ndarray:
+    """A tensor of bfloat16 numbers, exactly: each is the upper half of a float32."""
+    first, end = entry["data_offsets"]
+    with path.open("rb") as stream:
+        stream.seek(start + first)
+        upper = np.frombuffer(stream.read(end - first), "<u2")
+    return (upper.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])

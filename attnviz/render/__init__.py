@@ -1,1 +1,0 @@
-"""An inspection for people and for programs: terminal, figure, HTML, data."""

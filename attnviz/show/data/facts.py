@@ -1,0 +1,109 @@
+"""What every object says first: the text, the model, what the numbers are, and the tokens."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import repeat
+from typing import Any
+
+from attnviz.inspection import ModelFacts, View
+from attnviz.text.tokens import Token, Tokens
+
+RUN_SCHEMA = "attnviz.run/1"
+"""The name and version of the format that holds whole matrices."""
+
+
+def view_facts(view: View, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
+    """Format, sentence, model, unit, measure, and tokens; and what else there is to say.
+
+    That is whose attention it is, unless an encoder's, the window, the part of a longer text that
+    it was, and where keys are of another
+    text, this `source`, and its tokens under the name of `keys`.
+    """
+    inspection, window = view.inspection, window_of(view)
+    tokens, source = inspection.tokens, inspection.keys
+    positions = None if window is None else view.positions
+    return {
+        "schema": schema,
+        "text": tokens.text,
+        "pair": tokens.pair,
+        **source_facts(source),
+        **part_facts(view),
+        "model": model_facts(view.model),
+        "unit": view.unit,
+        "measure": view.measure,
+        **attention_facts(view),
+        "formula": view.measured.told,
+        **({} if window is None else {"window": window}),
+        "tokens": _listed(view.tokens, tokens, positions),
+        **({} if source is None else {keys: _listed(view.keys, source)}),
+    }
+
+
+def attention_facts(view: View) -> dict[str, str]:
+    """Whose attention it is; nothing of an encoder's own."""
+    attention = view.inspection.attention
+    return {} if attention == "encoder" else {"attention": attention}
+
+
+def source_facts(source: Tokens | None) -> dict[str, str]:
+    """The text of keys that are another's than the queries, and its pair if there is one."""
+    if source is None:
+        return {}
+    return {"source": source.text} | ({"source_pair": source.pair} if source.pair else {})
+
+
+def part_facts(view: View) -> dict[str, Any]:
+    """Which window of a longer text was looked at, where one was cut into windows."""
+    part = view.inspection.part
+    return {} if part is None else {"part": asdict(part)}
+
+
+def window_of(view: View) -> list[int] | None:
+    """The first token of the view's window, and the one behind its last; None without."""
+    if view.window is None:
+        return None
+    first, end = view.window
+    return [first, min(end, len(view.inspection.tokens.unit(view.unit)))]
+
+
+def model_facts(model: ModelFacts) -> dict[str, Any]:
+    """The model's name and hyperparameters; an untrained model's also have the seed.
+
+    What it computed in is told where it is not float32.
+    """
+    facts: dict[str, Any] = {
+        "name": model.name,
+        "family": model.family,
+        "num_layers": model.num_layers,
+        "num_heads": model.num_heads,
+        "d_model": model.d_model,
+        "d_k": model.d_k,
+        "d_ff": model.d_ff,
+        "trained": model.trained,
+    }
+    if not model.trained:
+        facts["seed"] = model.seed
+    return facts if model.dtype == "float32" else facts | {"dtype": model.dtype}
+
+
+def token_facts(token: Token, paired: bool, position: int | None = None) -> dict[str, Any]:
+    """One row or column; in a pair, it also tells its segment, and in a window its position."""
+    return {
+        "index": token.index,
+        **({} if position is None else {"position": position}),
+        "text": token.text,
+        "start": token.start,
+        "end": token.end,
+        "special": token.special,
+        **({"segment": token.segment} if paired else {}),
+        "pieces": token.pieces,
+    }
+
+
+def _listed(
+    shown: Sequence[Token], tokens: Tokens, positions: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    paired = tokens.pair is not None
+    if positions is None:
+        return [token_facts(token, paired) for token in shown]
+    return [token_facts(*facts) for facts in zip(shown, repeat(paired), positions)]

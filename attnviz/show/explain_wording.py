@@ -1,0 +1,153 @@
+"""How the steps of an explanation are worded, on the terminal's page and in the picture alike."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attnviz.answers.explanation import Explanation
+from attnviz.text.tokens import Token
+
+
+class Made(NamedTuple):
+    """One of a head's vectors, `q`, `k` or `v`: what it is made of, and its numbers.
+
+    `product` is what the matrix makes; where that is not the vector yet, `between` says what is
+    done to it, and otherwise both are the same numbers.
+    """
+
+    name: str
+    source: str
+    formula: str
+    product: np.ndarray
+    between: str | None
+    vector: np.ndarray
+
+    @property
+    def steps(self) -> list[tuple[str, np.ndarray]]:
+        """What is computed one after the other, each by its name."""
+        if self.between is None:
+            return [(f"{self.name} = {self.formula}", self.vector)]
+        return [(self.formula, self.product), (f"{self.name}: {self.between}", self.vector)]
+
+
+def shown_key(e: Explanation) -> Token:
+    """The key whose k and v are shown: the query itself; of another text, that of most weight."""
+    return e.keys[e.order[0]] if e.view.is_cross_attention else e.query
+
+
+def made(e: Explanation) -> list[Made]:
+    """Q of the query, and k and v of `shown_key`.
+
+    They are made of x, the vectors of this text; in cross-attention k and v of y, the encoder's.
+    """
+    key = shown_key(e).index
+    found = []
+    for name, vector in (("q", e.q), ("k", e.k[key]), ("v", e.v[key])):
+        big, source = name.upper(), "y" if e.view.is_cross_attention and name != "q" else "x"
+        bias = "" if getattr(e.matrices, f"b_{big}") is None else f" + b_{big}"
+        product = getattr(e.projected, name)
+        product = vector if product is None else product if name == "q" else product[key]
+        between = getattr(e.matrices.between, name)
+        found.append(Made(name, source, f"{source} W_{big}{bias}", product, between, vector))
+    return found
+
+
+def shared_by(e: Explanation) -> int:
+    """How many heads share the keys and values that this one has."""
+    k = e.view.inspection.layer(e.head.layer).k
+    return 1 if k is None else e.view.model.num_heads // len(k)
+
+
+def divided(e: Explanation) -> bool:
+    """Whether d_k is d_model / num_heads, for values too, as in the paper."""
+    model = e.view.model
+    return model.d_model == model.num_heads * len(e.q) and len(e.q) == len(e.z)
+
+
+def scaled_by_root(e: Explanation) -> bool:
+    """Whether scores are products over the square root of d_k, as in the paper."""
+    return bool(np.isclose(e.scale * e.view.model.d_k**0.5, 1))
+
+
+def after_scale(e: Explanation) -> list[str]:
+    """What else is done to scores before the softmax."""
+    done = [] if e.softcap is None else [f"{e.softcap:g} · tanh(score / {e.softcap:g}), a soft cap"]
+    return [*done, "+ the layer's bias"] if biased(e) else done
+
+
+def biased(e: Explanation) -> bool:
+    """Whether something is added to scores, beside what only keeps the query from some keys."""
+    return e.bias is not None and bool(e.bias[np.isfinite(e.bias)].any())
+
+
+def shown_keys(e: Explanation, count: int) -> tuple[list[int], list[int]]:
+    """The keys of most weight, in the text's order, and the others that the query may look at."""
+    seen = [key for key in e.order if e.seen[key]]
+    return sorted(seen[:count]), seen[count:]
+
+
+def out_of_sight(e: Explanation) -> str:
+    """How many keys the query may not look at, as part of a sentence; nothing for none."""
+    count = int(np.count_nonzero(~e.seen))
+    return f"{count} of {len(e.keys)} keys may not be looked at" if count else ""
+
+
+def below(e: Explanation) -> str:
+    """Where the query's vector comes from."""
+    if not e.matrices.direct:
+        return "as it enters attention"
+    return f"as layer {e.head.layer - 1} gave it" if e.head.layer else "made of word and place"
+
+
+def times(e: Explanation) -> str:
+    """What vectors are multiplied with."""
+    shapes = {name: by(e.shapes[name]) for name in ("W_Q", "W_K", "W_V")}
+    if not e.view.is_cross_attention and len(set(shapes.values())) == 1:
+        return f"x times the head's three matrices, each {shapes['W_Q']}"
+    source = "y, the vector of a key," if e.view.is_cross_attention else "and"
+    return (
+        f"x times the head's W_Q, {shapes['W_Q']}; {source} times W_K, {shapes['W_K']}, and W_V, "
+        f"{shapes['W_V']}"
+    )
+
+
+def sizes(e: Explanation) -> str:
+    """How many numbers q, k and v have, and how many heads share k and v."""
+    model, shared = e.view.model, shared_by(e)
+    if divided(e):
+        told = f"Each has {model.d_model} / {model.num_heads} = {numbers(e.q)}: d_k = d_model / "
+        told += "num_heads."
+    elif len(e.q) == len(e.z):
+        told = f"Each has {numbers(e.q)}: d_k."
+    else:
+        told = f"q and k have {numbers(e.q)} each, d_k, and v has {numbers(e.z)}."
+    return told if shared == 1 else f"{told} Every {shared} heads share one k and v."
+
+
+def origin(e: Explanation, key: str) -> str:
+    """Where Q, K and V come from: the article's difference of self-attention and seq2seq.
+
+    `key`: what `shown_key` is called.
+    """
+    if e.view.is_cross_attention:
+        return (
+            "This is seq2seq attention: Q comes from x, the decoder's hidden states, K and V from "
+            "y, the encoder's, so that each token of the source has its own k and v. Shown are "
+            f'those of "{key}", the key that gets the most weight. In '
+            "self-attention, all three come from the same vectors."
+        )
+    return (
+        "This is self-attention: Q, K and V all come from the same vectors x, those "
+        "of this sentence, and each of its tokens has its own q, k and v. In seq2seq "
+        "attention, Q comes from the decoder's hidden states, K and V from the encoder's."
+    )
+
+
+def by(shape: tuple[int, ...]) -> str:
+    """A shape, as `384 × 32`."""
+    return " × ".join(map(str, shape))
+
+
+def numbers(values: np.ndarray) -> str:
+    """How many numbers a vector has."""
+    return f"{len(values)} number{'' if len(values) == 1 else 's'}"

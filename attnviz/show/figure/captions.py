@@ -1,0 +1,310 @@
+"""The words in and around the pictures: tokens along an axis, and the heading.
+
+Lengths are inches and font sizes points. `label` and what follows measure text, so they are called
+inside `figure.drawing`.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count as powers
+from typing import Any
+
+from matplotlib.figure import Figure
+from unicode_segmentation_rs import graphemes
+
+from attnviz.answers.select import first_index
+from attnviz.inspection import HeadId, View
+from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
+from attnviz.show.figure.shares import Shares
+from attnviz.show.labels import visible
+from attnviz.show.wording import (
+    PURPOSE,
+    Role,
+    Said,
+    are_all,
+    role_name,
+    texts,
+    tokens_of,
+    whose,
+    window_told,
+)
+
+_AXES: dict[Role, str] = {"query": "who looks", "key": "what is looked at"}
+
+SMALLEST_FONT = 6.0
+LARGEST_FONT = 10.0
+LINE_SPACING = 1.3
+
+LONGEST_LABEL = 22
+"""How wide a token's label may be, in columns, before it is cut with an ellipsis."""
+
+_SENTENCE_ROOM = 6.0
+"""How much of a sentence is shown over even the narrowest picture, in inches."""
+
+MOST_SKIPPED = 6
+"""Tokens of which one is labelled at least; where that is too dense, few are, by position."""
+
+POSITIONS_APART = 0.42
+"""How far apart labels stand that are positions, in inches."""
+
+HEADS_NAMED = 4
+"""How many single heads a title or a file name lists; more are counted."""
+
+
+def label(text: str) -> str:
+    """A token as a picture shows it: control characters visible, very long ones cut."""
+    shown = visible(text)
+    columns = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown]
+    if sum(columns) <= LONGEST_LABEL:
+        return shown
+    kept, used = [], 1
+    for cluster in graphemes(shown, is_extended=True):
+        used += 2 if unicodedata.east_asian_width(cluster[0]) in "WF" else 1
+        if used > LONGEST_LABEL:
+            break
+        kept.append(cluster)
+    return "".join(kept) + "…"
+
+
+def fitted(text: str, width: float, size: float) -> str:
+    """The text, or as much of its beginning as fits into `width` inches, and an ellipsis."""
+    # no letter is so narrow that more would fit
+    clusters = graphemes(text[: int(width * 72 / size * 20)], is_extended=True)
+    if len(text) == sum(map(len, clusters)) and text_width(text, size) <= width:
+        return text
+    fits, too_long = 0, len(clusters) + 1
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if text_width("".join(clusters[:middle]) + "…", size) <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return "".join(clusters[:fits]).rstrip() + "…"
+
+
+@dataclass(frozen=True)
+class TokenLabels:
+    """Which tokens along an axis are labelled, how, and the room the labels take.
+
+    `slanted` tells whether there is room for labels at 45 degrees, which read more easily than
+    upright ones; `numbered`, whether labels are positions, with the words there.
+    """
+
+    places: tuple[int, ...]
+    texts: tuple[str, ...]
+    colors: tuple[str, ...]
+    size: float
+    step: int
+    width: float
+    slanted: bool
+    numbered: bool = False
+
+    @property
+    def height(self) -> float:
+        """The room that they take under a column, slanted or upright, in inches."""
+        return (self.width + self.size / 72) * math.sqrt(0.5) if self.slanted else self.width
+
+    @property
+    def note(self) -> str:
+        """What to say where not every token is labelled, or nothing."""
+        how = ", with its position" if self.numbered else ""
+        return "" if self.step == 1 else f"every {_ordinal(self.step)} token labelled{how}"
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if 10 <= number % 100 <= 20 else ending}"
+
+
+def axis_name(view: View, role: Role) -> str:
+    """What an axis of queries, or of keys, is called."""
+    return f"{role_name(view, role) if view.is_cross_attention else role}: {_AXES[role]}"
+
+
+def token_labels(view: View, room: float, role: Role = "query") -> TokenLabels:
+    """Labels for tokens that stand `room` inches apart: as large, and as many, as fit.
+
+    Where that would be few of them, at round positions, with the words that begin there.
+    """
+    tokens = tokens_of(view, role)
+    if not many_labelled(room):
+        return _position_labels(view, room, role)
+    colors = [MUTED if token.special else INK for token in tokens]
+    return labels_for([token.label for token in tokens], colors, room)
+
+
+def many_labelled(room: float) -> bool:
+    """Whether many of the tokens that stand `room` inches apart can be labelled."""
+    return room * MOST_SKIPPED * 72 >= SMALLEST_FONT * LINE_SPACING
+
+
+def _position_labels(view: View, room: float, role: Role) -> TokenLabels:
+    """Round positions of the text, as `@500` counts them, each with a few words from there on."""
+    count = len(tokens_of(view, role))
+    first = 0 if role == "key" and view.is_cross_attention else first_index(view)
+    apart = next(step for step in _round_numbers() if step * room >= POSITIONS_APART)
+    places = range(-first % apart, count, apart)
+    texts = tuple(f"{first + place}  {_words_from(view, role, place)}" for place in places)
+    return TokenLabels(
+        places=tuple(places),
+        texts=texts,
+        colors=(INK,) * len(texts),
+        size=SMALLEST_FONT + 1,
+        step=apart,
+        width=widest(texts, SMALLEST_FONT + 1),
+        slanted=True,
+        numbered=True,
+    )
+
+
+def _round_numbers() -> Iterator[int]:
+    """10, 20, 50, 100, 200, and so on."""
+    return (factor * 10**power for power in powers(1) for factor in (1, 2, 5))
+
+
+def _words_from(view: View, role: Role, place: int) -> str:
+    """The text from a token on, in whole words as far as there is room for them in a label."""
+    token, inspection = tokens_of(view, role)[place], view.inspection
+    if token.start is None:
+        return label(token.label)
+    source = inspection.tokens if role == "query" else inspection.key_tokens
+    text = (source.pair if token.segment else source.text) or ""
+    words = text[token.start : token.start + 2 * LONGEST_LABEL].split()
+    while len(words) > 1 and label(" ".join(words)).endswith("…"):
+        words.pop()
+    return label(" ".join(words))
+
+
+def labels_for(texts: Sequence[str], colors: Sequence[str], room: float) -> TokenLabels:
+    """Labels for texts of these colours, as `token_labels`."""
+    size = min(max(room * 72 / LINE_SPACING, SMALLEST_FONT), LARGEST_FONT)
+    step = max(1, math.ceil(SMALLEST_FONT * LINE_SPACING / 72 / room - 1e-6))
+    shown = tuple(label(text) for text in texts[::step])
+    return TokenLabels(
+        places=tuple(range(0, len(texts), step)),
+        texts=shown,
+        colors=tuple(colors[::step]),
+        size=size,
+        step=step,
+        width=widest(shown, size),
+        slanted=room * math.sqrt(0.5) >= size * 1.2 / 72,
+    )
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The lines over a picture: model and heads, the sentence or pair, and what must be known."""
+
+    title: str
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    _SIZES = (12.0, 9.5, 8.0)
+
+    @property
+    def _lines(self) -> list[tuple[str, float, str]]:
+        title, sentence, note = self._SIZES
+        lines = [(self.title, title, INK)]
+        lines += [(text, sentence, INK) for text in self.sentences]
+        return lines + [(text, note, MUTED) for text in self.notes]
+
+    @property
+    def height(self) -> float:
+        """The room it takes, in inches."""
+        return sum(size * 1.45 / 72 for _, size, _ in self._lines) + 0.1
+
+    @property
+    def width(self) -> float:
+        """The room that what must not be cut takes, in inches."""
+        title, sentence, note = self._SIZES
+        sentences = min(widest(self.sentences, sentence), _SENTENCE_ROOM)
+        return max(text_width(self.title, title, bold=True), sentences, widest(self.notes, note))
+
+    def draw(self, figure: Figure) -> None:
+        """Write it at the top left of the figure, the sentences shortened to its width."""
+        width, height = figure.get_size_inches()
+        room = width - 2 * MARGIN
+        y = height - MARGIN
+        for i, (text, size, color) in enumerate(self._lines):
+            shown = fitted(text, room, size) if text in self.sentences else text
+            weight = "normal" if i else "bold"
+            place = (MARGIN / width, y / height)
+            style: dict[str, Any] = {"size": size, "color": color, "weight": weight, "va": "top"}
+            if i:
+                figure.text(*place, shown, **style)
+            else:
+                figure.suptitle(shown, x=place[0], y=place[1], ha="left", **style)
+            y -= size * 1.45 / 72
+
+
+def heading(
+    view: View,
+    heads: Sequence[HeadId],
+    shares: Shares | None = None,
+    notes: Sequence[str] = (),
+    query: int | None = None,
+    legend: str = "",
+) -> Heading:
+    """The heading of a picture of some heads, and of one query if there is one.
+
+    Whose attention it is, with what a `legend` adds, and the measure's formula come before the
+    notes.
+    """
+    asked = "" if query is None else f" · query: {label(view.tokens[query].label)}"
+    sight = "; ".join(filter(None, (whose(view, [head.layer for head in heads]), legend)))
+    purpose = PURPOSE if view.is_cross_attention else ""
+    own = _told(view, shares or Shares(), query)
+    said = (sight, purpose, *measure_notes(view), *own, *notes)
+    return Heading(
+        title=f"{visible(view.model.title)} · {heads_title(view, heads)}{asked}",
+        sentences=tuple(map(quoted, texts(view))),
+        notes=tuple(filter(None, said)),
+    )
+
+
+def measure_notes(view: View) -> list[str]:
+    """What the numbers are, and what they were computed in where that is not float32."""
+    measured = view.measured
+    return [f"{measured.name}: {measured.formula}{computed_in(view)}", measured.caveat]
+
+
+def computed_in(view: View) -> str:
+    """What is said behind a formula where the model did not compute in float32."""
+    dtype = view.model.dtype
+    return "" if dtype == "float32" else f" · computed in {dtype}"
+
+
+def _told(view: View, shares: Shares, query: int | None) -> Iterator[str]:
+    """What is not in the cells: beyond the window, special tokens left out, the sink."""
+    noun = view.measured.noun
+    yield window_told(view, shares.inside, "their" if query is None else "its")
+    if shares.dropped is not None:
+        yield f"special tokens left out: they held {shares.dropped:.0%} of the {noun} here"
+    if shares.sink is not None:
+        whole = f"the {noun} here" if view.special else "what is shown"
+        average = ", on average" if query is None else ""
+        yield f"{shares.sink:.0%} of {whole} goes to the model's sink{average}"
+
+
+def quoted(said: Said) -> str:
+    """A text in quotation marks, behind its name if it has one; of a long one the window's part."""
+    first, end = (0, len(said.text)) if said.span is None else said.span
+    before, after = "…" if first else "", "…" if end < len(said.text) else ""
+    quoted = f"“{before}{visible(said.text[first:end])}{after}”"
+    return f"{said.name}: {quoted}" if said.name else quoted
+
+
+def heads_title(view: View, heads: Sequence[HeadId]) -> str:
+    """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are; or layers."""
+    layers = {head.layer for head in heads}
+    if len(heads) == 1:
+        return str(heads[0])
+    if are_all(view, heads):
+        return f"all {view.places}"
+    if len(layers) == 1 and len(set(heads)) == view.num_heads:
+        return f"layer {heads[0].layer}"
+    if len(heads) <= HEADS_NAMED:
+        return ", ".join(map(str, heads))
+    return f"{len(heads)} {view.places}"

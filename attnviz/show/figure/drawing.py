@@ -1,0 +1,167 @@
+"""What the pictures share: their look, and how they become files.
+
+Only matplotlib's `Figure` is used, never pyplot: no window, no global state, no back-end. Lengths
+are inches and font sizes points; a picture's parts are placed by hand, since matplotlib's automatic
+layouts would draw everything several times.
+"""
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+
+from attnviz.errors import RequestError
+from attnviz.inspection import View
+from attnviz.show.figure.fonts import font_families, texts_of
+
+FigureFormat = Literal["png", "svg", "pdf"]
+
+FORMATS: dict[str, FigureFormat] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+"""The forms a picture is written in, by its file's suffix."""
+
+DPI = 200
+INK, MUTED, FAINT = "#1b1b1f", "#6e6e76", "#d9d9de"
+BLANK = "#e9e9ed"
+"""Behind what is no number: where a query may not look."""
+
+MARGIN = 0.15
+"""White space around a picture."""
+
+_CREATOR = "attnviz"
+
+_LOOK: dict[Any, Any] = {
+    "text.parse_math": False,  # `$` in a token is a letter
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.6,
+    "svg.fonttype": "none",  # text stays text: it can be selected and searched
+    "svg.hashsalt": _CREATOR,
+    "pdf.fonttype": 42,
+    "pdf.compression": 6,
+}
+
+
+@contextmanager
+def drawing(families: Sequence[str] = ()) -> Iterator[None]:
+    """Inside, matplotlib has attnviz's look, whatever the user's matplotlibrc says.
+
+    Missing glyphs are told once, by `fonts.missing_glyphs`, and not by matplotlib's warnings.
+    """
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_LOOK)
+        matplotlib.rcParams["font.sans-serif"] = ["DejaVu Sans"]
+        if families:
+            matplotlib.rcParams["font.family"] = [*families, "sans-serif"]
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
+        with _quiet_loggers():
+            yield
+
+
+@contextmanager
+def _quiet_loggers() -> Iterator[None]:
+    """Keep off stderr what is no news to the user: a family without a bold face, font tables."""
+    loggers = [logging.getLogger(name) for name in ("matplotlib.font_manager", "fontTools.subset")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def drawing_of(view: View) -> Iterator[None]:
+    """`drawing` with the fonts that the view's texts need."""
+    with drawing(font_families(texts_of(view)).families):
+        yield
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, its size in inches a whole number of pixels."""
+    return Figure(figsize=(round(width * DPI) / DPI, round(height * DPI) / DPI), dpi=DPI)
+
+
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place measured in inches from the figure's upper left corner."""
+    across, down = figure.get_size_inches()
+    box = (left / across, 1 - (top + height) / down, width / across, height / down)
+    return figure.add_axes(box)
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """How wide a text is in the fonts of the enclosing `drawing`, in inches."""
+    properties = FontProperties(size=size, weight="bold" if bold else "normal")
+    width, _, _ = _renderer().get_text_width_height_descent(text, properties, ismath=False)
+    return float(width) / DPI
+
+
+def widest(texts: Sequence[str], size: float, bold: bool = False) -> float:
+    """The width of the widest of the texts, in inches."""
+    return max((text_width(text, size, bold) for text in texts), default=0.0)
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> Any:
+    make: Any = RendererAgg  # untyped in matplotlib
+    return make(1, 1, DPI)
+
+
+def format_of(path: Path) -> FigureFormat:
+    """The form that a file's suffix asks for; RequestError if it is none of ours."""
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise RequestError(
+            f"{path} does not say in which form to draw", "end its name in .png, .svg or .pdf"
+        ) from None
+
+
+def write_figure(figure: Figure, stream: BinaryIO, format: FigureFormat) -> None:
+    """Write the figure; the same figure gives the same bytes, today and tomorrow.
+
+    Text in SVG and PDF can be selected and searched.
+    """
+    metadata: dict[str, str | None]
+    if format == "png":
+        metadata = {"Software": _CREATOR}
+    elif format == "svg":
+        metadata = {"Creator": _CREATOR, "Date": None}
+    else:
+        metadata = {"Creator": _CREATOR, "CreationDate": None}
+    with drawing():
+        figure.savefig(stream, format=format, dpi=DPI, facecolor="white", metadata=metadata)
+
+
+_MARKS = (
+    (b"\x89PNG\r\n\x1a\n", re.compile(rb"tEXtSoftware\x00attnviz")),
+    (b"<?xml", re.compile(rb"<cc:Agent>\s*<dc:title>attnviz</dc:title>")),
+    (b"%PDF-", re.compile(rb"/Creator \(attnviz\)")),
+)
+
+
+def written_by_attnviz(path: Path) -> bool:
+    """Whether the file is a picture that `write_figure` wrote, so that it may be replaced.
+
+    Raises OSError if it cannot be read.
+    """
+    span = 1 << 16
+    with path.open("rb") as stream:
+        head = stream.read(span)
+        stream.seek(max(len(head), stream.seek(0, 2) - span))
+        content = head + stream.read()
+    return any(head.startswith(magic) and mark.search(content) for magic, mark in _MARKS)

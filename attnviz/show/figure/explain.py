@@ -1,0 +1,339 @@
+"""A learner's page: how one query's attention in one head comes about, as one picture.
+
+From above: x and the three matrices that make q, k and v of it; a row for each key, from its k to
+what it brings to z; and z through W_O.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from attnviz.answers.explanation import Explanation
+from attnviz.answers.explanation import whose as part_of
+from attnviz.attention.measures import SOFTMAX
+from attnviz.show.explain_wording import (
+    Made,
+    biased,
+    divided,
+    made,
+    out_of_sight,
+    scaled_by_root,
+    shown_key,
+    shown_keys,
+)
+from attnviz.show.figure.captions import Heading, computed_in, fitted, heading, label
+from attnviz.show.figure.colors import signed_colors, weight_colors
+from attnviz.show.figure.drawing import (
+    FAINT,
+    INK,
+    MARGIN,
+    MUTED,
+    axes_at,
+    blank,
+    drawing_of,
+    text_width,
+    widest,
+)
+from attnviz.show.figure.vectors import Place, bars, cells, full_size, write
+from attnviz.show.wording import whose
+
+KEYS_SHOWN = 20
+"""Keys that are drawn, unless somebody says how many."""
+
+FORMULA = "Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V, step by step for one query"
+SELF = (
+    "Self-attention: Q, K and V all come from the same vectors x, those of this sentence. In "
+    "seq2seq attention, Q comes from the decoder's hidden states, K and V from the encoder's."
+)
+SEQ2SEQ = (
+    "Seq2seq attention: Q comes from x, the decoder's hidden states, K and V from y, the encoder's."
+    " In self-attention, all three come from the same vectors."
+)
+
+_GAP, _ROW, _STRIP, _SIGN = 0.36, 0.25, 0.22, 0.3
+_MATRIX_HEIGHT, _MATRIX_WIDTH = 1.7, 0.62
+_VECTOR, _BARS, _NUMBERS = 1.9, 1.15, 0.55
+_SHORTEST_LABELS = 0.95
+_TITLE, _TEXT, _NOTE = 10.0, 9.0, 8.0
+_LINE = 0.2
+"""The room of a line of text."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where the bands begin from above, and the columns from the left; `rows` is how many."""
+
+    labels: float
+    vectors: float
+    rows: int
+
+    @property
+    def columns(self) -> tuple[float, ...]:
+        """The left edges of K, q k, score, weight, V, weight x V; then the right edge of all."""
+        left, starts = MARGIN + self.labels, []
+        for width in (_VECTOR, _BARS + _NUMBERS, _NUMBERS, _BARS + _NUMBERS, _VECTOR, _VECTOR):
+            starts.append(left)
+            left += width + _GAP
+        return (*starts, left - _GAP)
+
+    @property
+    def right(self) -> float:
+        return self.columns[-1]
+
+    @property
+    def keys(self) -> float:
+        return self.vectors + 2 * _LINE + _MATRIX_HEIGHT + 0.3 + 2 * _LINE + _STRIP + 0.08
+
+    @property
+    def sum(self) -> float:
+        return self.keys + self.rows * _ROW + 0.08
+
+    @property
+    def output(self) -> float:
+        return self.sum + _STRIP + _LINE + 0.3
+
+    @property
+    def bottom(self) -> float:
+        return self.output + _LINE + 0.25 + _MATRIX_WIDTH + 4 * _LINE
+
+
+def explanation_figure(explanation: Explanation, top: int | None = None) -> Figure:
+    """All steps of an explanation on a page, with the `top` keys in the sentence's order."""
+    e = explanation
+    with drawing_of(e.view):
+        shown, hidden = shown_keys(e, top or KEYS_SHOWN)
+        title = _heading(e)
+        names = [label(e.keys[key].label) for key in shown]
+        labels = max(widest(names, _TEXT, bold=True) + 0.1, _SHORTEST_LABELS)
+        frame = _Frame(labels, MARGIN + title.height + 0.15, len(shown))
+        figure = blank(frame.right + MARGIN, frame.bottom + MARGIN)
+        title.draw(figure)
+        _vectors(figure, e, frame)
+        _keys(figure, e, frame, shown)
+        _values(figure, e, frame, shown)
+        write(
+            figure, (MARGIN, frame.sum + _STRIP / 2), _missing(e, hidden), _NOTE, MUTED, va="center"
+        )
+        image = _output(figure, e, frame)
+        _closing(figure, e, image, frame)
+    return figure
+
+
+def _heading(e: Explanation) -> Heading:
+    """Model, head and texts, whose attention it is, the formula, and where Q, K and V come from."""
+    formula = e.view.measured.formula
+    own = FORMULA if formula == SOFTMAX else f"weights: {formula}, step by step for one query"
+    said = (
+        whose(e.view, [e.head.layer]),
+        own + computed_in(e.view),
+        SEQ2SEQ if e.view.is_cross_attention else SELF,
+    )
+    whole = heading(e.view, [e.head], query=e.query.index)
+    return replace(whole, notes=tuple(filter(None, said)))
+
+
+def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
+    """Steps 1 and 2: x, and each matrix with what it makes of x."""
+    top = frame.vectors
+    group = _MATRIX_WIDTH + _SIGN + _VECTOR
+    first = frame.right - 3 * group - 2 * _GAP
+    matrices = top + 2 * _LINE
+    middle = matrices + (_MATRIX_HEIGHT - _STRIP) / 2
+    write(figure, (MARGIN, top), "1  the word's vector x", _TITLE, weight="bold")
+    x = Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
+    cells(figure, x, e.x, full_size(e.x))
+    name = fitted(f"“{label(e.query.label)}”{_origin(e)}", x.width, _TEXT)
+    write(figure, (x.left, x.top - 0.05), name, _TEXT, va="bottom")
+    write(figure, (x.left, x.bottom + 0.05), f"d_model = {len(e.x)}", _NOTE, MUTED)
+    write(figure, (first - _SIGN, top), "2  times W_Q, W_K and W_V", _TITLE, weight="bold")
+    for number, one in enumerate(made(e)):
+        left, big = first + number * (group + _GAP), one.name.upper()
+        matrix = getattr(e.matrices, f"W_{big}")
+        place = Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
+        cells(figure, place, matrix, full_size(matrix))
+        shape = f"{matrix.shape[0]} × {matrix.shape[1]}"
+        write(figure, (left, matrices - 0.05), f"W_{big}", _TEXT, va="bottom")
+        write(figure, (left, place.bottom + 0.05), shape, _NOTE, MUTED)
+        _sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
+        last = _steps(figure, one, Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
+        write(figure, (last.left, last.bottom + 0.05), _size(e, one), _NOTE, MUTED)
+
+
+def _steps(figure: Figure, one: Made, middle: Place) -> Place:
+    """What a matrix makes, and below it what becomes of that; where the last of them stands."""
+    named = [(_wrapped(told, middle.width), vector) for told, vector in one.steps]
+    between = sum(len(lines) * _LINE + _SIGN / 2 + _STRIP for lines, _ in named[1:])
+    strip = replace(middle, top=middle.top - between / 2)
+    _sign(figure, "=", strip.left - _SIGN / 2, strip)
+    for number, (lines, vector) in enumerate(named):
+        if number:
+            strip = replace(strip, top=strip.bottom + _SIGN / 2 + len(lines) * _LINE)
+        cells(figure, strip, vector, full_size(vector))
+        for line, text in enumerate(reversed(lines)):
+            at = (strip.left, strip.top - 0.05 - line * (_LINE - 0.03))
+            write(figure, at, text, _TEXT, va="bottom")
+    return strip
+
+
+def _wrapped(text: str, width: float) -> list[str]:
+    """Words in as many lines as they need."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, _TEXT) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _origin(e: Explanation) -> str:
+    """Where the query's vector comes from."""
+    if not e.matrices.direct:
+        return " as it enters attention"
+    return f", out of layer {e.head.layer - 1}" if e.head.layer else ": its word and place"
+
+
+def _rows(e: Explanation) -> str:
+    """What the rows of keys and values are."""
+    return "one row a source token" if e.view.is_cross_attention else "one row a token"
+
+
+def _size(e: Explanation, one: Made) -> str:
+    """How many numbers a vector has, and whose it is where that is not the query's."""
+    model, count = e.view.model, len(one.vector)
+    name = "d_v" if one.name == "v" and count != len(e.q) else "d_k"
+    told = f"{name} = {count}"
+    if divided(e):
+        told = f"d_k = {model.d_model} / {model.num_heads} = {count}"
+    return told if one.source == "x" else f"of “{label(shown_key(e).label)}”, {told}"
+
+
+def _missing(e: Explanation, hidden: Sequence[int]) -> str:
+    """What has no row: keys of small weights, those that may not be looked at, the sink."""
+    told = []
+    if hidden:
+        share = e.weights[hidden].sum()
+        told.append(f"{len(hidden)} of {len(e.keys)} keys, of {share:.1%} together, not drawn")
+    if out_of_sight(e):
+        told.append(out_of_sight(e))
+    if e.sink is not None:
+        told.append(f"the sink, which is no token, takes {e.sink.weight:.1%}")
+    return "; ".join(told)
+
+
+def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -> None:
+    """Steps 3 to 5, a row a key: its k under the query's q, their product, score and weight."""
+    left, products, scores, weights, *_ = frame.columns
+    height = frame.rows * _ROW
+    full = full_size(e.k)
+    strip = Place(left, frame.keys - 0.08 - _STRIP, _VECTOR, _STRIP)
+    _column(figure, strip.left, strip.top, "K: the keys", f"below q, {_rows(e)}")
+    write(figure, (left - 0.08, strip.middle), "q", _TEXT, ha="right", va="center", weight="bold")
+    cells(figure, strip, e.q, full_size(e.q))
+    cells(figure, Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
+    scaled = f"÷ √{e.view.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
+    after = [*(["soft cap"] if e.softcap else []), *(["+ bias"] if biased(e) else [])]
+    summed = "weights: sum 1" if e.sink is None else "with the sink's: 1"
+    above = frame.keys - 0.08
+    _column(figure, products, above, "3  q · k", "larger: more alike")
+    _column(figure, scores, above, f"4  {scaled}", ", ".join(after))
+    _column(figure, weights, above, "5  softmax", summed)
+    ends = [signed_colors()(0.12), signed_colors()(0.8)]
+    place = Place(products, frame.keys, _BARS, height)
+    bars(figure, place, e.dots[shown], [ends[int(dot > 0)] for dot in e.dots[shown]])
+    largest = float(e.weights.max())
+    place = Place(weights, frame.keys, _BARS, height)
+    bars(
+        figure,
+        place,
+        e.weights[shown],
+        [weight_colors()(0.2 + 0.5 * w / largest) for w in e.weights[shown]],
+    )
+    for row, key in enumerate(shown):
+        y, strongest = frame.keys + (row + 0.5) * _ROW, key == e.order[0]
+        token = e.keys[key]
+        style = {"va": "center", "ha": "right", "weight": "bold" if strongest else "normal"}
+        color = MUTED if token.special else INK
+        write(figure, (left - 0.08, y), label(token.label), _TEXT, color, **style)
+        for x, number in (
+            (products + _BARS + _NUMBERS, f"{e.dots[key]:.2f}"),
+            (scores + _NUMBERS, f"{e.scores[key]:.2f}"),
+            (weights + _BARS + _NUMBERS, f"{e.weights[key]:.3f}"),
+        ):
+            write(figure, (x, y), number, _TEXT, **style)
+
+
+def _values(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -> None:
+    """Step 6: the values, the same times their weights, and the sum of these, z."""
+    *_, values, weighted, _ = frame.columns
+    height, full = frame.rows * _ROW, full_size(e.v)
+    _column(figure, values, frame.keys - 0.08, "V: the values", _rows(e))
+    cells(figure, Place(values, frame.keys, _VECTOR, height), e.v[shown], full)
+    _column(figure, weighted, frame.keys - 0.08, "6  weight × v", "same colours as V")
+    cells(figure, Place(weighted, frame.keys, _VECTOR, height), e.brought[shown], full)
+    z = Place(weighted, frame.sum, _VECTOR, _STRIP)
+    cells(figure, z, e.z, full)
+    write(
+        figure, (z.left - 0.08, z.middle), "sum: z", _TEXT, ha="right", va="center", weight="bold"
+    )
+
+
+def _output(figure: Figure, e: Explanation, frame: _Frame) -> AxesImage:
+    """Step 7: z through the head's part of W_O, and what that is of all heads' output."""
+    top, matrix = frame.output, e.matrices.W_O
+    write(
+        figure, (MARGIN, top), "7  z through W_O: what the head gives back", _TITLE, weight="bold"
+    )
+    across = (frame.right - MARGIN - _VECTOR - 2 * _SIGN) / 2
+    place = Place(MARGIN + _VECTOR + _SIGN, top + _LINE + 0.25, across, _MATRIX_WIDTH)
+    strip = place.middle - _STRIP / 2
+    z = Place(MARGIN, strip, _VECTOR, _STRIP)
+    output = Place(place.right + _SIGN, strip, across, _STRIP)
+    cells(figure, z, e.z, full_size(e.z))
+    cells(figure, place, matrix, full_size(matrix))
+    image = cells(figure, output, e.output, full_size(e.output))
+    _sign(figure, "·", place.left - _SIGN / 2, place)
+    _sign(figure, "=", output.left - _SIGN / 2, output)
+    for part, name, told in (
+        (z, "z", f"{'d_k' if len(e.z) == len(e.q) else 'd_v'} = {len(e.z)}"),
+        (place, "W_O, the head's part", f"{matrix.shape[0]} × {matrix.shape[1]}"),
+        (output, "z W_O", f"d_model = {len(e.output)}"),
+    ):
+        write(figure, (part.left, part.top - 0.05), name, _TEXT, va="bottom")
+        write(figure, (part.left, part.bottom + 0.05), told, _NOTE, MUTED)
+    return image
+
+
+def _closing(figure: Figure, e: Explanation, image: AxesImage, frame: _Frame) -> None:
+    """The head's share, the check, and what colours mean in every panel."""
+    top, heads = frame.bottom - 2 * _LINE + 0.06, e.view.model.num_heads
+    if heads > 1:
+        share = (
+            f"{e.head}'s share of what the layer's {heads} heads give together: {e.share:.0%}, as "
+            "far as it goes the same way (all shares make 100%)"
+        )
+        write(figure, (MARGIN, top), share, _NOTE, MUTED)
+    if e.check.z is not None:
+        own = f"{part_of(e.view.inspection)}'s own"
+        check = f"check: z as drawn differs from the {own} by at most {e.check.z:.1e}"
+        write(figure, (MARGIN, top + _LINE), check, _NOTE, MUTED)
+    axes = axes_at(figure, frame.right - _VECTOR - 0.3, top + 0.03, _VECTOR, 0.1)
+    bar = figure.colorbar(image, cax=axes, orientation="horizontal")
+    bar.set_ticks([*image.get_clim(), 0.0], labels=["− largest", "+ largest", "0"])
+    bar.ax.tick_params(length=2, width=0.6, labelsize=_NOTE, color=MUTED, labelcolor=MUTED)
+    bar.outline.set(color=FAINT, linewidth=0.6)
+    said = "colours, in each panel by itself:"
+    write(figure, (frame.right - _VECTOR - 0.65, top), said, _NOTE, MUTED, ha="right")
+
+
+def _column(figure: Figure, left: float, bottom: float, name: str, told: str) -> None:
+    """A column's name above it, and below the name what it shows."""
+    write(figure, (left, bottom - _LINE + 0.02), name, _TITLE, va="bottom", weight="bold")
+    write(figure, (left, bottom - 0.03), told, _NOTE, MUTED, va="bottom")
+
+
+def _sign(figure: Figure, sign: str, x: float, place: Place) -> None:
+    write(figure, (x, place.middle), sign, 12, ha="center", va="center")

@@ -1,0 +1,355 @@
+"""Attention as heatmaps: one head with its numbers, a layer's heads, or all heads of a model.
+
+Rows are queries (who looks), columns are keys (what is looked at). All panels of a picture share
+one scale from 0 to the largest weight shown, so that their colours can be compared. What a query
+may not look at is grey, and not the white of a weight of 0.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from attnviz.answers.pooling import Pool
+from attnviz.attention.measures import Measure
+from attnviz.errors import RequestError
+from attnviz.inspection import Group, HeadId, View
+from attnviz.show.figure.captions import (
+    Heading,
+    TokenLabels,
+    axis_name,
+    heading,
+    many_labelled,
+    token_labels,
+)
+from attnviz.show.figure.colors import weight_colors
+from attnviz.show.figure.drawing import (
+    BLANK,
+    DPI,
+    FAINT,
+    INK,
+    MARGIN,
+    MUTED,
+    axes_at,
+    blank,
+    drawing_of,
+    text_width,
+)
+from attnviz.show.figure.matrix import (
+    color_bar,
+    draw_matrix,
+    label_columns,
+    label_rows,
+    whole_dots,
+)
+from attnviz.show.figure.shares import Shares, ShareTally
+from attnviz.show.wording import MAY_NOT, seen_blocks
+
+NUMBERED_UP_TO = 20
+"""Tokens up to which one head's larger weights are written into their cells."""
+
+NUMBERED_FROM = 0.1
+"""Shares from here on are written into their cells; of other numbers, parts of the largest."""
+
+LABELLED_PANELS = 16
+"""Panels up to which each has its name over it and tokens are labelled at the grid's edge."""
+
+_LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
+_SMALLEST_DOT = 2  # pixels: one would vanish under the frame, and in a smaller view
+_ONE_HEADS_DOT = 4  # pixels, where cells stand for several tokens: there are enough of them
+_LONG_SIDE = 7.0  # of a text whose tokens are too many to be labelled: it may as well be handy
+_DRAWN_OUT = 2.0  # how many times as long as usual a cell may be, where there are few
+_SHORTEST_BAR = 1.2
+_AXIS_TITLE = 0.3
+_BAR_ROOM = 1.05
+
+
+@dataclass(frozen=True, eq=False)
+class _Panels:
+    """What is drawn: each head's weights, by blocks if they are too many for a panel's dots.
+
+    NaN where a query may not look. `steps`: how many queries and keys a block has.
+    """
+
+    view: View
+    weights: dict[HeadId, np.ndarray]
+    largest: float
+    shares: Shares
+    steps: tuple[int, int]
+
+    @property
+    def measured(self) -> Measure:
+        return self.view.measured
+
+    @property
+    def quantity(self) -> str:
+        """What the colour bar is called."""
+        blocks = f", the largest of {self._block}" if self._block else ""
+        return self.measured.quantity + blocks
+
+    @property
+    def _block(self) -> str:
+        down, across = self.steps
+        return f"{down} × {across}" if down * across > 1 else ""
+
+    @property
+    def numbered_from(self) -> float:
+        """Numbers from here on are written into their cells."""
+        return NUMBERED_FROM * (1 if self.measured.shares else self.largest)
+
+    def heading(self, *notes: str) -> Heading:
+        """What stands over the picture."""
+        masked = any(np.isnan(weights).any() for weights in self.weights.values())
+        said = [*notes]
+        if self._block:
+            what = "weights" if self.measured.name == "weights" else "numbers"
+            said.insert(0, f"each cell: the largest of {self._block} {what}")
+        legend = f"grey: {MAY_NOT}" if masked else ""
+        return heading(self.view, list(self.weights), self.shares, said, legend=legend)
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """How large panels are, in inches: all cells take the same whole number of dots.
+
+    `steps`: how many queries and keys a cell stands for, where there is not room for all.
+    """
+
+    wide: float
+    tall: float
+    steps: tuple[int, int]
+
+    @classmethod
+    def of(cls, view: View, room: float, least: int) -> "_Sides":
+        """Panels whose longer side takes `room` inches, in cells of at least so many dots.
+
+        Few rows or columns are drawn out.
+        """
+        counts = len(view.keys), len(view.tokens)
+        cell = room / max(counts)
+        shortest = [min(_SMALLEST_SIDE, room, _DRAWN_OUT * cell * count) for count in counts]
+        sides = [max(cell * count, short) for count, short in zip(counts, shortest, strict=True)]
+        steps = [_step(count, side, least) for count, side in zip(counts, sides, strict=True)]
+        blocks = [math.ceil(count / step) for count, step in zip(counts, steps, strict=True)]
+        wide, tall = (whole_dots(*side) for side in zip(sides, blocks, strict=True))
+        return cls(wide, tall, (steps[1], steps[0]))
+
+
+def _step(count: int, side: float, least: int) -> int:
+    """How many tokens a cell stands for: more than one where its dots would be too few."""
+    dots = side * DPI
+    return 1 if count * _SMALLEST_DOT <= round(dots) else math.ceil(count * least / dots)
+
+
+def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
+    """One head large, or several as small multiples.
+
+    The heads of a grid of layers and heads stand layers down, heads across; layers alone fold.
+    Raises RequestError without a head.
+    """
+    if not heads:
+        raise RequestError("there is no head to draw", "give one, as L3H1")
+    with drawing_of(view):
+        if len(heads) == 1:
+            return _one_head(view, heads[0])
+        layers, across = {head.layer for head in heads}, {head.head for head in heads}
+        complete = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
+        full = complete and view.measured.per_head
+        columns = len(across) if full else _columns(view, len(heads))
+        if len(heads) > LABELLED_PANELS and full:
+            return _overview(view, sorted(set(heads)), columns)
+        return _grid(view, heads, columns)
+
+
+def _longest(view: View) -> int:
+    return max(len(view.tokens), len(view.keys))
+
+
+def _panels(view: View, heads: Sequence[HeadId], steps: tuple[int, int]) -> _Panels:
+    """The heads' weights, each of the blocks of `steps` queries and keys by its largest."""
+    shape = len(view.tokens), len(view.keys)
+
+    def made(group: Group) -> tuple[list[HeadId], np.ndarray, ShareTally]:
+        pool, tally = Pool((len(group.heads), *shape), steps), ShareTally(view)
+        for stack in group.stacks:
+            pool.add(stack.rows, stack.weights)
+            tally.add(stack)
+        return group.heads, pool.numbers, tally
+
+    sight = lru_cache(maxsize=None)(lambda layer: seen_blocks(view, layer, steps))
+    drawn: dict[HeadId, np.ndarray] = {}
+    every = ShareTally(view)
+    for some, numbers, tally in view.over(heads, made):
+        every.join(tally)
+        for head, weights in zip(some, numbers, strict=True):
+            seen = sight(head.layer)
+            drawn[head] = weights if seen is None else np.where(seen, weights, np.nan)
+    largest = max(float(np.nanmax(weights)) for weights in drawn.values())
+    return _Panels(view, drawn, largest or 1.0, every.shares, steps)
+
+
+def _one_head(view: View, head: HeadId) -> Figure:
+    count = _longest(view)
+    largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
+    cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
+    sides = _Sides.of(view, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
+    panels = _panels(view, [head], sides.steps)
+    rows, columns = _labels(view, sides)
+    title = panels.heading()
+    left = MARGIN + _AXIS_TITLE + rows.width + 0.1
+    below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
+    width = max(left + sides.wide + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
+    top = MARGIN + title.height + 0.05
+    figure = blank(width, top + sides.tall + below)
+    title.draw(figure)
+    axes = axes_at(figure, left, top, sides.wide, sides.tall)
+    image = _draw(axes, head, panels)
+    label_rows(axes, rows)
+    label_columns(axes, columns)
+    noted = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
+    axes.set_ylabel(axis_name(view, "query") + noted[0], labelpad=6)
+    axes.set_xlabel(axis_name(view, "key") + noted[1], labelpad=6)
+    _mark_pairs(axes, view)
+    if count <= NUMBERED_UP_TO:
+        _write_numbers(axes, panels)
+    bar = (left + sides.wide + 0.2, top, max(sides.tall, _SHORTEST_BAR))
+    color_bar(figure, image, panels.quantity, bar)
+    return figure
+
+
+def _labels(view: View, sides: _Sides) -> tuple[TokenLabels, TokenLabels]:
+    """Labels of the rows and of the columns of a panel."""
+    rows = token_labels(view, sides.tall / len(view.tokens))
+    return rows, token_labels(view, sides.wide / len(view.keys), "key")
+
+
+def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
+    """Panels with a name over each, tokens labelled along the left and the lower edge."""
+    rows = math.ceil(len(heads) / columns)
+    room = min(_panel_room(view), 12 / columns)
+    sides = _Sides.of(view, room, _SMALLEST_DOT)
+    panels = _panels(view, heads, sides.steps)
+    names = _labels(view, sides)
+    title = panels.heading(*_label_notes(view, names))
+    left = MARGIN + _AXIS_TITLE + names[0].width + 0.1
+    top = MARGIN + title.height + 0.25
+    across, down = sides.wide + 0.15, sides.tall + 0.33
+    width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
+    below = names[1].height + _AXIS_TITLE + MARGIN
+    figure = blank(width, top + rows * down - 0.2 + below)
+    title.draw(figure)
+    for place, head in enumerate(heads):
+        row, column = divmod(place, columns)
+        axes = axes_at(figure, left + column * across, top + row * down, sides.wide, sides.tall)
+        image = _draw(axes, head, panels)
+        axes.set_title(str(head), size=9, pad=3)
+        if column == 0:
+            label_rows(axes, names[0])
+        if place + columns >= len(heads):
+            label_columns(axes, names[1])
+    _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
+    bar = (left + columns * across + 0.05, top, max(rows * down - 0.33, _SHORTEST_BAR))
+    color_bar(figure, image, panels.quantity, bar)
+    return figure
+
+
+def _label_notes(view: View, names: tuple[TokenLabels, TokenLabels]) -> list[str]:
+    """Which tokens are labelled, once where rows and columns are alike."""
+    rows, columns = (labels.note for labels in names)
+    if rows == columns:
+        return [rows]
+    told = ((rows, "query"), (columns, "key"))
+    return [note.replace("token", role) for note, role in told]
+
+
+def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
+    """Small panels, layers down and heads across, numbered along the upper and left edge."""
+    rows = len(heads) // columns
+    room = min(max(13 / columns, 0.5), 1.1)
+    sides = _Sides.of(view, room, _SMALLEST_DOT)
+    panels = _panels(view, heads, sides.steps)
+    title = panels.heading()
+    names = [f"layer {head.layer}" for head in heads[::columns]]
+    left = MARGIN + _AXIS_TITLE + max(text_width(name, 8) for name in names) + 0.1
+    top = MARGIN + title.height + 0.22
+    across, down = sides.wide + 0.06, sides.tall + 0.06
+    width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
+    figure = blank(width, top + rows * down + _AXIS_TITLE + MARGIN)
+    title.draw(figure)
+    for place, head in enumerate(heads):
+        row, column = divmod(place, columns)
+        axes = axes_at(figure, left + column * across, top + row * down, sides.wide, sides.tall)
+        image = _draw(axes, head, panels)
+        axes.spines[:].set_color(FAINT)
+        if row == 0:
+            axes.set_title(f"head {head.head}", size=8, pad=3)
+        if column == 0:
+            axes.text(
+                -0.08, 0.5, names[row], size=8, ha="right", va="center", transform=axes.transAxes
+            )
+    _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
+    bar = (left + columns * across + 0.05, top, rows * down - 0.06)
+    color_bar(figure, image, panels.quantity, bar)
+    return figure
+
+
+def _panel_room(view: View) -> float:
+    """How long a panel's side is, where there is room for all."""
+    return min(max(_longest(view) * _SMALLEST_CELL, 1.2), 2.9)
+
+
+def _columns(view: View, panels: int) -> int:
+    """Columns that make a grid of about 4 : 3 with few empty places."""
+    sides = _Sides.of(view, _panel_room(view), _SMALLEST_DOT)
+
+    def cost(columns: int) -> float:
+        rows = math.ceil(panels / columns)
+        shape = columns * sides.wide / (rows * sides.tall)
+        return columns * rows - panels + abs(math.log(shape / (4 / 3)))
+
+    return min(range(1, panels + 1), key=cost)
+
+
+def _draw(axes: Axes, head: HeadId, panels: _Panels) -> AxesImage:
+    weights, steps = panels.weights[head], panels.steps
+    edges = weights.shape[1] * steps[1] - 0.5, weights.shape[0] * steps[0] - 0.5
+    colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
+    if np.isnan(weights).any():
+        axes.set_facecolor(BLANK)
+    image = draw_matrix(axes, weights, colors, (0.0, panels.largest), edges)
+    axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[], yticks=[])
+    return image
+
+
+def _axis_titles(
+    figure: Figure, view: View, sides: tuple[float, float], ends: tuple[float, float]
+) -> None:
+    """Name rows and columns for all panels at once; they lie between `sides`, and `ends`."""
+    width, height = figure.get_size_inches()
+    middle, center = 1 - sum(ends) / 2 / height, sum(sides) / 2 / width
+    rows, columns = axis_name(view, "query"), axis_name(view, "key")
+    figure.supylabel(rows, x=MARGIN / width, y=middle, ha="left", size=10)
+    figure.supxlabel(columns, x=center, y=MARGIN / height, va="bottom", size=10)
+
+
+def _mark_pairs(axes: Axes, view: View) -> None:
+    """A thin line where the second sentence of a pair begins."""
+    for tokens, line in ((view.tokens, axes.axhline), (view.keys, axes.axvline)):
+        second = [token.index for token in tokens if token.segment]
+        if second and second[0]:
+            line(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
+
+
+def _write_numbers(axes: Axes, panels: _Panels) -> None:
+    (weights,) = panels.weights.values()
+    for query, key in np.argwhere(weights >= panels.numbered_from):
+        weight = float(weights[query, key])
+        color = "white" if weight > 0.45 * panels.largest else INK
+        size = 7.5 if max(weights.shape) > 8 else 9
+        shown = panels.measured.number(weight)
+        axes.text(key, query, shown, size=size, color=color, ha="center", va="center")

@@ -1,0 +1,91 @@
+"""What pictures of matrices are made of: the image, labels along its edges, and its colour bar."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from attnviz.show.figure.banded import BandedImage
+from attnviz.show.figure.captions import TokenLabels
+from attnviz.show.figure.drawing import DPI, MUTED, axes_at
+
+_BAR_WIDTH, _BAR_HEIGHT = 0.16, 4.0
+
+
+def whole_dots(side: float, cells: int) -> float:
+    """The side of a panel whose cells all have the same whole number of dots."""
+    return max(1, round(side * DPI / cells)) * cells / DPI
+
+
+def draw_matrix(
+    axes: Axes,
+    numbers: np.ndarray,
+    colors: Colormap,
+    limits: tuple[float, float],
+    edges: tuple[float, float],
+) -> AxesImage:
+    """Draw numbers, (row, column), as an image whose last column and row end at `edges`.
+
+    NaN stays as the axes are behind it.
+    """
+    right, bottom = edges
+    image = BandedImage(
+        axes,
+        cmap=colors,
+        norm=Normalize(*limits),
+        interpolation="nearest",
+        extent=(-0.5, right, bottom, -0.5),
+        zorder=2.6,  # over the frame, which would cover the first column of a long text
+    )
+    image.set_data(numbers)
+    image.set_clip_path(axes.patch)
+    axes.add_image(image)
+    return image
+
+
+def label_rows(axes: Axes, labels: TokenLabels) -> None:
+    """Write what rows stand for along the left edge."""
+    axes.set_yticks(labels.places, labels.texts, size=labels.size)
+    axes.tick_params(axis="y", length=2, width=0.6, pad=2, color=MUTED)
+    for tick, color in zip(axes.get_yticklabels(), labels.colors, strict=True):
+        tick.set_color(color)
+
+
+def label_columns(axes: Axes, labels: TokenLabels) -> None:
+    """Write what columns stand for below, slanted or upright."""
+    axes.set_xticks(labels.places, labels.texts, size=labels.size)
+    pad = 4 if labels.slanted else 2
+    axes.tick_params(axis="x", length=2, width=0.6, pad=pad, color=MUTED)
+    for tick, color in zip(axes.get_xticklabels(), labels.colors, strict=True):
+        tick.set_color(color)
+        if labels.slanted:
+            tick.set(rotation=45, ha="right", rotation_mode="anchor", va="center")
+        else:
+            tick.set(rotation=90)
+
+
+def color_bar(
+    figure: Figure, image: AxesImage, name: str, place: tuple[float, float, float]
+) -> None:
+    """The image's scale, at `place`: left, top, and the height of what it stands beside.
+
+    A scale that goes below zero has the sign at each number.
+    """
+    left, top, side = place
+    axes = axes_at(figure, left, top, _BAR_WIDTH, min(side, _BAR_HEIGHT))
+    lowest, highest = image.get_clim()
+    steps = MaxNLocator(5).tick_values(lowest, highest)
+    values = [value for value in steps if 0.94 * lowest <= value < 0.94 * highest]
+    values = ([lowest] if lowest < 0 else []) + [*values, highest]
+    bar = figure.colorbar(image, cax=axes)
+    bar.set_ticks(values, labels=[_bar_number(value, lowest < 0) for value in values])
+    bar.set_label(name, size=9)
+    bar.ax.tick_params(length=2, width=0.6, labelsize=8, color=MUTED)
+
+
+def _bar_number(value: float, signed: bool) -> str:
+    sign = ("−" if value < 0 else "+") if signed and value else ""
+    size = abs(value)
+    return sign + (f"{size:.2g}" if size < 100 else f"{size:.0f}")

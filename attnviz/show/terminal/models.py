@@ -1,0 +1,173 @@
+"""What models there are, and what one is made of, as tables."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from attnviz.models.catalog import AttentionFacts, Catalog, Described, How, Known, TokenizerFacts
+from attnviz.show.labels import visible
+
+COMMIT = 12
+"""How many of a commit's letters are shown; the hub's pages show fewer."""
+
+FAMILIES: dict[How, str] = {
+    "natively": "architectures that attnviz runs itself",
+    "through transformers": "architectures that transformers runs",
+    "weights alone": "architectures that transformers runs, which give weights alone",
+}
+"""The architectures there are, by how their attention is had."""
+
+HOW: dict[How, str] = {
+    "natively": "run by attnviz itself",
+    "through transformers": "run by transformers",
+    "weights alone": "run by transformers, which gives weights alone",
+}
+
+GAP = (0, 2, 0, 0)
+INDENT = 2
+"""Cells between a fact's name and the fact, and before the facts of a model in a list."""
+
+
+def catalog_tables(catalog: Catalog) -> Iterator[RenderableType]:
+    """The models that come with attnviz, those in the hub's cache, and what can be read."""
+    yield _models("models that come with attnviz", catalog.built_in, catalog.default)
+    if catalog.cached:
+        yield _models("models in the hub's cache", catalog.cached, catalog.default)
+    else:
+        yield _quiet("The hub's cache holds no models.")
+    named = {known.name for known in (*catalog.built_in, *catalog.cached)}
+    if catalog.default not in named:
+        yield Text.assemble(("default  ", "dim"), visible(catalog.default), overflow="fold")
+    for how, families in catalog.families.items():
+        names = Text(visible(", ".join(families)), overflow="fold")
+        yield Group(_quiet(FAMILIES[how]), Padding(names, (0, 0, 0, INDENT)))
+    yield _quiet(
+        f"The last two were tried with transformers {catalog.tried_with}, on tiny models with "
+        "random numbers. Other architectures are tried out when they are run."
+    )
+
+
+def model_table(described: Described) -> Iterator[RenderableType]:
+    """The facts of one model, one a line."""
+    title = Text(visible(described.model.name), style="bold", overflow="fold")
+    if not described.model.trained:
+        title.append("  ").append("UNTRAINED", style="black on yellow")
+        title.append(f"  (seed {described.model.seed})", style="not bold dim")
+    table = Table.grid(padding=GAP)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for what, fact in _facts(described):
+        table.add_row(what, Text(visible(fact), overflow="fold"))
+    yield title
+    yield table
+
+
+def _models(title: str, models: Iterable[Known], default: str) -> RenderableType:
+    """Each name on a line of its own, so that it can be copied at any width; its facts below."""
+    lines: list[RenderableType] = [Text(title, style="dim")]
+    for known in models:
+        name = visible(known.name)
+        line = Text(name, style="dim" if known.obstacle else "bold", overflow="fold")
+        if not known.trained:
+            line.append("  ").append("UNTRAINED", style="black on yellow")
+        if known.name == default:
+            line.append("  the default", style="not bold dim")
+        facts = Text(visible("; ".join(_of_one(known))), style="dim", overflow="fold")
+        lines += [line, Padding(facts, (0, 0, 0, INDENT))]
+    return Group(*lines)
+
+
+def _of_one(known: Known) -> Iterator[str]:
+    """What is told below a model's name."""
+    size = None if known.size is None else _size(known.size)
+    yield ", ".join(filter(None, (known.family, size)))
+    if known.revision and not known.name.endswith(known.revision):
+        named = "" if known.name.startswith(known.repository or "") else f"{known.repository}@"
+        yield named + known.revision[:COMMIT]
+    if not known.trained:
+        yield "the Transformer of Vaswani et al. 2017 with random weights"
+    if known.obstacle:
+        yield known.obstacle
+
+
+def _quiet(text: str) -> Text:
+    return Text(visible(text), style="dim")
+
+
+def _facts(described: Described) -> Iterator[tuple[str, str]]:
+    model = described.model
+    yield "family", model.family
+    yield "layers", f"{model.num_layers}"
+    shared = described.num_kv_heads
+    share = "" if shared == model.num_heads else f", which share keys and values among {shared}"
+    yield "heads", f"{model.num_heads} in each layer{share}"
+    yield "d_model", f"{model.d_model:,}"
+    yield "d_k", f"{model.d_k:,}"
+    yield "d_ff", f"{model.d_ff:,}"
+    several = len(described.attention) > 1
+    for attention in described.attention:
+        name = f"{attention.kind} attention" if several else "attention"
+        yield name, _attention(attention, several)
+    yield from _weights(described)
+    most = described.max_positions
+    yield "context", "any number of tokens" if most is None else f"{most:,} tokens"
+    yield "positions", " and ".join(described.positions) or "nothing says how it knows them"
+    yield "token types", f"{described.num_token_types}" if described.num_token_types else "none"
+    yield "tokenizer", _tokenizer(described.tokenizer)
+    yield "vocabulary", f"{described.vocab_size:,} entries"
+    if described.repository:
+        yield "from the hub", f"{described.repository}@{described.revision}"
+    yield "lies in", described.folder or "no file: drawn anew each time"
+
+
+def _weights(described: Described) -> Iterator[tuple[str, str]]:
+    ours, stored = described.encoder_parameters, described.parameters
+    if ours is None or stored is None:
+        yield "weights", "in a pickle, which is not counted without reading all of it"
+        return
+    beside = f", and {stored - ours:,} beside it" if stored > ours else ""
+    part = "encoder" if described.attention[0].how == "natively" else "model"
+    yield "parameters", f"{ours:,} in the {part}{beside}"
+    yield "stored as", ", ".join(described.dtypes)
+    if described.masked_lm is not None:
+        predicts = "predicts (masked-LM head)" if described.masked_lm else "predicts nothing"
+        yield "at a mask", predicts
+
+
+def _attention(attention: AttentionFacts, several: bool) -> str:
+    """How it is had, and what its layers' queries see."""
+    kinds = list(dict.fromkeys(attention.sees))
+    of = {kind: [n for n, seen in enumerate(attention.sees) if seen == kind] for kind in kinds}
+    if len(kinds) == 1:
+        told = kinds[0]
+    else:
+        fewest = sorted(kinds, key=lambda kind: len(of[kind]))
+        named = [f"{kind} in {_layers(of[kind])}" for kind in fewest[:-1]]
+        told = "; ".join([*named, f"{fewest[-1]} in the others"])
+    count = len(attention.sees)
+    layers = "1 layer" if count == 1 else f"{count} layers"
+    sizes = f"{layers} of {attention.num_heads} heads, " if several else ""
+    return f"{sizes}{told}; {HOW[attention.how]}"
+
+
+def _layers(numbers: list[int]) -> str:
+    """Layers by their numbers: `layer 0`, `layers 0, 3 and 6`."""
+    *others, last = map(str, numbers)
+    return f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
+
+
+def _tokenizer(tokenizer: TokenizerFacts) -> str:
+    level = " on bytes" if tokenizer.byte_level else ""
+    return f"{tokenizer.kind}{level}, {tokenizer.size:,} pieces"
+
+
+def _size(size: int) -> str:
+    """A size with the unit that people use for files of its kind."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if size >= 9.95 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000  # type: ignore[assignment]
+    return f"{size:.1f} GB"

@@ -1,0 +1,351 @@
+"""What cuts text into Tokens: a model's own tokenizer, whatever library it takes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.text.spans import spans_in_reading
+from attnviz.text.tokens import Tokens, check_text
+from attnviz.text.windows import check_stride, windows_of
+from attnviz.text.words import Span
+
+if TYPE_CHECKING:
+    import tokenizers
+
+SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
+
+
+UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP}"
+"""A letter, of old Korean, that vocabularies lack."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Text as a library cut it; one entry a piece in each.
+
+    `entries` are the vocabulary's; `sentences` says which of a pair a piece lies in, None for a
+    special token that the tokenizer put in; `spans` are characters of that sentence, None for the
+    same.
+    """
+
+    ids: tuple[int, ...]
+    entries: tuple[str, ...]
+    spans: tuple[Span | None, ...]
+    sentences: tuple[int | None, ...]
+    type_ids: tuple[int, ...]
+
+
+class Ends(NamedTuple):
+    """The special tokens that are put before a text and behind it; None for none."""
+
+    first: str | None
+    last: str | None
+
+
+class Cutter(Protocol):
+    """A library's tokenizer, as `Tokenizer` needs it.
+
+    `size` is how many ids it can give out; `special_ids` are those of its special tokens, but not
+    of one that stands for unknown text.
+    """
+
+    size: int
+    special_ids: frozenset[int]
+
+    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
+        """Cut a sentence or two, with or without special tokens, into so many pieces at most."""
+
+    def num_special(self, pair: bool) -> int:
+        """How many special tokens it puts into a sentence, or a pair."""
+
+    def entry(self, number: int) -> str | None:
+        """The vocabulary's entry of this id; None for an id that it does not have."""
+
+    def read(self, ids: Sequence[int]) -> str:
+        """The text that ids stand for."""
+
+
+class Tokenizer:
+    """A model's own tokenizer, cutting text into Tokens.
+
+    `add_special_tokens` puts in what the model was trained with, such as `[CLS]` and `[SEP]`.
+    `target` cuts what a decoder is fed, and `max_target` says how much of it, where that differs.
+    """
+
+    def __init__(
+        self,
+        cutter: Cutter,
+        max_length: int | None = None,
+        add_special_tokens: bool = True,
+        target: Cutter | None = None,
+        max_target: int | None = None,
+    ) -> None:
+        self._cutter = cutter
+        self._target = target or cutter
+        self.max_length = max_length
+        self.max_target = max_target or max_length
+        self.add_special_tokens = add_special_tokens
+
+    @classmethod
+    def from_file(
+        cls, path: Path, max_length: int | None = None, add_special_tokens: bool = True
+    ) -> "Tokenizer":
+        """Read a `tokenizer.json`; AttnvizError if it is not one."""
+        return cls(read_fast(path), max_length, add_special_tokens)
+
+    def entry(self, number: int) -> str:
+        """The vocabulary's entry of this id; an id that it does not have, as a number."""
+        return self._cutter.entry(number) or f"[{number}]"
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids the tokenizer can give out, added tokens included."""
+        return self._cutter.size
+
+    @property
+    def separates_pairs(self) -> bool:
+        """Whether a special token stands between the sentences of a pair."""
+        count = self._cutter.num_special
+        return self.add_special_tokens and count(True) > count(False)
+
+    def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
+        """Cut a sentence, or a pair of sentences.
+
+        Raises RequestError for a sentence that is empty, holds nothing the tokenizer knows, is not
+        valid Unicode, or is longer than `max_length` pieces and is not to be truncated.
+        """
+        for name, part in (("sentence", text), ("second sentence", pair)):
+            if part is not None:
+                check_text(name, part)
+        cut, dropped = self._cut("sentence", text, pair, truncate)
+        return self._tokens(text, pair, cut, dropped)
+
+    def windows(self, text: str, stride: int) -> list[Tokens]:
+        """Cut a text that may be longer than `max_length`, into windows that overlap.
+
+        They begin `stride` pieces apart, at most; see `windows_of`. A text that fits is one, and
+        has no `part`. Raises RequestError where no length is known that the model takes, for a
+        stride that leaves windows no room to overlap, and for a text as `encode` does.
+        """
+        check_text("text", text)
+        if self.max_length is None:
+            raise RequestError(
+                "a stride says how far apart windows of the model's length begin, and no length is "
+                "known that this model takes at most",
+                "leave it out: the whole text is run at once",
+            )
+        special = self._cutter.num_special(False) if self.add_special_tokens else 0
+        check_stride(stride, self.max_length - special)
+        whole = self._tokens(text, None, self._whole("text", text))
+        if len(whole) <= self.max_length:
+            return [whole]
+        return windows_of(whole, self.max_length, stride)
+
+    def encode_target(self, text: str, start: int | None = None, truncate: bool = False) -> Tokens:
+        """Cut what a decoder is fed while it writes this text.
+
+        That is the id `start`, which its config.json gives, then the text without the special token
+        at its end, which it writes last. Without a `start` that token comes first, as in mBART,
+        where it is the language. Raises RequestError as `encode` does.
+        """
+        check_text("target", text)
+        cut, dropped = self._cut("target", text, None, truncate, fed=1)
+        _check_read("target", text, 0 in cut.sentences)
+        pieces = list(zip(cut.ids, cut.entries, cut.spans, strict=True))
+        first = pieces.pop() if cut.sentences[-1] is None else None
+        if start is not None:
+            first = (start, self._entry(start), None)
+        ids, entries, spans = zip(*([first] if first else []), *pieces, strict=True)
+        return _in_one_segment(text, ids, entries, spans, dropped)
+
+    def reading(self, ids: Sequence[int]) -> Tokens:
+        """Ids that a decoder wrote, and was fed, as the text that they stand for."""
+        written = [number for number in ids if number not in self._target.special_ids]
+        text = self._target.read(written).strip()
+        read = [self._target.read(written[: end + 1]).lstrip() for end in range(len(written))]
+        of_text = iter(spans_in_reading(text, read))
+        spans = [None if number in self._target.special_ids else next(of_text) for number in ids]
+        return _in_one_segment(text, ids, list(map(self._entry, ids)), spans)
+
+    @staticmethod
+    def _tokens(text: str, pair: str | None, cut: Cut, dropped: int = 0) -> Tokens:
+        for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
+            _check_read(name, (text, pair)[segment], segment in cut.sentences)
+        return Tokens(
+            text=text,
+            pair=pair,
+            ids=cut.ids,
+            vocabulary=cut.entries,
+            spans=cut.spans,
+            segments=_segments(cut.sentences),
+            type_ids=cut.type_ids,
+            dropped=dropped,
+        )
+
+    def _whole(self, name: str, text: str) -> Cut:
+        with _in_words(name):
+            return self._cutter.cut(text, None, self.add_special_tokens, None)
+
+    def _entry(self, number: int) -> str:
+        return self._target.entry(number) or f"[{number}]"
+
+    def _cut(
+        self, name: str, text: str, pair: str | None, truncate: bool, fed: int = 0
+    ) -> tuple[Cut, int]:
+        """The pieces, and how many were dropped; `fed`: 1 for what a decoder is fed."""
+        cutter, most = (self._target, self.max_target) if fed else (self._cutter, self.max_length)
+        with _in_words(name):
+            cut = cutter.cut(text, pair, self.add_special_tokens, None)
+        # a decoder's special token at the end makes way for the one before the first
+        length = len(cut.ids) + (fed and cut.sentences[-1:] != (None,))
+        if most is None or length <= most:
+            return cut, 0
+        if not truncate:
+            raise RequestError(
+                f"the {name} is {length} tokens long, and the model takes at most {most}",
+                "use --truncate for its beginning"
+                + ("" if pair or fed else ", or attnviz run --stride N for windows that overlap"),
+            )
+        special = cutter.num_special(pair is not None) if self.add_special_tokens else 0
+        room = most - (length - len(cut.ids))
+        # with less room than that, the tokenizers library would not truncate at all
+        if self.add_special_tokens and room <= special + (pair is not None):
+            raise RequestError(
+                f"the model takes at most {most} tokens, and {special} of them are special",
+                "choose a model that takes longer sentences",
+            )
+        with _in_words(name):
+            beginning = cutter.cut(text, pair, self.add_special_tokens, room)
+        return beginning, len(cut.ids) - len(beginning.ids)
+
+
+class FastCutter:
+    """A tokenizer of the `tokenizers` library, which tells characters itself; see `Cutter`."""
+
+    def __init__(self, tokenizer: "tokenizers.Tokenizer") -> None:
+        self._tokenizer = tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.size = tokenizer.get_vocab_size(with_added_tokens=True)
+        added = tokenizer.get_added_tokens_decoder()
+        special = frozenset(number for number, token in added.items() if token.special)
+        # a token for what is unknown stands for a piece of the text
+        self.special_ids = special.difference(_unknown_ids(tokenizer))
+
+    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
+        """As in `Cutter`."""
+        if most is not None:
+            self._tokenizer.enable_truncation(most)
+        try:
+            encoding = self._tokenizer.encode(text, pair, add_special_tokens=special)
+        finally:
+            self._tokenizer.no_truncation()
+        sentences = encoding.sequence_ids
+        return Cut(
+            ids=tuple(encoding.ids),
+            entries=tuple(encoding.tokens),
+            spans=tuple(
+                None if sentence is None else span
+                for sentence, span in zip(sentences, encoding.offsets, strict=True)
+            ),
+            sentences=tuple(sentences),
+            type_ids=tuple(encoding.type_ids),
+        )
+
+    def num_special(self, pair: bool) -> int:
+        """As in `Cutter`."""
+        return self._tokenizer.num_special_tokens_to_add(pair)
+
+    def entry(self, number: int) -> str | None:
+        """As in `Cutter`."""
+        return self._tokenizer.id_to_token(number)
+
+    def read(self, ids: Sequence[int]) -> str:
+        """As in `Cutter`."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+
+
+def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> list[int]:
+    """What stands for what the tokenizer does not know; none where that is an error to it."""
+    try:
+        ids: list[int] = tokenizer.encode(UNKNOWN, add_special_tokens=False).ids
+    except Exception:  # the Rust side raises bare Exception; texts that it knows can be cut
+        return []
+    return ids
+
+
+def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
+    """Read a `tokenizer.json`; AttnvizError if it is not one.
+
+    `ends` are what it puts around a text in place of what the file says.
+    """
+    import tokenizers
+
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        if ends is not None:
+            _put_around(tokenizer, ends)
+        return FastCutter(tokenizer)
+    except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
+        raise AttnvizError(
+            f"{path} is not a tokenizer that can be read: {error}", SAVE_AGAIN
+        ) from error
+
+
+def _put_around(tokenizer: "tokenizers.Tokenizer", ends: Ends) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    known = {end: tokenizer.token_to_id(end) for end in ends if end is not None}
+    ids = {end: number for end, number in known.items() if number is not None}
+    single, second = (
+        [f"{part}:{place}" for part in (ends.first, text, ends.last) if part in (*ids, text)]
+        for place, text in enumerate(("$A", "$B"))
+    )
+    tokenizer.post_processor = TemplateProcessing(
+        single=single,
+        pair=single + second,
+        special_tokens=list(ids.items()),
+    )
+
+
+@contextmanager
+def _in_words(name: str) -> Iterator[None]:
+    try:
+        yield
+    except AttnvizError:
+        raise
+    except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
+        raise AttnvizError(
+            f"the model's tokenizer cannot cut the {name}: {error}", SAVE_AGAIN
+        ) from error
+
+
+def _check_read(name: str, text: str | None, found: bool) -> None:
+    if not found:
+        raise RequestError(
+            f"the tokenizer finds nothing to read in the {name} {text!r}",
+            "give a sentence with letters in it",
+        )
+
+
+def _in_one_segment(
+    text: str,
+    ids: Sequence[int],
+    entries: Sequence[str],
+    spans: Sequence[Span | None],
+    dropped: int = 0,
+) -> Tokens:
+    zeros = (0,) * len(ids)
+    return Tokens(text, None, tuple(ids), tuple(entries), tuple(spans), zeros, zeros, dropped)
+
+
+def _segments(sentences: Sequence[int | None]) -> tuple[int, ...]:
+    """Which sentence each piece lies in; a special token lies in the one that it ends."""
+    segments, current = [], 0
+    for sentence in sentences:
+        current = current if sentence is None else sentence
+        segments.append(current)
+    return tuple(segments)

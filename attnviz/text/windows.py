@@ -1,0 +1,85 @@
+"""A text that is too long for a model, cut into windows that overlap."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from attnviz.errors import RequestError
+from attnviz.text.tokens import Part, Tokens
+
+
+def check_stride(stride: int, room: int) -> None:
+    """RequestError for a stride by which windows with room for so many pieces cannot be had."""
+    if stride < 1:
+        raise RequestError(f"the stride is {stride}", "it should be at least 1")
+    if stride >= room:
+        raise RequestError(
+            f"with a stride of {stride}, windows would not overlap: beside special tokens the "
+            f"model takes {room}",
+            f"give at most {room - 1}; {max(1, room // 2)} lets half of each window overlap",
+        )
+
+
+def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
+    """A text's pieces in windows of at most `most`, each `stride` pieces behind the one before.
+
+    Special tokens around the text stand around each window too. Edges are moved, back if possible,
+    to where a word begins, unless the word is too long for that; no piece is left out.
+    Each window has its own part of the text, and says in `part` where that stands. RequestError as
+    in `check_stride`.
+    """
+    first = next(i for i, span in enumerate(tokens.spans) if span is not None)
+    behind = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
+    room = most - first - behind
+    check_stride(stride, room)
+    end = len(tokens) - behind
+    starts = [start for start in tokens.word_starts if first <= start < end]
+    edges = list(_edges(starts, (first, end), room, stride))
+    return [
+        _window(tokens, (first, end), edge, (index, len(edges))) for index, edge in enumerate(edges)
+    ]
+
+
+def _edges(
+    starts: Sequence[int], text: tuple[int, int], room: int, stride: int
+) -> Iterator[tuple[int, int]]:
+    """The first piece of each window, and the one behind its last; `starts` are the words'."""
+    first, end = text
+
+    def at_word(begin: int, wanted: int, last: int) -> int:
+        """The last place up to `wanted` where a word begins; else the next up to `last`."""
+        behind = bisect_right(starts, wanted)
+        if behind and starts[behind - 1] > begin:
+            return starts[behind - 1]
+        return starts[behind] if behind < len(starts) and starts[behind] <= last else wanted
+
+    while first + room < end:
+        window_end = at_word(first, first + room, first + room)
+        yield first, window_end
+        first = at_word(first, first + stride, window_end)
+    yield first, end
+
+
+def _window(
+    tokens: Tokens, text: tuple[int, int], edge: tuple[int, int], number: tuple[int, int]
+) -> Tokens:
+    """The pieces between two edges, and the special tokens around the whole text.
+
+    `number`: which window it is, and of how many.
+    """
+    spans = [span for span in tokens.spans[slice(*edge)] if span is not None]
+    start, end = min(begin for begin, _ in spans), max(stop for _, stop in spans)
+    kept = [*range(text[0]), *range(*edge), *range(text[1], len(tokens))]
+    moved = [
+        None if span is None else (span[0] - start, span[1] - start)
+        for span in (tokens.spans[i] for i in kept)
+    ]
+    return Tokens(
+        text=tokens.text[start:end],
+        pair=None,
+        ids=tuple(tokens.ids[i] for i in kept),
+        vocabulary=tuple(tokens.vocabulary[i] for i in kept),
+        spans=tuple(moved),
+        segments=tuple(tokens.segments[i] for i in kept),
+        type_ids=tuple(tokens.type_ids[i] for i in kept),
+        part=Part(*number, edge[0] - text[0], edge[1] - text[0], start),
+    )

@@ -1,6 +1,6 @@
 """Which of transformers' types of models attnviz can look into: tries each of them, made tiny.
 
-usage: python tests/model_types.py [TYPE …]    write attnviz/models/tried.py anew (in ten minutes),
+usage: python tests/model_types.py [TYPE …]    write attnviz/models/tried.py again (in ten minutes),
                                                or say what becomes of these types
 """
 
@@ -21,9 +21,9 @@ from transformers.utils import logging
 
 from attnviz.errors import AttnvizError
 from attnviz.model import Model, load_model
-from attnviz.models.configs import CONFIGS
+from attnviz.models.config import CONFIGS
 
-PAGE = Path(__file__).parent.parent / "attnviz" / "weights" / "tried.py"
+PAGE = Path(__file__).parent.parent / "attnviz" / "models" / "tried.py"
 SECONDS = 60
 MOST_PARAMETERS = 40_000_000
 

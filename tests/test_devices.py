@@ -23,8 +23,8 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model, load_model_of
 from attnviz.model.matrices import projections_of
-from attnviz.models.rounding import rounded
-from attnviz.models.shape import paper_config
+from attnviz.models.config import paper_config
+from attnviz.models.stored import rounded
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 

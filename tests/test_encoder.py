@@ -22,7 +22,7 @@ from attnviz.encoder.paper import paper_encoder
 from attnviz.encoder.record import record
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
-from attnviz.models.shape import EncoderConfig
+from attnviz.models.config import EncoderConfig
 
 TINY = EncoderConfig(vocab_size=13, num_layers=2, num_heads=3, d_model=15, d_ff=7)
 

@@ -16,14 +16,14 @@ from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from attnviz.answers.explain import explain
 from attnviz.encoder.checkpoint import load_checkpoint
-from attnviz.encoder.distance import buckets
+from attnviz.encoder.embeddings import buckets
 from attnviz.encoder.families import FAMILIES
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
 from attnviz.model.matrices import projections_of
 from attnviz.models import find_model
-from attnviz.models.shape import BUCKETS
+from attnviz.models.config import BUCKETS
 
 SENTENCES = ["The animal was too tired.", "naïve", "it didn't cross"]
 NUM_LAYERS, NUM_HEADS, D_K = 2, 3, 7

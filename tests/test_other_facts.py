@@ -20,8 +20,8 @@ from attnviz.model import load_model
 from attnviz.model.describing import describe
 from attnviz.model.load import ModelOptions
 from attnviz.models import tried
-from attnviz.models.cached import catalog
 from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts
+from attnviz.models.describe import catalog
 from attnviz.show.data.models import catalog_json, model_json
 from attnviz.show.terminal.models import _facts
 

@@ -20,7 +20,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import load_model
 from attnviz.model.matrices import MATRICES, projections_of, read_projections
-from attnviz.models.shape import EncoderConfig
+from attnviz.models.config import EncoderConfig
 
 Weights = dict[str, Tensor]
 PARTS = {"W_Q": "self.query", "W_K": "self.key", "W_V": "self.value", "W_O": "output.dense"}

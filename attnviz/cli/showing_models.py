@@ -9,8 +9,8 @@ from attnviz.cli.options import DataOutput, ModelChoice
 from attnviz.cli.output import results
 from attnviz.errors import RequestError
 from attnviz.model.describing import describe
-from attnviz.models.cached import catalog
 from attnviz.models.catalog import Catalog, Described
+from attnviz.models.describe import catalog
 from attnviz.show.data.models import catalog_json, model_json
 from attnviz.show.terminal.models import catalog_tables, model_table
 

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from attnviz.attention.layer import WIDER
-from attnviz.encoder.devices import as_numpy
+from attnviz.encoder.devices import as_numpy, workers
 from attnviz.encoder.encoder import Encoder, EncoderOutput
 from attnviz.encoder.record import memory_for
-from attnviz.encoder.workers import workers
 from attnviz.errors import AttnvizError
 
 BATCH_TOKENS = 256

@@ -1,5 +1,6 @@
 """Published weights into our encoder: config.json and the weights' files, every shape checked."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,9 @@ from attnviz.encoder.devices import HERE, Placement
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.families import FAMILIES, Family
 from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
-from attnviz.encoder.pickled import read_pickle
 from attnviz.errors import AttnvizError
-from attnviz.models.configs import read_config
-from attnviz.models.layout import is_pickle
+from attnviz.models.config import read_config
+from attnviz.models.files import AGAIN, CONVERT, is_pickle
 from attnviz.models.stored import read_weights
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -171,3 +171,43 @@ def _is_usual(name: str, family: Family) -> bool:
 def _listed(names: list[str]) -> str:
     more = len(names) - NAMES_LISTED
     return ", ".join(names[:NAMES_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def read_pickle(path: Path) -> dict[str, Tensor]:
+    """All tensors of a pytorch_model.bin; no code in it is run.
+
+    Raises AttnvizError for a file that cannot be read, is damaged, or holds more than tensors.
+    """
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about how it was stored, which nobody here can change
+            held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file makes of torch's reader
+        if "unsupported" in str(error).casefold():  # a step that builds no tensor
+            raise AttnvizError(
+                f"{path} is a pickle that holds more than tensors, which could be code, "
+                "so it is not read",
+                CONVERT,
+            ) from error
+        raise AttnvizError(f"{path} is not a whole pickle of tensors", AGAIN) from error
+    if not isinstance(held, dict) or not all(map(_is_plain, held.items())):
+        raise AttnvizError(
+            f"{path} should hold tensors by their names, and holds something else", CONVERT
+        )
+    return {name: tensor.detach() for name, tensor in held.items()}
+
+
+def _is_plain(item: tuple[object, object]) -> bool:
+    """Whether it is a name with a tensor whose numbers are there, one by one."""
+    name, tensor = item
+    return (
+        isinstance(name, str)
+        and isinstance(tensor, Tensor)
+        and tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+    )

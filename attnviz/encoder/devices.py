@@ -2,9 +2,10 @@
 
 import math
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -122,3 +123,40 @@ def _check_in_range(name: str, placed: Tensor, tensor: Tensor) -> None:
             f"{torch.finfo(torch.float16).max:.0f}",
             WIDER,
         )
+
+
+Result = TypeVar("Result")
+
+
+class Begin(Protocol):
+    """Begins a piece of work, on a thread of its own or with all of torch's threads."""
+
+    def __call__(self, all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
+        """What will be the work's result."""
+
+
+@contextmanager
+def workers(alone: bool = False) -> Iterator[Begin]:
+    """As many workers as torch would use threads; work not begun when the block ends is dropped.
+
+    With `alone`, one: a GPU has one queue, and one memory, for all of them. torch's number of
+    threads is what it was, before and after, for whoever uses it beside us.
+    """
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(1 if alone else threads)
+
+    def begin(all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
+        return pool.submit(_on_threads, threads if all_threads else 1, work)
+
+    try:
+        yield begin
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _on_threads(threads: int, work: Callable[[], Result]) -> Result:
+    """Do it with so many of torch's threads, which are set for the calling thread alone."""
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    return work()

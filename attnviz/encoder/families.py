@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from attnviz.encoder.distance import DistanceBias
 from attnviz.encoder.embeddings import (
+    DistanceBias,
     HalvedSinusoidalEmbeddings,
     LearnedEmbeddings,
     OffsetEmbeddings,
 )
 from attnviz.encoder.encoder import Encoder
+from attnviz.models.config import EncoderConfig
 from attnviz.models.names import NAMES, TensorNames
-from attnviz.models.shape import EncoderConfig
 
 
 @dataclass(frozen=True)

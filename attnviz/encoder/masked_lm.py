@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attnviz.encoder.devices import HERE, Placement, as_numpy
 from attnviz.encoder.encoder import activation_of
-from attnviz.models.shape import EncoderConfig
+from attnviz.models.config import EncoderConfig
 
 
 class MaskedLm(nn.Module):

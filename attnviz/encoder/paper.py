@@ -9,8 +9,8 @@ from attnviz.encoder.devices import HERE, Placement
 from attnviz.encoder.embeddings import SinusoidalEmbeddings
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.models.shape import EncoderConfig
-from attnviz.models.untrained import draw_matrix
+from attnviz.models.config import EncoderConfig
+from attnviz.models.stored import draw_matrix
 
 LARGEST_SEED = 2**63 - 1
 

@@ -7,7 +7,7 @@ from attnviz.errors import AttnvizError
 from attnviz.model.via_transformers import check_through, wanted_through
 from attnviz.models import PAPER, ModelFiles, find_model
 from attnviz.models.catalog import Described, TokenizerFacts
-from attnviz.models.configs import CONFIGS, ModelType, model_type, read_config
+from attnviz.models.config import CONFIGS, ModelType, model_type, read_config
 from attnviz.models.describe import (
     describe_native,
     describe_paper,
@@ -17,7 +17,7 @@ from attnviz.models.describe import (
     source_of,
     tokenizer_facts,
 )
-from attnviz.models.extra_files import Wanted
+from attnviz.models.files import Wanted
 from attnviz.models.options import RunOptions
 
 

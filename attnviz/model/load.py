@@ -14,11 +14,17 @@ from attnviz.model.notes import PICKLE_NOTES, code_note, left_over_note, sizes_n
 from attnviz.model.tokenizers import tokenizer_of
 from attnviz.model.via_transformers import load_through, wanted_through
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
-from attnviz.models.configs import CONFIGS, ModelType, model_type, read_config
+from attnviz.models.config import (
+    CONFIGS,
+    PAPER_SEED,
+    ModelType,
+    model_type,
+    paper_config,
+    read_config,
+)
 from attnviz.models.describe import model_facts
-from attnviz.models.extra_files import Wanted
+from attnviz.models.files import Wanted
 from attnviz.models.options import Device, Dtype, RunOptions
-from attnviz.models.shape import PAPER_SEED, paper_config
 from attnviz.text.tokenizer import Tokenizer
 
 RUNNING = [field.name for field in fields(RunOptions)]

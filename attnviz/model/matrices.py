@@ -15,11 +15,9 @@ from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.models import PAPER, find_model
-from attnviz.models.layout import is_pickle
+from attnviz.models.files import is_pickle
 from attnviz.models.names import NAMES
-from attnviz.models.rounding import rounded
-from attnviz.models.stored import read_tensors, tensor_names
-from attnviz.models.untrained import draw_matrix
+from attnviz.models.stored import draw_matrix, read_tensors, rounded, tensor_names
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_O")
 
@@ -107,7 +105,7 @@ def _reader(path: Path) -> tuple[Collection[str], _Read]:
     """The names of a file's tensors, and what reads some of them; all of a pickle, with torch."""
     if not is_pickle(path):
         return tensor_names(path), partial(read_tensors, path)
-    from attnviz.encoder.pickled import read_pickle
+    from attnviz.encoder.checkpoint import read_pickle
 
     held = read_pickle(path)
     return held.keys(), lambda names: {name: held[name].float().numpy() for name in names}

@@ -18,7 +18,7 @@ from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
 if TYPE_CHECKING:
-    from attnviz.encoder.workers import Begin
+    from attnviz.encoder.devices import Begin
 
 WINDOW_BYTES = 96 * 1024 * 1024
 """Memory that sentences' vectors take that run together; two windows are held at most."""
@@ -107,7 +107,7 @@ class Model:
         used. None among them says that no more have come so far: then what is there is given out
         before the next is waited for.
         """
-        from attnviz.encoder.workers import workers
+        from attnviz.encoder.devices import workers
 
         bytes_per_token = 4 * self._runner.numbers_per_token
         begun: deque[Begun] = deque()

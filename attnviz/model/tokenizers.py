@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from attnviz.models import ModelFiles
-from attnviz.models.configs import CONFIGS, read_object
-from attnviz.models.extra_files import TOKENIZER_CONFIG
+from attnviz.models.config import CONFIGS, read_object
+from attnviz.models.files import TOKENIZER_CONFIG
 from attnviz.text.tokenizer import Ends, Tokenizer, read_fast
 
 SPOKEN = frozenset({"mbart", "plbart", "m2m_100", "nllb-moe", "seamless_m4t", "seamless_m4t_v2"})

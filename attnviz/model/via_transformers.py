@@ -14,8 +14,8 @@ from attnviz.model.notes import (
 )
 from attnviz.model.tokenizers import tokenizer_of
 from attnviz.models import ModelFiles
-from attnviz.models.configs import ModelType
-from attnviz.models.extra_files import Wanted
+from attnviz.models.config import ModelType
+from attnviz.models.files import Wanted
 from attnviz.models.options import RunOptions
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def load_through(name: str, kind: ModelType, files: ModelFiles, running: RunOpti
     Raises RequestError for attention that the model does not have, AttnvizError for a model that
     cannot be looked into, or files that are damaged.
     """
+    from attnviz.encoder.checkpoint import read_pickle
     from attnviz.encoder.devices import placement
-    from attnviz.encoder.pickled import read_pickle
     from attnviz.transformers_backend.facts import max_positions
     from attnviz.transformers_backend.load import read
     from attnviz.transformers_backend.recordable import RecordableModel

@@ -12,17 +12,22 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.models.extra_files import (
+from attnviz.models.files import (
+    CONVERT,
+    LAYOUTS,
     SETTINGS,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    ModelFiles,
     Wanted,
     beside,
+    check_sha256,
     has_tokenizer,
     is_code,
     is_vocabulary,
+    parts_of,
 )
-from attnviz.models.files import ModelFiles, check_sha256
 from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
-from attnviz.models.layout import CONVERT, LAYOUTS, WEIGHTS, WEIGHTS_INDEX, parts_of
 
 DEFAULT = "minilm"
 PAPER = "paper"

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from attnviz.errors import AttnvizError
-from attnviz.models.layout import AGAIN, CONVERT, Part, is_pickle, parts_of
+from attnviz.models.files import AGAIN, CONVERT, Part, is_pickle, parts_of
 
 BFLOAT16 = "BF16"
 """What a file's header calls the numbers that numpy does not know."""
@@ -124,3 +124,26 @@ def _bfloat16(path: Path, entry: Mapping[str, Any], start: int) -> np.ndarray:
         stream.seek(start + first)
         upper = np.frombuffer(stream.read(end - first), "<u2")
     return (upper.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
+
+
+def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
+    """Float32 numbers rounded to "bfloat16" or "float16", ties to even; as they are for others."""
+    if dtype == "float16":
+        return numbers.astype(np.float16).astype(np.float32)
+    if dtype != "bfloat16":
+        return numbers
+    # bfloat16 is the upper half of float32
+    bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
+    halfway = np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    upper = (bits + halfway) & np.uint32(0xFFFF0000)
+    out: np.ndarray = upper.view(np.float32)
+    return out
+
+
+def draw_matrix(out: np.ndarray, seed: int, name: str) -> None:
+    """Fill a float32 matrix Xavier-uniformly (Glorot & Bengio 2010, equation 16)."""
+    # the generator takes numbers, so the name goes in letter by letter
+    np.random.default_rng([seed, *name.encode()]).random(out=out, dtype=np.float32)
+    bound = (6 / sum(out.shape)) ** 0.5
+    out *= 2 * bound
+    out -= bound

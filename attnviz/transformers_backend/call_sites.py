@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from attnviz.encoder.output import shape_of_output
+from attnviz.encoder.encoder import shape_of_output
 from attnviz.inspection.facts import AttentionKind
 from attnviz.transformers_backend.attention_call import Call
 

@@ -22,7 +22,7 @@ from transformers.utils import logging as typed_logging
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError
 from attnviz.inspection.facts import AttentionKind
-from attnviz.models.configs import ModelType
+from attnviz.models.config import ModelType
 from attnviz.transformers_backend.interface import NAME, register
 from attnviz.transformers_backend.own_code import own_model
 

@@ -7,7 +7,7 @@ from typing import Any
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from attnviz.errors import AttnvizError
-from attnviz.models.configs import read_object
+from attnviz.models.config import read_object
 
 CONFIG = "AutoConfig"
 MODELS = ("AutoModel", "AutoModelForCausalLM", "AutoModelForMaskedLM")

@@ -22,6 +22,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/cli.md",
+    "docs/glossary.md",
     "docs/models.md",
     "docs/pronouns.md",
     "docs/shapes.md",
@@ -101,7 +102,7 @@ def test_the_sessions_are_real(workplace: Path) -> None:
                 + "\n".join(printed[command])
             )
     written = {path.name for path in workplace.iterdir()}
-    assert {"head.png", "it.svg", "동물.png"} <= written
+    assert {"head.png", "동물.png"} <= written
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -115,7 +116,7 @@ def test_the_sessions_of_a_page_are_real(name: str, workplace: Path) -> None:
 
 def test_both_readmes_show_the_same_commands() -> None:
     english, korean = list(sessions("README.md")), list(sessions("README.ko.md"))
-    assert len(english) >= 5
+    assert len(english) >= 2
     assert korean[: len(english)] == english
     assert any(HANGUL.search(command) for command in korean[len(english) :])
     assert set_up("README.md") == set_up("README.ko.md") == ["make run", "make test"]
@@ -139,17 +140,19 @@ def test_the_set_up_commands_are_targets_of_the_makefile() -> None:
     assert {"docs", "samples", "bench"} <= named <= targets
 
 
+@pytest.mark.parametrize(("name", "lines"), [("README.md", 7), ("docs/guide.md", 5)])
 def test_the_python_code_does_what_it_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code = "\n".join(blocks("README.md", "pycon"))
-    examples = doctest.DocTestParser().get_doctest(code, {}, "README.md", "README.md", 0)
+    code = "\n".join(blocks(name, "pycon"))
+    examples = doctest.DocTestParser().get_doctest(code, {}, name, name, 0)
     report: list[str] = []
     doctest.DocTestRunner(verbose=False).run(examples, out=report.append)
     assert "".join(report) == ""
-    assert len(examples.examples) >= 12
-    assert (tmp_path / "it.png").stat().st_size > 10_000
+    assert len(examples.examples) >= lines
+    if name == "README.md":
+        assert (tmp_path / "it.png").stat().st_size > 10_000
 
 
 def test_both_readmes_show_the_same_python() -> None:
@@ -178,9 +181,11 @@ def test_the_numbers_in_the_text_are_the_models(
     row = inspection.weights(layer, head)[words.index("it")]
     assert f"{row[words.index('animal')]:.3f}" == animal
     assert f"{row[words.index('street')]:.3f}" == street
-    for name in READMES:
-        assert animal in read(name)
-        assert street in read(name)
+    assert animal in read("docs/guide.md")
+    assert street in read("docs/guide.md")
+    if (layer, head) == (3, 1):
+        for name in READMES:
+            assert animal in read(name)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -193,8 +198,8 @@ def test_links_lead_somewhere(name: str) -> None:
         assert path.exists(), f"{name} links to {target}, which is not there"
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_the_map_of_the_tree_is_right(name: str) -> None:
+def test_the_map_of_the_tree_is_right() -> None:
+    name = "CONTRIBUTING.md"
     [tree] = blocks(name, "text")
     paths = [line.split()[0] for line in tree.splitlines()]
     for path in paths:

@@ -16,9 +16,10 @@ OF = re.compile(r"\d+ of \d+")
 
 
 def test_every_number_of_the_text_is_shown() -> None:
-    told = set(NUMBER.findall(TEXT)) - {"1.0"}
+    told = set(NUMBER.findall(re.sub(r"https://\S+", "", TEXT))) - {"1.0"}
     assert len(told) > 15
-    assert told - set(NUMBER.findall(SHOWN)) == {"39.2"}
+    of_the_model = {"0.050", "0.021", "0.281", "0.121", "0.558", "0.035"}  # held by test_docs.py
+    assert told - set(NUMBER.findall(SHOWN)) == {"39.2"} | of_the_model
     assert "39.2" in NUMBER.findall(read("docs/pronouns.md"))
 
 
@@ -43,7 +44,7 @@ def test_heads_are_also_counted_from_1(head: str, text: str) -> None:
 
 def test_every_command_has_its_part() -> None:
     used = re.findall(r"^\$ attnviz (\w+)", SHOWN, re.MULTILINE)
-    order = ["run", "find", "lines", "compare", "explain", "ablate"]
+    order = ["run", "find", "lines", "compare", "explain", "ablate", "heatmap"]
     assert list(dict.fromkeys(used)) == order
     assert "--measure norm" in SHOWN
     assert set(re.findall(r"--measure (\w+)", SHOWN)) <= set(MEASURES)

@@ -49,7 +49,7 @@ def test_labels_shrink_to_a_floor_and_then_become_fewer(
     room: float, size: float, step: int, slanted: bool
 ) -> None:
     with drawing():
-        labels = token_labels(numbered(40).view(), room)
+        labels = token_labels(numbered(40).view().context, room)
     assert labels.size == pytest.approx(size, abs=0.01)
     assert (labels.step, labels.slanted) == (step, slanted)
     assert labels.places == tuple(range(0, 42, step))
@@ -67,18 +67,20 @@ def test_which_token_is_labelled_is_said_in_english() -> None:
 def test_heads_are_named_as_shortly_as_they_can(animal: Inspection) -> None:
     view = animal.view()
     layer = [HeadId(3, head) for head in range(12)]
-    assert heads_title(view, [HeadId(3, 1)]) == "L3H1"
-    assert heads_title(view, layer) == "layer 3"
-    assert heads_title(view, view.all_heads()) == "all heads"
-    assert heads_title(view, layer[:3]) == "L3H0, L3H1, L3H2"
-    assert heads_title(view, layer[:5]) == "5 heads"
+    assert heads_title(view.context, [HeadId(3, 1)]) == "L3H1"
+    assert heads_title(view.context, layer) == "layer 3"
+    assert heads_title(view.context, view.all_heads()) == "all heads"
+    assert heads_title(view.context, layer[:3]) == "L3H0, L3H1, L3H2"
+    assert heads_title(view.context, layer[:5]) == "5 heads"
 
 
 def test_all_heads_of_some_layers_are_not_all_heads(animal: Inspection) -> None:
     layers = (animal.layer(0), None, None, animal.layer(3), None, None)
     view = replace(animal, layers=layers).view()
-    assert heads_title(view, view.all_heads()) == "24 heads"
-    assert "(mean over these heads)" in dropped_note(view, 0.25, view.all_heads())
-    assert "(mean over all heads)" in dropped_note(animal.view(), 0.25, animal.view().all_heads())
+    assert heads_title(view.context, view.all_heads()) == "24 heads"
+    assert "(mean over these heads)" in dropped_note(view.context, 0.25, view.all_heads())
+    assert "(mean over all heads)" in dropped_note(
+        animal.view().context, 0.25, animal.view().all_heads()
+    )
     alone = replace(animal, layers=(None, *layers[1:])).view()
-    assert heads_title(alone, alone.all_heads()) == "layer 3"
+    assert heads_title(alone.context, alone.all_heads()) == "layer 3"

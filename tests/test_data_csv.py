@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from blocks import weights_of
 from handmade import random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def test_one_row_for_each_link(animal: Inspection) -> None:
     places = [(int(r["query_index"]), int(r["key_index"])) for r in rows[: words**2]]
     assert places == [(q, k) for q in range(words) for k in range(words)]
     weights = np.array([row["weight"] for row in rows]).astype(np.float32)
-    expected = [matrix for _, matrix in view.heads(SOME_HEADS)]
+    expected = [matrix for _, matrix in weights_of(view, SOME_HEADS)]
     assert np.array_equal(weights.reshape(len(SOME_HEADS), words, words), np.array(expected))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blocks import weights_of
 from handmade import random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ def test_numbers_are_exact_after_a_round_trip(
     view = animal.view(unit, special)
     parsed = as_json(view)
     assert [(head["layer"], head["head"]) for head in parsed["heads"]] == view.all_heads()
-    for (_, weights), head in zip(view.heads(view.all_heads()), parsed["heads"], strict=True):
+    for (_, weights), head in zip(weights_of(view, view.all_heads()), parsed["heads"], strict=True):
         assert np.array_equal(np.array(head["weights"], dtype=np.float32), weights)
         np.testing.assert_allclose(np.sum(head["weights"], axis=-1), 1, rtol=0, atol=1e-6)
         assert ("dropped" in head) == (not special)
@@ -87,7 +88,7 @@ def test_long_sentences_come_in_parts(length: int) -> None:
     assert max(map(len, chunks)) < 2_000_000
     parsed = json.loads(b"".join(chunks))
     assert len(parsed["heads"]) == 6
-    for (_, weights), head in zip(view.heads(view.all_heads()), parsed["heads"], strict=True):
+    for (_, weights), head in zip(weights_of(view, view.all_heads()), parsed["heads"], strict=True):
         assert np.array_equal(np.array(head["weights"], dtype=np.float32), weights)
 
 

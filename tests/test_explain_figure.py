@@ -164,7 +164,7 @@ def test_what_was_typed_is_drawn_as_itself(minilm: Model) -> None:
     [e] = attnviz.explain(minilm.inspect(text), "[SEP]", 3, 1)
     figure = attnviz.steps_figure(e)
     assert "“동물은 $x_1$ [bold] \\x1b[31m”" in texts(figure)
-    assert missing_glyphs(e.view) is None
+    assert missing_glyphs(e.view.context) is None
     stream = io.BytesIO()
     write_figure(figure, stream, "svg")
     assert "동물은 $x_1$ [bold]" in stream.getvalue().decode()

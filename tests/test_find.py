@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from blocks import weights_of
 from conftest import ANIMAL
 from handmade import inspection_of, random_inspection, tokens_of
 
@@ -64,7 +65,7 @@ def test_special_tokens_count_where_they_are_asked_for() -> None:
     """[CLS] is one to the left of a alone, and two of b; among words, only the key is special."""
     view = by_hand()
     finding = find(view, phrase(view, C), phrase(view, 0))
-    [weights] = [weights for head, weights in view.heads([HeadId(0, 1)])]
+    [weights] = [weights for head, weights in weights_of(view, [HeadId(0, 1)])]
     # c to [CLS] is three to the left, as d to a; [SEP], which is no query here, to b is not counted
     assert finding.heads[0].expected == pytest.approx((weights[C, 0] + weights[D, A]) / 2)
     assert finding.pairs == 2
@@ -144,7 +145,7 @@ def test_beside_a_direct_computation(query: list[int], key: list[int], special: 
     view = random_inspection(tokens, 3, 5, seed=11).view(special=special)
     finding = find(view, phrase(view, *query), phrase(view, *key))
     assert len(finding.places) == 15
-    for place, (head, weights) in enumerate(view.heads(view.all_heads())):
+    for place, (head, weights) in enumerate(weights_of(view, view.all_heads())):
         weight, expected, pairs = direct(weights, view, finding.query, finding.key)
         assert finding.places[place] == head
         assert finding.weights[place] == pytest.approx(weight, abs=1e-6)

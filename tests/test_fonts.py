@@ -144,8 +144,8 @@ def test_a_damaged_font_file_is_passed_over(own_fonts: list[str], tmp_path: Path
 
 
 def test_a_view_tells_what_its_pictures_lack(minilm: Model, animal: Inspection) -> None:
-    assert missing_glyphs(animal.view()) is None
-    message = missing_glyphs(minilm.inspect(f"hi {NOWHERE} \x1b[31m").view())
+    assert missing_glyphs(animal.view().context) is None
+    message = missing_glyphs(minilm.inspect(f"hi {NOWHERE} \x1b[31m").view().context)
     assert message is not None
     assert NOWHERE in message
     assert "\x1b" not in message

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blocks import parts_of, stacks_of, weights_of
 from handmade import merged, part, records, with_layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,7 +153,7 @@ def test_every_way_to_ask_gives_the_same(unit: Unit, special: bool, bias_heads: 
         one = view.inspection.weights(*place, unit=unit, special=special)
         np.testing.assert_array_equal(one, view.weights(*place))
         np.testing.assert_allclose(view.dropped(*place), view.dropped(place.layer)[place.head])
-        rows = list(view.parts(place))
+        rows = list(parts_of(view, place))
         assert [row for some, _ in rows for row in range(n)[some]] == list(range(n))
         joined = np.concatenate([weights for _, weights in rows])
         np.testing.assert_allclose(joined, everything[place], atol=1e-6)
@@ -160,11 +161,11 @@ def test_every_way_to_ask_gives_the_same(unit: Unit, special: bool, bias_heads: 
         np.testing.assert_allclose(view.query(index), everything[:, :, index], atol=1e-6)
     np.testing.assert_allclose(view.query(-1), everything[:, :, -1], atol=1e-6)
     wanted = [HeadId(2, 4), HeadId(0, 1), HeadId(0, 0), HeadId(2, 4), HeadId(1, 3)]
-    given_back = list(view.heads(wanted))
+    given_back = list(weights_of(view, wanted))
     assert [place for place, _ in given_back] == wanted
     for place, weights in given_back:
         np.testing.assert_allclose(weights, everything[place], atol=1e-6)
-    assert list(view.heads([])) == []
+    assert list(weights_of(view, [])) == []
 
 
 @pytest.mark.parametrize("at_once", [1, 200, 10_000])
@@ -174,7 +175,7 @@ def test_stacks_are_the_same_however_many_fit(
 ) -> None:
     monkeypatch.setattr(module, "WEIGHTS_AT_ONCE", at_once)
     view = made(3).view("word", special)
-    stacks = list(view.stacks(view.all_heads()))
+    stacks = list(stacks_of(view, view.all_heads()))
     assert [place for stack in stacks for place in stack.heads] == view.all_heads()
     assert max(len(stack.heads) for stack in stacks) == {1: 1, 200: 1, 10_000: 15}[at_once]
     for stack in stacks:
@@ -324,7 +325,7 @@ def peak_of(view: View, what: str) -> int:
         if what == "one":
             view.weights(0, 0)
         else:
-            for _, weights in view.heads(view.all_heads()):
+            for _, weights in weights_of(view, view.all_heads()):
                 assert weights.shape == (512, 512)
         return tracemalloc.get_traced_memory()[1]
     finally:

@@ -222,11 +222,11 @@ def test_layers_are_panels_that_fold(animal: Inspection, measure: MeasureName) -
 def test_titles_and_file_names_of_layers(animal: Inspection) -> None:
     view = animal.view(measure="rollout")
     every = view.all_heads()
-    assert [heads_title(view, every[:count]) for count in (1, 2, 5, 6)] == [
+    assert [heads_title(view.context, every[:count]) for count in (1, 2, 5, 6)] == [
         *("L0", "L0, L1", "5 layers", "all layers")
     ]
-    assert default_name(view, every[3:4]).startswith("attnviz-minilm-L3-rollout-the-animal")
-    names = {default_name(animal.view(measure=name), [HeadId(3, 1)]) for name in MEASURES}
+    assert default_name(view.context, every[3:4]).startswith("attnviz-minilm-L3-rollout-the-animal")
+    names = {default_name(animal.view(measure=name).context, [HeadId(3, 1)]) for name in MEASURES}
     assert len(names) == len(MEASURES)
 
 

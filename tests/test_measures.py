@@ -8,6 +8,7 @@ from typing import Any
 import networkx  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from blocks import parts_of, weights_of
 from handmade import inspection_of, merged, part, random_inspection, records, tokens_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,10 +93,10 @@ def test_a_measure_without_heads_has_layers(turns: Inspection) -> None:
     assert view.query(1).shape == (3, 1, 2)
     close(view.query(1)[:, 0], measured(turns, "rollout")[:, 1])
     for layer, place in enumerate(view.all_heads()):
-        [(rows, weights)] = view.parts(place)
+        [(rows, weights)] = parts_of(view, place)
         assert rows == slice(0, 2)
         close(weights, measured(turns, "rollout")[layer])
-    stacks = dict(view.heads(view.all_heads()))
+    stacks = dict(weights_of(view, view.all_heads()))
     close(stacks[HeadId(2, None)], measured(turns, "rollout")[2])
     with pytest.raises(IndexError, match="no head to take"):
         view.weights(0, 1)

@@ -143,17 +143,19 @@ def band(before: int, after: int, words: int = 5) -> np.ndarray:
     ],
 )
 def test_masks_in_words(masks: list[np.ndarray | None], said: str) -> None:
-    assert sight.whose(seeing(*masks)) == said
+    assert sight.whose(seeing(*masks).context) == said
 
 
 def test_an_encoder_is_told_of_where_not_everyone_sees_all() -> None:
-    assert sight.whose(seeing(None, attention="encoder")) == ""
+    assert sight.whose(seeing(None, attention="encoder").context) == ""
     local = seeing(None, band(1, 1), attention="encoder")
-    assert sight.whose(local) == (
+    assert sight.whose(local.context) == (
         "encoder: in L0 each word sees all; in L1 each word sees itself and 1 piece on each side"
     )
-    assert sight.whose(local, [0]) == ""
-    assert sight.whose(local, [1]) == "encoder: each word sees itself and 1 piece on each side"
+    assert sight.whose(local.context, [0]) == ""
+    assert (
+        sight.whose(local.context, [1]) == "encoder: each word sees itself and 1 piece on each side"
+    )
 
 
 def test_nothing_is_claimed_of_weights_whose_mask_is_not_known() -> None:
@@ -161,8 +163,8 @@ def test_nothing_is_claimed_of_weights_whose_mask_is_not_known() -> None:
     record = view.inspection.layer(0)
     given = replace(record, q=None, k=None, given=record.weights(0))
     of_decoder = replace(view.inspection, layers=(given,))
-    assert sight.whose(of_decoder.view()) == "the decoder's own attention"
-    assert sight.whose(replace(of_decoder, attention="encoder").view()) == ""
+    assert sight.whose(of_decoder.view().context) == "the decoder's own attention"
+    assert sight.whose(replace(of_decoder, attention="encoder").view().context) == ""
 
 
 def test_what_cross_attention_is_for_is_told() -> None:
@@ -176,27 +178,32 @@ def test_what_cross_attention_is_for_is_told() -> None:
 
 def test_two_texts_have_names_and_one_has_none() -> None:
     crossed = translation().view("piece")
-    assert sight.whose(crossed) == "cross-attention: the decoder's pieces look at the encoder's"
-    assert [(said.name, said.text) for said in sight.texts(crossed)] == [
+    assert (
+        sight.whose(crossed.context)
+        == "cross-attention: the decoder's pieces look at the encoder's"
+    )
+    assert [(said.name, said.text) for said in sight.texts(crossed.context)] == [
         ("keys (source)", SOURCE),
         ("queries (target)", TARGET),
     ]
-    [said] = sight.texts(decoder().view())
+    [said] = sight.texts(decoder().view().context)
     assert (said.name, said.text, said.span) == ("", TARGET, None)
 
 
 def test_a_window_is_told_and_its_part_of_the_text() -> None:
     view = decoder(60, None).view(window=(13, 16))
-    [said] = sight.texts(view)
+    [said] = sight.texts(view.context)
     assert said.span is not None
     assert said.text[slice(*said.span)] == "word1 word2 word3"
-    assert sight.window_told(view) == "tokens 13 to 15 of 60"
-    assert sight.window_told(view, 0.634) == (
+    assert sight.window_told(view.context) == "tokens 13 to 15 of 60"
+    assert sight.window_told(view.context, 0.634) == (
         "tokens 13 to 15 of 60; 63% of their attention lies in the window"
     )
-    assert sight.window_told(decoder(60).view(window=(59, 99))) == "token 59 of 60"
+    assert sight.window_told(decoder(60).view(window=(59, 99)).context) == "token 59 of 60"
     # in cross-attention the keys are all there, and rows are whole
-    assert sight.window_told(translation().view(window=(2, 5)), 1.0) == "tokens 2 to 4 of 14"
+    assert (
+        sight.window_told(translation().view(window=(2, 5)).context, 1.0) == "tokens 2 to 4 of 14"
+    )
 
 
 def test_the_share_in_the_window_is_that_of_the_rows_shown() -> None:

@@ -244,7 +244,7 @@ def test_what_numbers_were_computed_in_is_told() -> None:
 def test_names_tell_the_kind_of_attention_and_the_window() -> None:
     plain = inspection_of(tokens_of(["a", "b"]), np.full((1, 1, 4, 4), 0.25))
     names = [
-        default_name(inspection.view(window=window), [L0H0])
+        default_name(inspection.view(window=window).context, [L0H0])
         for inspection in (plain, replace(plain, attention="decoder"))
         for window in (None, (1, 3))
     ]
@@ -255,10 +255,10 @@ def test_names_tell_the_kind_of_attention_and_the_window() -> None:
         "attnviz-handmade-L0H0-decoder-1-3-a-b",
     ]
     assert len({name[-6:] for name in names}) == 4
-    crossed = default_name(translation().view(), [L0H0])
+    crossed = default_name(translation().view().context, [L0H0])
     assert crossed.startswith("attnviz-translator-L0H0-cross-그-동물은")
     other = between(14, 10, ALIGNED, TARGET, SOURCE.replace("너무", "아주"), special=True)
-    assert default_name(other.view(), [L0H0])[-6:] != crossed[-6:]
+    assert default_name(other.view().context, [L0H0])[-6:] != crossed[-6:]
 
 
 def with_source(source: str) -> Inspection:
@@ -266,9 +266,9 @@ def with_source(source: str) -> Inspection:
 
 
 def test_the_source_too_needs_fonts() -> None:
-    shown = texts_of(with_source("하나 둘").view())
+    shown = texts_of(with_source("하나 둘").view().context)
     assert {"하나 둘", "one two", "하나", "two"} <= set(shown)
-    assert missing_glyphs(with_source("하나 둘").view()) is None
-    message = missing_glyphs(with_source("\u0378 둘").view())  # no character, so in no font
+    assert missing_glyphs(with_source("하나 둘").view().context) is None
+    message = missing_glyphs(with_source("\u0378 둘").view().context)  # no character, so in no font
     assert message is not None
     assert "\u0378" in message

@@ -45,10 +45,10 @@ def test_special_tokens_left_out_leave_the_sink_its_part() -> None:
 def test_beside_a_query_s_row(special: bool) -> None:
     """Of the whole row, whether special tokens are shown or not."""
     view = view_of(special=special)
-    found, sink = view.aside(2 if special else 1)
-    assert found[0, 0] == pytest.approx(0.25)
-    assert sink is not None
-    assert sink[0, 0] == pytest.approx(0.5)
+    row = view.row(2 if special else 1)
+    assert row.special[0] == pytest.approx(0.25)
+    assert row.sink is not None
+    assert row.sink[0] == pytest.approx(0.5)
 
 
 def test_the_sink_is_one_place_more_to_look_at() -> None:
@@ -81,8 +81,8 @@ def test_norms_have_no_sink() -> None:
     view = inspection.view(measure="norm")
     np.testing.assert_allclose(view.weights(0, 0), 2 * WEIGHTS, atol=1e-5)
     np.testing.assert_array_equal(view.sink(0, 0), [0, 0, 0, 0])
-    assert view.aside(1).sink is None
-    assert next(view.stacks(view.all_heads())).sink is None
+    assert view.row(1).sink is None
+    assert next(view.blocks(view.all_heads())).sink is None
     # of what arrives, a half is special tokens', whatever the sink had
     np.testing.assert_allclose(
         inspection.view(special=False, measure="norm").dropped(0, 0), [0.5, 0.5], atol=1e-6

@@ -41,7 +41,7 @@ def test_a_querys_share_is_that_of_the_heads_asked_for(
 def test_without_special_tokens_there_is_no_share() -> None:
     view = random_inspection(tokens_of(["a", "b"], special=False), 1, 2, seed=1).view()
     assert special_share(view, 0, view.all_heads()) is None
-    np.testing.assert_array_equal(view.aside(0).special, np.zeros((1, 2)))
+    np.testing.assert_array_equal(view.row(0).special, np.zeros(2))
 
 
 COMPUTED: dict[str, tuple[Callable[[View], object], int]] = {

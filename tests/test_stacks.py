@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from blocks import stacks_of
 from handmade import merged
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ def test_stacks_hold_the_heads_in_the_order_asked_for(
 ) -> None:
     monkeypatch.setattr(rooms, "WEIGHTS_AT_ONCE", at_once)
     view = animal.view(special=special)
-    stacks = list(view.stacks(SOME_HEADS))
+    stacks = list(stacks_of(view, SOME_HEADS))
     assert [head for stack in stacks for head in stack.heads] == SOME_HEADS
     assert len(stacks) == {1: 5, 2 * 17**2: 3, 1 << 20: 1}[at_once]
     for stack in stacks:

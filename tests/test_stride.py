@@ -165,11 +165,11 @@ def test_the_window_is_named_over_tables_pictures_and_in_file_names(window: Insp
     figure = heatmap(view, [HeadId(0, 1)])
     assert told in [text.get_text() for text in figure.texts]
     assert told in attnviz.View._repr_html_(view)  # type: ignore[attr-defined]
-    assert window_told(window.view(window=(1, 3))) == f"{told}; tokens 1 to 2 of 6"
-    name = default_name(view, [HeadId(0, 1)])
+    assert window_told(window.view(window=(1, 3)).context) == f"{told}; tokens 1 to 2 of 6"
+    name = default_name(view.context, [HeadId(0, 1)])
     assert "-window-2-of-3-" in name
     other = replace(window, tokens=replace(window.tokens, part=replace(PART, offset=7)))
-    assert default_name(other.view(), [HeadId(0, 1)]) != name
+    assert default_name(other.view().context, [HeadId(0, 1)]) != name
 
 
 def test_json_tells_which_window_it_is(window: Inspection) -> None:

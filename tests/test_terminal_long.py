@@ -8,7 +8,7 @@ import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 from rich.console import Console
 
-from attnviz.inspection import HeadId, HeadStack, View
+from attnviz.inspection import Block, HeadId, View
 from attnviz.inspection import view as view_module
 from attnviz.show.terminal import head_table, query_rows
 
@@ -76,7 +76,7 @@ def test_rows_that_are_not_shown_are_not_computed(monkeypatch: pytest.MonkeyPatc
     view, computed = inspection.view(), 0
     blocks = view.blocks
 
-    def counted(heads: list[HeadId]) -> Iterator[HeadStack]:
+    def counted(heads: list[HeadId]) -> Iterator[Block]:
         nonlocal computed
         for stack in blocks(heads):
             computed += stack.weights.shape[1]

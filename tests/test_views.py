@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blocks import parts_of, stacks_of, weights_of
 from handmade import inspection_of, merged, random_inspection, tokens_of
 from test_inspection import LAYERS, LENGTH, VIEWS, made, made_tokens
 
@@ -38,15 +39,15 @@ def everything(view: View) -> dict[str, Any]:
     """All that a view gives, by each of its ways."""
     heads = view.all_heads()
     backwards = heads[::-1]
-    shares = [share for stack in view.stacks(heads) if (share := stack.dropped) is not None]
+    shares = [share for stack in stacks_of(view, heads) if (share := stack.dropped) is not None]
     return {
         "weights": [view.weights(layer) for layer in range(LAYERS)],
         "dropped": [view.dropped(layer) for layer in range(LAYERS)],
         "one": [view.weights(head.layer, head.head) for head in heads],
-        "stacked": [weights for _, weights in view.heads(heads)],
-        "stacked backwards": [weights for _, weights in view.heads(backwards)],
+        "stacked": [weights for _, weights in weights_of(view, heads)],
+        "stacked backwards": [weights for _, weights in weights_of(view, backwards)],
         "shares": np.concatenate([np.zeros((0, len(view.tokens))), *shares]),
-        "parts": [np.concatenate([rows for _, rows in view.parts(head)]) for head in heads],
+        "parts": [np.concatenate([rows for _, rows in parts_of(view, head)]) for head in heads],
         "query": [view.query(index) for index in range(len(view.tokens))],
     }
 
@@ -91,7 +92,7 @@ def test_a_part_has_few_pieces_or_one_word(monkeypatch: pytest.MonkeyPatch, spec
 
     monkeypatch.setattr(LayerRecord, "weights", watched)
     view = made().view("word", special)
-    parts = [rows for rows, _ in view.parts(HeadId(1, 3))]
+    parts = [rows for rows, _ in parts_of(view, HeadId(1, 3))]
     spans = [(pieces.start, pieces.stop) for pieces in asked]
     if special:
         # [CLS] didn't | go there . | [SEP] up [SEP]
@@ -170,11 +171,11 @@ def test_rows_and_columns_of_their_own(
         np.testing.assert_allclose(view.dropped(layer), dropped, atol=1e-6)
         for head in range(3):
             np.testing.assert_allclose(view.weights(layer, head), numbers[head], 1e-5, 1e-6)
-            parts = [rows for _, rows in view.parts(HeadId(layer, head))]
+            parts = [rows for _, rows in parts_of(view, HeadId(layer, head))]
             np.testing.assert_allclose(np.concatenate(parts), numbers[head], 1e-5, 1e-6)
         for index in range(len(view.tokens)):
             np.testing.assert_allclose(view.query(index)[layer], numbers[:, index], 1e-5, 1e-6)
-    stacked = [weights for _, weights in view.heads(view.all_heads())]
+    stacked = [weights for _, weights in weights_of(view, view.all_heads())]
     whole = np.concatenate([view.weights(layer) for layer in range(2)])
     np.testing.assert_allclose(stacked, whole, rtol=1e-5, atol=1e-6)
 

@@ -6,9 +6,10 @@ from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 from unicodedata import category
 
-from attnviz.answers.select import Role, find_in, find_token, folded, matching
+from attnviz.answers.select import find_in, find_token, folded, matching
 from attnviz.errors import RequestError
 from attnviz.inspection import View
+from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
 
 Side = Literal["a", "b"]

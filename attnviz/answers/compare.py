@@ -14,7 +14,7 @@ import numpy as np
 
 from attnviz.answers.align import SIDES, Aligned, Column, Side
 from attnviz.answers.rows import rows_of
-from attnviz.inspection import HeadId, Seen, row_shares
+from attnviz.inspection import Block, HeadId, row_shares
 
 NUMBERS_AT_ONCE = 1 << 18
 """Weights of each side that are compared together: all of a short text's, some rows of a long's."""
@@ -160,18 +160,18 @@ class _Rows:
     rest: np.ndarray | None
 
     @classmethod
-    def of(cls, aligned: Aligned, side: Side, seen: Seen) -> "_Rows":
-        """From rows over the sentence's own tokens, (..., token), in the view's measure."""
-        view, rows = aligned.view(side), seen.weights
+    def of(cls, aligned: Aligned, side: Side, block: Block) -> "_Rows":
+        """From one head's rows over the sentence's own tokens, in the view's measure."""
+        view, rows = aligned.view(side), block.weights
         shares = rows if view.measured.shares else row_shares(rows)
         spread = np.zeros((*rows.shape[:-1], len(aligned.keys)), rows.dtype)
         spread[..., aligned.places(side)] = shares
-        rest = seen.sink
+        rest = block.sink
         if view.window is not None and not view.is_cross_attention and view.measured.shares:
             rest = np.maximum(1 - rows.sum(axis=-1), 0)
-        return cls(spread, rows.sum(axis=-1), seen.dropped, rest)
+        return cls(spread, rows.sum(axis=-1), block.dropped, rest)
 
-    def at(self, place: tuple[int, ...]) -> "_Rows":
+    def at(self, place: int) -> "_Rows":
         """The rows of one head."""
         dropped, rest = (None if own is None else own[place] for own in (self.dropped, self.rest))
         return _Rows(self.shares[place], self.sums[place], dropped, rest)
@@ -193,9 +193,10 @@ def _one_word(aligned: Aligned, query: int, heads: Sequence[HeadId]) -> Iterator
     """The heads' changes for the word in one column."""
     sides = []
     for side, token in zip(SIDES, aligned.pair(query), strict=True):
-        sides.append(_Rows.of(aligned, side, aligned.view(side).row(token.index)))
+        sides.append(_Rows.of(aligned, side, aligned.view(side).row(token.index).block))
+    place_of = {head: place for place, head in enumerate(aligned.a.all_heads())}
     for head in heads:
-        a, b = (rows.at((head.layer, head.place)) for rows in sides)
+        a, b = (rows.at(place_of[head]) for rows in sides)
         yield _change(aligned, head, [(a, b)], None)
 
 
@@ -214,13 +215,13 @@ def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterato
     own, view = SIDES.index(side), aligned.view(side)
     queries = np.array([aligned.pair(column)[own].index for column in aligned.words])
     at_once = max(1, NUMBERS_AT_ONCE // len(aligned.keys))
-    stacks = view.blocks(heads)
-    for first in stacks:
+    blocks = view.blocks(heads)
+    for first in blocks:
         if first.rows.start:  # rows of the head before, which were not needed
             continue
         for place in range(len(first.heads)):
-            rows = rows_of(queries, chain([first], stacks), place, at_once)
-            yield (_Rows.of(aligned, side, seen) for seen in rows)
+            rows = rows_of(queries, chain([first], blocks), place, at_once)
+            yield (_Rows.of(aligned, side, block) for block in rows)
 
 
 class _Mean:

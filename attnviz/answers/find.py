@@ -1,6 +1,6 @@
 """Which heads join these two words, and is it more than what each head gives pairs like these?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from attnviz.answers.masks import by_mask
 from attnviz.answers.pairs import count, likes_of, seen_by
 from attnviz.answers.phrase import Phrase, check_apart
 from attnviz.errors import RequestError
-from attnviz.inspection import Group, HeadId, HeadStack, View
+from attnviz.inspection import Block, HeadId, View
 
 Link = tuple[Phrase, Phrase]
 """A query and a key."""
@@ -148,9 +148,9 @@ def _findings(view: View, links: Sequence[Link], heads: Sequence[HeadId] | None)
             raise _masked(view, query, key, layers, both=len(links) > 1)
     askers = [_Asker(view, query, key, layers) for query, key in links]
 
-    def answered(group: Group) -> list[_Answers]:
-        sums = [_Sums(asker, group.heads) for asker in askers]
-        for part in group.stacks:
+    def answered(heads: list[HeadId], blocks: Iterator[Block]) -> list[_Answers]:
+        sums = [_Sums(asker, heads) for asker in askers]
+        for part in blocks:
             for one in sums:
                 one.add(part)
         return [one.answers() for one in sums]
@@ -229,7 +229,7 @@ class _Sums:
         self._dropped: np.ndarray | None = None
         self._expected = np.zeros((len(asker.likes), len(heads)))
 
-    def add(self, part: HeadStack) -> None:
+    def add(self, part: Block) -> None:
         """Count some rows more."""
         asked, (start, stop) = self._asker.queries, (part.rows.start, part.rows.stop)
         own = slice(max(asked.start, start) - start, min(asked.stop, stop) - start)

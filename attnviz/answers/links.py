@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attnviz.inspection import HeadStack
+from attnviz.inspection import Block
 
 SMALLEST = 1e-30
 """What a largest number of nothing counts as, so that nothing is a link."""
@@ -22,7 +22,7 @@ class Strongest:
         self.scale = 1.0 if shares else SMALLEST
         self._most, self._least, self._shares = most, least, shares
 
-    def add(self, stack: HeadStack) -> None:
+    def add(self, stack: Block) -> None:
         """Count some rows of some heads."""
         if not self._shares:
             self.scale = max(self.scale, float(stack.weights.max()))

@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from attnviz.answers.masks import ROWS_AT_ONCE
 from attnviz.inspection import View
-
-ROWS_AT_ONCE = 256
-"""Rows whose masks are looked at together: 2 MB of them where a text has 8192 words."""
 
 Pairs = tuple[np.ndarray, np.ndarray]
 """The rows and the columns of some entries of a matrix."""

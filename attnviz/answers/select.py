@@ -4,17 +4,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, ModelFacts, View
+from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
 
 WORDS_LISTED = 40
 """How many words an error message lists at most."""
-
-Role = Literal["query", "key"]
-"""Whether a token looks, a row, or is looked at, a column."""
 
 SENTENCE = "the sentence"
 """What messages call the text that words are looked for in, where there is but one."""

@@ -1,11 +1,11 @@
 """How much attention do special tokens take?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.inspection import Group, HeadId, View
+from attnviz.inspection import Block, HeadId, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,9 @@ class Received:
 def received(view: View, key: int, heads: Sequence[HeadId]) -> Received:
     """Who looks at the key at index `key`, in the heads given; each head is computed once."""
 
-    def looked(group: Group) -> tuple[np.ndarray, np.ndarray | None]:
+    def looked(_: list[HeadId], blocks: Iterator[Block]) -> tuple[np.ndarray, np.ndarray | None]:
         columns, shares = [], []
-        for stack in group.stacks:
+        for stack in blocks:
             columns.append(stack.weights[..., key].copy())  # lets go of the weights
             if stack.dropped is not None:
                 shares.append(stack.dropped)
@@ -45,5 +45,5 @@ def special_share(view: View, query: int, heads: Sequence[HeadId]) -> float | No
     """
     if not any(token.special for token in view.inspection.key_tokens.pieces):
         return None
-    places = tuple(np.array([(head.layer, head.place) for head in heads]).T)
-    return float(view.aside(query).special[places].mean())
+    special = dict(zip(view.all_heads(), view.row(query).special, strict=True))
+    return float(np.mean([special[head] for head in heads]))

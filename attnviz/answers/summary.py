@@ -9,7 +9,7 @@ import numpy as np
 from attnviz.answers.masks import by_mask
 from attnviz.answers.places import Places, has_rest
 from attnviz.answers.pooling import Pool
-from attnviz.inspection import Group, HeadId, HeadStack, View, row_shares
+from attnviz.inspection import Block, HeadId, View, row_shares
 from attnviz.text.tokens import Token
 
 Kind = Literal["to itself", "previous", "next", "first/special", "broad", "content"]
@@ -112,9 +112,11 @@ def summaries(view: View, top: int = 3) -> Iterator[tuple[HeadSummary, np.ndarra
     """The same head by head, each with its weights pooled to at most POOLED rows and columns."""
     places_in = by_mask(view, lambda layer: Places.of(view, layer))
 
-    def summed(group: Group) -> list[tuple[HeadSummary, np.ndarray]]:
-        sums = [_Sums(view, places_in(head.layer), head, top) for head in group.heads]
-        for stack in group.stacks:
+    def summed(
+        heads: list[HeadId], blocks: Iterator[Block]
+    ) -> list[tuple[HeadSummary, np.ndarray]]:
+        sums = [_Sums(view, places_in(head.layer), head, top) for head in heads]
+        for stack in blocks:
             for number, one in enumerate(sums):
                 one.add(stack, number)
         return [(one.summary(), one.pool.numbers) for one in sums]
@@ -139,7 +141,7 @@ class _Sums:
         self._sinks: list[np.ndarray] = []
         self._links: list[Link] = []
 
-    def add(self, stack: HeadStack, number: int) -> None:
+    def add(self, stack: Block, number: int) -> None:
         """Count some rows of the head, which is one of the stack's."""
         own, places = stack.weights[number], self.places.within(stack.rows)
         self.pool.add(stack.rows, own)

@@ -2,9 +2,10 @@
 
 from typing import TypedDict
 
-from attnviz.answers.select import Role, find_in, find_token, select_heads, select_in
+from attnviz.answers.select import find_in, find_token, select_heads, select_in
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection, View, Window
+from attnviz.inspection.context import Role
 from attnviz.text.tokens import Unit
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attnviz.answers.align import Aligned, aligned
 from attnviz.answers.compare import Comparison, compare
-from attnviz.answers.select import Role, select_in
+from attnviz.answers.select import select_in
 from attnviz.cli.asked import Asked
 from attnviz.cli.giving import Forms, check_answer, giving
 from attnviz.cli.options import AnswerOutput
@@ -12,6 +12,7 @@ from attnviz.cli.output import say_path
 from attnviz.cli.two import Two
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId
+from attnviz.inspection.context import Role
 from attnviz.show.data.comparisons import compare_csv, compare_csv_header, compare_json
 from attnviz.show.terminal.compare import HEADS_SHOWN, ComparisonTable
 
@@ -76,7 +77,7 @@ def _draw(asked: Asked, comparison: Comparison, heads: list[HeadId], path: Path)
         asked.notes.say(f"{most}, the {what} that changes most; --{what} chooses another")
     figure = compare_heatmaps(comparison, heads or [comparison.heads[0].head])
     aligned = comparison.aligned
-    for note in dict.fromkeys(map(missing_glyphs, (aligned.a, aligned.b))):
+    for note in dict.fromkeys(map(missing_glyphs, (aligned.a.context, aligned.b.context))):
         if note:
             asked.notes.say(note)
     write_picture(figure, path)

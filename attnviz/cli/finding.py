@@ -9,13 +9,14 @@ from rich.console import RenderableType
 from attnviz.answers.find import Finding, find, find_both
 from attnviz.answers.holding import Holding, Tally
 from attnviz.answers.phrase import Phrase, find_phrase
-from attnviz.answers.select import Role, find_in
+from attnviz.answers.select import find_in
 from attnviz.cli.asked import Asked, first_named
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput
 from attnviz.cli.sentences import Sentences
 from attnviz.cli.tsv import TsvReader
 from attnviz.inspection import Inspection, View
+from attnviz.inspection.context import Role
 from attnviz.show.data.findings import find_csv, find_csv_header, find_json, summary_json
 from attnviz.show.terminal.findings import FoundTable, HeldTable
 

@@ -62,7 +62,7 @@ def draw_all(
         answer = asked.of(inspection, sentences.place(index))
         with sentences.working("drawing"):
             picture = draw(answer)
-        for note in (picture.note, missing_glyphs(answer.view)):
+        for note in (picture.note, missing_glyphs(answer.view.context)):
             if note:
                 asked.notes.say(sentences.place(index) + note)
         return _write(picture, answer, output)
@@ -71,7 +71,7 @@ def draw_all(
 
 
 def _write(picture: Picture, answer: Answer, output: Output) -> Path:
-    name = default_name(answer.view, picture.heads, picture.what)
+    name = default_name(answer.view.context, picture.heads, picture.what)
     path = output.output or Path(f"{name}.png")
     check_overwrite(path, output.force, written_by_attnviz)
     write_picture(picture.figure, path)

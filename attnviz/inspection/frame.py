@@ -1,29 +1,17 @@
 """Which tokens a view shows, and what becomes of numbers between pieces to stand between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
+from attnviz.inspection.block import Block
+from attnviz.inspection.facts import HeadId
 from attnviz.text.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
 
 Window = tuple[int, int]
 """A part of a text: the index of its first token, and of the one behind its last."""
-
-
-class Seen(NamedTuple):
-    """Rows of some heads as they are shown.
-
-    weights: (head, query, key), in the view's measure. dropped: (head, query), the share of each
-    row that went to the special tokens left out, None where none are left out. sink: (head, query),
-    the share of what is shown that went to the model's sink; None where it has none, and in
-    measures that are no shares.
-    """
-
-    weights: np.ndarray
-    dropped: np.ndarray | None
-    sink: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,30 +86,38 @@ class Frame:
         shown: np.ndarray = pieces[np.ix_([token - first for token in own], self.keys)]
         return shown
 
-    def seen(self, rows: np.ndarray, shares: bool, sinks: bool) -> Seen:
-        """Of rows over all keys, (head, query, every key), what is shown.
+    def shown(
+        self, heads: Sequence[HeadId], rows: slice, every_key: np.ndarray, shares: bool, sinks: bool
+    ) -> Block:
+        """What is shown of some heads' rows over all keys: (head, query, every key).
 
         Where rows are shares and special tokens are left out, what remains is divided by its sum;
-        the part of the sink, and what lies outside the window, count in it.
+        the sink's share, and what lies outside the window, count in that sum.
         """
-        sink = lacking(rows) if shares and sinks else None
+        weights, dropped, sink = self._kept_keys(every_key, shares, sinks)
+        return Block(heads, rows, weights, dropped, sink)
+
+    def _kept_keys(
+        self, rows: np.ndarray, shares: bool, sinks: bool
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        sink = missing_share(rows) if shares and sinks else None
         if self.special:
             whole = len(self.keys) == rows.shape[-1]
-            return Seen(rows if whole else rows[..., self.keys], None, sink)
+            return rows if whole else rows[..., self.keys], None, sink
         kept = rows[..., self.keys]
         if not shares:
-            return Seen(kept, self.special_shares(rows, sinks=False), None)
+            return kept, self.special_shares(rows, sinks=False), None
         remaining = (kept if self.window is None else rows[..., self._plain]).sum(axis=-1)
         if sink is not None:
             remaining += sink
             sink = ratio(sink, remaining)
         dropped = rows[..., self._special].sum(axis=-1)
-        return Seen(ratio(kept, remaining[..., None]), dropped, sink)
+        return ratio(kept, remaining[..., None]), dropped, sink
 
     def special_shares(self, rows: np.ndarray, sinks: bool) -> np.ndarray:
         """The share of special tokens in rows over all keys, (..., every key), and their sinks."""
         total = rows.sum(axis=-1)
-        return ratio(rows[..., self._special].sum(axis=-1), total + lacking(rows) * sinks)
+        return ratio(rows[..., self._special].sum(axis=-1), total + missing_share(rows) * sinks)
 
     @cached_property
     def _special(self) -> list[int]:
@@ -161,7 +157,7 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return shares
 
 
-def lacking(rows: np.ndarray) -> np.ndarray:
-    """What rows lack to 1: (..., key) -> (...)."""
+def missing_share(rows: np.ndarray) -> np.ndarray:
+    """1 − row sum, 0 at least: (..., key) -> (...)."""
     missing: np.ndarray = np.maximum(1 - rows.sum(axis=-1), 0)
     return missing

@@ -9,6 +9,7 @@ import html
 import math
 from collections.abc import Sequence
 
+from attnviz.answers.masks import allowed, allowed_blocks
 from attnviz.answers.strongest import HeadLink, strongest_of
 from attnviz.answers.summary import POOLED, HeadSummary, Summary, summaries
 from attnviz.inspection import HeadId, View
@@ -18,9 +19,7 @@ from attnviz.show.wording import (
     MAY_NOT,
     PURPOSE,
     Said,
-    may_look,
     role_name,
-    seen_blocks,
     texts,
     whose,
     window_told,
@@ -53,7 +52,7 @@ def view_html(view: View) -> str:
     largest = 1.0 if shares else max(float(weights.max()) for _, weights in found) or 1.0
     counts = len(view.tokens), len(view.keys)
     steps = math.ceil(counts[0] / POOLED), math.ceil(counts[1] / POOLED)
-    seen = {layer: seen_blocks(view, layer, steps) for layer in view.inspection.recorded}
+    seen = {layer: allowed_blocks(view, layer, steps) for layer in view.inspection.recorded}
     pictures = {
         summary.head: _picture(
             view, summary, thumbnail(weights / largest, seen[summary.head.layer])
@@ -89,8 +88,8 @@ def _header(view: View) -> str:
     shape += "" if model.dtype == "float32" else f" · computed in {model.dtype}"
     return (
         f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{shape}</span></div>'
-        f"{_remark(whose(view))}{''.join(map(_line, texts(view)))}"
-        f"{_remark(window_told(view))}{_remark(view.measured.line)}"
+        f"{_remark(whose(view.context))}{''.join(map(_line, texts(view.context)))}"
+        f"{_remark(window_told(view.context))}{_remark(view.measured.line)}"
     )
 
 
@@ -129,9 +128,9 @@ def _heads(view: View, pictures: dict[HeadId, str]) -> str:
 
 def _caption(view: View, masked: bool) -> str:
     """What the small pictures are."""
-    place = view.places.removesuffix("s")
+    place = view.context.places.removesuffix("s")
     if view.is_cross_attention:
-        queries, keys = role_name(view, "query"), role_name(view, "key")
+        queries, keys = role_name(view.context, "query"), role_name(view.context, "key")
         return _remark(f"each picture a {place}: rows are {queries}, columns {keys}; {PURPOSE}")
     grey = f"; grey: {MAY_NOT}" if masked else ""
     rows = "rows look (queries), columns are looked at (keys)"
@@ -167,7 +166,7 @@ def _sentence(view: View, found: HeadLink, largest: float) -> str:
     """The text that is looked at, each word shaded by how much the link's query looks at it."""
     link, measured, head = found.link, view.measured, found.head
     row = view.query(link.query.index)[head.layer, head.place]
-    seen = may_look(view, link.query.index, "query", [head.layer])[0]
+    seen = allowed(view, link.query.index, "query", [head.layer])[0]
     middle = link.key.index if view.is_cross_attention else link.query.index
     first = max(0, min(middle - EXCERPT // 2, len(row) - EXCERPT))
     words = []

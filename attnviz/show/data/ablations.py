@@ -71,7 +71,7 @@ def _row(text_index: int, heads: str, replacement: str, token: str, distance: fl
 
 
 def _facts(view: View, replacement: str) -> dict[str, Any]:
-    facts = view_facts(view, ABLATE_SCHEMA)
+    facts = view_facts(view.context, ABLATE_SCHEMA)
     tokens = facts.pop("tokens")
     del facts["measure"]
     return facts | {"formula": DISTANCE, "with": replacement, "tokens": tokens}

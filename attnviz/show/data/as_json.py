@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from attnviz.inspection import HeadId, HeadStack, View
+from attnviz.inspection import Block, HeadId, View
 from attnviz.show.data.facts import view_facts
 
 NUMBERS_AT_ONCE = 1 << 16
@@ -20,7 +20,7 @@ def run_json(view: View, heads: Sequence[HeadId]) -> Iterator[bytes]:
     as float32 they are the same numbers. A view without special tokens tells for each row what
     share of it they had; and a model with a sink, what went there.
     """
-    yield orjson.dumps(view_facts(view)).removesuffix(b"}") + b',"heads":['
+    yield orjson.dumps(view_facts(view.context)).removesuffix(b"}") + b',"heads":['
     comma = b""
     for text in _all_heads(view, heads):
         yield comma + text
@@ -56,7 +56,7 @@ def _all_heads(view: View, heads: Sequence[HeadId]) -> Iterator[bytes]:
         yield from rows
 
 
-def _heads(stack: HeadStack) -> Iterator[bytes]:
+def _heads(stack: Block) -> Iterator[bytes]:
     """The objects of heads whose rows are all there."""
     down, across = stack.weights.shape[1:]
     heads_at_once = max(1, NUMBERS_AT_ONCE // (down * across))
@@ -79,12 +79,12 @@ def _rows(weights: np.ndarray) -> Iterator[bytes]:
         yield with_numbers(np.ascontiguousarray(weights[first : first + at_once]))[1:-1]
 
 
-def _head(stack: HeadStack, number: int, rows: np.ndarray) -> dict[str, Any]:
+def _head(stack: Block, number: int, rows: np.ndarray) -> dict[str, Any]:
     layer, head = stack.heads[number]
     return {"layer": layer, "head": head, **_beside(stack, number), "weights": rows}
 
 
-def _beside(stack: HeadStack, number: int) -> dict[str, np.ndarray]:
+def _beside(stack: Block, number: int) -> dict[str, np.ndarray]:
     """What went elsewhere than to the keys shown, in one of the heads, as far as there is any."""
     shares = {"dropped": stack.dropped, "sink": stack.sink}
     return {

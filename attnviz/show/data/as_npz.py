@@ -80,21 +80,21 @@ class NpzWriter:
             "model": model_facts(view.model),
             "unit": view.unit,
             "measure": view.measure,
-            **attention_facts(view),
+            **attention_facts(view.context),
             "formula": view.measured.told,
         }
         if self._facts and facts != self._facts:
             raise ValueError(f"one file holds one view of one model: {self._facts}, not {facts}")
         self._facts = facts
         number = len(self._sentences) if index is None else index
-        tokens, window = view.inspection.tokens, window_of(view)
+        tokens, window = view.inspection.tokens, window_of(view.context)
         self._sentences.append(
             {
                 "index": number,
                 "text": tokens.text,
                 "pair": tokens.pair,
                 **source_facts(view.inspection.keys),
-                **part_facts(view),
+                **part_facts(view.context),
                 **({} if window is None else {"window": window}),
             }
         )

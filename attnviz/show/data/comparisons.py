@@ -35,7 +35,7 @@ def compare_json(comparison: Comparison, count: int | None = None) -> Iterator[b
     aligned = comparison.aligned
     facts: dict[str, Any] = {"schema": COMPARE_SCHEMA}
     for side in SIDES:
-        told = view_facts(aligned.view(side))
+        told = view_facts(aligned.view(side).context)
         del told["schema"]
         facts[side] = told
     facts["query"] = _asked(comparison.columns, comparison.query)

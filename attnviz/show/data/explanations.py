@@ -26,7 +26,7 @@ def explain_json(explanation: Explanation) -> bytes:
     view = explanation.view
     paired = view.inspection.tokens.pair is not None
     projected, between = explanation.projected, explanation.matrices.between
-    facts = view_facts(view, EXPLAIN_SCHEMA)
+    facts = view_facts(view.context, EXPLAIN_SCHEMA)
     facts.pop("keys", None)  # each is told with its steps
     facts |= {
         "layer": explanation.head.layer,

@@ -5,43 +5,43 @@ from dataclasses import asdict
 from itertools import repeat
 from typing import Any
 
-from attnviz.inspection import ModelFacts, View
+from attnviz.inspection import Context, ModelFacts
 from attnviz.text.tokens import Token, Tokens
 
 RUN_SCHEMA = "attnviz.run/1"
 """The name and version of the format that holds whole matrices."""
 
 
-def view_facts(view: View, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
+def view_facts(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
     """Format, sentence, model, unit, measure, and tokens; and what else there is to say.
 
     That is whose attention it is, unless an encoder's, the window, the part of a longer text that
     it was, and where keys are of another
     text, this `source`, and its tokens under the name of `keys`.
     """
-    inspection, window = view.inspection, window_of(view)
-    tokens, source = inspection.tokens, inspection.keys
-    positions = None if window is None else view.positions
+    window = window_of(context)
+    tokens, source = context.text, context.source
+    positions = None if window is None else context.positions
     return {
         "schema": schema,
         "text": tokens.text,
         "pair": tokens.pair,
         **source_facts(source),
-        **part_facts(view),
-        "model": model_facts(view.model),
-        "unit": view.unit,
-        "measure": view.measure,
-        **attention_facts(view),
-        "formula": view.measured.told,
+        **part_facts(context),
+        "model": model_facts(context.model),
+        "unit": context.unit,
+        "measure": context.measure,
+        **attention_facts(context),
+        "formula": context.measured.told,
         **({} if window is None else {"window": window}),
-        "tokens": _listed(view.tokens, tokens, positions),
-        **({} if source is None else {keys: _listed(view.keys, source)}),
+        "tokens": _listed(context.tokens, tokens, positions),
+        **({} if source is None else {keys: _listed(context.keys, source)}),
     }
 
 
-def attention_facts(view: View) -> dict[str, str]:
+def attention_facts(context: Context) -> dict[str, str]:
     """Whose attention it is; nothing of an encoder's own."""
-    attention = view.inspection.attention
+    attention = context.attention
     return {} if attention == "encoder" else {"attention": attention}
 
 
@@ -52,18 +52,18 @@ def source_facts(source: Tokens | None) -> dict[str, str]:
     return {"source": source.text} | ({"source_pair": source.pair} if source.pair else {})
 
 
-def part_facts(view: View) -> dict[str, Any]:
+def part_facts(context: Context) -> dict[str, Any]:
     """Which window of a longer text was looked at, where one was cut into windows."""
-    part = view.inspection.part
+    part = context.part
     return {} if part is None else {"part": asdict(part)}
 
 
-def window_of(view: View) -> list[int] | None:
+def window_of(context: Context) -> list[int] | None:
     """The first token of the view's window, and the one behind its last; None without."""
-    if view.window is None:
+    if context.window is None:
         return None
-    first, end = view.window
-    return [first, min(end, len(view.inspection.tokens.unit(view.unit)))]
+    first, end = context.window
+    return [first, min(end, len(context.text.unit(context.unit)))]
 
 
 def model_facts(model: ModelFacts) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def find_json(finding: Finding, reverse: Finding | None = None, top: int | None 
     Heads come best first, all or the `top` best; numbers have float32's own shortest digits.
     `reverse`: the same link the other way round, where that was asked for.
     """
-    facts = view_facts(finding.view, FIND_SCHEMA, keys="key_tokens")
+    facts = view_facts(finding.view.context, FIND_SCHEMA, keys="key_tokens")
     facts |= {
         "query": _phrase(finding.query),
         "key": _phrase(finding.key),
@@ -50,7 +50,7 @@ def summary_json(
         "model": model_facts(view.model),
         "unit": view.unit,
         "measure": view.measure,
-        **attention_facts(view),
+        **attention_facts(view.context),
         "formula": view.measured.told,
         "query": link[0],
         "key": link[1],

@@ -14,14 +14,13 @@ from typing import Any
 from matplotlib.figure import Figure
 from unicode_segmentation_rs import graphemes
 
-from attnviz.answers.select import first_index
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Context, HeadId
+from attnviz.inspection.context import Role
 from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
 from attnviz.show.figure.shares import Shares
 from attnviz.show.labels import visible
 from attnviz.show.wording import (
     PURPOSE,
-    Role,
     Said,
     are_all,
     role_name,
@@ -118,19 +117,19 @@ def _ordinal(number: int) -> str:
     return f"{number}{'th' if 10 <= number % 100 <= 20 else ending}"
 
 
-def axis_name(view: View, role: Role) -> str:
+def axis_name(context: Context, role: Role) -> str:
     """What an axis of queries, or of keys, is called."""
-    return f"{role_name(view, role) if view.is_cross_attention else role}: {_AXES[role]}"
+    return f"{role_name(context, role) if context.is_cross_attention else role}: {_AXES[role]}"
 
 
-def token_labels(view: View, room: float, role: Role = "query") -> TokenLabels:
+def token_labels(context: Context, room: float, role: Role = "query") -> TokenLabels:
     """Labels for tokens that stand `room` inches apart: as large, and as many, as fit.
 
     Where that would be few of them, at round positions, with the words that begin there.
     """
-    tokens = tokens_of(view, role)
+    tokens = tokens_of(context, role)
     if not many_labelled(room):
-        return _position_labels(view, room, role)
+        return _position_labels(context, room, role)
     colors = [MUTED if token.special else INK for token in tokens]
     return labels_for([token.label for token in tokens], colors, room)
 
@@ -140,13 +139,13 @@ def many_labelled(room: float) -> bool:
     return room * MOST_SKIPPED * 72 >= SMALLEST_FONT * LINE_SPACING
 
 
-def _position_labels(view: View, room: float, role: Role) -> TokenLabels:
+def _position_labels(context: Context, room: float, role: Role) -> TokenLabels:
     """Round positions of the text, as `@500` counts them, each with a few words from there on."""
-    count = len(tokens_of(view, role))
-    first = 0 if role == "key" and view.is_cross_attention else first_index(view)
+    count = len(tokens_of(context, role))
+    first = 0 if role == "key" and context.is_cross_attention else context.first_index
     apart = next(step for step in _round_numbers() if step * room >= POSITIONS_APART)
     places = range(-first % apart, count, apart)
-    texts = tuple(f"{first + place}  {_words_from(view, role, place)}" for place in places)
+    texts = tuple(f"{first + place}  {_words_from(context, role, place)}" for place in places)
     return TokenLabels(
         places=tuple(places),
         texts=texts,
@@ -164,12 +163,12 @@ def _round_numbers() -> Iterator[int]:
     return (factor * 10**power for power in powers(1) for factor in (1, 2, 5))
 
 
-def _words_from(view: View, role: Role, place: int) -> str:
+def _words_from(context: Context, role: Role, place: int) -> str:
     """The text from a token on, in whole words as far as there is room for them in a label."""
-    token, inspection = tokens_of(view, role)[place], view.inspection
+    token = tokens_of(context, role)[place]
     if token.start is None:
         return label(token.label)
-    source = inspection.tokens if role == "query" else inspection.key_tokens
+    source = context.text if role == "query" else context.key_text
     text = (source.pair if token.segment else source.text) or ""
     words = text[token.start : token.start + 2 * LONGEST_LABEL].split()
     while len(words) > 1 and label(" ".join(words)).endswith("…"):
@@ -240,7 +239,7 @@ class Heading:
 
 
 def heading(
-    view: View,
+    context: Context,
     heads: Sequence[HeadId],
     shares: Shares | None = None,
     notes: Sequence[str] = (),
@@ -252,38 +251,38 @@ def heading(
     Whose attention it is, with what a `legend` adds, and the measure's formula come before the
     notes.
     """
-    asked = "" if query is None else f" · query: {label(view.tokens[query].label)}"
-    sight = "; ".join(filter(None, (whose(view, [head.layer for head in heads]), legend)))
-    purpose = PURPOSE if view.is_cross_attention else ""
-    own = _told(view, shares or Shares(), query)
-    said = (sight, purpose, *measure_notes(view), *own, *notes)
+    asked = "" if query is None else f" · query: {label(context.tokens[query].label)}"
+    sight = "; ".join(filter(None, (whose(context, [head.layer for head in heads]), legend)))
+    purpose = PURPOSE if context.is_cross_attention else ""
+    own = _told(context, shares or Shares(), query)
+    said = (sight, purpose, *measure_notes(context), *own, *notes)
     return Heading(
-        title=f"{visible(view.model.title)} · {heads_title(view, heads)}{asked}",
-        sentences=tuple(map(quoted, texts(view))),
+        title=f"{visible(context.model.title)} · {heads_title(context, heads)}{asked}",
+        sentences=tuple(map(quoted, texts(context))),
         notes=tuple(filter(None, said)),
     )
 
 
-def measure_notes(view: View) -> list[str]:
+def measure_notes(context: Context) -> list[str]:
     """What the numbers are, and what they were computed in where that is not float32."""
-    measured = view.measured
-    return [f"{measured.name}: {measured.formula}{computed_in(view)}", measured.caveat]
+    measured = context.measured
+    return [f"{measured.name}: {measured.formula}{computed_in(context)}", measured.caveat]
 
 
-def computed_in(view: View) -> str:
+def computed_in(context: Context) -> str:
     """What is said behind a formula where the model did not compute in float32."""
-    dtype = view.model.dtype
+    dtype = context.model.dtype
     return "" if dtype == "float32" else f" · computed in {dtype}"
 
 
-def _told(view: View, shares: Shares, query: int | None) -> Iterator[str]:
+def _told(context: Context, shares: Shares, query: int | None) -> Iterator[str]:
     """What is not in the cells: beyond the window, special tokens left out, the sink."""
-    noun = view.measured.noun
-    yield window_told(view, shares.inside, "their" if query is None else "its")
+    noun = context.measured.noun
+    yield window_told(context, shares.inside, "their" if query is None else "its")
     if shares.dropped is not None:
         yield f"special tokens left out: they held {shares.dropped:.0%} of the {noun} here"
     if shares.sink is not None:
-        whole = f"the {noun} here" if view.special else "what is shown"
+        whole = f"the {noun} here" if context.special else "what is shown"
         average = ", on average" if query is None else ""
         yield f"{shares.sink:.0%} of {whole} goes to the model's sink{average}"
 
@@ -296,15 +295,15 @@ def quoted(said: Said) -> str:
     return f"{said.name}: {quoted}" if said.name else quoted
 
 
-def heads_title(view: View, heads: Sequence[HeadId]) -> str:
+def heads_title(context: Context, heads: Sequence[HeadId]) -> str:
     """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are; or layers."""
     layers = {head.layer for head in heads}
     if len(heads) == 1:
         return str(heads[0])
-    if are_all(view, heads):
-        return f"all {view.places}"
-    if len(layers) == 1 and len(set(heads)) == view.num_heads:
+    if are_all(context, heads):
+        return f"all {context.places}"
+    if len(layers) == 1 and len(set(heads)) == context.num_heads:
         return f"layer {heads[0].layer}"
     if len(heads) <= HEADS_NAMED:
         return ", ".join(map(str, heads))
-    return f"{len(heads)} {view.places}"
+    return f"{len(heads)} {context.places}"

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from attnviz.answers.select import first_index
-from attnviz.inspection import View
+from attnviz.inspection import Context
+from attnviz.inspection.context import Role
 from attnviz.show.figure.captions import (
     LINE_SPACING,
     SMALLEST_FONT,
@@ -20,7 +20,7 @@ from attnviz.show.figure.captions import (
     label,
 )
 from attnviz.show.figure.drawing import INK, MUTED, text_width
-from attnviz.show.wording import Role, tokens_of
+from attnviz.show.wording import tokens_of
 
 
 class Gap(NamedTuple):
@@ -55,18 +55,18 @@ class Columns:
     gaps: Mapping[Role, Sequence[Gap]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, view: View) -> "Columns":
+    def of(cls, context: Context) -> "Columns":
         """The columns of a view, as high as is readable."""
-        counts = len(view.tokens), len(view.keys)
+        counts = len(context.tokens), len(context.keys)
         rows = max(counts)
         row = min(_ROW, max(_CLOSE, _USUAL / rows), _TALLEST / rows)
         queries, keys = (_spread(count, rows) for count in counts)
         return cls(queries, keys, max(row, _LOWEST / rows), rows)
 
     @classmethod
-    def some(cls, view: View, shown: Mapping[Role, Sequence[int]]) -> "Columns":
+    def some(cls, context: Context, shown: Mapping[Role, Sequence[int]]) -> "Columns":
         """The columns of some tokens, by their indices, with a mark where others are left out."""
-        laid = {role: _laid(shown[role], len(tokens_of(view, role))) for role in ROLES}
+        laid = {role: _laid(shown[role], len(tokens_of(context, role))) for role in ROLES}
         rows = max(count for _, _, count in laid.values())
         heights, gaps = {}, {}
         for role, (places, marks, count) in laid.items():
@@ -134,21 +134,26 @@ class Emphasis:
     beside: Mapping[int, str] | None = None
 
 
-def with_positions(view: View, role: Role, emphasis: Emphasis) -> Emphasis:
+def with_positions(context: Context, role: Role, emphasis: Emphasis) -> Emphasis:
     """The same, each token's position beside it, as `@12` names it."""
-    first = 0 if role == "key" and view.is_cross_attention else first_index(view)
-    beside = {index: f"@{first + index}" for index in range(len(tokens_of(view, role)))}
+    first = 0 if role == "key" and context.is_cross_attention else context.first_index
+    beside = {index: f"@{first + index}" for index in range(len(tokens_of(context, role)))}
     for index, text in (emphasis.beside or {}).items():
         beside[index] = f"{text}  {beside[index]}"
     return replace(emphasis, beside=beside, others_quiet=False)
 
 
 def write_column(
-    axes: Axes, view: View, role: Role, columns: Columns, labels: TokenLabels, emphasis: Emphasis
+    axes: Axes,
+    context: Context,
+    role: Role,
+    columns: Columns,
+    labels: TokenLabels,
+    emphasis: Emphasis,
 ) -> None:
     """Write one column's tokens, and its name above them."""
     x, align = (-0.03, "right") if role == "query" else (1.03, "left")
-    tokens, places, beside = tokens_of(view, role), columns.places(role), emphasis.beside or {}
+    tokens, places, beside = tokens_of(context, role), columns.places(role), emphasis.beside or {}
     for index in columns.shown(role):
         token, bold = tokens[index], index in emphasis.bold
         quiet = token.special or (emphasis.others_quiet and not bold)
@@ -166,7 +171,7 @@ def write_column(
             _write_beside(axes, (x, y), align, room, beside[index], labels)
     for y, left_out in columns.gaps.get(role, ()):
         axes.text(x, y, f"⋮ {left_out}", size=SMALLEST_FONT, color=MUTED, va="center", ha=align)
-    _write_name(axes, x, align, axis_name(view, role))
+    _write_name(axes, x, align, axis_name(context, role))
 
 
 def _write_beside(

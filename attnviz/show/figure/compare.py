@@ -102,7 +102,7 @@ def _check_room(aligned: Aligned) -> None:
 @contextmanager
 def _drawing(aligned: Aligned) -> Iterator[None]:
     """`drawing` with the fonts that both sides need."""
-    shown = [text for side in SIDES for text in texts_of(aligned.view(side))]
+    shown = [text for side in SIDES for text in texts_of(aligned.view(side).context)]
     with drawing(font_families([*shown, "→−"]).families):
         yield
 
@@ -133,7 +133,7 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: Sheet) -> Fig
         axes.set_title(names[place], size=11, pad=6)
         image = _draw(axes, panel, limits)
         label_columns(axes, columns[place])
-        axes.set_xlabel(axis_name(aligned.a, "key"))
+        axes.set_xlabel(axis_name(aligned.a.context, "key"))
         axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
         if place == 0:
             label_rows(axes, rows)
@@ -223,7 +223,7 @@ def _heading(
     rows, columns = labels
     notes += [columns.note, rows.note][: 1 if rows.step == columns.step else 2]
     grey = f"grey: {MAY_NOT}" if sheet.a.masked or sheet.b.masked else ""
-    whole = heading(a, heads, None, notes, query, grey)
+    whole = heading(a.context, heads, None, notes, query, grey)
     title, said = whole.title, whole.notes
     if a.model != b.model:
         named = f"A: {visible(a.model.title)} · B: {visible(b.model.title)}"
@@ -232,7 +232,7 @@ def _heading(
     sentences = tuple(
         f"{side.upper()}  {quoted(text)}"
         for side in SIDES
-        for text in texts(comparison.aligned.view(side))
+        for text in texts(comparison.aligned.view(side).context)
     )
     return replace(whole, title=title, sentences=sentences, notes=tuple(filter(None, said)))
 
@@ -240,7 +240,7 @@ def _heading(
 def _of_two_models(a: View, b: View, heads: Sequence[HeadId], legend: str) -> Iterator[str]:
     """What stands in the notes of A and of B, once where it is the same."""
     layers = [head.layer for head in heads]
-    sides = [(whose(view, layers), *measure_notes(view)) for view in (a, b)]
+    sides = [(whose(view.context, layers), *measure_notes(view.context)) for view in (a, b)]
     for one, other in zip(*sides, strict=True):
         if one == other:
             yield one

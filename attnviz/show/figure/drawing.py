@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 from attnviz.errors import RequestError
-from attnviz.inspection import View
+from attnviz.inspection import Context
 from attnviz.show.figure.fonts import font_families, texts_of
 
 FigureFormat = Literal["png", "svg", "pdf"]
@@ -85,9 +85,9 @@ def _quiet_loggers() -> Iterator[None]:
 
 
 @contextmanager
-def drawing_of(view: View) -> Iterator[None]:
+def drawing_of(context: Context) -> Iterator[None]:
     """`drawing` with the fonts that the view's texts need."""
-    with drawing(font_families(texts_of(view)).families):
+    with drawing(font_families(texts_of(context)).families):
         yield
 
 

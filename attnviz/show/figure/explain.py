@@ -102,7 +102,7 @@ class _Frame:
 def explanation_figure(explanation: Explanation, top: int | None = None) -> Figure:
     """All steps of an explanation on a page, with the `top` keys in the sentence's order."""
     e = explanation
-    with drawing_of(e.view):
+    with drawing_of(e.view.context):
         shown, hidden = shown_keys(e, top or KEYS_SHOWN)
         title = _heading(e)
         names = [label(e.keys[key].label) for key in shown]
@@ -126,11 +126,11 @@ def _heading(e: Explanation) -> Heading:
     formula = e.view.measured.formula
     own = FORMULA if formula == SOFTMAX else f"weights: {formula}, step by step for one query"
     said = (
-        whose(e.view, [e.head.layer]),
-        own + computed_in(e.view),
+        whose(e.view.context, [e.head.layer]),
+        own + computed_in(e.view.context),
         SEQ2SEQ if e.view.is_cross_attention else SELF,
     )
-    whole = heading(e.view, [e.head], query=e.query.index)
+    whole = heading(e.view.context, [e.head], query=e.query.index)
     return replace(whole, notes=tuple(filter(None, said)))
 
 

@@ -17,7 +17,7 @@ from matplotlib import font_manager
 from matplotlib.font_manager import FontEntry, FontProperties
 from matplotlib.ft2font import FT2Font
 
-from attnviz.inspection import View
+from attnviz.inspection import Context
 from attnviz.show.labels import visible
 from attnviz.show.wording import texts
 
@@ -56,15 +56,15 @@ class FontChoice:
         return f"{what} (try: apt-get install {self.package})" if self.package else what
 
 
-def missing_glyphs(view: View) -> str | None:
+def missing_glyphs(context: Context) -> str | None:
     """What to tell the user about characters that no installed font has; None if all is well."""
-    return font_families(texts_of(view)).message
+    return font_families(texts_of(context)).message
 
 
-def texts_of(view: View) -> list[str]:
+def texts_of(context: Context) -> list[str]:
     """Every text of a view that its pictures show, as it is shown."""
-    shown = [view.model.title, *(said.text for said in texts(view))]
-    shown += [token.label for token in (*view.tokens, *view.keys)]
+    shown = [context.model.title, *(said.text for said in texts(context))]
+    shown += [token.label for token in (*context.tokens, *context.keys)]
     return [visible(part) for part in shown]
 
 

@@ -6,7 +6,7 @@ may not look at is grey, and not the white of a weight of 0.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,10 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from attnviz.answers.masks import allowed_blocks
 from attnviz.answers.pooling import Pool
 from attnviz.attention.measures import Measure
 from attnviz.errors import RequestError
-from attnviz.inspection import Group, HeadId, View
+from attnviz.inspection import Block, HeadId, View
 from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
@@ -48,7 +49,7 @@ from attnviz.show.figure.matrix import (
     whole_dots,
 )
 from attnviz.show.figure.shares import Shares, ShareTally
-from attnviz.show.wording import MAY_NOT, seen_blocks
+from attnviz.show.wording import MAY_NOT
 
 NUMBERED_UP_TO = 20
 """Tokens up to which one head's larger weights are written into their cells."""
@@ -110,7 +111,7 @@ class _Panels:
             what = "weights" if self.measured.name == "weights" else "numbers"
             said.insert(0, f"each cell: the largest of {self._block} {what}")
         legend = f"grey: {MAY_NOT}" if masked else ""
-        return heading(self.view, list(self.weights), self.shares, said, legend=legend)
+        return heading(self.view.context, list(self.weights), self.shares, said, legend=legend)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
-    with drawing_of(view):
+    with drawing_of(view.context):
         if len(heads) == 1:
             return _one_head(view, heads[0])
         layers, across = {head.layer for head in heads}, {head.head for head in heads}
@@ -174,16 +175,18 @@ def _panels(view: View, heads: Sequence[HeadId], steps: tuple[int, int]) -> _Pan
     """The heads' weights, each of the blocks of `steps` queries and keys by its largest."""
     shape = len(view.tokens), len(view.keys)
 
-    def made(group: Group) -> tuple[list[HeadId], np.ndarray, ShareTally]:
-        pool, tally = Pool((len(group.heads), *shape), steps), ShareTally(view)
-        for stack in group.stacks:
-            pool.add(stack.rows, stack.weights)
-            tally.add(stack)
-        return group.heads, pool.numbers, tally
+    def made(
+        some: list[HeadId], blocks: Iterator[Block]
+    ) -> tuple[list[HeadId], np.ndarray, ShareTally]:
+        pool, tally = Pool((len(some), *shape), steps), ShareTally(view.context)
+        for block in blocks:
+            pool.add(block.rows, block.weights)
+            tally.add(block)
+        return some, pool.numbers, tally
 
-    sight = lru_cache(maxsize=None)(lambda layer: seen_blocks(view, layer, steps))
+    sight = lru_cache(maxsize=None)(lambda layer: allowed_blocks(view, layer, steps))
     drawn: dict[HeadId, np.ndarray] = {}
-    every = ShareTally(view)
+    every = ShareTally(view.context)
     for some, numbers, tally in view.over(heads, made):
         every.join(tally)
         for head, weights in zip(some, numbers, strict=True):
@@ -212,8 +215,8 @@ def _one_head(view: View, head: HeadId) -> Figure:
     label_rows(axes, rows)
     label_columns(axes, columns)
     noted = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
-    axes.set_ylabel(axis_name(view, "query") + noted[0], labelpad=6)
-    axes.set_xlabel(axis_name(view, "key") + noted[1], labelpad=6)
+    axes.set_ylabel(axis_name(view.context, "query") + noted[0], labelpad=6)
+    axes.set_xlabel(axis_name(view.context, "key") + noted[1], labelpad=6)
     _mark_pairs(axes, view)
     if count <= NUMBERED_UP_TO:
         _write_numbers(axes, panels)
@@ -224,8 +227,8 @@ def _one_head(view: View, head: HeadId) -> Figure:
 
 def _labels(view: View, sides: _Sides) -> tuple[TokenLabels, TokenLabels]:
     """Labels of the rows and of the columns of a panel."""
-    rows = token_labels(view, sides.tall / len(view.tokens))
-    return rows, token_labels(view, sides.wide / len(view.keys), "key")
+    rows = token_labels(view.context, sides.tall / len(view.tokens))
+    return rows, token_labels(view.context, sides.wide / len(view.keys), "key")
 
 
 def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
@@ -332,7 +335,7 @@ def _axis_titles(
     """Name rows and columns for all panels at once; they lie between `sides`, and `ends`."""
     width, height = figure.get_size_inches()
     middle, center = 1 - sum(ends) / 2 / height, sum(sides) / 2 / width
-    rows, columns = axis_name(view, "query"), axis_name(view, "key")
+    rows, columns = axis_name(view.context, "query"), axis_name(view.context, "key")
     figure.supylabel(rows, x=MARGIN / width, y=middle, ha="left", size=10)
     figure.supxlabel(columns, x=center, y=MARGIN / height, va="bottom", size=10)
 

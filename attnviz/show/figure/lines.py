@@ -1,7 +1,7 @@
 """The article's picture: two columns of tokens, and lines from who looks to what is looked at."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from attnviz.answers.links import Strongest
 from attnviz.answers.strongest import strongest_link
 from attnviz.attention.measures import Measure, number
 from attnviz.errors import RequestError
-from attnviz.inspection import Group, HeadId, HeadStack, View
+from attnviz.inspection import Block, HeadId, View
+from attnviz.inspection.context import Role
 from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
@@ -40,7 +41,7 @@ from attnviz.show.figure.drawing import (
     text_width,
 )
 from attnviz.show.figure.shares import Shares, ShareTally
-from attnviz.show.wording import Role, tokens_of
+from attnviz.show.wording import tokens_of
 
 Labels = dict[Role, TokenLabels]
 """The labels of both columns."""
@@ -119,7 +120,9 @@ class _Frame:
         gap = min(max(2.4, 0.6 * side), 5.0)
         # words that stand out are bold, thus wider, and have their weight beside them
         left, right = (
-            max(one.width * 1.2 + 0.45, text_width(axis_name(view, role), 9)) + 0.03 * gap + 0.05
+            max(one.width * 1.2 + 0.45, text_width(axis_name(view.context, role), 9))
+            + 0.03 * gap
+            + 0.05
             for role, one in labels.items()
         )
         legend = MARGIN + left + gap + right
@@ -152,13 +155,13 @@ def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
-    columns = Columns.of(view)
-    with drawing_of(view):
+    columns = Columns.of(view.context)
+    with drawing_of(view.context):
         links = _links(view, heads, query, columns.crowded)
         if columns.crowded:
-            columns = Columns.some(view, _taking_part(links, query))
+            columns = Columns.some(view.context, _taking_part(links, query))
         labels = {role: _labels(view, role, columns) for role in ROLES}
-        title = heading(view, heads, links.shares, [links.note], query)
+        title = heading(view.context, heads, links.shares, [links.note], query)
         frame = _Frame.of(view, title, labels, columns.side, len(heads))
         figure = blank(frame.width, frame.top + frame.side + MARGIN)
         title.draw(figure)
@@ -169,8 +172,8 @@ def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
         for role in ROLES:
             emphasis = _emphasis(view, role, links, query)
             if links.strongest:
-                emphasis = with_positions(view, role, emphasis)
-            write_column(axes, view, role, columns, labels[role], emphasis)
+                emphasis = with_positions(view.context, role, emphasis)
+            write_column(axes, view.context, role, columns, labels[role], emphasis)
         if len(heads) > 1:
             _legend(figure, heads, frame)
     return figure
@@ -185,8 +188,8 @@ def _taking_part(links: _Links, query: int | None) -> dict[Role, list[int]]:
 def _labels(view: View, role: Role, columns: Columns) -> TokenLabels:
     """Labels of a column's tokens."""
     if not columns.gaps:
-        return token_labels(view, columns.room(role), role)
-    own = [tokens_of(view, role)[index] for index in columns.shown(role)]
+        return token_labels(view.context, columns.room(role), role)
+    own = [tokens_of(view.context, role)[index] for index in columns.shown(role)]
     return labels_for([token.label for token in own], [INK] * len(own), columns.room(role))
 
 
@@ -195,15 +198,16 @@ def _links(view: View, heads: Sequence[HeadId], query: int | None, crowded: bool
     least = 0.0 if crowded else THRESHOLDS[0]
     most = STRONGEST if crowded else MOST_LINES + 1
 
-    def found(group: Group) -> tuple[Strongest, ShareTally, int]:
-        kept, tally = Strongest(most, least, view.measured.shares), ShareTally(view)
-        for stack in group.stacks:
-            kept.add(stack)
-            tally.add(stack)
-        return kept, tally, len(group.heads)
+    def found(some: list[HeadId], blocks: Iterator[Block]) -> tuple[Strongest, ShareTally, int]:
+        kept, tally = Strongest(most, least, view.measured.shares), ShareTally(view.context)
+        for block in blocks:
+            kept.add(block)
+            tally.add(block)
+        return kept, tally, len(some)
 
-    groups = view.over(heads, found) if query is None else map(found, [_row(view, heads, query)])
-    kept, tally, first = Strongest(most, least, view.measured.shares), ShareTally(view), 0
+    rows = None if query is None else _row(view, heads, query)
+    groups = view.over(heads, found) if rows is None else [found(list(heads), iter([rows]))]
+    kept, tally, first = Strongest(most, least, view.measured.shares), ShareTally(view.context), 0
     for own, shares, count in groups:
         kept.join(own, first)
         tally.join(shares)
@@ -226,16 +230,12 @@ def _links(view: View, heads: Sequence[HeadId], query: int | None, crowded: bool
     )
 
 
-def _row(view: View, heads: Sequence[HeadId], query: int) -> Group:
+def _row(view: View, heads: Sequence[HeadId], query: int) -> Block:
     """The row of one query, in the heads given."""
-    seen = view.row(query)
-
-    def of(array: np.ndarray) -> np.ndarray:
-        return np.stack([array[head.layer, head.place] for head in heads])[:, None]
-
-    dropped, sink = (None if one is None else of(one) for one in (seen.dropped, seen.sink))
-    stack = HeadStack(list(heads), slice(query, query + 1), of(seen.weights), dropped, sink)
-    return Group(list(heads), iter([stack]))
+    block, every = view.row(query).block, view.all_heads()
+    places = [every.index(head) for head in heads]
+    dropped, sink = (None if one is None else one[places] for one in (block.dropped, block.sink))
+    return Block(list(heads), block.rows, block.weights[places], dropped, sink)
 
 
 def _draw_links(axes: Axes, links: _Links, heads: Sequence[HeadId], columns: Columns) -> None:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from hashlib import sha256
 
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Context, HeadId
 from attnviz.show.figure.captions import heads_title
 from attnviz.show.wording import texts
 
@@ -15,31 +15,31 @@ NAME_BYTES = 96
 HASH_DIGITS = 6
 
 
-def default_name(view: View, heads: Sequence[HeadId], what: str = "") -> str:
+def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> str:
     """A file name without suffix, from model, heads, `what` and sentence.
 
     Letters and digits of any script stay, everything else becomes a hyphen, and what is too long is
     cut. The name ends in a hash of all that makes the picture what it is, since "He left." and "He
     left?", five heads and five others would read the same, and replace each other's pictures.
     """
-    model, said = view.model, [one.text for one in texts(view)]
-    attention, window, part = view.inspection.attention, view.window, view.inspection.part
+    model, said = context.model, [one.text for one in texts(context)]
+    attention, window, part = context.attention, context.window, context.part
     parts = [
         "attnviz",
         _cut(_slug(model.name), 24),
         "" if model.trained else f"seed-{model.seed}",
-        heads_title(view, heads).replace(", ", "-").replace(" ", "-"),
+        heads_title(context, heads).replace(", ", "-").replace(" ", "-"),
         _cut(_slug(what), 16),
-        "" if view.unit == "word" else "pieces",
-        "" if view.special else "no-special",
-        "" if view.measure == "weights" else view.measure,
+        "" if context.unit == "word" else "pieces",
+        "" if context.special else "no-special",
+        "" if context.measure == "weights" else context.measure,
         "" if attention == "encoder" else attention,
         "" if part is None else _slug(str(part)),
         "" if window is None else f"{window[0]}-{window[1]}",
         "" if model.dtype == "float32" else model.dtype,
         _slug(" ".join(filter(None, said)).lower()),
     ]
-    look: tuple[object, ...] = (view.unit, view.special, view.measure, attention, window)
+    look: tuple[object, ...] = (context.unit, context.special, context.measure, attention, window)
     if part is not None:
         look += (part,)
     whole = (said, model, [str(head) for head in heads], what, *look)

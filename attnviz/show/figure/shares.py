@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from attnviz.inspection import HeadStack, View
+from attnviz.inspection import Block, Context
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Shares:
 class ShareTally:
     """Adds the rows drawn up, stack by stack."""
 
-    view: View
+    context: Context
     _found: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
-    def add(self, stack: HeadStack, rows: slice = slice(None)) -> None:
+    def add(self, stack: Block, rows: slice = slice(None)) -> None:
         """Count some of a stack's rows in."""
-        inside = None if self.view.window is None else stack.weights.sum(axis=-1)
+        inside = None if self.context.window is None else stack.weights.sum(axis=-1)
         for name, found in (("dropped", stack.dropped), ("sink", stack.sink), ("inside", inside)):
             if found is not None:
                 self._found.setdefault(name, []).append(found[:, rows].ravel())

@@ -7,10 +7,10 @@ import numpy as np
 
 from attnviz.answers.align import SIDES, Column, Side
 from attnviz.answers.compare import Comparison
+from attnviz.answers.masks import allowed
 from attnviz.inspection import HeadId, row_shares
 from attnviz.show.figure.captions import axis_name
 from attnviz.show.figure.drawing import INK, MUTED
-from attnviz.show.wording import may_look
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,8 @@ def of_head(comparison: Comparison, head: HeadId) -> Sheet:
     panels = []
     for side in SIDES:
         view = aligned.view(side)
-        [stack] = view.stacks([head])
-        shares = stack.weights[0] if view.measured.shares else row_shares(stack.weights[0])
+        weights = view.block(head).weights[0]
+        shares = weights if view.measured.shares else row_shares(weights)
         seen = view.visible(head.layer)
         shown = shares if seen is None else np.where(seen, shares, np.nan)
         spread = np.full((len(aligned.columns), len(aligned.keys)), np.nan, shares.dtype)
@@ -76,7 +76,7 @@ def of_head(comparison: Comparison, head: HeadId) -> Sheet:
     rows = tuple(column.label for column in aligned.columns)
     colors = tuple(MUTED if column.special else INK for column in aligned.columns)
     a, b = panels
-    return Sheet(rows, colors, axis_name(aligned.a, "query"), a, b, comparison.query)
+    return Sheet(rows, colors, axis_name(aligned.a.context, "query"), a, b, comparison.query)
 
 
 def of_query(comparison: Comparison, query: int, heads: Sequence[HeadId]) -> Sheet:
@@ -87,13 +87,13 @@ def of_query(comparison: Comparison, query: int, heads: Sequence[HeadId]) -> She
     panels = []
     for side, token in zip(SIDES, aligned.pair(query), strict=True):
         places = aligned.places(side)
-        seen = may_look(aligned.view(side), token.index, "query", layers)
+        seen = allowed(aligned.view(side), token.index, "query", layers)
         spread = np.full((len(shown), len(aligned.keys)), np.nan, np.float32)
         for row, change in enumerate(shown):
             spread[row, places] = np.where(seen[row], getattr(change, side)[places], np.nan)
         panels.append(Panel(spread, (set(), _absent(aligned.keys, side))))
     rows = tuple(str(change.head) for change in shown)
-    what = f"{aligned.a.places}, the most changed first"
+    what = f"{aligned.a.context.places}, the most changed first"
     a, b = panels
     return Sheet(rows, (INK,) * len(rows), what, a, b, None)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from rich.console import RenderableType
 
+from attnviz.answers.masks import allowed
 from attnviz.answers.special import received
 from attnviz.answers.summary import Summary, summarise
 from attnviz.inspection import HeadId, View
@@ -19,7 +20,6 @@ from attnviz.show.terminal.notes import dropped_note, query_note
 from attnviz.show.terminal.overview import Overview
 from attnviz.show.terminal.topkeys import TopKeys
 from attnviz.show.terminal.word import PairGrid, WordRows
-from attnviz.show.wording import may_look
 
 LINKS = 3
 """The strongest links that the overview names for each head, unless somebody says how many."""
@@ -61,9 +61,19 @@ def query_grid(view: View, index: int, top: int | None = None) -> RenderableType
     """
     if not view.measured.per_head:
         return query_rows(view, index, view.all_heads(), top)
-    note = query_note(view, index, view.all_heads())
-    weights = view.query(index)[view.inspection.recorded]
-    return Grid(view, view.tokens[index], weights, "query", note, top)
+    weights, note = _query_row(view, index, view.all_heads())
+    shape = -1, view.num_heads, weights.shape[-1]
+    return Grid(view, view.tokens[index], weights.reshape(shape), "query", note, top)
+
+
+def _query_row(view: View, index: int, heads: Sequence[HeadId]) -> tuple[np.ndarray, str]:
+    """The query's row in some heads, (head, key), and the note on what is not in it."""
+    row, every = view.row(index), {head: place for place, head in enumerate(view.all_heads())}
+    places = [every[head] for head in heads]
+    special = float(np.mean([row.special[place] for place in places]))
+    sink = None if row.sink is None else float(np.mean([row.sink[place] for place in places]))
+    note = query_note(view.context, index, heads, special, sink)
+    return row.block.weights[places, 0], note
 
 
 def key_grid(view: View, index: int, top: int | None = None) -> RenderableType:
@@ -76,7 +86,7 @@ def key_grid(view: View, index: int, top: int | None = None) -> RenderableType:
         return key_rows(view, index, heads, top)
     found = received(view, index, heads)
     weights = found.weights.reshape(-1, view.num_heads, len(view.tokens))
-    note = dropped_note(view, found.dropped, heads)
+    note = dropped_note(view.context, found.dropped, heads)
     return Grid(view, view.keys[index], weights, "key", note, top)
 
 
@@ -84,8 +94,7 @@ def query_rows(
     view: View, index: int, heads: Sequence[HeadId], top: int | None = None
 ) -> RenderableType:
     """What the token at `index` looks at, a line for each head: its `top` strongest keys."""
-    rows, note = view.query(index), query_note(view, index, heads)
-    weights = np.stack([rows[head.layer, head.place] for head in heads])
+    weights, note = _query_row(view, index, heads)
     return WordRows(view, view.tokens[index], heads, weights, "query", note, top)
 
 
@@ -94,17 +103,17 @@ def key_rows(
 ) -> RenderableType:
     """Who looks at the token at `index`, a line for each head: the `top` that do most."""
     found = received(view, index, heads)
-    note = dropped_note(view, found.dropped, heads)
+    note = dropped_note(view.context, found.dropped, heads)
     return WordRows(view, view.keys[index], heads, found.weights, "key", note, top)
 
 
 def pair_grid(view: View, query: int, key: int, heads: Sequence[HeadId]) -> RenderableType:
     """How much one token looks at another, in each head."""
-    row, note = view.query(query)[..., key], query_note(view, query, heads)
-    seen = may_look(view, query, "query", [head.layer for head in heads])[:, key]
+    row, note = _query_row(view, query, heads)
+    seen = allowed(view, query, "query", [head.layer for head in heads])[:, key]
     weights = {
-        head: float(row[head.layer, head.place])
-        for head, open_to in zip(heads, seen, strict=True)
+        head: float(weight)
+        for head, weight, open_to in zip(heads, row[:, key], seen, strict=True)
         if open_to
     }
     blind = [head for head in heads if head not in weights]
@@ -116,8 +125,8 @@ def head_table(view: View, head: HeadId, top: int | None = None) -> RenderableTy
 
     Of a long text the first queries, with as many of their strongest keys as there is room for.
     """
-    if top is not None or is_long(view):
+    if top is not None or is_long(view.context):
         return TopKeys.of(view, head, top)
-    [stack] = view.stacks([head])
-    dropped, sink = (None if one is None else one[0] for one in (stack.dropped, stack.sink))
-    return HeadTable(view, head, stack.weights[0], dropped, sink)
+    block = view.block(head)
+    dropped, sink = (None if one is None else one[0] for one in (block.dropped, block.sink))
+    return HeadTable(view, head, block.weights[0], dropped, sink)

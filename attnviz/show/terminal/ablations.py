@@ -229,7 +229,7 @@ class HeadEffects:
                 f"{scale.told(middle.distance)} or less."
             )
         if self.top < count:
-            yield hidden_note(self.view, count, self.top)
+            yield hidden_note(self.view.context, count, self.top)
         yield NEAR_THE_END
         yield DOUBTS
 
@@ -253,10 +253,10 @@ def _heading(
     view: View, moved: Sequence[Moved], scale: Scale, query: Token | None = None
 ) -> Iterator[RenderableType]:
     """The model, the sentence, the words that moved shaded and the query marked; the formula."""
-    yield model_line(view)
+    yield model_line(view.context)
     styles = {one.token: str(_shade(one, scale)) for one in moved}
-    yield from marked(view, styles if query is None else {**styles, query: ASKED})
-    yield from quiet_line(window_told(view))
+    yield from marked(view.context, styles if query is None else {**styles, query: ASKED})
+    yield from quiet_line(window_told(view.context))
     formula = f"distance: {DISTANCE} of final hidden states"
     yield Text("; ".join(filter(None, (formula, scale.note))), style="dim")
 

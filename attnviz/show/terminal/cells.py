@@ -6,7 +6,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 
 from attnviz.answers.summary import is_near
-from attnviz.inspection import View
+from attnviz.inspection import Context
 from attnviz.show.labels import visible
 from attnviz.show.terminal.palette import DIM, Tone
 from attnviz.text.tokens import Token
@@ -50,12 +50,12 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
-def tone_of(view: View, query: Token, key: Token) -> Tone:
+def tone_of(context: Context, query: Token, key: Token) -> Tone:
     """The colour of a link: cool to special tokens, itself and neighbours, warm to all others.
 
     Between two texts, no word is the neighbour of another.
     """
-    near = not view.is_cross_attention and is_near(query, key)
+    near = not context.is_cross_attention and is_near(query, key)
     return "cool" if key.special or near else "warm"
 
 

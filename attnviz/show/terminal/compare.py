@@ -200,7 +200,7 @@ def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> L
         token = comparison.keys[best].token(side)
         if token is None:
             continue
-        tone = tone_of(comparison.aligned.view(side), looks, token)
+        tone = tone_of(comparison.aligned.view(side).context, looks, token)
         style = weight_style(float(shares[best]), tone)
         line += [
             Segment(f" {weight_text(float(shares[best]))} ", style),

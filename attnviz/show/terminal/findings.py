@@ -10,6 +10,7 @@ from rich.text import Text
 
 from attnviz.answers.find import Finding, FoundHead
 from attnviz.answers.holding import Holding
+from attnviz.answers.masks import allowed
 from attnviz.answers.phrase import Phrase
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import (
@@ -25,7 +26,7 @@ from attnviz.show.terminal.cells import (
 from attnviz.show.terminal.heading import heading, measure_line, model_line, quiet_line
 from attnviz.show.terminal.notes import dropped_note, hidden_note, left_out_note
 from attnviz.show.terminal.palette import BOLD, DIM, MARKER, PLAIN, Scale, Tone, percent
-from attnviz.show.wording import MAY_NOT, may_look, whose
+from attnviz.show.wording import MAY_NOT, whose
 
 LONGEST_PHRASE = 40
 """Cells of a phrase where it is named; the rest is an ellipsis."""
@@ -58,7 +59,7 @@ class FoundTable:
         width, view = options.max_width, self.finding.view
         findings = [one for one in (self.finding, self.reverse) if one is not None]
         scale = Scale.of(view.measured, max(float(one.weights.max()) for one in findings))
-        yield from heading(view, scale, self.finding.query.tokens, self.finding.key.tokens)
+        yield from heading(view.context, scale, self.finding.query.tokens, self.finding.key.tokens)
         for finding in findings:
             yield Text()
             yield from render_lines(_found(finding, scale, self.top, width), width)
@@ -91,7 +92,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
             line.append(Segment(f"  {key}{number}", PLAIN if head.argmax else DIM))
         yield line
     if len(finding.heads) > top:
-        yield from sentences(hidden_note(finding.view, len(finding.heads), top), width)
+        yield from sentences(hidden_note(finding.view.context, len(finding.heads), top), width)
     if not all(_sees(finding, head) for head in finding.heads[:top]):
         yield from sentences(f"blank: {MAY_NOT}", width)
     yield []
@@ -102,7 +103,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
 def _sees(finding: Finding, head: FoundHead) -> bool:
     """Whether the query may look at the key in this head's layer."""
     layers, keys = [head.head.layer], finding.key.indices
-    seen = (may_look(finding.view, query, "query", layers) for query in finding.query.indices)
+    seen = (allowed(finding.view, query, "query", layers) for query in finding.query.indices)
     return any(bool(rows[0, keys].any()) for rows in seen)
 
 
@@ -116,12 +117,12 @@ def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
         f"{finding.keys} keys{_beside(best, finding)}."
     )
     if len(finding.heads) > 1:
-        count, those = int(finding.argmax.sum()), f"{len(finding.heads)} {view.places}"
+        count, those = int(finding.argmax.sum()), f"{len(finding.heads)} {view.context.places}"
         role = "is" if len(finding.key.tokens) == 1 else "has"
         yield f"{key} {role} the strongest key of {query} in {count or 'none'} of {those}."
     if finding.dropped is not None:
         name, share = _named(finding.query), float(finding.dropped.mean())
-        yield left_out_note(view, name, share, finding.places)
+        yield left_out_note(view.context, name, share, finding.places)
 
 
 def _beside(best: FoundHead, finding: Finding) -> str:
@@ -162,8 +163,8 @@ class HeldTable:
         holdings = [one for one in (self.holding, self.reverse) if one is not None]
         largest = max(head.mean for one in holdings for head in one.heads)
         scale = Scale.of(view.measured, largest)
-        yield model_line(view)
-        yield from quiet_line(whose(view))
+        yield model_line(view.context)
+        yield from quiet_line(whose(view.context))
         yield self._sentences()
         yield measure_line(view.measured, scale)
         unnamed = ("the query", "the key")
@@ -202,7 +203,7 @@ def _held(
         line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
         yield line
     if len(holding.heads) > top:
-        yield from sentences(hidden_note(holding.view, len(holding.heads), top), width)
+        yield from sentences(hidden_note(holding.view.context, len(holding.heads), top), width)
     yield []
     for text in _held_in_words(holding, query, key, scale):
         yield from sentences(text, width)
@@ -221,14 +222,15 @@ def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iter
         f"{least} at least."
     )
     if len(holding.heads) > 1:
+        kind = holding.view.context.places
         yield (
-            f"The best of {len(holding.heads)} {holding.view.places} is chosen and told of by the "
+            f"The best of {len(holding.heads)} {kind} is chosen and told of by the "
             "same sentences, which flatters it: try it on others."
         )
     shares = [head.dropped for head in holding.heads if head.dropped is not None]
     if shares:
         places = [head.head for head in holding.heads]
-        yield dropped_note(holding.view, sum(shares) / len(shares), places)
+        yield dropped_note(holding.view.context, sum(shares) / len(shares), places)
 
 
 def _question(asked: str, width: int) -> Line:
@@ -242,7 +244,7 @@ def _question(asked: str, width: int) -> Line:
 def _tone(finding: Finding) -> Tone:
     """Cool where the head can find the key by place alone, or where it is a special token."""
     view, key = finding.view, finding.key.tokens
-    links = [tone_of(view, one, other) for one in finding.query.tokens for other in key]
+    links = [tone_of(view.context, one, other) for one in finding.query.tokens for other in key]
     return "cool" if "cool" in links else "warm"
 
 

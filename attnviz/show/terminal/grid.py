@@ -12,8 +12,10 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from attnviz.answers.masks import allowed
 from attnviz.answers.summary import is_near
 from attnviz.inspection import View
+from attnviz.inspection.context import Role
 from attnviz.show.terminal.cells import Line, fit, label, render_lines, sentences, width_of
 from attnviz.show.terminal.heading import question, word_heading
 from attnviz.show.terminal.palette import (
@@ -25,7 +27,7 @@ from attnviz.show.terminal.palette import (
     Scale,
     Tone,
 )
-from attnviz.show.wording import Role, may_look, tokens_of
+from attnviz.show.wording import tokens_of
 from attnviz.text.tokens import Token
 
 LONGEST_WORD = 12
@@ -91,7 +93,7 @@ class Grid:
     top: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from word_heading(self.view, self.token, self.role, self.weights, self._scale)
+        yield from word_heading(self.view.context, self.token, self.role, self.weights, self._scale)
         yield Text()
         coloured = console.color_system is not None and not console.no_color
         legends = CROSSED_LEGENDS if self.view.is_cross_attention else (LEGEND, PLAIN_LEGEND)
@@ -111,13 +113,13 @@ class Grid:
 
     @cached_property
     def _others(self) -> tuple[Token, ...]:
-        return tokens_of(self.view, "key" if self.role == "query" else "query")
+        return tokens_of(self.view.context, "key" if self.role == "query" else "query")
 
     @cached_property
     def _seen(self) -> np.ndarray:
         """Which of the others may be its partner: (layer, other)."""
         layers = self.view.inspection.recorded
-        return may_look(self.view, self.token.index, self.role, layers)
+        return allowed(self.view, self.token.index, self.role, layers)
 
     @cached_property
     def _near(self) -> list[int]:

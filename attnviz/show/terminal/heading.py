@@ -9,11 +9,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from attnviz.attention.measures import Measure
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Context, HeadId
+from attnviz.inspection.context import Role
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import cut, label
 from attnviz.show.terminal.palette import SHARES, Scale
-from attnviz.show.wording import Role, texts, whose, window_told
+from attnviz.show.wording import texts, whose, window_told
 from attnviz.text.tokens import Token
 
 ASKED = "bold underline"
@@ -35,7 +36,7 @@ class Mark:
 
 
 def heading(
-    view: View,
+    context: Context,
     scale: Scale = SHARES,
     queries: Sequence[Token] = (),
     keys: Sequence[Token] = (),
@@ -47,22 +48,22 @@ def heading(
     `queries` and `keys` are asked about, and underlined. `inside`: how much of the attention shown
     stays in the view's window. `layers`: those that are shown, where not all are.
     """
-    yield model_line(view)
-    yield from quiet_line(whose(view, layers))
-    yield from marked(view, dict.fromkeys(queries, ASKED), dict.fromkeys(keys, ASKED))
+    yield model_line(context)
+    yield from quiet_line(whose(context, layers))
+    yield from marked(context, dict.fromkeys(queries, ASKED), dict.fromkeys(keys, ASKED))
     whose_part = f'"{label(queries[0])}"\'s' if queries else "their"
-    yield from quiet_line(window_told(view, inside, whose_part))
-    yield measure_line(view.measured, scale)
+    yield from quiet_line(window_told(context, inside, whose_part))
+    yield measure_line(context.measured, scale)
 
 
 def word_heading(
-    view: View, token: Token, role: Role, weights: np.ndarray, scale: Scale
+    context: Context, token: Token, role: Role, weights: np.ndarray, scale: Scale
 ) -> Iterator[RenderableType]:
     """The heading of a look at one word, as query or as key: weights, (..., other token)."""
     if role == "key":
-        return heading(view, scale, keys=[token])
-    inside = None if view.window is None else float(weights.sum(axis=-1).mean())
-    return heading(view, scale, [token], inside=inside)
+        return heading(context, scale, keys=[token])
+    inside = None if context.window is None else float(weights.sum(axis=-1).mean())
+    return heading(context, scale, [token], inside=inside)
 
 
 def quiet_line(text: str) -> Iterator[Text]:
@@ -72,15 +73,15 @@ def quiet_line(text: str) -> Iterator[Text]:
 
 
 def marked(
-    view: View, queries: Mapping[Token, str], keys: Mapping[Token, str] | None = None
+    context: Context, queries: Mapping[Token, str], keys: Mapping[Token, str] | None = None
 ) -> Iterator[RenderableType]:
     """The sentence, both of a pair, or source and target, some tokens in a style of their own."""
-    shown = list(texts(view))
+    shown = list(texts(context))
     margin = max(len(said.name) for said in shown)
     looked_at = keys or {}
     for said in shown:
         styles = looked_at if said.role == "key" else queries
-        if not view.is_cross_attention:
+        if not context.is_cross_attention:
             styles = {**looked_at, **queries}
         marks = [
             Mark(token.start, token.end or token.start, style)
@@ -103,11 +104,11 @@ def measure_line(measured: Measure, scale: Scale = SHARES) -> Text:
     return Text("; ".join(filter(None, (measured.line, scale.note))), style="dim")
 
 
-def model_line(view: View) -> Text:
+def model_line(context: Context) -> Text:
     """`str(model)`, its name bold; UNTRAINED stands out with and without colour."""
-    text = Text(visible(str(view.model)), style="dim", overflow="fold")
-    text.stylize("not dim bold", 0, len(visible(view.model.name)))
-    if not view.model.trained:
+    text = Text(visible(str(context.model)), style="dim", overflow="fold")
+    text.stylize("not dim bold", 0, len(visible(context.model.name)))
+    if not context.model.trained:
         text.stylize("not dim bold black on yellow", text.plain.rindex("UNTRAINED"))
     return text
 

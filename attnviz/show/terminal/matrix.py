@@ -113,7 +113,8 @@ class HeadTable:
         if not self.view.is_cross_attention and self._seen is None:
             return "queries (who looks) down, keys (looked at) across"
         blank = "" if self._seen is None else f"; blank: {MAY_NOT}"
-        return f"{role_name(self.view, 'query')} down, {role_name(self.view, 'key')} across{blank}"
+        down, across = (role_name(self.view.context, role) for role in ("query", "key"))
+        return f"{down} down, {across} across{blank}"
 
     @property
     def _remains(self) -> str:
@@ -180,7 +181,7 @@ class HeadTable:
             mark = MARKER if strongest else " "
             text = mark + self._scale.text(weight) + " " * layout.padding
             line.append(Segment(" " * (layout.cell - cell_len(text))))
-            tone = tone_of(self.view, token, keys[key])
+            tone = tone_of(self.view.context, token, keys[key])
             line.append(Segment(text, self._scale.style(weight, tone, strongest)))
         if self.dropped is not None:
             share = percent(float(self.dropped[query]))
@@ -188,7 +189,9 @@ class HeadTable:
         if layout.side:
             weight = float(row[best])
             line.append(Segment("  " + fit(label(keys[best]), SIDE_WORD) + " ", PLAIN))
-            style = self._scale.style(weight, tone_of(self.view, token, keys[best]), bold=True)
+            style = self._scale.style(
+                weight, tone_of(self.view.context, token, keys[best]), bold=True
+            )
             line.append(Segment(f" {self._scale.text(weight)} ", style))
         return line
 
@@ -207,7 +210,7 @@ class HeadTable:
                 f"what remains {self._remains}.",
                 width,
             )
-        yield from remarks(sink_note(self.view, self.sink), width)
+        yield from remarks(sink_note(self.view.context, self.sink), width)
         if self.view.is_cross_attention:
             yield from sentences(purpose_note(), width)
 
@@ -219,7 +222,7 @@ def head_heading(
     inside = None
     if view.window is not None and weights is not None:
         inside = float(weights.sum(axis=-1).mean())
-    yield from heading(view, scale, inside=inside, layers=[head.layer])
+    yield from heading(view.context, scale, inside=inside, layers=[head.layer])
     yield Text()
 
 

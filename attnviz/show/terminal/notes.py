@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Context, HeadId
 from attnviz.show.terminal.cells import label
 from attnviz.show.terminal.palette import percent
 from attnviz.show.wording import PURPOSE, are_all
@@ -13,34 +13,31 @@ SINK = "the model's sink, a place that is none of the keys"
 """What takes weight beside all keys."""
 
 
-def query_note(view: View, query: int, heads: Sequence[HeadId]) -> str:
+def query_note(
+    context: Context, query: int, heads: Sequence[HeadId], special: float, sink: float | None
+) -> str:
     """How much of a query's attention special tokens, and the sink, take in the heads shown."""
-    aside, name, notes = view.aside(query), label(view.tokens[query]), []
-    if view.is_cross_attention:
+    name, notes = label(context.tokens[query]), []
+    if context.is_cross_attention:
         notes.append(purpose_note())
     takers, hint = [], ""
-    if any(token.special for token in view.inspection.key_tokens.pieces):
-        if view.special:
-            takers.append((aside.special, "special tokens"))
-            them = "them" if aside.sink is None else "special tokens"
+    if any(token.special for token in context.key_text.pieces):
+        if context.special:
+            takers.append((special, "special tokens"))
+            them = "them" if sink is None else "special tokens"
             hint = f"; --no-special leaves {them} out"
         else:
-            notes.append(left_out_note(view, name, _mean(aside.special, heads), heads))
-    if aside.sink is not None:
-        takers.append((aside.sink, SINK))
+            notes.append(left_out_note(context, name, special, heads))
+    if sink is not None:
+        takers.append((sink, SINK))
     if takers:
-        of = (f" of its {view.measured.noun}", "")
+        of = (f" of its {context.measured.noun}", "")
         given = " and ".join(
-            f"{percent(_mean(shares, heads))}{of[bool(number)]} to {taker}"
-            for number, (shares, taker) in enumerate(takers)
+            f"{percent(share)}{of[bool(number)]} to {taker}"
+            for number, (share, taker) in enumerate(takers)
         )
-        notes.append(f'"{name}" gives {given} {_over(view, heads)}{hint}.')
+        notes.append(f'"{name}" gives {given} {_over(context, heads)}{hint}.')
     return " ".join(notes)
-
-
-def _mean(shares: np.ndarray, heads: Sequence[HeadId]) -> float:
-    """The mean of some heads' shares: (layer, head)."""
-    return float(np.mean([shares[head.layer, head.place] for head in heads]))
 
 
 def purpose_note() -> str:
@@ -48,47 +45,47 @@ def purpose_note() -> str:
     return f"{PURPOSE[0].upper()}{PURPOSE[1:]}."
 
 
-def sink_note(view: View, sink: np.ndarray | None, of: str = "") -> str:
+def sink_note(context: Context, sink: np.ndarray | None, of: str = "") -> str:
     """How much of what is shown the sink takes; sink: (query,), `of` which queries, if not all."""
     if sink is None:
         return ""
-    whole = f"the {view.measured.noun}" if view.special else "what is shown"
+    whole = f"the {context.measured.noun}" if context.special else "what is shown"
     average = f"On average of {of}" if of else "On average"
     return f"{average}, {percent(float(sink.mean()))} of {whole} goes to {SINK}."
 
 
-def left_out_note(view: View, name: str, share: float, heads: Sequence[HeadId]) -> str:
+def left_out_note(context: Context, name: str, share: float, heads: Sequence[HeadId]) -> str:
     """How much of a query's attention went to special tokens that are left out."""
-    told = f"{percent(share)} of its {view.measured.noun}"
+    told = f"{percent(share)} of its {context.measured.noun}"
     return (
-        f'Special tokens are left out: "{name}" gave them {told} {_over(view, heads)}, '
-        f"and what remains is shown {_rest(view)}."
+        f'Special tokens are left out: "{name}" gave them {told} {_over(context, heads)}, '
+        f"and what remains is shown {_rest(context)}."
     )
 
 
-def dropped_note(view: View, dropped: float | None, heads: Sequence[HeadId]) -> str:
+def dropped_note(context: Context, dropped: float | None, heads: Sequence[HeadId]) -> str:
     """How much of all words' attention went to special tokens, where they are left out."""
     if dropped is None:
         return ""
     return (
         f"Special tokens are left out: they took {percent(dropped)} of the words' "
-        f"{view.measured.noun} {_over(view, heads)}, and what remains of each is shown "
-        f"{_rest(view)}."
+        f"{context.measured.noun} {_over(context, heads)}, and what remains of each is shown "
+        f"{_rest(context)}."
     )
 
 
-def hidden_note(view: View, count: int, shown: int) -> str:
+def hidden_note(context: Context, count: int, shown: int) -> str:
     """How many of `count` heads, or layers, are not shown, and how to see them."""
     hidden = count - shown
-    places = view.places if hidden > 1 else view.places.removesuffix("s")
+    places = context.places if hidden > 1 else context.places.removesuffix("s")
     return f"{hidden} more {places}: --top {count} shows all."
 
 
-def _rest(view: View) -> str:
-    return "as 100%" if view.measured.shares else "as it was"
+def _rest(context: Context) -> str:
+    return "as 100%" if context.measured.shares else "as it was"
 
 
-def _over(view: View, heads: Sequence[HeadId]) -> str:
-    if are_all(view, heads):
-        return f"(mean over all {view.places})"
-    return f"(in {heads[0]})" if len(heads) == 1 else f"(mean over these {view.places})"
+def _over(context: Context, heads: Sequence[HeadId]) -> str:
+    if are_all(context, heads):
+        return f"(mean over all {context.places})"
+    return f"(in {heads[0]})" if len(heads) == 1 else f"(mean over these {context.places})"

@@ -52,7 +52,7 @@ class Overview:
     summary: Summary
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.view, self._scale)
+        yield from heading(self.view.context, self._scale)
         yield self._counts()
         yield Text()
         width = options.max_width
@@ -73,7 +73,9 @@ class Overview:
         counts = Counter(head.kind for head in self.summary.heads)
         heads = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
         rows = "" if self.view.measured.shares else "; kind and bits: of rows divided by their sum"
-        return Text(f"{len(self.summary.heads)} {self.view.places}: {heads}{rows}", style="dim")
+        return Text(
+            f"{len(self.summary.heads)} {self.view.context.places}: {heads}{rows}", style="dim"
+        )
 
     @cached_property
     def _tables(self) -> list[tuple[str, Sequence[HeadSummary]]]:
@@ -150,7 +152,7 @@ def _labels(link: Link) -> tuple[str, str]:
 
 
 def _link(view: View, link: Link, slot: int, scale: Scale) -> Line:
-    strong, tone = scale.strong(link.weight), tone_of(view, link.query, link.key)
+    strong, tone = scale.strong(link.weight), tone_of(view.context, link.query, link.key)
     words = BOLD if strong else DIM if link.weight < TINTED_FROM * scale.largest else PLAIN
     return [
         Segment(f" {scale.text(link.weight)} ", scale.style(link.weight, tone, strong)),

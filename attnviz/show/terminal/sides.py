@@ -9,7 +9,7 @@ from rich.text import Text
 from attnviz.answers.align import SIDES, Aligned, Side
 from attnviz.answers.compare import Comparison
 from attnviz.answers.special import special_share
-from attnviz.inspection import View
+from attnviz.inspection import Context, View
 from attnviz.show.terminal.cells import label
 from attnviz.show.terminal.heading import (
     Mark,
@@ -34,19 +34,19 @@ def sides(aligned: Aligned, query: int | None) -> Iterator[RenderableType]:
     """Both models, or the one; both sentences, the query underlined, what differs in brackets."""
     one_model = aligned.a.model == aligned.b.model
     for side in SIDES[: 1 if one_model else 2]:
-        line = model_line(aligned.view(side))
+        line = model_line(aligned.view(side).context)
         yield line if one_model else Text.assemble((f"{side.upper()}  ", "bold"), line)
     yield from _of_both(aligned, whose)
     one_text = _texts(aligned.a) == _texts(aligned.b)
     for side in SIDES[: 1 if one_text and not one_model else 2]:
         yield from _sentences(aligned, side, query, named=not one_text or one_model)
     yield from _of_both(aligned, window_told)
-    yield from _of_both(aligned, lambda view: view.measured.line)
+    yield from _of_both(aligned, lambda context: context.measured.line)
 
 
-def _of_both(aligned: Aligned, told: Callable[[View], str]) -> Iterator[Text]:
+def _of_both(aligned: Aligned, told: Callable[[Context], str]) -> Iterator[Text]:
     """What is said of A and of B, once where it is the same."""
-    said = {side: told(aligned.view(side)) for side in SIDES}
+    said = {side: told(aligned.view(side).context) for side in SIDES}
     if said["a"] == said["b"]:
         yield from quiet_line(said["a"])
         return
@@ -55,14 +55,14 @@ def _of_both(aligned: Aligned, told: Callable[[View], str]) -> Iterator[Text]:
 
 
 def _texts(view: View) -> list[str]:
-    return [said.text for said in texts(view)]
+    return [said.text for said in texts(view.context)]
 
 
 def _sentences(
     aligned: Aligned, side: Side, query: int | None, named: bool
 ) -> Iterator[RenderableType]:
     """One side's texts, behind its name if they are `named`, and what each is called."""
-    shown = list(texts(aligned.view(side)))
+    shown = list(texts(aligned.view(side).context))
     name, margin = f"{side.upper()}  " if named else "", max(len(said.name) for said in shown)
     for said in shown:
         text = sentence(said.text, _marks(aligned, side, said, query), said.span)
@@ -85,7 +85,7 @@ def _marks(aligned: Aligned, side: Side, said: Said, query: int | None) -> list[
         return token.index in kept, token.index == asked
 
     marks = []
-    every = tokens_of(aligned.view(side), said.role)
+    every = tokens_of(aligned.view(side).context, said.role)
     tokens = [t for t in every if t.segment == said.segment and not t.special]
     for (is_kept, is_asked), run in groupby(tokens, kind):
         words = list(run)
@@ -104,7 +104,7 @@ def remarks(comparison: Comparison, shown: int) -> Iterator[str]:
     """What must be known to read a table of the first `shown` heads."""
     aligned = comparison.aligned
     if len(comparison.heads) > shown:
-        yield hidden_note(aligned.a, len(comparison.heads), shown)
+        yield hidden_note(aligned.a.context, len(comparison.heads), shown)
     named = (*comparison.keys, *comparison.columns)
     if comparison.key is None and any(len(column.tokens) < 2 for column in named):
         yield (
@@ -129,7 +129,8 @@ def _over(comparison: Comparison) -> str:
     view, heads = comparison.aligned.a, comparison.heads
     if len(heads) == 1:
         return f"in {heads[0].head}"
-    return f"mean over {'these' if len(heads) < len(view.all_heads()) else 'all'} {view.places}"
+    these = "these" if len(heads) < len(view.all_heads()) else "all"
+    return f"mean over {these} {view.context.places}"
 
 
 def _rest_notes(comparison: Comparison) -> Iterator[str]:

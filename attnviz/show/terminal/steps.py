@@ -109,7 +109,7 @@ class Steps:
         width = options.max_width
         colored = console.color_system is not None and not console.no_color
         e = self.explanation
-        yield from heading(e.view, queries=[e.query], layers=[e.head.layer])
+        yield from heading(e.view.context, queries=[e.query], layers=[e.head.layer])
         yield Text()
         yield head_title(e.head, f"how {_named(e)} looks, step by step")
         yield from render_lines(self._lines(width, colored), width)
@@ -210,7 +210,7 @@ class Steps:
         e, token = self.explanation, self.explanation.keys[key]
         weight, strongest = float(e.weights[key]), key == e.order[0]
         mark = f" {MARKER} " if strongest else "   "
-        style = weight_style(weight, tone_of(e.view, e.query, token), strongest)
+        style = weight_style(weight, tone_of(e.view.context, e.query, token), strongest)
         name_style = BOLD if strongest else DIM if token.special else PLAIN
         line = [Segment(fit(mark + label(token), columns.name), name_style)]
         for number in (e.dots[key], e.scores[key]):

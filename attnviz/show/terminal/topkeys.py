@@ -10,7 +10,7 @@ from rich.segment import Segment
 
 from attnviz.answers.select import first_index
 from attnviz.answers.summary import Link
-from attnviz.inspection import HeadId, HeadStack, View
+from attnviz.inspection import Block, HeadId, View
 from attnviz.show.terminal.cells import (
     Line,
     fit,
@@ -51,7 +51,7 @@ class TopKeys:
     @classmethod
     def of(cls, view: View, head: HeadId, top: int | None = None) -> "TopKeys":
         """The list of a head; of a long text the first rows alone, and no more are computed."""
-        most = ROWS_SHOWN if is_long(view) else len(view.tokens)
+        most = ROWS_SHOWN if is_long(view.context) else len(view.tokens)
         rows = list(_first_rows(view, head, most))
         weights = np.concatenate([stack.weights[0] for stack in rows])[:most]
         dropped = _joined([stack.dropped for stack in rows], most)
@@ -63,7 +63,7 @@ class TopKeys:
 
     @cached_property
     def _names(self) -> Names:
-        return Names(self.view)
+        return Names(self.view.context)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, hidden = options.max_width, len(self.view.tokens) - len(self.weights)
@@ -87,12 +87,12 @@ class TopKeys:
                 width,
             )
         shown = "the queries shown" if hidden else ""
-        yield from remarks(sink_note(self.view, self.sink, shown), width)
+        yield from remarks(sink_note(self.view.context, self.sink, shown), width)
 
     def _layout(self, width: int) -> "_Layout":
         share = 0 if self.dropped is None else len("special 100%  ")
         wanted, margin = self._names.width("key"), margin_for(self.view, width)
-        if is_long(self.view):
+        if is_long(self.view.context):
             margin = min(self._names.width("query") + 2, max(3, width // 3))
         word = max(1, min(wanted, width - margin - share - 7))
         across = max(1, (width - margin - share) // (word + 7))
@@ -142,7 +142,7 @@ def named_weight(
 ) -> Line:
     """A weight with the name of what it goes to, in `word` + 7 cells; a row's first stands out."""
     mark = MARKER if first and link.weight > 0 else " "
-    style = scale.style(link.weight, tone_of(view, link.query, link.key), bold=first)
+    style = scale.style(link.weight, tone_of(view.context, link.query, link.key), bold=first)
     name_style = BOLD if first else DIM if link.key.special else PLAIN
     return [
         Segment(f"{mark}{scale.text(link.weight)} ", style),
@@ -150,7 +150,7 @@ def named_weight(
     ]
 
 
-def _first_rows(view: View, head: HeadId, most: int) -> Iterator[HeadStack]:
+def _first_rows(view: View, head: HeadId, most: int) -> Iterator[Block]:
     """A head's rows some at a time, until there are enough; others are not computed."""
     for stack in view.blocks([head]):
         yield stack

@@ -9,8 +9,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
+from attnviz.answers.masks import allowed
 from attnviz.answers.summary import Link
 from attnviz.inspection import HeadId, View
+from attnviz.inspection.context import Role
 from attnviz.show.terminal.cells import (
     Line,
     cut,
@@ -25,7 +27,7 @@ from attnviz.show.terminal.heading import heading, question, word_heading
 from attnviz.show.terminal.naming import Names
 from attnviz.show.terminal.palette import BOLD, Scale
 from attnviz.show.terminal.topkeys import KEYS_TOLD, named_weight, strongest
-from attnviz.show.wording import MAY_NOT, Role, may_look, tokens_of
+from attnviz.show.wording import MAY_NOT, tokens_of
 from attnviz.text.tokens import Token
 
 
@@ -50,7 +52,7 @@ class WordRows:
         return Scale.of(self.view.measured, float(self.weights.max()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from word_heading(self.view, self.token, self.role, self.weights, self._scale)
+        yield from word_heading(self.view.context, self.token, self.role, self.weights, self._scale)
         yield Text()
         yield from render_lines(self._lines(options.max_width), options.max_width)
 
@@ -58,7 +60,7 @@ class WordRows:
         yield [Segment(question(self.token, self.role, width), BOLD)]
         margin = max(len(str(head)) for head in self.heads) + 2
         layers = [head.layer for head in self.heads]
-        seen = may_look(self.view, self.token.index, self.role, layers)
+        seen = allowed(self.view, self.token.index, self.role, layers)
         for head, row, own in zip(self.heads, self.weights, seen, strict=True):
             yield from self._row(head, row, own, margin, width)
         if self.note:
@@ -67,7 +69,7 @@ class WordRows:
 
     @cached_property
     def _others(self) -> tuple[Token, ...]:
-        return tokens_of(self.view, self._other_role)
+        return tokens_of(self.view.context, self._other_role)
 
     @property
     def _other_role(self) -> Role:
@@ -75,7 +77,7 @@ class WordRows:
 
     @cached_property
     def _names(self) -> Names:
-        return Names(self.view)
+        return Names(self.view.context)
 
     def _row(
         self, head: HeadId, row: np.ndarray, seen: np.ndarray, margin: int, width: int
@@ -117,9 +119,11 @@ class PairGrid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         scale = Scale.of(self.view.measured, max(self.weights.values(), default=0))
-        grid = HeadGrid(self.weights, scale, tone_of(self.view, self.query, self.key), self.blind)
+        grid = HeadGrid(
+            self.weights, scale, tone_of(self.view.context, self.query, self.key), self.blind
+        )
         width = options.max_width
-        yield from heading(self.view, scale, [self.query], [self.key])
+        yield from heading(self.view.context, scale, [self.query], [self.key])
         yield Text()
         query, key = label(self.query), label(self.key)
         yield Text(cut(f"how much {query} looks at {key}", width), style="bold")

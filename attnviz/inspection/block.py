@@ -1,0 +1,57 @@
+"""Rows of some heads, as a view shows them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attnviz.inspection.facts import HeadId
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows of some heads, which may belong to several layers.
+
+    weights: (head, query, key), in the view's measure, of the queries in `rows`. dropped: (head,
+    query), the share of each row that went to the special tokens left out; None where none are left
+    out. sink: (head, query), the share of what is shown that went to the model's sink; None where
+    the model has none, and for measures whose rows are not shares.
+    """
+
+    heads: Sequence[HeadId]
+    rows: slice
+    weights: np.ndarray
+    dropped: np.ndarray | None = None
+    sink: np.ndarray | None = None
+
+    def take(self, rows: slice | np.ndarray) -> "Block":
+        """Some of the rows, counted from the block's first."""
+        places = np.arange(self.rows.start, self.rows.stop)[rows]
+        span = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+        return self._mapped(self.heads, span, lambda array: array[:, rows])
+
+    def head(self, place: int) -> "Block":
+        """The rows of the head at `place` alone."""
+        own = slice(place, place + 1)
+        return self._mapped(self.heads[own], self.rows, lambda array: array[own])
+
+    @classmethod
+    def concat(cls, blocks: Sequence["Block"]) -> "Block":
+        """Blocks of the same heads whose rows follow each other."""
+        first, last = blocks[0], blocks[-1]
+        if len(blocks) == 1:
+            return first
+        arrays = zip(*((b.weights, b.dropped, b.sink) for b in blocks), strict=True)
+        joined: list[Any] = [
+            None if parts[0] is None else np.concatenate(parts, axis=1) for parts in arrays
+        ]
+        return cls(first.heads, slice(first.rows.start, last.rows.stop), *joined)
+
+    def _mapped(
+        self, heads: Sequence[HeadId], rows: slice, change: Callable[[np.ndarray], np.ndarray]
+    ) -> "Block":
+        dropped, sink = (
+            None if array is None else change(array) for array in (self.dropped, self.sink)
+        )
+        return Block(heads, rows, change(self.weights), dropped, sink)

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attnviz.answers.ablation import DISTANCE, Ablation, EachAblation, Moved, Prediction
+from attnviz.answers.answer import facts_of
 from attnviz.inspection import View
 from attnviz.inspection.ablated import Guess
 from attnviz.show.data.as_csv import quoted
 from attnviz.show.data.as_json import with_numbers
-from attnviz.show.data.facts import view_facts
 
 ABLATE_SCHEMA = "attnviz.ablate/1"
 
@@ -71,7 +71,7 @@ def _row(text_index: int, heads: str, replacement: str, token: str, distance: fl
 
 
 def _facts(view: View, replacement: str) -> dict[str, Any]:
-    facts = view_facts(view.context, ABLATE_SCHEMA)
+    facts = facts_of(view.context, ABLATE_SCHEMA)
     tokens = facts.pop("tokens")
     del facts["measure"]
     return facts | {"formula": DISTANCE, "with": replacement, "tokens": tokens}

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from attnviz.answers.answer import facts_of
 from attnviz.inspection import Block, HeadId, View
-from attnviz.show.data.facts import view_facts
 
 NUMBERS_AT_ONCE = 1 << 16
 """Numbers made into text together at most (about 1 MB of it), however long the sentence is."""
@@ -20,7 +20,7 @@ def run_json(view: View, heads: Sequence[HeadId]) -> Iterator[bytes]:
     as float32 they are the same numbers. A view without special tokens tells for each row what
     share of it they had; and a model with a sink, what went there.
     """
-    yield orjson.dumps(view_facts(view.context)).removesuffix(b"}") + b',"heads":['
+    yield orjson.dumps(facts_of(view.context)).removesuffix(b"}") + b',"heads":['
     comma = b""
     for text in _all_heads(view, heads):
         yield comma + text

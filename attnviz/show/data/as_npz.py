@@ -28,8 +28,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import orjson
 
-from attnviz.inspection import HeadId, View
-from attnviz.show.data.facts import (
+from attnviz.answers.answer import (
     RUN_SCHEMA,
     attention_facts,
     model_facts,
@@ -37,6 +36,7 @@ from attnviz.show.data.facts import (
     source_facts,
     window_of,
 )
+from attnviz.inspection import HeadId, View
 
 NO_HEAD = -1
 

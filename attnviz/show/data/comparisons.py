@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from attnviz.answers.align import SIDES, Column
+from attnviz.answers.answer import facts_of
 from attnviz.answers.compare import Comparison, HeadChange
 from attnviz.attention.measures import MeasureName
 from attnviz.show.data.as_csv import head_cells, measure_cell, quoted
 from attnviz.show.data.as_json import with_numbers
-from attnviz.show.data.facts import view_facts
 from attnviz.text.tokens import Token
 
 COMPARE_SCHEMA = "attnviz.compare/1"
@@ -35,7 +35,7 @@ def compare_json(comparison: Comparison, count: int | None = None) -> Iterator[b
     aligned = comparison.aligned
     facts: dict[str, Any] = {"schema": COMPARE_SCHEMA}
     for side in SIDES:
-        told = view_facts(aligned.view(side).context)
+        told = facts_of(aligned.view(side).context)
         del told["schema"]
         facts[side] = told
     facts["query"] = _asked(comparison.columns, comparison.query)

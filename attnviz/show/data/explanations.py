@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from attnviz.answers.answer import facts_of, token_facts
 from attnviz.answers.explanation import Explanation
 from attnviz.show.data.as_csv import CSV_HEADER, quoted
 from attnviz.show.data.as_json import with_numbers
-from attnviz.show.data.facts import token_facts, view_facts
 
 EXPLAIN_SCHEMA = "attnviz.explain/1"
 
@@ -26,7 +26,7 @@ def explain_json(explanation: Explanation) -> bytes:
     view = explanation.view
     paired = view.inspection.tokens.pair is not None
     projected, between = explanation.projected, explanation.matrices.between
-    facts = view_facts(view.context, EXPLAIN_SCHEMA)
+    facts = facts_of(view.context, EXPLAIN_SCHEMA)
     facts.pop("keys", None)  # each is told with its steps
     facts |= {
         "layer": explanation.head.layer,

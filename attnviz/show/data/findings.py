@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from attnviz.answers.answer import attention_facts, facts_of, model_facts
 from attnviz.answers.find import Finding
 from attnviz.answers.holding import Holding, HoldingHead
 from attnviz.answers.phrase import Phrase
@@ -12,7 +13,6 @@ from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId
 from attnviz.show.data.as_csv import CSV_HEADER, csv_header, head_cells, measure_cell, quoted
 from attnviz.show.data.as_json import with_numbers
-from attnviz.show.data.facts import attention_facts, model_facts, view_facts
 
 FIND_SCHEMA = "attnviz.find/1"
 SUMMARY_SCHEMA = "attnviz.find-summary/1"
@@ -24,7 +24,7 @@ def find_json(finding: Finding, reverse: Finding | None = None, top: int | None 
     Heads come best first, all or the `top` best; numbers have float32's own shortest digits.
     `reverse`: the same link the other way round, where that was asked for.
     """
-    facts = view_facts(finding.view.context, FIND_SCHEMA, keys="key_tokens")
+    facts = facts_of(finding.view.context, FIND_SCHEMA, keys="key_tokens")
     facts |= {
         "query": _phrase(finding.query),
         "key": _phrase(finding.key),

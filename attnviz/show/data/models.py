@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from attnviz.answers.answer import model_facts
 from attnviz.models.catalog import Catalog, Described, Known
 from attnviz.show.data.as_json import with_numbers
-from attnviz.show.data.facts import model_facts
 
 MODELS_SCHEMA = "attnviz.models/1"
 MODEL_SCHEMA = "attnviz.model/1"

@@ -1,9 +1,13 @@
-"""What every object says first: the text, the model, what the numbers are, and the tokens."""
+"""What an answer is, and what every answer's data say first: the text, the model, the tokens.
 
-from collections.abc import Sequence
+A question is a function that takes a View, or two, and gives a frozen answer: numbers and tokens,
+computed once. An answer says itself as one JSON object, and as rows.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import repeat
-from typing import Any
+from typing import Any, Protocol
 
 from attnviz.inspection import Context, ModelFacts
 from attnviz.text.tokens import Token, Tokens
@@ -12,7 +16,21 @@ RUN_SCHEMA = "attnviz.run/1"
 """The name and version of the format that holds whole matrices."""
 
 
-def view_facts(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
+class Answer(Protocol):
+    """What every answer can do; `top` limits links, keys or heads as it does in tables."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of `rows`."""
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The JSON object of the answer's schema; arrays keep float32."""
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a link, head or finding; None where a column does not apply."""
+
+
+def facts_of(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
     """Format, sentence, model, unit, measure, and tokens; and what else there is to say.
 
     That is whose attention it is, unless an encoder's, the window, the part of a longer text that

@@ -29,46 +29,46 @@ PAGE = """\
 
 Measured on {date}: {machine}; Python {python}; {packages}.
 
-Commands run in turn, A B A B, each as a process of its own from start to end; the figures are
-medians of {rounds} rounds, and a ratio is the median of the ratios round by round. Machines differ
-and are noisy: the ratio is what carries over.
+Commands run alternately, A B A B, each as a process of its own from start to end. The figures are
+medians of {rounds} rounds, and a ratio is the median of the ratios of each round. Machines differ
+and are noisy, so compare the ratios.
 
 {table}
 
 - The *founding sentence* is "{animal}" Its job with transformers
   ([one_number.py](../benchmarks/peers/one_number.py)) loads the same files with `AutoModel`, eager
   attention and `output_attentions=True`, and prints one number.
-- *512 tokens*: a longer text, cut with `--truncate`, in the default model. An inspection's memory
-  is how much the process grows for each one it keeps.
+- *512 tokens*: a longer text, cut with `--truncate`, in the default model. The memory of an
+  inspection is how much the process grows for each inspection that it keeps.
 - The *{sentences} sentences* have {shortest} to {longest} words each
-  ([sentences.py](../benchmarks/sentences.py)). Beside attnviz, transformers does the same job as
-  one would write it ([word_weights.py](../benchmarks/peers/word_weights.py)): batches of 32 sorted
-  by length, padding trimmed, pieces merged to words, then `json` or `np.savez`. Loading the model
-  counts on both sides.
-- `ablate --each` runs the sentence once more for each of the 72 heads, from its layer on: in
-  arithmetic about 30 passes of the sentence for one word, 40 for all. A pass of a short sentence
-  waits for memory instead, so that together they take less; the longer a sentence, the nearer to
-  those numbers. Loading the model is left out here.
+  ([sentences.py](../benchmarks/sentences.py)). For comparison, a script does the same job with
+  transformers ([word_weights.py](../benchmarks/peers/word_weights.py)): batches of 32 sorted
+  by length, padding trimmed, pieces merged to words, then `json` or `np.savez`. Both times include
+  loading the model.
+- `ablate --each` runs the sentence again for each of the 72 heads, from the layer of the head on.
+  That is the arithmetic of about 30 passes for one word, and 40 for all. A single pass of a short
+  sentence mostly waits for memory, so the passes together take less time than that. The longer the
+  sentence, the closer they come. These times do not include loading the model.
 
 ## Long texts
 
-One head of a model of ModernBERT's sizes ({long_layers} layers, {long_heads} heads, d_model
-{long_d_model}) with random weights, from the command to the picture or table; loading counts on all
-sides. Beside it, with transformers: a plain forward pass, which gives no weights (`sdpa`), and one
-that gives all of them (`eager`, `output_attentions=True`;
-[one_pass.py](../benchmarks/peers/one_pass.py)). The ratio is of peak memory: attnviz's, less the q
-and k of the one layer that it was asked for, beside the plain pass. The lengths up to {long_up_to}
-tokens are run {long_rounds} times, longer ones once.
+One head of a model with the sizes of ModernBERT ({long_layers} layers, {long_heads} heads, d_model
+{long_d_model}) and random weights, from the command to the picture or table. All times include
+loading. For comparison, with transformers: a plain forward pass, which gives no weights (`sdpa`),
+and one that gives all of them (`eager`, `output_attentions=True`;
+[one_pass.py](../benchmarks/peers/one_pass.py)). The ratio is one of peak memory: that of attnviz,
+minus the q and k of the one layer that it was asked for, to that of the plain pass. Texts of up to
+{long_up_to} tokens are run {long_rounds} times, longer ones once.
 
 {long}
 
 ## Families
 
-Our encoder beside transformers' eager attention on each family that is read natively, with random
-weights and the default model's sizes ({layers} layers, {heads} heads, d_model {d_model}): a pass of
-so many sentences of {tokens} tokens each ([passes.py](../benchmarks/passes.py)), by turns in one
-process. Ours keeps x, q, k, v and z of every layer, theirs all weights; loading is left out. The
-ratio is that of the times.
+attnviz's encoder and transformers' eager attention, for each family that attnviz reads into its own
+encoder, with random weights and the sizes of the default model ({layers} layers, {heads} heads,
+d_model {d_model}): one pass of so many sentences of {tokens} tokens each
+([passes.py](../benchmarks/passes.py)), alternately in one process. attnviz keeps x, q, k, v and z
+of every layer, transformers all weights. Times do not include loading. The ratio is one of times.
 
 {families}
 """

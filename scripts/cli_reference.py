@@ -37,30 +37,31 @@ INTRODUCTION = """\
 
 - **layer** and **head** count from 0: `L3H1` is head 1 of layer 3, and `-1` is the last layer.
 - **query** is the token that looks, a row. **key** is the token that is looked at, a column.
-- **piece** is what the model's tokenizer cut, **word** a Unicode word (UAX #29). Pieces become
-  words as in Clark et al. 2019: sum over the keys' pieces, mean over the queries' pieces.
-- A word in an option is given as `it`, as `it#2` for its second occurrence, or as `@10` for the
-  token at index 10. Upper and lower case are alike.
+- A **piece** is what the model's tokenizer cuts; a **word** is a Unicode word (UAX #29). Pieces
+  become words as in Clark et al. 2019: sum over the key's pieces, mean over the query's pieces.
+- In an option, write a word as `it`, as `it#2` for its second occurrence, or as `@10` for the
+  token at index 10. Upper and lower case are the same.
 
-All axis names are in [shapes.md](shapes.md), what `--measure` means in [measures.md](measures.md),
-and how the commands are used together in [guide.md](guide.md).
+The [glossary](glossary.md) defines all words of the output. See also the names of axes
+([shapes.md](shapes.md)), `--measure` ([measures.md](measures.md)), and how to use the commands
+together ([guide.md](guide.md)).
 
-## What goes in
+## Input
 
-- `TEXT` is one or more sentences. `-`, or no TEXT with something piped in, reads standard input,
-  one sentence a line; results come out line by line.
-- Without TEXT and without a pipe, the sentence of the last run is shown again, at once and without
-  loading the model. attnviz keeps it in your cache folder, readable by you alone, and only up to
-  64 MB. Where there is none, the animal sentence is taken. Standard error says which it was.
-- `--load FILE` takes an inspection that `--save FILE` kept.
-- `find` also takes a table of sentences, each with a query and a key of its own (`--tsv FILE`), and
-  phrases (`--key "the street"`). `compare` takes two sentences, or one and the last one.
+- `TEXT` is one or more sentences. `-` reads standard input, one sentence a line, and so does a pipe
+  if there is no TEXT. Results come out line by line.
+- Without TEXT and without a pipe, attnviz uses the sentence of the last run, at once and without
+  loading the model. It keeps that sentence in your cache folder, readable only by you, up to
+  64 MB. If there is none, it uses the animal sentence. Standard error says which.
+- `--load FILE` reads an inspection that `--save FILE` wrote.
+- `find` also takes a table of sentences, each with its own query and key (`--tsv FILE`), and
+  phrases (`--key "the street"`). `compare` takes two sentences, or one to compare with the last.
 
-## What comes out
+## Output
 
-Results go to standard output, or to the file that `-o` names; everything else goes to standard
-error. A file appears whole or not at all. Tables are coloured on a terminal only, and can be read
-without colour.
+Results go to standard output, or to the file that `-o` names. Everything else goes to standard
+error. A file appears whole or not at all. Tables have colours only on a terminal, and can be read
+without them.
 """
 
 ENVIRONMENT = """\
@@ -68,32 +69,32 @@ ENVIRONMENT = """\
 
 | variable | what it does |
 |---|---|
-| `ATTNVIZ_MODEL` | the model to use where `--model` is not given |
-| `ATTNVIZ_NO_MEMORY` | `1`: the last sentence is not kept |
+| `ATTNVIZ_MODEL` | the model, if there is no `--model` |
+| `ATTNVIZ_NO_MEMORY` | `1`: do not keep the last sentence |
 | `NO_COLOR` | tables without colour |
 | `COLUMNS` | the width of tables, instead of the terminal's |
-| `XDG_CACHE_HOME` | where the cache folder lies, instead of `~/.cache` (on Linux) |
+| `XDG_CACHE_HOME` | the folder that contains the cache, instead of `~/.cache` (on Linux) |
 """
 
 OTHER_FORMATS = """\
 ## CSV and NPZ
 
-CSV has a header, and a row for each thing that is told: of `run` a link from a query to a key, of
-`find` a head's link, of `compare` a head and two aligned keys, of `explain` a key, of `ablate` a
+CSV has a header and one row for each result: for `run` a link from a query to a key, for
+`find` a head, for `compare` a head and an aligned key, for `explain` a key, for `ablate` a
 word that moved.
 
 ```text
 {headers}
 ```
 
-Last come `dropped` where special tokens are left out (the share of the query's row that they had;
-of `compare` one column for each side), and `measure` where the numbers are not attention weights.
-Where a measure has no heads, the column `head` is empty.
+There may be two more columns at the end: `dropped`, if special tokens are left out (their share of
+the query's row; in `compare` one column for each side), and `measure`, if the numbers are not
+attention weights. If a measure has no heads, the column `head` is empty.
 
-NPZ holds for each sentence i, counted from 0, the arrays `{{i}}.weights` (head, query, key),
+NPZ has these arrays for each sentence i, counted from 0: `{{i}}.weights` (head, query, key),
 `{{i}}.heads` (layer and head of each matrix) and `{{i}}.tokens`, and with `--no-special`
-`{{i}}.dropped` (head, query); and once `schema` and `meta`, a JSON string with the model and the
-sentences.
+`{{i}}.dropped` (head, query). It also has `schema` and `meta` once; `meta` is a JSON string with
+the model and the sentences.
 """
 
 
@@ -174,13 +175,13 @@ def _exit_codes() -> str:
 
 | code | meaning |
 |---|---|
-| {DONE} | done; also when the reader of a pipe had enough |
+| {DONE} | done; also if the reader of a pipe stopped early |
 | {WRONG} | the request is wrong: an unknown word, a layer out of range, an empty sentence |
-| {FAILED} | the request is fine and could not be done: damaged weights, a full disk |
-| {INTERRUPTED} | interrupted with ctrl-C |
+| {FAILED} | the request is right but could not be done: damaged weights, a full disk |
+| {INTERRUPTED} | interrupted with Ctrl-C |
 
-Errors are one sentence on what came and what was expected, and one on what to try. Of several
-sentences, those that can be shown are shown; the others are told with their number.
+An error message says what came, what was expected, and what to try. If one of several sentences
+fails, attnviz shows the others and names the number of the one that failed.
 """
 
 

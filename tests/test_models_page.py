@@ -31,7 +31,7 @@ from attnviz.models import tried
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 
 HEADER = "| family | `model_type` | positions | `[MASK]` | as in transformers |"
-OTHERS_HEADER = "| architecture | `model_type` | attention | beside queries and keys | as in {} |"
+OTHERS_HEADER = "| architecture | `model_type` | attention | besides queries and keys | as in {} |"
 GIVEN_HEADER = "| architecture | `model_type` | as in transformers |"
 
 CHECKS = {
@@ -72,7 +72,7 @@ OTHERS = {
 
 POSITIONS = {
     LearnedEmbeddings: "learned",
-    OffsetEmbeddings: "learned, behind the padding token's row",
+    OffsetEmbeddings: "learned, after the padding token's row",
     HalvedSinusoidalEmbeddings: "all sines, then all cosines",
 }
 

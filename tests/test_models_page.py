@@ -197,7 +197,7 @@ def test_the_text_has_the_tests_tolerance_and_sizes(page: str) -> None:
     tolerance = f"{test_families.TOLERANCE:.0e}".replace("e-0", "e-")
     layers, heads = test_families.NUM_LAYERS, test_families.NUM_HEADS
     assert f"each within {tolerance}:" in page
-    assert f"with {layers} layers of {heads} heads" in page
+    assert f"It has {layers} layers of {heads} heads" in " ".join(page.split())
     counts = f"{len(tried.RECORDED)} types", f"{len(tried.GIVEN)} types"
     for told in (*counts, f"transformers {tried.TRANSFORMERS}"):
         assert told in " ".join(page.split())

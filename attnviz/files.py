@@ -1,12 +1,13 @@
-"""Files that are written whole or not at all, and errors of the disk put in words."""
+"""Files: written whole or not at all, and read with errors in plain words."""
 
+import json
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from attnviz.errors import AttnvizError, RequestError
 
@@ -56,6 +57,32 @@ def cache_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("attnviz", appauthor=False)
+
+
+def check_readable(path: Path) -> None:
+    """Raise AttnvizError, with the system's reason, unless the file can be opened.
+
+    Some libraries say that a file is missing when it may not be read.
+    """
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_json(path: Path, hint: str) -> dict[str, Any]:
+    """Read a file's JSON object; AttnvizError, with this hint, if it is damaged or is not one."""
+    check_readable(path)
+    try:
+        # utf-8-sig: some editors write a byte order mark
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise AttnvizError(f"{path} cannot be read as JSON: {error}", hint) from error
+    if not isinstance(content, dict):
+        raise AttnvizError(
+            f"{path} should hold a JSON object, and holds a {type(content).__name__}", hint
+        )
+    return content
 
 
 def is_open_stream(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import measure
 
-from attnviz.models.names import NAMES
+from attnviz.models.families import FAMILIES
 
 PASSES = Path(__file__).with_name("passes.py")
 
@@ -26,7 +26,7 @@ HEADER = """\
 
 def table(rounds: int) -> str:
     """A row for each family and size of batch: milliseconds of a pass, medians of the rounds."""
-    return "\n".join([HEADER, *(row for family in NAMES for row in _rows(family, rounds))])
+    return "\n".join([HEADER, *(row for family in FAMILIES for row in _rows(family, rounds))])
 
 
 def _rows(family: str, rounds: int) -> list[str]:

@@ -1,9 +1,10 @@
 """Which of transformers' types of models attnviz can look into: tries each of them, made tiny.
 
-usage: python tests/model_types.py [TYPE …]    write attnviz/models/tried.py again (in ten minutes),
+usage: python tests/model_types.py [TYPE …]    write attnviz/models/tried.json again (ten minutes),
                                                or say what becomes of these types
 """
 
+import json
 import signal
 import sys
 import warnings
@@ -21,9 +22,9 @@ from transformers.utils import logging
 
 from attnviz.errors import AttnvizError
 from attnviz.model import Model, load_model
-from attnviz.models.config import CONFIGS
+from attnviz.models.families import FAMILIES
 
-PAGE = Path(__file__).parent.parent / "attnviz" / "models" / "tried.py"
+PAGE = Path(__file__).parent.parent / "attnviz" / "models" / "tried.json"
 SECONDS = 60
 MOST_PARAMETERS = 40_000_000
 
@@ -141,7 +142,7 @@ def main(types: list[str]) -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     signal.signal(signal.SIGALRM, _too_slow)
     results: dict[str, Result] = {}
-    for model_type in types or [name for name in CONFIG_MAPPING if name not in CONFIGS]:
+    for model_type in types or [name for name in CONFIG_MAPPING if name not in FAMILIES]:
         signal.alarm(SECONDS)
         try:
             result = tried(model_type)
@@ -161,27 +162,12 @@ def _too_slow(number: int, frame: FrameType | None) -> None:
 
 
 def written(results: Mapping[str, Result]) -> str:
-    """The module that says what became of the types."""
-    lines = [
-        '"""Types of models that transformers runs and attnviz looks into, tried out one by one.',
-        "",
-        "Written by tests/model_types.py, which looks into a tiny random model of each.",
-        '"""',
-        "",
-        "from collections.abc import Mapping",
-        "",
-        f'TRANSFORMERS = "{transformers.__version__}"',
-        '"""The version of transformers that they were tried with."""',
-    ]
-    for name, said in (
-        ("recorded", "Types whose queries, keys and values are recorded, and their part."),
-        ("given", "Types that give their weights alone, and their part."),
-    ):
-        found = {key: part for key, (how, part) in sorted(results.items()) if how == name}
-        lines += ["", f"{name.upper()}: Mapping[str, str] = {{"]
-        lines += [f'    "{key}": "{part}",' for key, part in found.items()]
-        lines += ["}", f'"""{said}"""']
-    return "\n".join([*lines, ""])
+    """The data file that says what became of the types."""
+    content: dict[str, Any] = {"transformers": transformers.__version__}
+    for key, how in (("recorded", "recorded"), ("weights_only", "given")):
+        found = {name: part for name, (was, part) in sorted(results.items()) if was == how}
+        content[key] = found
+    return json.dumps(content, indent=2) + "\n"
 
 
 if __name__ == "__main__":

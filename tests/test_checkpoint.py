@@ -309,7 +309,7 @@ def test_config_without_an_epsilon_means_berts_own(folder: Path) -> None:
 @pytest.mark.parametrize("kind", [None, ["bert"], {"bert": 1}, 7])
 def test_model_types_that_are_no_names(kind: Any, folder: Path) -> None:
     reconfigure(folder, model_type=kind)
-    expected = f"says model_type {kind!r}, where the name of a type should be"
+    expected = f"has model_type {kind!r}, which should be a name"
     assert refused(folder).message.endswith(expected)
 
 

@@ -17,13 +17,13 @@ from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 from attnviz.answers.explain import explain
 from attnviz.encoder.checkpoint import load_checkpoint
 from attnviz.encoder.embeddings import buckets
-from attnviz.encoder.families import FAMILIES
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
 from attnviz.model.matrices import projections_of
 from attnviz.models import find_model
 from attnviz.models.config import BUCKETS
+from attnviz.models.families import FAMILIES
 
 SENTENCES = ["The animal was too tired.", "naïve", "it didn't cross"]
 NUM_LAYERS, NUM_HEADS, D_K = 2, 3, 7

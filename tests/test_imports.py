@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "attention": {"errors"},
     "inspection": {"errors", "files", "text", "attention", "progress"},
     "models": DATA,
-    "encoder": {"errors", "attention", "models"},
+    "encoder": {"errors", "files", "attention", "models"},
     "transformers_backend": DATA | {"models", "encoder"},
     "model": DATA | {"models", "encoder", "transformers_backend"},
     "answers": DATA,

@@ -19,14 +19,9 @@ from tiny_families import save_tiny
 from tiny_others import GIVEN, RECORDED, SEQ2SEQ
 
 from attnviz.attention.layer import LayerRecord
-from attnviz.encoder.embeddings import (
-    HalvedSinusoidalEmbeddings,
-    LearnedEmbeddings,
-    OffsetEmbeddings,
-)
-from attnviz.encoder.families import FAMILIES
 from attnviz.model import load_model
-from attnviz.models import tried
+from attnviz.models.catalog import other_types
+from attnviz.models.families import FAMILIES, Embeddings
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 
@@ -70,10 +65,10 @@ OTHERS = {
     "xlnet": "XLNet (Yang et al. 2019)",
 }
 
-POSITIONS = {
-    LearnedEmbeddings: "learned",
-    OffsetEmbeddings: "learned, after the padding token's row",
-    HalvedSinusoidalEmbeddings: "all sines, then all cosines",
+POSITIONS: dict[Embeddings, str] = {
+    "learned": "learned",
+    "offset": "learned, after the padding token's row",
+    "halved sinusoidal": "all sines, then all cosines",
 }
 
 
@@ -84,12 +79,12 @@ def row(name: str, folder: Path) -> str:
     for check in CHECKS.values():
         check(loaded)
     held = [what for what in CHECKS if what != "pair" or name not in test_families.NO_PAIRS]
-    positions = next(text for kind, text in POSITIONS.items() if family.embeddings is kind)
+    positions = POSITIONS[family.embeddings]
     cells = [
         PAPERS[name],
         f"`{name}`",
-        positions + (", and distances" if family.position_bias else ""),
-        "predicted" if family.names.masked_lm else "no",
+        positions + (", and distances" if family.distance_buckets else ""),
+        "predicted" if family.head else "no",
         ", ".join(held),
     ]
     return f"| {' | '.join(cells)} |"
@@ -172,8 +167,8 @@ def parts(folder: Path) -> Iterator[tuple[str, str]]:
     for title, own in rows.items():
         header = TABLES[title][0]
         yield title, "\n".join([header, "|---" * header.count(" | ") + "|---|", *own])
-    yield "tried", listed(tried.RECORDED)
-    yield "tried, weights alone", listed(tried.GIVEN)
+    yield "tried", listed(other_types().recorded)
+    yield "tried, weights alone", listed(other_types().weights_only)
 
 
 def marked(name: str) -> re.Pattern[str]:
@@ -198,8 +193,9 @@ def test_the_text_has_the_tests_tolerance_and_sizes(page: str) -> None:
     layers, heads = test_families.NUM_LAYERS, test_families.NUM_HEADS
     assert f"each within {tolerance}:" in page
     assert f"It has {layers} layers of {heads} heads" in " ".join(page.split())
-    counts = f"{len(tried.RECORDED)} types", f"{len(tried.GIVEN)} types"
-    for told in (*counts, f"transformers {tried.TRANSFORMERS}"):
+    tried = other_types()
+    counts = f"{len(tried.recorded)} types", f"{len(tried.weights_only)} types"
+    for told in (*counts, f"transformers {tried.transformers}"):
         assert told in " ".join(page.split())
 
 

@@ -19,8 +19,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
 from attnviz.model.describing import describe
 from attnviz.model.load import ModelOptions
-from attnviz.models import tried
-from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts
+from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts, other_types
 from attnviz.models.describe import catalog
 from attnviz.show.data.models import catalog_json, model_json
 from attnviz.show.terminal.models import _facts
@@ -196,15 +195,17 @@ def test_what_makes_no_model(entries: dict[str, Any], message: str, tmp_path: Pa
 
 
 def test_the_types_that_were_tried() -> None:
-    assert transformers.__version__ == tried.TRANSFORMERS
+    tried = other_types()
+    assert transformers.__version__ == tried.transformers
     recorded = {name: part(name, other) for name, other in {**RECORDED, **SEQ2SEQ}.items()}
     del recorded["marian"]  # whose encoder is read natively
-    assert recorded.items() <= tried.RECORDED.items()
-    assert {name: part(name, other) for name, other in GIVEN.items()}.items() <= tried.GIVEN.items()
-    assert not set(tried.RECORDED) & set(tried.GIVEN)
+    assert recorded.items() <= tried.recorded.items()
+    weights_only = {name: part(name, other) for name, other in GIVEN.items()}
+    assert weights_only.items() <= tried.weights_only.items()
+    assert not set(tried.recorded) & set(tried.weights_only)
     listed = valid(catalog_json(catalog("minilm")), "models")
-    assert listed["through_transformers"] == list(tried.RECORDED)
-    assert listed["weights_alone"] == list(tried.GIVEN)
+    assert listed["through_transformers"] == list(tried.recorded)
+    assert listed["weights_alone"] == list(tried.weights_only)
     assert listed["tried_with"] == transformers.__version__
 
 

@@ -127,7 +127,7 @@ def test_parts_that_are_exchanged(folder: Path) -> None:
     shutil.copyfile(other, path)
     message = refused(folder).message
     assert f"{path} does not hold encoder.layer." in message
-    assert message.endswith(f" and {lacking - 1} more, which the index of the parts says")
+    assert message.endswith(f" and {lacking - 1} more, which the index of the parts names")
 
 
 def test_an_index_that_forgets_a_tensor(folder: Path) -> None:
@@ -139,7 +139,7 @@ def test_an_index_that_invents_a_tensor(folder: Path) -> None:
     path = part_with(folder, QUERY)
     reindex(folder, lambda weight_map: weight_map.update({"more": path.name}))
     assert refused(folder).message == (
-        f"{path} does not hold more, which the index of the parts says"
+        f"{path} does not hold more, which the index of the parts names"
     )
 
 
@@ -169,7 +169,7 @@ def refuse_in_index(folder: Path, file: object) -> None:
         (b"", "cannot be read as JSON"),
         (b"\xff", "cannot be read as JSON"),
         (b"[" * 100_000, "cannot be read as JSON"),
-        (b"[]", 'has no "weight_map"'),
+        (b"[]", "should hold a JSON object"),
         (b"{}", 'has no "weight_map"'),
         (b'{"weight_map": {}}', 'has no "weight_map"'),
         (b'{"weight_map": ["a"]}', 'has no "weight_map"'),

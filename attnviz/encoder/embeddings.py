@@ -1,22 +1,28 @@
-"""From token ids to the vectors that enter the first layer, one class per way of doing it.
+"""Token ids to the vectors that enter the first layer; and what scores get for distance.
 
-Self-attention does not see order, so each vector also carries its position: looked up in a learned
-table (BERT), or written in sines and cosines (the paper, Marian).
+Self-attention does not see order. So each vector also carries its position, looked up in a learned
+table (BERT) or written in sines and cosines (the paper, Marian). MPNet also adds a number to each
+score that depends on how far apart query and key are.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from attnviz.models.config import BUCKETS, EncoderConfig
+from attnviz.models.families import Embeddings
+
+FARTHEST = 128
+"""Distances from this on are all in the last bucket."""
 
 
 class Table(nn.Embedding):
-    """A table of vectors by number, whose contents a checkpoint or a seed brings.
+    """A table of vectors by number; a checkpoint or a seed fills it.
 
-    torch's own would first draw random numbers, and on the meta device import its compiler to do
-    so, which takes longer than all the rest of loading a model.
+    torch's own first draws random numbers. On the meta device it imports its compiler to do so,
+    which takes longer than all the rest of loading a model.
     """
 
     def reset_parameters(self) -> None:
@@ -41,7 +47,7 @@ class LearnedEmbeddings(nn.Module):
         self.project = None if width == config.d_model else nn.Linear(width, config.d_model)
 
     def positions(self, ids: Tensor) -> Tensor:
-        """Where each token stands in the table of positions: (batch, n) -> (n,) or (batch, n)."""
+        """Each token's row in the position table: (batch, n) -> (n,) or (batch, n)."""
         return torch.arange(ids.shape[1], device=ids.device)
 
     def forward(self, ids: Tensor, types: Tensor) -> Tensor:
@@ -56,8 +62,8 @@ class LearnedEmbeddings(nn.Module):
 class OffsetEmbeddings(LearnedEmbeddings):
     """The same, with positions counted as in fairseq's RoBERTa (Liu et al. 2019).
 
-    The table's rows up to the padding token's id are not used: the first token stands just behind.
-    A padding token has that id's row, wherever it stands, and does not count.
+    The first token has the row after the padding token's id; the rows before are not used. A
+    padding token has its id's row wherever it stands, and is not counted.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -65,7 +71,7 @@ class OffsetEmbeddings(LearnedEmbeddings):
         self.padding = config.first_position - 1
 
     def positions(self, ids: Tensor) -> Tensor:
-        """Where each token stands in the table of positions: (batch, n) -> (batch, n)."""
+        """Each token's row in the position table: (batch, n) -> (batch, n)."""
         counted = ids != self.padding
         return counted.cumsum(dim=1) * counted + self.padding
 
@@ -79,25 +85,33 @@ class SinusoidalEmbeddings(nn.Module):
         self.scale = math.sqrt(config.d_model) if config.scaled_embeddings else 1.0
 
     def positions(self, length: int, d_model: int) -> Tensor:
-        """What is added for the place of each token: (length, d_model)."""
+        """The vector to add at each position: (length, d_model)."""
         return sinusoidal_positions(length, d_model)
 
     def forward(self, ids: Tensor, types: Tensor) -> Tensor:
-        """ids: (batch, n) -> (batch, n, d_model); the paper's encoder knows no token types."""
+        """ids: (batch, n) -> (batch, n, d_model); the paper's encoder has no token types."""
         words: Tensor = self.word(ids)
         return words * self.scale + self.positions(*words.shape[1:]).to(words)
 
 
 class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
-    """The same with all sines before all cosines, as Marian has them (Junczys-Dowmunt et al. 2018).
-
-    The numbers are the paper's, in another order.
+    """The same numbers with all sines before all cosines, as in Marian (Junczys-Dowmunt et al.
+    2018).
     """
 
     def positions(self, length: int, d_model: int) -> Tensor:
-        """What is added for the place of each token: (length, d_model)."""
+        """The vector to add at each position: (length, d_model)."""
         angles = _angles(length, d_model)
         return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :d_model].float()
+
+
+EMBEDDINGS: Mapping[Embeddings, type[LearnedEmbeddings | SinusoidalEmbeddings]] = {
+    "learned": LearnedEmbeddings,
+    "offset": OffsetEmbeddings,
+    "sinusoidal": SinusoidalEmbeddings,
+    "halved sinusoidal": HalvedSinusoidalEmbeddings,
+}
+"""The embeddings by the names that families have for them."""
 
 
 def sinusoidal_positions(length: int, d_model: int) -> Tensor:
@@ -111,18 +125,14 @@ def sinusoidal_positions(length: int, d_model: int) -> Tensor:
 
 
 def _angles(length: int, d_model: int) -> Tensor:
-    """What the waves are of: pos / 10000^(2i / d_model), (pos, i), in float64."""
+    """The angles pos / 10000^(2i / d_model), (pos, i), in float64."""
     positions = torch.arange(length, dtype=torch.float64)[:, None]
     even = torch.arange(0, d_model, 2, dtype=torch.float64)
     return positions / 10000 ** (even / d_model)
 
 
-FARTHEST = 128
-"""The distance from which all are in the last bucket."""
-
-
 class DistanceBias(nn.Module):
-    """One learned number a head and bucket of distances, the same in every layer.
+    """A learned number for each head and bucket of distances, the same in every layer.
 
     Song et al. 2020, "MPNet", 3.1, with the buckets of Raffel et al. 2020, "T5", 2.1.
     """
@@ -132,7 +142,7 @@ class DistanceBias(nn.Module):
         self.table = Table(config.distance_buckets or 0, config.num_heads)
 
     def forward(self, length: int) -> Tensor:
-        """What a sentence of n tokens has added to its scores: (1, num_heads, query, key)."""
+        """The numbers to add to the scores of n tokens: (1, num_heads, query, key)."""
         positions = torch.arange(length, device=self.table.weight.device)
         values: Tensor = self.table(buckets(positions[None, :] - positions[:, None]))
         return values.permute(2, 0, 1)[None]
@@ -141,8 +151,8 @@ class DistanceBias(nn.Module):
 def buckets(distances: Tensor) -> Tensor:
     """The bucket of each distance from query to key, in any shape; below 0 is to the left.
 
-    Half of the buckets are for keys to the right. Of each half, the first half has a bucket for
-    each distance, and the others grow as the distance's logarithm does.
+    Half of the buckets are for keys to the right. In each half, the first half has a bucket for
+    each distance; the others grow logarithmically.
     """
     half = BUCKETS // 2
     alone, far = half // 2, distances.abs()

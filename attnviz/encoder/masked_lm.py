@@ -1,6 +1,6 @@
-"""The masked-LM head that some checkpoints have: from a token's final state to what it may be.
+"""The masked-LM head of some checkpoints: from a token's final state to the word in its place.
 
-It stands beside the encoder, which does without (Devlin et al. 2019, "BERT", 3.1, task 1).
+It comes after the encoder, which does not need it (Devlin et al. 2019, "BERT", 3.1, task 1).
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from attnviz.encoder.devices import HERE, Placement, as_numpy
 from attnviz.encoder.encoder import activation_of
 from attnviz.models.config import EncoderConfig
+from attnviz.models.families import HeadNames
 
 
 class MaskedLm(nn.Module):
     """A dense layer, its activation and a layer norm; then a score for each vocabulary entry.
 
-    The dense layer ends in the width of the embeddings, which the scores are taken with.
+    The dense layer's output has the width of the embeddings.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -34,32 +35,29 @@ class MaskedLm(nn.Module):
         return scores
 
     def probabilities(self, states: np.ndarray) -> np.ndarray:
-        """How likely each entry is: (token, d_model) -> (token, vocab_size); rows sum to 1."""
+        """The probability of each entry: (token, d_model) -> (token, vocab_size)."""
         with torch.inference_mode():
             scores: Tensor = self(torch.from_numpy(states).to(self.dense.weight))
-            # in float32 whatever the scores are, or rows of many small shares would not sum to 1
+            # in float32: rows of many small numbers would not sum to 1 in fewer bits
             return as_numpy(scores.softmax(dim=-1, dtype=torch.float32))
 
 
 def read_masked_lm(
     config: EncoderConfig,
-    names: Mapping[str, tuple[str, ...]],
+    names: HeadNames | None,
     found: Mapping[str, Tensor],
     word_vectors: Tensor,
     place: Placement = HERE,
 ) -> MaskedLm | None:
-    """The head out of a file's tensors; None unless it is there, in its shapes and finite.
+    """The head in a file's tensors; None unless it is complete, finite and of the right shapes.
 
-    names: what each of the head's tensors may be called. A decoder without a weight of its own has
-    the word vectors, (vocab_size, width). `place` says where it computes, and in which numbers.
+    A decoder without a weight of its own uses the word vectors, (vocab_size, width).
     """
-    weights = {"decoder.weight": word_vectors}
-    for ours, theirs in names.items():
-        present = next((found[name] for name in theirs if name in found), None)
-        if present is not None:
-            weights[ours] = present
-    if weights.keys() != names.keys():
+    resolved = names.resolve(found) if names else {}
+    if not resolved:
         return None
+    weights = {"decoder.weight": word_vectors}
+    weights |= {ours: found[theirs] for ours, theirs in resolved.items()}
     with torch.device("meta"):
         head = MaskedLm(config)
     for name, expected in head.state_dict().items():

@@ -7,7 +7,7 @@ from attnviz.errors import AttnvizError
 from attnviz.model.via_transformers import check_through, wanted_through
 from attnviz.models import PAPER, ModelFiles, find_model
 from attnviz.models.catalog import Described, TokenizerFacts
-from attnviz.models.config import CONFIGS, ModelType, model_type, read_config
+from attnviz.models.config import ModelType, model_type
 from attnviz.models.describe import (
     describe_native,
     describe_paper,
@@ -17,6 +17,7 @@ from attnviz.models.describe import (
     source_of,
     tokenizer_facts,
 )
+from attnviz.models.families import FAMILIES, read_config
 from attnviz.models.files import Wanted
 from attnviz.models.options import RunOptions
 
@@ -33,14 +34,14 @@ def describe(name: str, trust_remote_code: bool = False) -> Described:
     running = RunOptions(trust_remote_code=trust_remote_code)
     files = find_model(name, partial(_look, name, running))
     kind = model_type(files.config)
-    if kind.name in CONFIGS:
+    if kind.name in FAMILIES:
         return describe_native(files, _tokenizer(files, running))
     return _through(files, kind, running)
 
 
 def _look(name: str, running: RunOptions, config: Path) -> Wanted:
     kind = model_type(config)
-    if kind.name in CONFIGS:
+    if kind.name in FAMILIES:
         read_config(config)
         return Wanted()
     return wanted_through(name, kind, config.parent, running)

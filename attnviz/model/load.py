@@ -15,14 +15,13 @@ from attnviz.model.tokenizers import tokenizer_of
 from attnviz.model.via_transformers import load_through, wanted_through
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.config import (
-    CONFIGS,
     PAPER_SEED,
     ModelType,
     model_type,
     paper_config,
-    read_config,
 )
 from attnviz.models.describe import model_facts
+from attnviz.models.families import FAMILIES, read_config
 from attnviz.models.files import Wanted
 from attnviz.models.options import Device, Dtype, RunOptions
 from attnviz.text.tokenizer import Tokenizer
@@ -85,14 +84,14 @@ def _look(name: str, running: RunOptions, config: Path) -> Wanted:
 def _kind(name: str, running: RunOptions, config: Path) -> ModelType:
     """The type of model that a config.json is of; refuses parts that a family does not have."""
     kind = model_type(config)
-    if kind.name in CONFIGS:
+    if kind.name in FAMILIES:
         check_parts(name, running, "both" if kind.both else "encoder")
     return kind
 
 
 def _is_native(kind: ModelType, running: RunOptions) -> bool:
     """Whether our own encoder reads what is to be looked at."""
-    return kind.name in CONFIGS and running.attention not in ("decoder", "cross")
+    return kind.name in FAMILIES and running.attention not in ("decoder", "cross")
 
 
 def _load_native(name: str, kind: ModelType, files: ModelFiles, running: RunOptions) -> Model:

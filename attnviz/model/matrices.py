@@ -15,8 +15,8 @@ from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.models import PAPER, find_model
+from attnviz.models.families import FAMILIES
 from attnviz.models.files import is_pickle
-from attnviz.models.names import NAMES
 from attnviz.models.stored import draw_matrix, read_tensors, rounded, tensor_names
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_O")
@@ -51,10 +51,10 @@ def read_projections(model: ModelFacts, layer: int) -> Projections:
     """
     if model.family == PAPER:
         return _drawn(model, layer)
-    if model.family not in NAMES:
+    if model.family not in FAMILIES:
         raise AttnvizError(
             f"nobody knows what the matrices of a {model.family} model are called",
-            f"known are the names of {', '.join([*NAMES, PAPER])}",
+            f"known are the names of {', '.join([*FAMILIES, PAPER])}",
         )
     try:
         path = find_model(model.name).weights
@@ -82,16 +82,13 @@ def _drawn(model: ModelFacts, layer: int) -> Projections:
 
 def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
     """A published model's, whose file holds them the other way round, (out, in)."""
-    names, (found, read) = NAMES[model.family], _reader(path)
-    modules = {
-        matrix: names.modules[f"layers.{{layer}}.attention.{matrix}"].format(layer=layer)
-        for matrix in MATRICES
-    }
-    prefix = names.prefix_in(found, [f"{module}.weight" for module in modules.values()])
-    weights = {matrix: f"{prefix}{module}.weight" for matrix, module in modules.items()}
-    biases = {f"b{matrix[1:]}": f"{prefix}{modules[matrix]}.bias" for matrix in MATRICES}
-    if not {*weights.values(), *biases.values()}.issubset(found):
-        raise _other_files(model)
+    found, read = _reader(path)
+    names = FAMILIES[model.family].names.resolve(found, model.num_layers)
+    try:
+        weights = {m: names[f"layers.{layer}.attention.{m}.weight"] for m in MATRICES}
+        biases = {f"b{m[1:]}": names[f"layers.{layer}.attention.{m}.bias"] for m in MATRICES}
+    except KeyError as error:
+        raise _other_files(model) from error
     stored = read([*weights.values(), *biases.values()])
     tensors = {name: rounded(tensor, model.dtype) for name, tensor in stored.items()}
     shapes = {tensors[name].shape for name in weights.values()}

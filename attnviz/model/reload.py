@@ -11,7 +11,7 @@ from attnviz.model.load import load_model
 from attnviz.model.matrices import projections_of
 from attnviz.model.model import Model
 from attnviz.models import PAPER
-from attnviz.models.names import NAMES
+from attnviz.models.families import FAMILIES
 from attnviz.text.tokens import Tokens
 
 
@@ -70,7 +70,7 @@ def _cuts_alike(model: Model, tokens: Tokens) -> bool:
 
 def is_native(inspection: Inspection) -> bool:
     """Whether our own encoder made it."""
-    return inspection.attention == "encoder" and inspection.model.family in (*NAMES, PAPER)
+    return inspection.attention == "encoder" and inspection.model.family in (*FAMILIES, PAPER)
 
 
 def check_ablatable(inspection: Inspection) -> None:

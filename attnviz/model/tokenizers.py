@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from attnviz.files import read_json
 from attnviz.models import ModelFiles
-from attnviz.models.config import CONFIGS, read_object
-from attnviz.models.files import TOKENIZER_CONFIG
+from attnviz.models.families import FAMILIES
+from attnviz.models.files import AGAIN, TOKENIZER_CONFIG
 from attnviz.text.tokenizer import Ends, Tokenizer, read_fast
 
 SPOKEN = frozenset({"mbart", "plbart", "m2m_100", "nllb-moe", "seamless_m4t", "seamless_m4t_v2"})
@@ -24,7 +25,7 @@ def tokenizer_of(
     `forced_first` is the id that generation_config.json says is written first: a language's. Raises
     AttnvizError for files that are damaged, or that no tokenizer can be built of.
     """
-    family = read_object(files.config).get("model_type")
+    family = read_json(files.config, AGAIN).get("model_type")
     # where nothing says how tokenizer.json is to be used, there are no languages to be put in
     spoken = family in SPOKEN and (files.folder / TOKENIZER_CONFIG).is_file()
     if files.tokenizer is None or spoken:
@@ -34,13 +35,13 @@ def tokenizer_of(
             files.folder, max_length, max_target, trust_remote_code, forced_first
         )
     # of families that are read natively, tokenizer.json alone says what is put in
-    ends = None if family in CONFIGS else _ends(files.folder / TOKENIZER_CONFIG)
+    ends = None if family in FAMILIES else _ends(files.folder / TOKENIZER_CONFIG)
     return Tokenizer(read_fast(files.tokenizer, ends), max_length, max_target=max_target)
 
 
 def _ends(path: Path) -> Ends | None:
     """The special tokens around a text, where tokenizer_config.json says so."""
-    config = read_object(path) if path.is_file() else {}
+    config = read_json(path, AGAIN) if path.is_file() else {}
     if not {"add_bos_token", "add_eos_token"}.intersection(config):
         return None
     names = [

@@ -1,26 +1,31 @@
-"""What models there are to look with, and what one of them is made of."""
+"""What `attnviz models` tells: the models at hand, and what one of them is made of."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from attnviz.inspection import ModelFacts
 from attnviz.inspection.facts import AttentionKind
 
 How = Literal["natively", "through transformers", "weights alone"]
-"""How attention is had: computed by our own encoder; recorded of a model that transformers runs,
-with its queries, keys and values; or given by such a model, without these.
+"""Where the attention comes from.
+
+Our own encoder computes it; or transformers runs the model, and we get its queries and keys; or it
+runs the model, and gives the weights alone.
 """
 
 
 @dataclass(frozen=True)
 class Known:
-    """A model that lies on this machine, or comes with attnviz.
+    """A model that is on this machine, or comes with attnviz.
 
-    `name` is what `--model` takes. `family` is its config.json's model_type, None where that is not
-    to be had; `size` the bytes of its files, None where there are none; `obstacle` says why it
-    cannot be looked with, and is empty where it can. `repository` and `revision` (a commit) say
-    where on the hub it comes from; `trained` whether its weights were learned.
+    `name` is what `--model` takes. `family`: config.json's model_type, if it can be read. `size`:
+    the bytes of its files, None without any. `obstacle`: why it cannot be inspected, or empty.
+    `repository` and `revision` (a commit): its place on the hub. `trained`: whether its weights
+    were learned.
     """
 
     name: str
@@ -36,9 +41,8 @@ class Known:
 class Catalog:
     """The models at hand: those that come with attnviz, and those in the hub's cache.
 
-    `default` is the name of the model that is taken where none is given. `families` are the
-    model_types by how they are had; what does not run natively was `tried_with` this version of
-    transformers.
+    `default` is the name of the model that is used if none is named. `families`: model types by the
+    source of their attention. Those that transformers runs were `tried_with` this version of it.
     """
 
     default: str
@@ -50,10 +54,10 @@ class Catalog:
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """How a tokenizer cuts: WordPiece, BPE, Unigram or WordLevel, in bytes or in characters.
+    """How a tokenizer cuts: WordPiece, BPE, Unigram or WordLevel, by bytes or by characters.
 
-    `kind` is what transformers calls it where it is none of these; `size` is how many pieces it
-    has, added ones included.
+    `kind` is transformers' own name for any other sort. `size`: the number of pieces, added ones
+    included.
     """
 
     kind: str
@@ -63,10 +67,10 @@ class TokenizerFacts:
 
 @dataclass(frozen=True)
 class AttentionFacts:
-    """Attention of one kind in a model: how it is had, and its heads in each layer.
+    """One kind of attention in a model: its source, and the heads of each layer.
 
-    `sees` says for each layer what a query may look at: "global", "causal" (itself and what is
-    before it), "sliding window 128", "causal sliding window 4096".
+    `sees` says for each layer which keys a query may attend to: "global", "causal" (itself and what
+    is before it), "sliding window 128", "causal sliding window 4096".
     """
 
     kind: AttentionKind
@@ -77,16 +81,14 @@ class AttentionFacts:
 
 @dataclass(frozen=True)
 class Described:
-    """What one model is made of, as its files say without being run.
+    """What one model is made of, read from its files without running it.
 
-    `max_positions` is how many tokens fit in, None for any number; `positions` are the ways in
-    which it knows order: learned, sinusoidal, rotary, relative. `encoder_parameters` are the
-    numbers of what is looked at, of all `parameters` that its files hold, and `dtypes` what these
-    are stored as. `masked_lm`: whether it can tell what stands at a mask; None for a model that is
-    not read natively. Of weights in a pickle these are not known, None and empty. `attention` has
-    the kinds of attention in it; `num_kv_heads` is how many pairs of keys and values its heads
-    share. `folder` is where its files lie, None for a model without any; `repository` and
-    `revision` say where on the hub they come from.
+    `max_positions`: the number of tokens that fit, None for any. `positions`: how it encodes order
+    (learned, sinusoidal, rotary, relative). `encoder_parameters`: those of the part that is
+    inspected; `parameters`: all in its files; `dtypes`: how the files store them. All three are
+    unknown (None or empty) if the weights are a pickle. `masked_lm`: whether it predicts masked
+    words, None if it does not run natively. `num_kv_heads`: how many keys and values its heads
+    share. `folder`: where its files are; `repository` and `revision`: its place on the hub.
     """
 
     model: ModelFacts
@@ -104,3 +106,22 @@ class Described:
     folder: str | None = None
     repository: str | None = None
     revision: str | None = None
+
+
+class OtherTypes(NamedTuple):
+    """The model types that transformers runs and attnviz can inspect, each with its part.
+
+    The part is "encoder", "decoder" or "both". `transformers`: the version they were tried with.
+    We get queries and keys of `recorded` types, and only the weights of `weights_only` types.
+    """
+
+    transformers: str
+    recorded: Mapping[str, str]
+    weights_only: Mapping[str, str]
+
+
+@cache
+def other_types() -> OtherTypes:
+    """The types in tried.json, which tests/model_types.py writes."""
+    text = Path(__file__).with_name("tried.json").read_text(encoding="utf-8")
+    return OtherTypes(**json.loads(text))

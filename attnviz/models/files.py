@@ -1,4 +1,8 @@
-"""The files that make up a model, and a hash that is checked once."""
+"""The files that make up a model: how its weights are stored, what else it may need, its hash.
+
+Weights are in one safetensors file, in parts with an index (a `weight_map` from each tensor's name
+to the file that holds it, as transformers saves it), or, for older models, in a pickle.
+"""
 
 import hashlib
 import json
@@ -9,16 +13,44 @@ from pathlib import Path
 from reprlib import repr as shortened
 
 from attnviz.errors import AttnvizError
-from attnviz.files import cache_folder, whole_file
+from attnviz.files import cache_folder, read_json, whole_file
+
+WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+PICKLE = "pytorch_model.bin"
+
+LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)
+"""The files by which weights are found, the best first."""
+
+AGAIN = "copy or download it again"
+CONVERT = "if you trust it, convert it: AutoModel.from_pretrained(folder).save_pretrained(folder)"
+
+VOCABULARY = re.compile(
+    r"""
+    [\w.-]*(vocab|merges)[\w.-]*\.(txt|json|model)  # vocab.txt, merges.txt, vocab-src.json
+    | [\w.-]+\.(model|spm|tiktoken)  # spiece.model, sentencepiece.bpe.model, source.spm
+    | bpe\.codes | dict\.txt | emoji\.json | tekken\.json
+    """,
+    re.VERBOSE,
+)
+"""The names of files with a tokenizer's pieces, other than tokenizer.json."""
+
+TOKENIZER_CONFIG = "tokenizer_config.json"
+SETTINGS = (
+    TOKENIZER_CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+)
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where a model's configuration, tokenizer and weights lie.
+    """The files of one model.
 
-    `tokenizer` is its tokenizer.json, or None where another library is to build one of what lies in
-    the folder. `weights` is one file, or the index of parts that lie beside it. `verified` says
-    that weights were checked against a known hash.
+    `tokenizer` is its tokenizer.json; None if transformers has to build the tokenizer from other
+    files in the folder. `weights` is one file, or the index of parts beside it. `verified`: the
+    weights were checked against a known hash.
     """
 
     name: str
@@ -29,20 +61,98 @@ class ModelFiles:
 
     @property
     def folder(self) -> Path:
-        """Where they lie."""
+        """The folder that they are in."""
         return self.config.parent
 
     @property
     def pickled(self) -> bool:
-        """Whether the weights lie in a pickle, for want of safetensors."""
+        """Whether the weights are a pickle."""
         return is_pickle(self.weights)
 
 
-def check_sha256(path: Path, expected: str, way_out: str) -> None:
-    """Raise AttnvizError, with `way_out` as its hint, unless the file has this SHA-256.
+@dataclass(frozen=True)
+class Wanted:
+    """What a model needs beside config.json, weights and tokenizer.json.
 
-    A file that passed is remembered in the cache folder by size and time stamp, and hashed again
-    only when one of them changes.
+    `settings`: how to use its tokenizer and its decoder. `code`: its own, which the user trusts.
+    """
+
+    settings: bool = False
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of weights, and the names of the tensors to read from it (None: all)."""
+
+    path: Path
+    names: frozenset[str] | None = None
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether the weights are a pickle, which only torch can read."""
+    return path.name == PICKLE
+
+
+def parts_of(path: Path) -> tuple[Part, ...]:
+    """The files of the weights, given the one file or the index; they need not exist.
+
+    Raises AttnvizError for an index that cannot be read, or names anything but safetensors files
+    beside it.
+    """
+    if path.name != WEIGHTS_INDEX:
+        return (Part(path),)
+    weight_map = read_json(path, AGAIN).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise AttnvizError(
+            f'{path} has no "weight_map", which says which file holds which tensor', AGAIN
+        )
+    names: dict[str, set[str]] = {}
+    for name, file in weight_map.items():
+        # an index must not lead to files outside the model's folder
+        if not isinstance(file, str) or Path(file).name != file or not _is_safetensors(file):
+            raise AttnvizError(
+                f"{path} should name a safetensors file beside it for {shortened(name)}, "
+                f"and names {shortened(file)}",
+                AGAIN,
+            )
+        names.setdefault(file, set()).add(name)
+    return tuple(Part(path.parent / file, frozenset(names[file])) for file in sorted(names))
+
+
+def _is_safetensors(file: str) -> bool:
+    return file.endswith(".safetensors") and "\0" not in file
+
+
+def is_vocabulary(name: str) -> bool:
+    """Whether a file of this name has a tokenizer's pieces, and is not tokenizer.json."""
+    return VOCABULARY.fullmatch(name) is not None
+
+
+def is_code(name: str) -> bool:
+    """Whether a file of this name is code."""
+    return name.endswith(".py")
+
+
+def has_tokenizer(names: Collection[str]) -> bool:
+    """Whether transformers may be able to build a tokenizer from files of these names."""
+    return TOKENIZER_CONFIG in names or any(map(is_vocabulary, names))
+
+
+def extra_files(names: Collection[str], wanted: Wanted, tokenizer: bool) -> list[str]:
+    """The files to fetch for their pieces (if `tokenizer`) or their code (if wanted)."""
+    return sorted(
+        name
+        for name in names
+        if (tokenizer and is_vocabulary(name)) or (wanted.code and is_code(name))
+    )
+
+
+def check_sha256(path: Path, expected: str, way_out: str) -> None:
+    """Raise AttnvizError, with the hint `way_out`, unless the file has this SHA-256.
+
+    The cache folder remembers the size and time stamp of a file that passed. It is hashed again
+    only after one of them changed.
     """
     stamps_path = cache_folder() / "verified.json"
     stamps = _read_stamps(stamps_path)
@@ -68,140 +178,18 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_stamps(path: Path) -> dict[str, object]:
+def _read_stamps(path: Path) -> Mapping[str, object]:
     try:
-        stamps = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path, "")
+    except AttnvizError:
         return {}
-    return stamps if isinstance(stamps, dict) else {}
 
 
-def _write_stamps(path: Path, stamps: dict[str, object]) -> None:
-    """Keep the stamps; where the cache cannot be written, the next run hashes again."""
+def _write_stamps(path: Path, stamps: Mapping[str, object]) -> None:
+    """Keep the stamps; if the cache cannot be written, the next run hashes again."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with whole_file(path, private=True) as stream:
             stream.write(json.dumps(stamps).encode())
     except (OSError, AttnvizError):
         return
-
-
-WEIGHTS = "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
-PICKLE = "pytorch_model.bin"
-
-LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)
-"""The files that weights are found by, the best first."""
-
-AGAIN = "copy or download it again"
-CONVERT = (
-    "convert it where you trust it, with AutoModel.from_pretrained(folder).save_pretrained(folder)"
-)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A file of weights, and the tensors to be read from it; None for all that it has."""
-
-    path: Path
-    names: frozenset[str] | None = None
-
-
-def is_pickle(path: Path) -> bool:
-    """Whether weights lie in a pickle, which torch alone can read."""
-    return path.name == PICKLE
-
-
-def parts_of(path: Path) -> tuple[Part, ...]:
-    """The files that the weights lie in, by the path of the one file or of the index.
-
-    Whether the parts are there is not looked at. Raises AttnvizError for an index that cannot be
-    read, or leads anywhere but to safetensors files beside it.
-    """
-    if path.name != WEIGHTS_INDEX:
-        return (Part(path),)
-    names: dict[str, set[str]] = {}
-    for name, file in _weight_map(path).items():
-        # a file elsewhere is none of this model's, whoever wrote the index
-        if not isinstance(file, str) or Path(file).name != file or not _is_safetensors(file):
-            raise AttnvizError(
-                f"{path} should name a safetensors file beside it for {shortened(name)}, "
-                f"and names {shortened(file)}",
-                AGAIN,
-            )
-        names.setdefault(file, set()).add(name)
-    return tuple(Part(path.parent / file, frozenset(names[file])) for file in sorted(names))
-
-
-def _is_safetensors(file: str) -> bool:
-    return file.endswith(".safetensors") and "\0" not in file
-
-
-def _weight_map(path: Path) -> Mapping[str, object]:
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise AttnvizError(f"{path} cannot be read as JSON: {error}", AGAIN) from error
-    weight_map = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise AttnvizError(
-            f'{path} has no "weight_map", which says what tensor lies in what file', AGAIN
-        )
-    return weight_map
-
-
-VOCABULARY = re.compile(
-    r"""
-    [\w.-]*(vocab|merges)[\w.-]*\.(txt|json|model)  # vocab.txt, merges.txt, vocab-src.json
-    | [\w.-]+\.(model|spm|tiktoken)  # spiece.model, sentencepiece.bpe.model, source.spm
-    | bpe\.codes | dict\.txt | emoji\.json | tekken\.json
-    """,
-    re.VERBOSE,
-)
-"""What the files are called that tokenizers keep their pieces in, other than tokenizer.json."""
-
-TOKENIZER_CONFIG = "tokenizer_config.json"
-SETTINGS = (
-    TOKENIZER_CONFIG,
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "generation_config.json",
-)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is needed of a model beside config.json, weights and tokenizer.json.
-
-    `settings`: how its tokenizer and its decoder are meant to be used; `code`: what it is run with,
-    which whoever asked for it trusts.
-    """
-
-    settings: bool = False
-    code: bool = False
-
-
-def is_vocabulary(name: str) -> bool:
-    """Whether a file of this name has a tokenizer's pieces, and is not tokenizer.json."""
-    return VOCABULARY.fullmatch(name) is not None
-
-
-def is_code(name: str) -> bool:
-    """Whether a file of this name has code."""
-    return name.endswith(".py")
-
-
-def has_tokenizer(names: Collection[str]) -> bool:
-    """Whether there may be a tokenizer among files that are not tokenizer.json."""
-    return TOKENIZER_CONFIG in names or any(map(is_vocabulary, names))
-
-
-def beside(names: Collection[str], wanted: Wanted, tokenizer: bool) -> list[str]:
-    """Which files hold pieces or code that is needed; `tokenizer`: there is no tokenizer.json."""
-    return sorted(
-        name
-        for name in names
-        if (tokenizer and is_vocabulary(name)) or (wanted.code and is_code(name))
-    )

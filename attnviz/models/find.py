@@ -20,8 +20,8 @@ from attnviz.models.files import (
     WEIGHTS_INDEX,
     ModelFiles,
     Wanted,
-    beside,
     check_sha256,
+    extra_files,
     has_tokenizer,
     is_code,
     is_vocabulary,
@@ -152,7 +152,7 @@ def _on_the_hub(name: str, look: Look, repository: str, revision: str | None) ->
         names = _names(repository, commit, config.parent, wanted, tokenizer is None)
         if tokenizer is None and not has_tokenizer(names):
             raise NotOnTheHub(f"{repository} on the hub has no {TOKENIZER}", ON_THE_HUB[TOKENIZER])
-        for file in beside(names, wanted, tokenizer is None):
+        for file in extra_files(names, wanted, tokenizer is None):
             download(repository, file, commit)
     return ModelFiles(name, config, tokenizer, _weights_on_the_hub(repository, commit))
 

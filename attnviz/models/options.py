@@ -1,4 +1,4 @@
-"""How a model is run, and what of it is looked at."""
+"""How a model is run, and what of it is inspected."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +11,12 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a model is run, and what of it is looked at.
+    """How a model is run, and what of it is inspected.
 
-    `device` "auto" is a GPU where there is one. `dtype`: what the model computes in. `attention`:
-    whose attention is recorded, None for the usual one: an encoder's, where there is one. `target`:
-    what a decoder is fed beside the encoder's text; None lets the model write it.
-    `trust_remote_code`: a type of model that transformers does not know is run by code of its own.
+    `device`: "auto" takes a GPU if there is one. `dtype`: what the model computes in. `attention`:
+    which attention is recorded; None: the encoder's if the model has one, else the decoder's.
+    `target`: the text for the decoder, beside the encoder's; None: the model writes it.
+    `trust_remote_code`: run the model's own code if transformers does not know its type.
     """
 
     device: Device = "cpu"

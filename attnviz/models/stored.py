@@ -1,6 +1,6 @@
-"""Tensors out of safetensors files, one or several: all of them, or the few that are asked for.
+"""Tensors from where they are stored, without torch: from safetensors files, or from a seed.
 
-Safetensors holds numbers, and nothing that could run.
+Safetensors files hold numbers, and nothing that could run.
 """
 
 import json
@@ -14,21 +14,22 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from attnviz.errors import AttnvizError
+from attnviz.files import check_readable
 from attnviz.models.files import AGAIN, CONVERT, Part, is_pickle, parts_of
 
 BFLOAT16 = "BF16"
-"""What a file's header calls the numbers that numpy does not know."""
+"""safetensors' name of bfloat16, which numpy does not have."""
 
 
 def read_weights(path: Path, framework: str) -> dict[str, Any]:
-    """All tensors as the framework's ("pt", "numpy") own; path: the file, or the parts' index.
+    """All tensors, as tensors of the framework ("pt" or "numpy").
 
-    Raises AttnvizError for a file that cannot be read or is not whole, or an index that promises
-    what its parts do not hold.
+    `path` is the one file, or the index of the parts. Raises AttnvizError for a file that cannot be
+    read or is not complete, or an index that promises what its parts do not hold.
     """
     tensors = {}
     for part in parts_of(path):
-        with _opened(part, framework) as (file, names):
+        with _open(part, framework) as (file, names):
             tensors.update({name: file.get_tensor(name) for name in names})
     return tensors
 
@@ -37,26 +38,23 @@ def tensor_names(path: Path) -> frozenset[str]:
     """The names of all tensors; AttnvizError as in `read_weights`."""
     found: set[str] = set()
     for part in parts_of(path):
-        with _opened(part, "numpy") as (_, names):
+        with _open(part, "numpy") as (_, names):
             found.update(names)
     return frozenset(found)
 
 
 def tensor_kinds(path: Path) -> dict[str, tuple[str, int]]:
-    """What each tensor's numbers are stored as, and how many they are; none of them is read.
-
-    AttnvizError as in `read_weights`.
-    """
+    """Each tensor's stored dtype and its number of numbers; AttnvizError as in `read_weights`."""
     kinds: dict[str, tuple[str, int]] = {}
     for part in parts_of(path):
-        with _opened(part, "numpy") as (_, names):
+        with _open(part, "numpy") as (_, names):
             header, _ = _header(part.path)
             kinds |= {name: (header[name]["dtype"], prod(header[name]["shape"])) for name in names}
     return kinds
 
 
 def read_tensors(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The tensors of these names, in float32, and no others; no part is opened in vain.
+    """The tensors of these names, in float32; only the parts that hold them are opened.
 
     Raises KeyError for a name that is not there, AttnvizError as in `read_weights`.
     """
@@ -69,7 +67,7 @@ def read_tensors(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _read_part(part: Part, names: Sequence[str]) -> dict[str, np.ndarray]:
-    with _opened(part, "numpy") as (file, _):
+    with _open(part, "numpy") as (file, _):
         header, start = _header(part.path)
         return {
             name: _bfloat16(part.path, header[name], start)
@@ -80,16 +78,12 @@ def _read_part(part: Part, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def _opened(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
-    """A part, opened, with the names of its tensors; AttnvizError as in `read_weights`."""
+def _open(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
+    """An open part and the names of its tensors; AttnvizError as in `read_weights`."""
     path = part.path
     if is_pickle(path):
         raise AttnvizError(f"{path} is a pickle, which cannot be read without torch", CONVERT)
-    try:
-        with path.open("rb"):  # safetensors calls a file that may not be read missing
-            pass
-    except OSError as error:
-        raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
+    check_readable(path)
     try:
         with safe_open(path, framework=framework) as file:
             yield file, _names_in(part, file.keys())
@@ -100,18 +94,18 @@ def _opened(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]
 def _names_in(part: Part, found: Collection[str]) -> Collection[str]:
     if part.names is None:
         return found
-    lacking = sorted(part.names.difference(found))
-    if lacking:
-        more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+    missing = sorted(part.names.difference(found))
+    if missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
         raise AttnvizError(
-            f"{part.path} does not hold {lacking[0]}{more}, which the index of the parts says",
+            f"{part.path} does not hold {missing[0]}{more}, which the index of the parts names",
             AGAIN,
         )
     return part.names
 
 
 def _header(path: Path) -> tuple[Mapping[str, Any], int]:
-    """What a file says of its tensors, and where its numbers begin; safetensors has checked it."""
+    """A file's header, which safetensors has checked, and where its numbers begin."""
     with path.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
         return json.loads(stream.read(size)), 8 + size
@@ -127,7 +121,7 @@ def _bfloat16(path: Path, entry: Mapping[str, Any], start: int) -> np.ndarray:
 
 
 def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
-    """Float32 numbers rounded to "bfloat16" or "float16", ties to even; as they are for others."""
+    """Float32 numbers rounded to "bfloat16" or "float16", ties to even; others as they are."""
     if dtype == "float16":
         return numbers.astype(np.float16).astype(np.float32)
     if dtype != "bfloat16":
@@ -141,8 +135,11 @@ def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def draw_matrix(out: np.ndarray, seed: int, name: str) -> None:
-    """Fill a float32 matrix Xavier-uniformly (Glorot & Bengio 2010, equation 16)."""
-    # the generator takes numbers, so the name goes in letter by letter
+    """Fill a float32 matrix of the untrained model, Xavier-uniformly (Glorot & Bengio 2010, 16).
+
+    It follows from the seed and its name alone, so one layer's can be drawn without the others.
+    """
+    # the generator takes numbers, so the name becomes one per byte
     np.random.default_rng([seed, *name.encode()]).random(out=out, dtype=np.float32)
     bound = (6 / sum(out.shape)) ** 0.5
     out *= 2 * bound

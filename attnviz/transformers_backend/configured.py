@@ -10,8 +10,7 @@ from torch import nn
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
 from attnviz.inspection.facts import AttentionKind
-from attnviz.models.catalog import AttentionFacts, How
-from attnviz.models.tried import GIVEN, RECORDED
+from attnviz.models.catalog import AttentionFacts, How, other_types
 from attnviz.transformers_backend.facts import d_ff_of, entry, max_positions, num_token_types
 from attnviz.transformers_backend.load import Architecture, quiet
 
@@ -116,7 +115,9 @@ def attention(built: Architecture, model: Configured) -> tuple[AttentionFacts, .
     """The kinds of attention in the model, and what each layer's queries see."""
     kinds: list[AttentionKind] = ["encoder", "decoder", "cross"] if built.seq2seq else [model.kind]
     how: How = "through transformers"
-    if built.name in GIVEN or (built.name not in RECORDED and not built.calls):
+    others = other_types()
+    recorded = built.name in others.recorded or built.calls
+    if built.name in others.weights_only or not recorded:
         how = "weights alone"
     found = []
     for kind in kinds:
@@ -131,7 +132,8 @@ def attention(built: Architecture, model: Configured) -> tuple[AttentionFacts, .
 
 def _part_of(built: Architecture, config: Any) -> AttentionKind:
     """Whose attention is looked at where nothing else is asked for."""
-    part = RECORDED.get(built.name) or GIVEN.get(built.name)
+    others = other_types()
+    part = others.recorded.get(built.name) or others.weights_only.get(built.name)
     if built.seq2seq or part == "encoder":
         return "encoder"
     if part == "decoder" or getattr(config, "is_decoder", False):

@@ -7,7 +7,8 @@ from typing import Any
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from attnviz.errors import AttnvizError
-from attnviz.models.config import read_object
+from attnviz.files import read_json
+from attnviz.models.files import AGAIN
 
 CONFIG = "AutoConfig"
 MODELS = ("AutoModel", "AutoModelForCausalLM", "AutoModelForMaskedLM")
@@ -23,7 +24,7 @@ def own_model(folder: Path, with_decoder: bool) -> tuple[Any, Any]:
     folder does not hold it; whatever the code raises is the caller's.
     """
     path = folder / "config.json"
-    told = read_object(path)["auto_map"]
+    told = read_json(path, AGAIN)["auto_map"]
     named = told if isinstance(told, dict) else {}
     wanted = WITH_DECODER if with_decoder else MODELS
     model = next((name for name in wanted if name in named), None)

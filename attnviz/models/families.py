@@ -1,0 +1,370 @@
+"""The model families that attnviz's own encoder runs: one record each.
+
+A new family is one entry of FAMILIES.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import Any, Literal
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.models.config import BUCKETS, Config, EncoderConfig, epsilon, model_type, number
+
+LEAVES = {"weight": "gamma", "bias": "beta"}
+"""A module's tensors, and what the first BERT checkpoints call those of a layer norm."""
+
+
+@dataclass(frozen=True)
+class HeadNames:
+    """What a family calls the modules of its masked-LM head; `bias` may stand for the decoder's."""
+
+    dense: str
+    norm: str
+    decoder: str
+    bias: str = ""
+
+    def resolve(self, found: Collection[str]) -> dict[str, str]:
+        """The head's tensors, {ours: published}, if a file has them all; {} otherwise.
+
+        The decoder's weight may be missing: it is the word vectors then.
+        """
+        modules = {"dense": self.dense, "norm": self.norm, "decoder": self.decoder}
+        wanted = {
+            f"{ours}.{leaf}": (f"{theirs}.{leaf}", f"{theirs}.{old}")
+            for ours, theirs in modules.items()
+            for leaf, old in LEAVES.items()
+        }
+        wanted["decoder.bias"] = (self.bias, f"{self.decoder}.bias")
+        resolved = {ours: _first(names, found) for ours, names in wanted.items()}
+        tensors = {ours: name for ours, name in resolved.items() if name is not None}
+        return tensors if wanted.keys() - tensors.keys() <= {"decoder.weight"} else {}
+
+
+@dataclass(frozen=True)
+class TensorNames:
+    """What a family's checkpoints call the tensors of our encoder.
+
+    `modules` maps our modules to theirs, `{layer}` being the layer's number. Not every model of the
+    family needs to have all of them. `prefixes` are what may stand before every name. `inside`: how
+    the names of the encoder's own tensors begin; one of these that we do not read is an error.
+    `unused`: how the names of tensors begin that attention does not need. `shared`: the other name
+    of a module that the encoder shares with another part.
+    """
+
+    modules: Mapping[str, str]
+    prefixes: tuple[str, ...]
+    inside: tuple[str, ...]
+    unused: tuple[str, ...]
+    shared: Mapping[str, str] = field(default_factory=dict)
+
+    def published(self, num_layers: int) -> dict[str, str]:
+        """Every tensor that a model may have: {ours: published}, without a prefix."""
+        return {
+            f"{ours}.{leaf}".format(layer=layer): f"{theirs}.{leaf}".format(layer=layer)
+            for ours, theirs in self.modules.items()
+            for layer in range(num_layers if "{layer}" in ours else 1)
+            for leaf in LEAVES
+        }
+
+    def prefix(self, found: Collection[str], num_layers: int) -> str:
+        """The prefix with which most of the names are in a file."""
+        names = self.published(num_layers).values()
+        return max(self.prefixes, key=lambda prefix: sum(prefix + name in found for name in names))
+
+    def resolve(self, found: Collection[str], num_layers: int) -> dict[str, str]:
+        """The encoder's tensors that a file has, {ours: published}, by the names found in it."""
+        prefix = self.prefix(found, num_layers)
+        resolved = {}
+        for ours, theirs in self.published(num_layers).items():
+            stem, _, leaf = theirs.rpartition(".")
+            names = (theirs, f"{stem}.{LEAVES[leaf]}", f"{self.shared.get(stem, stem)}.{leaf}")
+            name = _first([prefix + name for name in names], found)
+            if name is not None:
+                resolved[ours] = name
+        return resolved
+
+    def is_unused(self, name: str) -> bool:
+        """Whether attention does not need this tensor, which every such checkpoint may have."""
+        return any(name.removeprefix(prefix).startswith(self.unused) for prefix in self.prefixes)
+
+
+def _first(names: Collection[str], found: Collection[str]) -> str | None:
+    return next((name for name in names if name in found), None)
+
+
+Embeddings = Literal["learned", "offset", "sinusoidal", "halved sinusoidal"]
+"""How ids become vectors; the classes are in encoder/embeddings.py."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One model family: its parts, how its config.json is spelled, what its tensors are called.
+
+    `sizes` maps hyperparameters, as `EncoderConfig` calls them, to keys of config.json; the other
+    keys are `activation`, `norm_eps_key` (None: the family always has `norm_eps`), `padding_key`,
+    `distance_buckets` and `scaled_embeddings`. `padding` is the padding token's usual id, after
+    which positions are counted; None: they are counted from 0. With `distance_buckets`, scores get
+    a bias by distance. `head` names the masked-LM head, if models have one; `head_activation` is
+    its activation, if it is not the encoder's.
+    """
+
+    name: str
+    names: TensorNames
+    sizes: Mapping[str, str]
+    activation: str = "hidden_act"
+    norm_eps: float = 1e-12
+    norm_eps_key: str | None = "layer_norm_eps"
+    embeddings: Embeddings = "learned"
+    padding: int | None = None
+    padding_key: str | None = None
+    distance_buckets: str | None = None
+    scaled_embeddings: str | None = None
+    head: HeadNames | None = None
+    head_activation: str | None = None
+
+    def config(self, content: Config) -> EncoderConfig:
+        """The hyperparameters in a config.json; AttnvizError if they are missing or make no sense.
+
+        RequestError if they do not fit together.
+        """
+        self._check(content)
+        shape: dict[str, Any] = {ours: number(content, key) for ours, key in self.sizes.items()}
+        shape["activation"] = str(content.get(self.activation, "gelu"))
+        shape["norm_eps"] = (
+            epsilon(content, self.norm_eps_key, self.norm_eps)
+            if self.norm_eps_key
+            else self.norm_eps
+        )
+        if self.padding is not None:
+            padding = self.padding
+            if self.padding_key:
+                padding = number(content, self.padding_key, default=padding, least=0)
+            shape["first_position"] = padding + 1
+            shape["max_positions"] -= padding + 1
+        if self.distance_buckets:  # MPNet's own code always has BUCKETS of them
+            shape["distance_buckets"] = number(content, self.distance_buckets, BUCKETS, BUCKETS)
+        if self.scaled_embeddings:
+            shape["scaled_embeddings"] = bool(content.get(self.scaled_embeddings, False))
+        return EncoderConfig(**shape)
+
+    def _check(self, content: Config) -> None:
+        positions = content.get("position_embedding_type") or "absolute"
+        if positions != "absolute":
+            raise AttnvizError(
+                f"{self.name} with {shortened(positions)} positions is not read, "
+                "only with 'absolute' ones"
+            )
+        if content.get("is_decoder"):
+            raise AttnvizError(
+                f"this {self.name} model is a decoder (is_decoder is true); attnviz reads encoders"
+            )
+
+
+BERT = Family(
+    name="bert",
+    sizes={
+        "vocab_size": "vocab_size",
+        "num_layers": "num_hidden_layers",
+        "num_heads": "num_attention_heads",
+        "d_model": "hidden_size",
+        "d_ff": "intermediate_size",
+        "max_positions": "max_position_embeddings",
+        "num_token_types": "type_vocab_size",
+    },
+    names=TensorNames(
+        modules={
+            "embeddings.word": "embeddings.word_embeddings",
+            "embeddings.position": "embeddings.position_embeddings",
+            "embeddings.token_type": "embeddings.token_type_embeddings",
+            "embeddings.norm": "embeddings.LayerNorm",
+            "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.self.query",
+            "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.self.key",
+            "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.self.value",
+            "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.output.dense",
+            "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.output.LayerNorm",
+            "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
+            "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
+            "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+        },
+        prefixes=("", "bert."),
+        inside=("embeddings.", "encoder."),
+        unused=("embeddings.position_ids", "pooler.", "cls."),
+    ),
+    head=HeadNames(
+        dense="cls.predictions.transform.dense",
+        norm="cls.predictions.transform.LayerNorm",
+        decoder="cls.predictions.decoder",
+        bias="cls.predictions.bias",
+    ),
+)
+
+ROBERTA = replace(
+    BERT,
+    name="roberta",
+    embeddings="offset",
+    padding=1,
+    padding_key="pad_token_id",
+    names=replace(
+        BERT.names,
+        prefixes=("", "roberta."),
+        unused=("embeddings.position_ids", "pooler.", "lm_head."),
+    ),
+    head=HeadNames("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", bias="lm_head.bias"),
+    head_activation="gelu",
+)
+
+DISTILBERT = Family(
+    name="distilbert",
+    sizes={
+        "vocab_size": "vocab_size",
+        "num_layers": "n_layers",
+        "num_heads": "n_heads",
+        "d_model": "dim",
+        "d_ff": "hidden_dim",
+        "max_positions": "max_position_embeddings",
+    },
+    activation="activation",
+    norm_eps_key=None,
+    names=TensorNames(
+        modules={
+            "embeddings.word": "embeddings.word_embeddings",
+            "embeddings.position": "embeddings.position_embeddings",
+            "embeddings.norm": "embeddings.LayerNorm",
+            "layers.{layer}.attention.W_Q": "transformer.layer.{layer}.attention.q_lin",
+            "layers.{layer}.attention.W_K": "transformer.layer.{layer}.attention.k_lin",
+            "layers.{layer}.attention.W_V": "transformer.layer.{layer}.attention.v_lin",
+            "layers.{layer}.attention.W_O": "transformer.layer.{layer}.attention.out_lin",
+            "layers.{layer}.attention_norm": "transformer.layer.{layer}.sa_layer_norm",
+            "layers.{layer}.feed_forward.inner": "transformer.layer.{layer}.ffn.lin1",
+            "layers.{layer}.feed_forward.outer": "transformer.layer.{layer}.ffn.lin2",
+            "layers.{layer}.feed_forward_norm": "transformer.layer.{layer}.output_layer_norm",
+        },
+        prefixes=("", "distilbert."),
+        inside=("embeddings.", "transformer."),
+        unused=(
+            "embeddings.position_ids",
+            "vocab_transform.",
+            "vocab_layer_norm.",
+            "vocab_projector.",
+        ),
+    ),
+    head=HeadNames("vocab_transform", "vocab_layer_norm", "vocab_projector"),
+)
+
+ELECTRA = replace(
+    BERT,
+    name="electra",
+    sizes={**BERT.sizes, "d_embedding": "embedding_size"},
+    names=TensorNames(
+        modules={**BERT.names.modules, "embeddings.project": "embeddings_project"},
+        prefixes=("", "electra."),
+        inside=(*BERT.names.inside, "embeddings_project."),
+        unused=(
+            "embeddings.position_ids",
+            "discriminator_predictions.",
+            "generator_predictions.",
+            "generator_lm_head.",
+        ),
+    ),
+    head=HeadNames(
+        "generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head"
+    ),
+    head_activation="gelu",
+)
+
+MPNET = replace(
+    ROBERTA,
+    name="mpnet",
+    sizes={ours: key for ours, key in BERT.sizes.items() if ours != "num_token_types"},
+    padding_key=None,  # its own code takes 1, whatever config.json says
+    distance_buckets="relative_attention_num_buckets",
+    names=replace(
+        ROBERTA.names,
+        modules={
+            "embeddings.word": "embeddings.word_embeddings",
+            "embeddings.position": "embeddings.position_embeddings",
+            "embeddings.norm": "embeddings.LayerNorm",
+            "position_bias.table": "encoder.relative_attention_bias",
+            "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.attn.q",
+            "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.attn.k",
+            "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.attn.v",
+            "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.attn.o",
+            "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.LayerNorm",
+            "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
+            "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
+            "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+        },
+        prefixes=("", "mpnet."),
+    ),
+)
+
+MARIAN = Family(
+    name="marian",
+    sizes={
+        "vocab_size": "vocab_size",
+        "num_layers": "encoder_layers",
+        "num_heads": "encoder_attention_heads",
+        "d_model": "d_model",
+        "d_ff": "encoder_ffn_dim",
+        "max_positions": "max_position_embeddings",
+    },
+    activation="activation_function",
+    norm_eps=1e-5,
+    norm_eps_key=None,
+    embeddings="halved sinusoidal",
+    scaled_embeddings="scale_embedding",
+    names=TensorNames(
+        modules={
+            "embeddings.word": "encoder.embed_tokens",
+            "layers.{layer}.attention.W_Q": "encoder.layers.{layer}.self_attn.q_proj",
+            "layers.{layer}.attention.W_K": "encoder.layers.{layer}.self_attn.k_proj",
+            "layers.{layer}.attention.W_V": "encoder.layers.{layer}.self_attn.v_proj",
+            "layers.{layer}.attention.W_O": "encoder.layers.{layer}.self_attn.out_proj",
+            "layers.{layer}.attention_norm": "encoder.layers.{layer}.self_attn_layer_norm",
+            "layers.{layer}.feed_forward.inner": "encoder.layers.{layer}.fc1",
+            "layers.{layer}.feed_forward.outer": "encoder.layers.{layer}.fc2",
+            "layers.{layer}.feed_forward_norm": "encoder.layers.{layer}.final_layer_norm",
+        },
+        prefixes=("", "model."),
+        inside=("encoder.",),
+        # some files hold the sinusoids too
+        unused=("encoder.embed_positions.", "shared.", "lm_head.", "final_logits_bias"),
+        shared={"encoder.embed_tokens": "shared"},
+    ),
+)
+
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        BERT,
+        ROBERTA,
+        replace(ROBERTA, name="xlm-roberta"),
+        replace(ROBERTA, name="camembert"),
+        DISTILBERT,
+        ELECTRA,
+        MPNET,
+        MARIAN,
+    )
+}
+"""The families that our own encoder runs, by config.json's `model_type`."""
+
+
+def read_config(path: Path) -> tuple[Family, EncoderConfig]:
+    """The family and the hyperparameters in a config.json.
+
+    Raises AttnvizError for an unknown model type, a damaged file, or entries that are missing or
+    make no sense.
+    """
+    kind = model_type(path)
+    if kind.name not in FAMILIES:
+        raise AttnvizError(
+            f"{path} has model_type {shortened(kind.name)}",
+            f"attnviz's own encoder reads {', '.join(FAMILIES)}",
+        )
+    family = FAMILIES[kind.name]
+    try:
+        return family, family.config(kind.content)
+    except RequestError as error:  # the numbers are the file's, not the user's
+        raise AttnvizError(f"in {path}, {error.message}", error.hint) from error

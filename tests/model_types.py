@@ -1,4 +1,4 @@
-"""Which of transformers' types of models attnviz can look into: tries each of them, made tiny.
+"""Which model types of transformers attnviz can inspect: tries a tiny model of each.
 
 usage: python tests/model_types.py [TYPE …]    write attnviz/models/tried.json again (ten minutes),
                                                or say what becomes of these types

@@ -136,7 +136,7 @@ def test_explain_takes_the_matrices_from_the_model(here: Here, llama: str) -> No
     table = here("explain", *options[:-1])
     assert table.code == 0
     assert "q: rotated by its position" in table.out
-    assert "differs from the decoder's own by at most" in " ".join(table.out.split())
+    assert "agrees with the decoder's own within 1e-" in " ".join(table.out.split())
     drawn = here("explain", *options[:-1], "-o", "steps.svg")
     assert (drawn.code, drawn.out) == (0, "steps.svg\n")
 

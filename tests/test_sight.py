@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from handmade import causal, inspection_of, tokens_of, with_layer
+from reader import difference
 from rich.console import Console, RenderableType
 from translated import SOURCE, TARGET, between, decoder, translation
 
@@ -89,7 +90,8 @@ def golden(name: str) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_whole_outputs(name: str) -> None:
-    assert golden(name) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    kept = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    assert difference(golden(name), kept) == ""
 
 
 def test_no_golden_file_is_left_over() -> None:

@@ -11,6 +11,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
+from attnviz.attention.order import NEAR_ZERO, descending, largest
 from attnviz.inspection import HeadId
 from attnviz.inspection.ablated import Ablated, Guess, Replacement
 from attnviz.text.tokens import Token, Tokens, Unit
@@ -84,7 +85,7 @@ def ablation_of(run: Ablated, unit: Unit = "word") -> Ablation:
     """
     tokens = run.tokens.unit(unit)
     distances = _distances(run, parts_of(run.tokens, unit))
-    order = np.argsort(-distances, kind="stable")
+    order = descending(distances, floor=NEAR_ZERO)
     predictions = None
     if run.masks is not None:
         pieces = run.tokens.pieces
@@ -120,13 +121,14 @@ def rank_heads(
     asked = words if query is None else [tokens[query]]
     own = [parts[token.index] for token in asked]
     found = [_effect(run, asked, _distances(run, own)) for run in chain([first], runs)]
-    found.sort(key=lambda effect: (-effect.distance, effect.head))
-    ranked = (replace(effect, rank=rank) for rank, effect in enumerate(found, start=1))
+    found.sort(key=lambda effect: effect.head)
+    order = descending(np.array([effect.distance for effect in found]), floor=NEAR_ZERO)
+    ranked = (replace(found[place], rank=rank) for rank, place in enumerate(order, start=1))
     return EachAblation(first.replacement, None if query is None else tokens[query], tuple(ranked))
 
 
 def _effect(run: Ablated, tokens: Sequence[Token], distances: np.ndarray) -> HeadEffect:
-    most = int(distances.argmax())
+    most = int(largest(distances, floor=NEAR_ZERO))
     moved = Moved(tokens[most], float(distances[most]))
     return HeadEffect(run.heads[0], 0, float(distances.mean()), moved)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from attnviz.answers.align import SIDES, Aligned, Column, Side
 from attnviz.answers.rows import rows_of
+from attnviz.attention.order import NEAR_ZERO, descending
 from attnviz.inspection import Block, HeadId, row_shares
 
 NUMBERS_AT_ONCE = 1 << 18
@@ -115,11 +116,10 @@ def compare(
         _all_words(aligned, chosen) if query is None else _one_word(aligned, query, chosen)
     )
 
-    def size(head: HeadChange) -> float:
-        return head.distance if key is None else abs(float(head.change[key]))
-
-    changes.sort(key=lambda head: (-size(head), head.head.layer, head.head.place))
-    return Comparison(aligned, query, key, tuple(changes))
+    changes.sort(key=lambda head: (head.head.layer, head.head.place))
+    sizes = [head.distance if key is None else abs(float(head.change[key])) for head in changes]
+    order = descending(np.array(sizes), floor=NEAR_ZERO)
+    return Comparison(aligned, query, key, tuple(changes[place] for place in order))
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -143,8 +143,8 @@ def _relative_entropy(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def _largest(change: np.ndarray, count: int) -> list[int]:
-    order = np.argsort(-change, kind="stable")[:count]
-    return [int(column) for column in order if change[column] > 0]
+    order = descending(change, count, floor=NEAR_ZERO)
+    return [int(column) for column in order if change[column] > NEAR_ZERO]
 
 
 @dataclass(frozen=True, eq=False)

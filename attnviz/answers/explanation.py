@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attnviz.attention.layer import Projections
+from attnviz.attention.order import descending
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.text.tokens import Token
 
@@ -112,7 +113,7 @@ class Explanation:
     @cached_property
     def order(self) -> list[int]:
         """The keys' indices, the largest weight first."""
-        return [int(key) for key in np.argsort(-self.weights, kind="stable")]
+        return [int(key) for key in descending(self.weights)]
 
     @cached_property
     def brought(self) -> np.ndarray:

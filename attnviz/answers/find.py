@@ -9,6 +9,7 @@ import numpy as np
 from attnviz.answers.masks import by_mask
 from attnviz.answers.pairs import count, likes_of, seen_by
 from attnviz.answers.phrase import Phrase, check_apart
+from attnviz.attention.order import descending, exceeds, largest
 from attnviz.errors import RequestError
 from attnviz.inspection import Block, HeadId, View
 
@@ -68,7 +69,7 @@ class Finding:
     @cached_property
     def order(self) -> np.ndarray:
         """Where the heads stand in the arrays, best first: by weight, then as in the model."""
-        return np.argsort(-self.weights, kind="stable")
+        return descending(self.weights)
 
     @cached_property
     def lifts(self) -> np.ndarray:
@@ -253,10 +254,10 @@ class _Sums:
         weight, others = row[:, asker.keys].sum(axis=1), row[:, asker.others]
         return _Answers(
             weights=weight,
-            ranks=1 + (others > weight[:, None]).sum(axis=1),
+            ranks=1 + exceeds(others, weight[:, None]).sum(axis=1),
             expected=self._mean_expected().astype(row.dtype),
-            argmax=row[:, asker.keys].max(axis=1) > others.max(axis=1, initial=0),
-            strongest=row.argmax(axis=1),
+            argmax=exceeds(row[:, asker.keys].max(axis=1), others.max(axis=1, initial=0)),
+            strongest=largest(row),
             most=row.max(axis=1),
             dropped=None if self._dropped is None else self._dropped / row.dtype.type(words),
         )

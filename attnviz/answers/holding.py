@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnviz.answers.find import Finding, lifts_of
+from attnviz.attention.order import tiers
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 
@@ -75,7 +76,7 @@ class Tally:
         """What was counted; RequestError if nothing was."""
         if self._first is None:
             raise RequestError("no sentence was found to count", "give one sentence or more")
-        order = np.lexsort((-self._sum, -self._hits))
+        order = np.lexsort((tiers(self._sum), -self._hits))
         return Holding(
             view=self._first.view,
             sentences=self._count,

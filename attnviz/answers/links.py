@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attnviz.attention.order import descending
 from attnviz.inspection import Block
 
 SMALLEST = 1e-30
@@ -55,6 +56,6 @@ class Strongest:
             )
         ]
         if len(arrays[-1]) > self._most:
-            order = np.argsort(-arrays[-1], kind="stable")[: self._most]
+            order = descending(arrays[-1], self._most)
             arrays = [array[np.sort(order)] for array in arrays]
         self.heads, self.queries, self.keys, self.weights = arrays

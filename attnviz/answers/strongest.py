@@ -7,6 +7,7 @@ import numpy as np
 
 from attnviz.answers.summary import Link, Summary, is_near
 from attnviz.attention.measures import number
+from attnviz.attention.order import largest
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 from attnviz.text.tokens import Token
@@ -39,7 +40,7 @@ def strongest_link(view: View, query: int) -> HeadLink:
     ranks = {key: _rank(view, token, key) for key in _may_look_at(view, query)}
     keys = [key for key, rank in ranks.items() if rank == min(ranks.values())]
     weights = rows[..., [key.index for key in keys]]
-    layer, head, place = (int(i) for i in np.unravel_index(np.nanargmax(weights), weights.shape))
+    layer, head, place = (int(i) for i in np.unravel_index(largest(weights.ravel()), weights.shape))
     link = Link(token, keys[place], float(weights[layer, head, place]))
     return HeadLink(view.head_at(layer, head), link)
 
@@ -63,11 +64,9 @@ def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, s
 def strongest_of(view: View, summary: Summary) -> HeadLink | None:
     """The same for all queries, out of the links that a summary names; None if it names none."""
     found = [HeadLink(head.head, link) for head in summary.heads for link in head.links]
-
-    def order(one: HeadLink) -> tuple[int, float]:
-        return _rank(view, one.link.query, one.link.key), -one.link.weight
-
-    return min(found, key=order, default=None)
+    ranks = [_rank(view, one.link.query, one.link.key) for one in found]
+    first = [one for one, rank in zip(found, ranks, strict=True) if rank == min(ranks)]
+    return first[largest(np.array([one.link.weight for one in first]))] if first else None
 
 
 def _may_look_at(view: View, query: int) -> list[Token]:

@@ -9,6 +9,7 @@ import numpy as np
 from attnviz.answers.masks import by_mask
 from attnviz.answers.places import Places, has_rest
 from attnviz.answers.pooling import Pool
+from attnviz.attention.order import descending
 from attnviz.inspection import Block, HeadId, View, row_shares
 from attnviz.text.tokens import Token
 
@@ -201,15 +202,13 @@ class _Sums:
             return
         candidates = np.flatnonzero(between > least)
         numbers = between.ravel()[candidates]
-        if len(numbers) > self.top:
-            enough = numbers >= np.partition(numbers, -self.top)[-self.top]
-            candidates, numbers = candidates[enough], numbers[enough]
-        for place in np.argsort(-numbers, kind="stable")[: self.top]:
+        for place in descending(numbers, self.top):
             row, column = divmod(int(candidates[place]), between.shape[1])
             query = self.view.tokens[first + places.rows[row]]
             key = self.view.keys[places.columns[column]]
             self._links.append(Link(query, key, float(numbers[place])))
-        self._links = sorted(self._links, key=lambda link: -link.weight)[: self.top]
+        strongest = descending(np.array([link.weight for link in self._links]), self.top)
+        self._links = [self._links[place] for place in strongest]
 
 
 def _taken(weights: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:

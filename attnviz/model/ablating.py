@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from attnviz.attention.order import descending, largest
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
@@ -88,7 +89,7 @@ class Ablating:
             return
         both = [self._runner.masked_lm.probabilities(states[masks]) for states in (plain, ablated)]
         for place, before, after in zip(masks, *both, strict=True):
-            best = int(before.argmax())
+            best = int(largest(before))
             yield MaskPrediction(
                 piece=place,
                 before=self._guesses(before),
@@ -97,7 +98,7 @@ class Ablating:
             )
 
     def _guesses(self, probabilities: np.ndarray) -> tuple[Guess, ...]:
-        order = np.argsort(-probabilities, kind="stable")[:GUESSES]
+        order = descending(probabilities, GUESSES)
         return tuple(Guess(self._tokenizer.entry(int(i)), float(probabilities[i])) for i in order)
 
 

@@ -1,11 +1,15 @@
 """How the steps of an explanation are worded, on the terminal's page and in the picture alike."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from attnviz.answers.explanation import Explanation
 from attnviz.text.tokens import Token
+
+SMALLEST_EXPONENT = -5
+"""Of the smallest bound told: what float32 allows; below it, digits depend on the processor."""
 
 
 class Made(NamedTuple):
@@ -151,3 +155,14 @@ def by(shape: tuple[int, ...]) -> str:
 def numbers(values: np.ndarray) -> str:
     """How many numbers a vector has."""
     return f"{len(values)} number{'' if len(values) == 1 else 's'}"
+
+
+def agreement(difference: float) -> str:
+    """How closely two numbers agree: `within 1e-5`, the smallest power of ten that holds.
+
+    The exact difference is rounding, which is another's on another processor; JSON has it.
+    """
+    exponent = SMALLEST_EXPONENT
+    if difference > 10.0**exponent:
+        exponent = math.ceil(math.log10(difference))
+    return f"within 1e{exponent}" if exponent < -2 else f"within {10.0**exponent:g}"

@@ -15,6 +15,7 @@ from attnviz.answers.explanation import whose as part_of
 from attnviz.attention.measures import SOFTMAX
 from attnviz.show.explain_wording import (
     Made,
+    agreement,
     biased,
     divided,
     made,
@@ -318,7 +319,7 @@ def _closing(figure: Figure, e: Explanation, image: AxesImage, frame: _Frame) ->
         write(figure, (MARGIN, top), share, _NOTE, MUTED)
     if e.check.z is not None:
         own = f"{part_of(e.view.inspection)}'s own"
-        check = f"check: z as drawn differs from the {own} by at most {e.check.z:.1e}"
+        check = f"check: z as drawn agrees with the {own} {agreement(e.check.z)}"
         write(figure, (MARGIN, top + _LINE), check, _NOTE, MUTED)
     axes = axes_at(figure, frame.right - _VECTOR - 0.3, top + 0.03, _VECTOR, 0.1)
     bar = figure.colorbar(image, cax=axes, orientation="horizontal")

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from attnviz.answers.links import Strongest
 from attnviz.answers.strongest import strongest_link
 from attnviz.attention.measures import Measure, number
+from attnviz.attention.order import descending
 from attnviz.errors import RequestError
 from attnviz.inspection import Block, HeadId, View
 from attnviz.inspection.context import Role
@@ -264,7 +265,7 @@ def _emphasis(view: View, role: Role, links: _Links, query: int | None) -> Empha
     strengths = np.zeros(len(view.keys))
     np.maximum.at(strengths, links.keys, links.weights)
     strong = np.flatnonzero(strengths >= STANDS_OUT * links.largest).tolist()
-    by_strength = np.argsort(-strengths, kind="stable")[: np.count_nonzero(strengths)].tolist()
+    by_strength = descending(strengths, int(np.count_nonzero(strengths))).tolist()
     told = number if links.strongest else view.measured.number
     beside = {key: told(float(strengths[key])) for key in by_strength}
     return Emphasis(strong, True, None if links.heads.any() else beside)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from attnviz.answers.align import SIDES, Column
 from attnviz.answers.compare import Comparison, HeadChange
+from attnviz.attention.order import NEAR_ZERO, largest
 from attnviz.show.terminal.cells import Line, cut, fit, label, render_lines, sentences, tone_of
 from attnviz.show.terminal.palette import (
     BOLD,
@@ -196,7 +196,7 @@ def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> L
     line: Line = []
     query = comparison.aligned.pair(comparison.query or 0)
     for side, looks, shares in zip(SIDES, query, (change.a, change.b), strict=True):
-        best = int(shares.argmax())
+        best = int(largest(shares))
         token = comparison.keys[best].token(side)
         if token is None:
             continue
@@ -213,7 +213,7 @@ def _mover(comparison: Comparison, change: HeadChange, layout: _Layout) -> Line:
     """The word that as a query changes most, and how far."""
     if change.distances is None:
         return []
-    most = int(np.nanargmax(change.distances))
+    most = int(largest(change.distances, floor=NEAR_ZERO))
     word = fit(_name(comparison.columns[most]), layout.word)
     return [Segment(f" {weight_text(float(change.distances[most]))}  {word}", PLAIN)]
 

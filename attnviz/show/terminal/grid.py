@@ -14,6 +14,7 @@ from rich.text import Text
 
 from attnviz.answers.masks import allowed
 from attnviz.answers.summary import is_near
+from attnviz.attention.order import descending, largest
 from attnviz.inspection import View
 from attnviz.inspection.context import Role
 from attnviz.show.terminal.cells import Line, fit, label, render_lines, sentences, width_of
@@ -140,8 +141,7 @@ class Grid:
     @cached_property
     def _partners(self) -> np.ndarray:
         """The index of each head's strongest partner, (layer, head)."""
-        partners: np.ndarray = np.where(self._seen[:, None], self.weights, -1).argmax(axis=-1)
-        return partners
+        return largest(np.where(self._seen[:, None], self.weights, -1))
 
     @cached_property
     def _best(self) -> float:
@@ -200,7 +200,7 @@ class Grid:
         """Which words it is joined to most, strongest first, and in which heads."""
         flat = self.weights.reshape(-1, self.weights.shape[-1])
         far = np.where(self._far, flat.max(axis=0), 0)
-        order = np.argsort(-far, kind="stable")[: self.top or WORDS_TOLD]
+        order = descending(far, self.top or WORDS_TOLD)
         least = min(self._told_from, far.max()) if self.top is None else 0
         told = [int(i) for i in order if far[i] >= least and far[i] > 0]
         margin = width_of((self._others[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
@@ -218,7 +218,7 @@ class Grid:
         line = [Segment(fit(label(self._others[other]), margin - 2) + "  ", BOLD)]
         heads, used = self.view.all_heads(), margin
         name_width = len(str(heads[-1]))
-        for place in np.argsort(-column, kind="stable")[:HEADS_TOLD]:
+        for place in descending(column, HEADS_TOLD):
             weight = float(column[place])
             head = f"{heads[int(place)]!s:<{name_width}}"
             size = name_width + 7

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 
+from attnviz.attention.order import descending
 from attnviz.inspection import HeadId
 from attnviz.show.terminal.cells import Line, fit
 from attnviz.show.terminal.palette import DIM, MARKER, PLAIN, Scale, Tone
@@ -32,7 +34,9 @@ class HeadGrid:
     @property
     def ranked(self) -> list[HeadId]:
         """The heads, largest number first."""
-        return sorted(self.numbers, key=lambda place: (-self.numbers[place], place))
+        places = sorted(self.numbers)
+        numbers = np.array([self.numbers[place] for place in places])
+        return [places[i] for i in descending(numbers)]
 
     def blocks(self, width: int) -> Iterator[Line]:
         """The grid, in as many blocks of heads as the width calls for; an empty line after each."""

@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
+from attnviz.attention.order import descending, largest
 from attnviz.inspection import HeadId, View
 from attnviz.show.terminal.cells import (
     Line,
@@ -142,9 +143,9 @@ class HeadTable:
         count = len(self.view.keys)
         if count * NARROWEST_CELL <= room:
             return tuple(range(count)), False
-        order = [int(key) for key in np.argsort(-self.weights.max(axis=0), kind="stable")]
+        order = descending(self.weights.max(axis=0)).tolist()
         shown = order[: max(1, room // NARROWEST_CELL)]
-        side = not set(self.weights.argmax(axis=1).tolist()) <= set(shown)
+        side = not set(largest(self.weights).tolist()) <= set(shown)
         if side:
             shown = order[: max(1, (room - SIDE_WIDTH) // NARROWEST_CELL)]
         return tuple(sorted(shown)), side
@@ -170,7 +171,7 @@ class HeadTable:
 
     def _row(self, query: int, layout: Layout) -> Line:
         row, token, keys = self.weights[query], self.view.tokens[query], self.view.keys
-        best = int(row.argmax())
+        best = int(largest(row))
         line = [query_name(token, layout.margin)]
         for key in layout.columns:
             if self._seen is not None and not self._seen[query, key]:

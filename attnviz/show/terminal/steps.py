@@ -13,6 +13,7 @@ from attnviz.answers.explanation import Explanation, Sink
 from attnviz.answers.explanation import whose as part_of
 from attnviz.show.explain_wording import (
     after_scale,
+    agreement,
     below,
     by,
     made,
@@ -262,10 +263,7 @@ class Steps:
                 f"Check: this inspection does not have the {whose} z, so there is nothing to hold "
                 "these steps to."
             )
-        return (
-            f"Check: z recomputed from these steps differs from the {whose} own by at most "
-            f"{difference:.1e}."
-        )
+        return f"Check: z from these steps agrees with the {whose} own {agreement(difference)}."
 
 
 def _step(width: int, number: int, text: str) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from rich.segment import Segment
 
 from attnviz.answers.select import first_index
 from attnviz.answers.summary import Link
+from attnviz.attention.order import descending
 from attnviz.inspection import Block, HeadId, View
 from attnviz.show.terminal.cells import (
     Line,
@@ -102,7 +103,7 @@ class TopKeys:
         """A query's line, and as many more below it as its keys need."""
         row, token, keys = self.weights[query], self.view.tokens[query], self.view.keys
         seen = self.view.visible(self.head.layer, slice(query, query + 1))
-        order = strongest(row, None if seen is None else seen[0])[: layout.count]
+        order = strongest(row, None if seen is None else seen[0], layout.count)
         name = self._names.of(token, "query", layout.margin - 1)
         line = [query_name(token, layout.margin, name)]
         if self.dropped is not None:
@@ -131,10 +132,10 @@ class _Layout:
     count: int
 
 
-def strongest(row: np.ndarray, seen: np.ndarray | None) -> list[int]:
-    """The places of a row's numbers, the largest first; only those that may be looked at."""
-    order = np.argsort(-row, kind="stable")
-    return [int(place) for place in order if seen is None or seen[place]]
+def strongest(row: np.ndarray, seen: np.ndarray | None, count: int) -> list[int]:
+    """The places of a row's largest numbers, largest first; only those that may be looked at."""
+    places = np.arange(len(row)) if seen is None else np.flatnonzero(seen)
+    return [int(place) for place in places[descending(row[places], count)]]
 
 
 def named_weight(

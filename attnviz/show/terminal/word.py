@@ -89,7 +89,7 @@ class WordRows:
         word = max(1, min(self._names.width(self._other_role), width - margin - 7))
         across = max(1, (width - margin) // (word + 7))
         count = self.top or min(KEYS_TOLD, across)
-        order = strongest(row, seen)[:count]
+        order = strongest(row, seen, count)
         line = [Segment(fit(str(head), margin), BOLD)]
         for place, other in enumerate(order):
             if place and place % across == 0:

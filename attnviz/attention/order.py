@@ -1,0 +1,52 @@
+"""Orders that rounding does not change: numbers that are all but equal stay in their places.
+
+Processors round differently, in float32's last digits. Where two numbers differ by no more than
+that, the one that stands first in the model or the sentence comes first.
+"""
+
+import numpy as np
+
+EQUAL = 1e-5
+"""Two numbers are equal if they differ by less than this part of the larger one."""
+
+NEAR_ZERO = 1e-6
+"""Differences and distances of numbers up to 1 are equal if they are this near to each other."""
+
+
+def tiers(values: np.ndarray, floor: float = 0.0) -> np.ndarray:
+    """The tier of each number, (n,) -> (n,): 0 for the largest and its equals, then 1, and so on.
+
+    Numbers are also equal if they differ by less than `floor`. NaN comes last.
+    """
+    order = np.argsort(-values, kind="stable")
+    found, tier, least = np.empty(len(values), np.intp), -1, np.inf
+    for place, value in zip(order, values[order].tolist(), strict=True):
+        if not value >= least:
+            tier, least = tier + 1, value - max(EQUAL * abs(value), floor)
+        found[place] = tier
+    return found
+
+
+def descending(values: np.ndarray, top: int | None = None, floor: float = 0.0) -> np.ndarray:
+    """The places of the `top` largest numbers, or of all: largest first, equal ones by place."""
+    places = np.arange(len(values))
+    if top is not None and top < len(values):
+        if top < 1:
+            return places[:0]
+        last = -np.partition(-values, top - 1)[top - 1]
+        places = np.flatnonzero(~(values < last - max(EQUAL * abs(last), floor)))
+    found: np.ndarray = places[np.argsort(tiers(values[places], floor), kind="stable")]
+    return found[:top]
+
+
+def largest(values: np.ndarray, floor: float = 0.0) -> np.ndarray:
+    """The place of the largest number along the last axis, the first of equal ones; NaN is none."""
+    most = np.fmax.reduce(values, axis=-1, keepdims=True)
+    place: np.ndarray = (values >= most - np.maximum(EQUAL * np.abs(most), floor)).argmax(axis=-1)
+    return place
+
+
+def exceeds(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where a number is larger than the other by more than rounding makes it."""
+    above: np.ndarray = values - others > EQUAL * np.abs(others)
+    return above

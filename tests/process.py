@@ -20,12 +20,14 @@ from typing import IO, Any
 
 import orjson
 
+import attnviz
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
 
 COMMAND = [sys.executable, "-m", "attnviz"]
 TIMEOUT = 120
 ARCHIVE = b"PK"
+PACKAGES = Path(attnviz.__file__).parent.parent
 
 WALL = """
 import os, sys
@@ -95,6 +97,7 @@ class Workplace:
         save(inspection, self.last)
 
     def environment(self, changes: dict[str, str] | None = None) -> dict[str, str]:
+        found = [changes["PYTHONPATH"]] if changes and "PYTHONPATH" in changes else []
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -103,6 +106,8 @@ class Workplace:
             "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1",  # tests that run side by side share the processors
             **(changes or {}),
+            # the package that is tested, wherever another one is installed
+            "PYTHONPATH": os.pathsep.join([*found, str(PACKAGES)]),
         }
 
     def without(self, *modules: str) -> dict[str, str]:

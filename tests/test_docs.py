@@ -66,6 +66,7 @@ def run(command: str, folder: Path) -> list[str]:
         "XDG_CACHE_HOME": str(folder / "cache"),
         "COLUMNS": "80",
         "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
     }
     done = subprocess.run(
         ["bash", "-c", command],

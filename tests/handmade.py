@@ -94,7 +94,7 @@ def cross_inspection_of(tokens: Tokens, keys: Tokens, weights: np.ndarray) -> In
     layers = tuple(
         LayerRecord(
             x=np.zeros((count, 8), np.float32),
-            memory=np.zeros((length, 8), np.float32),
+            encoder_states=np.zeros((length, 8), np.float32),
             q=q,
             k=np.swapaxes(layer, -1, -2),
             v=np.swapaxes(layer, -1, -2),
@@ -106,7 +106,7 @@ def cross_inspection_of(tokens: Tokens, keys: Tokens, weights: np.ndarray) -> In
 
 
 def causal(count: int, reach: int | None = None) -> np.ndarray:
-    """(n, 2), as `visible`: each query may look at itself and at `reach` keys before it, or all."""
+    """`key_ranges`: each query may attend to itself and to `reach` keys before it, or all."""
     ends = np.arange(1, count + 1)
     first = np.zeros(count, int) if reach is None else np.maximum(ends - 1 - reach, 0)
     return np.stack([first, ends], axis=-1).astype(np.int32)

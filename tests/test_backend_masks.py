@@ -51,7 +51,7 @@ def seen(*rows: str) -> Tensor:
 def test_nothing_is_masked_and_nothing_added() -> None:
     for mask in (None, seen("xxx", "xxx", "xxx"), torch.zeros(1, 1, 3, 3)):
         bias = bias_of(attention_mask=mask)
-        assert (bias.visible, bias.bias, bias.distance_bias) == (None, None, None)
+        assert (bias.key_ranges, bias.bias, bias.distance_bias) == (None, None, None)
 
 
 def test_a_causal_mask_is_known_as_such_and_not_used() -> None:
@@ -62,8 +62,8 @@ def test_a_causal_mask_is_known_as_such_and_not_used() -> None:
     call = call_of(is_causal=True)
     assert (call.mask, call.causal) == (None, False)
     bias = bias_of(attention_mask=causal(3))
-    assert bias.visible is not None
-    assert bias.visible.tolist() == [[0, 1], [0, 2], [0, 3]]
+    assert bias.key_ranges is not None
+    assert bias.key_ranges.tolist() == [[0, 1], [0, 2], [0, 3]]
 
 
 @pytest.mark.parametrize("how", ["true", "least", "infinity"])
@@ -72,15 +72,15 @@ def test_one_run_of_keys_for_each_query(how: str) -> None:
     if how != "true":
         mask = torch.zeros(mask.shape).masked_fill(~mask, LEAST if how == "least" else NEVER)
     bias = bias_of(attention_mask=mask)
-    assert bias.visible is not None
-    assert bias.visible.dtype == np.int32
-    assert bias.visible.tolist() == [[0, 2], [1, 3], [2, 3]]
+    assert bias.key_ranges is not None
+    assert bias.key_ranges.dtype == np.int32
+    assert bias.key_ranges.tolist() == [[0, 2], [1, 3], [2, 3]]
     assert (bias.bias, bias.distance_bias) == (None, None)
 
 
 def test_a_mask_with_gaps_is_a_bias() -> None:
     bias = bias_of(attention_mask=seen("x.x", "xxx", "xx."))
-    assert bias.visible is None
+    assert bias.key_ranges is None
     assert bias.bias is not None
     assert bias.bias.tolist() == [[[0, NEVER, 0], [0, 0, 0], [0, 0, NEVER]]]
 
@@ -88,7 +88,7 @@ def test_a_mask_with_gaps_is_a_bias() -> None:
 def test_a_mask_that_differs_between_heads_is_a_bias() -> None:
     mask = torch.cat([seen("x.", "xx"), seen("xx", ".x")], dim=1)
     bias = bias_of(2, 2, attention_mask=mask)
-    assert bias.visible is None
+    assert bias.key_ranges is None
     assert bias.bias is not None
     assert bias.bias.tolist() == [[[0, NEVER], [0, 0]], [[0, 0], [NEVER, 0]]]
 
@@ -96,8 +96,8 @@ def test_a_mask_that_differs_between_heads_is_a_bias() -> None:
 def test_numbers_that_are_added_beside_a_mask() -> None:
     added = torch.tensor([[[[1.0, LEAST, LEAST], [2.0, 3.0, LEAST], [4.0, 5.0, 6.0]]]])
     bias = bias_of(attention_mask=added)
-    assert bias.visible is not None
-    assert bias.visible.tolist() == [[0, 1], [0, 2], [0, 3]]
+    assert bias.key_ranges is not None
+    assert bias.key_ranges.tolist() == [[0, 1], [0, 2], [0, 3]]
     assert bias.bias is not None
     assert bias.bias.tolist() == [[[1, 0, 0], [2, 3, 0], [4, 5, 6]]]
 
@@ -120,8 +120,8 @@ def test_what_is_added_by_distance_is_kept_by_distance() -> None:
 def test_mask_and_position_bias_together() -> None:
     by_distance = torch.tensor([[[[0.0, 1], [10, 0]]]])
     bias = bias_of(2, 2, attention_mask=seen("x.", "xx"), position_bias=by_distance)
-    assert bias.visible is not None
-    assert bias.visible.tolist() == [[0, 1], [0, 2]]
+    assert bias.key_ranges is not None
+    assert bias.key_ranges.tolist() == [[0, 1], [0, 2]]
     assert bias.distance_bias is not None
     assert bias.distance_bias.tolist() == [[10, 0, 1]]
 
@@ -130,9 +130,9 @@ def test_each_sentence_of_a_batch_has_its_own_and_padding_is_cut_off() -> None:
     mask = torch.cat([seen("xx..", "xx..", "....", "...."), seen("x...", "xx..", "xxx.", "xxxx")])
     call = call_of(4, 4, attention_mask=mask)
     whole, causal = Masks([(2, 2), (4, 4)]).of(call)
-    assert whole.visible is None
-    assert causal.visible is not None
-    assert causal.visible.tolist() == [[0, 1], [0, 2], [0, 3], [0, 4]]
+    assert whole.key_ranges is None
+    assert causal.key_ranges is not None
+    assert causal.key_ranges.tolist() == [[0, 1], [0, 2], [0, 3], [0, 4]]
 
 
 def test_layers_share_what_their_masks_come_to() -> None:

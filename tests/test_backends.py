@@ -120,7 +120,7 @@ def test_what_each_query_may_look_at(tried: Tried) -> None:
     alone = tried.ours.inspect(SENTENCES[0])
     together = next(tried.ours.inspect_tokens(sentences))
     for inspection in (alone, together):
-        found = [inspection.layer(number).visible for number in range(3)]
+        found = [inspection.layer(number).key_ranges for number in range(3)]
         assert [v if v is None else list(map(tuple, v)) for v in found] == VISIBLE[family]
         assert all(inspection.layer(number).bias is None for number in range(3))
         bidirectional = family in ("modernbert", "albert")

@@ -81,10 +81,10 @@ def test_a_decoder_is_fed_the_target_as_in_its_training(tried: Tried, kind: Atte
     assert inspection.tokens.text == TARGET
     if kind == "cross":
         assert inspection.key_tokens == ours.tokenize(SENTENCES[0])
-        assert inspection.layer(0).visible is None
+        assert inspection.layer(0).key_ranges is None
     else:
         assert inspection.keys is None
-        visible = part(inspection.layer(0), "visible")
+        visible = part(inspection.layer(0), "key_ranges")
         assert visible.tolist() == [[0, query + 1] for query in range(7)]
 
 
@@ -112,7 +112,7 @@ def test_x_and_memory_are_what_keys_and_values_are_made_of(tmp_path: Path) -> No
     tried = Tried(tmp_path, "bart")
     record = tried.ours("cross").inspect(SENTENCES[0]).layer(2)
     module = tried.theirs.model.decoder.layers[2].encoder_attn
-    for made, matrix, source in (("k", "k_proj", "memory"), ("q", "q_proj", "x")):
+    for made, matrix, source in (("k", "k_proj", "encoder_states"), ("q", "q_proj", "x")):
         with torch.inference_mode():
             vectors = getattr(module, matrix)(torch.from_numpy(part(record, source))).numpy()
         by_head = vectors.reshape(len(vectors), 3, 8).transpose(1, 0, 2)
@@ -133,7 +133,7 @@ def test_t5_adds_by_distance_and_alike_in_all_layers(tmp_path: Path) -> None:
         assert offsets.shape == (3, 2 * n - 1)
         rows = [offsets[:, n - 1 - query : 2 * n - 1 - query] for query in range(n)]
         np.testing.assert_array_equal(np.stack(rows, 1), bias.numpy())
-        assert (record.bias, record.visible, record.scale) == (None, None, 1.0)
+        assert (record.bias, record.key_ranges, record.scale) == (None, None, 1.0)
     assert tried.ours("cross").inspect(SENTENCES[0]).layer(0).distance_bias is None
 
 

@@ -22,13 +22,13 @@ def whole() -> Inspection:
     """Two layers, all that may be recorded in the second."""
     full = plain(
         x=drawn(N, 12),
-        memory=drawn(M, 10),
+        encoder_states=drawn(M, 10),
         v=drawn(H, M, 3),
         z=drawn(H, N, 3),
         value_norms=abs(drawn(H, M)),
         bias=DENSE,
         distance_bias=drawn(H, N + M - 1),
-        visible=intervals("causal"),
+        key_ranges=intervals("causal"),
         sinks=drawn(H),
         softcap=30.0,
     )
@@ -57,13 +57,36 @@ def of(**changes: Any) -> Callable[[LayerRecord], dict[str, Any]]:
 REFUSED: dict[str, tuple[Callable[[LayerRecord], dict[str, Any]], str]] = {
     **{
         f"{name} is too short": (cut(name), f"{name} has shape .*, and 7 tokens in this model need")
-        for name in ("x", "q", "k", "z", "value_norms", "bias", "distance_bias", "visible", "sinks")
+        for name in (
+            "x",
+            "q",
+            "k",
+            "z",
+            "value_norms",
+            "bias",
+            "distance_bias",
+            "key_ranges",
+            "sinks",
+        )
     },
     **{
         f"{name} is not finite": (nan(name), f"{name} holds numbers that are not finite")
-        for name in ("x", "memory", "q", "k", "v", "z", "value_norms", "distance_bias", "sinks")
+        for name in (
+            "x",
+            "encoder_states",
+            "q",
+            "k",
+            "v",
+            "z",
+            "value_norms",
+            "distance_bias",
+            "sinks",
+        )
     },
-    "memory of other keys": (of(memory=drawn(M + 1, 10)), r"memory has shape \(12, 10\)"),
+    "memory of other keys": (
+        of(encoder_states=drawn(M + 1, 10)),
+        r"encoder_states has shape \(12, 10\)",
+    ),
     "v of other keys": (of(v=drawn(H, N, 3)), r"v has shape \(6, 7, 3\)"),
     "v of fewer heads": (of(v=drawn(2, M, 3)), r"v has shape \(2, 11, 3\)"),
     "z of another width": (of(z=drawn(H, N, D)), r"z has shape \(6, 7, 5\).*\(6, 7, 3\)"),
@@ -90,8 +113,8 @@ REFUSED: dict[str, tuple[Callable[[LayerRecord], dict[str, Any]], str]] = {
         "q holds float16 .* and float32 is",
     ),
     "long intervals": (
-        of(visible=intervals("causal").astype(np.int64)),
-        "visible holds int64 .*int32",
+        of(key_ranges=intervals("causal").astype(np.int64)),
+        "key_ranges holds int64 .*int32",
     ),
     "a length below 0": (
         of(value_norms=-np.ones((H, M), np.float32)),
@@ -102,15 +125,15 @@ REFUSED: dict[str, tuple[Callable[[LayerRecord], dict[str, Any]], str]] = {
     "a soft cap of 0": (of(softcap=0.0), "the soft cap is 0.0, and not above 0"),
     "a soft cap below 0": (of(softcap=-1.0), "the soft cap is -1.0, and not above 0"),
     "keys before the first": (
-        of(visible=intervals("causal") - np.array([1, 0], np.int32)),
+        of(key_ranges=intervals("causal") - np.array([1, 0], np.int32)),
         "the mask names keys that are not there",
     ),
     "keys behind the last": (
-        of(visible=intervals("causal") + np.array([0, M - N + 1], np.int32)),
+        of(key_ranges=intervals("causal") + np.array([0, M - N + 1], np.int32)),
         "the mask names keys that are not there",
     ),
     "an interval of nothing": (
-        of(visible=np.tile(np.array([3, 3], np.int32), (N, 1))),
+        of(key_ranges=np.tile(np.array([3, 3], np.int32), (N, 1))),
         "the mask leaves a query without any key",
     ),
     "a bias that hides all": (
@@ -119,13 +142,16 @@ REFUSED: dict[str, tuple[Callable[[LayerRecord], dict[str, Any]], str]] = {
     ),
     "a bias that is NaN": (nan("bias"), "the mask leaves a query without any key"),
     "given of too few keys": (
-        of(given=np.ones((H, N, 1), np.float32)),
-        r"given has shape \(6, 7, 1\)",
+        of(recorded_weights=np.ones((H, N, 1), np.float32)),
+        r"recorded_weights has shape \(6, 7, 1\)",
     ),
-    "given below 0": (of(given=-np.ones((H, N, M), np.float32)), "given holds a weight below 0"),
+    "given below 0": (
+        of(recorded_weights=-np.ones((H, N, M), np.float32)),
+        "recorded_weights holds a weight below 0",
+    ),
     "given that is not finite": (
-        of(given=np.full((H, N, M), np.nan, np.float32)),
-        "given holds numbers",
+        of(recorded_weights=np.full((H, N, M), np.nan, np.float32)),
+        "recorded_weights holds numbers",
     ),
 }
 
@@ -143,16 +169,16 @@ def test_records_that_cannot_be(damage: str) -> None:
     [
         {"k": drawn(3, M, D), "v": drawn(3, M, D), "z": drawn(H, N, D)},
         {"bias": drawn(H, N, M), "distance_bias": drawn(1, N + M - 1)},
-        {"q": None, "k": None, "given": np.full((H, N, M), 1 / M, np.float32)},
-        {"v": None, "x": None, "memory": None, "value_norms": None, "z": None},
-        {"softcap": None, "sinks": None, "visible": None, "bias": None, "distance_bias": None},
+        {"q": None, "k": None, "recorded_weights": np.full((H, N, M), 1 / M, np.float32)},
+        {"v": None, "x": None, "encoder_states": None, "value_norms": None, "z": None},
+        {"softcap": None, "sinks": None, "key_ranges": None, "bias": None, "distance_bias": None},
     ],
 )
 def test_records_that_can_be(change: dict[str, Any]) -> None:
     inspection = with_layer(whole(), 1, **change)
     weights = inspection.weights(1, unit="piece")
     assert weights.shape == (H, N, M)
-    if inspection.sinks and "given" not in change:
+    if inspection.sinks and "recorded_weights" not in change:
         assert weights.sum(axis=-1).max() < 1
     else:
         np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)

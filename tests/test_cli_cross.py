@@ -28,7 +28,7 @@ def across(*target: str) -> Inspection:
 def decoder() -> Inspection:
     tokens = tokens_of(["it", "rains", "here"], special=False)
     inspection = inspection_of(tokens, np.full((1, 2, 3, 3), 1 / 3))
-    return replace(with_layer(inspection, 0, visible=causal(3)), attention="decoder")
+    return replace(with_layer(inspection, 0, key_ranges=causal(3)), attention="decoder")
 
 
 @pytest.fixture(scope="module")

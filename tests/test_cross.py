@@ -223,7 +223,7 @@ def test_heads_that_hold_over_many_sentences() -> None:
 def test_what_a_decoder_gives_itself_and_its_source_is_not_counted_together() -> None:
     tokens = tokens_of(TARGET)
     across = cross_inspection_of(tokens, tokens_of(["It", "rains"]), np.full((1, 1, 4, 4), 0.25))
-    record = replace(across.layer(0), memory=None)
+    record = replace(across.layer(0), encoder_states=None)
     own = replace(across, keys=None, layers=(record,), attention="decoder")
     views = across.view(), own.view()
     findings = [find(v, Phrase((v.tokens[1],)), Phrase((v.keys[2],))) for v in views]

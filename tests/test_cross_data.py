@@ -173,7 +173,7 @@ def test_a_mask_leaves_nothing_to_expect() -> None:
     tokens = tokens_of(["a", "b", "c"], special=False)
     inspection = inspection_of(tokens, np.full((2, 1, 3, 3), 1 / 3))
     for layer, reach in enumerate((None, 1)):
-        inspection = with_layer(inspection, layer, visible=causal(3, reach))
+        inspection = with_layer(inspection, layer, key_ranges=causal(3, reach))
     inspection = replace(inspection, attention="decoder")
     one, summary = found(inspection.view(), "c", "a")
     assert one["attention"] == summary["attention"] == "decoder"

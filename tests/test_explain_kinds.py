@@ -78,7 +78,7 @@ def test_heads_that_share_keys_and_values() -> None:
 
 
 def test_keys_out_of_sight() -> None:
-    e = explained(1, 1, visible=causal(3))
+    e = explained(1, 1, key_ranges=causal(3))
     assert e.dots.tolist() == [2, 4, 4]
     assert e.scores.tolist() == [2, 4, -math.inf]
     assert e.seen.tolist() == [True, True, False]
@@ -145,7 +145,7 @@ def test_a_text_that_looks_at_another() -> None:
         SHARED.W_O,
     )
     k, v = (memory @ matrix for matrix in (layer.W_K, layer.W_V))
-    crossed = record(memory=memory, k=k[None], v=v[None])
+    crossed = record(encoder_states=memory, k=k[None], v=v[None])
     e = explain(inspection(crossed, ["no", "yes"], "cross"), 2, HeadId(0, 1), layer)
     assert [key.text for key in e.keys] == ["no", "yes"]
     assert e.k.tolist() == [[1], [3]]

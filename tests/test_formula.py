@@ -79,7 +79,7 @@ def test_rows_with_a_sink_sum_to_1_with_it() -> None:
 
 
 def given_view(measure: MeasureName = "weights") -> View:
-    layers = tuple(LayerRecord(given=PLAIN.layer(n).weights(n)) for n in range(2))
+    layers = tuple(LayerRecord(recorded_weights=PLAIN.layer(n).weights(n)) for n in range(2))
     return replace(PLAIN, layers=layers).view(measure=measure)
 
 

@@ -70,7 +70,7 @@ def long_inspection(
             q=drawn(),
             k=drawn(),
             scale=d_k**-0.5,
-            visible=sliding(len(tokens), 8) if number % 3 else None,
+            key_ranges=sliding(len(tokens), 8) if number % 3 else None,
             value_norms=np.abs(drawn()[..., 0]) + 0.1,
         )
         for number in range(num_layers)

@@ -24,7 +24,7 @@ def masked(tokens: Tokens, *visible: np.ndarray) -> Inspection:
     weights = np.full((len(visible), 2, count, count), 1 / count)
     inspection = inspection_of(tokens, weights)
     for layer, mask in enumerate(visible):
-        inspection = with_layer(inspection, layer, visible=mask)
+        inspection = with_layer(inspection, layer, key_ranges=mask)
     return inspection
 
 
@@ -84,10 +84,10 @@ def test_a_bias_masks_where_every_head_has_it() -> None:
     inspection = masked(tokens_of(["a", "b"], special=False), causal(2))
     bias = np.zeros((2, 2, 2), np.float32)
     bias[0, 1, 0] = -np.inf
-    seen = with_layer(inspection, 0, visible=None, bias=bias).view().visible(0)
+    seen = with_layer(inspection, 0, key_ranges=None, bias=bias).view().visible(0)
     assert seen is None
     bias[1, 1, 0] = -np.inf
-    seen = with_layer(inspection, 0, visible=None, bias=bias).view().visible(0)
+    seen = with_layer(inspection, 0, key_ranges=None, bias=bias).view().visible(0)
     np.testing.assert_array_equal(seen, [[True, True], [False, True]])
     seen = with_layer(inspection, 0, bias=bias).view().visible(0)
     np.testing.assert_array_equal(seen, [[True, False], [False, True]])

@@ -117,7 +117,7 @@ def _other(name: str, attention: str, records: list[LayerRecord], held: str) -> 
 
 
 def _windowed(record: LayerRecord) -> bool:
-    return record.visible is not None and bool(record.visible[:, 0].any())
+    return record.key_ranges is not None and bool(record.key_ranges[:, 0].any())
 
 
 BESIDE: dict[str, Callable[[LayerRecord], bool]] = {

@@ -131,7 +131,7 @@ def test_visible_keys_are_those_of_a_dense_mask(kind: str) -> None:
     keys = np.arange(M)
     seen = (keys >= visible[:, :1]) & (keys < visible[:, 1:])
     mask = np.where(seen, 0, -np.inf).astype(np.float32)[None]
-    record = plain(visible=visible)
+    record = plain(key_ranges=visible)
     expected = softmaxed(scores_of(record) + mask)
     hold(record, expected)
     hold(plain(bias=mask), expected)
@@ -151,7 +151,7 @@ def test_everything_at_once(kind: str) -> None:
         softcap=0.8,
         bias=bias,
         distance_bias=offsets,
-        visible=visible,
+        key_ranges=visible,
         sinks=sinks,
     )
     repeated = replace(record, k=np.repeat(shared, 3, axis=0))
@@ -190,7 +190,7 @@ def test_any_block_of_any_record(data: st.DataObject) -> None:
     record = LayerRecord(
         q=drawn(4, n, 3),
         k=drawn(2, m, 3),
-        visible=data.draw(st.sampled_from([None, visible])),
+        key_ranges=data.draw(st.sampled_from([None, visible])),
         distance_bias=data.draw(st.sampled_from([None, drawn(1, n + m - 1)])),
         sinks=data.draw(st.sampled_from([None, drawn(4)])),
     )
@@ -210,7 +210,7 @@ def test_any_block_of_any_record(data: st.DataObject) -> None:
 
 def test_weights_that_are_given() -> None:
     given = softmaxed(drawn(H, N, M)).astype(np.float32)
-    record = LayerRecord(given=given)
+    record = LayerRecord(recorded_weights=given)
     hold(record, given)
     assert (record.num_heads, record.lengths, record.nbytes) == (H, (N, M), given.nbytes)
     record.weights(0)[:] = 0
@@ -224,9 +224,9 @@ def test_weights_that_are_given() -> None:
 def test_given_weights_that_do_not_sum_to_1() -> None:
     given = softmaxed(drawn(H, N, M)).astype(np.float32)
     given[2, 3] *= 1.01
-    record = LayerRecord(given=given)
+    record = LayerRecord(recorded_weights=given)
     with pytest.raises(
-        AttnvizError, match=r"layer 4: a row .* does not sum to 1, but is off by 0\.01"
+        AttnvizError, match=r"layer 4: a row .* does not sum to 1: it is off by 0\.01"
     ):
         record.weights(4)
     assert record.weights(4, [0, 1]).shape == (2, N, M)
@@ -234,23 +234,25 @@ def test_given_weights_that_do_not_sum_to_1() -> None:
 
 def test_rows_with_sinks_may_sum_to_less_than_1_and_not_to_more() -> None:
     given = np.full((1, 1, 2), 0.3, np.float32)
-    assert LayerRecord(given=given, sinks=np.zeros(1, np.float32)).weights(0).sum() < 0.61
+    assert (
+        LayerRecord(recorded_weights=given, sinks=np.zeros(1, np.float32)).weights(0).sum() < 0.61
+    )
     with pytest.raises(AttnvizError, match=r"off by 0\.4"):
-        LayerRecord(given=given).weights(0)
+        LayerRecord(recorded_weights=given).weights(0)
     with pytest.raises(AttnvizError, match=r"off by 0\.2"):
-        LayerRecord(given=2 * given, sinks=np.zeros(1, np.float32)).weights(0)
+        LayerRecord(recorded_weights=2 * given, sinks=np.zeros(1, np.float32)).weights(0)
 
 
 @pytest.mark.parametrize("missing", ["x", "q", "k", "v"])
 def test_what_queries_and_keys_were_made_of(missing: str) -> None:
-    record = plain(x=drawn(N, 9), memory=drawn(M, 8), v=drawn(H, M, 3))
+    record = plain(x=drawn(N, 9), encoder_states=drawn(M, 8), v=drawn(H, M, 3))
     inputs = record.inputs()
-    assert (inputs.x is record.x, inputs.memory is record.memory) == (True, True)
+    assert (inputs.x is record.x, inputs.key_value_states is record.encoder_states) == (True, True)
     assert (inputs.q is record.q, inputs.k is record.k, inputs.v is record.v) == (True,) * 3
-    own = replace(record, memory=None).inputs()
-    assert own.memory is own.x
+    own = replace(record, encoder_states=None).inputs()
+    assert own.key_value_states is own.x
     without: dict[str, Any] = {missing: None}
-    with pytest.raises(AttnvizError, match="was not recorded of so long a text"):
+    with pytest.raises(AttnvizError, match="were not recorded, because the text is long"):
         replace(record, **without).inputs()
 
 

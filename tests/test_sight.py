@@ -107,7 +107,7 @@ def seeing(*masks: np.ndarray | None, attention: AttentionKind = "decoder", word
     weights = np.full((len(masks), 1, words, words), 1 / words)
     inspection = inspection_of(tokens, weights)
     for number, mask in enumerate(masks):
-        inspection = with_layer(inspection, number, visible=mask)
+        inspection = with_layer(inspection, number, key_ranges=mask)
     return replace(inspection, attention=attention).view()
 
 
@@ -163,7 +163,7 @@ def test_an_encoder_is_told_of_where_not_everyone_sees_all() -> None:
 def test_nothing_is_claimed_of_weights_whose_mask_is_not_known() -> None:
     view = seeing(None)
     record = view.inspection.layer(0)
-    given = replace(record, q=None, k=None, given=record.weights(0))
+    given = replace(record, q=None, k=None, recorded_weights=record.weights(0))
     of_decoder = replace(view.inspection, layers=(given,))
     assert sight.whose(of_decoder.view().context) == "the decoder's own attention"
     assert sight.whose(replace(of_decoder, attention="encoder").view().context) == ""
@@ -225,7 +225,7 @@ def test_the_share_in_the_window_is_that_of_the_rows_shown() -> None:
 def test_masked_cells_are_blank_and_exact_zeros_are_not() -> None:
     matrix = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0, 0.5]])
     inspection = inspection_of(tokens_of(["one", "two", "six"], special=False), matrix[None, None])
-    view = with_layer(inspection, 0, visible=causal(3)).view()
+    view = with_layer(inspection, 0, key_ranges=causal(3)).view()
     rows = printed(head_table(view, L0H0), 60).splitlines()[-3:]
     assert [row.split() for row in rows] == [
         ["one", "▸1.0"],

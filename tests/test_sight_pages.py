@@ -217,12 +217,12 @@ def explained(crossed: bool = False, sink: float | None = None, shared: int = 1)
     )
     record = LayerRecord(
         x=x,
-        memory=memory if crossed else None,
+        encoder_states=memory if crossed else None,
         q=q,
         k=k,
         v=v,
         scale=1 / math.sqrt(d_k),
-        visible=None if crossed else causal(4),
+        key_ranges=None if crossed else causal(4),
         sinks=None if sink is None else np.full(heads, sink, np.float32),
     )
     model = ModelFacts("random", "hand", 1, heads, 12, d_k, 7, True)

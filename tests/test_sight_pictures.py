@@ -155,7 +155,7 @@ def test_a_query_of_the_target_and_its_key_of_the_source_stand_out() -> None:
 def test_what_a_query_may_not_look_at_is_grey_and_a_zero_is_white() -> None:
     matrix = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0, 0.5]])
     inspection = inspection_of(tokens_of(["a", "b", "c"], special=False), matrix[None, None])
-    figure = heatmap(with_layer(inspection, 0, visible=causal(3)).view(), [L0H0])
+    figure = heatmap(with_layer(inspection, 0, key_ranges=causal(3)).view(), [L0H0])
     expected = [[1, np.nan, np.nan], [0, 1, np.nan], [0.5, 0, 0.5]]
     np.testing.assert_allclose(drawn(figure), expected, atol=1e-6)
     picture = dots(figure)

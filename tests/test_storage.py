@@ -16,7 +16,7 @@ import pytest
 from handmade import records
 from safetensors.numpy import save as to_safetensors
 
-from attnviz.attention.layer import OPTIONAL, LayerRecord
+from attnviz.attention.layer import ARRAYS, LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.inspection.storage import is_saved_inspection, load, save
@@ -61,7 +61,7 @@ def assert_same(a: Inspection, b: Inspection) -> None:
     for number in a.recorded:
         first, second = a.layer(number), b.layer(number)
         assert (first.scale, first.softcap) == (second.scale, second.softcap)
-        for name in OPTIONAL:
+        for name in ARRAYS:
             one, other = getattr(first, name), getattr(second, name)
             assert (one is None) == (other is None)
             if one is not None:

@@ -15,7 +15,7 @@ from test_checking import whole
 from test_storage import WORDS, assert_same
 from test_storage import made as small
 
-from attnviz.attention.layer import OPTIONAL, LayerRecord
+from attnviz.attention.layer import ARRAYS, LayerRecord
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import is_saved_inspection, load, save
@@ -58,16 +58,20 @@ def test_everything_that_may_be_recorded_comes_back(tmp_path: Path) -> None:
         {"scale": 0.4, "softcap": 30},
     ]
     assert metadata["keys"]["text"] == "b b b b b b b b b"
-    everything = {f"2.{name}" for name in OPTIONAL if name != "given"}
+    everything = {f"2.{array.stored or name}" for name, array in ARRAYS.items()} - {"2.given"}
     assert set(arrays) == {"0.q", "0.k"} | everything
     assert {name for name, array in arrays.items() if array.dtype == np.int32} == {"2.visible"}
 
 
-@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("name", ARRAYS)
 def test_each_array_may_be_there_or_not(tmp_path: Path, name: str) -> None:
     given = np.full((6, 7, 11), 1 / 11, np.float32)
-    weights_alone = with_layer(full(), 0, q=None, k=None, given=given)
-    without = {name: None} if name not in ("q", "k") else {"q": None, "k": None, "given": given}
+    weights_alone = with_layer(full(), 0, q=None, k=None, recorded_weights=given)
+    without = (
+        {name: None}
+        if name not in ("q", "k")
+        else {"q": None, "k": None, "recorded_weights": given}
+    )
     for inspection in (weights_alone, with_layer(full(), 2, **without)):
         save(inspection, tmp_path / "a")
         assert_same(load(tmp_path / "a"), inspection)
@@ -171,7 +175,7 @@ def test_a_file_of_version_1_still_loads(tmp_path: Path) -> None:
     assert (inspection.model.seed, inspection.model.dtype) == (7, "float32")
 
     def held(layer: int) -> dict[str, Any]:
-        return {name: arrays.get(f"{layer}.{name}") for name in OPTIONAL}
+        return {name: arrays.get(f"{layer}.{name}") for name in ARRAYS}
 
     expected = [
         replace(LayerRecord(scale=scale), **held(layer)) for layer, scale in enumerate([0.5, 0.25])

@@ -298,7 +298,8 @@ def test_sinks_by_hand() -> None:
 def test_given_weights_are_shown_as_computed_ones(unit: Unit, special: bool) -> None:
     computed = made(7)
     layers = tuple(
-        LayerRecord(given=computed.layer(number).weights(number)) for number in range(LAYERS)
+        LayerRecord(recorded_weights=computed.layer(number).weights(number))
+        for number in range(LAYERS)
     )
     given = replace(computed, layers=layers)
     one, other = everything(computed.view(unit, special)), everything(given.view(unit, special))

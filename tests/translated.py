@@ -80,5 +80,5 @@ def decoder(
         layers.append([peaked(mask[:, 1] - 1, seen, 0.5), peaked(mask[:, 0], seen, 0.75)])
     inspection = inspection_of(tokens, np.array(layers) * (1 - sink))
     for number, mask in enumerate(masks):
-        inspection = with_layer(inspection, number, visible=mask)
+        inspection = with_layer(inspection, number, key_ranges=mask)
     return replace(inspection, attention="decoder", model=replace(inspection.model, name="decoder"))

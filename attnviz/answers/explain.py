@@ -33,7 +33,7 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
     own = _Vectors(
         inputs.q[number, query], record.of_head(inputs.k, number), record.of_head(inputs.v, number)
     )
-    made = _made(inputs.x[query], inputs.memory, matrices)
+    made = _made(inputs.x[query], inputs.key_value_states, matrices)
     between = matrices.between
     q, k, v = (
         recorded.astype(np.float64) if step else product
@@ -149,7 +149,7 @@ def _bias(record: LayerRecord, head: int, query: int) -> np.ndarray | None:
     if record.bias is None and record.distance_bias is None:
         return None
     nothing = np.zeros(record.lengths[1], np.float32)
-    return replace(record, softcap=None, visible=None).scores_row(head, query, nothing)
+    return replace(record, softcap=None, key_ranges=None).scores_row(head, query, nothing)
 
 
 def _outputs(

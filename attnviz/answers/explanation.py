@@ -93,7 +93,7 @@ class Explanation:
     @property
     def masked(self) -> bool:
         """Whether there are keys that queries of the layer may not look at."""
-        return self.view.inspection.layer(self.head.layer).visible is not None
+        return self.view.inspection.layer(self.head.layer).key_ranges is not None
 
     @property
     def seen(self) -> np.ndarray:

@@ -36,7 +36,7 @@ def _mask(view: View, layer: int) -> object:
     if not view.measured.per_head:
         return layer  # what is reached grows from layer to layer
     record = view.inspection.layer(layer)
-    visible = None if record.visible is None else record.visible.tobytes()
+    visible = None if record.key_ranges is None else record.key_ranges.tobytes()
     return visible, None if record.bias is None else id(record.bias)
 
 

@@ -1,22 +1,19 @@
-"""Whether what was recorded of a layer can be what it is said to be."""
+"""Checks that a layer's record is consistent: shapes, number types, finite values."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.attention.layer import OPTIONAL, WIDER, LayerRecord
+from attnviz.attention.layer import ARRAYS, WIDER, LayerRecord
 from attnviz.errors import AttnvizError
 
 DAMAGED = "the model's weights are damaged or overflow; try another checkpoint"
-"""What to try where numbers are none."""
+"""Hint for numbers that are not finite."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the sizes of a layer's record should be, as in LayerRecord.
-
-    `length`: how many queries there are; `keys`: how many keys.
-    """
+    """The sizes that a layer's record should have; `length` counts queries, `keys` keys."""
 
     num_heads: int
     d_model: int
@@ -26,36 +23,35 @@ class Shape:
 
 
 def check_record(number: int, record: LayerRecord, shape: Shape, dtype: str = "float32") -> None:
-    """Raise AttnvizError if the record of layer `number` cannot be one.
+    """Raise AttnvizError if the record of layer `number` is inconsistent.
 
-    Each array must have the shape that these sizes call for, hold float32, all finite (a bias may
-    hold -inf), and leave every query a key to look at. `dtype`: what the model computed in.
+    Each array must have the shape and number type that LayerRecord declares and hold finite numbers
+    (a bias may hold -inf), and every query must have a key to attend to. `dtype`: what the model
+    computed in.
     """
-    if record.given is None and (record.q is None or record.k is None):
+    if record.recorded_weights is None and (record.q is None or record.k is None):
         raise AttnvizError(
             f"layer {number}: neither queries and keys were recorded, nor weights",
-            "look at the sentence anew",
+            "run the text again",
         )
-    expected = _expected(number, record, shape)
-    for name in OPTIONAL:
-        array = getattr(record, name)
-        if array is None:
-            continue
-        if array.shape not in expected[name]:
+    sizes = _sizes(number, record, shape)
+    for name, array in record.arrays().items():
+        facts = ARRAYS[name]
+        needed = tuple(sizes[axis] for axis in facts.shape.split())
+        if array.shape != needed and not (facts.shared and array.shape == (1, *needed[1:])):
             raise AttnvizError(
                 f"layer {number}: {name} has shape {array.shape}, "
-                f"and {shape.length} tokens in this model need {expected[name][-1]}"
+                f"and {shape.length} tokens in this model need {needed}"
             )
-        wanted = np.int32 if name == "visible" else np.float32
-        if array.dtype != wanted:
+        if array.dtype != facts.dtype:
             raise AttnvizError(
                 f"layer {number}: {name} holds {array.dtype} numbers, "
-                f"and {np.dtype(wanted).name} is expected"
+                f"and {np.dtype(facts.dtype).name} is expected"
             )
-        if name not in ("bias", "visible"):
+        if facts.finite:
             check_finite(number, name, array, dtype)
     _check_values(number, record)
-    _check_keys_are_left(number, record, shape)
+    _check_mask(number, record, shape)
 
 
 def check_finite(number: int, name: str, array: np.ndarray, dtype: str) -> None:
@@ -70,8 +66,28 @@ def check_finite(number: int, name: str, array: np.ndarray, dtype: str) -> None:
         )
 
 
+def _sizes(number: int, record: LayerRecord, shape: Shape) -> dict[str, int]:
+    """The size of each axis that LayerRecord's shapes name.
+
+    kv_heads, d_v and d_encoder are the record's own: the model's facts do not have them.
+    """
+    heads, n, m = shape.num_heads, shape.length, shape.keys
+    kv_heads = len(record.k) if record.k is not None and record.k.ndim == 3 else heads
+    if not 1 <= kv_heads <= heads or heads % kv_heads:
+        raise AttnvizError(f"layer {number}: {heads} heads cannot share {kv_heads} keys and values")
+    values = record.z if record.v is None else record.v
+    d_v = values.shape[-1] if values is not None and values.ndim == 3 else shape.d_k
+    states = record.encoder_states
+    d_encoder = shape.d_model if states is None else states.shape[-1]
+    return {
+        **{"heads": heads, "kv_heads": kv_heads, "n": n, "m": m, "n+m-1": n + m - 1},
+        **{"d_model": shape.d_model, "d_k": shape.d_k, "d_v": d_v, "d_encoder": d_encoder},
+        "2": 2,
+    }
+
+
 def _check_values(number: int, record: LayerRecord) -> None:
-    for name, what in (("value_norms", "length"), ("given", "weight")):
+    for name, what in (("value_norms", "length"), ("recorded_weights", "weight")):
         array = getattr(record, name)
         if array is not None and (array < 0).any():
             raise AttnvizError(f"layer {number}: {name} holds a {what} below 0")
@@ -82,38 +98,10 @@ def _check_values(number: int, record: LayerRecord) -> None:
         raise AttnvizError(f"layer {number}: the soft cap is {record.softcap}, and not above 0")
 
 
-def _expected(number: int, record: LayerRecord, shape: Shape) -> dict[str, list[tuple[int, ...]]]:
-    """The shapes that each array may have, the usual one last."""
-    heads, n, m, d_k = shape.num_heads, shape.length, shape.keys, shape.d_k
-    shared = len(record.k) if record.k is not None and record.k.ndim == 3 else heads
-    if not 1 <= shared <= heads or heads % shared:
-        raise AttnvizError(f"layer {number}: {heads} heads cannot share {shared} keys and values")
-    made = record.z if record.v is None else record.v
-    d_v = made.shape[-1] if made is not None and made.ndim == 3 else d_k
-    width = record.memory.shape[-1] if record.memory is not None else shape.d_model
-    every_head = {
-        "bias": (n, m),
-        "distance_bias": (n + m - 1,),
-    }
-    return {
-        "x": [(n, shape.d_model)],
-        "memory": [(m, width)],
-        "q": [(heads, n, d_k)],
-        "k": [(shared, m, d_k)],
-        "v": [(shared, m, d_v)],
-        "z": [(heads, n, d_v)],
-        "value_norms": [(heads, m)],
-        **{name: [(1, *size), (heads, *size)] for name, size in every_head.items()},
-        "visible": [(n, 2)],
-        "sinks": [(heads,)],
-        "given": [(heads, n, m)],
-    }
-
-
-def _check_keys_are_left(number: int, record: LayerRecord, shape: Shape) -> None:
+def _check_mask(number: int, record: LayerRecord, shape: Shape) -> None:
     blind = AttnvizError(f"layer {number}: the mask leaves a query without any key")
-    if record.visible is not None:
-        first, end = record.visible[:, 0], record.visible[:, 1]
+    if record.key_ranges is not None:
+        first, end = record.key_ranges[:, 0], record.key_ranges[:, 1]
         if (first < 0).any() or (end > shape.keys).any():
             raise AttnvizError(f"layer {number}: the mask names keys that are not there")
         if (first >= end).any():

@@ -18,7 +18,7 @@ def measured(measure: Measure, records: Sequence[LayerRecord]) -> Measure:
     What some of the layers have is named for all of them.
     """
     sinks = any(record.sinks is not None for record in records)
-    if any(record.given is not None for record in records):
+    if any(record.recorded_weights is not None for record in records):
         return replace(measure, formula=measure.formula.replace(SOFTMAX, GIVEN), sinks=sinks)
     scores = _capped(records, _scaled(records))
     if any(map(_has_bias, records)):

@@ -1,11 +1,11 @@
-"""The attention function, and what one layer of a model gave it to work with.
+"""The attention of one layer: what the model recorded, and the weights computed from it.
 
 `Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V` (Vaswani et al. 2017, equation 1). numpy only.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, get_origin, get_type_hints
 
 import numpy as np
 
@@ -14,34 +14,30 @@ from attnviz.errors import AttnvizError
 ROW_SUM_TOLERANCE = 1e-4
 """How far from 1 a row of float32 weights may sum before it counts as damaged."""
 
-WIDER = "take --dtype bfloat16, which reaches as far as float32, or float32 itself"
-"""What to try where float16's range, up to 65504, does not do."""
+WIDER = "try --dtype bfloat16, which has the range of float32, or float32 itself"
+"""Hint for numbers beyond float16's range, 65504."""
 
-OPTIONAL = (
-    "x",
-    "memory",
-    "q",
-    "k",
-    "v",
-    "z",
-    "value_norms",
-    "bias",
-    "distance_bias",
-    "visible",
-    "sinks",
-    "given",
-)
-"""The arrays that a LayerRecord may have; `given`, or else q and k, are always there."""
+
+@dataclass(frozen=True)
+class Array:
+    """What LayerRecord declares of an array.
+
+    shape: the names of its axes, as in `check._sizes`. shared: there may be one head for all.
+    stored: its name in files, if that differs from the field's. finite: False if -inf is allowed.
+    """
+
+    shape: str
+    shared: bool = False
+    stored: str = ""
+    dtype: type = np.float32
+    finite: bool = True
 
 
 class Inputs(NamedTuple):
-    """What q, k and v were made of, and they themselves; shapes as in LayerRecord.
-
-    `memory` is x itself in self-attention.
-    """
+    """x, q, k, v as in LayerRecord; k and v are made from key_value_states, x in self-attention."""
 
     x: np.ndarray
-    memory: np.ndarray
+    key_value_states: np.ndarray
     q: np.ndarray
     k: np.ndarray
     v: np.ndarray
@@ -49,154 +45,155 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerRecord:
-    """What one layer's attention worked with, in float32: n queries, and m keys (n of them too
-    in self-attention).
+    """What one layer's attention computed with, in float32; None for what was not recorded.
 
-    q: (num_heads, n, d_k); k: (num_kv_heads, m, d_k); v: (num_kv_heads, m, d_v). In grouped-query
-    attention (Ainslie et al. 2023) several heads in a row share one k and v. The weights are
-    `softmax(scores)`, where the scores are `scale * q k^T` (Vaswani et al. 2017, equation 1, where
-    scale is 1/sqrt(d_k)), then:
+    There are n queries and m keys, m = n in self-attention. In grouped-query attention (Ainslie et
+    al. 2023) consecutive heads share k and v, so kv_heads < heads. weights = softmax(scores), and
+    scores = scale * q k^T (scale is 1/sqrt(d_k) in Vaswani et al. 2017), changed in this order:
 
-    - softcap: `softcap * tanh(scores / softcap)` (Gemma 2);
-    - bias: (num_heads or 1, n, m), added; distance_bias: (num_heads or 1, n + m - 1), added too,
-      where entry `j - i + n - 1` is for query i and key j (MPNet, T5);
-    - visible: (n, 2) whole numbers, the first key that each query may look at, and the end of them
-      (causal masks, sliding windows);
-    - sinks: (num_heads,), the score of a place beside all keys to which weight goes (gpt-oss), so
-      that rows sum to less than 1.
+    - softcap: softcap * tanh(scores / softcap) (Gemma 2);
+    - bias is added, and so is distance_bias, whose entry j - i + n - 1 is for query i and key j
+      (MPNet, T5);
+    - key_ranges, the attention mask as intervals (causal masks, sliding windows): the first key
+      that each query may attend to, and the end of its keys;
+    - sinks: scores of a place beside the keys, which takes weight too, so that rows sum to less
+      than 1 (gpt-oss).
 
-    given: (num_heads, n, m), the weights themselves, where a model gives no queries and keys.
-
-    x: (n, d_model), the vectors that came in, of which W_Q made q, and W_K and W_V k and v; these
-    are made of memory, (m, d_model), where there is one: an encoder's output. z: (num_heads, n,
-    d_v), the model's own sums of weights times v; value_norms: (num_heads, m), the lengths of v
-    W_O, which is what each token's value becomes in the layer's output. Each is None where it was
-    not recorded.
+    recorded_weights: the weights themselves, from models that give no queries and keys.
+    x: what W_Q multiplies, and W_K and W_V too unless there are encoder_states (cross-attention).
+    z: the model's own sums of weights times v. value_norms: the length of v W_O, which is what each
+    value adds to the layer's output.
     """
 
-    x: np.ndarray | None = None
-    q: np.ndarray | None = None
-    k: np.ndarray | None = None
-    v: np.ndarray | None = None
+    x: Annotated[np.ndarray | None, Array("n d_model")] = None
+    q: Annotated[np.ndarray | None, Array("heads n d_k")] = None
+    k: Annotated[np.ndarray | None, Array("kv_heads m d_k")] = None
+    v: Annotated[np.ndarray | None, Array("kv_heads m d_v")] = None
     scale: float = 1.0
-    memory: np.ndarray | None = None
-    bias: np.ndarray | None = None
-    distance_bias: np.ndarray | None = None
-    visible: np.ndarray | None = None
+    encoder_states: Annotated[np.ndarray | None, Array("m d_encoder", stored="memory")] = None
+    bias: Annotated[np.ndarray | None, Array("heads n m", finite=False, shared=True)] = None
+    distance_bias: Annotated[np.ndarray | None, Array("heads n+m-1", shared=True)] = None
+    key_ranges: Annotated[np.ndarray | None, Array("n 2", stored="visible", dtype=np.int32)] = None
     softcap: float | None = None
-    sinks: np.ndarray | None = None
-    given: np.ndarray | None = None
-    z: np.ndarray | None = None
-    value_norms: np.ndarray | None = None
+    sinks: Annotated[np.ndarray | None, Array("heads")] = None
+    recorded_weights: Annotated[np.ndarray | None, Array("heads n m", stored="given")] = None
+    z: Annotated[np.ndarray | None, Array("heads n d_v")] = None
+    value_norms: Annotated[np.ndarray | None, Array("heads m")] = None
 
     @property
     def num_heads(self) -> int:
-        """How many heads the layer has."""
+        """The number of heads."""
         return len(self._by_head)
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """How many queries and keys there are."""
-        if self.k is None:
-            return self._by_head.shape[-2], self._by_head.shape[-1]
-        return self._by_head.shape[-2], self.k.shape[-2]
+        """The numbers of queries and keys, (n, m)."""
+        by_key = self._by_head.swapaxes(-1, -2) if self.k is None else self.k
+        return self._by_head.shape[-2], by_key.shape[-2]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that were recorded, by field name."""
+        every = {name: getattr(self, name) for name in ARRAYS}
+        return {name: array for name, array in every.items() if array is not None}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that its arrays take."""
-        arrays = (getattr(self, name) for name in OPTIONAL)
-        return sum(array.nbytes for array in arrays if array is not None)
+        """The memory that its arrays take, in bytes."""
+        return sum(array.nbytes for array in self.arrays().values())
 
     def inputs(self) -> Inputs:
-        """x, q, k and v, and what k and v were made of; AttnvizError where one is missing."""
+        """x, q, k, v and what k and v were made from; AttnvizError if one was not recorded."""
         self.check_more_than_weights()
         if self.x is None or self.q is None or self.k is None or self.v is None:
             raise AttnvizError(
-                "what queries, keys and values were made of was not recorded of so long a text",
-                "look at the sentence anew with attnviz explain",
+                "the inputs of queries, keys and values were not recorded, because the text is "
+                "long",
+                "run attnviz explain on the text again",
             )
-        return Inputs(
-            self.x, self.x if self.memory is None else self.memory, self.q, self.k, self.v
-        )
+        states = self.x if self.encoder_states is None else self.encoder_states
+        return Inputs(self.x, states, self.q, self.k, self.v)
 
     def check_more_than_weights(self) -> None:
-        """Raise AttnvizError where the model gave its weights and nothing else."""
-        if self.given is not None:
+        """Raise AttnvizError if the model gave its weights and nothing else."""
+        if self.recorded_weights is not None:
             raise AttnvizError(
-                "this model gives its attention weights alone, without queries, keys and values: "
-                "its own code computes them in its own way",
+                "this model gives its attention weights alone, without queries, keys and values, "
+                "because its own code computes them",
                 "attnviz models says which models give all of it",
             )
 
     def of_head(self, keys_or_values: np.ndarray, head: int) -> np.ndarray:
-        """A head's own k or v, (m, d), out of those that heads may share."""
+        """The k or v of one head, (m, d), which it may share with others."""
         own: np.ndarray = keys_or_values[head * len(keys_or_values) // self.num_heads]
         return own
 
     def weights(
         self, layer: int, heads: Sequence[int] | None = None, queries: slice = slice(None)
     ) -> np.ndarray:
-        """The weights between pieces, (head, query, key), of these heads, or of all of them.
+        """Attention weights between pieces, (head, query, key), of these heads or (None) of all.
 
-        `layer` is the number by which errors name it. Raises AttnvizError if a row does not sum to
-        1, or to at most 1 where there are sinks.
+        Errors name the layer as `layer`. AttnvizError if a row does not sum to 1 (to at most 1, if
+        there are sinks).
         """
         numbers = np.arange(self.num_heads)[slice(None) if heads is None else list(heads)]
-        if self.given is not None:
-            weights = self.given[numbers, queries]
+        if self.recorded_weights is not None:
+            weights = self.recorded_weights[numbers, queries]
         else:
-            with np.errstate(over="ignore", invalid="ignore"):  # an overflow is told just below
+            with np.errstate(over="ignore", invalid="ignore"):  # the sums below reveal an overflow
                 weights = self._softmax(numbers, range(self.lengths[0])[queries])
-        sums = weights @ np.ones(weights.shape[-1], weights.dtype)
+        sums = weights @ np.ones(weights.shape[-1], weights.dtype)  # BLAS: faster than .sum()
         worst = np.abs((sums if self.sinks is None else np.maximum(sums, 1)) - 1).max()
-        if not worst <= ROW_SUM_TOLERANCE:
+        if not worst <= ROW_SUM_TOLERANCE:  # also true of NaN
             raise AttnvizError(
-                f"layer {layer}: a row of attention weights does not sum to 1, but is off by "
+                f"layer {layer}: a row of attention weights does not sum to 1: it is off by "
                 f"{worst:.2g}",
                 "the model's numbers overflow float32; try another checkpoint",
             )
         return weights
 
     def scores_row(self, head: int, query: int, dots: np.ndarray) -> np.ndarray:
-        """What becomes of one query's products with the keys, (m,), before the softmax."""
+        """The scores of one query, (m,), from its products with the keys."""
         scores = (dots * self.scale)[None, None]
-        place = range(self.lengths[0])[query]
-        row: np.ndarray = self._adjusted(scores, np.array([head]), range(place, place + 1))[0, 0]
-        return row
+        row = range(self.lengths[0])[query]
+        adjusted: np.ndarray = self._adjusted(scores, np.array([head]), range(row, row + 1))[0, 0]
+        return adjusted
 
-    def may_look(self, queries: slice = slice(None)) -> np.ndarray | None:
-        """Which keys these queries may look at in any head, (query, key); None where at all keys.
+    def attention_mask(self, queries: slice = slice(None)) -> np.ndarray | None:
+        """The attention mask, (query, key): True if any head may attend; None if nothing is masked.
 
-        A causal mask, a sliding window, or a bias of minus infinity keeps a query from a key.
+        Both key_ranges and a bias of -inf mask.
         """
-        if self.visible is None and self.bias is None:
+        if self.key_ranges is None and self.bias is None:
             return None
         count, keys = self.lengths
-        seen = np.ones((len(range(count)[queries]), keys), dtype=bool)
-        if self.visible is not None:
-            own, places = self.visible[queries], np.arange(keys)
-            seen &= (own[:, :1] <= places) & (places < own[:, 1:])
+        mask = np.ones((len(range(count)[queries]), keys), dtype=bool)
+        if self.key_ranges is not None:
+            ranges, numbers = self.key_ranges[queries], np.arange(keys)
+            mask &= (ranges[:, :1] <= numbers) & (numbers < ranges[:, 1:])
         if self.bias is not None:
-            seen &= ~np.isneginf(self.bias[:, queries].max(axis=0))
-        return None if seen.all() else seen
+            mask &= ~np.isneginf(self.bias[:, queries].max(axis=0))
+        return None if mask.all() else mask
 
     @property
     def _by_head(self) -> np.ndarray:
-        by_head = self.q if self.given is None else self.given
+        """An array whose first axes are (head, query)."""
+        by_head = self.q if self.recorded_weights is None else self.recorded_weights
         if by_head is None:
             raise AttnvizError("a layer was recorded with neither queries and keys nor weights")
         return by_head
 
     def _softmax(self, heads: np.ndarray, rows: range) -> np.ndarray:
-        """Weights, (head, row, key). Keys that none of the rows may look at are not computed."""
+        """Weights, (head, row, key)."""
         if self.q is None or self.k is None:
             raise AttnvizError("a layer was recorded without queries or keys")
         _, count = self.lengths
         first, end = 0, count
-        if self.visible is not None and len(rows):
-            own = self.visible[rows.start : rows.stop]
-            first, end = int(own[:, 0].min()), int(own[:, 1].max())
+        # A sliding window leaves most keys of a long text to no row: compute only those in between.
+        if self.key_ranges is not None and len(rows):
+            ranges = self.key_ranges[rows.start : rows.stop]
+            first, end = int(ranges[:, 0].min()), int(ranges[:, 1].max())
         q, k = self.q[:, rows.start : rows.stop], self.k[:, first:end]
+        # Indexing copies, so leave q and k alone if all heads are wanted and none share keys.
         in_order = np.array_equal(heads, np.arange(len(q)))
         if len(k) < len(q) or not in_order:
             k = k[heads * len(k) // len(q)]
@@ -213,31 +210,36 @@ class LayerRecord:
     def _adjusted(
         self, scores: np.ndarray, heads: np.ndarray, rows: range, first: int = 0
     ) -> np.ndarray:
-        """Scaled scores, (head, row, key), with all that is done to them, in place.
-
-        The keys are those from `first` on.
-        """
+        """Apply soft cap, biases and mask to scaled scores, (head, row, key - first), in place."""
         end = first + scores.shape[-1]
         if self.softcap is not None:
             scores /= self.softcap
             np.tanh(scores, out=scores)
             scores *= self.softcap
         if self.bias is not None:
-            own = self.bias if len(self.bias) == 1 else self.bias[heads]
-            scores += own[:, rows.start : rows.stop, first:end]
+            bias = self.bias if len(self.bias) == 1 else self.bias[heads]
+            scores += bias[:, rows.start : rows.stop, first:end]
         if self.distance_bias is not None:
             shared = len(self.distance_bias) == 1
             offsets = self.distance_bias if shared else self.distance_bias[heads]
-            # entry j - i + n - 1: a row begins one entry before the row above it
+            # Entry j - i + n - 1: each row of the bias is a window onto the offsets that begins one
+            # entry before the window of the row above, hence the windows in reverse order.
             windows = np.lib.stride_tricks.sliding_window_view(offsets, end - first, axis=-1)
             last = self.lengths[0] - 1 + first
-            own = windows[:, last - rows.stop + 1 : last - rows.start + 1][:, ::-1]
-            scores += own
-        if self.visible is not None:
+            scores += windows[:, last - rows.stop + 1 : last - rows.start + 1][:, ::-1]
+        if self.key_ranges is not None:
             keys = np.arange(first, end)
-            own = self.visible[rows.start : rows.stop]
-            scores[:, (keys < own[:, :1]) | (keys >= own[:, 1:])] = -np.inf
+            ranges = self.key_ranges[rows.start : rows.stop]
+            scores[:, (keys < ranges[:, :1]) | (keys >= ranges[:, 1:])] = -np.inf
         return scores
+
+
+ARRAYS: dict[str, Array] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_type_hints(LayerRecord, include_extras=True).items()
+    if get_origin(hint) is Annotated
+}
+"""The arrays of a LayerRecord by field name; recorded_weights, or q and k, are always recorded."""
 
 
 @dataclass(frozen=True)
@@ -249,8 +251,9 @@ class Layers:
 
 
 class Between(NamedTuple):
-    """What is done to x W_Q, x W_K and x W_V before they are q, k and v, as in "rotated by its
-    position" (Su et al. 2021, "RoFormer"); None where they are q, k and v already.
+    """What a model does to x W_Q, x W_K and x W_V to get q, k and v; None for nothing.
+
+    For example "rotated by its position" (Su et al. 2021, "RoFormer").
     """
 
     q: str | None = None
@@ -263,15 +266,15 @@ NOTHING_BETWEEN = Between()
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Projections:
-    """The matrices and biases that make queries, keys and values of x, and mix what comes of them.
+    """The matrices and biases that turn x into queries, keys and values, and mix the results.
 
-    As in the article, x stands on the left: q = x W_Q + b_Q. W_Q: (d_model, num_heads x d_k); W_K,
-    (d_model, num_kv_heads x d_k) and W_V, (d_model, num_kv_heads x d_v), of memory where there is
-    one; W_O: (num_heads x d_v, d_model). One head's have d_k and d_v alone. The biases are None in
-    a model without them, and b_O, which is added to the sum of all heads, in one head's.
+    As in the article, x stands on the left: q = x W_Q + b_Q. Shapes: W_Q (d_model, heads * d_k);
+    W_K (d_model, kv_heads * d_k) and W_V (d_model, kv_heads * d_v), which in cross-attention
+    multiply the encoder's states; W_O (heads * d_v, d_model). `head` gives one head's columns. A
+    bias is None if the model has none; one head has no b_O, which is added to the sum of all.
 
-    `between`: what the model does beside, and `direct`: whether x is what the layer below gave,
-    or the embeddings; otherwise it is what enters attention, whatever was done before.
+    direct: x is the output of the layer below, or the embeddings; otherwise x is what enters
+    attention, whatever the model did before.
     """
 
     W_Q: np.ndarray
@@ -286,9 +289,9 @@ class Projections:
     direct: bool = field(default=True, kw_only=True)
 
     def head(self, number: int, num_heads: int) -> "Projections":
-        """One of the layer's heads: its columns of W_Q, W_K, W_V, and its rows of W_O.
+        """The columns of W_Q, W_K, W_V and the rows of W_O of one head.
 
-        Where heads share keys and values, their columns are the same.
+        Heads that share keys and values have the same columns of W_K and W_V.
         """
         d_k, d_v = self.W_Q.shape[1] // num_heads, len(self.W_O) // num_heads
         shared = number * (self.W_K.shape[1] // d_k) // num_heads
@@ -310,9 +313,9 @@ class Projections:
 
 
 def softmax(scores: np.ndarray, sinks: np.ndarray | None = None) -> np.ndarray:
-    """Each row's powers of e, divided by their sum, in place: (head, query, key).
+    """The softmax of each row of (head, query, key), in place.
 
-    sinks: (head,), scores that count in the sum and get weight of their own, which is left out.
+    sinks, (head,), are scores that count in each sum; their weight is left out of the result.
     """
     highest = scores.max(axis=-1, keepdims=True)
     if sinks is not None:

@@ -20,7 +20,7 @@ class Matrices(Protocol):
         A measure without heads gives one matrix a layer, (1, query, key), and is asked for None.
         """
 
-    def may_look(self, layer: int, queries: slice) -> np.ndarray | None:
+    def attention_mask(self, layer: int, queries: slice) -> np.ndarray | None:
         """Between which pieces there can be a number, (query, key); None where between all."""
 
 

@@ -14,9 +14,9 @@ class PerHead:
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
 
-    def may_look(self, layer: int, queries: slice) -> np.ndarray | None:
+    def attention_mask(self, layer: int, queries: slice) -> np.ndarray | None:
         """Which keys the queries may look at, (query, key); None where at all of them."""
-        return self._layers.layer(layer).may_look(queries)
+        return self._layers.layer(layer).attention_mask(queries)
 
 
 class Weights(PerHead):

@@ -37,12 +37,12 @@ class Mixed:
         self._layers = layers
         self._reached: list[np.ndarray | None] = []
 
-    def may_look(self, layer: int, queries: slice) -> np.ndarray | None:
+    def attention_mask(self, layer: int, queries: slice) -> np.ndarray | None:
         """From which queries a way leads down to which input tokens; None where from all to all."""
         while len(self._reached) <= layer:
             number = len(self._reached)
             below = self._reached[-1] if number else np.eye(self._layers.layer(0).lengths[0]) > 0
-            self._reached.append(_reached(self._layers.layer(number).may_look(), below))
+            self._reached.append(_reached(self._layers.layer(number).attention_mask(), below))
         reached = self._reached[layer]
         return None if reached is None else reached[queries]
 

@@ -35,7 +35,8 @@ class Need:
         """Whether what is looked at was not recorded; RequestError as in `of`."""
         wanted = self.of(inspection.model)
         return any(
-            record is None or (wanted.whole and record.x is None and record.given is None)
+            record is None
+            or (wanted.whole and record.x is None and record.recorded_weights is None)
             for number, record in enumerate(inspection.layers)
             if wanted.has(number) and self.looks
         )

@@ -132,7 +132,7 @@ class Sentences:
         Of a long text it may have been recorded without, and is run again for that layer.
         """
         record = inspection.layer(layer)
-        if record.x is not None or record.given is not None:
+        if record.x is not None or record.recorded_weights is not None:
             return inspection
         if self._loaded is None or self._at is None:
             return inspection

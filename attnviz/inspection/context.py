@@ -99,13 +99,15 @@ class Context:
 
 def reach_of(record: LayerRecord) -> Reach | None:
     """How far a layer's queries may look; None where that is unknown or no question of distance."""
-    if record.given is not None or (record.bias is not None and np.isneginf(record.bias).any()):
+    if record.recorded_weights is not None or (
+        record.bias is not None and np.isneginf(record.bias).any()
+    ):
         return None
-    if record.visible is None:
+    if record.key_ranges is None:
         return ALL
-    own = np.arange(len(record.visible))
+    own = np.arange(len(record.key_ranges))
     back = own[::-1]
-    before, after = own - record.visible[:, 0], record.visible[:, 1] - 1 - own
+    before, after = own - record.key_ranges[:, 0], record.key_ranges[:, 1] - 1 - own
     most = int(before.max()), int(after.max())
     if (before != np.minimum(own, most[0])).any() or (after != np.minimum(back, most[1])).any():
         return None

@@ -1,7 +1,7 @@
 """Inspections in files: saved where the user says, and the last one remembered.
 
 The format is safetensors, which holds numbers and text and nothing that could run: `{layer}.x`,
-`.q`, `.k`, `.v` and whatever else was recorded (`attnviz.attention.OPTIONAL`), and in the
+`.q`, `.k`, `.v` and whatever else was recorded (`attnviz.attention.layer.ARRAYS`), and in the
 metadata's `attnviz` entry a JSON object with tokens, model facts and each layer's factors, null for
 a layer that was not recorded. Version 1 knew encoders alone, whose layers have a scale each.
 """
@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from attnviz.attention.layer import OPTIONAL, LayerRecord
+from attnviz.attention.layer import ARRAYS, LayerRecord
 from attnviz.attention.request import KEPT_BYTES
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, whole_file
@@ -119,10 +119,8 @@ def _to_bytes(inspection: Inspection) -> bytes:
     arrays, factors = {}, []
     for number, record in enumerate(inspection.layers):
         factors.append(record and {"scale": record.scale, "softcap": record.softcap})
-        for name in OPTIONAL if record else ():
-            array = getattr(record, name)
-            if array is not None:
-                arrays[f"{number}.{name}"] = np.ascontiguousarray(array)
+        for name, array in (record.arrays() if record else {}).items():
+            arrays[f"{number}.{ARRAYS[name].stored or name}"] = np.ascontiguousarray(array)
     metadata = {
         "schema": f"{SCHEMA}/{VERSION}",
         "tokens": asdict(inspection.tokens),
@@ -182,7 +180,7 @@ def _record(
         return None
     softcap = factors.get("softcap")
     return LayerRecord(
-        **{name: arrays.get(f"{layer}.{name}") for name in OPTIONAL},
+        **{name: arrays.get(f"{layer}.{array.stored or name}") for name, array in ARRAYS.items()},
         scale=float(factors["scale"]),
         softcap=None if softcap is None else float(softcap),
     )

@@ -198,7 +198,7 @@ class View:
         _check_index("layer", layer, self.model.num_layers)
         own = self._frame.queries[rows]
         pieces = self._frame.pieces(own[0], own[-1])
-        mask = self._matrices.may_look(layer % self.model.num_layers, pieces)
+        mask = self._matrices.attention_mask(layer % self.model.num_layers, pieces)
         if mask is not None:
             mask = self._frame.mask(mask, own)
         return None if mask is None or mask.all() else mask

@@ -113,8 +113,8 @@ def _made(projections: Projections, record: LayerRecord, tolerance: float) -> bo
     inputs = record.inputs()
     for matrix, bias, source, recorded in (
         (projections.W_Q, projections.b_Q, inputs.x, inputs.q),
-        (projections.W_K, projections.b_K, inputs.memory, inputs.k),
-        (projections.W_V, projections.b_V, inputs.memory, inputs.v),
+        (projections.W_K, projections.b_K, inputs.key_value_states, inputs.k),
+        (projections.W_V, projections.b_V, inputs.key_value_states, inputs.v),
     ):
         made = source @ matrix + (0 if bias is None else bias)
         joined = np.swapaxes(recorded, 0, 1).reshape(made.shape)

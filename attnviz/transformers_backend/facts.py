@@ -74,9 +74,9 @@ def numbers_per_token(layers: Sequence[LayerRecord]) -> int:
     """
     count = 0
     for record in layers:
-        if record.given is not None:
+        if record.recorded_weights is not None:
             count += record.num_heads * GIVEN_TO
-        by_token = (record.x, record.memory, record.q, record.k, record.v, record.z)
+        by_token = (record.x, record.encoder_states, record.q, record.k, record.v, record.z)
         count += sum(array.size // array.shape[-2] for array in by_token if array is not None)
     return count
 

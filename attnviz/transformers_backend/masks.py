@@ -1,4 +1,4 @@
-"""What a model's masks and position biases come to: keys that are visible, and what is added."""
+"""What a model's masks and position biases come to: ranges of keys, and what is added."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ KEPT = 4
 class Bias:
     """What is done to a sentence's scores, as LayerRecord has it."""
 
-    visible: np.ndarray | None = None
+    key_ranges: np.ndarray | None = None
     distance_bias: np.ndarray | None = None
     bias: np.ndarray | None = None
 
@@ -56,20 +56,20 @@ class Masks:
         ]
         seen = _joined([seen for seen, _ in own], torch.logical_and)
         added = _joined([added for _, added in own], torch.add)
-        visible = _causal(n, m) if call.causal else None
+        key_ranges = _causal(n, m) if call.causal else None
         if seen is not None:
-            visible = _intervals(seen)
-            if visible is None:
+            key_ranges = _intervals(seen)
+            if key_ranges is None:
                 low = torch.zeros(seen.shape, device=seen.device).masked_fill(~seen, -torch.inf)
                 added = _joined([added, low], torch.add)
-            elif visible[:, 0].max() == 0 and visible[:, 1].min() == m:
-                visible = None
+            elif key_ranges[:, 0].max() == 0 and key_ranges[:, 1].min() == m:
+                key_ranges = None
         if added is None:
-            return Bias(visible)
+            return Bias(key_ranges)
         offsets = _by_distance(added)
         if offsets is not None:
-            return Bias(visible, distance_bias=offsets if offsets.any() else None)
-        return Bias(visible, bias=as_numpy(added))
+            return Bias(key_ranges, distance_bias=offsets if offsets.any() else None)
+        return Bias(key_ranges, bias=as_numpy(added))
 
 
 def _joined(tensors: Sequence[Tensor | None], how: Callable[..., Tensor]) -> Tensor | None:

@@ -145,8 +145,8 @@ class _Search:
         self._module = module
         own = [m for m in module.modules() if isinstance(m, nn.Linear | Conv1D) and m is not output]
         self._recorded = {"q": inputs.q, "k": inputs.k, "v": inputs.v}
-        self._rows = {"q": _some(len(inputs.x)), "k": _some(len(inputs.memory))}
-        sources = {"q": inputs.x, "k": inputs.memory}
+        self._rows = {"q": _some(len(inputs.x)), "k": _some(len(inputs.key_value_states))}
+        sources = {"q": inputs.x, "k": inputs.key_value_states}
         self._matrices = {
             name: [_Matrix(m, source[self._rows[name]]) for m in own if _takes(m, source)]
             for name, source in sources.items()

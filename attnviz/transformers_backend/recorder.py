@@ -87,7 +87,7 @@ class Recorder:
                 q=as_numpy(call.q[sentence, :, :n]),
                 k=as_numpy(call.k[sentence, :, :m]),
                 scale=call.scale,
-                visible=bias.visible,
+                key_ranges=bias.key_ranges,
                 distance_bias=bias.distance_bias,
                 bias=bias.bias,
                 softcap=call.softcap,
@@ -105,7 +105,7 @@ class Recorder:
         return replace(
             record,
             x=_own(x, sentence, n),
-            memory=_own(memory, sentence, m),
+            encoder_states=_own(memory, sentence, m),
             v=as_numpy(call.v[sentence, :, :m]),
             z=as_numpy(z[sentence, :, :n]),
         )

@@ -56,10 +56,10 @@ def _layer(
     records = []
     for sentence, (queries, keys) in enumerate(lengths):
         given = as_numpy(layer[sentence, :, :queries, :keys])
-        check_finite(number, "given", given, str(layer.dtype).removeprefix("torch."))
+        check_finite(number, "recorded_weights", given, str(layer.dtype).removeprefix("torch."))
         if not np.abs(given.sum(axis=-1) - 1).max() < SHARE:
             raise UnlikeError("weights whose rows do not sum to 1")
-        records.append(LayerRecord(given=given))
+        records.append(LayerRecord(recorded_weights=given))
     return records
 
 

@@ -221,10 +221,10 @@ def test_the_model_is_found_by_its_name(minilm: Model, animal: Inspection) -> No
 
 def test_a_model_that_is_gone_or_another(animal: Inspection) -> None:
     gone = Inspection(animal.tokens, _named(animal, "./gone"), animal.layers)
-    with pytest.raises(AttnvizError, match="cannot be had: there is no model"):
+    with pytest.raises(AttnvizError, match="cannot be loaded: there is no model"):
         attnviz.ablate(gone, "L3H1")
     odd = Tokens(**{**_fields(animal.tokens), "ids": tuple(range(len(animal.tokens)))})
-    with pytest.raises(AttnvizError, match="not the one that the sentence was looked at in"):
+    with pytest.raises(AttnvizError, match="not the one of this inspection"):
         attnviz.ablate(Inspection(odd, animal.model, animal.layers), "L3H1")
 
 

@@ -7,11 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnviz.transformers_backend import attention as attending
-from attnviz.transformers_backend.attention import attend
-from attnviz.transformers_backend.attention_call import Call, UnlikeError
-from attnviz.transformers_backend.interface import make_mask
-from attnviz.transformers_backend.masks import Bias, Masks
+from attnviz.transformers_backend import attention_call as attending
+from attnviz.transformers_backend.attention_call import Call, UnlikeError, attend, make_mask
+from attnviz.transformers_backend.record import Bias, Masks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,7 +14,7 @@ from tiny_others import RECORDED, SENTENCES, eager, hold, runner_of
 from attnviz.attention.request import RecordRequest
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
-from attnviz.transformers_backend.batch import Feed
+from attnviz.transformers_backend.recordable import Batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -129,15 +129,15 @@ def test_what_each_query_may_look_at(tried: Tried) -> None:
 
 def test_only_layers_that_are_wanted_are_recorded_and_none_above_are_run(tried: Tried) -> None:
     tokens = tried.ours.tokenize(SENTENCES[0])
-    opened = runner_of(tried.ours)._opened
+    opened = runner_of(tried.ours).model
     whole = tried.ours.inspect(SENTENCES[0]).layer(1)
     ran: list[str] = []
     handles = [
         module.register_forward_hook(lambda *_, name=name: ran.append(name))
         for name, module in opened.model.named_modules()
     ]
-    feed = Feed([tokens.ids])
-    [layers] = opened.record(feed, RecordRequest(frozenset({1}), whole=False))
+    batch = Batch([tokens.ids])
+    [layers] = opened.record(batch, RecordRequest(frozenset({1}), whole=False))
     for handle in handles:
         handle.remove()
     assert not any(re.search(r"(layers|h)\.2\.", name) for name in ran)

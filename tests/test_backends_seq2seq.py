@@ -92,7 +92,7 @@ def test_a_decoder_is_fed_the_target_as_in_its_training(tried: Tried, kind: Atte
 def test_without_a_target_the_model_writes_it(
     tried: Tried, kind: AttentionKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "WRITTEN_AT_MOST", 11)
+    monkeypatch.setattr(runner, "MAX_WRITTEN", 11)
     ours = tried.ours(kind, target=None)
     sources = [ours.tokenize(sentence) for sentence in SENTENCES[:2]]
     inspections = list(ours.inspect_tokens(sources))
@@ -160,7 +160,7 @@ def test_a_target_needs_a_decoder_that_is_looked_at(tried: Tried) -> None:
         with pytest.raises(RequestError) as caught:
             load_model(str(tried.folder), target="a dog", **options)  # type: ignore[arg-type]
         assert caught.value.message == (
-            "--target is what the decoder is fed, and the encoder is looked at"
+            "--target is the text for the decoder, but this shows the encoder"
         )
         assert caught.value.hint == "add --attention decoder or --attention cross"
 
@@ -193,6 +193,6 @@ def test_a_model_that_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(AttnvizError) as caught:
         load_model(str(tmp_path), attention="cross").inspect("a dog")
     assert caught.value.message.startswith("the model cannot write a target itself: ")
-    assert caught.value.hint == "give what the decoder is to be fed with --target"
+    assert caught.value.hint == "give the text for the decoder with --target"
     inspection = load_model(str(tmp_path), attention="cross", target="a").inspect("a dog")
     assert len(inspection.tokens) == 3

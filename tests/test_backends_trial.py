@@ -51,15 +51,15 @@ def refused(folder: Path, **options: Any) -> AttnvizError:
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (MAMBA, "mamba models cannot be looked into: they give no attention weights"),
+        (MAMBA, "attnviz cannot show mamba models: they give no attention weights"),
         (
             HYBRID,
-            "qwen3_next models cannot be looked into: 1 of their 4 layers are attention, and the "
+            "attnviz cannot show qwen3_next models: 1 of their 4 layers are attention, and the "
             "others something else",
         ),
         (
             LONGT5,
-            "longt5 models cannot be looked into: they give weights of shape (1, 2, 3, 4, 12)",
+            "attnviz cannot show longt5 models: they give weights of shape (1, 2, 3, 4, 12)",
         ),
     ],
     ids=["mamba", "hybrid", "longt5"],
@@ -81,16 +81,14 @@ def test_what_does_not_run_on_text_alone_is_refused_by_name(tmp_path: Path) -> N
     parts["text_config"] |= {"vocab_size": 97, "eos_token_id": 3}
     CLIP.save(tmp_path, **parts)
     message = refused(tmp_path).message
-    assert message.startswith(
-        "clip models cannot be looked into: run on text alone, they stop with"
-    )
+    assert message.startswith("attnviz cannot show clip models: run on text alone, they fail with")
 
 
 def test_refused_before_weights_are_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}')
     (tmp_path / "model.safetensors").write_bytes(b"nothing of the kind")
     tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
-    assert refused(tmp_path).message == "wav2vec2 models read no text, but audio"
+    assert refused(tmp_path).message == "wav2vec2 models do not read text, but audio"
 
 
 def test_damaged_weights(tmp_path: Path) -> None:

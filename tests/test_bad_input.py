@@ -110,14 +110,22 @@ def test_a_gated_repository(hub: LocalHub, told: Told) -> None:
     ("entries", "message", "hint"),
     [
         ({"model_type": ...}, 'config.json has no "model_type"', "save the model again"),
-        ({"model_type": ["bert"]}, "says model_type ['bert'], where the name", "save the model"),
+        (
+            {"model_type": ["bert"]},
+            "has model_type ['bert'], which should be",
+            "save the model",
+        ),
         (
             {"model_type": "bert9"},
-            f"says model_type 'bert9', which transformers {transformers.__version__} does not know",
+            f"has model_type 'bert9', which transformers {transformers.__version__} does not know",
             "pip install --upgrade transformers",
         ),
-        ({"model_type": "vit"}, "vit models read no text, but image", "models that read text"),
-        ({"model_type": "whisper"}, "whisper models read no text, but audio", "read text"),
+        (
+            {"model_type": "vit"},
+            "vit models do not read text, but image",
+            "a model that reads text",
+        ),
+        ({"model_type": "whisper"}, "whisper models do not read text, but audio", "reads text"),
     ],
 )
 def test_models_that_cannot_be_had(
@@ -148,7 +156,7 @@ def test_a_tokenizer_that_knows_more_than_the_model(
     assert "belong together" in message
     model = load_model(str(folder))
     model.inspect(SENTENCES[0])
-    assert "its tokenizer has 98 pieces, and the model vectors for 97: " in model.notes[-1]
+    assert "its tokenizer has 98 pieces, and the model embeddings for 97: " in model.notes[-1]
     if name == "bart":
         code, message = told(
             "run", "a dog", "-m", folder, "--attention", "cross", "--target", "the zebra"
@@ -178,9 +186,17 @@ def test_a_tokenizer_that_knows_more_than_the_model(
             ["--attention", "encoder"],
             "--attention encoder needs an encoder, and {} is a de",
         ),
-        ("bert", ["--target", "a dog"], "--target is what a decoder is fed beside an encoder, and"),
-        ("gpt2", ["--target", "a dog"], "--target is what a decoder is fed beside an encoder, and"),
-        ("bart", ["--target", "a dog"], "--target is what the decoder is fed, and the encoder is"),
+        (
+            "bert",
+            ["--target", "a dog"],
+            "--target is the text for a decoder next to an encoder, and",
+        ),
+        (
+            "gpt2",
+            ["--target", "a dog"],
+            "--target is the text for a decoder next to an encoder, and",
+        ),
+        ("bart", ["--target", "a dog"], "--target is the text for the decoder, but this shows the"),
     ],
 )
 def test_parts_that_a_model_does_not_have(

@@ -319,7 +319,7 @@ def test_model_types_that_nobody_knows_yet(kind: str, folder: Path) -> None:
     error = refused(folder)
     version = transformers.__version__
     assert error.message.endswith(
-        f"says model_type {kind!r}, which transformers {version} does not know"
+        f"has model_type {kind!r}, which transformers {version} does not know"
     )
     assert error.hint == "a newer transformers may: pip install --upgrade transformers"
 

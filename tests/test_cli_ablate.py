@@ -151,7 +151,7 @@ def test_masks(here: Callable[..., Done], place: Workplace) -> None:
     folder.rename(gone)
     lost = here("--head", "0.1")
     assert lost.code == 1
-    assert "the model that the sentence was looked at in cannot be had" in lost.err
+    assert "the model of this inspection cannot be loaded" in lost.err
 
 
 def test_a_model_without_a_masked_lm_head_says_so(here: Callable[..., Done]) -> None:

@@ -119,10 +119,10 @@ def test_ablate_refuses_what_is_not_ours(here: Here, llama: str, place: Workplac
         assert (done.code, done.out) == (2, "")
         *_, first, second = done.err.splitlines()
         assert first == (
-            "attnviz: heads can be ablated in encoders that attnviz runs itself, and what was "
-            f"asked for of {llama} (llama) runs through transformers"
+            "attnviz: attnviz can only ablate heads of encoders that it runs itself, and "
+            f"{llama} (llama) runs through transformers here"
         )
-        assert second.startswith("  attnviz models says which families those are; ")
+        assert second.startswith("  attnviz models lists those families; ")
 
 
 def test_explain_takes_the_matrices_from_the_model(here: Here, llama: str) -> None:
@@ -146,7 +146,7 @@ def test_explain_without_its_model(here: Here, llama: str, place: Workplace) -> 
     done = here("explain", "--load", "of-llama", "--query", "tired")
     away.rename(llama)
     assert done.code == 1
-    assert "the model that the sentence was looked at in cannot be had" in done.err
+    assert "the model of this inspection cannot be loaded" in done.err
 
 
 def test_weights_alone_are_neither_explained_nor_measured(here: Here, place: Workplace) -> None:

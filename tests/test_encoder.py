@@ -182,7 +182,7 @@ def test_random_word_vectors_have_variance_one_once_scaled() -> None:
 
 def test_the_paper_model_knows_no_pairs() -> None:
     model = load_model("paper", num_layers=1, num_heads=1, d_model=2, d_ff=2)
-    with pytest.raises(RequestError, match="does not know pairs of sentences"):
+    with pytest.raises(RequestError, match="does not take pairs of sentences"):
         model.inspect("I am", "a student")
 
 

@@ -280,7 +280,7 @@ def test_numbers_of_another_model_are_refused(llama: Model) -> None:
     q = part(inspection.layer(1), "q").copy()
     q[3, 4] *= 1.01
     for changed in (q, np.ones_like(q)):
-        with pytest.raises(AttnvizError, match="makes them in another way"):
+        with pytest.raises(AttnvizError, match="computes them in another way"):
             llama.projections(with_layer(inspection, 1, q=changed), 1)
     llama.projections(inspection, 1)
 
@@ -309,7 +309,7 @@ def test_what_is_made_of_x_in_another_way_is_refused(tmp_path: Path) -> None:
     """DeepSeek's queries and keys go through narrower vectors first (DeepSeek-AI 2024)."""
     LATENT.save(tmp_path)
     inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
-    with pytest.raises(AttnvizError, match="makes them in another way"):
+    with pytest.raises(AttnvizError, match="computes them in another way"):
         attnviz.explain(inspection, "tired", 1, 2)
 
 
@@ -317,7 +317,7 @@ def test_what_is_done_to_z_before_it_is_mixed_is_refused(tmp_path: Path) -> None
     """BitNet normalises it: there is no W_O that z alone goes through."""
     Other("BitNetConfig", {**GROUPED, "hidden_size": 24}).save(tmp_path)
     inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
-    with pytest.raises(AttnvizError, match="does more to z before it is mixed"):
+    with pytest.raises(AttnvizError, match="does more to z than multiply it by a matrix"):
         attnviz.explain(inspection, "tired", 1, 2)
     with pytest.raises(AttnvizError, match="lengths of v W_O"):
         inspection.view(measure="norm").weights(0)

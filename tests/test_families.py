@@ -103,7 +103,7 @@ def test_a_padded_batch(loaded: Loaded) -> None:
 
 def test_a_pair(loaded: Loaded) -> None:
     if loaded.family in NO_PAIRS:
-        with pytest.raises(RequestError, match="does not know pairs of sentences"):
+        with pytest.raises(RequestError, match="does not take pairs of sentences"):
             loaded.ours.inspect(SENTENCES[0], SENTENCES[1])
         return
     inspection = loaded.ours.inspect(SENTENCES[0], SENTENCES[1])

@@ -434,13 +434,13 @@ def test_a_list_that_the_hub_does_not_give(without_tokenizer_json: LocalHub) -> 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "x9"}, "says model_type 'x9', which transformers"),
-        ({"model_type": "vit"}, "vit models read no text, but image"),
+        ({"model_type": "x9"}, "has model_type 'x9', which transformers"),
+        ({"model_type": "vit"}, "vit models do not read text, but image"),
         ({"hidden_size": 3}, 'has no "model_type"'),
         ({"model_type": "bert"}, 'config.json has no "vocab_size"'),
         (
             {"model_type": "t5", "num_heads": "x"},
-            "transformers cannot make sense of the t5 model's",
+            "transformers cannot read the t5 model's",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from vocabularies import byte_level, unigram, wordpiece
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
-from attnviz.model.describing import describe
+from attnviz.model.describe import describe
 from attnviz.models.catalog import Catalog, Described, TokenizerFacts
 from attnviz.models.describe import catalog
 from attnviz.show.data.models import catalog_json, model_json

@@ -17,7 +17,7 @@ from transformers import AutoModelForSeq2SeqLM
 from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
-from attnviz.model.describing import describe
+from attnviz.model.describe import describe
 from attnviz.model.load import ModelOptions
 from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts, other_types
 from attnviz.models.describe import catalog
@@ -178,9 +178,9 @@ def test_a_pickle_is_not_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"model_type": "vit"}, "vit models read no text"),
-        ({"model_type": "x9"}, "says model_type 'x9'"),
-        ({"n_head": 5}, "the config.json of the gpt2 model makes no model"),
+        ({"model_type": "vit"}, "vit models do not read text"),
+        ({"model_type": "x9"}, "has model_type 'x9'"),
+        ({"n_head": 5}, "transformers cannot build a gpt2 model from config.json"),
         ({"n_layer": "two"}, "the gpt2 model's config.json"),
     ],
 )

@@ -78,8 +78,8 @@ def refused(name: str | Path, **options: Any) -> AttnvizError:
 
 def test_without_the_flag_nothing_of_it_runs(own: Path, ran: Path) -> None:
     error = refused(own)
-    assert error.message.startswith(f"{own / 'config.json'} says model_type 'own', which transf")
-    assert error.message.endswith("does not know, and that its own code is to be run")
+    assert error.message.startswith(f"{own / 'config.json'} has model_type 'own', which transf")
+    assert error.message.endswith("does not know, and asks to run code of its own")
     assert error.hint == HINT
     assert not ran.exists()
 
@@ -129,7 +129,7 @@ def test_code_of_another_repository_is_not_run(own: Path, ran: Path) -> None:
     ran.unlink()
     (own / "configuration_own.py").unlink()
     error = refused(own, trust_remote_code=True)
-    assert "names code of another repository, org/other that is not beside it" in error.message
+    assert "names code of another repository, org/other that is not in its folder" in error.message
     assert not ran.exists()
 
 
@@ -138,12 +138,18 @@ def test_code_of_another_repository_is_not_run(own: Path, ran: Path) -> None:
     [
         ("modeling_own.OwnModel", 'should name code for AutoConfig and AutoModel as "auto_map"'),
         ({"AutoModel": "modeling_own.OwnModel"}, "should name code for AutoConfig and AutoModel"),
-        ({**AUTO_MAP, "AutoModel": "gone.OwnModel"}, "names code that is not beside it: gone.OwnM"),
-        ({**AUTO_MAP, "AutoModel": "../own.OwnModel"}, "names code that is not beside it"),
-        ({**AUTO_MAP, "AutoModel": ["modeling_own.OwnModel"]}, "names code that is not beside it"),
+        (
+            {**AUTO_MAP, "AutoModel": "gone.OwnModel"},
+            "names code that is not in its folder: gone.OwnM",
+        ),
+        ({**AUTO_MAP, "AutoModel": "../own.OwnModel"}, "names code that is not in its folder"),
+        (
+            {**AUTO_MAP, "AutoModel": ["modeling_own.OwnModel"]},
+            "names code that is not in its folder",
+        ),
         (
             {**AUTO_MAP, "AutoModel": "modeling_own.Gone"},
-            "the own code of the own model stops with",
+            "the own model's own code fails with",
         ),
     ],
 )
@@ -159,7 +165,7 @@ def test_code_that_stops(own: Path, stop: str) -> None:
     path = own / "modeling_own.py"
     path.write_text(path.read_text() + stop)
     error = refused(own, trust_remote_code=True)
-    assert error.message.startswith("the own code of the own model stops with ")
+    assert error.message.startswith("the own model's own code fails with ")
     assert "another library" in error.hint
 
 
@@ -169,7 +175,7 @@ def test_a_type_that_nobody_knows_and_no_code(own: Path) -> None:
     (own / "config.json").write_text(json.dumps(config))
     for trust in (None, True):
         error = refused(own, trust_remote_code=trust)
-        assert "says model_type 'own', which transformers" in error.message
+        assert "has model_type 'own', which transformers" in error.message
         assert error.hint == "a newer transformers may: pip install --upgrade transformers"
 
 

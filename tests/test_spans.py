@@ -11,7 +11,7 @@ from test_tokens import FAMILY, TEXTS
 from attnviz.text.spans import UNPRINTED, spans_in_reading, spans_of
 from attnviz.text.tokens import Tokens
 from attnviz.text.words import Span
-from attnviz.transformers_backend.piece_text import in_bytes, spelling_of
+from attnviz.transformers_backend.tokenizers import in_bytes, spelling_of
 
 EACH = "animal 동물은 The"
 

@@ -18,14 +18,13 @@ from test_tokens import FAMILY, TEXTS, check
 from tiny_families import save_tiny
 from vocabularies import ROBERTAS, byte_level, wordpiece
 
-import attnviz.transformers_backend.tokenizing
+import attnviz.transformers_backend.tokenizers
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
-from attnviz.model.tokenizers import tokenizer_of
 from attnviz.models import ModelFiles
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
-from attnviz.transformers_backend.tokenizing import built_tokenizer
+from attnviz.transformers_backend.tokenizers import built_tokenizer, tokenizer_of
 
 Files = dict[str, str | bytes]
 
@@ -360,7 +359,7 @@ def test_a_library_that_is_missing(
     def refuse(*_: object, **__: object) -> None:
         raise ImportError("\nMarianTokenizer requires the SentencePiece library but\nit was not")
 
-    monkeypatch.setattr(attnviz.transformers_backend.tokenizing, "find_spec", find_spec)
+    monkeypatch.setattr(attnviz.transformers_backend.tokenizers, "find_spec", find_spec)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuse)
     folder = saved(marian())
     with pytest.raises(AttnvizError) as caught:
@@ -414,19 +413,20 @@ def test_settings_say_what_is_put_around_a_text(
 ) -> None:
     files = {"tokenizer.json": wordpiece().to_str(), "tokenizer_config.json": json.dumps(entries)}
     folder = saved(of("llama", **files))
-    tokens = tokenizer_of(files_in(folder), None).encode("a")
+    tokens = tokenizer_of(files_in(folder), "llama", None).encode("a")
     assert tokens.vocabulary == expected
     assert [span is None for span in tokens.spans] == [piece != "a" for piece in expected]
     # of a family that is read natively, tokenizer.json alone counts
     saved(of("bert"))
-    assert tokenizer_of(files_in(folder), None).encode("a").vocabulary == ("[CLS]", "a", "[SEP]")
+    native = tokenizer_of(files_in(folder), "bert", None)
+    assert native.encode("a").vocabulary == ("[CLS]", "a", "[SEP]")
 
 
 def test_with_languages_tokenizer_json_does_not_do(saved: Callable[[Files], Path]) -> None:
     folder = saved(mbart(src_lang="en_XX", tgt_lang="de_DE"))
     transformers.AutoTokenizer.from_pretrained(str(folder)).save_pretrained(str(folder))
     assert (folder / "tokenizer.json").exists()
-    tokenizer = tokenizer_of(files_in(folder), None)
+    tokenizer = tokenizer_of(files_in(folder), "mbart", None)
     assert tokenizer.encode("a").vocabulary[-1] == "en_XX"
     assert tokenizer.encode_target("a").vocabulary[0] == "de_DE"
 

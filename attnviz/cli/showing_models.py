@@ -8,7 +8,7 @@ from attnviz.cli.giving import check_output, json_to, tables
 from attnviz.cli.options import DataOutput, ModelChoice
 from attnviz.cli.output import results
 from attnviz.errors import RequestError
-from attnviz.model.describing import describe
+from attnviz.model.describe import describe
 from attnviz.models.catalog import Catalog, Described
 from attnviz.models.describe import catalog
 from attnviz.show.data.models import catalog_json, model_json

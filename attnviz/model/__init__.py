@@ -1,12 +1,11 @@
-"""The one place where a text becomes an Inspection: find the model, tokenize, batch, run.
+"""Load a model and run text through it: text in, `Inspection` out.
 
 torch is imported when a model is loaded, not before.
 """
 
-from attnviz.model.ablating import MASKS
-from attnviz.model.load import load_model
+from attnviz.model.load import PICKLE_NOTES, load_model
 from attnviz.model.model import Model
-from attnviz.model.notes import PICKLE_NOTES
+from attnviz.model.native import MASKS
 from attnviz.model.reload import check_ablatable, load_model_of, matrices_of
 from attnviz.models.options import RunOptions
 

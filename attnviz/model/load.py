@@ -1,38 +1,61 @@
-"""From a model's name to a model that is loaded."""
+"""Load a model by its name: into our own encoder, or through transformers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from attnviz.errors import RequestError
 from attnviz.inspection.facts import AttentionKind
-from attnviz.model.attention_kind import check_parts
 from attnviz.model.model import Model
 from attnviz.model.native import NativeRunner
-from attnviz.model.notes import PICKLE_NOTES, code_note, left_over_note, sizes_note
-from attnviz.model.tokenizers import tokenizer_of
-from attnviz.model.via_transformers import load_through, wanted_through
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
-from attnviz.models.config import (
-    PAPER_SEED,
-    ModelType,
-    model_type,
-    paper_config,
-)
+from attnviz.models.config import PAPER_SEED, ModelType, model_type, paper_config
 from attnviz.models.describe import model_facts
 from attnviz.models.families import FAMILIES, read_config
 from attnviz.models.files import Wanted
 from attnviz.models.options import Device, Dtype, RunOptions
-from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokenizer import Tokenizer, read_fast
 
-RUNNING = [field.name for field in fields(RunOptions)]
+if TYPE_CHECKING:
+    from attnviz.transformers_backend.load import Architecture
+
+RUN_OPTIONS = [field.name for field in fields(RunOptions)]
+
+PICKLE_NOTES: tuple[str, ...] = (
+    "its weights are a pickle, which could hold code; they were read as tensors alone, "
+    "and nothing in it was run",
+)
+"""The note on a model without safetensors."""
+
+WRITTEN_NOTES: tuple[str, ...] = (
+    "no --target came, so the target is what the model writes itself, the likeliest word each time",
+)
+"""The note on a decoder that is fed its own words."""
+
+Parts = Literal["encoder", "decoder", "both", "one"]
+"""The parts a model has; "one": an encoder or a decoder, and it is not known yet which."""
+
+LACKS: dict[Parts, dict[str, str]] = {
+    "encoder": {"decoder": "a decoder", "cross": "a decoder"},
+    "decoder": {"encoder": "an encoder", "cross": "an encoder"},
+    "one": {"cross": "an encoder and a decoder"},
+    "both": {},
+}
+"""For each value of `--attention` that such a model cannot serve, the part that it lacks."""
+
+IS: dict[Parts, str] = {
+    "encoder": "is an encoder",
+    "decoder": "is a decoder alone",
+    "one": "does not have both",
+}
+
+WITH_BOTH = "leave it out, or choose a model with an encoder and a decoder, such as T5 or BART"
 
 
 class ModelOptions(TypedDict, total=False):
-    """How a model is run, as in `RunOptions`, and the shape of the untrained `paper`.
-
-    None is as if it were not given.
+    """How a model is run, as in `RunOptions`, and the shape of the untrained `paper`; None means
+    the default.
     """
 
     device: Device
@@ -48,75 +71,197 @@ class ModelOptions(TypedDict, total=False):
 
 
 def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
-    """Load `minilm` (the default), `paper`, a folder, or a hub name.
+    """Load `minilm` (the default), `paper`, a folder, or a model of the Hugging Face Hub.
 
-    The numbers among the options shape `paper`, and go with it alone. Raises RequestError for a
-    name or options that make no sense, AttnvizError for files that are damaged.
+    Only `paper` takes the numbers among the options, which shape it. Raises RequestError for a name
+    or options that make no sense, AttnvizError for damaged files.
     """
-    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    running = RunOptions(**{key: given.pop(key) for key in RUNNING if key in given})
-    shape: dict[str, int] = given
+    shape: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    run = RunOptions(**{key: shape.pop(key) for key in RUN_OPTIONS if key in shape})
     if name == PAPER:
-        check_parts(name, running, "encoder")
-        return _load_paper({"seed": PAPER_SEED, **shape}, running)
+        check_parts(name, run, "encoder")
+        return _load_paper({"seed": PAPER_SEED, **shape}, run)
     if shape:
-        given_options = ", ".join("--" + key.replace("_", "-") for key in shape)
+        flags = ", ".join("--" + key.replace("_", "-") for key in shape)
         raise RequestError(
-            f"{given_options} shapes the untrained model, and {name} has its own shape",
+            f"{flags} shapes the untrained model, and {name} has its own shape",
             f"use it with --model {PAPER}",
         )
-    files = find_model(name, partial(_look, name, running))
-    kind = _kind(name, running, files.config)
-    if _is_native(kind, running):
-        return _load_native(name, kind, files, running)
-    return load_through(name, kind, files, running)
+    config = ModelConfig(name, run)
+    files = find_model(name, config.look)
+    if config.is_native(files.config):
+        return _load_native(config.kind(files.config), files, run)
+    return _load_through_transformers(config, files)
 
 
-def _look(name: str, running: RunOptions, config: Path) -> Wanted:
-    """What is needed of a model beside its weights; refuses what cannot be had before they are."""
-    kind = _kind(name, running, config)
-    if _is_native(kind, running):
-        read_config(config)
-        return Wanted()
-    return wanted_through(name, kind, config.parent, running)
+class ModelConfig:
+    """A model's config.json: read once, and checked before any weights are fetched."""
+
+    def __init__(self, name: str, run: RunOptions) -> None:
+        self.name = name
+        self.run = run
+        self._kind: ModelType | None = None
+        self._architecture: Architecture | None = None
+
+    def kind(self, path: Path) -> ModelType:
+        """The type of the model; RequestError for attention that a native family does not have."""
+        if self._kind is None:
+            self._kind = model_type(path)
+            if self._kind.name in FAMILIES:
+                check_parts(self.name, self.run, "both" if self._kind.both else "encoder")
+        return self._kind
+
+    def is_native(self, path: Path) -> bool:
+        """Whether our own encoder gives the attention that was asked for."""
+        return self.kind(path).name in FAMILIES and self.run.attention not in ("decoder", "cross")
+
+    def architecture(self, path: Path) -> "Architecture":
+        """What transformers makes of it.
+
+        Raises RequestError for attention that the model does not have, AttnvizError for a model
+        that attnviz cannot record.
+        """
+        if self._architecture is None:
+            from attnviz.transformers_backend.load import architecture
+
+            run = self.run
+            self._architecture = architecture(
+                path.parent, self.kind(path), run.attention, run.trust_remote_code
+            )
+            check_parts(self.name, run, "both" if self._architecture.seq2seq else "one")
+        return self._architecture
+
+    def look(self, path: Path) -> Wanted:
+        """Which files the model needs beside its weights; raises for one that cannot be loaded."""
+        if self.is_native(path):
+            read_config(path)
+            return Wanted()
+        from attnviz.transformers_backend.load import knows
+
+        kind = self.kind(path)
+        if kind.own_code and self.run.trust_remote_code and not knows(kind.name):
+            return Wanted(settings=True, code=True)  # its architecture is in code not yet here
+        self.architecture(path)
+        return Wanted(settings=True)
 
 
-def _kind(name: str, running: RunOptions, config: Path) -> ModelType:
-    """The type of model that a config.json is of; refuses parts that a family does not have."""
-    kind = model_type(config)
-    if kind.name in FAMILIES:
-        check_parts(name, running, "both" if kind.both else "encoder")
-    return kind
-
-
-def _is_native(kind: ModelType, running: RunOptions) -> bool:
-    """Whether our own encoder reads what is to be looked at."""
-    return kind.name in FAMILIES and running.attention not in ("decoder", "cross")
-
-
-def _load_native(name: str, kind: ModelType, files: ModelFiles, running: RunOptions) -> Model:
+def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     from attnviz.encoder.checkpoint import load_checkpoint
     from attnviz.encoder.devices import placement
 
-    place = placement(running.device, running.dtype)
+    place = placement(run.device, run.dtype)
     checkpoint = load_checkpoint(files.config, files.weights, files.verified, place)
     config = checkpoint.encoder.config
-    notes = (*code_note(kind.own_code, ran=False), *(PICKLE_NOTES if files.pickled else ()))
-    notes += left_over_note(checkpoint.left_over, "the encoder")
-    facts = replace(model_facts(name, checkpoint.family, config), dtype=running.dtype)
-    tokenizer = tokenizer_of(files, config.max_positions)
+    facts = replace(model_facts(files.name, checkpoint.family, config), dtype=run.dtype)
+    if files.tokenizer is None:
+        from attnviz.transformers_backend.tokenizers import tokenizer_of
+
+        tokenizer = tokenizer_of(files, kind.name, config.max_positions)
+    else:
+        tokenizer = Tokenizer(read_fast(files.tokenizer), config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
-    notes += sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
+    notes = _file_notes(files, kind, ran=False)
+    notes += _left_over_note(checkpoint.left_over, "the encoder")
+    notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     return Model(tokenizer, runner, notes)
 
 
-def _load_paper(shape: dict[str, int], running: RunOptions) -> Model:
+def _load_paper(shape: Mapping[str, int], run: RunOptions) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
     from attnviz.encoder.devices import placement
     from attnviz.encoder.paper import paper_encoder
 
-    seed = shape.pop("seed")
-    config = paper_config(tokenizer.vocabulary_size, **shape)
-    encoder = paper_encoder(config, seed, placement(running.device, running.dtype))
-    facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=running.dtype)
+    sizes = dict(shape)
+    seed = sizes.pop("seed")
+    config = paper_config(tokenizer.vocabulary_size, **sizes)
+    encoder = paper_encoder(config, seed, placement(run.device, run.dtype))
+    facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=run.dtype)
     return Model(tokenizer, NativeRunner(facts, encoder))
+
+
+def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
+    from attnviz.encoder.checkpoint import read_pickle
+    from attnviz.encoder.devices import placement
+    from attnviz.transformers_backend.describe import max_positions
+    from attnviz.transformers_backend.load import read
+    from attnviz.transformers_backend.recordable import RecordableModel
+    from attnviz.transformers_backend.runner import TransformersRunner
+    from attnviz.transformers_backend.tokenizers import tokenizer_of
+
+    run, kind = config.run, config.kind(files.config)
+    place = placement(run.device, run.dtype)
+    architecture = config.architecture(files.config)
+    tensors = read_pickle(files.weights) if files.pickled else None
+    loaded = read(architecture, files.folder, place, tensors)
+    model = RecordableModel.after_self_check(architecture, loaded, run.attention)
+    if not architecture.seq2seq:
+        check_parts(files.name, run, "encoder" if model.kind == "encoder" else "decoder")
+    tokenizer = tokenizer_of(
+        files,
+        kind.name,
+        max_positions(model),
+        max_positions(model, "decoder"),
+        model.forced_first,
+        architecture.own_code,
+    )
+    runner = TransformersRunner(files.name, model, tokenizer, run.target)
+    notes = _file_notes(files, kind, ran=architecture.own_code)
+    notes += _left_over_note(loaded.left_over, "what gives its attention")
+    notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
+    notes += WRITTEN_NOTES if model.decodes and run.target is None else ()
+    return Model(tokenizer, runner, notes)
+
+
+def check_parts(name: str, run: RunOptions, parts: Parts) -> None:
+    """RequestError for attention that the model does not have, or a target that it cannot take."""
+    attention = run.attention
+    if attention in LACKS[parts]:
+        raise RequestError(
+            f"--attention {attention} needs {LACKS[parts][attention]}, and {name} {IS[parts]}",
+            WITH_BOTH,
+        )
+    if run.target is None:
+        return
+    if parts != "both":
+        raise RequestError(
+            f"--target is the text for a decoder next to an encoder, and {name} {IS[parts]}",
+            WITH_BOTH,
+        )
+    if attention not in ("decoder", "cross"):
+        raise RequestError(
+            "--target is the text for the decoder, but this shows the encoder",
+            "add --attention decoder or --attention cross",
+        )
+
+
+def _file_notes(files: ModelFiles, kind: ModelType, ran: bool) -> tuple[str, ...]:
+    """Notes on the model's own code, which `ran` or did not, and on a pickle."""
+    code: tuple[str, ...] = ()
+    if ran:
+        code = ("its own code was run, as --trust-remote-code allows",)
+    elif kind.own_code:
+        code = ("it brings code of its own, which was not run",)
+    return code + (PICKLE_NOTES if files.pickled else ())
+
+
+def _sizes_note(pieces: int, vectors: int) -> tuple[str, ...]:
+    """The note on a tokenizer that has more pieces than the model has embeddings."""
+    if pieces <= vectors:
+        return ()
+    return (
+        f"its tokenizer has {pieces} pieces, and the model embeddings for {vectors}: a text with "
+        "one of the others is refused",
+    )
+
+
+def _left_over_note(left_over: Sequence[str], part: str) -> tuple[str, ...]:
+    """The note on tensors in the file that do not belong to `part`."""
+    modules = ", ".join(sorted(set(map(_module_of, left_over))))
+    return (f"not part of {part}, and not read: {modules}",) if modules else ()
+
+
+def _module_of(tensor: str) -> str:
+    """The module that a tensor belongs to, up to a layer's number if there is one."""
+    parts = tensor.split(".")[:-1]
+    end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
+    return ".".join(parts[:end]) or tensor

@@ -1,19 +1,17 @@
-"""A model that is loaded, with its tokenizer: sentences in, inspections out."""
+"""A loaded model with its tokenizer: text in, inspections out."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Replacement
-from attnviz.model.ablating import Ablating, not_ablated
-from attnviz.model.batches import BATCH_TOKENS, Begun, batches_of, in_order, windows
-from attnviz.model.native import NativeRunner
-from attnviz.model.runner import Runner
+from attnviz.model.native import NativeRunner, Results, not_ablatable
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
@@ -21,49 +19,72 @@ if TYPE_CHECKING:
     from attnviz.encoder.devices import Begin
 
 WINDOW_BYTES = 96 * 1024 * 1024
-"""Memory that sentences' vectors take that run together; two windows are held at most."""
+"""How much memory the recorded vectors of one window of sentences may take; at most two windows are
+in memory."""
+
+BATCH_TOKENS = 512
+"""The most tokens in a batch, padding included.
+
+That is enough for matrix products at full speed, and few enough to stay in the processor's cache
+and to group sentences of similar length.
+"""
+
+Numbered = tuple[int, Tokens]
+Window = list[tuple[list[int], Future[Results]]]
+"""Batches that were started: the numbers of their sentences, and their future results."""
+
+
+class Runner(Protocol):
+    """A loaded model without its tokenizer.
+
+    `facts` describe the part whose attention is recorded. `num_token_types` is 0 for a model
+    without token types. `numbers_per_token`: how many float32 numbers a full recording keeps for a
+    token. `alone`: batches run one after another, as on a GPU.
+    """
+
+    facts: ModelFacts
+    vocab_size: int
+    num_token_types: int
+    numbers_per_token: int
+    alone: bool
+
+    def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
+        """Run sentences together; return an inspection or an error for each, in order."""
+
+    def projections(self, inspection: Inspection, layer: int) -> Projections:
+        """The layer's matrices; AttnvizError if they do not give the recorded numbers."""
 
 
 class Model:
     """A model with its tokenizer, ready to inspect sentences.
 
-    `notes` are sentences that whoever loads the model should read, such as what its file held
-    beside the encoder, or that numbers are not float32's.
+    `notes` are sentences for the user, such as which tensors of the file were not read.
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        runner: Runner,
-        notes: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, runner: Runner, notes: tuple[str, ...] = ()) -> None:
         self.facts = runner.facts
         self.tokenizer = tokenizer
         self.notes = notes
         self._runner = runner
 
     def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
-        """Cut a sentence, or a pair, as this model does; RequestError as in Tokenizer.encode."""
-        runner = self._runner
-        told_apart = runner.num_token_types > 1 or self.tokenizer.separates_pairs
-        if pair is not None and not told_apart:
+        """Tokenize a sentence, or a pair; RequestError as in `Tokenizer.encode`."""
+        takes_pairs = self._runner.num_token_types > 1 or self.tokenizer.separates_pairs
+        if pair is not None and not takes_pairs:
             raise RequestError(
-                f"the model {self.facts.name} does not know pairs of sentences", "leave out --pair"
+                f"the model {self.facts.name} does not take pairs of sentences", "leave out --pair"
             )
         return self._checked(self.tokenizer.encode(text, pair, truncate))
 
     def windows(self, text: str, stride: int) -> list[Tokens]:
-        """Cut a text that is too long into windows that overlap; see Tokenizer.windows.
+        """Cut a long text into overlapping windows; see `Tokenizer.windows`.
 
-        A text that fits is one, without a `part`.
+        A text that fits gives one window, without a `part`.
         """
-        windows = self.tokenizer.windows(text, stride)
-        for tokens in windows:
-            self._checked(tokens)
-        return windows
+        return list(map(self._checked, self.tokenizer.windows(text, stride)))
 
     def _checked(self, tokens: Tokens) -> Tokens:
-        """The tokens, if the model has vectors for all of them; else AttnvizError."""
+        """The tokens; AttnvizError if the model has no embedding for one of them."""
         runner = self._runner
         tables = [("id", tokens.ids, runner.vocab_size)]
         if runner.num_token_types:
@@ -83,15 +104,15 @@ class Model:
         truncate: bool = False,
         recording: RecordRequest = WHOLE,
     ) -> Inspection:
-        """Run one sentence, or a pair, and keep what its layers' attention worked with."""
+        """Run one sentence, or a pair, and record its attention."""
         return next(self.inspect_tokens([self.tokenize(text, pair, truncate)], recording))
 
     def inspect_tokens(
         self, sentences: Sequence[Tokens], recording: RecordRequest = WHOLE
     ) -> Iterator[Inspection]:
-        """Run tokenized sentences in batches of like length, and give them back in their order.
+        """Run tokenized sentences in batches of similar length; yield inspections in order.
 
-        The numbers do not depend on what else is in the batch, to 1e-5.
+        Other sentences in the batch change no number by more than 1e-5.
         """
         for _, inspection in self.inspect_stream(enumerate(sentences), recording):
             if isinstance(inspection, AttnvizError):
@@ -99,69 +120,102 @@ class Model:
             yield inspection
 
     def inspect_stream(
-        self, sentences: Iterable[tuple[int, Tokens] | None], recording: RecordRequest = WHOLE
+        self, sentences: Iterable[Numbered | None], recording: RecordRequest = WHOLE
     ) -> Iterator[tuple[int, Inspection | AttnvizError]]:
-        """Run numbered sentences as they come, and give back each number with what became of it.
+        """Run numbered sentences as they arrive; yield each number with its result.
 
-        As many sentences as WINDOW_BYTES allow run together, while those before them are being
-        used. None among them says that no more have come so far: then what is there is given out
-        before the next is waited for.
+        One window of sentences runs while the results of the one before are used. None in the
+        stream means that the next sentence may take a while: results so far are yielded first.
         """
         from attnviz.encoder.devices import workers
 
         bytes_per_token = 4 * self._runner.numbers_per_token
-        begun: deque[Begun] = deque()
+        started: deque[Window] = deque()
         with workers(self._runner.alone) as begin:
             for window in windows(sentences, WINDOW_BYTES // bytes_per_token):
                 if window:
-                    begun.append(self._begin(begin, window, recording))
-                while len(begun) > (1 if window else 0):
-                    yield from in_order(begun.popleft())
+                    started.append(self._begin(begin, window, recording))
+                while len(started) > (1 if window else 0):
+                    yield from _in_order(started.popleft())
 
     def ablate(
         self, tokens: Tokens, heads: Sequence[HeadId], replacement: Replacement = "zero"
     ) -> Ablated:
-        """Run a sentence as it is and without these heads, all of them together.
+        """Run a sentence as it is, and once without all of these heads.
 
-        At each `[MASK]`, a model with a masked-LM head also says what it predicts. RequestError for
-        no head, or one that the model does not have, and for a model that is not read natively.
+        A model with a masked-LM head also predicts each `[MASK]`. Raises RequestError if no head is
+        named, the model lacks one, or our own encoder does not run the model.
         """
-        return self._ablating().ablate(tokens, heads, replacement)
+        return self._native().ablate(tokens, heads, replacement, self.tokenizer)
 
     def ablate_each(
         self, tokens: Tokens, replacement: Replacement = "zero", pieces: slice = slice(None)
     ) -> Iterator[Ablated]:
-        """The same for every head of the model alone, layer by layer, as batches.
+        """Run a sentence without each head in turn, layer by layer, in batches.
 
-        Only the states of `pieces` are computed and given: so a single word takes less time.
+        Only the states of `pieces` are computed and returned, which is faster for a single word.
         """
-        return self._ablating().ablate_each(tokens, replacement, pieces)
+        return self._native().ablate_each(tokens, replacement, pieces)
 
     def projections(self, inspection: Inspection, layer: int) -> Projections:
-        """The matrices of a layer that made what this model left behind; see `Projections`.
-
-        Raises AttnvizError where they made other numbers, or are not how the model makes them.
-        """
+        """A layer's matrices; AttnvizError if they do not give the recorded numbers."""
         return self._runner.projections(inspection, layer)
 
-    def _ablating(self) -> Ablating:
+    def _native(self) -> NativeRunner:
         if not isinstance(self._runner, NativeRunner):
-            raise not_ablated(self.facts)
-        return Ablating(self._runner, self.tokenizer)
+            raise not_ablatable(self.facts)
+        return self._runner
 
     def _begin(
-        self, begin: "Begin", window: Sequence[tuple[int, Tokens]], recording: RecordRequest
-    ) -> Begun:
-        by_length = sorted(window, key=lambda numbered: len(numbered[1]))
-        batches = list(batches_of(by_length))
+        self, begin: "Begin", window: Sequence[Numbered], recording: RecordRequest
+    ) -> Window:
+        batches = list(batches_of(sorted(window, key=lambda numbered: len(numbered[1]))))
+        # one long batch gets all of torch's threads
         all_threads = len(batches) == 1 and sum(len(tokens) for _, tokens in window) > BATCH_TOKENS
-        return [
-            (
-                [index for index, _ in batch],
-                begin(
-                    all_threads,
-                    partial(self._runner.run, [tokens for _, tokens in batch], recording),
-                ),
-            )
-            for batch in batches
-        ]
+        started: Window = []
+        for batch in batches:
+            work = partial(self._runner.run, [tokens for _, tokens in batch], recording)
+            started.append(([index for index, _ in batch], begin(all_threads, work)))
+        return started
+
+
+def windows(sentences: Iterable[Numbered | None], most_tokens: int) -> Iterator[list[Numbered]]:
+    """Group sentences that run together; an empty window marks a pause, and the end."""
+    window: list[Numbered] = []
+    size = 0
+    for numbered in sentences:
+        if numbered is not None:
+            window.append(numbered)
+            size += len(numbered[1])
+        if window and (numbered is None or size >= most_tokens):
+            yield window
+            window, size = [], 0
+        if numbered is None:
+            yield []
+    if window:
+        yield window
+    yield []
+
+
+def batches_of(by_length: Sequence[Numbered]) -> Iterator[list[Numbered]]:
+    """Split sentences, sorted by length, into batches of at most BATCH_TOKENS once padded."""
+    batch: list[Numbered] = []
+    for numbered in by_length:
+        if batch and len(numbered[1]) * (len(batch) + 1) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(numbered)
+    if batch:
+        yield batch
+
+
+def _in_order(window: Window) -> Iterator[tuple[int, Inspection | AttnvizError]]:
+    """Wait for a window's results, and yield them in the order of its sentences."""
+    results = {
+        index: result
+        for indices, batch in window
+        for index, result in zip(indices, batch.result(), strict=True)
+    }
+    window.clear()  # so that each result can be freed once it was used
+    for index in sorted(results):
+        yield index, results.pop(index)

@@ -1,23 +1,47 @@
-"""Sentences through our own encoder."""
+"""Run sentences through our own encoder, as it is or with some heads ablated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from attnviz.attention.layer import LayerRecord, Projections
+from attnviz.attention.order import descending, largest
 from attnviz.attention.request import RecordRequest
-from attnviz.errors import AttnvizError
-from attnviz.inspection import Inspection, ModelFacts
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import HeadId, Inspection, ModelFacts
+from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
 from attnviz.model.matrices import projections_of
-from attnviz.model.runner import Results
+from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from attnviz.encoder.encoder import Encoder
     from attnviz.encoder.masked_lm import MaskedLm
 
+Results = list[Inspection | AttnvizError]
+
+MASKS = ("[MASK]", "<mask>")
+"""The mask token in BERT's and in RoBERTa's vocabulary."""
+
+GUESSES = 5
+"""How many predictions to give for each mask token."""
+
+
+def not_ablatable(model: ModelFacts) -> RequestError:
+    """The error for ablating heads of a model that our own encoder does not run."""
+    return RequestError(
+        f"attnviz can only ablate heads of encoders that it runs itself, and {model.name} "
+        f"({model.family}) runs through transformers here",
+        "attnviz models lists those families; for a model with a decoder, use its encoder",
+    )
+
 
 class NativeRunner:
-    """An encoder of ours; see `Runner`. `masked_lm` is None where the model has no such head."""
+    """Implements `Runner` with our own encoder; `masked_lm` is None if the model has no such head.
+
+    The ablating methods take the model's tokenizer to name what a masked-LM head predicts.
+    """
 
     def __init__(
         self, facts: ModelFacts, encoder: "Encoder", masked_lm: "MaskedLm | None" = None
@@ -28,28 +52,91 @@ class NativeRunner:
         self.vocab_size = encoder.config.vocab_size
         self.num_token_types = encoder.config.num_token_types
         self.alone = encoder.on_gpu
-        vectors = 5 * facts.num_layers  # x, q, k, v, z of each layer
-        self.numbers_per_token = vectors * facts.d_model
+        self.numbers_per_token = 5 * facts.num_layers * facts.d_model  # x, q, k, v and z
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
-        """As in `Runner`."""
+        """See `Runner`."""
         from attnviz.encoder.record import record
 
         longest = max(map(len, batch))
-        wanted = recording.of(longest * self.numbers_per_token)
+        request = recording.of(longest * self.numbers_per_token)
         ids, types = [s.ids for s in batch], [s.type_ids for s in batch]
         try:
-            layers_of = record(self.encoder, ids, types, wanted)
+            layers_of = record(self.encoder, ids, types, request)
         except AttnvizError as error:
             return [error] * len(batch)
-        return [self._built(*parts) for parts in zip(batch, layers_of, strict=True)]
+        return [self._inspection(*parts) for parts in zip(batch, layers_of, strict=True)]
 
     def projections(self, inspection: Inspection, layer: int) -> Projections:
-        """As in `Runner`; they are read from the model's files."""
+        """See `Runner`. Reads them from the model's files."""
         return projections_of(inspection, layer)
 
-    def _built(self, tokens: Tokens, layers: list[LayerRecord | None]) -> Inspection | AttnvizError:
+    def ablate(
+        self,
+        tokens: Tokens,
+        heads: Sequence[HeadId],
+        replacement: Replacement,
+        tokenizer: Tokenizer,
+    ) -> Ablated:
+        """See `Model.ablate`."""
+        self._check_heads(heads)
+        from attnviz.encoder.ablate import AblatedRuns
+
+        runs = AblatedRuns(self.encoder, tokens.ids, tokens.type_ids)
+        [ablated] = runs.without([_places(heads)], replacement == "mean")
+        states = runs.states, ablated
+        has_head = self.masked_lm is not None
+        masks = tuple(self._predictions(tokens, *states, tokenizer)) if has_head else None
+        return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
+
+    def ablate_each(
+        self, tokens: Tokens, replacement: Replacement, pieces: slice
+    ) -> Iterator[Ablated]:
+        """See `Model.ablate_each`."""
+        from attnviz.encoder.ablate import AblatedRuns
+
+        layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
+        heads = [HeadId(layer, head) for layer in layers for head in numbers]
+        runs = AblatedRuns(self.encoder, tokens.ids, tokens.type_ids)
+        plain, first = runs.states[pieces], pieces.indices(len(tokens))[0]
+        alone = runs.without([_places([head]) for head in heads], replacement == "mean", pieces)
+        for head, ablated in zip(heads, alone, strict=True):
+            states = plain, ablated
+            yield Ablated(tokens, self.facts, (head,), replacement, *states, first=first)
+
+    def _inspection(
+        self, tokens: Tokens, layers: list[LayerRecord | None]
+    ) -> Inspection | AttnvizError:
         try:
             return Inspection(tokens, self.facts, tuple(layers))
         except AttnvizError as error:
             return error
+
+    def _check_heads(self, heads: Sequence[HeadId]) -> None:
+        if not heads:
+            raise RequestError("no head is named to ablate", "name at least one")
+        layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
+        for head in heads:
+            if head.layer not in layers or head.head not in numbers:
+                raise RequestError(f"there is no head {head} to ablate", f"{self.facts}")
+
+    def _predictions(
+        self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray, tokenizer: Tokenizer
+    ) -> Iterator[MaskPrediction]:
+        places = [place for place, entry in enumerate(tokens.vocabulary) if entry in MASKS]
+        if self.masked_lm is None or not places:
+            return
+
+        def guesses(probabilities: np.ndarray) -> tuple[Guess, ...]:
+            best = descending(probabilities, GUESSES)
+            return tuple(Guess(tokenizer.entry(int(i)), float(probabilities[i])) for i in best)
+
+        both = [self.masked_lm.probabilities(states[places]) for states in (plain, ablated)]
+        for place, before, after in zip(places, *both, strict=True):
+            best = int(largest(before))
+            kept = Guess(tokenizer.entry(best), float(after[best]))
+            yield MaskPrediction(place, guesses(before), guesses(after), kept)
+
+
+def _places(heads: Sequence[HeadId]) -> list[tuple[int, int]]:
+    return [(head.layer, head.place) for head in heads]

@@ -1,4 +1,4 @@
-"""The model that an inspection came from: had again, to be run anew, or for its matrices."""
+"""Load the model behind an inspection again: to run it, or for its matrices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,41 +6,43 @@ from typing import Any
 from attnviz.attention.layer import Projections
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
-from attnviz.model.ablating import not_ablated
 from attnviz.model.load import load_model
 from attnviz.model.matrices import projections_of
 from attnviz.model.model import Model
+from attnviz.model.native import not_ablatable
 from attnviz.models import PAPER
 from attnviz.models.families import FAMILIES
-from attnviz.text.tokens import Tokens
+
+SHAPE = ("num_layers", "num_heads", "d_model", "d_ff", "seed")
 
 
-def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = None) -> Model:
-    """Load the model that an inspection came from, as it was run: by its name, what it computed in
-    and, if untrained, its shape.
-
-    `load` is `load_model`, or what stands in for it. Raises AttnvizError if the model cannot be had
-    any more, or cuts the sentence into other pieces.
-    """
-    facts, tokens = inspection.model, inspection.key_tokens
-    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
-    options: dict[str, Any] = {name: getattr(facts, name) for name in ("dtype", *shape)}
+def options_of(inspection: Inspection) -> dict[str, Any]:
+    """The options of `load_model` with which the inspection's model was run."""
+    facts = inspection.model
+    options = {name: getattr(facts, name) for name in (*(() if facts.trained else SHAPE), "dtype")}
+    # a model with an encoder shows that one by default
     if inspection.attention != "encoder":
         options["attention"] = inspection.attention
+    return options
+
+
+def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_model) -> Model:
+    """Load the inspection's model as it was run; `load` replaces `load_model`.
+
+    Raises AttnvizError if the model cannot be loaded, has changed, or tokenizes the text
+    differently now.
+    """
+    facts = inspection.model
     try:
-        model = (load or load_model)(facts.name, **options)
+        model = load(facts.name, **options_of(inspection))
     except AttnvizError as error:
         raise AttnvizError(
-            f"the model that the sentence was looked at in cannot be had: {error.message}",
-            error.hint,
+            f"the model of this inspection cannot be loaded: {error.message}", error.hint
         ) from error
-    same = model.facts == facts
-    if same and inspection.attention != "decoder":  # whose tokens may be those that it was fed
-        same = _cuts_alike(model, tokens)
-    if not same:
+    if model.facts != facts or not _same_tokens(model, inspection):
         raise AttnvizError(
-            f"the model {facts.name} is not the one that the sentence was looked at in",
-            "look at the sentence anew: give it as TEXT",
+            f"the model {facts.name} is not the one of this inspection",
+            "inspect the sentence again: give it as TEXT",
         )
     return model
 
@@ -48,24 +50,16 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] | None = No
 def matrices_of(
     inspection: Inspection, layer: int, load: Callable[[Inspection], Model] = load_model_of
 ) -> Projections:
-    """A layer's matrices, which made what was recorded of it; see `Projections`.
+    """The matrices behind what was recorded of a layer.
 
-    Those of a model that attnviz reads itself are read from its files; another model is loaded by
-    `load`. Raises AttnvizError where they cannot be had, made other numbers, or are not how the
-    model makes them; IndexError for a layer that is not there.
+    They are read from the files of a model of our own encoder; `load` loads any other. Raises
+    AttnvizError if they are gone or do not give the recorded numbers, IndexError for a layer that
+    does not exist.
     """
     if is_native(inspection):
         return projections_of(inspection, layer)
-    inspection.layer(layer).inputs()  # where these are missing, no model is loaded in vain
+    inspection.layer(layer).inputs()  # raises before a model is loaded for nothing
     return load(inspection).projections(inspection, layer)
-
-
-def _cuts_alike(model: Model, tokens: Tokens) -> bool:
-    """Whether the model cuts the text into these pieces; or has them, where it was a window's."""
-    if tokens.part is None:
-        return model.tokenize(tokens.text, tokens.pair, truncate=True).ids == tokens.ids
-    # what stood before it is not known any more, and a tokenizer may heed it
-    return tuple(map(model.tokenizer.entry, tokens.ids)) == tokens.vocabulary
 
 
 def is_native(inspection: Inspection) -> bool:
@@ -76,4 +70,15 @@ def is_native(inspection: Inspection) -> bool:
 def check_ablatable(inspection: Inspection) -> None:
     """RequestError if heads cannot be ablated in the inspection's model."""
     if not is_native(inspection):
-        raise not_ablated(inspection.model)
+        raise not_ablatable(inspection.model)
+
+
+def _same_tokens(model: Model, inspection: Inspection) -> bool:
+    """Whether the model still tokenizes the inspection's text as it did."""
+    if inspection.attention == "decoder":  # its tokens may be those that it wrote itself
+        return True
+    tokens = inspection.key_tokens
+    if tokens.part is None:
+        return model.tokenize(tokens.text, tokens.pair, truncate=True).ids == tokens.ids
+    # the text before a window is gone, and a tokenizer may depend on it
+    return tuple(map(model.tokenizer.entry, tokens.ids)) == tokens.vocabulary

@@ -1,9 +1,7 @@
-"""Models that the transformers library runs: what their attention works with, as LayerRecords.
+"""Record the attention of models that the transformers library runs.
 
-Read `calls.py` first: one attention function, registered with transformers, through which some 350
-model files call alike; `attending.py` computes it without ever holding all weights. `sites.py`
-finds out where a model calls it, `recorder.py` keeps what it was called with, with `masks.py` for
-what of it is a mask or a bias. `given.py` is for models that give their weights alone. `reading.py`
-loads a model, `feeding.py` makes its inputs, `targets.py` what a decoder is fed, and `runner.py`
-puts it all together. Only this room imports transformers, and only when such a model is loaded.
+Read `attention_call.py` first: one attention function, registered with transformers and called by
+some 350 model files. `call_sites.py` finds the modules that call it, `record.py` turns the calls
+into LayerRecords, `recordable.py` checks them against the model's own eager attention and falls
+back on weights only, `runner.py` feeds it text. Only this room imports transformers.
 """

@@ -1,30 +1,45 @@
-"""What transformers' models give an attention function, one layer's call at a time."""
+"""The attention function that transformers' models call, and who listens to the calls.
 
+It never holds all weights at once. Models choose it by NAME, once it is registered.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+
+NAME = "attnviz"
+"""The name of our attention function among transformers' own."""
 
 CHOSEN_KEYS = ("indices", "block_indices")
-"""What a model gives that lets each query look at a few keys only, chosen by a network beside."""
-
+"""Arguments with which a model restricts each query to a few keys that another network chose."""
 
 CAUSAL = "attnviz_causal"
-"""The attribute by which a mask is known to be causal and no more, so that it need not be used."""
+"""An attribute that marks a mask as causal and nothing else, so that it need not be applied."""
+
+WEIGHTS_AT_ONCE = 1 << 22
+"""Most weights in memory where torch's fused function cannot be used (16 MiB in float32)."""
 
 
 class UnlikeError(Exception):
-    """A model asks for attention of a kind that is not recorded as queries and keys."""
+    """The model's attention is of a kind that cannot be recorded as queries and keys."""
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One layer's attention, as a model asks for it; a batch of sentences in every tensor.
+    """One layer's call for a batch of sentences.
 
-    q: (batch, num_heads, n, d_k); k, v: (batch, num_kv_heads, m, d_k or d_v); mask: (batch or 1,
-    num_heads or 1, n, m), true where a key is looked at, or numbers that are added to the scores;
-    `causal`: queries look at no key behind them, and at all others; position_bias: (batch or 1,
-    num_heads or 1, n, m), added to the scores. `softcap` and `sinks` are as in LayerRecord.
+    q: (batch, num_heads, n, d_k); k, v: (batch, num_kv_heads, m, d_k or d_v). mask: (batch or 1,
+    num_heads or 1, n, m), True where a key may be attended to, or numbers added to the scores.
+    `causal`: each query attends to itself and all earlier keys. position_bias: shaped as the mask,
+    added to the scores. `softcap` and `sinks`: see LayerRecord.
     """
 
     module: nn.Module
@@ -40,17 +55,17 @@ class Call:
 
     @classmethod
     def of(
-        cls, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, given: dict[str, Any]
+        cls, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, options: dict[str, Any]
     ) -> "Call":
-        """What transformers gives its attention functions; UnlikeError for what they cannot do."""
-        chosen = [name for name in CHOSEN_KEYS if given.get(name) is not None]
+        """From transformers' arguments; UnlikeError for what cannot be recorded."""
+        chosen = [name for name in CHOSEN_KEYS if options.get(name) is not None]
         if chosen:
             raise UnlikeError(f"keys chosen beforehand ({chosen[0]})")
-        mask = given.get("attention_mask")
+        mask = options.get("attention_mask")
         if mask is not None and mask.ndim != 4:
             raise UnlikeError(f"a mask of {mask.ndim} axes")
         causal = getattr(mask, CAUSAL, False)
-        scale, sinks = given.get("scaling"), given.get("s_aux", given.get("sinks"))
+        scale = options.get("scaling")
         return cls(
             module=module,
             q=q,
@@ -59,7 +74,133 @@ class Call:
             scale=q.shape[-1] ** -0.5 if scale is None else float(scale),
             mask=None if causal else mask,
             causal=causal,
-            position_bias=given.get("position_bias"),
-            softcap=given.get("softcap"),
-            sinks=sinks,
+            position_bias=options.get("position_bias"),
+            softcap=options.get("softcap"),
+            sinks=options.get("s_aux", options.get("sinks")),
         )
+
+
+def attend(call: Call) -> Tensor:
+    """The weighted sums of values, z: (batch, num_heads, n, d_v).
+
+    Uses torch's fused function, or blocks of rows for what it cannot do: a soft cap, sinks, and
+    values of another size than keys.
+    """
+    groups = call.q.shape[1] // call.k.shape[1]
+    k, v = (t.repeat_interleave(groups, 1) if groups > 1 else t for t in (call.k, call.v))
+    if call.softcap is None and call.sinks is None and k.shape[-1] == v.shape[-1]:
+        return F.scaled_dot_product_attention(
+            call.q,
+            k,
+            v,
+            attn_mask=_mask_and_bias(call),
+            is_causal=call.causal and call.position_bias is None,
+            scale=call.scale,
+        )
+    batch, heads, n, _ = call.q.shape
+    at_once = max(1, WEIGHTS_AT_ONCE // (batch * heads * k.shape[-2]))
+    blocks = [
+        _weights(call, slice(first, min(first + at_once, n)), k) @ v
+        for first in range(0, n, at_once)
+    ]
+    return torch.cat(blocks, dim=-2)
+
+
+def _mask_and_bias(call: Call) -> Tensor | None:
+    """Mask and position bias as one mask for torch's function."""
+    if call.position_bias is None:
+        return call.mask
+    bias = call.position_bias.to(call.q.dtype)
+    mask = call.mask
+    if call.causal:
+        n, m = call.q.shape[-2], call.k.shape[-2]
+        mask = torch.ones(n, m, dtype=torch.bool, device=bias.device).tril()
+    if mask is None:
+        return bias.expand(call.q.shape[0], -1, -1, -1)
+    if mask.dtype == torch.bool:
+        return torch.where(mask, bias, torch.finfo(bias.dtype).min)
+    return mask + bias
+
+
+def _weights(call: Call, rows: slice, k: Tensor) -> Tensor:
+    """The weights of some queries, (batch, num_heads, row, m), in the dtype of k."""
+    scores = (call.q[:, :, rows] @ k.mT * call.scale).float()
+    if call.softcap is not None:
+        scores = call.softcap * torch.tanh(scores / call.softcap)
+    if call.position_bias is not None:
+        scores = scores + call.position_bias[:, :, rows]
+    # the lowest number, not -inf: a padding row without keys must not become NaN
+    lowest = torch.finfo(scores.dtype).min
+    if call.causal:
+        keys = torch.arange(k.shape[-2], device=scores.device)
+        queries = torch.arange(rows.start, rows.stop, device=scores.device)
+        scores = scores.masked_fill(keys > queries[:, None], lowest)
+    elif call.mask is not None and call.mask.dtype == torch.bool:
+        scores = scores.masked_fill(~call.mask[:, :, rows], lowest)
+    elif call.mask is not None:
+        scores = scores + call.mask[:, :, rows]
+    if call.sinks is None:
+        return scores.softmax(-1).to(k.dtype)
+    sinks = call.sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
+    return torch.cat([scores, sinks], dim=-1).softmax(-1)[..., :-1].to(k.dtype)
+
+
+class Listener(Protocol):
+    """Hears every call that its own thread makes."""
+
+    def heard(self, call: Call, z: Tensor) -> None:
+        """A call and its result, (batch, num_heads, n, d_v)."""
+
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Let the listener hear the calls inside the block."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """The function that models call; returns z as (batch, n, num_heads, d_v), and no weights."""
+    call = Call.of(module, query, key, value, {**options, "attention_mask": attention_mask})
+    z = attend(call)
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener.heard(call, z)
+    return z.transpose(1, 2).contiguous(), None
+
+
+def make_mask(*, allow_is_causal_skip: bool = True, **options: Any) -> Tensor | None:
+    """The mask of transformers' fused attention, True where a key may be attended to; or None.
+
+    transformers makes no mask where it would be causal and nothing else, and trusts each module to
+    know that it is causal. Some modules do not, so we make the mask, and mark it as CAUSAL.
+    """
+    mask: Tensor | None = sdpa_mask(allow_is_causal_skip=allow_is_causal_skip, **options)
+    if mask is not None or not allow_is_causal_skip:
+        return mask
+    mask = sdpa_mask(allow_is_causal_skip=False, **options)
+    if mask is not None and mask.shape[-2] == mask.shape[-1]:
+        setattr(mask, CAUSAL, True)
+    return mask
+
+
+def register() -> None:
+    """Register our attention function, and its masks, with transformers.
+
+    Without a mask function of the same name, transformers would pass no masks at all.
+    """
+    AttentionInterface.register(NAME, attention)
+    AttentionMaskInterface.register(NAME, make_mask)

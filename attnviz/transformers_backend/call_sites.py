@@ -1,10 +1,10 @@
-"""Where in a model attention happens: found out by running it once, on a few tokens.
+"""Find the modules that compute attention, by running the model once on a few tokens.
 
-Nothing here knows an architecture. A module that calls our attention function is a site; whose
-attention it is shows in what it was given, and its W_O is whatever matrix its sums go into next.
+This knows no architecture. A module that calls our attention function is a call site; its arguments
+tell the kind of attention, and its W_O is the matrix that its result goes into.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
@@ -18,28 +18,28 @@ from attnviz.encoder.encoder import shape_of_output
 from attnviz.inspection.facts import AttentionKind
 from attnviz.transformers_backend.attention_call import Call
 
-MEMORY = ("key_value_states", "encoder_hidden_states")
-"""What attention modules call the vectors of which keys and values are made, if not their own."""
+CROSS_ARGUMENTS = ("key_value_states", "encoder_hidden_states")
+"""Arguments with which attention modules receive other vectors to make keys and values from."""
 
 
-class Inputs(NamedTuple):
-    """The vectors that entered a module, (batch, n, d_model), and those of the keys, if others."""
+class ModuleInputs(NamedTuple):
+    """What entered a module: x, (batch, n, d_model), and the encoder's vectors, if any."""
 
     x: Tensor | None
-    memory: Tensor | None
+    encoder_hidden_states: Tensor | None
 
 
 @dataclass(eq=False)
-class Sites:
-    """Where a model calls our attention: the modules, and whose attention each one's is.
+class CallSites:
+    """The modules that call our attention function, and the kind of attention of each.
 
-    `outputs`: the W_O of each of them, where there is one. `run`: by kind of attention, the modules
-    that had begun to run when its last layer called.
+    `outputs`: W_O of each, if it was found. `begun`: for each kind, the modules that had begun to
+    run when its last layer called.
     """
 
     kinds: dict[nn.Module, AttentionKind] = field(default_factory=dict)
     outputs: dict[nn.Module, nn.Module] = field(default_factory=dict)
-    run: dict[AttentionKind, set[nn.Module]] = field(default_factory=dict)
+    begun: dict[AttentionKind, set[nn.Module]] = field(default_factory=dict)
     _shapes: dict[nn.Module, Tensor] = field(default_factory=dict)
 
     def value_norms(self, module: nn.Module, v: Tensor, num_heads: int) -> Tensor | None:
@@ -49,7 +49,7 @@ class Sites:
             return None
         if module not in self._shapes:
             self._shapes[module] = shape_of_output(_matrix(output), num_heads)
-        # heads in a row share a value
+        # consecutive heads share a value
         shapes = torch.unflatten(self._shapes[module], 0, (v.shape[1], -1))
         lengths = [
             torch.linalg.vector_norm(v.float() @ shapes[:, nth], dim=-1)
@@ -58,65 +58,69 @@ class Sites:
         return torch.stack(lengths, 2).flatten(1, 2)
 
 
-class Finder:
-    """A listener that finds a model's sites, and the modules that have begun to run.
+class SiteFinder:
+    """A listener that finds a model's call sites, and notes which modules begin to run.
 
-    `encoder` is the part of it whose own attention is an
-    encoder's, None in a model of one part.
+    `encoder`: the encoder of a model that has a decoder too.
     """
 
     def __init__(self, encoder: nn.Module | None) -> None:
-        self.sites = Sites()
-        self._inside = set() if encoder is None else set(encoder.modules())
-        self._inputs: dict[nn.Module, Inputs] = {}
+        self.sites = CallSites()
         self.begun: set[nn.Module] = set()
-        self._waiting: tuple[nn.Module, Tensor] | None = None
+        self._in_encoder = set() if encoder is None else set(encoder.modules())
+        self._inputs: dict[nn.Module, ModuleInputs] = {}
+        self._last: tuple[nn.Module, Tensor] | None = None
 
     def heard(self, call: Call, z: Tensor) -> None:
-        """As in Listener."""
-        kind: AttentionKind = "encoder" if call.module in self._inside else "decoder"
-        if self._inputs[call.module].memory is not None:
+        """See Listener."""
+        kind: AttentionKind = "encoder" if call.module in self._in_encoder else "decoder"
+        if self._inputs[call.module].encoder_hidden_states is not None:
             kind = "cross"
         self.sites.kinds[call.module] = kind
-        self.sites.run[kind] = set(self.begun)
-        self._waiting = call.module, z.transpose(1, 2).flatten(2)
+        self.sites.begun[kind] = set(self.begun)
+        self._last = call.module, z.transpose(1, 2).flatten(2)
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
-        """See what goes into every module of the model meanwhile."""
-        handles = [
-            module.register_forward_pre_hook(self._entered, with_kwargs=True)
-            for module in model.modules()
-        ]
-        try:
+        """See what enters each module of the model inside the block."""
+        with entering(model.modules(), self._entered):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _entered(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
         self.begun.add(module)
         self._inputs[module] = inputs_of(module, args, kwargs)
-        if self._waiting is None or not isinstance(module, nn.Linear | Conv1D) or not args:
+        if self._last is None or not isinstance(module, nn.Linear | Conv1D) or not args:
             return
-        site, sums = self._waiting
+        site, z = self._last
         entered = args[0]
-        if entered.shape[-1] == sums.shape[-1] and torch.equal(entered.reshape(sums.shape), sums):
+        if entered.shape[-1] == z.shape[-1] and torch.equal(entered.reshape(z.shape), z):
             self.sites.outputs.setdefault(site, module)
-            self._waiting = None
+            self._last = None
 
 
-def inputs_of(module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> Inputs:
-    """The vectors among what a module is called with."""
-    given = signature(module.forward).bind_partial(*args, **kwargs).arguments
-    vectors = [t for t in given.values() if isinstance(t, Tensor) and t.ndim == 3]
-    memory = next((given[name] for name in MEMORY if given.get(name) is not None), None)
-    x = given.get("hidden_states", vectors[0] if vectors else None)
-    return Inputs(x if isinstance(x, Tensor) and x.ndim == 3 else None, memory)
+@contextmanager
+def entering(modules: Iterable[nn.Module], entered: Callable[..., None]) -> Iterator[None]:
+    """Inside the block, call `entered` with each of these modules and its arguments."""
+    handles = [module.register_forward_pre_hook(entered, with_kwargs=True) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def inputs_of(module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> ModuleInputs:
+    """The vectors among a module's arguments."""
+    arguments = signature(module.forward).bind_partial(*args, **kwargs).arguments
+    vectors = [t for t in arguments.values() if isinstance(t, Tensor) and t.ndim == 3]
+    others = (arguments.get(name) for name in CROSS_ARGUMENTS)
+    states = next((tensor for tensor in others if tensor is not None), None)
+    x = arguments.get("hidden_states", vectors[0] if vectors else None)
+    return ModuleInputs(x if isinstance(x, Tensor) and x.ndim == 3 else None, states)
 
 
 def _matrix(module: nn.Module) -> Tensor:
-    """A module's matrix as nn.Linear has it, (out, in); Conv1D has it the other way round."""
+    """The matrix of a linear layer as (out, in); Conv1D has it transposed."""
     weight = module.weight
     if not isinstance(weight, Tensor):
         raise TypeError(f"{type(module).__name__} has no weight")

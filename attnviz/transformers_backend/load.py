@@ -1,7 +1,6 @@
-"""A published model through transformers: what it is, whether it can be looked into, its weights.
+"""Load a model with transformers: its architecture from config.json, then its weights.
 
-Nothing is fetched: the files that were found are all there is. No code of a model is run, but where
-somebody says that it is trusted.
+Nothing is fetched. No code of a model runs unless the user trusts it.
 """
 
 import re
@@ -16,6 +15,7 @@ from typing import Any
 
 import transformers
 from torch import Tensor, nn
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as typed_logging
 
@@ -23,20 +23,25 @@ from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError
 from attnviz.inspection.facts import AttentionKind
 from attnviz.models.config import ModelType
-from attnviz.transformers_backend.interface import NAME, register
-from attnviz.transformers_backend.own_code import own_model
+from attnviz.transformers_backend.attention_call import NAME, register
 
 EAGER = "eager"
-"""What transformers calls attention that holds all weights, and gives them out."""
+"""What transformers calls the attention that keeps and returns all weights."""
 
-NEWER = "a newer transformers may: pip install --upgrade transformers"
 NAMES_LISTED = 5
 
-USUAL = re.compile(
+HEADS = re.compile(
     r"(lm_head|lm_loss|cls|predictions|head|pooler|sop_classifier|final_logits_bias)\b"
     r"|decoder\.(weight|bias)$"
 )
-"""What every published model may have beside its layers: what it was first trained to predict."""
+"""Tensors of pretraining heads, which published models often have: no note mentions them."""
+
+CONFIG_CLASS = "AutoConfig"
+MODEL_CLASSES = ("AutoModel", "AutoModelForCausalLM", "AutoModelForMaskedLM")
+SEQ2SEQ_CLASSES = ("AutoModelForSeq2SeqLM", *MODEL_CLASSES)
+"""The entries of `auto_map` in a config.json that name a model's own classes, best first."""
+
+TOGETHER = "check that config.json and the weights belong together"
 
 _ALONE = RLock()
 
@@ -47,9 +52,9 @@ logging: Any = typed_logging
 class Architecture:
     """A kind of model that transformers has, before its weights are read.
 
-    `config`: transformers' own; `model_class`: what runs; `seq2seq`: whether it has an encoder and
-    a decoder; `calls`: whether it lets us compute its attention, or else gives weights alone;
-    `own_code`: whether configuration and class are not transformers', but the model's own code.
+    `config` and `model_class` are transformers', or the model's own with `own_code`. `seq2seq`: it
+    has an encoder and a decoder. `calls`: it lets us compute its attention, or else it gives
+    weights only.
     """
 
     name: str
@@ -62,87 +67,132 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with its weights; `missing`: tensors that its files lack, which are random now;
-    `left_over`: tensors of the files that it does not have, but for those of the task that it was
-    trained on.
+    """A model with its weights.
+
+    `missing`: its tensors that the files lack, which are random now. `left_over`: tensors of the
+    files that it does not have, apart from pretraining heads.
     """
 
     model: Any
-    missing: tuple[str, ...]
-    left_over: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
 
 
 def knows(model_type: str) -> bool:
-    """Whether this transformers knows the type of model, and needs no code of the model's own."""
+    """Whether this version of transformers has the model type."""
     return model_type in CONFIG_MAPPING
 
 
 def architecture(
-    folder: Path, said: ModelType, kind: AttentionKind | None, trust_remote_code: bool = False
+    folder: Path, model_type: ModelType, kind: AttentionKind | None, trust_remote_code: bool = False
 ) -> Architecture:
-    """What a config.json calls for; `kind`: whose attention is to be looked at.
+    """What a folder's config.json asks for; `kind` is the attention to record.
 
-    Only with `trust_remote_code` is the model's own code run, and only for a type of model that
-    transformers does not know. Raises AttnvizError for a type of model that this transformers does
-    not know, or that reads no text.
+    The model's own code runs only with `trust_remote_code`, and only for a model type that
+    transformers does not know. Raises AttnvizError for an unknown type, or one that reads no text.
     """
-    model_type, path = said.name, folder / "config.json"
-    own_code = said.own_code and not knows(model_type)
-    if own_code and not trust_remote_code:
+    name = model_type.name
+    own_code = model_type.own_code and not knows(name)
+    if not knows(name) and not (own_code and trust_remote_code):
         raise AttnvizError(
-            f"{path} says model_type {shortened(model_type)}, which transformers "
-            f"{transformers.__version__} does not know, and that its own code is to be run",
-            "read that code, and add --trust-remote-code if you trust it",
-        )
-    if not own_code and not knows(model_type):
-        raise AttnvizError(
-            f"{path} says model_type {shortened(model_type)}, "
-            f"which transformers {transformers.__version__} does not know",
-            NEWER,
+            f"{folder / 'config.json'} has model_type {shortened(name)}, which transformers "
+            f"{transformers.__version__} does not know"
+            + (", and asks to run code of its own" if own_code else ""),
+            "read that code, and add --trust-remote-code if you trust it"
+            if own_code
+            else "a newer transformers may: pip install --upgrade transformers",
         )
     with quiet():
-        config, model_class = (_own if own_code else _known)(folder, said, kind)
+        config, model_class = (_own_classes if own_code else _classes)(folder, model_type, kind)
+    config.use_cache = False
+    config.return_dict = True
+    return described(name, config, model_class, own_code)
+
+
+def described(name: str, config: Any, model_class: Any, own_code: bool = False) -> Architecture:
+    """The architecture of a model class; AttnvizError if it does not read text."""
     inputs = model_class.input_modalities
     inputs = {inputs} if isinstance(inputs, str) else set(inputs)
     if "text" not in inputs or model_class.main_input_name != "input_ids":
         raise AttnvizError(
-            f"{model_type} models read no text, but {' and '.join(sorted(inputs - {'text'}))}",
-            "attnviz looks into models that read text",
+            f"{name} models do not read text, but {' and '.join(sorted(inputs - {'text'}))}",
+            "choose a model that reads text",
         )
-    config.use_cache = False
-    config.return_dict = True
     seq2seq = bool(getattr(config, "is_encoder_decoder", False))
     calls = bool(model_class._can_set_attn_implementation())
-    return Architecture(model_type, config, model_class, seq2seq, calls, own_code)
+    return Architecture(name, config, model_class, seq2seq, calls, own_code)
 
 
-def _known(folder: Path, said: ModelType, kind: AttentionKind | None) -> tuple[Any, Any]:
-    """Configuration and class as transformers has them."""
-    config = _read_config(folder, said.name)
+def _classes(folder: Path, model_type: ModelType, kind: AttentionKind | None) -> tuple[Any, Any]:
+    """The configuration and the class that transformers has."""
+    name = model_type.name
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # whatever transformers raises for entries that make no sense
+        raise AttnvizError(
+            f"transformers cannot read the {name} model's config.json: {first_line(error)}",
+            "save the model again with model.save_pretrained(folder)",
+        ) from error
     mapping = transformers.MODEL_MAPPING
     if kind in ("decoder", "cross") and getattr(config, "is_encoder_decoder", False):
         mapping = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
-    return config, _class_of(config, mapping, said.name)
-
-
-def _own(folder: Path, said: ModelType, kind: AttentionKind | None) -> tuple[Any, Any]:
-    """Configuration and class as the model's own code has them, which runs."""
     try:
-        return own_model(folder, said.both and kind in ("decoder", "cross"))
+        model_class = mapping.get(type(config), None)
+    except ImportError as error:
+        raise AttnvizError(
+            f"{name} models need a library that is not installed: {first_line(error)}"
+        ) from error
+    if model_class is None:
+        raise AttnvizError(f"attnviz cannot load {name} models: transformers has no text model")
+    return config, model_class[0] if isinstance(model_class, Sequence) else model_class
+
+
+def _own_classes(
+    folder: Path, model_type: ModelType, kind: AttentionKind | None
+) -> tuple[Any, Any]:
+    """The configuration and the class in the folder's own code, which runs."""
+    auto_map = model_type.content["auto_map"]
+    names = auto_map if isinstance(auto_map, dict) else {}
+    with_decoder = model_type.both and kind in ("decoder", "cross")
+    choices = SEQ2SEQ_CLASSES if with_decoder else MODEL_CLASSES
+    model = next((name for name in choices if name in names), None)
+    if model is None or CONFIG_CLASS not in names:
+        raise AttnvizError(
+            f"{folder / 'config.json'} should name code for {CONFIG_CLASS} and {choices[0]} as "
+            f'"auto_map", and has {shortened(auto_map)}',
+            "choose a model that transformers knows",
+        )
+    try:
+        config, model_class = (_own_class(folder, names[name]) for name in (CONFIG_CLASS, model))
+        return config.from_pretrained(str(folder), local_files_only=True), model_class
     except AttnvizError:
         raise
     except (Exception, SystemExit) as error:  # whatever that code does
         raise AttnvizError(
-            f"the own code of the {said.name} model stops with {first_line(error)}",
-            "it may have been written for another transformers, or want another library",
+            f"the {model_type.name} model's own code fails with {first_line(error)}",
+            "it may have been written for another transformers, or need another library",
         ) from error
+
+
+def _own_class(folder: Path, reference: object) -> Any:
+    # a copy of a repository names where its code came from: org/name--module.Class
+    repository, _, name = str(reference).rpartition("--")
+    module, _, class_name = name.partition(".")
+    if not class_name or not (folder / f"{module}.py").is_file():
+        place = f" of another repository, {repository}" if repository else ""
+        raise AttnvizError(
+            f"{folder / 'config.json'} names code{place} that is not in its folder: {name}",
+            "save the model and its code in one folder, with model.save_pretrained(folder)",
+        )
+    return get_class_from_dynamic_module(name, str(folder), local_files_only=True)
 
 
 def read(
     built: Architecture, folder: Path, place: Placement, tensors: Mapping[str, Tensor] | None = None
 ) -> Loaded:
-    """The model with its weights, ready to run; `tensors`: its weights, where they are not
-    safetensors in the folder.
+    """Load the model's weights: `tensors`, or else the safetensors in the folder.
 
     Raises AttnvizError for files that are damaged or do not fit config.json.
     """
@@ -160,42 +210,39 @@ def read(
     with quiet(), enough_memory("the model's weights do", LESS_MEMORY):
         try:
             source = str(folder) if tensors is None else None
-            model, told = built.model_class.from_pretrained(source, **options)
+            model, info = built.model_class.from_pretrained(source, **options)
             model = model.to(place.device).eval().requires_grad_(False)
         except MemoryError:
             raise
-        except Exception as error:  # whatever transformers makes of files that do not fit
+        except Exception as error:  # whatever transformers raises for files that do not fit
             if isinstance(error, RuntimeError) and "memory" in str(error):
                 raise
             raise AttnvizError(
-                f"transformers could not load the {built.name} model: {first_line(error)}",
-                "check that config.json and the weights belong together",
+                f"transformers could not load the {built.name} model: {first_line(error)}", TOGETHER
             ) from error
-    left_over = (name for name in told["unexpected_keys"] if not USUAL.match(name))
-    return Loaded(model, tuple(sorted(told["missing_keys"])), tuple(sorted(left_over)))
+    left_over = (name for name in info["unexpected_keys"] if not HEADS.match(name))
+    return Loaded(model, tuple(sorted(info["missing_keys"])), tuple(sorted(left_over)))
 
 
-def check_missing(loaded: Loaded, run: set[nn.Module]) -> None:
-    """AttnvizError if a tensor is missing that attention is made of; `run`: the modules that had
-    run when the last layer's attention did.
+def check_missing(loaded: Loaded, begun: set[nn.Module]) -> None:
+    """AttnvizError if the files lack a tensor that the recorded attention depends on.
 
-    What is random plays no part where nothing of it had run, as of a pooler or an encoder's
-    decoder; but what belongs to a layer always does.
+    `begun`: the modules that had begun to run when the last layer's attention was computed. A
+    module that had not, such as a pooler, may be random; a module of a layer may not.
     """
-    names = {module: name for name, module in loaded.model.named_modules()}
-    begun = {names[module] for module in run if module in names}
-    lacking = [name for name in loaded.missing if not _idle(name, begun)]
+    names = {name for name, module in loaded.model.named_modules() if module in begun}
+    lacking = [tensor for tensor in loaded.missing if not _is_unused(tensor, names)]
     if lacking:
         more = len(lacking) - NAMES_LISTED
         raise AttnvizError(
             f"the weights lack {', '.join(lacking[:NAMES_LISTED])}"
             + (f" and {more} more" if more > 0 else ""),
-            "check that config.json and the weights belong together",
+            TOGETHER,
         )
 
 
-def _idle(tensor: str, begun: set[str]) -> bool:
-    """Whether a tensor's module, or one that it is part of, never began to run; layers' all do."""
+def _is_unused(tensor: str, begun: set[str]) -> bool:
+    """Whether the tensor's module, or one around it outside the layers, never began to run."""
     parts = tensor.split(".")[:-1]
     for end in range(1, len(parts) + 1):
         if parts[end - 1].isdigit():
@@ -208,57 +255,25 @@ def _idle(tensor: str, begun: set[str]) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' warnings and progress bars, which are no concern of who looks.
+    """Silence transformers' warnings and progress bars.
 
-    They are the whole library's, so that one thread at a time has it quiet, and runs a model.
+    These settings are global, so one thread at a time runs a model.
     """
-    with _ALONE, _silenced():
-        yield
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(before)
-        if bars:
-            logging.enable_progress_bar()
+    with _ALONE:
+        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, in a line, without a closing full stop."""
+    """The first line of a library's error, without a full stop at its end."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(".:")
-
-
-def _read_config(folder: Path, model_type: str) -> Any:
-    try:
-        return transformers.AutoConfig.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
-    except Exception as error:  # whatever transformers makes of entries that make no sense
-        raise AttnvizError(
-            f"transformers cannot make sense of the {model_type} model's config.json: "
-            f"{first_line(error)}",
-            "save the model again with model.save_pretrained(folder)",
-        ) from error
-
-
-def _class_of(config: Any, mapping: Mapping[Any, Any], model_type: str) -> Any:
-    try:
-        found = mapping.get(type(config), None)
-    except ImportError as error:
-        raise AttnvizError(
-            f"{model_type} models need a library that is not installed: {first_line(error)}"
-        ) from error
-    if found is None:
-        raise AttnvizError(
-            f"{model_type} models are not looked into: transformers has no model of text for them"
-        )
-    return found[0] if isinstance(found, Sequence) else found

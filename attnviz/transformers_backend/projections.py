@@ -1,14 +1,13 @@
-"""Which of a module's matrices make queries, keys and values of x: found by what they make of it.
+"""Find the matrices that made a layer's queries, keys and values, by recomputing them.
 
-Nothing here knows an architecture. A matrix is W_Q if x times it is q, as it was recorded; or if it
-is so once a norm of the module's own was applied to it, or but for a rotation, which leaves every
-vector its length (Su et al. 2021, "RoFormer"). Where none is, nothing is claimed.
+This knows no architecture. A matrix is W_Q if x times it gives the recorded q, perhaps after one of
+the module's own norms, or after a rotation, which keeps the length of each vector (Su et al. 2021,
+"RoFormer"). If no matrix does, nothing is claimed.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,27 +20,43 @@ from attnviz.encoder.devices import as_numpy
 from attnviz.errors import AttnvizError
 
 TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 3e-2}
-"""How far a recomputed number may be from the recorded one, as a part of the largest of them."""
+"""How far a recomputed number may be from the recorded one, relative to the largest of them."""
 
-ROWS = 32
-"""Tokens of a long text that matrices are tried on."""
+TRIED_ROWS = 32
+"""The most tokens on which a matrix is tried."""
 
-PARTS = (("q",), ("k",), ("v",), ("q", "k", "v"), ("k", "v"))
-"""What one matrix may make, in this order."""
+JOINT = (("q",), ("k",), ("v",), ("q", "k", "v"), ("k", "v"))
+"""What one matrix may give, in this order."""
 
 ROTATED = "rotated by its position"
 NORMALISED = "normalised"
 
 
 class _UnknownError(Exception):
-    """None of the matrices makes what was recorded."""
+    """No matrix gives what was recorded."""
+
+
+class _Matrix:
+    """A linear layer's matrix, (in, out), and what it gives for some tokens."""
+
+    def __init__(self, module: Any, rows: np.ndarray) -> None:
+        weight = as_numpy(module.weight)
+        self.weight = weight if isinstance(module, Conv1D) else weight.T
+        self.bias = None if module.bias is None else as_numpy(module.bias)
+        self._rows = rows
+
+    @cached_property
+    def product(self) -> np.ndarray:
+        """(row, out)."""
+        product: np.ndarray = self._rows @ self.weight
+        return product if self.bias is None else product + self.bias
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Some columns of a matrix: those that make the queries, the keys or the values."""
+class _Columns:
+    """The columns of a matrix that give the queries, the keys or the values."""
 
-    matrix: "_Matrix"
+    matrix: _Matrix
     columns: np.ndarray
 
     @property
@@ -53,39 +68,23 @@ class _Part:
         return None if self.matrix.bias is None else self.matrix.bias[self.columns]
 
 
-class _Matrix:
-    """A module's matrix, (in, out), with what it makes of some tokens' vectors."""
-
-    def __init__(self, module: Any, rows: np.ndarray) -> None:
-        weight = as_numpy(module.weight)
-        self.weight = weight if isinstance(module, Conv1D) else weight.T
-        self.bias = None if module.bias is None else as_numpy(module.bias)
-        self._rows = rows
-
-    @cached_property
-    def made(self) -> np.ndarray:
-        """(row, out)."""
-        made: np.ndarray = self._rows @ self.weight
-        return made if self.bias is None else made + self.bias
-
-
 @dataclass(frozen=True)
 class _Target:
-    """What was recorded of some tokens, (row, head, d), and how far from it is near."""
+    """Recorded vectors of some tokens, (row, head, d), and a relative tolerance."""
 
     vectors: np.ndarray
     tolerance: float
 
-    def near(self, made: np.ndarray) -> bool:
-        """Whether these are the same numbers."""
-        return self._near(made, self.vectors)
+    def equals(self, vectors: np.ndarray) -> bool:
+        """Whether these are the recorded vectors."""
+        return self._near(vectors, self.vectors)
 
-    def rotated(self, made: np.ndarray) -> bool:
-        """Whether every vector is as long as the one recorded."""
-        return self._near(np.linalg.norm(made, axis=-1), np.linalg.norm(self.vectors, axis=-1))
+    def is_rotation_of(self, vectors: np.ndarray) -> bool:
+        """Whether these have the lengths of the recorded vectors."""
+        return self._near(np.linalg.norm(vectors, axis=-1), np.linalg.norm(self.vectors, axis=-1))
 
-    def _near(self, made: np.ndarray, recorded: np.ndarray) -> bool:
-        return bool(np.abs(made - recorded).max() <= self.tolerance * np.abs(recorded).max())
+    def _near(self, numbers: np.ndarray, recorded: np.ndarray) -> bool:
+        return bool(np.abs(numbers - recorded).max() <= self.tolerance * np.abs(recorded).max())
 
 
 def find_projections(
@@ -94,139 +93,133 @@ def find_projections(
     record: LayerRecord,
     dtype: str,
 ) -> Projections:
-    """The matrices that a layer's attention was made with, in float32.
+    """The matrices of a layer's attention, in float32.
 
-    `modules`: those that may be the layer's, the likeliest first, and the W_O of each; `dtype`:
-    what the model computes in. AttnvizError if none makes what was recorded.
+    `modules`: the candidates, the most likely first, and `outputs`: the W_O of each. `dtype`: what
+    the model computes in. Raises AttnvizError if no candidate gives what was recorded.
     """
     inputs, tolerance = record.inputs(), TOLERANCES[dtype]
     for module, output in zip(modules, outputs, strict=True):
+        search = _Search(module, output, inputs, tolerance)
         try:
-            q, k, v = _Search(module, output, inputs, tolerance).found()
+            (W_Q, q_step), (W_K, k_step), (W_V, v_step) = map(search.matrix_of, ("q", "k", "v"))
         except _UnknownError:
             continue
         if output is None:
             raise AttnvizError(
-                "explain ends with W_O, and this model does more to z before it is mixed than "
-                "multiply it by a matrix",
+                "explain ends with W_O, and this model does more to z than multiply it by a matrix",
                 "attnviz run shows its weights",
             )
-        mixing = _Matrix(output, np.empty(0))
-        (W_Q, q_step), (W_K, k_step), (W_V, v_step) = q, k, v
+        W_O = _Matrix(output, np.empty(0))
         return Projections(
             W_Q.weight,
             W_K.weight,
             W_V.weight,
-            mixing.weight,
+            W_O.weight,
             W_Q.bias,
             W_K.bias,
             W_V.bias,
-            mixing.bias,
+            W_O.bias,
             between=Between(q_step, k_step, v_step),
             direct=False,
         )
     raise AttnvizError(
-        "explain follows models whose queries, keys and values are x times a matrix, normalised or "
-        "rotated at most, and this model makes them in another way",
+        "explain needs queries, keys and values that are x times a matrix, at most normalised or "
+        "rotated, and this model computes them in another way",
         "attnviz run shows its weights",
     )
 
 
-_Found = tuple[_Part, str | None]
-"""A part of a matrix, and what is done to what it makes; None where that is nothing."""
-
-
 class _Search:
-    """One module's matrices, tried on some tokens of a record."""
+    """Tries one module's matrices on some tokens of a record."""
 
     def __init__(
         self, module: nn.Module, output: nn.Module | None, inputs: Inputs, tolerance: float
     ) -> None:
         self._module = module
-        own = [m for m in module.modules() if isinstance(m, nn.Linear | Conv1D) and m is not output]
+        self._tolerance = tolerance
         self._recorded = {"q": inputs.q, "k": inputs.k, "v": inputs.v}
-        self._rows = {"q": _some(len(inputs.x)), "k": _some(len(inputs.key_value_states))}
+        linear = [
+            m for m in module.modules() if isinstance(m, nn.Linear | Conv1D) and m is not output
+        ]
         sources = {"q": inputs.x, "k": inputs.key_value_states}
+        self._rows = {name: _sample(len(source)) for name, source in sources.items()}
         self._matrices = {
-            name: [_Matrix(m, source[self._rows[name]]) for m in own if _takes(m, source)]
+            name: [_Matrix(m, source[self._rows[name]]) for m in linear if _takes(m, source)]
             for name, source in sources.items()
         }
-        self._tolerance = tolerance
+        self._rows["v"], self._matrices["v"] = self._rows["k"], self._matrices["k"]
 
-    def found(self) -> tuple[_Found, _Found, _Found]:
-        """What makes q, k and v; _UnknownError where nothing does."""
-        return self._part("q"), self._part("k"), self._part("v")
-
-    def _part(self, name: str) -> _Found:
-        """The matrix whose products are what was recorded; else one but for a step between."""
-        source = "q" if name == "q" else "k"
-        vectors = self._recorded[name][:, self._rows[source]].swapaxes(0, 1)
+    def matrix_of(self, name: str) -> tuple[_Columns, str | None]:
+        """What gives q, k or v, and the step after it in words, if any; else _UnknownError."""
+        vectors = self._recorded[name][:, self._rows[name]].swapaxes(0, 1)
         target = _Target(vectors, self._tolerance)
-        parts = [
-            _Part(matrix, columns)
-            for matrix in self._matrices[source]
+        candidates = [
+            _Columns(matrix, columns)
+            for matrix in self._matrices[name]
             for columns in self._columns(name, matrix.weight.shape[1])
         ]
-        products = [part.matrix.made[:, part.columns].reshape(vectors.shape) for part in parts]
-        for part, made in zip(parts, products, strict=True):
-            if target.near(made):
-                return part, None
-        for part, made in zip(parts, products, strict=True):
-            step = _step(made, target, self._module)
+        products = [c.matrix.product[:, c.columns].reshape(vectors.shape) for c in candidates]
+        for candidate, product in zip(candidates, products, strict=True):
+            if target.equals(product):
+                return candidate, None
+        for candidate, product in zip(candidates, products, strict=True):
+            step = _step(product, target, self._module)
             if step:
-                return part, step
+                return candidate, step
         raise _UnknownError(name)
 
     def _columns(self, name: str, width: int) -> Iterator[np.ndarray]:
-        """The columns that may be the part of this name in a matrix that makes several."""
+        """Columns that may give q, k or v in a matrix of this width, which may give all three."""
         sizes = {part: vectors.shape[::2] for part, vectors in self._recorded.items()}
-        for parts in PARTS:
+        for parts in JOINT:
             if name not in parts or width != sum(np.prod(sizes[part]) for part in parts):
                 continue
-            # all of one behind all of another, or head by head, each group with its own k and v
+            # all of q, then all of k …, or head by head, where each group has its own k and v
             for groups in dict.fromkeys((1, min(sizes[part][0] for part in parts))):
                 ends = np.cumsum([np.prod(sizes[part]) // groups for part in parts])
                 columns = np.split(np.arange(width).reshape(groups, -1), ends[:-1], axis=1)
                 yield columns[parts.index(name)].ravel()
 
 
-def _step(made: np.ndarray, target: _Target, module: nn.Module) -> str | None:
-    """What leads from x times a matrix to what was recorded, in words; None if nothing known."""
-    for vectors, told in [(made, ""), *((v, NORMALISED) for v in _normed(module, made))]:
-        if told and target.near(vectors):
-            return told
-        if target.rotated(vectors):
-            return " and ".join(filter(None, (told, ROTATED)))
-    # a rotation may also lengthen all vectors alike, as some do for long texts
-    lengths = [np.linalg.norm(vectors) for vectors in (target.vectors, made)]
-    factor = float(lengths[0] / lengths[1]) if lengths[1] else 0.0
-    if target.near(factor * made):
+def _step(product: np.ndarray, target: _Target, module: nn.Module) -> str | None:
+    """The step from x times a matrix to what was recorded, in words; None if it is unknown."""
+    if target.is_rotation_of(product):
+        return ROTATED
+    for vectors in _normalised(module, product):
+        if target.equals(vectors):
+            return NORMALISED
+        if target.is_rotation_of(vectors):
+            return f"{NORMALISED} and {ROTATED}"
+    # a rotation may also scale all vectors alike, as some do for long texts
+    length, before = (np.linalg.norm(vectors) for vectors in (target.vectors, product))
+    factor = float(length / before) if before else 0.0
+    if target.equals(factor * product):
         return f"times {factor:.4g}"
-    return f"{ROTATED}, times {factor:.4g}" if target.rotated(factor * made) else None
+    return f"{ROTATED}, times {factor:.4g}" if target.is_rotation_of(factor * product) else None
 
 
-def _normed(module: nn.Module, made: np.ndarray) -> Iterator[np.ndarray]:
-    """What the module's own norms make of vectors, (row, head, d), each head's or all together."""
-    like = next(module.parameters())
-    vectors = torch.from_numpy(made)[None].to(like)
-    arranged = [(vectors, vectors), (vectors.flatten(2), vectors)]
-    arranged.append((vectors.transpose(1, 2), vectors))
+def _normalised(module: nn.Module, vectors: np.ndarray) -> Iterator[np.ndarray]:
+    """What the module's own norms give for vectors, (row, head, d): of each head, or of all."""
+    rows = torch.from_numpy(vectors)[None].to(next(module.parameters()))
     norms = [m for m in module.children() if not isinstance(m, nn.Linear | Conv1D | nn.Dropout)]
-    for norm, (given, _) in product(norms, arranged):
-        out = _applied(norm, given)
-        if out is not None:
-            back = out.transpose(1, 2) if given.ndim == 4 and given is not vectors else out
-            yield as_numpy(back.reshape(vectors.shape)[0])
+    for norm in norms:
+        for shaped in (rows, rows.flatten(2), rows.transpose(1, 2)):
+            result = _applied(norm, shaped)
+            if result is not None:
+                by_head = shaped.ndim == 4 and shaped is not rows
+                back = result.transpose(1, 2) if by_head else result
+                yield as_numpy(back.reshape(rows.shape)[0])
 
 
-def _applied(norm: nn.Module, given: Tensor) -> Tensor | None:
-    """What a module makes of vectors; None where it makes something else, or nothing."""
+def _applied(norm: nn.Module, vectors: Tensor) -> Tensor | None:
+    """What a module gives for vectors; None if it fails, or gives something else."""
     try:
         with torch.inference_mode():
-            out = norm(given)
-    except Exception:  # whatever a module does with vectors that are not meant for it
+            result = norm(vectors)
+    except Exception:  # whatever a module raises for vectors that it is not made for
         return None
-    return out if isinstance(out, Tensor) and out.shape == given.shape else None
+    return result if isinstance(result, Tensor) and result.shape == vectors.shape else None
 
 
 def _takes(module: nn.Linear | Conv1D, source: np.ndarray) -> bool:
@@ -234,5 +227,5 @@ def _takes(module: nn.Linear | Conv1D, source: np.ndarray) -> bool:
     return bool(width == source.shape[1])
 
 
-def _some(length: int) -> np.ndarray:
-    return np.unique(np.linspace(0, length - 1, ROWS).round().astype(int))
+def _sample(length: int) -> np.ndarray:
+    return np.unique(np.linspace(0, length - 1, TRIED_ROWS).round().astype(int))

@@ -1,26 +1,28 @@
-"""A model that transformers runs, and one kind of its attention, ready to be recorded.
+"""A model that transformers runs, ready to record one kind of its attention.
 
-Before anything is shown of a model, it is tried out: on a few tokens, the weights that our record
-comes to must be those that its own eager attention gives. Where they are not, its own are taken as
-they are; where there are none either, the model is refused.
+Before anything is shown of a model, a self-check runs it on a few tokens: the weights of our record
+must equal those of its own eager attention. If they do not, its own weights are recorded and
+nothing else; if it gives none either, the model is refused.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from attnviz.attention.check import check_finite
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.request import WHOLE, RecordRequest
+from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError
 from attnviz.inspection.facts import AttentionKind
-from attnviz.transformers_backend.attention_call import UnlikeError
-from attnviz.transformers_backend.batch import Feed, Ids
-from attnviz.transformers_backend.call_sites import Finder, Sites
-from attnviz.transformers_backend.interface import NAME, listening
+from attnviz.transformers_backend.attention_call import NAME, UnlikeError, listening
+from attnviz.transformers_backend.call_sites import CallSites, SiteFinder
 from attnviz.transformers_backend.load import (
     EAGER,
     Architecture,
@@ -30,48 +32,93 @@ from attnviz.transformers_backend.load import (
     quiet,
 )
 from attnviz.transformers_backend.projections import find_projections
-from attnviz.transformers_backend.recorder import LastRecorded, Recorder
-from attnviz.transformers_backend.self_check import agree, kind_of, pooling
-from attnviz.transformers_backend.weights_only import (
-    first_of,
-    looks_from_everywhere,
-    output_name,
-    records_of,
-    spread,
-)
+from attnviz.transformers_backend.quirks import global_attention, whole_rows
+from attnviz.transformers_backend.record import LastRecorded, Layers, Recorder, weights_only
 
-Records = list[list[LayerRecord | None]]
-"""Each sentence's layers."""
+CHECKED_TOKENS = 7
+"""Tokens in the self-check; a decoder gets two fewer, so that the lengths differ."""
 
-TRIED = 7
-"""Tokens on which a model is tried out; a decoder gets fewer of them, so that lengths differ."""
+TOLERANCE = 5e-3
+"""How far a weight may be off in the self-check: rounding errors add up over layers. A soft cap or
+a bias that we missed would change weights by much more."""
+
+COARSE_TOLERANCE = 0.1
+"""The same for bfloat16 and float16."""
+
+Ids = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences as ids, with token types if the model has them, and a decoder's ids if it runs."""
+
+    ids: Sequence[Ids]
+    types: Sequence[Ids] | None = None
+    targets: Sequence[Ids] | None = None
+
+    def lengths(self, kind: AttentionKind) -> list[tuple[int, int]]:
+        """The number of queries and keys that this kind of attention has in each sentence."""
+        queries = self.ids if self.targets is None else self.targets
+        keys = self.ids if kind == "cross" else queries
+        return [(len(row), len(other)) for row, other in zip(queries, keys, strict=True)]
+
+    def tensors(self, pad: int, device: torch.device) -> dict[str, Tensor]:
+        """Arguments for the model, padded on the right, with a mask where anything is padded."""
+        tensors = {"input_ids": _padded(self.ids, pad, device)}
+        if self.types is not None:
+            tensors["token_type_ids"] = _padded(self.types, 0, device)
+        if self.targets is not None:
+            tensors["decoder_input_ids"] = _padded(self.targets, pad, device)
+        masks = {"attention_mask": self.ids, "decoder_attention_mask": self.targets}
+        for name, rows in masks.items():
+            if rows is not None and len({len(row) for row in rows}) > 1:
+                tensors[name] = _padded([[1] * len(row) for row in rows], 0, device)
+        return tensors
+
+
+def _padded(rows: Sequence[Ids], filler: int, device: torch.device) -> Tensor:
+    longest = max(map(len, rows))
+    padded = [[*row, *([filler] * (longest - len(row)))] for row in rows]
+    return torch.tensor(padded, device=device)
 
 
 class RecordableModel:
     """A model whose attention of one kind can be recorded, batch by batch.
 
-    `gives_all`: whether queries, keys and values are recorded, or weights alone. `trial`: the
-    records of the sentence that it was tried out on. `kind` is None in the beginning of a model of
-    one part: what sees no key behind a query is a decoder's.
+    Make one with `after_self_check`. `weights_only`: it gives no queries, keys and values. `sample`
+    holds the records of the self-check, one a layer.
     """
 
-    def __init__(self, built: Architecture, loaded: Loaded, kind: AttentionKind | None) -> None:
-        self.model: Any = loaded.model
+    def __init__(self, built: Architecture, model: Any, kind: AttentionKind | None) -> None:
+        self.model = model
         self.config = built.config
-        self.gives_all = built.calls
         self.name = built.name
         self.seq2seq = built.seq2seq
-        self._sites = Sites()
-        self._called: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
-        self._encoder: Any = self.model.get_encoder() if built.seq2seq else None
-        self.num_layers: int | None = None
+        self.weights_only = not built.calls
+        # a model of one stack calls as a decoder does; which kind it is shows in its weights
+        self.kind: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
+        self.sample: list[LayerRecord] = []
+        self._called = self.kind
+        self._encoder: Any = model.get_encoder() if built.seq2seq else None
+        self._sites = CallSites()
+
+    @classmethod
+    def after_self_check(
+        cls, built: Architecture, loaded: Loaded, kind: AttentionKind | None
+    ) -> "RecordableModel":
+        """Run the model up to three times on a few tokens, to decide how to record it.
+
+        `kind`: the attention to record; None means the usual one. Raises AttnvizError for a model
+        that cannot be recorded, or lacks weights.
+        """
+        self = cls(built, loaded.model, kind)
         with quiet(), torch.inference_mode():
-            self.trial: list[LayerRecord] = self._try_out(loaded)
+            self.sample = self._self_check(loaded)
         if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
-            self.model = self._encoder  # the decoder can go
-        self.num_layers = len(self.trial)
-        self.kind: AttentionKind = self._called if built.seq2seq else kind_of(self.trial)
-        self.left_over = loaded.left_over
+            self.model = self._encoder  # the decoder can be freed
+        if not built.seq2seq:
+            self.kind = _kind_of(self.sample)
+        return self
 
     @property
     def device(self) -> torch.device:
@@ -86,28 +133,28 @@ class RecordableModel:
 
     @property
     def decodes(self) -> bool:
-        """Whether a decoder runs beside the encoder, and is fed a text of its own."""
+        """Whether a decoder runs after the encoder, on a text of its own."""
         return self.seq2seq and self._called != "encoder"
 
     @property
     def start(self) -> int | None:
-        """The id that a decoder is fed first; None where nothing says which."""
+        """The first id that a decoder is fed, if the model's settings name one."""
         return self._setting("decoder_start_token_id")
 
     @property
     def forced_first(self) -> int | None:
-        """The id that the model's own settings make a decoder write first, as a language."""
+        """The id that the settings make a decoder write first, such as a language."""
         return self._setting("forced_bos_token_id")
 
     def _setting(self, name: str) -> int | None:
-        """A number that a decoder writes by, from its generation_config.json, or its config."""
+        """A number from generation_config.json, or else from config.json."""
         settings = getattr(self.model, "generation_config", None), self.config
-        found = (getattr(own, name, None) for own in settings)
-        return next((number for number in found if isinstance(number, int)), None)
+        values = (getattr(source, name, None) for source in settings)
+        return next((number for number in values if isinstance(number, int)), None)
 
     @property
     def own_config(self) -> Any:
-        """The configuration of the part that is looked at, where parts have their own."""
+        """The configuration of the part that is recorded, if parts have their own."""
         if not self.seq2seq:
             return self.config.get_text_config()
         part = self.model.get_decoder() if self.decodes else self.model
@@ -115,22 +162,22 @@ class RecordableModel:
 
     @property
     def pad(self) -> int:
-        """The id that padding has; what it is makes no difference, since it is masked."""
+        """The padding id; any id would do, since padding is masked."""
         return getattr(self.config.get_text_config(), "pad_token_id", None) or 0
 
-    def record(self, feed: Feed, recording: RecordRequest) -> Records:
-        """Run a batch, and give back for each sentence its layers, None for those not wanted.
+    def record(self, batch: Batch, recording: RecordRequest) -> list[list[LayerRecord | None]]:
+        """For each sentence of a batch, its layers; None for a layer that was not requested.
 
-        AttnvizError if memory does not do.
+        Raises AttnvizError if there is not enough memory.
         """
-        lengths = feed.lengths(self._called)
+        lengths = batch.lengths(self._called)
         longest = max(map(max, lengths))
         with quiet(), memory_for(len(lengths), longest), torch.inference_mode():
             try:
-                layers = self._recorded(feed, recording)
+                layers = self._recorded(batch, recording)
             except UnlikeError as error:
                 raise self._refusal(error) from error
-        layers += [None] * (len(self.trial) - len(layers))
+        layers += [None] * (len(self.sample) - len(layers))
         return [
             [None if layer is None else layer[sentence] for layer in layers]
             for sentence in range(len(lengths))
@@ -139,118 +186,150 @@ class RecordableModel:
     def projections(self, number: int, record: LayerRecord) -> Projections:
         """The matrices that made a layer's record; see `find_projections`."""
         own = [module for module, kind in self._sites.kinds.items() if kind == self._called]
-        # a module may serve several layers
-        likely = own[number:] + own[:number]
-        mixing = [self._sites.outputs.get(module) for module in likely]
-        return find_projections(likely, mixing, record, self.dtype)
+        candidates = own[number:] + own[:number]  # a module may serve several layers
+        outputs = [self._sites.outputs.get(module) for module in candidates]
+        return find_projections(candidates, outputs, record, self.dtype)
 
     def write(self, ids: Ids, most: int) -> list[int]:
-        """What the model writes about a text, the likeliest token at each step, as its decoder was
-        fed it: from the start token on, without the last.
+        """The ids that the decoder is fed while the model writes, greedily, about a text.
+
+        They begin with the start token and lack the last id written.
         """
-        fed = Feed([ids]).tensors(self.pad, self.device)
+        tensors = Batch([ids]).tensors(self.pad, self.device)
         with quiet(), memory_for(1, len(ids)), torch.inference_mode():
             try:
                 written = self.model.generate(
-                    **fed, do_sample=False, num_beams=1, max_new_tokens=most, use_cache=True
+                    **tensors, do_sample=False, num_beams=1, max_new_tokens=most, use_cache=True
                 )
-            except (LookupError, TypeError, ValueError) as error:
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise AttnvizError(
                     f"the model cannot write a target itself: {first_line(error)}",
-                    "give what the decoder is to be fed with --target",
+                    "give the text for the decoder with --target",
                 ) from error
         row: list[int] = written[0].tolist()
         return row[:-1]
 
-    def _recorded(self, feed: Feed, recording: RecordRequest) -> list[list[LayerRecord] | None]:
-        """For each layer that ran, each sentence's record."""
-        lengths = feed.lengths(self._called)
-        if not self.gives_all:
-            return records_of(self._eager(feed), lengths, recording)
-        last = None if self.num_layers is None else recording.last(self.num_layers)
+    def _recorded(self, batch: Batch, recording: RecordRequest) -> Layers:
+        """For each layer that ran, the record of each sentence."""
+        lengths = batch.lengths(self._called)
+        if self.weights_only:
+            return weights_only(self._eager(batch), lengths, recording)
+        last = recording.last(len(self.sample)) if self.sample else None
         recorder = Recorder(self._sites, self._called, lengths, recording, last)
         with recorder.watching(), listening(recorder), suppress(LastRecorded):
-            self._forward(feed)
-        return recorder.records
+            self._forward(batch)
+        return recorder.layers
 
-    @property
-    def _part(self) -> Any:
-        """What is run: the model, or its encoder where no decoder is needed."""
-        return self._encoder if self.seq2seq and not self.decodes else self.model
+    def _forward(self, batch: Batch, **options: Any) -> Any:
+        part = self._encoder if self.seq2seq and not self.decodes else self.model
+        return part(**batch.tensors(self.pad, self.device), **options)
 
-    def _forward(self, feed: Feed, **options: Any) -> Any:
-        return self._part(**feed.tensors(self.pad, self.device), **options)
+    def _eager(self, batch: Batch) -> Sequence[Tensor | None] | None:
+        """The weights that the model itself returns, a tensor a layer."""
+        extra = global_attention(self.config, len(batch.ids), max(map(len, batch.ids)))
+        tensors = {name: tensor.to(self.device) for name, tensor in extra.items()}
+        output = self._forward(batch, output_attentions=True, **tensors)
+        name = "decoder_attentions" if self.decodes else "attentions"
+        name = "cross_attentions" if self._called == "cross" else name
+        weights: Sequence[Tensor] | None = getattr(output, name, None)
+        if weights is None or self.decodes:
+            return weights
+        return whole_rows(self.config, output, weights)
 
-    def _eager(self, feed: Feed) -> Sequence[Tensor | None] | None:
-        """The model's own weights, a tensor a layer."""
-        options: dict[str, Any] = {"output_attentions": True}
-        if looks_from_everywhere(self.config):
-            shape = len(feed.ids), max(map(len, feed.ids))
-            options["global_attention_mask"] = first_of(shape).to(self.device)
-        output = self._forward(feed, **options)
-        found = getattr(output, output_name(self._called, self.decodes), None)
-        if found is None or not hasattr(self.config, "attention_window") or self.decodes:
-            return found
-        everywhere = getattr(output, "global_attentions", None) or [None] * len(found)
-        return list(map(spread, found, everywhere))
-
-    def _try_out(self, loaded: Loaded) -> list[LayerRecord]:
-        run: set[Any] = set()
+    def _self_check(self, loaded: Loaded) -> list[LayerRecord]:
+        """The records of a few tokens, after it has been decided how to record them."""
+        begun: set[nn.Module] = set()
         try:
-            feed = self._trial_feed()
-            if self.gives_all:
-                run = self._find_sites(feed)
-                self.gives_all = self._called in self._sites.run
-            trial = self._compared(feed) if self.gives_all else None
-            if trial is None:
-                self.gives_all = False
+            batch = self._sample_batch()
+            if not self.weights_only:
+                begun = self._find_sites(batch)
+                self.weights_only = self._called not in self._sites.begun
+            layers = None if self.weights_only else self._checked(batch)
+            if layers is None:
+                self.weights_only = True
                 self._use(EAGER)
-                finder = Finder(None)
+                finder = SiteFinder(None)
                 with finder.watching(self.model):
-                    trial = self._recorded(feed, WHOLE)
-                run = run or finder.begun.difference(pooling(self.model))
+                    layers = self._recorded(batch, WHOLE)
+                begun = begun or finder.begun.difference(_poolers(self.model))
         except UnlikeError as error:
             raise self._refusal(error) from error
         except (AttnvizError, MemoryError):
             raise
-        except Exception as error:  # whatever a model makes of ids alone
+        except Exception as error:  # whatever a model raises when it gets ids alone
             raise AttnvizError(
-                f"{self.name} models cannot be looked into: run on text alone, they stop with "
+                f"attnviz cannot show {self.name} models: run on text alone, they fail with "
                 f"{first_line(error)}",
-                "it may need pictures or sound beside text; choose a model of text",
+                "it may need images or sound next to text; choose a text model",
             ) from error
-        check_missing(loaded, run)
-        return [layer[0] for layer in trial if layer is not None]
+        check_missing(loaded, begun)
+        return [layer[0] for layer in layers if layer is not None]
 
-    def _find_sites(self, feed: Feed) -> set[Any]:
-        finder = Finder(self._encoder)
+    def _find_sites(self, batch: Batch) -> set[nn.Module]:
+        """Find the call sites; returns the modules that began to run up to the last of them."""
+        finder = SiteFinder(self._encoder)
         with finder.watching(self.model), listening(finder):
             try:
-                self._forward(feed)
+                self._forward(batch)
             except UnlikeError:
                 return set()
         self._sites = finder.sites
-        return finder.sites.run.get(self._called, set())
+        return finder.sites.begun.get(self._called, set())
 
-    def _compared(self, feed: Feed) -> list[list[LayerRecord] | None] | None:
-        """What is recorded of the trial; None if its weights are not the model's own."""
-        ours = self._recorded(feed, WHOLE)
+    def _checked(self, batch: Batch) -> Layers | None:
+        """What we record of a batch; None if the weights are not those of eager attention."""
+        ours = self._recorded(batch, WHOLE)
         self._use(EAGER)
-        theirs = self._eager(feed)
+        eager = self._eager(batch)
         self._use(NAME)
-        own = [layer[0] for layer in ours if layer is not None]
-        return ours if agree(own, theirs, self.dtype) else None
+        records = [layer[0] for layer in ours if layer is not None]
+        return ours if _agree(records, eager, self.dtype) else None
 
     def _use(self, implementation: str) -> None:
         if self.config._attn_implementation != implementation:
             self.model.set_attn_implementation(implementation)
 
-    def _trial_feed(self) -> Feed:
-        ids = [i for i in range(self.config.get_text_config().vocab_size) if i != self.pad][:TRIED]
-        return Feed([ids], targets=[ids[: TRIED - 2]] if self.decodes else None)
+    def _sample_batch(self) -> Batch:
+        vocabulary = range(self.config.get_text_config().vocab_size)
+        ids = [i for i in vocabulary if i != self.pad][:CHECKED_TOKENS]
+        return Batch([ids], targets=[ids[: CHECKED_TOKENS - 2]] if self.decodes else None)
 
     def _refusal(self, error: UnlikeError) -> AttnvizError:
         return AttnvizError(
-            f"{self.name} models cannot be looked into: they give {error}",
-            "attnviz models says which models can",
+            f"attnviz cannot show {self.name} models: they give {error}",
+            "attnviz models lists the models that it can show",
         )
+
+
+def _agree(
+    records: Sequence[LayerRecord], eager: Sequence[Tensor | None] | None, dtype: str
+) -> bool:
+    """Whether each layer's record gives the weights of eager attention, (1, num_heads, n, m).
+
+    AttnvizError if a number overflows `dtype`, in which the model computes.
+    """
+    if eager is None or len(eager) != len(records):
+        return False
+    for number, (record, own) in enumerate(zip(records, eager, strict=True)):
+        for name, array in (("q", record.q), ("k", record.k)):
+            if array is not None:
+                check_finite(number, name, array, dtype)
+        weights = record.weights(number)
+        if own is None or weights.shape != own.shape[1:]:
+            return False
+        tolerance = TOLERANCE if own.dtype == torch.float32 else COARSE_TOLERANCE
+        if not np.abs(weights - as_numpy(own[0])).max() < tolerance:
+            return False
+    return True
+
+
+def _kind_of(records: Sequence[LayerRecord]) -> AttentionKind:
+    """A single stack is a decoder if no query of any layer attends to a later key."""
+    later = (np.triu(record.weights(number), 1).any() for number, record in enumerate(records))
+    return "encoder" if any(later) else "decoder"
+
+
+def _poolers(model: nn.Module) -> set[nn.Module]:
+    """The modules that pool a sentence into one vector, after all attention."""
+    poolers = [module for module in model.modules() if "Pooler" in type(module).__name__]
+    return {part for pooler in poolers for part in pooler.modules()}

@@ -1,0 +1,77 @@
+"""Describe a model without loading its weights."""
+
+from attnviz.errors import AttnvizError
+from attnviz.model.load import ModelConfig
+from attnviz.models import PAPER, ModelFiles, find_model
+from attnviz.models.catalog import Described, TokenizerFacts
+from attnviz.models.describe import (
+    describe_native,
+    describe_paper,
+    dtypes_of,
+    facts_in,
+    numbers_in,
+    source_of,
+    tokenizer_facts,
+)
+from attnviz.models.options import RunOptions
+
+
+def describe(name: str, trust_remote_code: bool = False) -> Described:
+    """What a model is made of; a model of the Hugging Face Hub is fetched first.
+
+    transformers is imported for a model that runs through it, or whose tokenizer it builds. Raises
+    what `find_model` does, and AttnvizError for a damaged file or a model attnviz cannot record.
+    """
+    if name == PAPER:
+        return describe_paper()
+    config = ModelConfig(name, RunOptions(trust_remote_code=trust_remote_code))
+    files = find_model(name, config.look)
+    if config.is_native(files.config):
+        return describe_native(files, _tokenizer(files, trust_remote_code))
+    return _describe_through_transformers(config, files)
+
+
+def _tokenizer(files: ModelFiles, trust_remote_code: bool) -> TokenizerFacts:
+    if files.tokenizer is not None:
+        return tokenizer_facts(files.tokenizer)
+    from attnviz.transformers_backend.tokenizers import content_of
+
+    content, kind, size = content_of(files.folder, trust_remote_code)
+    return TokenizerFacts(kind, False, size) if content is None else facts_in(content)
+
+
+def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> Described:
+    from attnviz.transformers_backend import describe as backend
+
+    architecture = config.architecture(files.config)
+    model = backend.without_weights(architecture)
+    try:
+        facts = backend.facts(files.name, architecture.name, model)
+        attention = backend.attention(architecture, model)
+        max_positions = backend.max_positions(model)
+        num_token_types = backend.num_token_types(model)
+    except (AttributeError, StopIteration, TypeError, ZeroDivisionError) as error:
+        raise AttnvizError(
+            f"the config.json of {architecture.name} models does not give the number of layers and "
+            "heads under any name that attnviz knows",
+            "attnviz run looks into the model itself",
+        ) from error
+    numbers = {} if files.pickled else numbers_in(files.weights)
+    repository, revision = source_of(files)
+    return Described(
+        model=facts,
+        vocab_size=int(model.own_config.vocab_size),
+        max_positions=max_positions,
+        num_token_types=num_token_types,
+        positions=backend.positions(model),
+        masked_lm=None,
+        encoder_parameters=model.parameters,
+        parameters=None if files.pickled else sum(count for _, count in numbers.values()),
+        dtypes=dtypes_of(numbers.values()),
+        tokenizer=_tokenizer(files, config.run.trust_remote_code),
+        attention=attention,
+        num_kv_heads=backend.num_kv_heads(model),
+        folder=str(files.folder.absolute()),
+        repository=repository,
+        revision=revision,
+    )

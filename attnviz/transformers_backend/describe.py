@@ -1,0 +1,312 @@
+"""Describe models that transformers runs: from a record of their attention, or without weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import nn
+
+from attnviz.attention.layer import LayerRecord
+from attnviz.errors import AttnvizError
+from attnviz.inspection import ModelFacts
+from attnviz.inspection.facts import AttentionKind
+from attnviz.models.catalog import AttentionFacts, How, other_types
+from attnviz.transformers_backend import quirks
+from attnviz.transformers_backend.load import Architecture, quiet
+from attnviz.transformers_backend.recordable import RecordableModel
+
+Side = Literal["encoder", "decoder"]
+Entries = Mapping[Side, tuple[str, ...]]
+
+LAYERS: Entries = {
+    "encoder": ("encoder_layers", "num_hidden_layers"),
+    "decoder": ("decoder_layers", "num_decoder_layers", "num_hidden_layers"),
+}
+HEADS: Entries = {
+    "encoder": ("encoder_attention_heads", "num_attention_heads"),
+    "decoder": ("decoder_attention_heads", "num_attention_heads"),
+}
+"""Config entries for the number of layers and of heads; the last of each is the usual one."""
+
+D_FF = (
+    "intermediate_size",
+    "d_ff",
+    "n_inner",
+    "d_inner",
+    "ffn_dim",
+    "ffn_hidden_size",
+    "hidden_dim",
+    "moe_intermediate_size",
+)
+"""Config entries for d_ff."""
+
+USUAL_D_FF = 4
+"""d_ff / d_model where the configuration does not give d_ff, as in GPT-2."""
+
+D_K = ("head_dim", "d_kv", "attention_head_size")
+"""Config entries for d_k, where it is not d_model / num_heads."""
+
+TYPICAL_LENGTH = 512
+"""The sentence length assumed for the memory of recorded weights, which grows with its square."""
+
+WINDOWED = ("sliding_attention", "local")
+"""Layer types with a sliding window."""
+
+POSITIONS = {
+    "rotary": ("rotary",),
+    "relative": ("relative", "rel_embeddings", "alibi"),
+    "sinusoidal": ("sinusoidal", "sinusoid"),
+    "learned": ("position", "wpe"),
+}
+"""For each kind of position encoding, parts of the names of its modules or their classes."""
+
+
+class Described(Protocol):
+    """A model, with weights or without, its config, and the config of the part to record."""
+
+    @property
+    def config(self) -> Any:
+        """What config.json says."""
+
+    @property
+    def own_config(self) -> Any:
+        """What it says of that part."""
+
+    @property
+    def model(self) -> Any:
+        """The model itself."""
+
+
+def facts_of(name: str, model: RecordableModel) -> ModelFacts:
+    """The facts of the recorded part, from its record and its config.
+
+    Raises AttnvizError if layers differ, or if some are something else than attention.
+    """
+    config, layers = model.own_config, model.sample
+    first = layers[0]
+    d_ks = {None if record.q is None else record.q.shape[-1] for record in layers}
+    if len({record.num_heads for record in layers}) > 1 or len(d_ks) > 1:
+        raise AttnvizError(
+            f"attnviz cannot show {model.name} models: their layers have heads of different "
+            "numbers or sizes"
+        )
+    total = entry(config, "num_hidden_layers")
+    if not (model.weights_only or model.seq2seq) and total not in (None, len(layers)):
+        raise AttnvizError(
+            f"attnviz cannot show {model.name} models: {len(layers)} of their {total} layers are "
+            "attention, and the others something else"
+        )
+    d_model = int(config.hidden_size) if first.x is None else first.x.shape[-1]
+    return ModelFacts(
+        name=name,
+        family=model.name,
+        num_layers=len(layers),
+        num_heads=first.num_heads,
+        d_model=d_model,
+        d_k=d_model // first.num_heads if first.q is None else first.q.shape[-1],
+        d_ff=_d_ff(config, model.kind, d_model),
+        trained=True,
+        dtype=model.dtype,
+    )
+
+
+def numbers_per_token(layers: Sequence[LayerRecord]) -> int:
+    """How many numbers are recorded for a token, in a text of TYPICAL_LENGTH."""
+    count = 0
+    for record in layers:
+        if record.recorded_weights is not None:
+            count += record.num_heads * TYPICAL_LENGTH
+        by_token = (record.x, record.encoder_states, record.q, record.k, record.v, record.z)
+        count += sum(array.size // array.shape[-2] for array in by_token if array is not None)
+    return count
+
+
+def num_token_types(model: Described) -> int:
+    """The number of token types; 0 for a model that takes none."""
+    if "token_type_ids" not in signature(model.model.forward).parameters:
+        return 0
+    count = entry(model.config, "type_vocab_size")
+    return quirks.TOKEN_TYPES.get(model.config.model_type, count or 0)
+
+
+def max_positions(model: Described, side: Side = "encoder") -> int | None:
+    """The most tokens that the model, or one side of it, takes; None if nothing says so."""
+    entries = (entry(model.own_config, name) for name in quirks.position_entries(side))
+    most = next((number for number in entries if number is not None), None)
+    if most is None or most < 1:
+        return None
+    # RoBERTa and its successors count positions from the padding id + 1
+    unused = [
+        table.padding_idx + 1
+        for name, table in model.model.named_modules()
+        if isinstance(table, nn.Embedding)
+        and "position" in name
+        and table.num_embeddings == most
+        and table.padding_idx is not None
+    ]
+    return most - max(unused, default=0)
+
+
+def entry(config: Any, name: str) -> int | None:
+    """A whole number in a configuration; None if there is none, or a different one a layer."""
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # how transformers says that layers differ in it
+        return None
+    return value if isinstance(value, int) else None
+
+
+@dataclass(frozen=True)
+class WithoutWeights:
+    """A model without weights: its configuration, and its modules on torch's meta device."""
+
+    config: Any
+    own_config: Any
+    model: Any
+    kind: AttentionKind
+
+    @property
+    def side(self) -> Side:
+        """The part that `kind` belongs to."""
+        return _side_of(self.kind)
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+def without_weights(built: Architecture) -> WithoutWeights:
+    """Build the model without its weights; AttnvizError if the configuration makes no model."""
+    with quiet():
+        try:
+            with torch.device("meta"):
+                model = built.model_class._from_config(built.config)
+        except Exception as error:  # whatever a model raises for numbers that do not fit together
+            raise AttnvizError(
+                f"transformers cannot build a {built.name} model from config.json: {error}",
+                "save the model again with model.save_pretrained(folder)",
+            ) from error
+    own = built.config if built.seq2seq else built.config.get_text_config()
+    return WithoutWeights(built.config, own, model, _usual_kind(built, own))
+
+
+def facts(name: str, family: str, model: WithoutWeights) -> ModelFacts:
+    """The facts of the part that is shown by default, from the configuration alone."""
+    config = _config_of(model.own_config, model.side)
+    heads = _count(config, HEADS, model.side)
+    d_model = quirks.layer_width(config)
+    return ModelFacts(
+        name=name,
+        family=family,
+        num_layers=_count(config, LAYERS, model.side),
+        num_heads=heads,
+        d_model=d_model,
+        d_k=_d_k(config, d_model // heads),
+        d_ff=_d_ff(config, model.kind, d_model),
+        trained=True,
+    )
+
+
+def num_kv_heads(model: WithoutWeights) -> int:
+    """The number of key and value heads in a layer."""
+    config = _config_of(model.own_config, model.side)
+    if getattr(config, "multi_query", False) is True:
+        return 1
+    return entry(config, "num_key_value_heads") or _count(config, HEADS, model.side)
+
+
+def positions(model: WithoutWeights) -> tuple[str, ...]:
+    """The kinds of position encoding, as far as the names of modules show them."""
+    found = []
+    for name, module in model.model.named_modules():
+        names = f"{name.rpartition('.')[2]} {type(module).__name__}".lower()
+        kind = next(
+            (kind for kind, parts in POSITIONS.items() if any(p in names for p in parts)), ""
+        )
+        is_table = isinstance(module, nn.Embedding) or kind in ("rotary", "sinusoidal")
+        if kind and is_table and kind not in found:
+            found.append(kind)
+    return tuple(found)
+
+
+def attention(built: Architecture, model: WithoutWeights) -> tuple[AttentionFacts, ...]:
+    """The kinds of attention in the model, and what a query of each layer may attend to."""
+    kinds: list[AttentionKind] = ["encoder", "decoder", "cross"] if built.seq2seq else [model.kind]
+    how: How = "through transformers"
+    others = other_types()
+    recorded = built.name in others.recorded or built.calls
+    if built.name in others.weights_only or not recorded:
+        how = "weights alone"
+    described = []
+    for kind in kinds:
+        side = _side_of(kind)
+        config = _config_of(model.own_config, side)
+        layers = _count(config, LAYERS, side)
+        reach = ("global",) * layers if kind == "cross" else _reach(config, layers, side)
+        described.append(AttentionFacts(kind, how, _count(config, HEADS, side), reach))
+    return tuple(described)
+
+
+def _side_of(kind: AttentionKind) -> Side:
+    return "encoder" if kind == "encoder" else "decoder"
+
+
+def _usual_kind(built: Architecture, config: Any) -> AttentionKind:
+    """The kind of attention that is shown by default."""
+    others = other_types()
+    part = others.recorded.get(built.name) or others.weights_only.get(built.name)
+    if built.seq2seq or part == "encoder":
+        return "encoder"
+    if part == "decoder" or getattr(config, "is_decoder", False):
+        return "decoder"
+    # an untried type that predicts the next token is a decoder, unless it also fills masks
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    kind = type(built.config)
+    causal = kind in MODEL_FOR_CAUSAL_LM_MAPPING and kind not in MODEL_FOR_MASKED_LM_MAPPING
+    return "decoder" if causal else "encoder"
+
+
+def _reach(config: Any, layers: int, side: Side) -> tuple[str, ...]:
+    """What a query of each layer may attend to, in words."""
+    causal = side == "decoder"
+    every, near = ("causal", "causal sliding window") if causal else ("global", "sliding window")
+    windows = quirks.layer_windows(config, layers)
+    if windows is not None and not causal:
+        return tuple(f"{near} {window}" for window in windows)
+    window = entry(config, "sliding_window") or entry(config, "window_size")
+    if not window or getattr(config, "use_sliding_window", True) is False:
+        return (every,) * layers
+    near += f" {window if causal else 2 * window}"  # without causality, to both sides
+    kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
+    if not isinstance(kinds, list) or len(kinds) != layers:
+        return (near,) * layers
+    return tuple(near if kind in WINDOWED else every for kind in kinds)
+
+
+def _config_of(config: Any, side: Side) -> Any:
+    """The configuration of a part that has its own, as in T5Gemma."""
+    own = getattr(config, side, None)
+    return own if hasattr(own, "num_hidden_layers") else config
+
+
+def _count(config: Any, entries: Entries, side: Side) -> int:
+    number = next(number for name in entries[side] if (number := entry(config, name)))
+    return quirks.attention_heads(config, number) if entries is HEADS else number
+
+
+def _d_k(config: Any, usual: int) -> int:
+    nope, rope = (entry(config, f"qk_{part}_head_dim") for part in ("nope", "rope"))
+    if nope is not None and rope is not None:
+        return nope + rope
+    return next((width for name in D_K if (width := entry(config, name))), usual)
+
+
+def _d_ff(config: Any, kind: AttentionKind, d_model: int) -> int:
+    """The width of the feed-forward network's inner layer."""
+    names = (f"{_side_of(kind)}_ffn_dim", *D_FF)
+    values = (entry(config, name) for name in names)
+    return next((value for value in values if value is not None), USUAL_D_FF * d_model)

@@ -1,0 +1,270 @@
+"""Turn the attention of a run into LayerRecords: one for each sentence and layer, without padding.
+
+`Recorder` keeps queries and keys from the calls of our attention function; `weights_only` takes the
+weights of a model that does not call it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attnviz.attention.check import check_finite
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.request import RecordRequest
+from attnviz.encoder.devices import as_numpy
+from attnviz.inspection.facts import AttentionKind
+from attnviz.transformers_backend.attention_call import Call, UnlikeError
+from attnviz.transformers_backend.call_sites import CallSites, ModuleInputs, entering, inputs_of
+
+ROWS_AT_ONCE = 512
+"""Rows of a mask that are examined together, to limit memory."""
+
+MASKS_KEPT = 4
+"""Masks whose meaning is kept: layers share masks, and hardly any model has more kinds of them."""
+
+SUM_TOLERANCE = 1e-2
+"""How far from 1 a row of weights may sum, in whatever dtype it was computed."""
+
+Lengths = Sequence[tuple[int, int]]
+"""The number of queries and of keys of each sentence."""
+
+Layers = list[list[LayerRecord] | None]
+"""For each layer, the record of each sentence; None for a layer that was not requested."""
+
+
+class LastRecorded(Exception):
+    """The last requested layer was recorded; the layers above it need not run."""
+
+
+class Recorder:
+    """A listener that records one kind of a model's attention, in `layers`.
+
+    After layer number `last` it raises LastRecorded.
+    """
+
+    def __init__(
+        self,
+        sites: CallSites,
+        kind: AttentionKind,
+        lengths: Lengths,
+        recording: RecordRequest,
+        last: int | None = None,
+    ) -> None:
+        self.layers: Layers = []
+        self._sites = sites
+        self._kind = kind
+        self._lengths = lengths
+        self._recording = recording
+        self._last = last
+        self._masks = Masks(lengths)
+        self._inputs: dict[nn.Module, ModuleInputs] = {}
+
+    def heard(self, call: Call, z: Tensor) -> None:
+        """See Listener; raises LastRecorded."""
+        if self._sites.kinds.get(call.module) != self._kind:
+            return
+        number = len(self.layers)
+        self.layers.append(self._records(call, z) if self._recording.has(number) else None)
+        if number == self._last:
+            raise LastRecorded
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """See what enters the call sites inside the block, if that is to be recorded."""
+        sites = [module for module, kind in self._sites.kinds.items() if kind == self._kind]
+        try:
+            with entering(sites if self._recording.whole else [], self._entered):
+                yield
+        finally:
+            self._inputs.clear()
+
+    def _entered(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+        self._inputs[module] = inputs_of(module, args, kwargs)
+
+    def _records(self, call: Call, z: Tensor) -> list[LayerRecord]:
+        check_lengths(call, *map(max, zip(*self._lengths, strict=True)))
+        norms = self._sites.value_norms(call.module, call.v, call.q.shape[1])
+        sinks = None if call.sinks is None else as_numpy(call.sinks.flatten())
+        records = []
+        for sentence, bias in enumerate(self._masks.of(call)):
+            n, m = self._lengths[sentence]
+            record = LayerRecord(
+                q=as_numpy(call.q[sentence, :, :n]),
+                k=as_numpy(call.k[sentence, :, :m]),
+                scale=call.scale,
+                key_ranges=bias.key_ranges,
+                distance_bias=bias.distance_bias,
+                bias=bias.bias,
+                softcap=call.softcap,
+                sinks=sinks,
+                value_norms=None if norms is None else as_numpy(norms[sentence, :, :m]),
+            )
+            if self._recording.whole:
+                x, states = self._inputs.get(call.module, ModuleInputs(None, None))
+                record = replace(
+                    record,
+                    x=None if x is None else as_numpy(x[sentence, :n]),
+                    encoder_states=None if states is None else as_numpy(states[sentence, :m]),
+                    v=as_numpy(call.v[sentence, :, :m]),
+                    z=as_numpy(z[sentence, :, :n]),
+                )
+            records.append(record)
+        return records
+
+
+def check_lengths(call: Call, queries: int, keys: int) -> None:
+    """UnlikeError unless a call has as many queries and keys as the sentences have tokens."""
+    n, m = call.q.shape[-2], call.k.shape[-2]
+    if (n, m) != (queries, keys):
+        raise UnlikeError(f"{n} queries and {m} keys, where there are {queries} and {keys} tokens")
+
+
+def weights_only(
+    attentions: Sequence[Tensor | None] | None, lengths: Lengths, recording: RecordRequest
+) -> Layers:
+    """Records of weights that the model gave: a tensor a layer, (batch, num_heads, n, m).
+
+    Padding is cut off, the model's own too. Raises UnlikeError for weights of another shape or
+    whose rows do not sum to 1, AttnvizError for weights that are not finite.
+    """
+    if not attentions:
+        raise UnlikeError("no attention weights")
+    return [
+        _weights_only(number, layer, lengths) if recording.has(number) else None
+        for number, layer in enumerate(attentions)
+    ]
+
+
+def _weights_only(number: int, layer: Tensor | None, lengths: Lengths) -> list[LayerRecord]:
+    if layer is None:
+        raise UnlikeError("no attention weights in some of its layers")
+    n, m = map(max, zip(*lengths, strict=True))
+    shape = tuple(layer.shape)
+    if len(shape) != 4 or shape[0] != len(lengths) or shape[-2] < n or shape[-1] < m:
+        raise UnlikeError(f"weights of shape {shape}, for {n} queries and {m} keys")
+    records = []
+    for sentence, (queries, keys) in enumerate(lengths):
+        weights = as_numpy(layer[sentence, :, :queries, :keys])
+        check_finite(number, "recorded_weights", weights, str(layer.dtype).removeprefix("torch."))
+        if not np.abs(weights.sum(axis=-1) - 1).max() < SUM_TOLERANCE:
+            raise UnlikeError("weights whose rows do not sum to 1")
+        records.append(LayerRecord(recorded_weights=weights))
+    return records
+
+
+@dataclass(frozen=True, eq=False)
+class Bias:
+    """A sentence's mask and biases, with the names and shapes of LayerRecord."""
+
+    key_ranges: np.ndarray | None = None
+    distance_bias: np.ndarray | None = None
+    bias: np.ndarray | None = None
+
+
+class Masks:
+    """Reads the masks and position biases of one run."""
+
+    def __init__(self, lengths: Lengths) -> None:
+        self._lengths = lengths
+        self._kept: deque[tuple[Tensor | None, Tensor | None, bool, list[Bias]]]
+        self._kept = deque(maxlen=MASKS_KEPT)
+
+    def of(self, call: Call) -> list[Bias]:
+        """What a call's mask and position bias mean for each sentence."""
+        for mask, position_bias, causal, biases in self._kept:
+            same = mask is call.mask and position_bias is call.position_bias
+            if same and causal == call.causal:
+                return biases
+        biases = [self._bias(call, sentence) for sentence in range(len(self._lengths))]
+        self._kept.append((call.mask, call.position_bias, call.causal, biases))
+        return biases
+
+    def _bias(self, call: Call, sentence: int) -> Bias:
+        n, m = self._lengths[sentence]
+        parts = [
+            _split(tensor[sentence if len(tensor) > 1 else 0, :, :n, :m])
+            for tensor in (call.mask, call.position_bias)
+            if tensor is not None
+        ]
+        allowed = _combined([allowed for allowed, _ in parts], torch.logical_and)
+        added = _combined([added for _, added in parts], torch.add)
+        key_ranges = _causal(n, m) if call.causal else None
+        if allowed is not None:
+            key_ranges = _intervals(allowed)
+            if key_ranges is None:  # a mask that is no interval becomes a bias of -inf
+                low = torch.zeros(allowed.shape, device=allowed.device)
+                added = _combined([added, low.masked_fill(~allowed, -torch.inf)], torch.add)
+            elif key_ranges[:, 0].max() == 0 and key_ranges[:, 1].min() == m:
+                key_ranges = None
+        if added is None:
+            return Bias(key_ranges)
+        offsets = _by_distance(added)
+        if offsets is not None:
+            return Bias(key_ranges, distance_bias=offsets if offsets.any() else None)
+        return Bias(key_ranges, bias=as_numpy(added))
+
+
+def _combined(tensors: Sequence[Tensor | None], how: Callable[..., Tensor]) -> Tensor | None:
+    present = [tensor for tensor in tensors if tensor is not None]
+    return reduce(how, present) if present else None
+
+
+def _causal(n: int, m: int) -> np.ndarray:
+    return np.array([(0, min(query + 1, m)) for query in range(n)], np.int32)
+
+
+def _split(mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Split a mask, or numbers added to scores, into allowed keys and the rest of the numbers.
+
+    About the lowest number of the dtype masks a key; the sum of two such numbers is -inf.
+    """
+    if mask.dtype == torch.bool:
+        return mask, None
+    low = mask <= torch.finfo(mask.dtype).min / 2
+    rest = mask.masked_fill(low, 0)
+    return (~low if low.any() else None), (rest if rest.any() else None)
+
+
+def _intervals(allowed: Tensor) -> np.ndarray | None:
+    """The first allowed key of each query and the end of the allowed ones, (n, 2).
+
+    allowed: (num_heads or 1, n, m). None if heads differ, if a row has gaps, or if it is empty.
+    """
+    first_head, m = allowed[0], allowed.shape[-1]
+    if len(allowed) > 1 and not bool((allowed == first_head).all()):
+        return None
+    blocks = []
+    for rows in torch.split(first_head, ROWS_AT_ONCE):
+        flags = rows.to(torch.uint8)
+        first, end = flags.argmax(-1), m - flags.flip(-1).argmax(-1)
+        # a row with gaps has fewer allowed keys than its interval
+        if not torch.equal(flags.sum(-1), end - first):
+            return None
+        blocks.append(torch.stack([first, end], -1))
+    intervals: np.ndarray = torch.cat(blocks).to("cpu", torch.int32).numpy()
+    return intervals
+
+
+def _by_distance(added: Tensor) -> np.ndarray | None:
+    """A bias that depends on key − query alone, (heads, n + m − 1), as in LayerRecord; else None.
+
+    added: (heads, n, m).
+    """
+    n, m = added.shape[-2:]
+    if not torch.isfinite(added).all():  # a mask that is no interval
+        return None
+    # the first column from the last query up, then the first row: each distance once
+    offsets = torch.cat([added[:, 1:, 0].flip(-1), added[:, 0]], dim=-1)
+    windows = offsets.unfold(-1, m, 1)
+    for first in range(0, n, ROWS_AT_ONCE):
+        rows = torch.arange(first, min(first + ROWS_AT_ONCE, n), device=added.device)
+        if not torch.equal(windows[:, n - 1 - rows], added[:, rows]):
+            return None
+    return as_numpy(offsets)

@@ -1,0 +1,349 @@
+"""The tokenizer of a model: its tokenizer.json, or else the tokenizer that transformers builds.
+
+A fast tokenizer gives the characters of each piece. The pieces of a slow one, such as Marian's, are
+matched against the text; see `attnviz.text.spans`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import transformers
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.files import read_json
+from attnviz.models import ModelFiles
+from attnviz.models.families import FAMILIES
+from attnviz.models.files import AGAIN, TOKENIZER_CONFIG
+from attnviz.text.spans import spans_of
+from attnviz.text.tokenizer import Cut, Cutter, Ends, FastCutter, Tokenizer, read_fast
+from attnviz.text.words import Span
+from attnviz.transformers_backend.load import first_line, quiet
+from attnviz.transformers_backend.quirks import (
+    LANGUAGE_FAMILIES,
+    language_tokens,
+    set_target_language,
+)
+
+SAVE_FAST = "or save a tokenizer.json there with tokenizer.save_pretrained(folder)"
+
+LIBRARIES = {
+    "sentencepiece": "sentencepiece",
+    "protobuf": "google.protobuf",
+    "tiktoken": "tiktoken",
+    "sacremoses": "sacremoses",
+    "fugashi": "fugashi",
+    "rjieba": "rjieba",
+}
+"""Optional libraries of transformers' tokenizers, and the modules they install."""
+
+BYTE_PIECE = re.compile("<0x([0-9A-F]{2})>")
+"""How SentencePiece spells a byte of a character that is not in its vocabulary."""
+
+Spelling = Callable[[str], bytes]
+"""Gives the UTF-8 text that a piece stands for."""
+
+
+def tokenizer_of(
+    files: ModelFiles,
+    family: str,
+    max_length: int | None,
+    max_target: int | None = None,
+    forced_first: int | None = None,
+    trust_remote_code: bool = False,
+) -> Tokenizer:
+    """The tokenizer that belongs to a model's files; `family` is its model type.
+
+    `max_target`: the most tokens a decoder takes. `forced_first`: the id that the model's settings
+    make it write first, such as a language. Raises AttnvizError for damaged files.
+    """
+    settings = files.folder / TOKENIZER_CONFIG
+    # language tokens depend on settings, which tokenizer.json does not hold
+    adds_language = family in LANGUAGE_FAMILIES and settings.is_file()
+    if files.tokenizer is None or adds_language:
+        return built_tokenizer(
+            files.folder, max_length, max_target, trust_remote_code, forced_first
+        )
+    # in native families, tokenizer.json alone says which special tokens are added
+    ends = None if family in FAMILIES else _ends(settings)
+    return Tokenizer(read_fast(files.tokenizer, ends), max_length, max_target=max_target)
+
+
+def _ends(path: Path) -> Ends | None:
+    """The special tokens around a text, if tokenizer_config.json names them."""
+    config = read_json(path, AGAIN) if path.is_file() else {}
+    if not {"add_bos_token", "add_eos_token"}.intersection(config):
+        return None
+    names = [
+        config.get(f"{name}_token") if config.get(f"add_{name}_token") else None
+        for name in ("bos", "eos")
+    ]
+    return Ends(*(name.get("content") if isinstance(name, dict) else name for name in names))
+
+
+def built_tokenizer(
+    folder: Path,
+    max_length: int | None,
+    max_target: int | None = None,
+    trust_remote_code: bool = False,
+    forced_first: int | None = None,
+) -> Tokenizer:
+    """The tokenizer that transformers builds from the files in a folder; nothing is fetched.
+
+    Arguments as in `tokenizer_of`. Raises AttnvizError if it cannot be built, or lacks a library.
+    """
+    library = _built(folder, trust_remote_code)
+    return wrapped(library, max_length, max_target, forced_first)
+
+
+def wrapped(
+    library: Any, max_length: int | None, max_target: int | None, forced_first: int | None
+) -> Tokenizer:
+    """A transformers tokenizer as ours; it may be changed."""
+    cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else Slow(library)
+    if not hasattr(library, "_switch_to_target_mode"):
+        return Tokenizer(cutter, max_length, max_target=max_target)
+    set_target_language(library, forced_first)
+    target = InTargetMode(library, cutter)
+    return Tokenizer(cutter, max_length, target=target, max_target=max_target)
+
+
+def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | None, str, int]:
+    """A folder's tokenizer: its content as a tokenizer.json, its kind, and its size.
+
+    The content is None for a slow tokenizer. Raises AttnvizError as `built_tokenizer` does.
+    """
+    library = _built(folder, trust_remote_code)
+    content = json.loads(library.backend_tokenizer.to_str()) if library.is_fast else None
+    has_sentencepiece = any(hasattr(library, name) for name in ("sp_model", "spm_source"))
+    kind = "SentencePiece" if has_sentencepiece else type(library).__name__
+    return content, kind, len(library)
+
+
+def _built(folder: Path, trust_remote_code: bool) -> Any:
+    try:
+        with quiet():
+            library = transformers.AutoTokenizer.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=trust_remote_code
+            )
+    except Exception as error:  # each tokenizer has exceptions of its own
+        message = str(error).lower()
+        lacking = [
+            name
+            for name, module in LIBRARIES.items()
+            if name in message and not _is_installed(module)
+        ]
+        if lacking:
+            raise AttnvizError(
+                f"the tokenizer in {folder} needs {' and '.join(lacking)}, which is not installed",
+                f"pip install {' '.join(lacking)}, {SAVE_FAST}",
+            ) from error
+        raise AttnvizError(
+            f"transformers cannot build a tokenizer from the files in {folder}: "
+            f"{first_line(error)}",
+            f"copy the model's folder again, {SAVE_FAST}",
+        ) from error
+    if len(library) <= len(library.added_tokens_decoder):  # nothing but special tokens
+        raise AttnvizError(
+            f"the tokenizer that transformers builds in {folder} has no vocabulary",
+            f"copy the model's folder again, {SAVE_FAST}",
+        )
+    return library
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package around it
+        return False
+
+
+class Slow:
+    """Implements `Cutter` with a slow tokenizer, whose pieces are matched against the text."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+        self.size = len(library)
+        special = {*library.all_special_ids} | language_tokens(library)
+        self.special_ids = frozenset(special - {library.unk_token_id})
+        self._spelling = spelling_of(library.get_vocab())
+
+    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
+        """See `Cutter`."""
+        texts = [text] if pair is None else [text, pair]
+        cut = [self._pieces(sentence, part) for sentence, part in enumerate(texts)]
+        if most is not None:
+            room = most - (self.num_special(pair is not None) if special else 0)
+            while sum(map(len, cut)) > room:
+                max(cut, key=len).pop()
+        pieces = [piece for own in cut for piece in own]
+        joined = [
+            pieces[place] if place >= 0 else _Piece(-1 - place, self._name(-1 - place))
+            for place in self._places([len(own) for own in cut], special)
+        ]
+        return Cut(
+            ids=tuple(piece.id for piece in joined),
+            entries=tuple(piece.entry for piece in joined),
+            spans=tuple(piece.span for piece in joined),
+            sentences=tuple(piece.sentence for piece in joined),
+            type_ids=self._types(cut, special),
+        )
+
+    def num_special(self, pair: bool) -> int:
+        """See `Cutter`."""
+        return len(self._places([0] * (1 + pair), special=True))
+
+    def entry(self, number: int) -> str | None:
+        """See `Cutter`."""
+        try:
+            return str(self._library.convert_ids_to_tokens(number))
+        except (IndexError, KeyError, OverflowError):
+            return None
+
+    def read(self, ids: Sequence[int]) -> str:
+        """See `Cutter`."""
+        return str(self._library.decode(list(ids), clean_up_tokenization_spaces=False))
+
+    def _pieces(self, sentence: int, text: str) -> list["_Piece"]:
+        pieces = self._library.tokenize(text)
+        ids = self._library.convert_tokens_to_ids(pieces)
+        unknown = self._library.unk_token_id
+        spellings = in_bytes(text, pieces) or [
+            # some tokenizers keep the text of an unknown piece, and others do not
+            None if piece == self._library.unk_token else self._spelling(piece)
+            for piece in pieces
+        ]
+        return [
+            _Piece(number, self._name(number) if number == unknown else piece, span, sentence)
+            for number, piece, span in zip(ids, pieces, spans_of(text, spellings), strict=True)
+        ]
+
+    def _name(self, number: int) -> str:
+        return self.entry(number) or f"[{number}]"
+
+    def _places(self, lengths: Sequence[int], special: bool) -> list[int]:
+        """The order of pieces, by their number, and of special tokens, as -1 - their id."""
+        # ids below 0, which no vocabulary has, stand for the pieces
+        ends = [sum(lengths[: part + 1]) for part in range(len(lengths))]
+        parts = [
+            [-1 - piece for piece in range(end - n, end)]
+            for end, n in zip(ends, lengths, strict=True)
+        ]
+        if special:
+            built = self._library.build_inputs_with_special_tokens(*parts)
+        else:
+            built = [piece for part in parts for piece in part]
+        return [-1 - number for number in built]
+
+    def _types(self, cut: Sequence[Sequence["_Piece"]], special: bool) -> tuple[int, ...]:
+        ids = [[piece.id for piece in own] for own in cut]
+        if not special:
+            return tuple(part for part, own in enumerate(ids) for _ in own)
+        if "token_type_ids" in self._library.model_input_names:
+            return tuple(self._library.create_token_type_ids_from_sequences(*ids))
+        return (0,) * len(self._places([len(own) for own in ids], special=True))
+
+
+class _Piece(NamedTuple):
+    """A piece of a sentence, or a special token, which has no span and no sentence."""
+
+    id: int
+    entry: str
+    span: Span | None = None
+    sentence: int | None = None
+
+
+class InTargetMode:
+    """Implements `Cutter` for a decoder's text, with its own language and vocabulary."""
+
+    def __init__(self, library: Any, cutter: Cutter) -> None:
+        self._library = library
+        self._cutter = cutter
+        self.size = cutter.size
+        self.special_ids = cutter.special_ids
+        self.entry = cutter.entry
+        self.read = cutter.read
+
+    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
+        """See `Cutter`; RequestError if the tokenizer does not know the language."""
+        with self._switched():
+            return self._cutter.cut(text, pair, special, most)
+
+    def num_special(self, pair: bool) -> int:
+        """See `Cutter`."""
+        with self._switched():
+            return self._cutter.num_special(pair)
+
+    @contextmanager
+    def _switched(self) -> Iterator[None]:
+        try:
+            self._library._switch_to_target_mode()
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestError(
+                "the model's tokenizer does not know the language of the target",
+                'give its code as "tgt_lang" in the folder\'s tokenizer_config.json',
+            ) from error
+        try:
+            yield
+        finally:
+            self._library._switch_to_input_mode()
+
+
+def spelling_of(vocabulary: Iterable[str]) -> Spelling:
+    """How a vocabulary spells text, judged by the mark that most of its pieces bear."""
+    pieces = list(vocabulary)
+    counts = {mark: sum(map(bears, pieces)) for mark, (bears, _) in MARKS.items()}
+    mark = max(counts, key=lambda mark: counts[mark])
+    return MARKS[mark][1] if counts[mark] else str.encode
+
+
+def _sentencepiece(piece: str) -> bytes:
+    byte = BYTE_PIECE.fullmatch(piece)
+    return bytes([int(byte[1], 16)]) if byte else piece.replace("▁", " ").encode()
+
+
+def _byte_level(piece: str) -> bytes:
+    letters = _byte_letters()
+    return b"".join(
+        bytes([letters[letter]]) if letter in letters else letter.encode() for letter in piece
+    )
+
+
+@cache
+def _byte_letters() -> dict[str, int]:
+    """The letter of each byte in GPT-2's vocabulary (Radford et al. 2019): itself if it can be
+    printed, else one of the letters after Latin-1, in order.
+    """
+    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), 256)]
+    others = [byte for byte in range(256) if byte not in shown]
+    return {chr(byte): byte for byte in shown} | {
+        chr(256 + place): byte for place, byte in enumerate(others)
+    }
+
+
+MARKS: dict[str, tuple[Callable[[str], bool], Spelling]] = {
+    "▁": (lambda piece: piece.startswith("▁"), _sentencepiece),
+    "Ġ": (lambda piece: piece.startswith("Ġ"), _byte_level),
+    "##": (lambda piece: piece.startswith("##"), lambda piece: piece.removeprefix("##").encode()),
+    "</w>": (
+        lambda piece: piece.endswith("</w>"),
+        lambda piece: piece.removesuffix("</w>").encode(),
+    ),
+    "@@": (lambda piece: piece.endswith("@@"), lambda piece: piece.removesuffix("@@").encode()),
+}
+"""The marks that vocabularies put on pieces that begin, continue or end a word: whether a piece
+bears the mark, and what it spells."""
+
+
+def in_bytes(text: str, pieces: Sequence[str]) -> list[bytes | None] | None:
+    """The bytes of pieces that spell the text's UTF-8, one Latin-1 letter a byte; else None."""
+    try:
+        spellings: list[bytes | None] = [piece.encode("latin-1") for piece in pieces]
+    except UnicodeEncodeError:
+        return None
+    return spellings if b"".join(filter(None, spellings)) == text.encode() else None

@@ -112,7 +112,8 @@ class Workplace:
 
     def without(self, *modules: str) -> dict[str, str]:
         """An environment in which importing one of the modules ends the process."""
-        return {"PYTHONPATH": str(self.wall), "WALLED": ",".join(modules)}
+        path = [str(self.wall), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {"PYTHONPATH": os.pathsep.join(path), "WALLED": ",".join(modules)}
 
     def start(
         self,

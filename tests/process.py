@@ -29,6 +29,9 @@ TIMEOUT = 120
 ARCHIVE = b"PK"
 PACKAGES = Path(attnviz.__file__).parent.parent
 
+KERNELS = ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
+"""Which instructions numbers are computed with: set, the tests run as on another processor."""
+
 WALL = """
 import os, sys
 
@@ -105,6 +108,7 @@ class Workplace:
             "MPLCONFIGDIR": str(self._known / "matplotlib"),
             "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1",  # tests that run side by side share the processors
+            **{name: os.environ[name] for name in KERNELS if name in os.environ},
             **(changes or {}),
             # the package that is tested, wherever another one is installed
             "PYTHONPATH": os.pathsep.join([*found, str(PACKAGES)]),

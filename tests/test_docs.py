@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from process import KERNELS
 from reader import alike
 
 from attnviz.model import Model
@@ -67,6 +68,7 @@ def run(command: str, folder: Path) -> list[str]:
         "COLUMNS": "80",
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
+        **{name: os.environ[name] for name in KERNELS if name in os.environ},
     }
     done = subprocess.run(
         ["bash", "-c", command],

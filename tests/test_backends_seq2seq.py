@@ -9,8 +9,8 @@ import torch
 from handmade import part
 from tiny_others import SENTENCES, SEQ2SEQ, TARGET, eager, hold
 
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection.facts import AttentionKind
 from attnviz.model import Model, load_model
 from attnviz.model.native import NativeRunner
 from attnviz.text.tokens import Tokens

@@ -18,9 +18,9 @@ import attnviz
 from attnviz.answers.explain import explain, explain_token
 from attnviz.answers.explanation import Explanation
 from attnviz.attention.layer import Between, LayerRecord, Projections
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.inspection.facts import AttentionKind
 
 X = np.array([[1, 0], [0, 2], [1, 1]], np.float32)
 """The vectors of "a", "b" and "c"."""

@@ -13,9 +13,9 @@ from tiny_others import GIVEN, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, TAR
 import attnviz
 from attnviz.answers.explain import explain
 from attnviz.attention.layer import NOTHING_BETWEEN, Between
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.inspection.facts import AttentionKind
 from attnviz.inspection.storage import load, save
 from attnviz.model import Model, load_model, matrices_of
 

@@ -169,7 +169,7 @@ def test_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
     view = replace(inspection).view(measure="rollout")
     for layer in (0, 1, 2, 1, 0, 2, 2):
         np.testing.assert_allclose(view.weights(layer), whole[layer], atol=1e-6)
-        kept = view.inspection.matrices("rollout")
+        kept = view.inspection.mixed("rollout")
         assert isinstance(kept, mixed.Rollout)
         assert list(kept._rolled) == [layer]
 

@@ -20,8 +20,8 @@ from attnviz.answers.find import find
 from attnviz.answers.holding import holding
 from attnviz.answers.phrase import Phrase
 from attnviz.answers.summary import summarise
+from attnviz.attention.request import AttentionKind
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.inspection.facts import AttentionKind
 from attnviz.show import wording as sight
 from attnviz.show.terminal import (
     head_table,

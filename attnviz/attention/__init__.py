@@ -1,1 +1,1 @@
-"""One layer's attention as a record, its weights on demand, the measures, and the checks."""
+"""The attention of one layer: its record, its weights, the measures, and the checks."""

@@ -3,7 +3,7 @@
 `Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V` (Vaswani et al. 2017, equation 1). numpy only.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple, get_origin, get_type_hints
 
@@ -240,14 +240,6 @@ ARRAYS: dict[str, Array] = {
     if get_origin(hint) is Annotated
 }
 """The arrays of a LayerRecord by field name; recorded_weights, or q and k, are always recorded."""
-
-
-@dataclass(frozen=True)
-class Layers:
-    """A model's layers, each by its number from 0; one that was not recorded is a RequestError."""
-
-    layer: Callable[[int], LayerRecord]
-    count: int
 
 
 class Between(NamedTuple):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from attnviz.attention.measures import MeasureName
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import RequestError
-from attnviz.inspection.facts import AttentionKind
 from attnviz.models.options import Device, Dtype
 
 if TYPE_CHECKING:

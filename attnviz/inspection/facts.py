@@ -1,10 +1,7 @@
 """How heads and models are named."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
-
-AttentionKind = Literal["encoder", "decoder", "cross"]
-"""Whose attention it is: an encoder's or a decoder's own, or a decoder's to its encoder."""
+from typing import NamedTuple
 
 
 class HeadId(NamedTuple):

@@ -10,18 +10,22 @@ Axes, in every array: layer, head, query (who looks, a row), key (what is looked
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnviz.attention.check import Shape, check_record
-from attnviz.attention.layer import LayerRecord, Layers
-from attnviz.attention.matrices import Matrices, matrices
-from attnviz.attention.measures import MeasureName
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.measures import MEASURES, MeasureName
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection.facts import AttentionKind, ModelFacts
+from attnviz.inspection.facts import ModelFacts
 from attnviz.inspection.frame import Window
 from attnviz.inspection.view import View
 from attnviz.text.tokens import Part, Tokens, Unit
+
+if TYPE_CHECKING:
+    from attnviz.attention.rollout import Mixed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,17 +116,15 @@ class Inspection:
         """
         return self.view(unit, special).weights(layer, head)
 
-    def matrices(self, measure: MeasureName) -> Matrices:
-        """The numbers of a measure, between pieces; what is costly to compute is kept.
-
-        Raises AttnvizError if the inspection lacks what the measure is made of.
-        """
-        if measure not in self._measured:
-            self._measured[measure] = matrices(measure, Layers(self.layer, len(self.layers)))
-        return self._measured[measure]
+    def mixed(self, measure: MeasureName) -> "Mixed | None":
+        """The matrices of a measure that mixes heads, kept between calls; None for the others."""
+        start = MEASURES[measure].of_layers
+        if start is not None and measure not in self._mixed:
+            self._mixed[measure] = start(self.layer, len(self.layers))
+        return self._mixed.get(measure)
 
     @cached_property
-    def _measured(self) -> dict[MeasureName, Matrices]:
+    def _mixed(self) -> "dict[MeasureName, Mixed]":
         return {}
 
     def view(

@@ -17,11 +17,10 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from attnviz.attention.layer import ARRAYS, LayerRecord
-from attnviz.attention.request import KEPT_BYTES
+from attnviz.attention.request import KEPT_BYTES, AttentionKind
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, whole_file
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.inspection.facts import AttentionKind
 from attnviz.text.tokens import Part, Tokens
 
 SCHEMA = "attnviz.inspection"

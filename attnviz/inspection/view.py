@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
-from attnviz.attention.formula import measured
-from attnviz.attention.matrices import Matrices
 from attnviz.attention.measures import MEASURES, Measure, MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection.block import Block
@@ -119,7 +117,7 @@ class View:
             unit=self.unit,
             special=self.special,
             window=self.window,
-            measured=measured(MEASURES[self.measure], list(records.values())),
+            measured=MEASURES[self.measure].adapted(list(records.values())),
             recorded=inspection.recorded,
             reaches={n: reach_of(record) for n, record in records.items()},
         )
@@ -198,7 +196,12 @@ class View:
         _check_index("layer", layer, self.model.num_layers)
         own = self._frame.queries[rows]
         pieces = self._frame.pieces(own[0], own[-1])
-        mask = self._matrices.attention_mask(layer % self.model.num_layers, pieces)
+        layer %= self.model.num_layers
+        mixed = self.inspection.mixed(self.measure)
+        if mixed is None:
+            mask = self.inspection.layer(layer).attention_mask(pieces)
+        else:
+            mask = mixed.attention_mask(layer, pieces)
         if mask is not None:
             mask = self._frame.mask(mask, own)
         return None if mask is None or mask.all() else mask
@@ -264,10 +267,6 @@ class View:
     def _frame(self) -> Frame:
         inspection = self.inspection
         return Frame(inspection.tokens, inspection.key_tokens, self.unit, self.special, self.window)
-
-    @property
-    def _matrices(self) -> Matrices:
-        return self.inspection.matrices(self.measure)
 
     @property
     def _has_sinks(self) -> bool:
@@ -353,7 +352,11 @@ class View:
             _check_index("head", number, self.model.num_heads)
         whole = len(numbers) == self.model.num_heads and numbers == sorted(set(numbers))
         chosen = None if whole or not numbers else numbers
-        return self._matrices.pieces(layer % self.model.num_layers, chosen, queries)
+        layer %= self.model.num_layers
+        mixed = self.inspection.mixed(self.measure)
+        if mixed is not None:
+            return mixed.pieces(layer, queries)
+        return self.measured.of_heads(self.inspection.layer(layer), layer, chosen, queries)
 
 
 def _or_zeros(share: np.ndarray | None, block: Block) -> np.ndarray:

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import RequestError
-from attnviz.inspection.facts import AttentionKind
 from attnviz.model.model import Model
 from attnviz.model.native import NativeRunner
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model

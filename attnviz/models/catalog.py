@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from attnviz.attention.request import AttentionKind
 from attnviz.inspection import ModelFacts
-from attnviz.inspection.facts import AttentionKind
 
 How = Literal["natively", "through transformers", "weights alone"]
 """Where the attention comes from.

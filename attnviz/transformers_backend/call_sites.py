@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from attnviz.attention.request import AttentionKind
 from attnviz.encoder.encoder import shape_of_output
-from attnviz.inspection.facts import AttentionKind
 from attnviz.transformers_backend.attention_call import Call
 
 CROSS_ARGUMENTS = ("key_value_states", "encoder_hidden_states")

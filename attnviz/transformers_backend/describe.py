@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from attnviz.attention.layer import LayerRecord
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
-from attnviz.inspection.facts import AttentionKind
 from attnviz.models.catalog import AttentionFacts, How, other_types
 from attnviz.transformers_backend import quirks
 from attnviz.transformers_backend.load import Architecture, quiet

@@ -19,9 +19,9 @@ from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as typed_logging
 
+from attnviz.attention.request import AttentionKind
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError
-from attnviz.inspection.facts import AttentionKind
 from attnviz.models.config import ModelType
 from attnviz.transformers_backend.attention_call import NAME, register
 

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from attnviz.attention.check import check_finite
 from attnviz.attention.layer import LayerRecord
-from attnviz.attention.request import RecordRequest
+from attnviz.attention.request import AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
-from attnviz.inspection.facts import AttentionKind
 from attnviz.transformers_backend.attention_call import Call, UnlikeError
 from attnviz.transformers_backend.call_sites import CallSites, ModuleInputs, entering, inputs_of
 

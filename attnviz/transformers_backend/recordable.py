@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from attnviz.attention.check import check_finite
 from attnviz.attention.layer import LayerRecord, Projections
-from attnviz.attention.request import WHOLE, RecordRequest
+from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError
-from attnviz.inspection.facts import AttentionKind
 from attnviz.transformers_backend.attention_call import NAME, UnlikeError, listening
 from attnviz.transformers_backend.call_sites import CallSites, SiteFinder
 from attnviz.transformers_backend.load import (

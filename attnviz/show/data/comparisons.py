@@ -8,7 +8,7 @@ import numpy as np
 from attnviz.answers.align import SIDES, Column
 from attnviz.answers.answer import facts_of
 from attnviz.answers.compare import Comparison, HeadChange
-from attnviz.attention.measures import MeasureName
+from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.show.data.as_csv import head_cells, measure_cell, quoted
 from attnviz.show.data.as_json import with_numbers
 from attnviz.text.tokens import Token
@@ -56,7 +56,7 @@ def compare_csv_header(special: bool, measure: MeasureName) -> bytes:
     `measure`: what rows that are not shares were divided by, and what the numbers are.
     """
     dropped = b"" if special else b",a_dropped,b_dropped"
-    sums = b",a_sum,b_sum" if measure in ("norm", "flow") else b""
+    sums = b",a_sum,b_sum" if not MEASURES[measure].shares else b""
     return (
         COMPARE_CSV_HEADER + dropped + sums + (b"" if measure == "weights" else b",measure") + b"\n"
     )

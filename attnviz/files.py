@@ -1,15 +1,18 @@
-"""Files: written whole or not at all, and read with errors in plain words."""
+"""Helpers for several rooms: files, written whole or not at all and read with plain errors."""
 
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from attnviz.errors import AttnvizError, RequestError
+
+Item = TypeVar("Item")
 
 _STREAMS = re.compile(r"/proc/[^/]+(/task/[^/]+)?/fd")
 """Where Linux lists the streams that a process has open."""
@@ -83,6 +86,20 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
             f"{path} should hold a JSON object, and holds a {type(content).__name__}", hint
         )
     return content
+
+
+def look_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """The same items, but `count` of them are taken before they are needed.
+
+    If taking an item starts work on another thread, that work goes on while earlier items are used.
+    """
+    taken: deque[Item] = deque()
+    for item in items:
+        taken.append(item)
+        if len(taken) > count:
+            yield taken.popleft()
+    while taken:
+        yield taken.popleft()
 
 
 def is_open_stream(path: Path) -> bool:

@@ -44,8 +44,8 @@ def test_a_device_that_is_not_here(here: Here) -> None:
     done = here("run", "I am", "--device", "cuda")
     assert (done.code, done.out) == (2, "")
     first, second = done.err.splitlines()
-    assert first.startswith("attnviz: --device cuda is a GPU of NVIDIA's or AMD's, and torch ")
-    assert second == "  take --device cpu, or leave --device out"
+    assert first.startswith("attnviz: --device cuda needs an NVIDIA or AMD GPU, and torch ")
+    assert second == "  use --device cpu, or leave --device out"
 
 
 @pytest.mark.parametrize(("option", "value"), [("--device", "tpu"), ("--dtype", "int8")])

@@ -200,7 +200,7 @@ def test_queries_too_large_for_float16(tmp_path: Path) -> None:
 def test_names_that_mean_nothing(options: Any, message: str) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         load_model("minilm", **options)
-    assert caught.value.hint.startswith("it is one of ")
+    assert caught.value.hint.startswith("choose ")
 
 
 def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,15 +208,15 @@ def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert placement() == placement("cpu") == HERE
     told: dict[Literal["cuda", "mps"], str] = {
-        "cuda": "a GPU of NVIDIA's or AMD's",
-        "mps": "a GPU of Apple's",
+        "cuda": "an NVIDIA or AMD GPU",
+        "mps": "an Apple GPU",
     }
     for name in told:
         with pytest.raises(RequestError) as caught:
             load_model("paper", device=name)
-        here = f"and torch {torch.__version__} finds none here, but cpu"
-        assert caught.value.message == f"--device {name} is {told[name]}, {here}"
-        assert caught.value.hint == "take --device cpu, or leave --device out"
+        here = f"and torch {torch.__version__} finds none here, only cpu"
+        assert caught.value.message == f"--device {name} needs {told[name]}, {here}"
+        assert caught.value.hint == "use --device cpu, or leave --device out"
 
 
 def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

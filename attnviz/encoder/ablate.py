@@ -1,11 +1,10 @@
-"""One sentence run again without some of its heads, as often as is asked for.
+"""Run a sentence again without some of its heads, as often as needed.
 
-A run in which heads are ablated equals the plain one up to the first of their layers: it begins
-there, with what the plain run came with. So runs are batches that grow: each joins at its first
-layer, and they go through the layers above together.
+Such a run equals the plain one up to the first layer with an ablated head. It starts there, with
+the plain run's vectors. So runs are batches that grow: each joins at its first layer, and they go
+through the layers above together.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -19,28 +18,29 @@ from attnviz.encoder.devices import as_numpy, workers
 from attnviz.encoder.encoder import Encoder, EncoderOutput
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError
+from attnviz.files import look_ahead
 
 BATCH_TOKENS = 256
-"""How many tokens run through the encoder together at most, except that one run is never cut.
+"""The most tokens in a batch; a run is never cut.
 
 Enough for matrix products at nearly full speed, and few enough that a short sentence's runs make
 batches for several threads.
 """
 
 LONG = 512
-"""Tokens above which a run alone is worth all threads."""
+"""The number of tokens above which a single run uses all threads."""
 
 EVERYWHERE = slice(None)
 
 Place = tuple[int, int]
-"""A head: its layer and its number there."""
+"""A head: its layer, and its number in the layer."""
 
 
 class AblatedRuns:
-    """A sentence that was run once as it is, and can be run again without heads.
+    """A sentence that was run once, and can be run again without some heads.
 
-    `states`: (n, d_model), what the last layer gives. ids, types: one number a token. Raises
-    AttnvizError if memory does not do, or float16's range.
+    `states`: (n, d_model), the last layer's output. ids, types: one number a token. Raises
+    AttnvizError if memory is too small, or a number leaves float16's range.
     """
 
     def __init__(self, encoder: Encoder, ids: Sequence[int], types: Sequence[int]) -> None:
@@ -61,47 +61,46 @@ class AblatedRuns:
     def without(
         self, runs: Sequence[Sequence[Place]], mean: bool = False, pieces: slice = EVERYWHERE
     ) -> Iterator[np.ndarray]:
-        """What the last layer gives in each run, (piece, d_model), in the order of the runs.
+        """The last layer's output in each run, (piece, d_model), in the order of the runs.
 
-        A run is the heads ablated together, at least one: zeros stand in for their z, or, with
-        `mean`, the mean over positions of their z in the plain run. Only the states of `pieces` are
+        A run is the heads to ablate together, at least one. Their z become zeros or, with `mean`,
+        the mean over positions of their z in the plain run. Only the states of `pieces` are
         computed. The runs' first layers must ascend.
         """
         at_once = max(1, BATCH_TOKENS // len(self.states))
         all_threads = len(runs) <= at_once and len(runs) * len(self.states) > LONG
-        begun: deque[Future[Tensor]] = deque()
+        batches = (runs[first : first + at_once] for first in range(0, len(runs), at_once))
         with workers(self._encoder.on_gpu) as begin:
-            for first in range(0, len(runs), at_once):
-                batch = runs[first : first + at_once]
-                begun.append(begin(all_threads, partial(self._grown, batch, mean, pieces)))
-                if len(begun) > 2 * torch.get_num_threads():  # what is finished takes memory
-                    yield from map(_finite, begun.popleft().result())
-            while begun:
-                yield from map(_finite, begun.popleft().result())
+            begun: Iterator[Future[Tensor]] = (
+                begin(all_threads, partial(self._run, batch, mean, pieces)) for batch in batches
+            )
+            # not all at once: finished batches take memory
+            for states in map(Future.result, look_ahead(begun, 2 * torch.get_num_threads())):
+                yield from map(_finite, states)
 
-    def _grown(self, runs: Sequence[Sequence[Place]], mean: bool, pieces: slice) -> Tensor:
+    def _run(self, runs: Sequence[Sequence[Place]], mean: bool, pieces: slice) -> Tensor:
         """A batch of runs from layer to layer: (run, piece, d_model)."""
-        begins = [min(layer for layer, _ in run) for run in runs]
+        first_layers = [min(layer for layer, _ in run) for run in runs]
         last = self._encoder.config.num_layers - 1
         x = self._states.new_empty(0, *self._states.shape)
         with memory_for(len(runs), len(self.states)), torch.inference_mode():
             bias = self._encoder.bias(len(self.states))
-            for number in range(begins[0], last + 1):
+            for number in range(first_layers[0], last + 1):
                 layer, plain = self._encoder.layer(number), self._layers[number]
                 queries = pieces if number == last else EVERYWHERE
-                joining = begins.count(number)
+                joining = first_layers.count(number)
                 z = plain.z[:, :, queries].expand(joining, -1, -1, -1)
                 if len(x):
                     added = None if bias is None else bias[:, :, queries]
                     z = torch.cat([layer.attention(x, added, queries).z, z])
                 x = torch.cat([x[:, queries], plain.x[:, queries].expand(joining, -1, -1)])
-                z = _replaced(z, runs, number, plain.z if mean else None)
+                z = _ablated(z, runs, number, plain.z if mean else None)
                 x = layer(x, z)
         return x
 
 
 def _finite(states: Tensor) -> np.ndarray:
-    """Final states, unless there is one that is not finite."""
+    """Final states as an array; AttnvizError if a number in them is not finite."""
     if not torch.isfinite(states).all():
         half = states.dtype == torch.float16
         raise AttnvizError(
@@ -111,10 +110,10 @@ def _finite(states: Tensor) -> np.ndarray:
     return as_numpy(states)
 
 
-def _replaced(
+def _ablated(
     z: Tensor, runs: Sequence[Sequence[Place]], number: int, plain: Tensor | None
 ) -> Tensor:
-    """z, (run, num_heads, piece, d_k), of this layer without the heads that each run ablates."""
+    """One layer's z, (run, num_heads, piece, d_k), without the heads that each run ablates."""
     z = z.clone()
     for row, run in enumerate(runs[: len(z)]):
         for layer, head in run:

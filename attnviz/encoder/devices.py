@@ -1,4 +1,4 @@
-"""Where a model computes, and in which numbers; and its numbers as the rest knows them."""
+"""Devices, dtypes, memory and threads; and tensors as numpy arrays."""
 
 import math
 import mmap
@@ -15,26 +15,25 @@ from attnviz.attention.layer import WIDER
 from attnviz.errors import AttnvizError, RequestError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""The numbers that a model may compute in."""
+"""The dtypes that a model may compute in."""
 
-NAMES = {"cpu": "the processor", "cuda": "a GPU of NVIDIA's or AMD's", "mps": "a GPU of Apple's"}
-"""The devices that a model may run on, and what they are."""
+DEVICES = {"cpu": "the processor", "cuda": "an NVIDIA or AMD GPU", "mps": "an Apple GPU"}
+"""The devices that a model may run on."""
 
 LARGE = 1 << 22
-"""Bytes from which on an array has memory of its own."""
+"""Bytes from which an array gets its own memory mapping."""
 
 
 class Placement(NamedTuple):
-    """A device, and the numbers that are computed with on it."""
+    """A device, and the dtype to compute in."""
 
     device: torch.device
     dtype: torch.dtype
 
     def put(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A model's tensors there, by name; those that are there already are not copied.
+        """A model's tensors on the device, by name; those already there are not copied.
 
-        Raises AttnvizError for one that these numbers are too small for, and where memory does not
-        do.
+        Raises AttnvizError if one is too large for the dtype, or memory is too small.
         """
         with enough_memory("the model's weights do", LESS_MEMORY):
             placed = {name: tensor.to(self.device, self.dtype) for name, tensor in weights.items()}
@@ -45,53 +44,53 @@ class Placement(NamedTuple):
 
 
 LESS_MEMORY = "--dtype bfloat16 takes half of float32's; --device cpu takes the main memory"
-"""What to try where a model is too large for a device."""
+"""What to try if a model is too large for a device."""
 
 HERE = Placement(torch.device("cpu"), torch.float32)
-"""The processor, and float32: what needs no GPU and rounds least."""
+"""The processor and float32: no GPU needed, and the least rounding."""
 
 
 def placement(device: str = "auto", dtype: str = "float32") -> Placement:
-    """Where `--device` and `--dtype` say; "auto" is a GPU where there is one.
+    """What `--device` and `--dtype` mean; "auto" is a GPU if there is one.
 
-    Raises RequestError for a device that is not here, or a name that means none.
+    Raises RequestError for a device that is not present, or an unknown name.
     """
     present = _present()
-    if device != "auto" and device not in NAMES:
-        raise RequestError(f"there is no device {device}", f"it is one of auto, {', '.join(NAMES)}")
+    if device != "auto" and device not in DEVICES:
+        raise RequestError(f"there is no device {device}", f"choose auto, {', '.join(DEVICES)}")
     if dtype not in DTYPES:
-        raise RequestError(f"there is no dtype {dtype}", f"it is one of {', '.join(DTYPES)}")
+        raise RequestError(f"there is no dtype {dtype}", f"choose {', '.join(DTYPES)}")
     if device != "auto" and device not in present:
         raise RequestError(
-            f"--device {device} is {NAMES[device]}, and torch {torch.__version__} finds none here, "
-            f"but {' and '.join(present)}",
-            f"take --device {present[0]}, or leave --device out",
+            f"--device {device} needs {DEVICES[device]}, and torch {torch.__version__} finds none "
+            f"here, only {' and '.join(present)}",
+            f"use --device {present[0]}, or leave --device out",
         )
     return Placement(torch.device(present[0] if device == "auto" else device), DTYPES[dtype])
 
 
 def _present() -> list[str]:
-    """The devices there are, the quickest first."""
+    """The devices present, the fastest first."""
     gpus = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return [*(name for name, there in gpus.items() if there), "cpu"]
 
 
 def as_numpy(tensor: Tensor) -> np.ndarray:
-    """A copy of a tensor, wherever it is and whatever its numbers: float32, in the usual order."""
+    """A copy of a tensor from any device and dtype: float32, in C order."""
     plain = tensor.dtype == torch.float32 and tensor.device.type == "cpu"
     if plain and 4 * tensor.numel() < LARGE:
-        copied: np.ndarray = tensor.numpy().copy()  # twice as quick where tensors are small
+        copied: np.ndarray = tensor.numpy().copy()  # twice as fast for small tensors
         return copied
-    own = _memory_of_its_own(tensor.shape)
-    torch.from_numpy(own).copy_(tensor)
-    return own
+    array = _empty(tensor.shape)
+    torch.from_numpy(array).copy_(tensor)
+    return array
 
 
-def _memory_of_its_own(shape: Sequence[int]) -> np.ndarray:
-    """An array, (*shape), of float32; a large one does not lie where torch keeps its tensors.
+def _empty(shape: Sequence[int]) -> np.ndarray:
+    """A float32 array of this shape; a large one has its own memory mapping.
 
-    There, what is recorded would lie scattered among tensors that are let go of, and what is left
-    between is too small for the next ones: a third of all memory, where a text is long.
+    In torch's heap, arrays that stay would be scattered among tensors that are freed. The gaps
+    would be too small for the next tensors: a third of all memory for a long text.
     """
     size = 4 * math.prod(shape)
     if size < LARGE:
@@ -107,10 +106,10 @@ def _memory_of_its_own(shape: Sequence[int]) -> np.ndarray:
 
 @contextmanager
 def enough_memory(what: str, hint: str) -> Iterator[None]:
-    """Raises AttnvizError, which says that `what` is too large, where a device's memory is full."""
+    """Raise AttnvizError, `what` not fitting in memory, if a device's memory is full."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:  # torch's own is one of the first
+    except (RuntimeError, MemoryError) as error:  # torch raises a RuntimeError
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise AttnvizError(f"{what} not fit in memory", hint) from error
@@ -129,18 +128,20 @@ Result = TypeVar("Result")
 
 
 class Begin(Protocol):
-    """Begins a piece of work, on a thread of its own or with all of torch's threads."""
+    """Starts work on a worker thread."""
 
     def __call__(self, all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
-        """What will be the work's result."""
+        """The work's future result; `all_threads`: torch may use all its threads for it."""
 
 
 @contextmanager
 def workers(alone: bool = False) -> Iterator[Begin]:
-    """As many workers as torch would use threads; work not begun when the block ends is dropped.
+    """As many workers as torch has threads; work not begun when the block ends is dropped.
 
-    With `alone`, one: a GPU has one queue, and one memory, for all of them. torch's number of
-    threads is what it was, before and after, for whoever uses it beside us.
+    A short sentence's matrix products are small. Cutting one up among threads takes longer than it
+    saves, so each thread runs a batch of its own, and all run one batch only if it is long and
+    alone. With `alone`, there is one worker: a GPU has one queue and one memory. torch's number of
+    threads is restored at the end.
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(1 if alone else threads)
@@ -156,7 +157,7 @@ def workers(alone: bool = False) -> Iterator[Begin]:
 
 
 def _on_threads(threads: int, work: Callable[[], Result]) -> Result:
-    """Do it with so many of torch's threads, which are set for the calling thread alone."""
+    """Do the work with so many of torch's threads; torch sets them for the calling thread only."""
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     return work()

@@ -31,9 +31,9 @@ def activation_of(config: EncoderConfig) -> Callable[[Tensor], Tensor]:
 
 
 class LayerVectors(NamedTuple):
-    """What one layer's self-attention works with.
+    """The vectors of one layer's self-attention.
 
-    x: (batch, n, d_model); q, k, v, and z, what comes of them: (batch, num_heads, n, d_k).
+    x: (batch, n, d_model); q, k, v, and z, their result: (batch, num_heads, n, d_k).
     """
 
     x: Tensor
@@ -61,12 +61,12 @@ class MultiHeadSelfAttention(nn.Module):
         self.W_O = nn.Linear(d_model, d_model, bias)
 
     def forward(self, x: Tensor, mask: Tensor | None, queries: slice = slice(None)) -> LayerVectors:
-        """`z = softmax(Q K^T / sqrt(d_k)) V` in every head, and what it was made of.
+        """`z = softmax(Q K^T / sqrt(d_k)) V` in every head, and the vectors that go into it.
 
-        Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head. mask:
-        True at the keys that may be looked at, or numbers to be added to the scores, broadcastable
-        to (batch, num_heads, query, key); None is neither. Where only some tokens' z are wanted,
-        `queries` says which: q, z and the mask then have these alone.
+        Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head. mask,
+        broadcastable to (batch, num_heads, query, key): True where attention is allowed, or numbers
+        to add to the scores. `queries`: the tokens to compute z for; q, z and the mask then have
+        only these.
         """
         q = split_heads(self.W_Q(x[:, queries]), self.num_heads)
         k = split_heads(self.W_K(x), self.num_heads)
@@ -81,8 +81,8 @@ class MultiHeadSelfAttention(nn.Module):
     def value_norms(self, v: Tensor) -> Tensor:
         """The lengths of v W_O, a head's values as they reach the output (Kobayashi et al. 2020).
 
-        v: (batch, num_heads, n, d_k); returns (batch, num_heads, n). W_O's bias is no token's, and
-        left out.
+        v: (batch, num_heads, n, d_k); returns (batch, num_heads, n). W_O's bias belongs to no token
+        and is left out.
         """
         lengths: Tensor = torch.linalg.vector_norm(v.float() @ self._output_shape, dim=-1)
         return lengths
@@ -108,10 +108,23 @@ def join_heads(z: Tensor) -> Tensor:
     return z.transpose(1, 2).flatten(-2)
 
 
+def shape_of_output(weight: Tensor, num_heads: int) -> Tensor:
+    """Each head's part of W_O without its rotation, (num_heads, d_k, d_k), in float32.
+
+    weight: (d_model, num_heads x d_k). A head's part is L times orthonormal rows, which keep
+    lengths: |v W_O| = |v L|, at d_k / d_model of the work. L is the transposed R of a QR
+    decomposition.
+    """
+    # on the CPU: not every GPU has float64
+    columns = weight.to("cpu", torch.float64).T.reshape(num_heads, -1, len(weight))
+    upper: Tensor = torch.linalg.qr(columns.mT, mode="r").R
+    return upper.mT.to(weight.device, torch.float32)
+
+
 class FeedForward(nn.Module):
     """The position-wise feed-forward network, d_model -> d_ff -> d_model.
 
-    An ordinary two-layer network, applied to each position alone (Vaswani et al. 2017, 3.3).
+    An ordinary two-layer network, applied to each position separately (Vaswani et al. 2017, 3.3).
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -137,7 +150,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """From the layer's x, and what attention made of it, to the next layer's x.
+        """The next layer's x, from this layer's x and its attention's z.
 
         x: (batch, n, d_model); z: (batch, num_heads, n, d_k); returns (batch, n, d_model).
         """
@@ -147,17 +160,17 @@ class EncoderLayer(nn.Module):
 
 
 class EncoderOutput(NamedTuple):
-    """hidden_states: (batch, n, d_model), what the last layer gives; layers: each one's vectors."""
+    """hidden_states: (batch, n, d_model), the last layer's output; layers: each one's vectors."""
 
     hidden_states: Tensor
     layers: tuple[LayerVectors, ...]
 
 
 class Encoder(nn.Module):
-    """Embeddings, then `num_layers` layers; every layer's x, q, k, v and z can be had.
+    """Embeddings, then `num_layers` layers; it gives every layer's x, q, k, v and z.
 
     `embeddings` turns (ids, token types), each (batch, n), into vectors (batch, n, d_model).
-    `position_bias`, where there is one, turns n into what every layer adds to its scores.
+    `position_bias`, if any, turns n into the numbers that every layer adds to its scores.
     """
 
     def __init__(
@@ -171,12 +184,12 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that it computes on."""
         return next(self.parameters()).device
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it computes on a device of its own."""
+        """Whether it computes on a GPU."""
         return self.device.type != "cpu"
 
     def layer(self, number: int) -> EncoderLayer:
@@ -187,16 +200,16 @@ class Encoder(nn.Module):
         return layer
 
     def bias(self, length: int) -> Tensor | None:
-        """What every layer adds to the scores of n tokens, (1, num_heads, n, n), or None.
+        """The numbers that every layer adds to the scores of n tokens, (1, num_heads, n, n).
 
-        It follows from distances alone: that of fewer tokens is its beginning.
+        None if it adds none. They depend on distances alone.
         """
         return None if self.position_bias is None else self.position_bias(length)
 
     def steps(
         self, ids: Tensor, types: Tensor, mask: Tensor | None
     ) -> Generator[LayerVectors, None, Tensor]:
-        """Each layer's vectors in turn; a layer is only finished when the next is asked for.
+        """Each layer's vectors in turn; a layer is finished only when the next is asked for.
 
         ids, types: (batch, n); mask: (batch, n), True at tokens and False at padding, or None.
         The generator's return value is the last layer's output, (batch, n, d_model).
@@ -222,16 +235,3 @@ class Encoder(nn.Module):
                 layers.append(next(steps))
             except StopIteration as last:
                 return EncoderOutput(last.value, tuple(layers))
-
-
-def shape_of_output(weight: Tensor, num_heads: int) -> Tensor:
-    """Each head's part of W_O without its rotation, (num_heads, d_k, d_k), in float32.
-
-    weight: (d_model, num_heads x d_k). A head's part is L times orthonormal rows, which keep
-    lengths: |v W_O| = |v L|, at d_k / d_model of the work. L is the transposed R of a QR
-    decomposition.
-    """
-    # on the processor: not every GPU has float64
-    columns = weight.to("cpu", torch.float64).T.reshape(num_heads, -1, len(weight))
-    upper: Tensor = torch.linalg.qr(columns.mT, mode="r").R
-    return upper.mT.to(weight.device, torch.float32)

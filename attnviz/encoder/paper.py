@@ -16,11 +16,11 @@ LARGEST_SEED = 2**63 - 1
 
 
 def paper_encoder(config: EncoderConfig, seed: int, place: Placement = HERE) -> Encoder:
-    """An encoder with random weights that the seed alone determines, wherever it computes.
+    """An encoder with random weights, which the seed alone determines on every device.
 
     Matrices are Xavier-uniform, biases zero, word vectors normal with variance 1 / d_model, so that
-    they have variance 1 once scaled by sqrt(d_model). Raises RequestError for a seed that is out of
-    range, AttnvizError if memory does not do.
+    they have variance 1 once scaled by sqrt(d_model). Raises RequestError for a seed out of range,
+    AttnvizError if it does not fit in memory.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise RequestError(f"seed is {seed}", f"it should be from 0 to {LARGEST_SEED}")
@@ -47,11 +47,11 @@ def paper_encoder(config: EncoderConfig, seed: int, place: Placement = HERE) -> 
 
 
 def _check_memory(encoder: Encoder) -> None:
-    """Linux promises more memory than there is, and kills who takes it at its word."""
+    """Linux promises more memory than there is, and kills a process that uses it."""
     size = sum(parameter.nbytes for parameter in encoder.parameters())
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a system that tells
+    except (AttributeError, ValueError, OSError):  # this system does not say
         return
     if size > memory:
         raise _too_large(encoder.config)

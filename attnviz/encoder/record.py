@@ -19,14 +19,13 @@ def record(
     encoder: Encoder,
     ids: Sequence[Sequence[int]],
     types: Sequence[Sequence[int]],
-    recording: RecordRequest = WHOLE,
+    request: RecordRequest = WHOLE,
 ) -> list[list[LayerRecord | None]]:
-    """Run a batch of sentences, and give back for each of them its layers' vectors.
+    """Run a batch of sentences and return each one's layers.
 
-    n is the sentence's own length: padding is cut off, and each sentence has arrays of its own, so
-    that it does not keep the batch alive. A layer that is not wanted is None, and layers above the
-    last one wanted are not run; nor is what that one makes of its attention. Raises AttnvizError if
-    memory does not do.
+    Padding is cut off, and each sentence has its own arrays, so that it does not keep the batch in
+    memory. A layer that is not requested is None; the run stops at the last requested one. Raises
+    AttnvizError if memory is too small.
     """
     lengths = [len(sentence) for sentence in ids]
     longest = max(lengths)
@@ -37,22 +36,22 @@ def record(
         mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).to(encoder.device)
     with memory_for(len(ids), longest), torch.inference_mode():
         biases = _biases(encoder.bias(longest), lengths)
-        inputs = [_padded(rows, encoder.device) for rows in (ids, types)]
+        inputs = [padded(rows, encoder.device) for rows in (ids, types)]
         steps = encoder.steps(inputs[0], inputs[1], mask)
-        for number, vectors in enumerate(islice(steps, recording.last(num_layers) + 1)):
-            if not recording.has(number):
+        for number, vectors in enumerate(islice(steps, request.last(num_layers) + 1)):
+            if not request.has(number):
                 continue
             norms = encoder.layer(number).attention.value_norms(vectors.v)
             for sentence, length in enumerate(lengths):
-                own = _own(vectors, norms, sentence, length, recording.whole)
+                own = _record(vectors, norms, sentence, length, request.whole)
                 records[sentence][number] = replace(own, distance_bias=biases[sentence])
     return records
 
 
-def _own(
+def _record(
     vectors: LayerVectors, norms: Tensor, sentence: int, length: int, whole: bool
 ) -> LayerRecord:
-    """A sentence's part of a layer, without its padding; x, v and z where all is wanted."""
+    """A sentence's part of a layer, without its padding; `whole`: with x, v and z."""
 
     def own(tensor: Tensor) -> np.ndarray:
         return as_numpy(tensor[sentence, :, :length])
@@ -70,25 +69,26 @@ def _own(
 
 
 def _biases(bias: Tensor | None, lengths: Sequence[int]) -> list[np.ndarray | None]:
-    """What is added to each sentence's scores, by distance: of key n - 1 before the query, first.
+    """Each sentence's bias by distance, from key n - 1 before the query to key n - 1 after it.
 
-    The last query's row has the keys before it, the first query's those behind it.
+    The last query's row has the keys before it, the first query's row those after it.
     """
     if bias is None:
         return [None] * len(lengths)
-    before, behind = as_numpy(bias[0, :, -1]), as_numpy(bias[0, :, 0, 1:])
+    before, after = as_numpy(bias[0, :, -1]), as_numpy(bias[0, :, 0, 1:])
     longest = before.shape[-1]
-    joined = np.concatenate([before, behind], axis=-1)
+    joined = np.concatenate([before, after], axis=-1)
     return [joined[:, longest - length : longest + length - 1].copy() for length in lengths]
 
 
 def memory_for(sentences: int, longest: int) -> AbstractContextManager[None]:
-    """Raises AttnvizError where memory does not do for so many sentences of so many tokens."""
+    """Raise AttnvizError if memory is too small for these sentences of up to `longest` tokens."""
     many, one = f"{sentences} sentences of up to {longest} tokens do", f"{longest} tokens do"
     return enough_memory(one if sentences == 1 else many, LESS_OF_A_TEXT)
 
 
-def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+def padded(rows: Sequence[Sequence[int]], device: torch.device, filler: int = 0) -> Tensor:
+    """Rows of ids as one tensor, (row, longest), filled up at the end."""
     longest = max(map(len, rows))
-    padded = [[*row, *([0] * (longest - len(row)))] for row in rows]
-    return torch.tensor(padded, device=device)
+    filled = [[*row, *([filler] * (longest - len(row)))] for row in rows]
+    return torch.tensor(filled, device=device)

@@ -101,7 +101,7 @@ def test_a_revision_that_is_not_there(hub: LocalHub) -> None:
 def test_a_repository_that_is_not_there() -> None:
     error = refused("org/nosuch")
     assert isinstance(error, RequestError)
-    assert 'no folder "org/nosuch", and the hub knows no such model' in error.message
+    assert 'no folder "org/nosuch", and no such model on the hub' in error.message
     assert "HF_TOKEN" in error.hint
 
 
@@ -151,7 +151,7 @@ def test_a_hub_in_trouble(
 def test_a_server_that_is_no_hub(hub: LocalHub) -> None:
     hub.foreign = True
     error = refused("org/name")
-    assert "is not in the hub's cache, and what answered is not a hub" in error.message
+    assert "is not in the hub's cache, and the server is not a hub" in error.message
     assert "HF_ENDPOINT" in error.hint
 
 
@@ -187,7 +187,7 @@ def test_nobody_listening(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_names_that_the_hub_does_not_allow(name: str) -> None:
     error = refused(name)
     assert isinstance(error, RequestError)
-    assert f'"{name}" is neither a folder nor a name that the hub allows' in error.message
+    assert f'"{name}" is neither a folder nor a valid name on the hub' in error.message
 
 
 def test_a_cache_that_is_not_a_folder(hub: LocalHub, tmp_path: Path) -> None:
@@ -427,7 +427,7 @@ def test_a_list_that_the_hub_does_not_give(without_tokenizer_json: LocalHub) -> 
     hub = without_tokenizer_json
     hub.unlisted = True
     error = refused("org/old")
-    assert error.message == "the hub refuses to give the list of files of org/old (HTTP 503)"
+    assert error.message == "the hub refuses the list of files of org/old (HTTP 503)"
     assert "model.safetensors" not in got(hub)
 
 

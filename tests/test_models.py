@@ -295,11 +295,11 @@ def test_a_name_that_is_empty_means_no_folder(name: str) -> None:
 def test_a_file_is_no_folder(folder: Path) -> None:
     error = not_found(folder / "model.safetensors")
     assert "is a file, and a model is a folder" in error.message
-    assert error.hint == "give the folder it lies in"
+    assert error.hint == "give its folder"
 
 
 def test_the_home_of_nobody() -> None:
-    assert "cannot be looked into" in not_found("~nosuchuser/model").message
+    assert "cannot be opened" in not_found("~nosuchuser/model").message
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_a_folder_with_pickles_of_another_kind(file: str, folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / file)
     error = not_found(folder)
     assert error.message.endswith("has no model.safetensors")
-    assert error.hint.startswith(f"its {file} is not how attnviz reads pickles")
+    assert error.hint.startswith(f"its {file} is not a file that attnviz reads")
     assert "AutoModel.from_pretrained(folder).save_pretrained(folder)" in error.hint
 
 
@@ -409,7 +409,7 @@ def test_files_that_may_not_be_read(
 def test_folders_that_may_not_be_entered(open_folder: Path, as_nobody: Callable[[], None]) -> None:
     open_folder.parent.chmod(0)
     as_nobody()
-    assert "cannot be looked into: Permission denied" in not_found(open_folder).message
+    assert "cannot be opened: Permission denied" in not_found(open_folder).message
 
 
 def test_a_default_model_that_may_not_be_read(

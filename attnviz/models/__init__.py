@@ -1,4 +1,4 @@
-"""From a model's name to its files: the default, a folder, or the Hugging Face Hub."""
+"""From a model's name to its files, facts and family. Nothing here imports torch."""
 
 from attnviz.models.files import ModelFiles
 from attnviz.models.find import DEFAULT, PAPER, default_tokenizer, find_model

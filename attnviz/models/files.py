@@ -148,8 +148,8 @@ def extra_files(names: Collection[str], wanted: Wanted, tokenizer: bool) -> list
     )
 
 
-def check_sha256(path: Path, expected: str, way_out: str) -> None:
-    """Raise AttnvizError, with the hint `way_out`, unless the file has this SHA-256.
+def check_sha256(path: Path, expected: str, hint: str) -> None:
+    """Raise AttnvizError, with this hint, unless the file has this SHA-256.
 
     The cache folder remembers the size and time stamp of a file that passed. It is hashed again
     only after one of them changed.
@@ -163,12 +163,12 @@ def check_sha256(path: Path, expected: str, way_out: str) -> None:
             return
         found = _sha256(path)
     except OSError as error:
-        raise AttnvizError(f"{path} cannot be read: {error.strerror}", way_out) from error
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}", hint) from error
     if found != expected:
         raise AttnvizError(
             f"{path} is not the file that was published: its SHA-256 is {found[:16]}…, "
             f"and should be {expected[:16]}…",
-            way_out,
+            hint,
         )
     _write_stamps(stamps_path, {**stamps, str(path): stamp})
 

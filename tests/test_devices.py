@@ -172,7 +172,7 @@ def test_weights_too_large_for_float16(tmp_path: Path) -> None:
     with pytest.raises(AttnvizError, match="and float16 ends at 65504") as caught:
         load_model(str(tmp_path), dtype="float16")
     assert "layers.0.attention.W_Q.weight holds numbers up to " in caught.value.message
-    assert caught.value.hint.startswith("take --dtype bfloat16")
+    assert caught.value.hint.startswith("try --dtype bfloat16")
     assert load_model(str(tmp_path), dtype="bfloat16").facts.dtype == "bfloat16"
 
 
@@ -183,7 +183,7 @@ def test_queries_too_large_for_float16(tmp_path: Path) -> None:
         AttnvizError, match="layer 0: q holds numbers that are not finite"
     ) as caught:
         model.inspect(SENTENCES[0])
-    assert caught.value.hint.startswith("take --dtype bfloat16")
+    assert caught.value.hint.startswith("try --dtype bfloat16")
     with pytest.raises(AttnvizError, match="final states are not all finite") as ablating:
         model.ablate(model.tokenize(SENTENCES[0]), [HeadId(0, 0)])
     assert ablating.value.hint == caught.value.hint
@@ -312,5 +312,5 @@ def test_others_too_large_for_float16(name: str, tmp_path: Path) -> None:
     save_file(weights, path, {"format": "pt"})
     with pytest.raises(AttnvizError, match="holds numbers that are not finite") as caught:
         load_model(str(tmp_path), dtype="float16")
-    assert caught.value.hint.startswith("take --dtype bfloat16")
+    assert caught.value.hint.startswith("try --dtype bfloat16")
     load_model(str(tmp_path), dtype="bfloat16").inspect(SENTENCES[0])

@@ -14,7 +14,7 @@ from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.masked_lm import MaskedLm, read_masked_lm
 from attnviz.errors import AttnvizError
 from attnviz.files import check_readable
-from attnviz.models.config import EncoderConfig
+from attnviz.models.config import EncoderConfig, ModelType, model_type
 from attnviz.models.families import Family, read_config
 from attnviz.models.files import AGAIN, CONVERT, is_pickle
 from attnviz.models.stored import read_weights
@@ -44,30 +44,34 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    config_path: Path, weights_path: Path, verified: bool = False, place: Placement = HERE
+    config: ModelType | Path,
+    weights_path: Path,
+    verified: bool = False,
+    place: Placement = HERE,
 ) -> Checkpoint:
     """Read a published model onto a device, in the dtype that it computes in.
 
-    `weights_path` is the file of the weights, a pickle too, or the index of those in parts. With
-    `verified`, the file's hash was checked already, and its numbers are not.
+    `config` is its config.json, read or still to be read; `weights_path` the file of the weights, a
+    pickle too, or the index of those in parts. With `verified`, the file's hash was checked
+    already, and its numbers are not.
 
     Raises AttnvizError for an unknown model type, a damaged file, names that are missing or not
     expected, a shape that differs from config.json's, numbers that are not finite, not
     floating-point or too large for the dtype, and too little memory.
     """
-    family, config = read_config(config_path)
+    family, shape = read_config(model_type(config) if isinstance(config, Path) else config)
     found: dict[str, Tensor] = (
         read_pickle(weights_path) if is_pickle(weights_path) else read_weights(weights_path, "pt")
     )
     # each layer has tensors; building a thousand layers in vain would take seconds
-    if config.num_layers > len(found):
+    if shape.num_layers > len(found):
         raise AttnvizError(
-            f"config.json calls for {config.num_layers} layers, "
+            f"config.json calls for {shape.num_layers} layers, "
             f"and {weights_path} holds {len(found)} tensors in all",
             BELONG_TOGETHER,
         )
     with torch.device("meta"):
-        encoder = empty_encoder(family, config)
+        encoder = empty_encoder(family, shape)
     names = _names(encoder, family, found)
     _check_tensors(encoder, found, names)
     held = {ours: found[theirs] for ours, theirs in names.items()}
@@ -77,7 +81,7 @@ def load_checkpoint(
     encoder.load_state_dict(weights, assign=True)
     left_over = sorted(found.keys() - names.values())
     others = tuple(name for name in left_over if not family.names.is_unused(name))
-    head = replace(config, activation=family.head_activation or config.activation)
+    head = replace(shape, activation=family.head_activation or shape.activation)
     masked_lm = read_masked_lm(head, family.head, found, weights[WORD_VECTORS], place)
     return Checkpoint(encoder.eval(), family.name, others, masked_lm)
 

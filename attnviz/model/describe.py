@@ -27,7 +27,8 @@ def describe(name: str, trust_remote_code: bool = False) -> Described:
     config = ModelConfig(name, RunOptions(trust_remote_code=trust_remote_code))
     files = find_model(name, config.look)
     if config.is_native(files.config):
-        return describe_native(files, _tokenizer(files, trust_remote_code))
+        tokenizer = _tokenizer(files, trust_remote_code)
+        return describe_native(files, config.kind(files.config), tokenizer)
     return _describe_through_transformers(config, files)
 
 

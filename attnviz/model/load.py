@@ -134,7 +134,7 @@ class ModelConfig:
     def look(self, path: Path) -> Wanted:
         """Which files the model needs beside its weights; raises for one that cannot be loaded."""
         if self.is_native(path):
-            read_config(path)
+            read_config(self.kind(path))
             return Wanted()
         from attnviz.transformers_backend.load import knows
 
@@ -150,7 +150,7 @@ def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     from attnviz.encoder.devices import placement
 
     place = placement(run.device, run.dtype)
-    checkpoint = load_checkpoint(files.config, files.weights, files.verified, place)
+    checkpoint = load_checkpoint(kind, files.weights, files.verified, place)
     config = checkpoint.encoder.config
     facts = replace(model_facts(files.name, checkpoint.family, config), dtype=run.dtype)
     if files.tokenizer is None:

@@ -1,6 +1,5 @@
 """A loaded model with its tokenizer: text in, inspections out."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.files import look_ahead
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Replacement
 from attnviz.model.native import NativeRunner, Results, not_ablatable
@@ -130,13 +130,14 @@ class Model:
         from attnviz.encoder.devices import workers
 
         bytes_per_token = 4 * self._runner.numbers_per_token
-        started: deque[Window] = deque()
         with workers(self._runner.alone) as begin:
-            for window in windows(sentences, WINDOW_BYTES // bytes_per_token):
-                if window:
-                    started.append(self._begin(begin, window, recording))
-                while len(started) > (1 if window else 0):
-                    yield from _in_order(started.popleft())
+            started = (
+                self._begin(begin, window, recording)
+                for window in windows(sentences, WINDOW_BYTES // bytes_per_token)
+            )
+            # an empty window pushes the one before it out, so that no result waits for input
+            for batches in look_ahead(started, 1):
+                yield from _in_order(batches)
 
     def ablate(
         self, tokens: Tokens, heads: Sequence[HeadId], replacement: Replacement = "zero"

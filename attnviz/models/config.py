@@ -109,12 +109,16 @@ SAVE_AGAIN = "save the model again with model.save_pretrained(folder)"
 
 
 class ModelType(NamedTuple):
-    """What every config.json says: the model's type, its parts, and whether it has its own code."""
+    """A config.json: the model's type, and all that it says.
+
+    `both`: the model has an encoder and a decoder. `own_code`: it brings its own code.
+    """
 
     name: str
     both: bool
     own_code: bool
     content: Config
+    path: Path
 
 
 def model_type(path: Path) -> ModelType:
@@ -129,9 +133,8 @@ def model_type(path: Path) -> ModelType:
         raise AttnvizError(
             f"{path} has model_type {shortened(name)}, which should be a name", SAVE_AGAIN
         )
-    return ModelType(
-        name, content.get("is_encoder_decoder") is True, "auto_map" in content, content
-    )
+    both = content.get("is_encoder_decoder") is True
+    return ModelType(name, both, "auto_map" in content, content, path)
 
 
 def number(config: Config, key: str, default: int | None = None, least: int = 1) -> int:

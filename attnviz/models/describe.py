@@ -22,6 +22,7 @@ from attnviz.models.config import (
     PAPER_SEED,
     Config,
     EncoderConfig,
+    ModelType,
     model_type,
     number,
     paper_config,
@@ -115,7 +116,7 @@ def _family_and_obstacle(folder: Path) -> tuple[str | None, str]:
         return family, "a type of model that was not tried"
     try:
         if family in FAMILIES:
-            read_config(config)
+            read_config(model_type(config))
     except AttnvizError as error:
         return family, error.message
     if not (folder / TOKENIZER).is_file() and not has_tokenizer(os.listdir(folder)):
@@ -142,13 +143,13 @@ def model_facts(
     )
 
 
-def describe_native(files: ModelFiles, tokenizer: TokenizerFacts) -> Described:
+def describe_native(files: ModelFiles, kind: ModelType, tokenizer: TokenizerFacts) -> Described:
     """Describe a model that our own encoder runs; AttnvizError for a damaged file.
 
     Its parameters are counted, not checked. Those in a pickle are not counted, since a pickle can
     only be read as a whole.
     """
-    family, config = read_config(files.config)
+    family, config = read_config(kind)
     counts = None if files.pickled else _counts(family, config, files.weights)
     repository, revision = source_of(files)
     return Described(
@@ -162,7 +163,7 @@ def describe_native(files: ModelFiles, tokenizer: TokenizerFacts) -> Described:
         parameters=None if counts is None else counts.all,
         dtypes=() if counts is None else counts.dtypes,
         tokenizer=tokenizer,
-        attention=(_encoder_attention(config), *_of_decoder(model_type(files.config).content)),
+        attention=(_encoder_attention(config), *_of_decoder(kind.content)),
         num_kv_heads=config.num_heads,
         folder=str(files.folder.absolute()),
         repository=repository,

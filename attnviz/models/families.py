@@ -5,12 +5,11 @@ A new family is one entry of FAMILIES.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, Literal
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.models.config import BUCKETS, Config, EncoderConfig, epsilon, model_type, number
+from attnviz.models.config import BUCKETS, Config, EncoderConfig, ModelType, epsilon, number
 
 LEAVES = {"weight": "gamma", "bias": "beta"}
 """A module's tensors, and what the first BERT checkpoints call those of a layer norm."""
@@ -351,20 +350,18 @@ FAMILIES: Mapping[str, Family] = {
 """The families that our own encoder runs, by config.json's `model_type`."""
 
 
-def read_config(path: Path) -> tuple[Family, EncoderConfig]:
+def read_config(kind: ModelType) -> tuple[Family, EncoderConfig]:
     """The family and the hyperparameters in a config.json.
 
-    Raises AttnvizError for an unknown model type, a damaged file, or entries that are missing or
-    make no sense.
+    Raises AttnvizError for an unknown model type, or entries that are missing or make no sense.
     """
-    kind = model_type(path)
     if kind.name not in FAMILIES:
         raise AttnvizError(
-            f"{path} has model_type {shortened(kind.name)}",
+            f"{kind.path} has model_type {shortened(kind.name)}",
             f"attnviz's own encoder reads {', '.join(FAMILIES)}",
         )
     family = FAMILIES[kind.name]
     try:
         return family, family.config(kind.content)
     except RequestError as error:  # the numbers are the file's, not the user's
-        raise AttnvizError(f"in {path}, {error.message}", error.hint) from error
+        raise AttnvizError(f"in {kind.path}, {error.message}", error.hint) from error

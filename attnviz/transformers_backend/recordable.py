@@ -18,7 +18,7 @@ from attnviz.attention.check import check_finite
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
-from attnviz.encoder.record import memory_for
+from attnviz.encoder.record import memory_for, padded
 from attnviz.errors import AttnvizError
 from attnviz.transformers_backend.attention_call import NAME, UnlikeError, listening
 from attnviz.transformers_backend.call_sites import CallSites, SiteFinder
@@ -63,22 +63,16 @@ class Batch:
 
     def tensors(self, pad: int, device: torch.device) -> dict[str, Tensor]:
         """Arguments for the model, padded on the right, with a mask where anything is padded."""
-        tensors = {"input_ids": _padded(self.ids, pad, device)}
+        tensors = {"input_ids": padded(self.ids, device, pad)}
         if self.types is not None:
-            tensors["token_type_ids"] = _padded(self.types, 0, device)
+            tensors["token_type_ids"] = padded(self.types, device)
         if self.targets is not None:
-            tensors["decoder_input_ids"] = _padded(self.targets, pad, device)
+            tensors["decoder_input_ids"] = padded(self.targets, device, pad)
         masks = {"attention_mask": self.ids, "decoder_attention_mask": self.targets}
         for name, rows in masks.items():
             if rows is not None and len({len(row) for row in rows}) > 1:
-                tensors[name] = _padded([[1] * len(row) for row in rows], 0, device)
+                tensors[name] = padded([[1] * len(row) for row in rows], device)
         return tensors
-
-
-def _padded(rows: Sequence[Ids], filler: int, device: torch.device) -> Tensor:
-    longest = max(map(len, rows))
-    padded = [[*row, *([filler] * (longest - len(row)))] for row in rows]
-    return torch.tensor(padded, device=device)
 
 
 class RecordableModel:

@@ -138,10 +138,10 @@ def _parts() -> Iterator[str]:
 def _csv_headers() -> Iterator[str]:
     """The first line of each command's CSV, without the columns that come only at times."""
     from attnviz.show.data.ablations import ABLATE_CSV_HEADER
-    from attnviz.show.data.as_csv import csv_header
     from attnviz.show.data.comparisons import compare_csv_header
     from attnviz.show.data.explanations import EXPLAIN_CSV_HEADER
     from attnviz.show.data.findings import find_csv_header
+    from attnviz.show.matrix_data import csv_header
 
     headers = {
         "run": csv_header(True, "weights"),

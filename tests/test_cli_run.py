@@ -15,7 +15,7 @@ from tiny_bert import save_tiny_bert
 
 from attnviz.inspection import Inspection
 from attnviz.model import Model
-from attnviz.show.data import CSV_HEADER
+from attnviz.show.matrix_data import CSV_HEADER
 
 PAPER = ["-m", "paper", "--num-layers", "2", "--num-heads", "3", "--d-model", "21"]
 STUDENT = "I am a student"

@@ -10,10 +10,10 @@ from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare
 from attnviz.answers.find import Finding, find, find_both
 from attnviz.answers.holding import holding
+from attnviz.answers.links import strongest_link, strongest_of
+from attnviz.answers.overview import overview
 from attnviz.answers.phrase import Phrase, find_phrase
 from attnviz.answers.select import find_in, find_token
-from attnviz.answers.strongest import strongest_link, strongest_of
-from attnviz.answers.summary import summarise
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
 
@@ -115,8 +115,8 @@ def test_no_head_is_told_by_place() -> None:
         {1: EVEN, 2: EVEN},
         {1: [0, 0.9, 0, 0.1, 0], 2: [0, 0.9, 0.1, 0, 0]},
     )
-    heads = summarise(view).heads
-    kinds = ["content", "content", "first/special", "broad", "content"]
+    heads = overview(view).heads
+    kinds = ["other", "other", "first/special", "broad", "other"]
     assert [head.kind for head in heads] == kinds
     for head in heads:
         shares = head.shares
@@ -134,7 +134,7 @@ def test_no_head_is_told_by_place() -> None:
 
 def test_links_go_from_words_of_the_target_to_words_of_the_source() -> None:
     view = view_of({1: [0.5, 0.3, 0, 0.2, 0], 2: [0, 0.1, 0.25, 0, 0.65]})
-    [head] = summarise(view, top=4).heads
+    [head] = overview(view, links=4).heads
     links = [(link.query.text, link.key.text, round(link.weight, 4)) for link in head.links]
     assert links == [
         ("Es", "It", 0.3),  # which stand at the same index, and are no word itself
@@ -142,7 +142,7 @@ def test_links_go_from_words_of_the_target_to_words_of_the_source() -> None:
         ("Es", "here", 0.2),
         ("regnet", "It", 0.1),
     ]
-    [plain] = summarise(view_of({1: [0.5, 0.3, 0, 0.2, 0]}, special=False), top=1).heads
+    [plain] = overview(view_of({1: [0.5, 0.3, 0, 0.2, 0]}, special=False), links=1).heads
     assert (plain.links[0].query.index, plain.links[0].key.index) == (0, 0)
     assert plain.links[0].weight == pytest.approx(0.6)
     assert plain.dropped == pytest.approx((0.5 + 0.4) / 2)
@@ -155,7 +155,7 @@ def test_the_strongest_link_may_be_to_any_word() -> None:
     assert (found.head, found.link.key.text) == (HeadId(0, 0), "rains")
     assert found.link.weight == pytest.approx(0.3)
     assert 'in which "regnet" looks hardest at "rains": 0.30' in found.why
-    best = strongest_of(view, summarise(view))
+    best = strongest_of(overview(view))
     assert best is not None
     assert (best.head, best.link.query.text, best.link.key.text) == (
         HeadId(0, 0),

@@ -12,19 +12,21 @@ import jsonschema
 import numpy as np
 import pytest
 from handmade import causal, cross_inspection_of, inspection_of, tokens_of, with_layer
+from shown import run_csv, run_json
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare
 from attnviz.answers.find import find
 from attnviz.answers.holding import holding
+from attnviz.answers.matrices import matrices
 from attnviz.answers.phrase import find_phrase
 from attnviz.answers.select import find_in
 from attnviz.inspection import Inspection, View
 from attnviz.inspection import view as view_module
 from attnviz.model import load_model
-from attnviz.show.data import NpzWriter, run_csv, run_json
 from attnviz.show.data.comparisons import compare_csv, compare_json
 from attnviz.show.data.findings import find_csv, find_json, summary_json
+from attnviz.show.matrix_data import NpzWriter
 
 FOLDER = Path(__file__).parent.parent
 NAMES = ("run", "find", "find-summary", "compare")
@@ -65,7 +67,7 @@ def compared(a: View, b: View, query: int | None = None, key: int | None = None)
 def npz(view: View) -> dict[str, Any]:
     stream = io.BytesIO()
     with NpzWriter(stream) as writer:
-        writer.add(view, view.all_heads())
+        writer.add(matrices(view))
     stream.seek(0)
     with np.load(stream) as file:
         return {name: file[name] for name in file.files}

@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shown import run_csv, run_json
 
+from attnviz.answers.matrices import matrices
 from attnviz.inspection import HeadId, Inspection
-from attnviz.show.data import CSV_HEADER, OURS_BYTES, NpzWriter, is_ours, run_csv, run_json
+from attnviz.show.data import OURS_BYTES, is_ours
+from attnviz.show.matrix_data import CSV_HEADER, NpzWriter
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 
@@ -16,7 +19,7 @@ SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 def written(animal: Inspection) -> dict[str, bytes]:
     view, npz = animal.view(), io.BytesIO()
     with NpzWriter(npz) as writer:
-        writer.add(view, SOME_HEADS)
+        writer.add(matrices(view, SOME_HEADS))
     return {
         "json": b"".join(run_json(view, view.all_heads())),
         "jsonl": b"".join(run_json(view, SOME_HEADS)),

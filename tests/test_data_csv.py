@@ -9,9 +9,10 @@ from blocks import weights_of
 from handmade import random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
+from shown import run_csv
 
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.show.data import CSV_HEADER, run_csv
+from attnviz.show.matrix_data import CSV_HEADER
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 

@@ -10,9 +10,9 @@ from blocks import weights_of
 from handmade import random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
+from shown import run_json
 
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.show.data import run_json
 from attnviz.text.tokens import Unit
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
@@ -78,7 +78,9 @@ def test_numbers_are_exact_after_a_round_trip(
 def test_it_stands_on_one_line(animal: Inspection) -> None:
     text = b"".join(run_json(animal.view(), SOME_HEADS))
     assert text.count(b"\n") == 1
-    assert text.endswith(b"]]}]}\n")
+    assert text.endswith(b"}]}]}\n")
+    [*_, head] = json.loads(text)["heads"]
+    assert list(head) == ["layer", "head", "weights", "kind", "entropy", "strongest"]
 
 
 @pytest.mark.parametrize("length", [255, 256, 257, 300])

@@ -15,9 +15,10 @@ import pytest
 from blocks import weights_of
 from handmade import random_inspection, tokens_of
 
+from attnviz.answers.matrices import matrices
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model
-from attnviz.show.data import NpzWriter
+from attnviz.show.matrix_data import NpzWriter
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 
@@ -35,7 +36,7 @@ def npz(views: Iterable[View], heads: list[HeadId]) -> bytes:
 def write(stream: BinaryIO, views: Iterable[View], heads: list[HeadId]) -> None:
     with NpzWriter(stream) as writer:
         for view in views:
-            writer.add(view, heads)
+            writer.add(matrices(view, heads))
 
 
 def loaded(data: bytes) -> dict[str, np.ndarray]:
@@ -97,8 +98,8 @@ def test_what_it_holds(animal: Inspection, minilm: Model) -> None:
 def test_a_sentence_keeps_its_number() -> None:
     stream = io.BytesIO()
     with NpzWriter(stream) as writer:
-        writer.add(made_up(["a"]), [HeadId(0, 0)], 2)
-        writer.add(made_up(["b"]), [HeadId(0, 0)], 5)
+        writer.add(matrices(made_up(["a"]), [HeadId(0, 0)]), 2)
+        writer.add(matrices(made_up(["b"]), [HeadId(0, 0)]), 5)
     arrays = loaded(stream.getvalue())
     assert [name for name in arrays if name.endswith("weights")] == ["2.weights", "5.weights"]
     sentences = json.loads(str(arrays["meta"]))["sentences"]
@@ -177,11 +178,11 @@ def test_nothing_more_is_written_after_an_error(animal: Inspection) -> None:
 
 def test_models_and_units_are_not_mixed(animal: Inspection) -> None:
     with NpzWriter(io.BytesIO()) as writer:
-        writer.add(animal.view(), SOME_HEADS)
+        writer.add(matrices(animal.view(), SOME_HEADS))
         with pytest.raises(ValueError, match="one view of one model"):
-            writer.add(animal.view("piece"), SOME_HEADS)
+            writer.add(matrices(animal.view("piece"), SOME_HEADS))
         with pytest.raises(ValueError, match="one view of one model"):
-            writer.add(made_up(["a"]), [HeadId(0, 0)])
+            writer.add(matrices(made_up(["a"]), [HeadId(0, 0)]))
 
 
 def test_no_sentence_at_all() -> None:

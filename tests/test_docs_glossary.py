@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from test_docs import read
 
-from attnviz.answers.summary import BROAD_ENTROPY, POSITIONAL_SHARE, SPECIAL_SHARE, Kind
+from attnviz.answers.overview import BROAD_ENTROPY, POSITIONAL_SHARE, SPECIAL_SHARE, Kind
 from attnviz.attention.measures import MEASURES
 
 PAGE = read("docs/glossary.md")

@@ -16,7 +16,7 @@ from worked import WORKED, X, inspection_with, random_layer
 import attnviz
 from attnviz.answers.explain import explain, explain_token
 from attnviz.answers.explanation import Explanation
-from attnviz.answers.strongest import one_head
+from attnviz.answers.links import one_head
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model

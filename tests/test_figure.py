@@ -13,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 from pypdf import PdfReader
+from shown import heatmap
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
@@ -25,7 +26,6 @@ from attnviz.show.figure.drawing import (
     write_figure,
     written_by_attnviz,
 )
-from attnviz.show.figure.heatmap import heatmap
 
 MATHS = r"Let $x_1^2$ be \frac{a}{b} of ^hat"
 FORMATS: tuple[FigureFormat, ...] = ("png", "svg", "pdf")
@@ -100,11 +100,13 @@ def test_same_input_same_bytes_in_two_processes(animal: Inspection, tmp_path: Pa
         "from attnviz.inspection import HeadId\n"
         "from attnviz.inspection.storage import load\n"
         "from attnviz.show.figure.drawing import write_figure\n"
-        "from attnviz.show.figure.heatmap import heatmap\n"
-        "from attnviz.show.figure.lines import lines\n"
+        "from attnviz.answers.links import links\n"
+        "from attnviz.answers.matrices import matrices\n"
+        "from attnviz.show.figure import heatmap, lines\n"
         "view = load(Path(sys.argv[1])).view()\n"
         "heads = [HeadId(3, 1), HeadId(3, 2)]\n"
-        "for figure in (heatmap(view, heads), lines(view, heads, 8)):\n"
+        "pictures = heatmap.figure(matrices(view, heads)), lines.figure(links(view, heads, 8))\n"
+        "for figure in pictures:\n"
         "    for form in ('png', 'svg', 'pdf'):\n"
         "        stream = io.BytesIO()\n"
         "        write_figure(figure, stream, form)\n"

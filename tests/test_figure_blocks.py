@@ -9,17 +9,17 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from pictures import texts
+from shown import heatmap, lines
 from test_long import long_inspection
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare
-from attnviz.answers.windows import with_window
+from attnviz.answers.links import PALEST, STRONGEST
+from attnviz.answers.select import with_window
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
 from attnviz.show.figure.compare import compare_heatmaps
 from attnviz.show.figure.drawing import DPI, write_figure
-from attnviz.show.figure.heatmap import heatmap
-from attnviz.show.figure.lines import PALEST, STRONGEST, lines
 
 EVERYWHERE, SLIDING = HeadId(0, 1), HeadId(1, 1)
 

@@ -4,12 +4,12 @@ from handmade import inspection_of, tokens_of
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from pictures import numbered, texts
+from shown import heatmap
 
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
 from attnviz.show.figure.drawing import DPI
-from attnviz.show.figure.heatmap import heatmap
 
 
 def images(figure: Figure) -> list[AxesImage]:

@@ -5,12 +5,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from pictures import numbered, texts
+from shown import lines
 
+from attnviz.answers.links import MOST_LINES
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
-from attnviz.show.figure.colors import head_colors
-from attnviz.show.figure.lines import MOST_LINES, lines
+from attnviz.show.figure.drawing import head_colors
 
 L3H1 = HeadId(3, 1)
 LAYER = [HeadId(3, head) for head in range(12)]

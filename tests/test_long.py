@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shown import heatmap, lines, run_csv, run_json
 
 from attnviz.answers import compare as comparing
+from attnviz.answers import word as words
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import Comparison, compare
 from attnviz.answers.find import find_both
+from attnviz.answers.matrices import matrices
+from attnviz.answers.overview import overview
 from attnviz.answers.phrase import Phrase, find_phrase
-from attnviz.answers.special import received
-from attnviz.answers.summary import summaries
 from attnviz.attention import rollout as mixed
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspection import threads as side_by_side
 from attnviz.inspection import view as rooms
-from attnviz.show.data import NpzWriter, run_csv, run_json
-from attnviz.show.figure.heatmap import heatmap
-from attnviz.show.figure.lines import lines
+from attnviz.show.matrix_data import NpzWriter
 from attnviz.text.tokens import Tokens
 
 SENTENCE = "the animal did not cross a street because it was far too tired"
@@ -129,10 +129,11 @@ def check_alike(one: Any, other: Any) -> None:
 
 
 def test_summaries(compared: Compared) -> None:
-    whole, parts = compared(lambda view: list(summaries(view)))
-    assert len(whole) == 12
-    assert whole[0][0].links
-    check_alike(whole, parts)
+    whole, parts = compared(lambda view: overview(view, pictures=True))
+    assert len(whole.heads) == 12
+    assert whole.heads[0].links
+    check_alike(whole.heads, parts.heads)
+    check_alike(whole.pictures, parts.pictures)
 
 
 def test_find(compared: Compared) -> None:
@@ -175,7 +176,7 @@ def test_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_looks_at_a_word(compared: Compared) -> None:
-    whole, parts = compared(lambda view: received(view, 7, view.all_heads()[::-1]))
+    whole, parts = compared(lambda view: words.word(view, 7, "key", view.all_heads()[::-1]))
     assert whole.weights.shape[0] == 12
     check_alike(whole, parts)
 
@@ -209,7 +210,7 @@ def test_npz(compared: Compared) -> None:
     def written(view: View) -> dict[str, np.ndarray]:
         stream = io.BytesIO()
         with NpzWriter(stream) as writer:
-            writer.add(view, [HeadId(2, 1), HeadId(0, 3)])
+            writer.add(matrices(view, [HeadId(2, 1), HeadId(0, 3)]))
         return dict(np.load(io.BytesIO(stream.getvalue())))
 
     whole, parts = compared(written)
@@ -243,8 +244,8 @@ def drained(parts: Iterable[bytes]) -> int:
 
 MADE: dict[str, Callable[[View], object]] = {
     "find": lambda view: find_both(view, phrase(view, "@1000"), phrase(view, "@990")),
-    "summaries": lambda view: list(summaries(view)),
-    "who looks at a word": lambda view: received(view, 1000, view.all_heads()),
+    "overview": overview,
+    "who looks at a word": lambda view: words.word(view, 1000, "key", view.all_heads()),
     "what a word looks at": lambda view: view.query(1000),
     "heatmap": lambda view: heatmap(view, [HeadId(0, 1), HeadId(1, 0)]),
     "lines": lambda view: lines(view, [HeadId(0, 1), HeadId(1, 0)], None),

@@ -7,10 +7,10 @@ from handmade import causal, inspection_of, tokens_of, with_layer
 from attnviz.answers import pairs
 from attnviz.answers.find import find, find_both
 from attnviz.answers.holding import holding
+from attnviz.answers.links import strongest_link
 from attnviz.answers.masks import by_mask
+from attnviz.answers.overview import overview
 from attnviz.answers.phrase import Phrase
-from attnviz.answers.strongest import strongest_link
-from attnviz.answers.summary import summarise
 from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
@@ -111,7 +111,7 @@ def test_what_layers_reach_together(measure: MeasureName) -> None:
 def test_rows_without_a_choice_do_not_count() -> None:
     """Each word gives all that it may look at alike; the first can look at itself alone."""
     inspection = masked(tokens_of(["a", "b", "c"], special=False), causal(3))
-    head = summarise(inspection.view()).heads[0]
+    head = overview(inspection.view()).heads[0]
     assert head.kind == "broad"
     assert head.entropy == pytest.approx((np.log2(2) + np.log2(3)) / 2, abs=1e-6)
     assert head.spread == pytest.approx(1, abs=1e-6)
@@ -125,7 +125,7 @@ def test_rows_without_a_choice_do_not_count() -> None:
 
 
 def test_one_word_under_a_causal_mask_has_no_choice() -> None:
-    head = summarise(masked(tokens_of(["a"], special=False), causal(1)).view()).heads[0]
+    head = overview(masked(tokens_of(["a"], special=False), causal(1)).view()).heads[0]
     assert (head.kind, head.entropy, head.spread, head.links) == ("to itself", 0, 0, ())
 
 
@@ -133,7 +133,7 @@ def test_each_layer_counts_by_its_own_mask() -> None:
     tokens = tokens_of(["a", "b", "c", "d"], special=False)
     sliding = causal(4, reach=1)
     full = np.array([(0, 4)] * 4, np.int32)
-    heads = summarise(masked(tokens, sliding, full, sliding).view()).heads
+    heads = overview(masked(tokens, sliding, full, sliding).view()).heads
     assert [round(head.spread, 5) for head in heads] == [1] * 6
     assert [round(head.entropy, 5) for head in heads] == [1, 1, 2, 2, 1, 1]
     assert [head.shares.next is None for head in heads] == [True, True, False, False, True, True]

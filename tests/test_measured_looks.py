@@ -15,21 +15,17 @@ from matplotlib.figure import Figure
 from pictures import texts
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from shown import heatmap, lines, looks, view_html
 from test_run_schema import check
 
 import attnviz
-from attnviz.answers.special import special_share
-from attnviz.answers.strongest import strongest_link
-from attnviz.answers.summary import summarise
+from attnviz.answers.links import strongest_link
+from attnviz.answers.overview import overview
+from attnviz.answers.word import special_share
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.inspection import HeadId, Inspection
-from attnviz.show.figure.captions import heads_title
-from attnviz.show.figure.heatmap import heatmap
-from attnviz.show.figure.lines import lines
-from attnviz.show.figure.name import default_name
-from attnviz.show.notebook import view_html
-from attnviz.show.terminal import looks
-from attnviz.show.terminal.palette import RAMPS, SHARES, Scale, weight_style, weight_text
+from attnviz.show.figure.captions import default_name, heads_title
+from attnviz.show.terminal.cells import RAMPS, SHARES, Scale, weight_style, weight_text
 
 NORM, FLOW = MEASURES["norm"], MEASURES["flow"]
 
@@ -128,7 +124,7 @@ def test_the_overview_divides_rows_and_keeps_links() -> None:
     tokens = tokens_of(["a", "b"], special=False)
     inspection = inspection_of(tokens, weights, value_norms=np.array([[[4, 12]]]))
     view = inspection.view(measure="norm")  # rows 2, 6 and 3.2, 2.4
-    [head] = summarise(view).heads
+    [head] = overview(view).heads
     first = 0.25 * 2 + 0.75 * np.log2(4 / 3)
     second = 4 / 7 * np.log2(7 / 4) + 3 / 7 * np.log2(7 / 3)
     assert head.entropy == pytest.approx((first + second) / 2, abs=1e-5)

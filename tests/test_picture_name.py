@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model
-from attnviz.show.figure.name import default_name
+from attnviz.show.figure.captions import default_name
 
 L3H1 = [HeadId(3, 1)]
 

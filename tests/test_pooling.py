@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz.answers.pooling import Pool
+from attnviz.answers.masks import Pool, steps_within
 
 
 @given(
@@ -38,7 +38,7 @@ def test_rows_in_any_parts_give_each_blocks_largest(
     ("shape", "blocks"), [((509, 509), (64, 64)), ((64, 64), (64, 64)), ((3, 130), (3, 44))]
 )
 def test_a_pool_within_a_size(shape: tuple[int, int], blocks: tuple[int, int]) -> None:
-    assert Pool.within(shape, 64).numbers.shape == blocks
+    assert Pool(shape, steps_within(shape, 64)).numbers.shape == blocks
 
 
 def test_one_token_a_block_is_the_matrix_itself() -> None:

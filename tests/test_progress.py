@@ -3,7 +3,7 @@
 import pytest
 from handmade import random_inspection, tokens_of
 
-from attnviz.answers.special import received
+from attnviz.answers.word import word
 from attnviz.cli.options import ModelChoice, Output, Source
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences
@@ -24,9 +24,9 @@ def test_every_head_of_a_long_text_is_told_in_its_turn(view: View) -> None:
     told: list[tuple[int, int]] = []
     heads = view.all_heads()[:4]
     with watched(lambda done, total: told.append((done, total))):
-        received(view, 1, heads)
+        word(view, 1, "key", heads)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    received(view, 1, heads)
+    word(view, 1, "key", heads)
     assert len(told) == 4
 
 
@@ -34,7 +34,7 @@ def test_heads_of_a_short_text_are_told_together() -> None:
     view = random_inspection(tokens_of(["a", "b"]), 2, 3, seed=1).view()
     told: list[tuple[int, int]] = []
     with watched(lambda done, total: told.append((done, total))):
-        received(view, 1, view.all_heads())
+        word(view, 1, "key", view.all_heads())
     assert told == [(6, 6)]
 
 
@@ -57,7 +57,7 @@ def test_the_sign_of_life_says_how_far_it_is(view: View, monkeypatch: pytest.Mon
     monkeypatch.setattr(Waiting, "update", lambda self, what: said.append(what))
     sentences = Sentences(Source(["a"]), ModelChoice(), Output(quiet=True), Notes(quiet=True))
     with sentences.working("looking"):
-        received(view, 0, view.all_heads()[:2])
+        word(view, 0, "key", view.all_heads()[:2])
     heads = ["looking: 1 of 2 heads", "looking: 2 of 2 heads"]
     assert said == ["looking", *heads, "at work"]  # and then what it was before
     assert list(sentences.worked("drawing", iter("abc"))) == ["a", "b", "c"]

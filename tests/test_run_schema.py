@@ -9,10 +9,10 @@ import jsonschema
 import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
+from shown import run_json
 
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model
-from attnviz.show.data import run_json
 from attnviz.text.tokens import Unit
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/run-1.schema.json").read_text())

@@ -14,26 +14,17 @@ import pytest
 from handmade import causal, inspection_of, tokens_of, with_layer
 from reader import difference
 from rich.console import Console, RenderableType
+from shown import head_table, key_grid, key_rows, overview_table, pair_grid, query_grid, query_rows
 from translated import SOURCE, TARGET, between, decoder, translation
 
 from attnviz.answers.find import find
 from attnviz.answers.holding import holding
 from attnviz.answers.phrase import Phrase
-from attnviz.answers.summary import summarise
 from attnviz.attention.request import AttentionKind
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.show import wording as sight
-from attnviz.show.terminal import (
-    head_table,
-    key_grid,
-    key_rows,
-    overview,
-    pair_grid,
-    query_grid,
-    query_rows,
-)
+from attnviz.show.terminal.cells import RAMPS
 from attnviz.show.terminal.findings import FoundTable, HeldTable
-from attnviz.show.terminal.palette import RAMPS
 
 GOLDEN = Path(__file__).parent / "golden" / "sight"
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)
@@ -51,7 +42,7 @@ class Case(NamedTuple):
 
 
 def everything(view: View) -> RenderableType:
-    return overview(view, summarise(view))
+    return overview_table(view)
 
 
 CASES = {
@@ -273,7 +264,7 @@ def test_the_sink_beside_special_tokens() -> None:
     ) in printed(query_grid(view, 1), 200)
     without = inspection_of(tokens, weights).view(special=False)
     told = printed(head_table(without, L0H0), 200)
-    assert "what remains sums to 1 with the sink's part." in told
+    assert "the rest sums to 1 with the sink's part." in told
     # of what is left, 0.7, the sink has 0.3
     assert f"43% of what is shown goes to {place}." in told
 

@@ -11,6 +11,7 @@ import pytest
 from handmade import causal, tokens_of
 from pictures import texts
 from rich.console import Console, RenderableType
+from shown import view_html
 from test_html import Page, pixels_of
 from test_sight_pictures import drawn, labels
 from translated import ALIGNED, SOURCE, TARGET, between, decoder, translation
@@ -23,10 +24,9 @@ from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.show.figure.compare import compare_heatmaps
 from attnviz.show.figure.explain import explanation_figure
-from attnviz.show.notebook import view_html
+from attnviz.show.notebook import LEVELS, thumbnail
 from attnviz.show.terminal.compare import ComparisonTable
 from attnviz.show.terminal.steps import Steps
-from attnviz.show.thumbnail import LEVELS, thumbnail
 
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)
 
@@ -98,8 +98,7 @@ def test_a_long_text_is_grey_in_blocks_that_are_all_masked() -> None:
 
 
 def test_a_thumbnail_of_masked_numbers() -> None:
-    seen = np.array([[True, False], [True, True]])
-    pixels = pixels_of(thumbnail(np.array([[1, 0], [0, 0.5]]), seen))
+    pixels = pixels_of(thumbnail(np.array([[1, np.nan], [0, 0.5]])))
     assert pixels.tolist() == [[15, 16], [0, 8]]
 
 

@@ -13,14 +13,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from pictures import texts
+from shown import heatmap, lines
 from translated import ALIGNED, SOURCE, TARGET, between, decoder, translation
 
 from attnviz.inspection import HeadId, Inspection
+from attnviz.show.figure.captions import default_name
 from attnviz.show.figure.drawing import BLANK, write_figure
 from attnviz.show.figure.fonts import missing_glyphs, texts_of
-from attnviz.show.figure.heatmap import heatmap
-from attnviz.show.figure.lines import lines
-from attnviz.show.figure.name import default_name
 
 L0H0, L0H1, L1H0, L1H1 = (HeadId(layer, head) for layer in (0, 1) for head in (0, 1))
 QUERIES, KEYS = "queries (target): who looks", "keys (source): what is looked at"

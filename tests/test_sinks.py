@@ -6,7 +6,7 @@ from handmade import inspection_of, tokens_of
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare, jensen_shannon
-from attnviz.answers.summary import summarise
+from attnviz.answers.overview import overview
 from attnviz.inspection import View
 
 WEIGHTS = np.array(
@@ -52,7 +52,7 @@ def test_beside_a_query_s_row(special: bool) -> None:
 
 
 def test_the_sink_is_one_place_more_to_look_at() -> None:
-    head = summarise(view_of()).heads[0]
+    head = overview(view_of()).heads[0]
     # a: four eighths and a half; b: two quarters and a half
     assert head.entropy == pytest.approx(((4 * 3 / 8 + 1 / 2) + 1.5) / 2, abs=1e-5)
     assert head.spread == pytest.approx(1.75 / np.log2(5), abs=1e-5)
@@ -60,12 +60,12 @@ def test_the_sink_is_one_place_more_to_look_at() -> None:
     assert head.shares.special == pytest.approx((1 / 4 + 1 / 4) / 2 + 1 / 2, abs=1e-6)
     assert head.kind == "first/special"
     plain = inspection_of(tokens_of(["a"]), np.full((1, 1, 3, 3), 1 / 3)).view()
-    assert summarise(plain).heads[0].sink is None
+    assert overview(plain).heads[0].sink is None
 
 
 def test_a_head_that_gives_everything_to_the_sink() -> None:
     weights = np.full((4, 4), 1e-9)
-    head = summarise(view_of(weights)).heads[0]
+    head = overview(view_of(weights)).heads[0]
     assert (head.kind, round(head.entropy, 4)) == ("first/special", 0)
     gone = view_of(weights, special=False)
     np.testing.assert_allclose(gone.weights(0, 0), 0, atol=1e-6)

@@ -1,30 +1,34 @@
 """What special tokens take, and that no head is computed twice to tell it."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
+from rich.console import Console
+from shown import head_table, key_grid, key_rows, view_html
 
-from attnviz.answers.special import received, special_share
-from attnviz.answers.summary import summarise
+from attnviz.answers import answer_about
+from attnviz.answers.overview import overview
+from attnviz.answers.word import special_share, word
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.show.notebook import view_html
-from attnviz.show.terminal import head_table, key_grid, key_rows
+from attnviz.show.terminal import table_of
+from attnviz.text.tokens import Unit
 
 HEADS = [HeadId(3, 1), HeadId(0, 2)]
 
 
 def test_who_looks_at_a_key_and_what_was_dropped(animal: Inspection) -> None:
     view, whole = animal.view(special=False), animal.view()
-    found = received(view, 1, HEADS)
+    found = word(view, 1, "key", HEADS)
     for column, head in zip(found.weights, HEADS, strict=True):
         np.testing.assert_allclose(column, view.weights(*head)[:, 1], atol=1e-6)
     special = [whole.weights(*head)[1:-1][:, [0, -1]].sum(axis=-1).mean() for head in HEADS]
-    assert found.dropped == pytest.approx(np.mean(special), abs=1e-6)
-    assert received(whole, 1, HEADS).dropped is None
+    assert found.special == pytest.approx(np.mean(special), abs=1e-6)
+    assert word(whole, 1, "key", HEADS).special is None
 
 
 @pytest.mark.parametrize(("special", "it"), [(True, 8), (False, 7)])
@@ -45,12 +49,32 @@ def test_without_special_tokens_there_is_no_share() -> None:
 
 
 COMPUTED: dict[str, tuple[Callable[[View], object], int]] = {
-    "summary": (summarise, 6),
+    "summary": (overview, 6),
     "who looks at a word": (lambda view: key_grid(view, 1), 6),
     "who looks at a word in a head": (lambda view: key_rows(view, 1, [HeadId(1, 2)]), 1),
     "a head": (lambda view: head_table(view, HeadId(1, 2)), 1),
     "a notebook, and a row of each": (view_html, 12),
 }
+
+
+@pytest.mark.parametrize(("unit", "special"), [("word", True), ("word", False), ("piece", True)])
+def test_a_querys_rows_are_computed_once_a_layer(
+    animal: Inspection, unit: Unit, special: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`attnviz run --query it`: the grid, the lines below it and the footnote, of 6 layers."""
+    compute, calls = LayerRecord.weights, 0
+
+    def counted(*asked: Any) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        return compute(*asked)
+
+    monkeypatch.setattr(LayerRecord, "weights", counted)
+    view = animal.view(unit, special)
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(table_of(answer_about(view, query=7), top=5))
+    assert "special tokens" in stream.getvalue().lower()
+    assert calls == 6
 
 
 @pytest.mark.parametrize("look", COMPUTED)

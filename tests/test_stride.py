@@ -13,6 +13,7 @@ import pytest
 from handmade import random_inspection
 from process import Workplace
 from rich.console import Console
+from shown import heatmap, looks, run_json
 
 import attnviz
 from attnviz.errors import RequestError
@@ -20,10 +21,7 @@ from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.storage import load, save
 from attnviz.model import Model, load_model
 from attnviz.models import default_tokenizer
-from attnviz.show.data import run_json
-from attnviz.show.figure.heatmap import heatmap
-from attnviz.show.figure.name import default_name
-from attnviz.show.terminal import looks
+from attnviz.show.figure.captions import default_name
 from attnviz.show.wording import window_told
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Part, Tokens

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 
-from attnviz.answers.strongest import HeadLink, strongest_link, strongest_of
-from attnviz.answers.summary import Summary, summarise
+from attnviz.answers.links import HeadLink, strongest_link, strongest_of
+from attnviz.answers.overview import Overview, overview
 from attnviz.inspection import HeadId, Inspection, View
 
 
@@ -46,13 +46,13 @@ def test_then_anything() -> None:
 def test_all_queries_are_asked_alike() -> None:
     rows = {2: [0, 0.9, 0, 0.1, 0, 0], 4: [0.3, 0, 0.6, 0.1, 0, 0]}
     view = view_of(["a", "b", "c", "d"], rows)
-    assert told(strongest_of(view, summarise(view, top=8))) == (HeadId(0, 1), "d", "b", 0.6)
+    assert told(strongest_of(overview(view, links=8))) == (HeadId(0, 1), "d", "b", 0.6)
 
 
 def test_a_summary_without_links_has_no_strongest() -> None:
     view = view_of(["Hi"], {})
-    assert strongest_of(view, summarise(view)) is None
-    assert strongest_of(view, Summary(())) is None
+    assert strongest_of(overview(view)) is None
+    assert strongest_of(Overview(view.context, ())) is None
 
 
 @pytest.mark.parametrize(("query", "key"), [("it", "tired"), ("animal", "street")])

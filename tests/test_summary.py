@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 
-from attnviz.answers.summary import HeadSummary, Summary, is_near, summarise
+from attnviz.answers.overview import HeadSummary, Overview, is_near, overview
 from attnviz.inspection import HeadId, Inspection
 
 WORDS = ["the", "cat", "sat", "on", "mats"]
@@ -13,7 +13,7 @@ LENGTH = len(WORDS) + 2
 
 def one_head(matrix: np.ndarray, special: bool = True) -> HeadSummary:
     inspection = inspection_of(tokens_of(WORDS), matrix[None, None])
-    return summarise(inspection.view(special=special)).heads[0]
+    return overview(inspection.view(special=special)).heads[0]
 
 
 def looking(offset: int) -> np.ndarray:
@@ -26,7 +26,7 @@ def looking(offset: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("offset", "kind"), [(0, "to itself"), (-1, "previous"), (1, "next"), (2, "content")]
+    ("offset", "kind"), [(0, "to itself"), (-1, "previous"), (1, "next"), (2, "other")]
 )
 def test_positional_heads_are_named(offset: int, kind: str) -> None:
     summary = one_head(looking(offset))
@@ -54,7 +54,7 @@ def test_a_head_that_rests_on_the_first_token_where_there_are_no_special_ones() 
     matrix = np.full((5, 5), 0.02)
     matrix[:, 0] = 0.92
     tokens = tokens_of(WORDS, special=False)
-    head = summarise(inspection_of(tokens, matrix[None, None]).view()).heads[0]
+    head = overview(inspection_of(tokens, matrix[None, None]).view()).heads[0]
     assert head.kind == "first/special"
     assert head.shares.special == pytest.approx(0.92 * 4 / 5), "the first word's own is not counted"
 
@@ -72,7 +72,7 @@ def test_entropy_is_in_bits_and_over_words_only() -> None:
     matrix[1:-1, 2] = matrix[1:-1, 4] = 0.5
     summary = one_head(matrix)
     assert summary.entropy == pytest.approx(1, abs=1e-5), "two keys alike are one bit"
-    assert summary.kind == "content"
+    assert summary.kind == "other"
 
 
 def test_strongest_links_join_two_different_words_in_order() -> None:
@@ -108,46 +108,46 @@ def test_neighbours_across_a_pair_are_not_neighbours() -> None:
     assert not is_near(b, c)
     matrix = np.zeros((4, 4))
     matrix[[0, 1, 2, 3], [0, 1, 1, 2]] = 1
-    shares = summarise(inspection_of(tokens, matrix[None, None]).view()).heads[0].shares
+    shares = overview(inspection_of(tokens, matrix[None, None]).view()).heads[0].shares
     assert shares.previous == pytest.approx(0.5), "of b and d, which follow a word, d looks back"
 
 
 def test_one_word_has_no_links() -> None:
     inspection = inspection_of(tokens_of(["hi"], special=False), np.ones((1, 1, 1, 1)))
-    head = summarise(inspection.view()).heads[0]
+    head = overview(inspection.view()).heads[0]
     assert (head.kind, head.entropy, head.spread, head.links) == ("to itself", 0, 0, ())
 
 
 @pytest.mark.parametrize(("top", "count"), [(0, 0), (1, 1), (4, 4), (100, 20)])
 def test_as_many_links_as_asked_for_or_as_there_are(top: int, count: int) -> None:
     inspection = random_inspection(tokens_of(WORDS), 1, 1, seed=3)
-    links = summarise(inspection.view(), top).heads[0].links
+    links = overview(inspection.view(), links=top).heads[0].links
     assert len(links) == count
     weights = [link.weight for link in links]
     assert weights == sorted(weights, reverse=True)
 
 
 def test_heads_come_layer_by_layer() -> None:
-    summary = summarise(random_inspection(tokens_of(WORDS), 2, 3, seed=5).view())
+    summary = overview(random_inspection(tokens_of(WORDS), 2, 3, seed=5).view())
     assert [str(head.head) for head in summary.layer(1)] == ["L1H0", "L1H1", "L1H2"]
     assert len(summary.heads) == 6
 
 
 def test_a_long_text_is_summarised_head_by_head() -> None:
     words = [f"w{i}" for i in range(509)]
-    summary = summarise(random_inspection(tokens_of(words), 1, 2, seed=7).view(), top=5)
+    summary = overview(random_inspection(tokens_of(words), 1, 2, seed=7).view(), links=5)
     assert [len(head.links) for head in summary.heads] == [5, 5]
 
 
 @pytest.fixture(scope="module")
-def founding(animal: Inspection) -> Summary:
-    return summarise(animal.view())
+def founding(animal: Inspection) -> Overview:
+    return overview(animal.view())
 
 
-def test_the_founding_example(founding: Summary) -> None:
+def test_the_founding_example(founding: Overview) -> None:
     heads = {head.head: head for head in founding.heads}
     found = heads[HeadId(3, 1)]
-    assert found.kind == "content"
+    assert found.kind == "other"
     assert (found.links[0].query.label, found.links[0].key.label) == ("it", "animal")
     assert found.links[0].weight == pytest.approx(0.677, abs=1e-3)
     assert heads[HeadId(0, 2)].kind == "previous"
@@ -159,7 +159,7 @@ def test_the_founding_example(founding: Summary) -> None:
 def test_what_lies_outside_a_window_is_one_key_more() -> None:
     """Of each row, a third stays in the window, in equal parts."""
     inspection = inspection_of(tokens_of(WORDS[:4]), np.full((1, 1, 6, 6), 1 / 6))
-    head = summarise(inspection.view(window=(1, 3))).heads[0]
+    head = overview(inspection.view(window=(1, 3))).heads[0]
     bits = 2 / 6 * np.log2(6) + 4 / 6 * np.log2(6 / 4)
     assert head.entropy == pytest.approx(bits, abs=1e-5)
     assert head.spread == pytest.approx(bits / np.log2(3), abs=1e-5)

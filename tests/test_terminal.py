@@ -18,15 +18,14 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.segment import Segment
 from rich.style import Style
+from shown import head_table, key_grid, overview_table, pair_grid, query_grid
 
 from attnviz.answers.select import find_token
-from attnviz.answers.summary import summarise
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model, load_model
-from attnviz.show.terminal import head_table, key_grid, overview, pair_grid, query_grid
+from attnviz.show.terminal.cells import FILLED_FROM, RAMPS, Tone, weight_style, weight_text
 from attnviz.show.terminal.grid import shape_for
-from attnviz.show.terminal.palette import FILLED_FROM, RAMPS, Tone, weight_style, weight_text
 
 GOLDEN = Path(__file__).parent / "golden"
 SENTENCES = {
@@ -40,7 +39,7 @@ Look = Callable[[View], RenderableType]
 
 
 def everything(view: View) -> RenderableType:
-    return overview(view, summarise(view))
+    return overview_table(view)
 
 
 def query(word: str) -> Look:
@@ -166,7 +165,7 @@ def test_no_line_is_wider_than_the_console(
     view = random_inspection(tokens_of(words), 2, heads, seed).view("piece", special)
     index = len(view.tokens) // 2
     looks: list[RenderableType] = [
-        overview(view, summarise(view)),
+        overview_table(view),
         query_grid(view, index),
         key_grid(view, index),
         head_table(view, HeadId(1, 0)),
@@ -182,7 +181,7 @@ def test_no_line_is_wider_than_the_console(
 def test_a_console_too_narrow_for_anything_still_gets_an_answer(width: int) -> None:
     view = random_inspection(tokens_of(["one", "two", "three"]), 2, 3, seed=1).view()
     for look in (
-        overview(view, summarise(view)),
+        overview_table(view),
         query_grid(view, 1),
         head_table(view, HeadId(0, 0)),
     ):
@@ -298,7 +297,7 @@ def test_the_founding_example_is_found(animal: Inspection) -> None:
 def test_an_untrained_model_is_marked_in_every_look() -> None:
     matrix = np.full((1, 1, 3, 3), 1 / 3)
     view = inspection_of(tokens_of(["a"]), matrix, trained=False).view()
-    looks = [overview(view, summarise(view)), query_grid(view, 1), key_grid(view, 1)]
+    looks = [overview_table(view), query_grid(view, 1), key_grid(view, 1)]
     for look in (*looks, head_table(view, HeadId(0, 0)), head_table(view, HeadId(0, 0), 1)):
         assert "UNTRAINED (seed 0)" in printed(look, 100)
         marked = [s.style for s in segments(look) if "UNTRAINED" in s.text]
@@ -346,7 +345,7 @@ def test_left_out_special_tokens_are_told_in_every_look() -> None:
     matrix = np.full((4, 4), 0.2)
     matrix[:, 0] = 0.4
     view = inspection_of(tokens_of(["a", "b"]), matrix[None, None]).view(special=False)
-    for look in (overview(view, summarise(view)), query_grid(view, 0), key_grid(view, 0)):
+    for look in (overview_table(view), query_grid(view, 0), key_grid(view, 0)):
         assert "60%" in printed(look, 100)
     for top in (None, 2):
         assert printed(head_table(view, HeadId(0, 0), top), 100).count("60%") == 2

@@ -102,7 +102,7 @@ def test_what_special_tokens_had_is_told(cats: Inspection) -> None:
     finding = attnviz.find(cats, "it", "cat", special=False)
     assert table(finding, 200)[-1] == (
         'Special tokens are left out: "it" gave them 24% of its attention (mean over all heads), '
-        "and what remains is shown as 100%."
+        "and the rest is shown as 100%."
     )
     held = " ".join(printed(HeldTable(holding([finding, finding]), None, 0, 1), 100)[-2:])
     assert "they took 24% of the words' attention (mean over all heads)" in held

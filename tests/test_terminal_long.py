@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 from rich.console import Console
+from shown import head_table, query_rows
 
 from attnviz.inspection import Block, HeadId, View
 from attnviz.inspection import view as view_module
-from attnviz.show.terminal import head_table, query_rows
 
 HEAD = HeadId(1, 0)
 

@@ -5,13 +5,13 @@ import io
 import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from shown import key_rows, pair_grid, query_rows
 
 from attnviz.inspection import HeadId, View
-from attnviz.show.terminal import key_rows, pair_grid, query_rows
 
 CAT, RAN = 1, 2
 HEADS = [HeadId(0, 1), HeadId(1, 0)]
@@ -87,6 +87,7 @@ def test_how_much_one_word_looks_at_another(view: View) -> None:
     assert lines[9] == "strongest in  L0H1  .80  L1H0    ·"
 
 
+@settings(deadline=None)
 @given(
     words=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=9),
     width=st.integers(20, 200),

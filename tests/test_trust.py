@@ -16,18 +16,17 @@ from matplotlib.figure import Figure
 from pictures import texts
 from process import Workplace, workplace
 from rich.console import Console
+from shown import heatmap, lines, looks, run_csv, run_json, view_html
 
 import attnviz
+from attnviz.answers.links import heads_or_strongest
+from attnviz.answers.matrices import matrices
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.inspection.storage import load, save
-from attnviz.show.data import NpzWriter, csv_header, run_csv, run_json
-from attnviz.show.figure.heatmap import heatmap
-from attnviz.show.figure.lines import heads_or_strongest, lines
-from attnviz.show.notebook import view_html
-from attnviz.show.terminal import looks
+from attnviz.show.matrix_data import NpzWriter, csv_header
 from attnviz.text.tokens import Tokens
 
 # Damage
@@ -222,7 +221,7 @@ def test_the_share_is_in_csv(kept: View) -> None:
 def test_the_share_is_in_npz(kept: View) -> None:
     stream = io.BytesIO()
     with NpzWriter(stream) as writer:
-        writer.add(kept, kept.all_heads())
+        writer.add(matrices(kept))
     with np.load(io.BytesIO(stream.getvalue())) as file:
         np.testing.assert_allclose(file["0.dropped"], [SHARES[kept.measure]], rtol=1e-6)
         np.testing.assert_allclose(file["0.weights"], [KEPT[kept.measure]], rtol=1e-6)
@@ -233,10 +232,10 @@ def test_the_share_is_in_every_table(kept: View) -> None:
     first, second = (f"{share:.0%}" for share in SHARES[kept.measure])
     mean = f"{np.mean(SHARES[kept.measure]):.0%}"
     noun = {"weights": "attention", "norm": "norm"}[kept.measure]
-    rest = {"weights": "as 100%", "norm": "as it was"}[kept.measure]
+    rest = {"weights": "rest is shown as 100%", "norm": "other numbers are unchanged"}[kept.measure]
     assert f"{mean}" in printed(kept)
     assert f'"b" gave them {second} of its {noun}' in printed(kept, query=1)
-    assert f"what remains is shown {rest}" in printed(kept, query=1)
+    assert f"and the {rest}." in printed(kept, query=1)
     assert f"they took {mean} of the words' {noun}" in printed(kept, key=0)
     assert f"{second} of its {noun}" in printed(kept, query=1, key=0)
     for top in (None, 1):

@@ -10,7 +10,7 @@ from blocks import parts_of, stacks_of, weights_of
 from handmade import inspection_of, merged, random_inspection, tokens_of
 from test_inspection import LAYERS, LENGTH, VIEWS, made, made_tokens
 
-from attnviz.answers.strongest import strongest_link
+from attnviz.answers.links import strongest_link
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.errors import RequestError

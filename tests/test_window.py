@@ -7,8 +7,7 @@ import pytest
 from handmade import random_inspection, tokens_of
 
 from attnviz.answers.phrase import find_phrase
-from attnviz.answers.select import find_in, find_token, first_index
-from attnviz.answers.windows import with_window
+from attnviz.answers.select import find_in, find_token, first_index, with_window
 from attnviz.cli.asked import Asked
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes

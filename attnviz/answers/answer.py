@@ -9,6 +9,8 @@ from dataclasses import asdict
 from itertools import repeat
 from typing import Any, Protocol
 
+import numpy as np
+
 from attnviz.inspection import Context, ModelFacts
 from attnviz.text.tokens import Token, Tokens
 
@@ -55,6 +57,32 @@ def facts_of(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> 
         "tokens": _listed(context.tokens, tokens, positions),
         **({} if source is None else {keys: _listed(context.keys, source)}),
     }
+
+
+def token_name(token: Token) -> dict[str, Any]:
+    """A token in JSON, where one of `tokens` or `keys` is meant."""
+    return {"index": token.index, "text": token.text}
+
+
+def shortest(number: float) -> float:
+    """A float32 number as the float with the same, shortest digits: 0.677, not 0.67699998617."""
+    return float(str(np.float32(number)))
+
+
+def last_columns(context: Context) -> tuple[str, ...]:
+    """The last columns of rows about weights, as far as they apply.
+
+    `dropped`: the share of the query's row that went to the special tokens left out. `measure`:
+    what the numbers are, where they are not attention weights.
+    """
+    dropped = () if context.special else ("dropped",)
+    return dropped if context.measure == "weights" else (*dropped, "measure")
+
+
+def last_cells(context: Context, dropped: float | None) -> tuple[Any, ...]:
+    """One row's values of `last_columns`."""
+    cells = () if context.special else (None if dropped is None else shortest(dropped),)
+    return cells if context.measure == "weights" else (*cells, context.measure)
 
 
 def attention_facts(context: Context) -> dict[str, str]:

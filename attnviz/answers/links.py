@@ -1,19 +1,167 @@
-"""The strongest links of some heads, out of rows that are never all in memory."""
+"""Which links are strong? Those of some heads, to be drawn as lines; and the one to show first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from attnviz.attention.order import descending
-from attnviz.inspection import Block
+from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
+from attnviz.answers.matrices import RowShares, ShareTally
+from attnviz.answers.overview import Link, Overview, is_near
+from attnviz.answers.word import LINK_COLUMNS
+from attnviz.attention.measures import number
+from attnviz.attention.order import descending, largest
+from attnviz.errors import RequestError
+from attnviz.inspection import Block, Context, HeadId, View
+from attnviz.text.tokens import Token
+
+THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+"""Shares under the first are left out; the later ones keep long texts' pictures readable.
+
+Where rows are not distributions, they are parts of the largest number.
+"""
+
+MOST_LINES = 1500
+"""More links than this raise the threshold, so that pictures stay small and readable."""
+
+MANY_TOKENS = 148
+"""Tokens from which on they cannot all be labelled in a picture: the strongest links are enough."""
+
+STRONGEST, PALEST = 30, 0.05
+"""How many links of a text of so many tokens are kept; and what part of the largest weight each
+has at least, since paler lines could not be seen."""
 
 SMALLEST = 1e-30
 """What a largest number of nothing counts as, so that nothing is a link."""
 
 
-class Strongest:
+@dataclass(frozen=True, eq=False)
+class Links:
+    """The strong links of some heads, from one query or from all, an entry each in four arrays.
+
+    `places` are places in `heads`; they, queries and keys ascend. `threshold`: weaker links are
+    left out. `shares` are means over the queries asked about. `strongest`: whether these are the
+    strongest links of a text of many tokens; otherwise, all links from the threshold on.
+    """
+
+    schema: ClassVar[str] = "attnviz.links/1"
+
+    context: Context
+    heads: tuple[HeadId, ...]
+    query: Token | None
+    places: np.ndarray
+    queries: np.ndarray
+    keys: np.ndarray
+    weights: np.ndarray
+    threshold: float
+    shares: RowShares
+    strongest: bool
+
+    @property
+    def largest(self) -> float:
+        """The largest weight; 1 where there is no link."""
+        return float(self.weights.max(initial=0.0)) or 1.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """A link, in a head."""
+        return LINK_COLUMNS + tuple(
+            name for name in last_columns(self.context) if name != "dropped"
+        )
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The object `attnviz.links/1`."""
+        query = None if self.query is None else token_name(self.query)
+        links = [{"layer": h.layer, "head": h.head, **link.data()} for h, link in self._links(top)]
+        facts = {"query": query, "threshold": shortest(self.threshold), "links": links}
+        return facts_of(self.context, self.schema) | facts
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a link."""
+        measure = last_cells(self.context, None)[0 if self.context.special else 1 :]
+        for head, link in self._links(top):
+            query, key = link.query, link.key
+            named = (query.index, query.text, key.index, key.text)
+            yield (*head, *named, shortest(link.weight), *measure)
+
+    def _links(self, top: int | None) -> Iterator[tuple[HeadId, Link]]:
+        """All links in the heads' order, or the `top` strongest, strongest first."""
+        order = np.arange(len(self.weights))
+        if top is not None:
+            order = descending(self.weights, top)
+        for at in order:
+            query = self.context.tokens[self.queries[at]]
+            key = self.context.keys[self.keys[at]]
+            yield self.heads[self.places[at]], Link(query, key, float(self.weights[at]))
+
+
+def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Links:
+    """The links of some heads that are strong enough to be drawn, from one query or from all.
+
+    Of a text of many tokens, the strongest alone. Raises RequestError without a head.
+    """
+    if not heads:
+        raise RequestError("there is no head to draw", "give one, as L3H1")
+    many = max(len(view.tokens), len(view.keys)) >= MANY_TOKENS
+    least, most = (0.0, STRONGEST) if many else (THRESHOLDS[0], MOST_LINES + 1)
+
+    def collected(
+        some: list[HeadId], blocks: Iterator[Block]
+    ) -> tuple[_Strongest, ShareTally, int]:
+        strongest = _Strongest(most, least, view.measured.shares)
+        shares = ShareTally(view.context)
+        for block in blocks:
+            strongest.add(block)
+            shares.add(block)
+        return strongest, shares, len(some)
+
+    if query is None:
+        groups = view.over(heads, collected)
+    else:
+        groups = iter([collected(list(heads), iter([_row(view, heads, query)]))])
+    strongest, shares, done = (
+        _Strongest(most, least, view.measured.shares),
+        ShareTally(view.context),
+        0,
+    )
+    for own, own_shares, count in groups:
+        strongest.join(own, done)
+        shares.join(own_shares)
+        done += count
+    weights = strongest.weights
+    thresholds = [strongest.scale * part for part in THRESHOLDS]
+    fitting = (t for t in thresholds if (weights >= t).sum() <= MOST_LINES)
+    palest = PALEST * float(weights.max(initial=0.0))
+    threshold = palest if many else next(fitting, thresholds[-1])
+    strong = weights >= threshold
+    return Links(
+        context=view.context,
+        heads=tuple(heads),
+        query=None if query is None else view.tokens[query],
+        places=strongest.heads[strong],
+        queries=strongest.queries[strong],
+        keys=strongest.keys[strong],
+        weights=weights[strong],
+        threshold=threshold,
+        shares=shares.shares,
+        strongest=many,
+    )
+
+
+def _row(view: View, heads: Sequence[HeadId], query: int) -> Block:
+    """The row of one query in some heads."""
+    block, every = view.row(query).block, view.all_heads()
+    places = [every.index(head) for head in heads]
+    dropped, sink = (None if one is None else one[places] for one in (block.dropped, block.sink))
+    return Block(list(heads), block.rows, block.weights[places], dropped, sink)
+
+
+class _Strongest:
     """The strongest links, `most` of them, an entry each in four arrays; of equal ones the first.
 
     `heads` are places in the order in which heads came; they, queries and keys ascend. Links are
-    weights above 0 of at least `least`, which is a part of the largest number where these are no
+    weights above 0 of at least `least`, which is a part of the largest number where rows are not
     shares: `scale`, 1 for shares.
     """
 
@@ -23,17 +171,17 @@ class Strongest:
         self.scale = 1.0 if shares else SMALLEST
         self._most, self._least, self._shares = most, least, shares
 
-    def add(self, stack: Block) -> None:
-        """Count some rows of some heads."""
+    def add(self, block: Block) -> None:
+        """Add some rows of some heads."""
         if not self._shares:
-            self.scale = max(self.scale, float(stack.weights.max()))
+            self.scale = max(self.scale, float(block.weights.max()))
         needed = max(self._least * self.scale, self._weakest)
-        heads, queries, keys = np.nonzero((stack.weights >= needed) & (stack.weights > 0))
-        weights = stack.weights[heads, queries, keys]
-        self._keep(heads, queries + stack.rows.start, keys, weights)
+        heads, queries, keys = np.nonzero((block.weights >= needed) & (block.weights > 0))
+        weights = block.weights[heads, queries, keys]
+        self._keep(heads, queries + block.rows.start, keys, weights)
 
-    def join(self, other: "Strongest", first: int) -> None:
-        """Count what another has counted; its heads come behind `first` others."""
+    def join(self, other: "_Strongest", first: int) -> None:
+        """Add what another has; its heads come after `first` others."""
         self.scale = max(self.scale, other.scale)
         self._keep(other.heads + first, other.queries, other.keys, other.weights)
 
@@ -42,20 +190,105 @@ class Strongest:
         """What a link must have to be among the strongest."""
         return float(self.weights.min()) if len(self.weights) == self._most else 0.0
 
-    def _keep(
-        self, heads: np.ndarray, queries: np.ndarray, keys: np.ndarray, weights: np.ndarray
-    ) -> None:
-        """Put more behind those there are, and keep the strongest."""
-        arrays = [
-            np.concatenate(pair)
-            for pair in (
-                (self.heads, heads),
-                (self.queries, queries),
-                (self.keys, keys),
-                (self.weights, weights),
-            )
-        ]
+    def _keep(self, *more: np.ndarray) -> None:
+        """Put more after those there are, and keep the strongest."""
+        own = [self.heads, self.queries, self.keys, self.weights]
+        arrays = [np.concatenate([old, new]) for old, new in zip(own, more, strict=True)]
         if len(arrays[-1]) > self._most:
             order = descending(arrays[-1], self._most)
             arrays = [array[np.sort(order)] for array in arrays]
         self.heads, self.queries, self.keys, self.weights = arrays
+
+
+@dataclass(frozen=True)
+class HeadLink:
+    """A link, and the head in which it has its weight."""
+
+    head: HeadId
+    link: Link
+
+    @property
+    def why(self) -> str:
+        """Why this head is shown, where the user named none."""
+        place = "layer" if self.head.head is None else "head"
+        return (
+            f'no {place} given, so {self.head}, in which "{self.link.query.label}" looks hardest '
+            f'at "{self.link.key.label}": {number(self.link.weight)}'
+        )
+
+
+def strongest_link(view: View, query: int) -> HeadLink:
+    """The strongest link from the query at index `query` to a word further off, in any head.
+
+    Links to neighbours, which a head can find by place alone, come after those, and links to itself
+    and to special tokens last: they count only where there is nothing else that it may look at.
+    """
+    rows, token = view.query(query), view.tokens[query]
+    ranks = {key: _rank(view.context, token, key) for key in _may_look_at(view, query)}
+    keys = [key for key, rank in ranks.items() if rank == min(ranks.values())]
+    weights = rows[..., [key.index for key in keys]]
+    layer, head, place = (int(i) for i in np.unravel_index(largest(weights.ravel()), weights.shape))
+    link = Link(token, keys[place], float(weights[layer, head, place]))
+    return HeadLink(view.head_at(layer, head), link)
+
+
+def strongest_of(overview: Overview) -> HeadLink | None:
+    """The same for all queries, out of the links that an overview names; None if it names none."""
+    named = [HeadLink(head.head, link) for head in overview.heads for link in head.links]
+    ranks = [_rank(overview.context, one.link.query, one.link.key) for one in named]
+    first = [one for one, rank in zip(named, ranks, strict=True) if rank == min(ranks)]
+    return first[largest(np.array([one.link.weight for one in first]))] if first else None
+
+
+def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, str]:
+    """The head chosen; without one, that of the query's strongest link, and a note on it.
+
+    Raises RequestError where several were chosen.
+    """
+    if len(heads) > 1:
+        raise RequestError(
+            f"one head can be followed, and {len(heads)} were chosen",
+            f"name one, as in {heads[0]}",
+        )
+    if heads:
+        return heads[0], ""
+    strongest = strongest_link(view, query)
+    return strongest.head, strongest.why
+
+
+def heads_or_strongest(
+    view: View, heads: list[HeadId], query: int | None
+) -> tuple[list[HeadId], str]:
+    """The heads chosen; without any, the one of the query's strongest link, and a note on it.
+
+    It is a layer, where the measure has no heads. Raises RequestError where there is neither.
+    """
+    if heads:
+        return heads, ""
+    if query is None:
+        raise RequestError(
+            "lines of all words in all heads would be a tangle", "choose a query, or heads"
+        )
+    strongest = strongest_link(view, query)
+    return [strongest.head], strongest.why
+
+
+def _may_look_at(view: View, query: int) -> list[Token]:
+    """The keys that the query may look at in any layer."""
+    allowed = np.zeros(len(view.keys), dtype=bool)
+    for layer in view.inspection.recorded:
+        mask = view.visible(layer, slice(query, query + 1))
+        allowed |= True if mask is None else mask[0]
+    return [key for key in view.keys if allowed[key.index]]
+
+
+def _rank(context: Context, query: Token, key: Token) -> int:
+    """0 for a key further off, 1 for a neighbour, 2 for itself and special tokens.
+
+    In cross-attention no key is a neighbour.
+    """
+    if key.special:
+        return 2
+    if context.is_cross_attention or not is_near(query, key):
+        return 0
+    return 2 if key.index == query.index else 1

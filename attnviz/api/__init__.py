@@ -71,9 +71,17 @@ def _as_html(inspection: Inspection) -> str:
 
 
 def _view_as_html(view: View) -> str:
-    from attnviz.show.notebook import view_html
+    from attnviz.answers.links import strongest_of
+    from attnviz.answers.overview import overview
+    from attnviz.answers.word import pair
+    from attnviz.show.notebook import LINKS_SEARCHED, overview_html
 
-    return view_html(view)
+    every = overview(view, links=LINKS_SEARCHED, pictures=True)
+    best = strongest_of(every)
+    if best is None:
+        return overview_html(every, None)
+    query, key = best.link.query.index, best.link.key.index
+    return overview_html(every, pair(view, query, key, [best.head]))
 
 
 # A notebook asks an object to show itself; an inspection and its views do not know how they are

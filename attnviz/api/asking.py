@@ -11,9 +11,9 @@ from attnviz.answers.explain import explain_token
 from attnviz.answers.explanation import Explanation
 from attnviz.answers.find import Finding
 from attnviz.answers.find import find as find_heads
+from attnviz.answers.links import one_head
 from attnviz.answers.phrase import find_phrase
 from attnviz.answers.select import find_in, find_token
-from attnviz.answers.strongest import one_head
 from attnviz.api.choosing import Look, heads_named, heads_of, index_of
 from attnviz.api.reading import model_of
 from attnviz.inspection import HeadId, Inspection

@@ -30,17 +30,15 @@ def table(
     names. Raises RequestError for a word, layer or head that is not there, and for a head without a
     layer.
     """
-    from rich.console import Group
-
-    from attnviz.show.terminal import looks
+    from attnviz.answers import answer_about
+    from attnviz.show.terminal import table_of
 
     if top is not None and top < 1:
         raise RequestError(f"top is {top}", "it should be at least 1")
     view = inspection.view(**look)
     heads = heads_of(view, layer, head)
-    return Group(
-        *looks(view, heads, index_of(view, "query", query), index_of(view, "key", key), top)
-    )
+    words = index_of(view, "query", query), index_of(view, "key", key)
+    return table_of(answer_about(view, heads, *words, top), top)
 
 
 def to_json(
@@ -53,10 +51,11 @@ def to_json(
 
     Raises RequestError for a layer or head that is not there, and for a head without a layer.
     """
-    from attnviz.show.data import run_json
+    from attnviz.answers.matrices import matrices
+    from attnviz.show.matrix_data import json_chunks
 
     view = inspection.view(**look)
-    return b"".join(run_json(view, heads_of(view, layer, head) or view.all_heads())).decode()
+    return b"".join(json_chunks(matrices(view, heads_of(view, layer, head) or None))).decode()
 
 
 def heatmap(
@@ -69,10 +68,11 @@ def heatmap(
 
     Raises RequestError for a layer or head that is not there, and for a head without a layer.
     """
-    from attnviz.show.figure.heatmap import heatmap as draw
+    from attnviz.answers.matrices import matrices
+    from attnviz.show.figure.heatmap import figure
 
     view = inspection.view(**look)
-    return draw(view, heads_of(view, layer, head) or view.all_heads())
+    return figure(matrices(view, heads_of(view, layer, head) or None))
 
 
 def lines(
@@ -89,13 +89,13 @@ def lines(
     RequestError for a word, layer or head that is not there, for a head without a layer, and where
     neither a query nor heads are given.
     """
-    from attnviz.show.figure.lines import heads_or_strongest
-    from attnviz.show.figure.lines import lines as draw
+    from attnviz.answers.links import heads_or_strongest, links
+    from attnviz.show.figure.lines import figure
 
     view = inspection.view(**look)
     index = index_of(view, "query", query)
     heads, _ = heads_or_strongest(view, heads_of(view, layer, head), index)
-    return draw(view, heads, index)
+    return figure(links(view, heads, index))
 
 
 def steps(explanation: Explanation, top: int | None = None) -> "RenderableType":

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from attnviz.answers.select import Run, find_in, find_token, first_index, select_in
-from attnviz.answers.windows import with_window
+from attnviz.answers.select import Run, find_in, find_token, first_index, select_in, with_window
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.inspection import HeadId, Inspection, View

@@ -6,7 +6,7 @@ from functools import partial
 
 from attnviz.answers.explain import explain_token
 from attnviz.answers.explanation import Explanation
-from attnviz.answers.strongest import one_head
+from attnviz.answers.links import one_head
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput

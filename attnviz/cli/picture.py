@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnviz.answers.links import heads_or_strongest, links
+from attnviz.answers.matrices import matrices
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import give_each
 from attnviz.cli.options import Output
@@ -12,11 +14,11 @@ from attnviz.cli.output import check_overwrite, say_path
 from attnviz.cli.sentences import Sentences
 from attnviz.files import whole_file
 from attnviz.inspection import HeadId, Inspection
+from attnviz.show.figure.captions import default_name
 from attnviz.show.figure.drawing import format_of, write_figure, written_by_attnviz
 from attnviz.show.figure.fonts import missing_glyphs
-from attnviz.show.figure.heatmap import heatmap
-from attnviz.show.figure.lines import heads_or_strongest, lines
-from attnviz.show.figure.name import default_name
+from attnviz.show.figure.heatmap import figure as heatmap
+from attnviz.show.figure.lines import figure as lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,13 +39,13 @@ class Picture:
 
 def draw_heatmap(answer: Answer) -> Picture:
     """The heads chosen, or all of them, as heatmaps."""
-    return Picture(heatmap(answer.view, answer.heads_or_all), answer.heads_or_all)
+    return Picture(heatmap(matrices(answer.view, answer.heads_or_all)), answer.heads_or_all)
 
 
 def draw_lines(answer: Answer) -> Picture:
     """The heads chosen, or the one of the query's strongest link, as lines."""
     heads, note = heads_or_strongest(answer.view, answer.heads, answer.query)
-    figure = lines(answer.view, heads, answer.query)
+    figure = lines(links(answer.view, heads, answer.query))
     if answer.query is None:
         return Picture(figure, heads, "lines")
     token = answer.view.tokens[answer.query]

@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 
 from rich.console import RenderableType
 
+from attnviz.answers import answer_about
+from attnviz.answers.matrices import matrices
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_output, give_each, giving
 from attnviz.cli.options import DataOutput, Form
@@ -14,8 +16,8 @@ from attnviz.cli.sentences import Sentences
 from attnviz.cli.streams import on_terminal
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.show.data import NpzWriter, csv_header, run_csv, run_json
-from attnviz.show.terminal import looks
+from attnviz.show.matrix_data import NpzWriter, csv_chunks, csv_header, json_chunks
+from attnviz.show.terminal import table_of
 
 Found = tuple[int, Answer]
 """What was found for the input's sentence of that index, from 0."""
@@ -64,12 +66,13 @@ def _giving(
         return
 
     def shown(answer: Answer) -> Iterator[RenderableType]:
-        return looks(answer.view, answer.heads, answer.query, answer.key, top)
+        about = answer_about(answer.view, answer.heads, answer.query, answer.key, top)
+        yield table_of(about, top)
 
     forms = Forms[Found](
         table=lambda found: sentences.worked("looking through heads", shown(found[1])),
-        json=lambda found: run_json(found[1].view, found[1].heads_or_all),
-        csv=lambda found: run_csv(found[1].view, found[1].heads_or_all, found[0]),
+        json=lambda found: json_chunks(matrices(found[1].view, found[1].heads_or_all), top),
+        csv=lambda found: csv_chunks(matrices(found[1].view, found[1].heads_or_all), found[0]),
         csv_header=csv_header(asked.look.special, asked.look.measure),
     )
     with giving(output, forms) as give:
@@ -86,7 +89,7 @@ def _giving_npz(output: DataOutput) -> Iterator[Callable[[Found], None]]:
             index, answer = found
             if not writers:
                 writers.append(opened.enter_context(NpzWriter(stream)))
-            writers[0].add(answer.view, answer.heads_or_all, index)
+            writers[0].add(matrices(answer.view, answer.heads_or_all), index)
             stream.flush()
 
         yield give

@@ -1,23 +1,12 @@
-"""Inspections and answers as data: JSON, CSV, NPZ, and which files attnviz wrote."""
+"""Answers as JSON and CSV, and which files attnviz wrote."""
 
 from typing import Literal
 
 from attnviz.show.data.ablations import ABLATE_CSV_HEADER
-from attnviz.show.data.as_csv import CSV_HEADER, csv_header, run_csv
-from attnviz.show.data.as_json import run_json
-from attnviz.show.data.as_npz import NpzWriter
 from attnviz.show.data.comparisons import COMPARE_CSV_HEADER
+from attnviz.show.matrix_data import CSV_HEADER
 
-__all__ = [
-    "CSV_HEADER",
-    "OURS_BYTES",
-    "DataFormat",
-    "NpzWriter",
-    "csv_header",
-    "is_ours",
-    "run_csv",
-    "run_json",
-]
+__all__ = ["OURS_BYTES", "DataFormat", "is_ours"]
 
 DataFormat = Literal["json", "jsonl", "csv", "npz"]
 

@@ -7,8 +7,7 @@ from attnviz.answers.ablation import DISTANCE, Ablation, EachAblation, Moved, Pr
 from attnviz.answers.answer import facts_of
 from attnviz.inspection import View
 from attnviz.inspection.ablated import Guess
-from attnviz.show.data.as_csv import quoted
-from attnviz.show.data.as_json import with_numbers
+from attnviz.show.matrix_data import quoted, with_numbers
 
 ABLATE_SCHEMA = "attnviz.ablate/1"
 

@@ -9,8 +9,7 @@ from attnviz.answers.align import SIDES, Column
 from attnviz.answers.answer import facts_of
 from attnviz.answers.compare import Comparison, HeadChange
 from attnviz.attention.measures import MEASURES, MeasureName
-from attnviz.show.data.as_csv import head_cells, measure_cell, quoted
-from attnviz.show.data.as_json import with_numbers
+from attnviz.show.matrix_data import head_cells, measure_cell, quoted, with_numbers
 from attnviz.text.tokens import Token
 
 COMPARE_SCHEMA = "attnviz.compare/1"

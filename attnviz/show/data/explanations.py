@@ -8,8 +8,7 @@ import numpy as np
 
 from attnviz.answers.answer import facts_of, token_facts
 from attnviz.answers.explanation import Explanation
-from attnviz.show.data.as_csv import CSV_HEADER, quoted
-from attnviz.show.data.as_json import with_numbers
+from attnviz.show.matrix_data import CSV_HEADER, quoted, with_numbers
 
 EXPLAIN_SCHEMA = "attnviz.explain/1"
 

@@ -11,8 +11,14 @@ from attnviz.answers.holding import Holding, HoldingHead
 from attnviz.answers.phrase import Phrase
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId
-from attnviz.show.data.as_csv import CSV_HEADER, csv_header, head_cells, measure_cell, quoted
-from attnviz.show.data.as_json import with_numbers
+from attnviz.show.matrix_data import (
+    CSV_HEADER,
+    csv_header,
+    head_cells,
+    measure_cell,
+    quoted,
+    with_numbers,
+)
 
 FIND_SCHEMA = "attnviz.find/1"
 SUMMARY_SCHEMA = "attnviz.find-summary/1"

@@ -5,7 +5,7 @@ from typing import Any
 
 from attnviz.answers.answer import model_facts
 from attnviz.models.catalog import Catalog, Described, Known
-from attnviz.show.data.as_json import with_numbers
+from attnviz.show.matrix_data import with_numbers
 
 MODELS_SCHEMA = "attnviz.models/1"
 MODEL_SCHEMA = "attnviz.model/1"

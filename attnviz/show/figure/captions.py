@@ -5,19 +5,21 @@ inside `figure.drawing`.
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import count as powers
 from typing import Any
 
 from matplotlib.figure import Figure
 from unicode_segmentation_rs import graphemes
 
+from attnviz.answers.matrices import RowShares
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
-from attnviz.show.figure.shares import Shares
 from attnviz.show.labels import visible
 from attnviz.show.wording import (
     PURPOSE,
@@ -241,7 +243,7 @@ class Heading:
 def heading(
     context: Context,
     heads: Sequence[HeadId],
-    shares: Shares | None = None,
+    shares: RowShares | None = None,
     notes: Sequence[str] = (),
     query: int | None = None,
     legend: str = "",
@@ -254,7 +256,7 @@ def heading(
     asked = "" if query is None else f" · query: {label(context.tokens[query].label)}"
     sight = "; ".join(filter(None, (whose(context, [head.layer for head in heads]), legend)))
     purpose = PURPOSE if context.is_cross_attention else ""
-    own = _told(context, shares or Shares(), query)
+    own = _told(context, shares or RowShares(), query)
     said = (sight, purpose, *measure_notes(context), *own, *notes)
     return Heading(
         title=f"{visible(context.model.title)} · {heads_title(context, heads)}{asked}",
@@ -275,7 +277,7 @@ def computed_in(context: Context) -> str:
     return "" if dtype == "float32" else f" · computed in {dtype}"
 
 
-def _told(context: Context, shares: Shares, query: int | None) -> Iterator[str]:
+def _told(context: Context, shares: RowShares, query: int | None) -> Iterator[str]:
     """What is not in the cells: beyond the window, special tokens left out, the sink."""
     noun = context.measured.noun
     yield window_told(context, shares.inside, "their" if query is None else "its")
@@ -307,3 +309,53 @@ def heads_title(context: Context, heads: Sequence[HeadId]) -> str:
     if len(heads) <= HEADS_NAMED:
         return ", ".join(map(str, heads))
     return f"{len(heads)} {context.places}"
+
+
+NAME_BYTES = 96
+"""How long a default file name may be, in UTF-8, without its suffix."""
+
+HASH_DIGITS = 6
+
+
+def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> str:
+    """A file name without suffix, from model, heads, `what` and sentence.
+
+    Letters and digits of any script stay, everything else becomes a hyphen, and what is too long is
+    cut. The name ends in a hash of all that makes the picture what it is, since "He left." and "He
+    left?", five heads and five others would read the same, and replace each other's pictures.
+    """
+    model, said = context.model, [one.text for one in texts(context)]
+    attention, window, part = context.attention, context.window, context.part
+    parts = [
+        "attnviz",
+        _cut(_slug(model.name), 24),
+        "" if model.trained else f"seed-{model.seed}",
+        heads_title(context, heads).replace(", ", "-").replace(" ", "-"),
+        _cut(_slug(what), 16),
+        "" if context.unit == "word" else "pieces",
+        "" if context.special else "no-special",
+        "" if context.measure == "weights" else context.measure,
+        "" if attention == "encoder" else attention,
+        "" if part is None else _slug(str(part)),
+        "" if window is None else f"{window[0]}-{window[1]}",
+        "" if model.dtype == "float32" else model.dtype,
+        _slug(" ".join(filter(None, said)).lower()),
+    ]
+    look: tuple[object, ...] = (context.unit, context.special, context.measure, attention, window)
+    if part is not None:
+        look += (part,)
+    whole = (said, model, [str(head) for head in heads], what, *look)
+    digest = sha256(repr(whole).encode()).hexdigest()
+    readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)
+    return f"{readable}-{digest[:HASH_DIGITS]}"
+
+
+def _slug(text: str) -> str:
+    normal = unicodedata.normalize("NFC", text)
+    letters = (c if unicodedata.category(c)[0] in "LMN" else "-" for c in normal)
+    return re.sub("-+", "-", "".join(letters)).strip("-")
+
+
+def _cut(text: str, size: int) -> str:
+    """The text's beginning, at most `size` bytes of UTF-8, at a whole character."""
+    return text.encode()[:size].decode(errors="ignore").strip("-")

@@ -30,8 +30,18 @@ from attnviz.show.figure.captions import (
     measure_notes,
     quoted,
 )
-from attnviz.show.figure.colors import signed_colors, weight_colors
-from attnviz.show.figure.drawing import BLANK, DPI, INK, MARGIN, MUTED, axes_at, blank, drawing
+from attnviz.show.figure.drawing import (
+    BLANK,
+    DPI,
+    INK,
+    MARGIN,
+    MUTED,
+    axes_at,
+    blank,
+    drawing,
+    signed_colors,
+    weight_colors,
+)
 from attnviz.show.figure.fonts import font_families, texts_of
 from attnviz.show.figure.matrix import (
     color_bar,

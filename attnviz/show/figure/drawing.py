@@ -1,4 +1,4 @@
-"""What the pictures share: their look, and how they become files.
+"""What the pictures share: their look, their colours, and how they become files.
 
 Only matplotlib's `Figure` is used, never pyplot: no window, no global state, no back-end. Lengths
 are inches and font sizes points; a picture's parts are placed by hand, since matplotlib's automatic
@@ -10,13 +10,15 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import matplotlib
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
@@ -32,7 +34,7 @@ FORMATS: dict[str, FigureFormat] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 DPI = 200
 INK, MUTED, FAINT = "#1b1b1f", "#6e6e76", "#d9d9de"
 BLANK = "#e9e9ed"
-"""Behind what is no number: where a query may not look."""
+"""The ground where there is no number: where a query may not look."""
 
 MARGIN = 0.15
 """White space around a picture."""
@@ -56,7 +58,7 @@ _LOOK: dict[Any, Any] = {
 def drawing(families: Sequence[str] = ()) -> Iterator[None]:
     """Inside, matplotlib has attnviz's look, whatever the user's matplotlibrc says.
 
-    Missing glyphs are told once, by `fonts.missing_glyphs`, and not by matplotlib's warnings.
+    `fonts.missing_glyphs` reports missing glyphs once, in place of matplotlib's warnings.
     """
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
@@ -72,7 +74,7 @@ def drawing(families: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def _quiet_loggers() -> Iterator[None]:
-    """Keep off stderr what is no news to the user: a family without a bold face, font tables."""
+    """Keep messages off stderr that do not help: a family without a bold face, font tables."""
     loggers = [logging.getLogger(name) for name in ("matplotlib.font_manager", "fontTools.subset")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -86,7 +88,7 @@ def _quiet_loggers() -> Iterator[None]:
 
 @contextmanager
 def drawing_of(context: Context) -> Iterator[None]:
-    """`drawing` with the fonts that the view's texts need."""
+    """`drawing` with the fonts that the texts need."""
     with drawing(font_families(texts_of(context)).families):
         yield
 
@@ -122,7 +124,7 @@ def _renderer() -> Any:
 
 
 def format_of(path: Path) -> FigureFormat:
-    """The form that a file's suffix asks for; RequestError if it is none of ours."""
+    """The form that a file's suffix names; RequestError for an unknown one."""
     try:
         return FORMATS[path.suffix.lower()]
     except KeyError:
@@ -165,3 +167,27 @@ def written_by_attnviz(path: Path) -> bool:
         stream.seek(max(len(head), stream.seek(0, 2) - span))
         content = head + stream.read()
     return any(head.startswith(magic) and mark.search(content) for magic, mark in _MARKS)
+
+
+@cache
+def weight_colors() -> Colormap:
+    """White for nothing, through orange and red, to nearly black: even steps in OKLab.
+
+    Equal differences of weight look equally large, it prints, and it stays a scale in grey.
+    """
+    stops = "#fdfdfd #fcd8a8 #faa868 #ee7551 #d2495d #a72f6c #71246c #3d1c57 #141030"
+    return LinearSegmentedColormap.from_list("attnviz", stops.split())
+
+
+@cache
+def signed_colors() -> Colormap:
+    """White for nothing, through orange to brown above 0, through blue below: even steps too."""
+    stops = "#0a3f86 #2a70b6 #66a1d8 #aacfef #fafafa #f1caa5 #e59658 #c9652a #9a3b1b"
+    return LinearSegmentedColormap.from_list("attnviz-signed", stops.split())
+
+
+def head_colors(count: int) -> list[tuple[float, float, float]]:
+    """A colour for each of `count` heads, as different as a picture permits; 20, then again."""
+    tab = colormaps["tab20"]
+    order = [*range(0, 20, 2), *range(1, 20, 2)]
+    return [tab(order[i % 20])[:3] for i in range(count)]

@@ -25,7 +25,6 @@ from attnviz.show.explain_wording import (
     shown_keys,
 )
 from attnviz.show.figure.captions import Heading, computed_in, fitted, heading, label
-from attnviz.show.figure.colors import signed_colors, weight_colors
 from attnviz.show.figure.drawing import (
     FAINT,
     INK,
@@ -34,7 +33,9 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing_of,
+    signed_colors,
     text_width,
+    weight_colors,
     widest,
 )
 from attnviz.show.figure.vectors import Place, bars, cells, full_size, write

@@ -6,20 +6,17 @@ may not look at is grey, and not the white of a weight of 0.
 """
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from attnviz.answers.masks import allowed_blocks
-from attnviz.answers.pooling import Pool
-from attnviz.attention.measures import Measure
+from attnviz.answers.matrices import Matrices, Pooled
 from attnviz.errors import RequestError
-from attnviz.inspection import Block, HeadId, View
+from attnviz.inspection import Context, HeadId
 from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
@@ -28,7 +25,6 @@ from attnviz.show.figure.captions import (
     many_labelled,
     token_labels,
 )
-from attnviz.show.figure.colors import weight_colors
 from attnviz.show.figure.drawing import (
     BLANK,
     DPI,
@@ -40,6 +36,7 @@ from attnviz.show.figure.drawing import (
     blank,
     drawing_of,
     text_width,
+    weight_colors,
 )
 from attnviz.show.figure.matrix import (
     color_bar,
@@ -48,7 +45,6 @@ from attnviz.show.figure.matrix import (
     label_rows,
     whole_dots,
 )
-from attnviz.show.figure.shares import Shares, ShareTally
 from attnviz.show.wording import MAY_NOT
 
 NUMBERED_UP_TO = 20
@@ -72,51 +68,47 @@ _BAR_ROOM = 1.05
 
 @dataclass(frozen=True, eq=False)
 class _Panels:
-    """What is drawn: each head's weights, by blocks if they are too many for a panel's dots.
+    """The matrices as they are drawn: by blocks, if they are too many for a panel's dots."""
 
-    NaN where a query may not look. `steps`: how many queries and keys a block has.
-    """
+    context: Context
+    pooled: Pooled
 
-    view: View
-    weights: dict[HeadId, np.ndarray]
-    largest: float
-    shares: Shares
-    steps: tuple[int, int]
-
-    @property
-    def measured(self) -> Measure:
-        return self.view.measured
+    @cached_property
+    def largest(self) -> float:
+        """The largest number, which has the darkest colour; 1 where all are 0."""
+        return max(float(np.nanmax(one)) for one in self.pooled.weights.values()) or 1.0
 
     @property
     def quantity(self) -> str:
         """What the colour bar is called."""
         blocks = f", the largest of {self._block}" if self._block else ""
-        return self.measured.quantity + blocks
+        return self.context.measured.quantity + blocks
 
     @property
     def _block(self) -> str:
-        down, across = self.steps
+        down, across = self.pooled.steps
         return f"{down} × {across}" if down * across > 1 else ""
 
     @property
     def numbered_from(self) -> float:
         """Numbers from here on are written into their cells."""
-        return NUMBERED_FROM * (1 if self.measured.shares else self.largest)
+        return NUMBERED_FROM * (1 if self.context.measured.shares else self.largest)
 
     def heading(self, *notes: str) -> Heading:
         """What stands over the picture."""
-        masked = any(np.isnan(weights).any() for weights in self.weights.values())
-        said = [*notes]
+        weights = self.pooled.weights
+        lines = [*notes]
         if self._block:
-            what = "weights" if self.measured.name == "weights" else "numbers"
-            said.insert(0, f"each cell: the largest of {self._block} {what}")
+            what = "weights" if self.context.measure == "weights" else "numbers"
+            lines.insert(0, f"each cell: the largest of {self._block} {what}")
+        masked = any(np.isnan(one).any() for one in weights.values())
         legend = f"grey: {MAY_NOT}" if masked else ""
-        return heading(self.view.context, list(self.weights), self.shares, said, legend=legend)
+        return heading(self.context, list(weights), self.pooled.shares, lines, legend=legend)
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """How large panels are, in inches: all cells take the same whole number of dots.
+    """How large panels are, in inches; all cells take the same whole number of dots.
 
     `steps`: how many queries and keys a cell stands for, where there is not room for all.
     """
@@ -126,12 +118,12 @@ class _Sides:
     steps: tuple[int, int]
 
     @classmethod
-    def of(cls, view: View, room: float, least: int) -> "_Sides":
+    def of(cls, context: Context, room: float, least: int) -> "_Sides":
         """Panels whose longer side takes `room` inches, in cells of at least so many dots.
 
         Few rows or columns are drawn out.
         """
-        counts = len(view.keys), len(view.tokens)
+        counts = len(context.keys), len(context.tokens)
         cell = room / max(counts)
         shortest = [min(_SMALLEST_SIDE, room, _DRAWN_OUT * cell * count) for count in counts]
         sides = [max(cell * count, short) for count, short in zip(counts, shortest, strict=True)]
@@ -147,121 +139,99 @@ def _step(count: int, side: float, least: int) -> int:
     return 1 if count * _SMALLEST_DOT <= round(dots) else math.ceil(count * least / dots)
 
 
-def heatmap(view: View, heads: Sequence[HeadId]) -> Figure:
-    """One head large, or several as small multiples.
+def figure(matrices: Matrices, top: int | None = None) -> Figure:
+    """One head large, or several as small multiples; `top` changes nothing.
 
     The heads of a grid of layers and heads stand layers down, heads across; layers alone fold.
     Raises RequestError without a head.
     """
+    context, heads = matrices.context, matrices.heads
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
-    with drawing_of(view.context):
+    with drawing_of(context):
         if len(heads) == 1:
-            return _one_head(view, heads[0])
+            return _one_head(matrices)
         layers, across = {head.layer for head in heads}, {head.head for head in heads}
         complete = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
-        full = complete and view.measured.per_head
-        columns = len(across) if full else _columns(view, len(heads))
+        full = complete and context.measured.per_head
+        columns = len(across) if full else _columns(context, len(heads))
         if len(heads) > LABELLED_PANELS and full:
-            return _overview(view, sorted(set(heads)), columns)
-        return _grid(view, heads, columns)
+            return _overview(matrices, columns)
+        return _grid(matrices, columns)
 
 
-def _longest(view: View) -> int:
-    return max(len(view.tokens), len(view.keys))
+def _longest(context: Context) -> int:
+    return max(len(context.tokens), len(context.keys))
 
 
-def _panels(view: View, heads: Sequence[HeadId], steps: tuple[int, int]) -> _Panels:
-    """The heads' weights, each of the blocks of `steps` queries and keys by its largest."""
-    shape = len(view.tokens), len(view.keys)
-
-    def made(
-        some: list[HeadId], blocks: Iterator[Block]
-    ) -> tuple[list[HeadId], np.ndarray, ShareTally]:
-        pool, tally = Pool((len(some), *shape), steps), ShareTally(view.context)
-        for block in blocks:
-            pool.add(block.rows, block.weights)
-            tally.add(block)
-        return some, pool.numbers, tally
-
-    sight = lru_cache(maxsize=None)(lambda layer: allowed_blocks(view, layer, steps))
-    drawn: dict[HeadId, np.ndarray] = {}
-    every = ShareTally(view.context)
-    for some, numbers, tally in view.over(heads, made):
-        every.join(tally)
-        for head, weights in zip(some, numbers, strict=True):
-            seen = sight(head.layer)
-            drawn[head] = weights if seen is None else np.where(seen, weights, np.nan)
-    largest = max(float(np.nanmax(weights)) for weights in drawn.values())
-    return _Panels(view, drawn, largest or 1.0, every.shares, steps)
-
-
-def _one_head(view: View, head: HeadId) -> Figure:
-    count = _longest(view)
+def _one_head(matrices: Matrices) -> Figure:
+    context, (head,) = matrices.context, matrices.heads
+    count = _longest(context)
     largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
-    sides = _Sides.of(view, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
-    panels = _panels(view, [head], sides.steps)
-    rows, columns = _labels(view, sides)
+    sides = _Sides.of(context, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
+    panels = _Panels(context, matrices.pooled(sides.steps))
+    rows, columns = _labels(context, sides)
     title = panels.heading()
     left = MARGIN + _AXIS_TITLE + rows.width + 0.1
     below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
     width = max(left + sides.wide + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
     top = MARGIN + title.height + 0.05
-    figure = blank(width, top + sides.tall + below)
-    title.draw(figure)
-    axes = axes_at(figure, left, top, sides.wide, sides.tall)
+    picture = blank(width, top + sides.tall + below)
+    title.draw(picture)
+    axes = axes_at(picture, left, top, sides.wide, sides.tall)
     image = _draw(axes, head, panels)
     label_rows(axes, rows)
     label_columns(axes, columns)
     noted = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
-    axes.set_ylabel(axis_name(view.context, "query") + noted[0], labelpad=6)
-    axes.set_xlabel(axis_name(view.context, "key") + noted[1], labelpad=6)
-    _mark_pairs(axes, view)
+    axes.set_ylabel(axis_name(context, "query") + noted[0], labelpad=6)
+    axes.set_xlabel(axis_name(context, "key") + noted[1], labelpad=6)
+    _mark_pairs(axes, context)
     if count <= NUMBERED_UP_TO:
         _write_numbers(axes, panels)
     bar = (left + sides.wide + 0.2, top, max(sides.tall, _SHORTEST_BAR))
-    color_bar(figure, image, panels.quantity, bar)
-    return figure
+    color_bar(picture, image, panels.quantity, bar)
+    return picture
 
 
-def _labels(view: View, sides: _Sides) -> tuple[TokenLabels, TokenLabels]:
+def _labels(context: Context, sides: _Sides) -> tuple[TokenLabels, TokenLabels]:
     """Labels of the rows and of the columns of a panel."""
-    rows = token_labels(view.context, sides.tall / len(view.tokens))
-    return rows, token_labels(view.context, sides.wide / len(view.keys), "key")
+    rows = token_labels(context, sides.tall / len(context.tokens))
+    return rows, token_labels(context, sides.wide / len(context.keys), "key")
 
 
-def _grid(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
+def _grid(matrices: Matrices, columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
+    context, heads = matrices.context, matrices.heads
     rows = math.ceil(len(heads) / columns)
-    room = min(_panel_room(view), 12 / columns)
-    sides = _Sides.of(view, room, _SMALLEST_DOT)
-    panels = _panels(view, heads, sides.steps)
-    names = _labels(view, sides)
-    title = panels.heading(*_label_notes(view, names))
+    room = min(_panel_room(context), 12 / columns)
+    sides = _Sides.of(context, room, _SMALLEST_DOT)
+    panels = _Panels(context, matrices.pooled(sides.steps))
+    names = _labels(context, sides)
+    title = panels.heading(*_label_notes(names))
     left = MARGIN + _AXIS_TITLE + names[0].width + 0.1
     top = MARGIN + title.height + 0.25
     across, down = sides.wide + 0.15, sides.tall + 0.33
     width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
     below = names[1].height + _AXIS_TITLE + MARGIN
-    figure = blank(width, top + rows * down - 0.2 + below)
-    title.draw(figure)
+    picture = blank(width, top + rows * down - 0.2 + below)
+    title.draw(picture)
     for place, head in enumerate(heads):
         row, column = divmod(place, columns)
-        axes = axes_at(figure, left + column * across, top + row * down, sides.wide, sides.tall)
+        axes = axes_at(picture, left + column * across, top + row * down, sides.wide, sides.tall)
         image = _draw(axes, head, panels)
         axes.set_title(str(head), size=9, pad=3)
         if column == 0:
             label_rows(axes, names[0])
         if place + columns >= len(heads):
             label_columns(axes, names[1])
-    _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
+    _axis_titles(picture, context, (left, left + columns * across), (top, top + rows * down))
     bar = (left + columns * across + 0.05, top, max(rows * down - 0.33, _SHORTEST_BAR))
-    color_bar(figure, image, panels.quantity, bar)
-    return figure
+    color_bar(picture, image, panels.quantity, bar)
+    return picture
 
 
-def _label_notes(view: View, names: tuple[TokenLabels, TokenLabels]) -> list[str]:
+def _label_notes(names: tuple[TokenLabels, TokenLabels]) -> list[str]:
     """Which tokens are labelled, once where rows and columns are alike."""
     rows, columns = (labels.note for labels in names)
     if rows == columns:
@@ -270,23 +240,24 @@ def _label_notes(view: View, names: tuple[TokenLabels, TokenLabels]) -> list[str
     return [note.replace("token", role) for note, role in told]
 
 
-def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
+def _overview(matrices: Matrices, columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
+    context, heads = matrices.context, sorted(set(matrices.heads))
     rows = len(heads) // columns
     room = min(max(13 / columns, 0.5), 1.1)
-    sides = _Sides.of(view, room, _SMALLEST_DOT)
-    panels = _panels(view, heads, sides.steps)
+    sides = _Sides.of(context, room, _SMALLEST_DOT)
+    panels = _Panels(context, matrices.pooled(sides.steps))
     title = panels.heading()
     names = [f"layer {head.layer}" for head in heads[::columns]]
     left = MARGIN + _AXIS_TITLE + max(text_width(name, 8) for name in names) + 0.1
     top = MARGIN + title.height + 0.22
     across, down = sides.wide + 0.06, sides.tall + 0.06
     width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
-    figure = blank(width, top + rows * down + _AXIS_TITLE + MARGIN)
-    title.draw(figure)
+    picture = blank(width, top + rows * down + _AXIS_TITLE + MARGIN)
+    title.draw(picture)
     for place, head in enumerate(heads):
         row, column = divmod(place, columns)
-        axes = axes_at(figure, left + column * across, top + row * down, sides.wide, sides.tall)
+        axes = axes_at(picture, left + column * across, top + row * down, sides.wide, sides.tall)
         image = _draw(axes, head, panels)
         axes.spines[:].set_color(FAINT)
         if row == 0:
@@ -295,20 +266,20 @@ def _overview(view: View, heads: Sequence[HeadId], columns: int) -> Figure:
             axes.text(
                 -0.08, 0.5, names[row], size=8, ha="right", va="center", transform=axes.transAxes
             )
-    _axis_titles(figure, view, (left, left + columns * across), (top, top + rows * down))
+    _axis_titles(picture, context, (left, left + columns * across), (top, top + rows * down))
     bar = (left + columns * across + 0.05, top, rows * down - 0.06)
-    color_bar(figure, image, panels.quantity, bar)
-    return figure
+    color_bar(picture, image, panels.quantity, bar)
+    return picture
 
 
-def _panel_room(view: View) -> float:
+def _panel_room(context: Context) -> float:
     """How long a panel's side is, where there is room for all."""
-    return min(max(_longest(view) * _SMALLEST_CELL, 1.2), 2.9)
+    return min(max(_longest(context) * _SMALLEST_CELL, 1.2), 2.9)
 
 
-def _columns(view: View, panels: int) -> int:
+def _columns(context: Context, panels: int) -> int:
     """Columns that make a grid of about 4 : 3 with few empty places."""
-    sides = _Sides.of(view, _panel_room(view), _SMALLEST_DOT)
+    sides = _Sides.of(context, _panel_room(context), _SMALLEST_DOT)
 
     def cost(columns: int) -> float:
         rows = math.ceil(panels / columns)
@@ -319,7 +290,7 @@ def _columns(view: View, panels: int) -> int:
 
 
 def _draw(axes: Axes, head: HeadId, panels: _Panels) -> AxesImage:
-    weights, steps = panels.weights[head], panels.steps
+    weights, steps = panels.pooled.weights[head], panels.pooled.steps
     edges = weights.shape[1] * steps[1] - 0.5, weights.shape[0] * steps[0] - 0.5
     colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
     if np.isnan(weights).any():
@@ -330,29 +301,29 @@ def _draw(axes: Axes, head: HeadId, panels: _Panels) -> AxesImage:
 
 
 def _axis_titles(
-    figure: Figure, view: View, sides: tuple[float, float], ends: tuple[float, float]
+    picture: Figure, context: Context, sides: tuple[float, float], ends: tuple[float, float]
 ) -> None:
     """Name rows and columns for all panels at once; they lie between `sides`, and `ends`."""
-    width, height = figure.get_size_inches()
+    width, height = picture.get_size_inches()
     middle, center = 1 - sum(ends) / 2 / height, sum(sides) / 2 / width
-    rows, columns = axis_name(view.context, "query"), axis_name(view.context, "key")
-    figure.supylabel(rows, x=MARGIN / width, y=middle, ha="left", size=10)
-    figure.supxlabel(columns, x=center, y=MARGIN / height, va="bottom", size=10)
+    rows, columns = axis_name(context, "query"), axis_name(context, "key")
+    picture.supylabel(rows, x=MARGIN / width, y=middle, ha="left", size=10)
+    picture.supxlabel(columns, x=center, y=MARGIN / height, va="bottom", size=10)
 
 
-def _mark_pairs(axes: Axes, view: View) -> None:
+def _mark_pairs(axes: Axes, context: Context) -> None:
     """A thin line where the second sentence of a pair begins."""
-    for tokens, line in ((view.tokens, axes.axhline), (view.keys, axes.axvline)):
+    for tokens, line in ((context.tokens, axes.axhline), (context.keys, axes.axvline)):
         second = [token.index for token in tokens if token.segment]
         if second and second[0]:
             line(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
 
 
 def _write_numbers(axes: Axes, panels: _Panels) -> None:
-    (weights,) = panels.weights.values()
+    (weights,) = panels.pooled.weights.values()
     for query, key in np.argwhere(weights >= panels.numbered_from):
         weight = float(weights[query, key])
         color = "white" if weight > 0.45 * panels.largest else INK
         size = 7.5 if max(weights.shape) > 8 else 9
-        shown = panels.measured.number(weight)
+        shown = panels.context.measured.number(weight)
         axes.text(key, query, shown, size=size, color=color, ha="center", va="center")

@@ -1,8 +1,12 @@
-"""The article's picture: two columns of tokens, and lines from who looks to what is looked at."""
+"""The article's picture: two columns of tokens, and lines from who looks to what is looked at.
+
+Lengths are inches and font sizes points; heights are rows of the longer column, from 0 on top.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,55 +14,35 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from attnviz.answers.links import Strongest
-from attnviz.answers.strongest import strongest_link
-from attnviz.attention.measures import Measure, number
+from attnviz.answers.links import Links
+from attnviz.attention.measures import number
 from attnviz.attention.order import descending
-from attnviz.errors import RequestError
-from attnviz.inspection import Block, HeadId, View
+from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.captions import (
+    SMALLEST_FONT,
     Heading,
     TokenLabels,
     axis_name,
     heading,
+    label,
     labels_for,
     token_labels,
-)
-from attnviz.show.figure.colors import head_colors
-from attnviz.show.figure.columns import (
-    ROLES,
-    Columns,
-    Emphasis,
-    with_positions,
-    write_column,
 )
 from attnviz.show.figure.drawing import (
     INK,
     MARGIN,
+    MUTED,
     axes_at,
     blank,
     drawing_of,
+    head_colors,
     text_width,
 )
-from attnviz.show.figure.shares import Shares, ShareTally
 from attnviz.show.wording import tokens_of
 
 Labels = dict[Role, TokenLabels]
 """The labels of both columns."""
-
-THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-"""Shares under the first are never drawn; the later ones keep long texts' pictures readable.
-
-Where rows are not distributions, they are parts of the largest number.
-"""
-
-MOST_LINES = 1500
-"""More lines than this raise the threshold, so that pictures stay small and readable."""
-
-STRONGEST, PALEST = 30, 0.05
-"""Links that are drawn of a text that has too many tokens to show all of them, at most; and what
-part of the largest weight they have at least, since paler lines could not be seen."""
 
 STANDS_OUT = 0.5
 """Keys with at least this part of the largest weight of a query stand out."""
@@ -66,41 +50,109 @@ STANDS_OUT = 0.5
 _LEGEND_ROW, _LEGEND_COLUMN = 0.19, 0.85
 
 
-@dataclass(frozen=True, eq=False)
-class _Links:
-    """The links to draw, an entry each in the four arrays; `heads` are places in the request.
+class Gap(NamedTuple):
+    """A place in a column where tokens are left out, and how many."""
 
-    `shares` are told of the queries drawn. `strongest`: whether these are the strongest links of a
-    text that has too many tokens to show all; else, all links from the threshold on.
+    y: float
+    left_out: int
+
+
+ROLES: tuple[Role, Role] = ("query", "key")
+"""The left column and the right."""
+
+_ROW, _CLOSE, _LOWEST, _USUAL, _TALLEST = 0.28, 0.16, 1.2, 12.0, 16.0
+_SOME_USUAL = 7.0
+_DRAWN_OUT = 3.0
+"""How many rows a token of the shorter column takes at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The heights at which the tokens stand: (query,) and (key,); NaN for those that do not.
+
+    `row` is how many inches a row is high, and `rows` are as many as the longer column has. The
+    shorter one is drawn out, so that lines between two texts run level, and stands in the middle.
+    `gaps`: where tokens are left out of a column.
     """
 
-    heads: np.ndarray
-    queries: np.ndarray
-    keys: np.ndarray
-    weights: np.ndarray
-    threshold: float
-    shares: Shares
-    measured: Measure
-    strongest: bool
+    query: np.ndarray
+    key: np.ndarray
+    row: float
+    rows: int
+    gaps: Mapping[Role, Sequence[Gap]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, context: Context) -> "Columns":
+        """The columns of all tokens, as high as is readable."""
+        counts = len(context.tokens), len(context.keys)
+        rows = max(counts)
+        row = min(_ROW, max(_CLOSE, _USUAL / rows), _TALLEST / rows)
+        queries, keys = (_spread(count, rows) for count in counts)
+        return cls(queries, keys, max(row, _LOWEST / rows), rows)
+
+    @classmethod
+    def some(cls, context: Context, shown: Mapping[Role, Sequence[int]]) -> "Columns":
+        """The columns of some tokens, by their indices, with a mark where others are left out."""
+        laid = {role: _laid(shown[role], len(tokens_of(context, role))) for role in ROLES}
+        rows = max(count for _, _, count in laid.values())
+        heights, gaps = {}, {}
+        for role, (places, marks, count) in laid.items():
+            spread = _spread(count, rows)
+            heights[role] = np.where(places < 0, np.nan, spread[places])
+            gaps[role] = [Gap(float(spread[place]), left_out) for place, left_out in marks]
+        row = min(_ROW, max(_CLOSE, _SOME_USUAL / rows))
+        return cls(heights["query"], heights["key"], max(row, _LOWEST / rows), rows, gaps)
+
+    def shown(self, role: Role) -> list[int]:
+        """The tokens that a column has, by their indices."""
+        return np.flatnonzero(~np.isnan(self.places(role))).tolist()
 
     @property
-    def largest(self) -> float:
-        """The weight of the darkest line."""
-        return float(self.weights.max(initial=0.0)) or 1.0
+    def side(self) -> float:
+        """How high both are, in inches."""
+        return self.row * self.rows
 
-    @property
-    def note(self) -> str:
-        """How weights became lines."""
-        if self.strongest and len(self.weights):
-            which = (
-                f"the {len(self.weights)} strongest links" if len(self.weights) > 1 else "1 link"
-            )
-            darkest = number(self.largest)
-            return f"{which} · darkest line: {darkest} · @: position · ⋮: how many are left out"
-        if not len(self.weights):
-            return f"no link of {self.threshold:.2g} or more"
-        darkest = self.measured.number(self.largest)
-        return f"darkest line: {darkest} · links under {self.threshold:.2g} not drawn"
+    def places(self, role: Role) -> np.ndarray:
+        """The heights of one column's tokens."""
+        return self.query if role == "query" else self.key
+
+    def room(self, role: Role) -> float:
+        """How far apart a column's tokens stand, in inches."""
+        count = len(self.shown(role)) + len(self.gaps.get(role, ()))
+        return self.row * min(self.rows / count, _DRAWN_OUT)
+
+
+def _laid(shown: Sequence[int], count: int) -> tuple[np.ndarray, list[tuple[int, int]], int]:
+    """The row of each token, -1 where it is not shown; each gap's, and what it leaves out; rows."""
+    places, marks, row, before = np.full(count, -1), [], 0, -1
+    for index in [*shown, count]:
+        if index - before > 1:
+            marks.append((row, index - before - 1))
+            row += 1
+        if index < count:
+            places[index] = row
+            row += 1
+        before = index
+    return places, marks, row
+
+
+def _spread(count: int, rows: int) -> np.ndarray:
+    """Where each of `count` tokens stands in so many rows."""
+    step = min(rows / count, _DRAWN_OUT)
+    places: np.ndarray = (rows - 1) / 2 + (np.arange(count) - (count - 1) / 2) * step
+    return places
+
+
+@dataclass(frozen=True)
+class Emphasis:
+    """What stands out in a column, by the tokens' indices.
+
+    `bold` ones do, and all others are quiet, if so. `beside`: what is written beside a token.
+    """
+
+    bold: Sequence[int] = ()
+    others_quiet: bool = False
+    beside: Mapping[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,14 +168,14 @@ class _Frame:
     width: float
 
     @classmethod
-    def of(cls, view: View, title: Heading, labels: Labels, side: float, heads: int) -> "_Frame":
+    def of(
+        cls, context: Context, title: Heading, labels: Labels, side: float, heads: int
+    ) -> "_Frame":
         """The frame for columns `side` inches high, and some heads."""
         gap = min(max(2.4, 0.6 * side), 5.0)
         # words that stand out are bold, thus wider, and have their weight beside them
         left, right = (
-            max(one.width * 1.2 + 0.45, text_width(axis_name(view.context, role), 9))
-            + 0.03 * gap
-            + 0.05
+            max(one.width * 1.2 + 0.45, text_width(axis_name(context, role), 9)) + 0.03 * gap + 0.05
             for role, one in labels.items()
         )
         legend = MARGIN + left + gap + right
@@ -132,149 +184,97 @@ class _Frame:
         return cls(MARGIN + left, MARGIN + title.height + 0.35, gap, side, legend, columns, width)
 
 
-def heads_or_strongest(
-    view: View, heads: list[HeadId], query: int | None
-) -> tuple[list[HeadId], str]:
-    """The heads chosen; without any, the one of the query's strongest link, and a note on it.
+def figure(links: Links, top: int | None = None) -> Figure:
+    """Lines from who looks to what is looked at, darker and thicker with the weight.
 
-    It is a layer, where the measure has no heads. Raises RequestError where there is neither.
+    Several heads have a colour each, and a legend. `top` changes nothing.
     """
-    if heads:
-        return heads, ""
-    if query is None:
-        raise RequestError(
-            "lines of all words in all heads would be a tangle", "choose a query, or heads"
-        )
-    found = strongest_link(view, query)
-    return [found.head], found.why
-
-
-def lines(view: View, heads: Sequence[HeadId], query: int | None) -> Figure:
-    """Lines from the query at index `query`, or from all, darker and thicker with the weight.
-
-    Several heads have a colour each, and a legend. Raises RequestError without a head.
-    """
-    if not heads:
-        raise RequestError("there is no head to draw", "give one, as L3H1")
-    columns = Columns.of(view.context)
-    with drawing_of(view.context):
-        links = _links(view, heads, query, columns.crowded)
-        if columns.crowded:
-            columns = Columns.some(view.context, _taking_part(links, query))
-        labels = {role: _labels(view, role, columns) for role in ROLES}
-        title = heading(view.context, heads, links.shares, [links.note], query)
-        frame = _Frame.of(view, title, labels, columns.side, len(heads))
-        figure = blank(frame.width, frame.top + frame.side + MARGIN)
-        title.draw(figure)
-        axes = axes_at(figure, frame.left, frame.top, frame.gap, frame.side)
+    context, heads = links.context, links.heads
+    query = None if links.query is None else links.query.index
+    columns = Columns.some(context, _ends(links)) if links.strongest else Columns.of(context)
+    with drawing_of(context):
+        labels = {role: _labels(context, role, columns) for role in ROLES}
+        title = heading(context, heads, links.shares, [_note(links)], query)
+        frame = _Frame.of(context, title, labels, columns.side, len(heads))
+        picture = blank(frame.width, frame.top + frame.side + MARGIN)
+        title.draw(picture)
+        axes = axes_at(picture, frame.left, frame.top, frame.gap, frame.side)
         axes.set(xlim=(0, 1), ylim=(columns.rows - 0.5, -0.5))
         axes.set_axis_off()
-        _draw_links(axes, links, heads, columns)
+        _draw_links(axes, links, columns)
         for role in ROLES:
-            emphasis = _emphasis(view, role, links, query)
+            emphasis = _emphasis(links, role)
             if links.strongest:
-                emphasis = with_positions(view.context, role, emphasis)
-            write_column(axes, view.context, role, columns, labels[role], emphasis)
+                emphasis = _with_positions(context, role, emphasis)
+            _write_column(axes, context, role, columns, labels[role], emphasis)
         if len(heads) > 1:
-            _legend(figure, heads, frame)
-    return figure
+            _legend(picture, heads, frame)
+    return picture
 
 
-def _taking_part(links: _Links, query: int | None) -> dict[Role, list[int]]:
-    """The tokens that links begin and end at, ascending."""
-    begins = links.queries if query is None else [*links.queries, query]
+def _note(links: Links) -> str:
+    """How weights became lines."""
+    count, measured = len(links.weights), links.context.measured
+    if links.strongest and count:
+        which = f"the {count} strongest links" if count > 1 else "1 link"
+        darkest = number(links.largest)
+        return f"{which} · darkest line: {darkest} · @: position · ⋮: how many are left out"
+    if not count:
+        return f"no link of {links.threshold:.2g} or more"
+    darkest = measured.number(links.largest)
+    return f"darkest line: {darkest} · links under {links.threshold:.2g} not drawn"
+
+
+def _ends(links: Links) -> dict[Role, list[int]]:
+    """The tokens that links begin and end at, ascending; the query also without a link."""
+    begins = links.queries if links.query is None else [*links.queries, links.query.index]
     return {"query": sorted({*map(int, begins)}), "key": sorted({*map(int, links.keys)})}
 
 
-def _labels(view: View, role: Role, columns: Columns) -> TokenLabels:
+def _labels(context: Context, role: Role, columns: Columns) -> TokenLabels:
     """Labels of a column's tokens."""
     if not columns.gaps:
-        return token_labels(view.context, columns.room(role), role)
-    own = [tokens_of(view.context, role)[index] for index in columns.shown(role)]
+        return token_labels(context, columns.room(role), role)
+    own = [tokens_of(context, role)[index] for index in columns.shown(role)]
     return labels_for([token.label for token in own], [INK] * len(own), columns.room(role))
 
 
-def _links(view: View, heads: Sequence[HeadId], query: int | None, crowded: bool) -> _Links:
-    """The links of a query, or of all, that are strong enough; of a crowded text the strongest."""
-    least = 0.0 if crowded else THRESHOLDS[0]
-    most = STRONGEST if crowded else MOST_LINES + 1
-
-    def found(some: list[HeadId], blocks: Iterator[Block]) -> tuple[Strongest, ShareTally, int]:
-        kept, tally = Strongest(most, least, view.measured.shares), ShareTally(view.context)
-        for block in blocks:
-            kept.add(block)
-            tally.add(block)
-        return kept, tally, len(some)
-
-    rows = None if query is None else _row(view, heads, query)
-    groups = view.over(heads, found) if rows is None else [found(list(heads), iter([rows]))]
-    kept, tally, first = Strongest(most, least, view.measured.shares), ShareTally(view.context), 0
-    for own, shares, count in groups:
-        kept.join(own, first)
-        tally.join(shares)
-        first += count
-    weights = kept.weights
-    thresholds = [kept.scale * part for part in THRESHOLDS]
-    fitting = (t for t in thresholds if (weights >= t).sum() <= MOST_LINES)
-    palest = PALEST * float(weights.max(initial=0.0))
-    threshold = palest if crowded else next(fitting, thresholds[-1])
-    strong = weights >= threshold
-    return _Links(
-        heads=kept.heads[strong],
-        queries=kept.queries[strong],
-        keys=kept.keys[strong],
-        weights=weights[strong],
-        threshold=threshold,
-        shares=tally.shares,
-        measured=view.measured,
-        strongest=crowded,
-    )
-
-
-def _row(view: View, heads: Sequence[HeadId], query: int) -> Block:
-    """The row of one query, in the heads given."""
-    block, every = view.row(query).block, view.all_heads()
-    places = [every.index(head) for head in heads]
-    dropped, sink = (None if one is None else one[places] for one in (block.dropped, block.sink))
-    return Block(list(heads), block.rows, block.weights[places], dropped, sink)
-
-
-def _draw_links(axes: Axes, links: _Links, heads: Sequence[HeadId], columns: Columns) -> None:
+def _draw_links(axes: Axes, links: Links, columns: Columns) -> None:
     """All lines, the darkest on top; those of heads that join the same tokens run side by side."""
     order = np.argsort(links.weights, kind="stable")
-    place, share = links.heads[order], links.weights[order] / links.largest
-    shift = 0.6 * ((place + 0.5) / len(heads) - 0.5)
+    place, share = links.places[order], links.weights[order] / links.largest
+    shift = 0.6 * ((place + 0.5) / len(links.heads) - 0.5)
     ends = np.zeros((len(order), 2, 2))
     ends[:, 1, 0] = 1
     ends[:, 0, 1] = columns.query[links.queries[order]] + shift
     ends[:, 1, 1] = columns.key[links.keys[order]] + shift
     shades = np.empty((len(order), 4))
-    shades[:, :3] = np.array(head_colors(len(heads)))[place]
+    shades[:, :3] = np.array(head_colors(len(links.heads)))[place]
     shades[:, 3] = 0.05 + 0.95 * share
-    thickest = min(4.0 if len(heads) == 1 else 2.5, max(1.0, columns.row * 72 * 0.7))
+    thickest = min(4.0 if len(links.heads) == 1 else 2.5, max(1.0, columns.row * 72 * 0.7))
     widths = 0.4 + thickest * share
     axes.add_collection(LineCollection(list(ends), colors=shades, linewidths=widths), autolim=False)
 
 
-def _emphasis(view: View, role: Role, links: _Links, query: int | None) -> Emphasis:
+def _emphasis(links: Links, role: Role) -> Emphasis:
     """The query and its strongest keys stand out; a single head's weights stand beside the keys."""
-    if query is None:
+    if links.query is None:
         return Emphasis()
     if role == "query":
-        return Emphasis([query], others_quiet=True)
-    strengths = np.zeros(len(view.keys))
+        return Emphasis([links.query.index], others_quiet=True)
+    strengths = np.zeros(len(links.context.keys))
     np.maximum.at(strengths, links.keys, links.weights)
     strong = np.flatnonzero(strengths >= STANDS_OUT * links.largest).tolist()
     by_strength = descending(strengths, int(np.count_nonzero(strengths))).tolist()
-    told = number if links.strongest else view.measured.number
+    told = number if links.strongest else links.context.measured.number
     beside = {key: told(float(strengths[key])) for key in by_strength}
-    return Emphasis(strong, True, None if links.heads.any() else beside)
+    return Emphasis(strong, True, None if links.places.any() else beside)
 
 
-def _legend(figure: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:
-    width, height = figure.get_size_inches()
+def _legend(picture: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:
+    width, height = picture.get_size_inches()
     handles = [Line2D([], [], color=color, linewidth=2.5) for color in head_colors(len(heads))]
-    figure.legend(
+    picture.legend(
         handles,
         [str(head) for head in heads],
         loc="upper left",
@@ -285,4 +285,81 @@ def _legend(figure: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:
         labelspacing=0.35,
         borderpad=0,
         frameon=False,
+    )
+
+
+def _with_positions(context: Context, role: Role, emphasis: Emphasis) -> Emphasis:
+    """The same, each token's position beside it, as `@12` names it."""
+    first = 0 if role == "key" and context.is_cross_attention else context.first_index
+    beside = {index: f"@{first + index}" for index in range(len(tokens_of(context, role)))}
+    for index, text in (emphasis.beside or {}).items():
+        beside[index] = f"{text}  {beside[index]}"
+    return replace(emphasis, beside=beside, others_quiet=False)
+
+
+def _write_column(
+    axes: Axes,
+    context: Context,
+    role: Role,
+    columns: Columns,
+    labels: TokenLabels,
+    emphasis: Emphasis,
+) -> None:
+    """Write one column's tokens, and its name above them."""
+    x, align = (-0.03, "right") if role == "query" else (1.03, "left")
+    tokens, places, beside = tokens_of(context, role), columns.places(role), emphasis.beside or {}
+    for index in columns.shown(role):
+        token, bold = tokens[index], index in emphasis.bold
+        quiet = token.special or (emphasis.others_quiet and not bold)
+        shown, y = label(token.label), float(places[index])
+        style: dict[str, Any] = {
+            "size": labels.size,
+            "va": "center",
+            "ha": align,
+            "weight": "bold" if bold else "normal",
+            "color": MUTED if quiet else INK,
+        }
+        axes.text(x, y, shown, **style)
+        if index in beside:
+            room = text_width(shown, labels.size, bold)
+            _write_beside(axes, (x, y), align, room, beside[index], labels)
+    for y, left_out in columns.gaps.get(role, ()):
+        axes.text(x, y, f"⋮ {left_out}", size=SMALLEST_FONT, color=MUTED, va="center", ha=align)
+    _write_name(axes, x, align, axis_name(context, role))
+
+
+def _write_beside(
+    axes: Axes,
+    place: tuple[float, float],
+    align: str,
+    room: float,
+    text: str,
+    labels: TokenLabels,
+) -> None:
+    """A key's weight, or a position, beside a label that takes `room` inches."""
+    away = room * 72 + 6
+    axes.annotate(
+        text,
+        place,
+        (away if align == "left" else -away, 0),
+        textcoords="offset points",
+        size=max(labels.size - 2, SMALLEST_FONT),
+        color=MUTED,
+        ha=align,
+        va="center",
+        annotation_clip=False,
+    )
+
+
+def _write_name(axes: Axes, x: float, align: str, name: str) -> None:
+    axes.annotate(
+        name,
+        (x, 1),
+        (0, 8),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        size=9,
+        color=MUTED,
+        ha=align,
+        va="bottom",
     )

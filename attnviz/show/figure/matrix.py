@@ -1,13 +1,16 @@
 """What pictures of matrices are made of: the image, labels along its edges, and its colour bar."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
-from attnviz.show.figure.banded import BandedImage
 from attnviz.show.figure.captions import TokenLabels
 from attnviz.show.figure.drawing import DPI, MUTED, axes_at
 
@@ -89,3 +92,28 @@ def _bar_number(value: float, signed: bool) -> str:
     sign = ("−" if value < 0 else "+") if signed and value else ""
     size = abs(value)
     return sign + (f"{size:.2g}" if size < 100 else f"{size:.0f}")
+
+
+BAND = 128
+"""Dots that a band is high."""
+
+
+class BandedImage(AxesImage):
+    """An image whose cells are enlarged to dots one band after the other.
+
+    matplotlib keeps several floating-point numbers for every dot that it enlarges an image to, for
+    512 tokens some 200 MB at once, and its Agg renderer alone has dots. The picture is the same.
+    """
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the image, as every artist does."""
+        if not isinstance(renderer, RendererAgg):
+            super().draw(renderer)
+            return
+        left, low, right, high = self.axes.bbox.extents
+        clip = self.get_clip_box()
+        for bottom in range(int(low) // BAND * BAND, int(high) + 1, BAND):
+            edges = max(bottom, low), min(bottom + BAND, high)
+            self.set_clip_box(Bbox.from_extents(left, edges[0], right, edges[1]))
+            super().draw(renderer)
+        self.set_clip_box(clip)

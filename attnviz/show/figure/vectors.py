@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from attnviz.show.figure.colors import signed_colors
-from attnviz.show.figure.drawing import DPI, FAINT, INK, MUTED, axes_at
+from attnviz.show.figure.drawing import DPI, FAINT, INK, MUTED, axes_at, signed_colors
 
 FULL_FROM = 99
 """The percentile of the sizes from which on numbers have the strongest colour: few are far out."""

@@ -17,29 +17,26 @@ from attnviz.inspection import HeadId, View
 from attnviz.inspection.ablated import Guess, Replacement
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import (
-    Line,
-    bar,
-    cut,
-    fit,
-    label,
-    render_lines,
-    sentences,
-    width_of,
-)
-from attnviz.show.terminal.headgrid import HeadGrid
-from attnviz.show.terminal.heading import ASKED, marked, model_line, quiet_line
-from attnviz.show.terminal.notes import hidden_note
-from attnviz.show.terminal.palette import (
     BOLD,
     DIM,
     MARKER,
     PLAIN,
     QUIET_BELOW,
     RAMPS,
+    Line,
     Scale,
     Tone,
+    bar,
+    cut,
+    fit,
+    label,
     percent,
+    render_lines,
+    sentences,
+    width_of,
 )
+from attnviz.show.terminal.grid import HeadGrid
+from attnviz.show.terminal.heading import ASKED, hidden_note, marked, model_line, quiet_line
 from attnviz.show.wording import window_told
 from attnviz.text.tokens import Token
 

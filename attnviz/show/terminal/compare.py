@@ -12,13 +12,19 @@ from rich.text import Text
 from attnviz.answers.align import SIDES, Column
 from attnviz.answers.compare import Comparison, HeadChange
 from attnviz.attention.order import NEAR_ZERO, largest
-from attnviz.show.terminal.cells import Line, cut, fit, label, render_lines, sentences, tone_of
-from attnviz.show.terminal.palette import (
+from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
     MARKER,
     PLAIN,
     TINTS,
+    Line,
+    cut,
+    fit,
+    label,
+    render_lines,
+    sentences,
+    tone_of,
     weight_style,
     weight_text,
 )

@@ -14,18 +14,31 @@ from attnviz.answers.masks import allowed
 from attnviz.answers.phrase import Phrase
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import (
+    BOLD,
+    DIM,
+    MARKER,
+    PLAIN,
     Line,
+    Scale,
+    Tone,
     cut,
     fit,
     label,
+    percent,
     render_lines,
     sentences,
     tone_of,
     width_of,
 )
-from attnviz.show.terminal.heading import heading, measure_line, model_line, quiet_line
-from attnviz.show.terminal.notes import dropped_note, hidden_note, left_out_note
-from attnviz.show.terminal.palette import BOLD, DIM, MARKER, PLAIN, Scale, Tone, percent
+from attnviz.show.terminal.heading import (
+    dropped_note,
+    heading,
+    hidden_note,
+    left_out_note,
+    measure_line,
+    model_line,
+    quiet_line,
+)
 from attnviz.show.wording import MAY_NOT, whose
 
 LONGEST_PHRASE = 40

@@ -1,6 +1,6 @@
-"""One word in every head: layers down, heads across, each cell what it is joined to most."""
+"""Grids of layers down and heads across: a word's strongest partner in each head, or a number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -12,23 +12,25 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from attnviz.answers.masks import allowed
-from attnviz.answers.summary import is_near
+from attnviz.answers.overview import is_near
+from attnviz.answers.word import Word
 from attnviz.attention.order import descending, largest
-from attnviz.inspection import View
-from attnviz.inspection.context import Role
-from attnviz.show.terminal.cells import Line, fit, label, render_lines, sentences, width_of
-from attnviz.show.terminal.heading import question, word_heading
-from attnviz.show.terminal.palette import (
+from attnviz.inspection import HeadId
+from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
     MARKER,
     PLAIN,
     STRONG_FROM,
+    Line,
     Scale,
     Tone,
+    fit,
+    label,
+    render_lines,
+    width_of,
 )
-from attnviz.show.wording import tokens_of
+from attnviz.show.terminal.heading import question, quiet_line, word_heading
 from attnviz.text.tokens import Token
 
 LONGEST_WORD = 12
@@ -46,7 +48,7 @@ TOLD_FROM = 0.1
 LEGEND = "orange: words further off · blue: itself or next to it · dim: special"
 PLAIN_LEGEND = f"{MARKER}: the strongest of the words further off"
 CROSSED_LEGENDS = "orange: words · dim: special", f"{MARKER}: the strongest of the words"
-"""Where the words are another text's, none is further off than others."""
+"""In cross-attention no word is further off than others."""
 
 
 class Shape(NamedTuple):
@@ -81,32 +83,34 @@ def shape_for(width: int, num_heads: int, longest: int) -> Shape:
 class Grid:
     """One token's strongest partner in every head.
 
-    weights: (layer, head, other token), of the layers recorded. `token` is the query and the others
-    its keys, or `token` is the key and the others the queries that look at it. The lines below name
-    the `top` strongest of them; without `top`, those that are worth it.
+    The lines below name the `top` strongest partners; without `top`, those that are worth it.
     """
 
-    view: View
-    token: Token
-    weights: np.ndarray
-    role: Role
+    word: Word
     note: str
     top: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from word_heading(self.view.context, self.token, self.role, self.weights, self._scale)
+        word = self.word
+        yield from word_heading(word.context, word.token, word.role, word.weights, self._scale)
         yield Text()
         coloured = console.color_system is not None and not console.no_color
-        legends = CROSSED_LEGENDS if self.view.is_cross_attention else (LEGEND, PLAIN_LEGEND)
+        legends = CROSSED_LEGENDS if word.context.is_cross_attention else (LEGEND, PLAIN_LEGEND)
         legend = legends[0 if coloured else 1]
         width = options.max_width
         yield from render_lines(self._question(width, legend), width)
         yield from render_lines(self._blocks(width), width)
         yield from render_lines(self._answers(width), width)
+        yield from quiet_line(self.note)
 
     @cached_property
     def _scale(self) -> Scale:
-        return Scale.of(self.view.measured, float(self.weights.max()))
+        return Scale.of(self.word.context.measured, float(self.word.weights.max()))
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """(layer, head, other token)."""
+        return self.word.weights.reshape(-1, self.word.context.num_heads, len(self._others))
 
     @cached_property
     def _told_from(self) -> float:
@@ -114,21 +118,15 @@ class Grid:
 
     @cached_property
     def _others(self) -> tuple[Token, ...]:
-        return tokens_of(self.view.context, "key" if self.role == "query" else "query")
-
-    @cached_property
-    def _seen(self) -> np.ndarray:
-        """Which of the others may be its partner: (layer, other)."""
-        layers = self.view.inspection.recorded
-        return allowed(self.view, self.token.index, self.role, layers)
+        return self.word.others
 
     @cached_property
     def _near(self) -> list[int]:
-        """The token itself and the words next to it; none, where the words are another text's."""
-        if self.view.is_cross_attention:
+        """The token itself and the words next to it; none in cross-attention."""
+        if self.word.context.is_cross_attention:
             return []
         others = (other for other in self._others if not other.special)
-        return [other.index for other in others if is_near(self.token, other)]
+        return [other.index for other in others if is_near(self.word.token, other)]
 
     @cached_property
     def _far(self) -> np.ndarray:
@@ -141,24 +139,26 @@ class Grid:
     @cached_property
     def _partners(self) -> np.ndarray:
         """The index of each head's strongest partner, (layer, head)."""
-        return largest(np.where(self._seen[:, None], self.weights, -1))
+        best = largest(np.where(self.word.allowed, self.word.weights, -1))
+        partners: np.ndarray = best.reshape(self._weights.shape[:-1])
+        return partners
 
     @cached_property
     def _best(self) -> float:
         """The largest weight of a cell that shows a word beyond the neighbours."""
         best = self._partners
-        shown = np.where(self._far[best], self.weights.max(axis=-1), 0)
+        shown = np.where(self._far[best], self._weights.max(axis=-1), 0)
         return float(shown.max(initial=0))
 
     def _question(self, width: int, legend: str) -> Iterator[Line]:
-        asked = question(self.token, self.role, width)
+        asked = question(self.word.token, self.word.role, width)
         line = [Segment(asked, BOLD)]
         if cell_len(asked) + cell_len(legend) + 3 <= width:
             line.append(Segment("   " + legend, DIM))
         yield line
 
     def _blocks(self, width: int) -> Iterator[Line]:
-        model, layers = self.view.model, self.view.inspection.recorded
+        model, layers = self.word.context.model, self.word.context.recorded
         margin = len(f"L{layers[-1]}") + 1
         shown = {int(i) for i in self._partners.ravel()}
         longest = width_of((self._others[i] for i in shown), LONGEST_WORD)
@@ -179,7 +179,7 @@ class Grid:
 
     def _cell(self, place: int, head: int, shape: Shape) -> tuple[tuple[str, ...], Style]:
         best = int(self._partners[place, head])
-        weight = float(self.weights[place, head, best])
+        weight = float(self._weights[place, head, best])
         style, strong = self._style(best, weight)
         word = (MARKER if strong else " ") + fit(label(self._others[best]), shape.word)
         number = " " + self._scale.text(weight)
@@ -198,7 +198,7 @@ class Grid:
 
     def _answers(self, width: int) -> Iterator[Line]:
         """Which words it is joined to most, strongest first, and in which heads."""
-        flat = self.weights.reshape(-1, self.weights.shape[-1])
+        flat = self.word.weights
         far = np.where(self._far, flat.max(axis=0), 0)
         order = descending(far, self.top or WORDS_TOLD)
         least = min(self._told_from, far.max()) if self.top is None else 0
@@ -211,12 +211,10 @@ class Grid:
         for other in self._near:
             if other not in told and flat[:, other].max() >= self._told_from:
                 yield self._answer(flat[:, other], other, "cool", margin, width)
-        if self.note:
-            yield from sentences(self.note, width)
 
     def _answer(self, column: np.ndarray, other: int, tone: Tone, margin: int, width: int) -> Line:
         line = [Segment(fit(label(self._others[other]), margin - 2) + "  ", BOLD)]
-        heads, used = self.view.all_heads(), margin
+        heads, used = self.word.heads, margin
         name_width = len(str(heads[-1]))
         for place in descending(column, HEADS_TOLD):
             weight = float(column[place])
@@ -229,7 +227,79 @@ class Grid:
             line.append(Segment(" "))
             used += size
         kind = {-1: "the word before", 0: "itself", 1: "the word after"}
-        said = kind.get(other - self.token.index, "") if tone == "cool" else ""
+        said = kind.get(other - self.word.token.index, "") if tone == "cool" else ""
         if said and used + len(said) + 1 <= width:
             line.append(Segment(" " + said, DIM))
         return line
+
+
+HEADS_NAMED = 6
+"""How many heads the line below the grid names."""
+
+CELL = 6
+"""Marker, number, and space around it."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadGrid:
+    """A number for each head, or for each layer where heads are mixed; others stay empty.
+
+    `blank`: heads that have no number, and their place all the same.
+    """
+
+    numbers: Mapping[HeadId, float]
+    scale: Scale
+    tone: Tone
+    blank: Sequence[HeadId] = ()
+
+    @property
+    def ranked(self) -> list[HeadId]:
+        """The heads, largest number first."""
+        places = sorted(self.numbers)
+        numbers = np.array([self.numbers[place] for place in places])
+        return [places[i] for i in descending(numbers)]
+
+    def blocks(self, width: int) -> Iterator[Line]:
+        """The grid, in as many blocks of heads as the width calls for; an empty line after each."""
+        at = {(place.layer, place.place): place for place in self.numbers}
+        places = {*at, *((place.layer, place.place) for place in self.blank)}
+        layers, across = (sorted({place[axis] for place in places}) for axis in (0, 1))
+        named = any(place.head is not None for place in self.numbers)
+        margin = len(f"L{layers[-1]}") + 1
+        columns = max(1, (width - margin) // CELL)
+        end = 1 + cell_len(self.scale.text(0))
+        for first in range(0, len(across), columns):
+            heads = across[first : first + columns]
+            if named:
+                names = "".join(fit(fit(f"H{head}", end, right=True), CELL) for head in heads)
+                yield [Segment(" " * margin + names.rstrip(), DIM)]
+            for layer in layers:
+                line = [Segment(fit(f"L{layer}", margin), DIM)]
+                for head in heads:
+                    line += self._cell(at.get((layer, head)))
+                yield line
+            yield []
+
+    def _cell(self, place: HeadId | None) -> Line:
+        if place is None:
+            return [Segment(" " * CELL)]
+        number = self.numbers[place]
+        largest = number > 0 and number == max(self.numbers.values())
+        style = self.scale.style(number, self.tone, largest)
+        mark = MARKER if largest else " "
+        return [Segment(fit(f"{mark}{self.scale.text(number)}", CELL - 1), style), Segment(" ")]
+
+    def strongest(self, width: int) -> Iterator[Line]:
+        """A line that names the heads with the largest numbers; none where there is no choice."""
+        line, used = [Segment("strongest in  ", DIM)], len("strongest in  ")
+        for place in self.ranked[:HEADS_NAMED]:
+            size = len(str(place)) + 7
+            if used + size > width:
+                break
+            number = self.numbers[place]
+            style = self.scale.style(number, self.tone)
+            line += [Segment(f"{place} ", PLAIN), Segment(f" {self.scale.text(number)} ", style)]
+            line.append(Segment(" "))
+            used += size
+        if len(self.numbers) > 1 and len(line) > 1:
+            yield line

@@ -1,7 +1,12 @@
-"""What stands above every look: model, sentence with its word underlined, and measure."""
+"""What stands above and below every table, and what it calls tokens.
+
+Above: model, sentence with the word asked about underlined, and measure. Below: how much attention
+special tokens and the model's sink take, and what is not shown.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from rich.console import RenderableType
@@ -12,9 +17,8 @@ from attnviz.attention.measures import Measure
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.labels import visible
-from attnviz.show.terminal.cells import cut, label
-from attnviz.show.terminal.palette import SHARES, Scale
-from attnviz.show.wording import texts, whose, window_told
+from attnviz.show.terminal.cells import LONGEST_WORD, SHARES, Scale, cut, label, percent, width_of
+from attnviz.show.wording import PURPOSE, are_all, texts, tokens_of, whose, window_told
 from attnviz.text.tokens import Token
 
 ASKED = "bold underline"
@@ -22,6 +26,15 @@ ASKED = "bold underline"
 
 EXCERPT = 240
 """Characters of a sentence that a heading shows; the rest is an ellipsis."""
+
+LONG_TEXT = 300
+"""Tokens from which on a head is a list, in which words have their positions."""
+
+SHORT_WORD = 10
+"""How much of a word is shown beside its position."""
+
+SINK = "the model's sink, a place that is none of the keys"
+"""What takes weight beside all keys."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ def heading(
     """The model, whose attention it is, the sentence (or pair, or both texts), and the measure.
 
     `queries` and `keys` are asked about, and underlined. `inside`: how much of the attention shown
-    stays in the view's window. `layers`: those that are shown, where not all are.
+    stays in the window. `layers`: those that are shown, if not all.
     """
     yield model_line(context)
     yield from quiet_line(whose(context, layers))
@@ -59,7 +72,7 @@ def heading(
 def word_heading(
     context: Context, token: Token, role: Role, weights: np.ndarray, scale: Scale
 ) -> Iterator[RenderableType]:
-    """The heading of a look at one word, as query or as key: weights, (..., other token)."""
+    """The heading above one word, as query or as key: weights, (..., other token)."""
     if role == "key":
         return heading(context, scale, keys=[token])
     inside = None if context.window is None else float(weights.sum(axis=-1).mean())
@@ -67,7 +80,7 @@ def word_heading(
 
 
 def quiet_line(text: str) -> Iterator[Text]:
-    """A line of its own for what there is to say; none for nothing."""
+    """A dim line of its own; none for an empty text."""
     if text:
         yield Text(text, style="dim")
 
@@ -93,7 +106,7 @@ def marked(
 
 
 def behind(name: Text, text: Text) -> RenderableType:
-    """A text with a name before it, its further lines as far in as the first."""
+    """A text after its name; further lines are indented as the first."""
     row = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     row.add_row(name, text)
     return row
@@ -119,7 +132,7 @@ def head_title(head: HeadId, what: str) -> Text:
 
 
 def question(token: Token, role: Role, width: int) -> str:
-    """What a look at one word answers, in `width` cells at most."""
+    """The question that a table of one word answers, in `width` cells at most."""
     name = label(token)
     asked = f"{name} looks at" if role == "query" else f"who looks at {name}"
     return cut(asked, width)
@@ -160,3 +173,122 @@ def _excerpts(
             first, last = parts[-1][0], max(last, parts.pop()[1])
         parts.append((first, last))
     return parts
+
+
+def is_long(context: Context) -> bool:
+    """Whether there are too many tokens for a table of all of them to be read."""
+    return max(len(context.tokens), len(context.keys)) >= LONG_TEXT
+
+
+class Names:
+    """What a table calls tokens: in a long text with the position by which one can ask for them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._long = is_long(context)
+
+    def width(self, role: Role) -> int:
+        """The cells that the longest name of the queries, or of the keys, takes."""
+        tokens = tokens_of(self._context, role)
+        if not self._long:
+            return width_of(tokens, LONGEST_WORD)
+        most = max(len(self._context.text), len(self._context.keys))
+        return len(f" @{most}") + width_of(tokens, SHORT_WORD)
+
+    def of(self, token: Token, role: Role, width: int) -> str:
+        """A token's label; in a long text also its position, as in `@412`."""
+        if not self._long:
+            return label(token)
+        first = 0 if role == "key" and self._context.is_cross_attention else self._first
+        place = f" @{first + token.index}"
+        return cut(label(token), max(1, width - len(place))) + place
+
+    @cached_property
+    def _first(self) -> int:
+        return self._context.first_index
+
+
+def query_note(
+    context: Context,
+    query: int,
+    heads: Sequence[HeadId],
+    special: float | None,
+    sink: float | None,
+) -> str:
+    """How much of a query's attention special tokens, and the sink, take in the heads shown.
+
+    None where there are none.
+    """
+    name, notes = label(context.tokens[query]), []
+    if context.is_cross_attention:
+        notes.append(purpose_note())
+    takers, hint = [], ""
+    if special is not None and context.special:
+        takers.append((special, "special tokens"))
+        them = "them" if sink is None else "special tokens"
+        hint = f"; --no-special leaves {them} out"
+    elif special is not None:
+        notes.append(left_out_note(context, name, special, heads))
+    if sink is not None:
+        takers.append((sink, SINK))
+    if takers:
+        of = (f" of its {context.measured.noun}", "")
+        given = " and ".join(
+            f"{percent(share)}{of[bool(number)]} to {taker}"
+            for number, (share, taker) in enumerate(takers)
+        )
+        notes.append(f'"{name}" gives {given} {_over(context, heads)}{hint}.')
+    return " ".join(notes)
+
+
+def purpose_note() -> str:
+    """What cross-attention is for."""
+    return f"{PURPOSE[0].upper()}{PURPOSE[1:]}."
+
+
+def sink_note(context: Context, sink: np.ndarray | None, of: str = "") -> str:
+    """How much of what is shown the sink takes; sink: (query,), `of` which queries, if not all."""
+    if sink is None:
+        return ""
+    whole = f"the {context.measured.noun}" if context.special else "what is shown"
+    average = f"On average of {of}" if of else "On average"
+    return f"{average}, {percent(float(sink.mean()))} of {whole} goes to {SINK}."
+
+
+def left_out_note(context: Context, name: str, share: float, heads: Sequence[HeadId]) -> str:
+    """How much of a query's attention went to special tokens that are left out."""
+    noun, over = context.measured.noun, _over(context, heads)
+    return (
+        f'Special tokens are left out: "{name}" gave them {percent(share)} of its {noun} {over}, '
+        f"and {_rest(context)}."
+    )
+
+
+def dropped_note(context: Context, dropped: float | None, heads: Sequence[HeadId]) -> str:
+    """How much of all words' attention went to special tokens, where they are left out."""
+    if dropped is None:
+        return ""
+    noun, over = context.measured.noun, _over(context, heads)
+    return (
+        f"Special tokens are left out: they took {percent(dropped)} of the words' {noun} {over}, "
+        f"and {_rest(context)}."
+    )
+
+
+def hidden_note(context: Context, count: int, shown: int) -> str:
+    """How many of `count` heads, or layers, are not shown, and how to see them."""
+    hidden = count - shown
+    places = context.places if hidden > 1 else context.places.removesuffix("s")
+    return f"{hidden} more {places}: --top {count} shows all."
+
+
+def _rest(context: Context) -> str:
+    if context.measured.shares:
+        return "the rest is shown as 100%"
+    return "the other numbers are unchanged"
+
+
+def _over(context: Context, heads: Sequence[HeadId]) -> str:
+    if are_all(context, heads):
+        return f"(mean over all {context.places})"
+    return f"(in {heads[0]})" if len(heads) == 1 else f"(mean over these {context.places})"

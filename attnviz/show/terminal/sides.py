@@ -8,18 +8,18 @@ from rich.text import Text
 
 from attnviz.answers.align import SIDES, Aligned, Side
 from attnviz.answers.compare import Comparison
-from attnviz.answers.special import special_share
+from attnviz.answers.word import special_share
 from attnviz.inspection import Context, View
-from attnviz.show.terminal.cells import label
+from attnviz.show.terminal.cells import TINTS, label, percent
 from attnviz.show.terminal.heading import (
+    SINK,
     Mark,
     behind,
+    hidden_note,
     model_line,
     quiet_line,
     sentence,
 )
-from attnviz.show.terminal.notes import SINK, hidden_note
-from attnviz.show.terminal.palette import TINTS, percent
 from attnviz.show.wording import Said, texts, tokens_of, whose, window_told
 from attnviz.text.tokens import Token
 

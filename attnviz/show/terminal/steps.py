@@ -27,27 +27,25 @@ from attnviz.show.explain_wording import (
     times,
 )
 from attnviz.show.terminal.cells import (
+    BOLD,
+    DIM,
+    LONGEST_WORD,
+    MARKER,
+    PLAIN,
     Line,
     bar,
     cut,
     fit,
     label,
+    percent,
     render_lines,
     sentences,
     tone_of,
+    weight_style,
+    weight_text,
     width_of,
 )
 from attnviz.show.terminal.heading import head_title, heading
-from attnviz.show.terminal.matrix import LONGEST_WORD
-from attnviz.show.terminal.palette import (
-    BOLD,
-    DIM,
-    MARKER,
-    PLAIN,
-    percent,
-    weight_style,
-    weight_text,
-)
 from attnviz.show.terminal.strips import ABOVE, full_size, strip
 
 KEYS_SHOWN = 20

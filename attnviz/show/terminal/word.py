@@ -1,138 +1,153 @@
-"""One word in the heads chosen, and how much one word looks at another."""
+"""One word in some heads or in all, and how much one word looks at another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from attnviz.answers.masks import allowed
-from attnviz.answers.summary import Link
-from attnviz.inspection import HeadId, View
-from attnviz.inspection.context import Role
+from attnviz.answers.overview import Link
+from attnviz.answers.word import Pair, Word
+from attnviz.inspection import Context
 from attnviz.show.terminal.cells import (
+    BOLD,
+    DIM,
+    MARKER,
+    PLAIN,
+    SHARES,
     Line,
+    Scale,
     cut,
     fit,
     label,
     render_lines,
-    sentences,
     tone_of,
 )
-from attnviz.show.terminal.headgrid import HeadGrid
-from attnviz.show.terminal.heading import heading, question, word_heading
-from attnviz.show.terminal.naming import Names
-from attnviz.show.terminal.palette import BOLD, Scale
-from attnviz.show.terminal.topkeys import KEYS_TOLD, named_weight, strongest
-from attnviz.show.wording import MAY_NOT, tokens_of
-from attnviz.text.tokens import Token
+from attnviz.show.terminal.grid import Grid, HeadGrid
+from attnviz.show.terminal.heading import (
+    Names,
+    dropped_note,
+    heading,
+    query_note,
+    question,
+    quiet_line,
+    word_heading,
+)
+from attnviz.show.wording import MAY_NOT
+
+KEYS_NAMED = 5
+"""How many words a line names at most, unless the user says how many."""
+
+
+def table(word: Word, top: int | None = None) -> RenderableType:
+    """A grid of all heads; or a line for each head chosen, or for each layer of a mixed measure.
+
+    `top` limits the words that the grid's lines, or each head's line, name.
+    """
+    if word.chosen or not word.context.measured.per_head:
+        return _Rows(word, top)
+    return Grid(word, _note(word), top)
+
+
+def pair_table(pair: Pair, top: int | None = None) -> RenderableType:
+    """A grid of the one weight in each head; `top` changes nothing."""
+    return _PairGrid(pair)
+
+
+def _note(word: Word) -> str:
+    context, heads = word.context, word.heads
+    if word.role == "key":
+        return dropped_note(context, word.special, heads)
+    return query_note(context, word.token.index, heads, word.special, word.sink)
 
 
 @dataclass(frozen=True, eq=False)
-class WordRows:
-    """What one token looks at, or who looks at it: a line for each head, strongest first.
+class _Rows:
+    """What one token looks at, or who looks at it: a line for each head, strongest first."""
 
-    weights: (head, other token). `token` is the query and the others its keys, or `token` is the
-    key and the others the queries that look at it.
-    """
-
-    view: View
-    token: Token
-    heads: Sequence[HeadId]
-    weights: np.ndarray
-    role: Role
-    note: str
-    top: int | None = None
+    word: Word
+    top: int | None
 
     @cached_property
     def _scale(self) -> Scale:
-        return Scale.of(self.view.measured, float(self.weights.max()))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from word_heading(self.view.context, self.token, self.role, self.weights, self._scale)
-        yield Text()
-        yield from render_lines(self._lines(options.max_width), options.max_width)
-
-    def _lines(self, width: int) -> Iterator[Line]:
-        yield [Segment(question(self.token, self.role, width), BOLD)]
-        margin = max(len(str(head)) for head in self.heads) + 2
-        layers = [head.layer for head in self.heads]
-        seen = allowed(self.view, self.token.index, self.role, layers)
-        for head, row, own in zip(self.heads, self.weights, seen, strict=True):
-            yield from self._row(head, row, own, margin, width)
-        if self.note:
-            yield []
-            yield from sentences(self.note, width)
-
-    @cached_property
-    def _others(self) -> tuple[Token, ...]:
-        return tokens_of(self.view.context, self._other_role)
-
-    @property
-    def _other_role(self) -> Role:
-        return "key" if self.role == "query" else "query"
+        return Scale.of(self.word.context.measured, float(self.word.weights.max()))
 
     @cached_property
     def _names(self) -> Names:
-        return Names(self.view.context)
+        return Names(self.word.context)
 
-    def _row(
-        self, head: HeadId, row: np.ndarray, seen: np.ndarray, margin: int, width: int
-    ) -> Iterator[Line]:
-        """A head's line; and more below it, where the user asked for more than fits.
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        word, width = self.word, options.max_width
+        yield from word_heading(word.context, word.token, word.role, word.weights, self._scale)
+        yield Text()
+        yield Text(question(word.token, word.role, width), style=BOLD)
+        yield from render_lines(self._lines(width), width)
+        note = _note(word)
+        if note:
+            yield Text()
+            yield from quiet_line(note)
 
-        seen: (other,), which of the others may look at the token, or be looked at by it.
-        """
-        word = max(1, min(self._names.width(self._other_role), width - margin - 7))
-        across = max(1, (width - margin) // (word + 7))
-        count = self.top or min(KEYS_TOLD, across)
-        order = strongest(row, seen, count)
-        line = [Segment(fit(str(head), margin), BOLD)]
-        for place, other in enumerate(order):
-            if place and place % across == 0:
-                yield line
-                line = [Segment(" " * margin)]
-            # what is named and coloured is the other word, whichever of the two looks
-            link = Link(self.token, self._others[other], float(row[other]))
-            name = self._names.of(link.key, self._other_role, word)
-            line += named_weight(self.view, link, name, word, place == 0, self._scale)
-        yield line
+    def _lines(self, width: int) -> Iterator[Line]:
+        """A head's line; and more below it, where the user asked for more than fits."""
+        word, role = self.word, self.word.other_role
+        margin = max(len(str(head)) for head in word.heads) + 2
+        room = max(1, min(self._names.width(role), width - margin - 7))
+        across = max(1, (width - margin) // (room + 7))
+        count = self.top or min(KEYS_NAMED, across)
+        for place, head in enumerate(word.heads):
+            line = [Segment(fit(str(head), margin), BOLD)]
+            for at, other in enumerate(word.strongest(place, count)):
+                if at and at % across == 0:
+                    yield line
+                    line = [Segment(" " * margin)]
+                # what is named and coloured is the other word, whichever of the two looks
+                link = Link(word.token, word.others[other], float(word.weights[place, other]))
+                name = self._names.of(link.key, role, room)
+                line += named_weight(word.context, link, name, room, at == 0, self._scale)
+            yield line
+
+
+def named_weight(
+    context: Context, link: Link, name: str, word: int, first: bool, scale: Scale = SHARES
+) -> Line:
+    """A weight with the name of what it goes to, in `word` + 7 cells; a row's first stands out."""
+    mark = MARKER if first and link.weight > 0 else " "
+    style = scale.style(link.weight, tone_of(context, link.query, link.key), bold=first)
+    name_style = BOLD if first else DIM if link.key.special else PLAIN
+    return [
+        Segment(f"{mark}{scale.text(link.weight)} ", style),
+        Segment(" " + fit(name, word) + " ", name_style),
+    ]
 
 
 @dataclass(frozen=True, eq=False)
-class PairGrid:
+class _PairGrid:
     """How much one token looks at another: layers down, heads across, then the strongest heads.
 
-    Heads without an entry in `weights` stay empty; those of `blind` keep their place: in their
-    layers, the one may not look at the other.
+    Where the mask does not let the one look at the other, a head is blank.
     """
 
-    view: View
-    query: Token
-    key: Token
-    weights: dict[HeadId, float]
-    blind: Sequence[HeadId]
-    note: str
+    pair: Pair
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        scale = Scale.of(self.view.measured, max(self.weights.values(), default=0))
-        grid = HeadGrid(
-            self.weights, scale, tone_of(self.view.context, self.query, self.key), self.blind
-        )
-        width = options.max_width
-        yield from heading(self.view.context, scale, [self.query], [self.key])
+        pair, context, width = self.pair, self.pair.context, options.max_width
+        places = np.flatnonzero(pair.allowed)
+        weights = {pair.heads[place]: float(pair.weights[place]) for place in places}
+        blank = [head for head in pair.heads if head not in weights]
+        scale = Scale.of(context.measured, max(weights.values(), default=0))
+        grid = HeadGrid(weights, scale, tone_of(context, pair.query, pair.key), blank)
+        yield from heading(context, scale, [pair.query], [pair.key])
         yield Text()
-        query, key = label(self.query), label(self.key)
+        query, key = label(pair.query), label(pair.key)
         yield Text(cut(f"how much {query} looks at {key}", width), style="bold")
-        if self.weights:
+        if weights:
             yield from render_lines(grid.blocks(width), width)
             yield from render_lines(grid.strongest(width), width)
-            if self.blind:
-                yield from render_lines(sentences(f"blank: {MAY_NOT}", width), width)
+            if blank:
+                yield from quiet_line(f"blank: {MAY_NOT}")
         else:
-            yield from render_lines(sentences(f'"{query}" may not look at "{key}".', width), width)
-        if self.note:
-            yield from render_lines(sentences(self.note, width), width)
+            yield from quiet_line(f'"{query}" may not look at "{key}".')
+        yield from quiet_line(_note(pair.word))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import ANIMAL
 from process import Done, Workplace, workplace
-from tiny_others import GIVEN, RECORDED, SENTENCES, SEQ2SEQ, TARGET
+from tiny_others import RECORDED, SENTENCES, SEQ2SEQ, TARGET, WEIGHTS_ONLY
 from typer.testing import CliRunner
 
 from attnviz.cli.app import app
@@ -152,7 +152,7 @@ def test_explain_without_its_model(here: Here, llama: str, place: Workplace) -> 
 def test_weights_alone_are_neither_explained_nor_measured(here: Here, place: Workplace) -> None:
     folder = place.folder / "deberta"
     folder.mkdir()
-    GIVEN["deberta-v2"].save(folder)
+    WEIGHTS_ONLY["deberta-v2"].save(folder)
     assert here("run", SENTENCES[0], "-m", str(folder), "--quiet").code == 0
     for asked in (
         ["explain", "--query", "tired"],

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from test_ablate_model import with_mask
 from tiny_bert import save_tiny_bert
 from tiny_families import computed, save_tiny
-from tiny_others import GIVEN, RECORDED
+from tiny_others import RECORDED, WEIGHTS_ONLY
 from transformers import BertForMaskedLM
 
 import attnviz
@@ -302,7 +302,7 @@ def test_a_gpu_that_is_full() -> None:
 @pytest.mark.parametrize("name", ["llama", "deberta-v2"])
 def test_others_too_large_for_float16(name: str, tmp_path: Path) -> None:
     """Told as what it is, and not as a model that cannot be looked into."""
-    {**RECORDED, **GIVEN}[name].save(tmp_path)
+    {**RECORDED, **WEIGHTS_ONLY}[name].save(tmp_path)
     path = tmp_path / "model.safetensors"
     weights = load_file(path)
     for tensor in [

@@ -8,7 +8,17 @@ import pytest
 import torch
 from handmade import largest, part, with_layer
 from test_explain_data import as_json, check
-from tiny_others import GIVEN, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, TARGET, Other, eager
+from tiny_others import (
+    GROUPED,
+    RECORDED,
+    SENTENCES,
+    SEQ2SEQ,
+    STACK,
+    TARGET,
+    WEIGHTS_ONLY,
+    Other,
+    eager,
+)
 
 import attnviz
 from attnviz.answers.explain import explain
@@ -297,7 +307,7 @@ def test_in_fewer_bits(dtype: Literal["bfloat16", "float16"], tmp_path: Path) ->
 
 
 def test_weights_alone_cannot_be_explained(tmp_path: Path) -> None:
-    GIVEN["deberta-v2"].save(tmp_path)
+    WEIGHTS_ONLY["deberta-v2"].save(tmp_path)
     inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
     with pytest.raises(AttnvizError, match="gives its attention weights alone"):
         attnviz.explain(inspection, "tired", 1, 2)

@@ -16,7 +16,7 @@ import test_families
 import test_weights_only
 import tiny_others
 from tiny_families import save_tiny
-from tiny_others import GIVEN, RECORDED, SEQ2SEQ
+from tiny_others import RECORDED, SEQ2SEQ, WEIGHTS_ONLY
 
 from attnviz.attention.layer import LayerRecord
 from attnviz.model import load_model
@@ -150,7 +150,7 @@ TABLES: dict[str, Rows] = {
     "natively": (HEADER, row, list(FAMILIES)),
     "through transformers": (OTHERS_HEADER.format("transformers"), other, list(RECORDED)),
     "with two parts": ("", seq2seq, list(SEQ2SEQ)),
-    "weights alone": (GIVEN_HEADER, given, list(GIVEN)),
+    "weights alone": (GIVEN_HEADER, given, list(WEIGHTS_ONLY)),
 }
 
 

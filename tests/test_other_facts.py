@@ -11,7 +11,7 @@ from sentencepieces import pieces_of, processor
 from test_model_facts import valid
 from tiny_bert import save_tiny_bert
 from tiny_families import save_tiny
-from tiny_others import BOTH, GIVEN, RECORDED, SEQ2SEQ, Other
+from tiny_others import BOTH, RECORDED, SEQ2SEQ, WEIGHTS_ONLY, Other
 from transformers import AutoModelForSeq2SeqLM
 
 from attnviz.attention.layer import LayerRecord
@@ -24,7 +24,7 @@ from attnviz.models.describe import catalog
 from attnviz.show.data.models import catalog_json, model_json
 from attnviz.show.terminal.models import _facts
 
-OTHERS = {**RECORDED, **SEQ2SEQ, **GIVEN}
+OTHERS = {**RECORDED, **SEQ2SEQ, **WEIGHTS_ONLY}
 DECODED: ModelOptions = {"attention": "decoder", "target": "a dog sat on it"}
 LONG = "the cat sat on the mat. it was too tired to cross the street"
 
@@ -60,7 +60,7 @@ def test_a_model_of_one_part(single: tuple[str, Path, Any]) -> None:
     inspection = loaded.inspect(LONG)
     [attention] = described.attention
     assert attention.kind == inspection.attention
-    assert attention.how == ("weights alone" if name in GIVEN else "through transformers")
+    assert attention.how == ("weights alone" if name in WEIGHTS_ONLY else "through transformers")
     assert attention.num_heads == loaded.facts.num_heads
     assert attention.sees == tuple(
         seen(inspection.layer(layer), layer) for layer in range(loaded.facts.num_layers)
@@ -129,7 +129,7 @@ def test_what_is_told_in_words(tmp_path: Path) -> None:
     assert told(describe(str(tmp_path)))["attention"] == (
         "global in layer 0; sliding window 8 in the others; run by transformers"
     )
-    GIVEN["xlnet"].save(tmp_path)
+    WEIGHTS_ONLY["xlnet"].save(tmp_path)
     facts = told(describe(str(tmp_path)))
     assert facts["attention"] == "global; run by transformers, which gives weights alone"
     assert facts["context"] == "any number of tokens"
@@ -200,7 +200,7 @@ def test_the_types_that_were_tried() -> None:
     recorded = {name: part(name, other) for name, other in {**RECORDED, **SEQ2SEQ}.items()}
     del recorded["marian"]  # whose encoder is read natively
     assert recorded.items() <= tried.recorded.items()
-    weights_only = {name: part(name, other) for name, other in GIVEN.items()}
+    weights_only = {name: part(name, other) for name, other in WEIGHTS_ONLY.items()}
     assert weights_only.items() <= tried.weights_only.items()
     assert not set(tried.recorded) & set(tried.weights_only)
     listed = valid(catalog_json(catalog("minilm")), "models")
@@ -212,7 +212,7 @@ def test_the_types_that_were_tried() -> None:
 def part(name: str, other: Other) -> str:
     if name in SEQ2SEQ:
         return "both"
-    return "encoder" if name in (*GIVEN, "modernbert", "albert") else "decoder"
+    return "encoder" if name in (*WEIGHTS_ONLY, "modernbert", "albert") else "decoder"
 
 
 def test_parts_that_take_unlike_lengths(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_others import GIVEN, SENTENCES, Other, eager, hold
+from tiny_others import SENTENCES, WEIGHTS_ONLY, Other, eager, hold
 from transformers import AutoModelForSequenceClassification
 
 from attnviz.errors import AttnvizError
@@ -15,7 +15,7 @@ from attnviz.model import Model, load_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-WHOLE = [name for name in GIVEN if name != "longformer"]
+WHOLE = [name for name in WEIGHTS_ONLY if name != "longformer"]
 """Those whose weights come as whole rows."""
 
 
@@ -27,7 +27,7 @@ def batch_of(model: Model) -> list[Inspection]:
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_every_head_alone_and_in_a_padded_batch(name: str, tmp_path: Path) -> None:
-    theirs = GIVEN[name].save(tmp_path)
+    theirs = WEIGHTS_ONLY[name].save(tmp_path)
     ours = load_model(str(tmp_path))
     together = batch_of(ours)
     ids = [inspection.tokens.ids for inspection in together]
@@ -43,9 +43,9 @@ def test_every_head_alone_and_in_a_padded_batch(name: str, tmp_path: Path) -> No
     assert facts.d_ff == 23
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", WEIGHTS_ONLY)
 def test_what_needs_more_than_weights_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
-    GIVEN[name].save(tmp_path)
+    WEIGHTS_ONLY[name].save(tmp_path)
     inspection = load_model(str(tmp_path)).inspect("a dog")
     record = inspection.layer(0)
     assert [record.q, record.k, record.v, record.x, record.z] == [None] * 5
@@ -83,7 +83,7 @@ def hold_windows(output: Any, inspections: list[Inspection]) -> None:
 
 
 def test_longformers_windows_are_spread_out_to_rows(tmp_path: Path) -> None:
-    theirs = GIVEN["longformer"].save(tmp_path)
+    theirs = WEIGHTS_ONLY["longformer"].save(tmp_path)
     ours = load_model(str(tmp_path))
     together = batch_of(ours)
     hold_windows(eager(theirs, [inspection.tokens.ids for inspection in together]), together)
@@ -100,7 +100,7 @@ def test_longformers_windows_are_spread_out_to_rows(tmp_path: Path) -> None:
 def test_a_longformer_that_classifies_looks_at_its_first_token_from_everywhere(
     tmp_path: Path,
 ) -> None:
-    sizes = {**GIVEN["longformer"].sizes, "num_labels": 2}
+    sizes = {**WEIGHTS_ONLY["longformer"].sizes, "num_labels": 2}
     theirs = Other("LongformerConfig", sizes, AutoModelForSequenceClassification).save(tmp_path)
     ours = load_model(str(tmp_path))
     together = batch_of(ours)

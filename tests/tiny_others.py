@@ -167,7 +167,7 @@ SEQ2SEQ: dict[str, Other] = {
 }
 """Models with an encoder and a decoder."""
 
-GIVEN: dict[str, Other] = {
+WEIGHTS_ONLY: dict[str, Other] = {
     "deberta-v2": Other(
         "DebertaV2Config",
         {

@@ -3,7 +3,7 @@
 torch is imported when a model is loaded, not before.
 """
 
-from attnviz.model.load import PICKLE_NOTES, load_model
+from attnviz.model.load import PICKLE_NOTES, load_model, model_in_memory
 from attnviz.model.model import Model
 from attnviz.model.native import MASKS
 from attnviz.model.reload import check_ablatable, load_model_of, matrices_of
@@ -18,4 +18,5 @@ __all__ = [
     "load_model",
     "load_model_of",
     "matrices_of",
+    "model_in_memory",
 ]

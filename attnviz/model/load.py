@@ -1,7 +1,8 @@
 """Load a model by its name: into our own encoder, or through transformers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -18,7 +19,7 @@ from attnviz.models.options import Device, Dtype, RunOptions
 from attnviz.text.tokenizer import Tokenizer, read_fast
 
 if TYPE_CHECKING:
-    from attnviz.transformers_backend.load import Architecture
+    from attnviz.transformers_backend.load import Architecture, Loaded
 
 RUN_OPTIONS = [field.name for field in fields(RunOptions)]
 
@@ -182,10 +183,7 @@ def _load_paper(shape: Mapping[str, int], run: RunOptions) -> Model:
 def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     from attnviz.encoder.checkpoint import read_pickle
     from attnviz.encoder.devices import placement
-    from attnviz.transformers_backend.describe import max_positions
     from attnviz.transformers_backend.load import read
-    from attnviz.transformers_backend.recordable import RecordableModel
-    from attnviz.transformers_backend.runner import TransformersRunner
     from attnviz.transformers_backend.tokenizers import tokenizer_of
 
     run, kind = config.run, config.kind(files.config)
@@ -193,20 +191,60 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     architecture = config.architecture(files.config)
     tensors = read_pickle(files.weights) if files.pickled else None
     loaded = read(architecture, files.folder, place, tensors)
-    model = RecordableModel.after_self_check(architecture, loaded, run.attention)
-    if not architecture.seq2seq:
-        check_parts(files.name, run, "encoder" if model.kind == "encoder" else "decoder")
-    tokenizer = tokenizer_of(
-        files,
-        kind.name,
-        max_positions(model),
-        max_positions(model, "decoder"),
-        model.forced_first,
-        architecture.own_code,
-    )
-    runner = TransformersRunner(files.name, model, tokenizer, run.target)
+    tokenizer = partial(tokenizer_of, files, kind.name, trust_remote_code=architecture.own_code)
     notes = _file_notes(files, kind, ran=architecture.own_code)
     notes += _left_over_note(loaded.left_over, "what gives its attention")
+    return _recordable(files.name, architecture, loaded, run, tokenizer, notes)
+
+
+def model_in_memory(
+    model: object,
+    tokenizer: object,
+    attention: AttentionKind | None = None,
+    target: str | None = None,
+) -> Model:
+    """Wrap a transformers model and its tokenizer that are in memory already.
+
+    The model is run as it is, through transformers whatever its family, and is left as it was: its
+    attention implementation, training mode, device, dtype and hooks. Do not run it in another
+    thread at the same time. Raises RequestError for objects of another kind and for attention that
+    the model does not have, AttnvizError for a model that attnviz cannot record.
+    """
+    from attnviz.transformers_backend.load import in_memory
+    from attnviz.transformers_backend.tokenizers import copy_of, wrapped
+
+    architecture, loaded = in_memory(model)
+    tokenizer_for = partial(wrapped, copy_of(tokenizer))
+    run = RunOptions(attention=attention, target=target)
+    # not a name to load it by: a published model of that name may have other weights
+    name = f"{loaded.model.name_or_path or type(model).__name__} (in memory)"
+    check_parts(name, run, "both" if architecture.seq2seq else "one")
+    return _recordable(name, architecture, loaded, run, tokenizer_for)
+
+
+def _recordable(
+    name: str,
+    architecture: "Architecture",
+    loaded: "Loaded",
+    run: RunOptions,
+    tokenizer_for: Callable[[int | None, int | None, int | None], Tokenizer],
+    notes: tuple[str, ...] = (),
+) -> Model:
+    """A model of transformers after its self-check.
+
+    `tokenizer_for` takes the most tokens of a text and of a target, and the id that the model must
+    write first.
+    """
+    from attnviz.transformers_backend.describe import max_positions
+    from attnviz.transformers_backend.recordable import RecordableModel
+    from attnviz.transformers_backend.runner import TransformersRunner
+
+    model = RecordableModel.after_self_check(architecture, loaded, run.attention)
+    if not architecture.seq2seq:
+        check_parts(name, run, "encoder" if model.kind == "encoder" else "decoder")
+    limits = max_positions(model), max_positions(model, "decoder")
+    tokenizer = tokenizer_for(*limits, model.forced_first)
+    runner = TransformersRunner(name, model, tokenizer, run.target)
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     notes += WRITTEN_NOTES if model.decodes and run.target is None else ()
     return Model(tokenizer, runner, notes)

@@ -1,6 +1,7 @@
 """Load a model with transformers: its architecture from config.json, then its weights.
 
-Nothing is fetched. No code of a model runs unless the user trusts it.
+Or take one that is in memory already. Nothing is fetched, and no code of a model runs unless the
+user trusts it.
 """
 
 import re
@@ -13,6 +14,7 @@ from reprlib import repr as shortened
 from threading import RLock
 from typing import Any
 
+import torch
 import transformers
 from torch import Tensor, nn
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
@@ -21,7 +23,7 @@ from transformers.utils import logging as typed_logging
 
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.config import ModelType
 from attnviz.transformers_backend.attention_call import NAME, register
 
@@ -42,6 +44,9 @@ SEQ2SEQ_CLASSES = ("AutoModelForSeq2SeqLM", *MODEL_CLASSES)
 """The entries of `auto_map` in a config.json that name a model's own classes, best first."""
 
 TOGETHER = "check that config.json and the weights belong together"
+
+HOOKED = "_output_capturing_hooks_installed"
+"""The attribute that says that transformers added hooks to a model, to return its weights."""
 
 _ALONE = RLock()
 
@@ -70,12 +75,13 @@ class Loaded:
     """A model with its weights.
 
     `missing`: its tensors that the files lack, which are random now. `left_over`: tensors of the
-    files that it does not have, apart from pretraining heads.
+    files that it does not have, apart from pretraining heads. `borrowed`: the model is the user's.
     """
 
     model: Any
     missing: tuple[str, ...] = ()
     left_over: tuple[str, ...] = ()
+    borrowed: bool = False
 
 
 def knows(model_type: str) -> bool:
@@ -222,6 +228,65 @@ def read(
             ) from error
     left_over = (name for name in info["unexpected_keys"] if not HEADS.match(name))
     return Loaded(model, tuple(sorted(info["missing_keys"])), tuple(sorted(left_over)))
+
+
+def in_memory(model: object) -> tuple[Architecture, Loaded]:
+    """A transformers model of the user's, as if it had been loaded.
+
+    Raises RequestError for anything else, AttnvizError for a model that does not read text.
+    """
+    if not isinstance(model, transformers.PreTrainedModel):
+        raise RequestError(
+            f"the model should be one of transformers, and is a {type(model).__name__}",
+            "give what from_pretrained returned; if something wraps it, the model inside",
+        )
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise RequestError(
+            f"the weights of the {type(model).__name__} are not in memory",
+            "load it without offloading, and not on the meta device",
+        )
+    register()
+    config = model.config
+    return described(config.model_type, config, type(model)), Loaded(model, borrowed=True)
+
+
+@contextmanager
+def borrowing(model: transformers.PreTrainedModel) -> Iterator[None]:
+    """Run a model of the user's in evaluation mode, and leave it as it was.
+
+    The block may change its configuration, and transformers may add hooks to it.
+    """
+    modules = list(model.modules())
+    before = [(m, m.training, HOOKED in vars(m), set(m._forward_hooks)) for m in modules]
+    configs = [(config, dict(vars(config))) for config in _configs(modules)]
+    try:
+        model.train(False)
+        model.config.use_cache, model.config.return_dict = False, True
+        # not inference_mode: what a module caches must still be of use in training
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training, hooked, hooks in before:
+            module.training = training
+            for number in set(module._forward_hooks) - hooks:
+                del module._forward_hooks[number]
+            if not hooked:
+                vars(module).pop(HOOKED, None)
+        for config, entries in configs:
+            vars(config).clear()
+            vars(config).update(entries)
+
+
+def _configs(modules: Sequence[nn.Module]) -> list[Any]:
+    """The configurations of modules, and of the parts that these configure."""
+    found: dict[int, Any] = {}
+    queue = [getattr(module, "config", None) for module in modules]
+    while queue:
+        config = queue.pop()
+        if isinstance(config, transformers.PreTrainedConfig) and id(config) not in found:
+            found[id(config)] = config
+            queue += [getattr(config, part, None) for part in config.sub_configs]
+    return list(found.values())
 
 
 def check_missing(loaded: Loaded, begun: set[nn.Module]) -> None:

@@ -98,7 +98,7 @@ def find_projections(
     `modules`: the candidates, the most likely first, and `outputs`: the W_O of each. `dtype`: what
     the model computes in. Raises AttnvizError if no candidate gives what was recorded.
     """
-    inputs, tolerance = record.inputs(), TOLERANCES[dtype]
+    inputs, tolerance = record.inputs(), TOLERANCES.get(dtype, TOLERANCES["float32"])
     for module, output in zip(modules, outputs, strict=True):
         search = _Search(module, output, inputs, tolerance)
         try:

@@ -5,9 +5,10 @@ must equal those of its own eager attention. If they do not, its own weights are
 nothing else; if it gives none either, the model is refused.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from attnviz.transformers_backend.load import (
     EAGER,
     Architecture,
     Loaded,
+    borrowing,
     check_missing,
     first_line,
     quiet,
@@ -94,6 +96,7 @@ class RecordableModel:
         self._called = self.kind
         self._encoder: Any = model.get_encoder() if built.seq2seq else None
         self._sites = CallSites()
+        self._mode: Callable[[], AbstractContextManager[object]] = torch.inference_mode
 
     @classmethod
     def after_self_check(
@@ -105,7 +108,9 @@ class RecordableModel:
         that cannot be recorded, or lacks weights.
         """
         self = cls(built, loaded.model, kind)
-        with quiet(), torch.inference_mode():
+        if loaded.borrowed:
+            self._mode = partial(borrowing, loaded.model)
+        with self._running():
             self.sample = self._self_check(loaded)
         if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
             self.model = self._encoder  # the decoder can be freed
@@ -165,7 +170,7 @@ class RecordableModel:
         """
         lengths = batch.lengths(self._called)
         longest = max(map(max, lengths))
-        with quiet(), memory_for(len(lengths), longest), torch.inference_mode():
+        with memory_for(len(lengths), longest), self._running():
             try:
                 layers = self._recorded(batch, recording)
             except UnlikeError as error:
@@ -189,7 +194,7 @@ class RecordableModel:
         They begin with the start token and lack the last id written.
         """
         tensors = Batch([ids]).tensors(self.pad, self.device)
-        with quiet(), memory_for(1, len(ids)), torch.inference_mode():
+        with memory_for(1, len(ids)), self._running():
             try:
                 written = self.model.generate(
                     **tensors, do_sample=False, num_beams=1, max_new_tokens=most, use_cache=True
@@ -201,6 +206,13 @@ class RecordableModel:
                 ) from error
         row: list[int] = written[0].tolist()
         return row[:-1]
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Get the model ready to be run inside the block, by no other thread of ours."""
+        with quiet(), self._mode():
+            self._use(EAGER if self.weights_only else NAME)
+            yield
 
     def _recorded(self, batch: Batch, recording: RecordRequest) -> Layers:
         """For each layer that ran, the record of each sentence."""

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,13 +105,23 @@ def built_tokenizer(
 def wrapped(
     library: Any, max_length: int | None, max_target: int | None, forced_first: int | None
 ) -> Tokenizer:
-    """A transformers tokenizer as ours; it may be changed."""
+    """A transformers tokenizer as ours, which may change its settings."""
     cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else Slow(library)
     if not hasattr(library, "_switch_to_target_mode"):
         return Tokenizer(cutter, max_length, max_target=max_target)
     set_target_language(library, forced_first)
     target = InTargetMode(library, cutter)
     return Tokenizer(cutter, max_length, target=target, max_target=max_target)
+
+
+def copy_of(library: object) -> Any:
+    """A copy of a transformers tokenizer, for `wrapped`; RequestError for anything else."""
+    if not isinstance(library, transformers.PreTrainedTokenizerBase):
+        raise RequestError(
+            f"the tokenizer should be one of transformers, and is a {type(library).__name__}",
+            "give what AutoTokenizer.from_pretrained returned",
+        )
+    return deepcopy(library)
 
 
 def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | None, str, int]:

@@ -65,7 +65,7 @@ def cache_folder() -> Path:
 def check_readable(path: Path) -> None:
     """Raise AttnvizError, with the system's reason, unless the file can be opened.
 
-    Some libraries say that a file is missing when it may not be read.
+    safetensors, for one, says that a file is missing when it may not be read.
     """
     try:
         path.open("rb").close()

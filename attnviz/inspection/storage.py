@@ -19,7 +19,7 @@ import numpy as np
 from attnviz.attention.layer import ARRAYS, LayerRecord
 from attnviz.attention.request import KEPT_BYTES, AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import cache_folder, whole_file
+from attnviz.files import cache_folder, check_readable, whole_file
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.text.tokens import Part, Tokens
 
@@ -50,10 +50,7 @@ def load(path: Path) -> Inspection:
 
     if not os.path.isfile(path):
         raise RequestError(f"there is no file {path}", "make one with attnviz run TEXT --save FILE")
-    try:
-        path.open("rb").close()  # safetensors calls a file that may not be read missing
-    except OSError as error:
-        raise AttnvizError(f"cannot read {path}: {(error.strerror or '').lower()}") from error
+    check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get("attnviz", "null"))

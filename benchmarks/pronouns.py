@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.answers.find import Finding, find
-from attnviz.answers.phrase import find_phrase
+from attnviz.answers.select import find_phrase
 from attnviz.inspection import HeadId
 from attnviz.model import load_model
 
@@ -54,7 +54,7 @@ def sample() -> Sample:
     for row, inspection in zip(rows, model.inspect_tokens(tokens), strict=True):
         view = inspection.view()
         query, key, distractor = (
-            find_phrase(view.tokens, row[name]).phrase for name in ("query", "key", "distractor")
+            find_phrase(view.tokens, row[name]) for name in ("query", "key", "distractor")
         )
         pairs.append((find(view, query, key), find(view, query, distractor)))
     keys, distractors = zip(*pairs, strict=True)

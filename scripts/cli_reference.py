@@ -137,18 +137,16 @@ def _parts() -> Iterator[str]:
 
 def _csv_headers() -> Iterator[str]:
     """The first line of each command's CSV, without the columns that come only at times."""
-    from attnviz.show.data.ablations import ABLATE_CSV_HEADER
-    from attnviz.show.data.comparisons import compare_csv_header
-    from attnviz.show.data.explanations import EXPLAIN_CSV_HEADER
-    from attnviz.show.data.findings import find_csv_header
+    from attnviz.answers import ablate, compare, explain, find
+    from attnviz.show.data import csv_line
     from attnviz.show.matrix_data import csv_header
 
     headers = {
         "run": csv_header(True, "weights"),
-        "find": find_csv_header(True, "weights"),
-        "compare": compare_csv_header(True, "weights"),
-        "explain": EXPLAIN_CSV_HEADER,
-        "ablate": ABLATE_CSV_HEADER,
+        "find": csv_line(("text_index", *find.COLUMNS)),
+        "compare": csv_line(compare.COLUMNS),
+        "explain": csv_line(("text_index", *explain.COLUMNS)),
+        "ablate": csv_line(("text_index", *ablate.COLUMNS)),
     }
     for name, header in headers.items():
         yield f"{name + ':':<9}{header.decode().strip()}"

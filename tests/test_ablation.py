@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,18 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 import attnviz
-from attnviz.answers.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.answers import ablate
+from attnviz.answers.ablate import Ablation, EachAblation, parts_of
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import HeadId, Inspection, ModelFacts
+from attnviz.inspection import Context, HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
 from attnviz.model import Model
-from attnviz.show.data import is_ours
-from attnviz.show.data.ablations import (
-    ABLATE_CSV_HEADER,
-    ablation_csv,
-    ablation_json,
-    each_csv,
-    each_json,
-)
+from attnviz.show.data import answer_csv, answer_json, csv_line, is_ours
 from attnviz.show.terminal.ablations import (
     DOUBTS,
     Distances,
-    HeadEffects,
-    MovedWords,
     heads_named,
+    table,
 )
 from attnviz.text.tokens import Tokens, Unit
 
@@ -76,6 +69,21 @@ def run(ablated: list[list[float]], head: HeadId = L1H2, **changes: Any) -> Abla
 
 TURNED = [[3.0, 0.0], [0.0, 1.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 1.0]]
 """Not at all; at right angles; not at all; the other way; by 45 degrees."""
+
+
+def ablation_of(run: Ablated, unit: Unit = "word") -> Ablation:
+    return ablate.ablation_of(context_of(run.tokens, unit), run)
+
+
+def rank_heads(
+    runs: Iterable[Ablated], unit: Unit = "word", query: int | None = None
+) -> EachAblation:
+    runs = list(runs)
+    return ablate.rank_heads(context_of(runs[0].tokens, unit), runs, query)
+
+
+def context_of(tokens: Tokens, unit: Unit) -> Context:
+    return random_inspection(tokens, 2, 3, seed=1).view(unit).context
 
 
 def told(ablation: Ablation) -> list[tuple[str, float]]:
@@ -247,12 +255,12 @@ def handmade() -> Inspection:
 
 def json_of(inspection: Inspection, top: int | None = None, **changes: Any) -> Any:
     found = ablation_of(run(TURNED, **changes))
-    return json.loads(ablation_json(inspection.view(), found, top))
+    return json.loads(answer_json(found, top))
 
 
 def each_of(inspection: Inspection, query: int | None = None, top: int | None = None) -> Any:
     found = rank_heads([run(TURNED, HeadId(0, 1)), run(TURNED, HeadId(0, 0))], "word", query)
-    return json.loads(each_json(inspection.view(), found, top))
+    return json.loads(answer_json(found, top))
 
 
 def test_json(handmade: Inspection) -> None:
@@ -297,12 +305,12 @@ def test_what_is_written_is_valid(minilm: Model, unit: Unit, pair: str | None) -
     inspection = minilm.inspect("[bold] 동물은 $x_1$ :smile:", pair)
     view = inspection.view(unit)
     ablation = attnviz.ablate(inspection, "L3", "mean", unit, minilm)
-    parsed = json.loads(ablation_json(view, ablation))
+    parsed = json.loads(answer_json(ablation))
     jsonschema.validate(parsed, SCHEMA)
     assert sorted(m["index"] for m in parsed["moved"]) == list(range(len(view.tokens)))
     for query in (None, "@1"):
         each = attnviz.ablate_each(inspection, query, unit=unit, model=minilm)
-        jsonschema.validate(json.loads(each_json(view, each, top=9)), SCHEMA)
+        jsonschema.validate(json.loads(answer_json(each, top=9)), SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -338,8 +346,8 @@ def test_damage_is_found(handmade: Inspection, damage: Callable[[Any, Any], obje
 def test_csv(handmade: Inspection) -> None:
     tokens = tokens_of(['"a,b"', "cat"])
     both = run(TURNED[:4], tokens=tokens, heads=(HeadId(0, 1), HeadId(1, 2)))
-    rows = b"".join(ablation_csv(ablation_of(both), 7, top=2))
-    header = ABLATE_CSV_HEADER + b"\n"
+    rows = b"".join(answer_csv(ablation_of(both), 7, top=2))
+    header = csv_line(("text_index", *ablate.COLUMNS))
     parsed = list(csv.DictReader(io.StringIO((header + rows).decode())))
     assert [(row["token_index"], row["token"]) for row in parsed] == [
         ("3", "[SEP]"),
@@ -349,11 +357,11 @@ def test_csv(handmade: Inspection) -> None:
         ("7", "L0H1 L1H2", "zero")
     }
     each = rank_heads([run(TURNED, HeadId(0, 1))])
-    assert b"".join(each_csv(each, 0)).startswith(b"0,L0H1,zero,,,1.14")
+    assert b"".join(answer_csv(each, 0)).startswith(b"0,L0H1,zero,,,1.14")
     asked = rank_heads([run(TURNED, HeadId(0, 1))], "word", query=2)
-    assert b"".join(each_csv(asked, 0)) == b"0,L0H1,zero,2,cat,2.0\n"
+    assert b"".join(answer_csv(asked, 0)) == b"0,L0H1,zero,2,cat,2.0\n"
     assert is_ours(header + rows, "csv")
-    assert is_ours(ablation_json(handmade.view(), ablation_of(run(TURNED))), "json")
+    assert is_ours(answer_json(ablation_of(run(TURNED))), "json")
 
 
 # in the terminal
@@ -386,7 +394,7 @@ def test_words_that_moved() -> None:
     view = random_inspection(tokens_of(["cat", "Cat", "ran"]), 2, 3, seed=1).view()
     tokens = view.inspection.tokens
     ablation = ablation_of(run(TURNED, tokens=tokens))
-    assert printed(MovedWords(view, ablation, 3), 40)[2:] == [
+    assert printed(table(ablation, 3), 40)[2:] == [
         "cat Cat ran",
         "distance: 1 − cos(plain, ablated) of",
         "final hidden states",
@@ -407,7 +415,7 @@ def test_words_that_moved() -> None:
 
 
 def test_predictions_side_by_side(handmade: Inspection) -> None:
-    lines = printed(MovedWords(handmade.view(), ablation_of(run(TURNED, masks=(MASK,))), 1))
+    lines = printed(table(ablation_of(run(TURNED, masks=(MASK,))), 1))
     start = lines.index("unlikely @1: what is predicted")
     assert lines[start + 1 : start + 5] == [
         "  before       after",
@@ -419,7 +427,7 @@ def test_predictions_side_by_side(handmade: Inspection) -> None:
 
 def test_every_heads_effect(minilm: Model, animal: Inspection) -> None:
     each = attnviz.ablate_each(animal, "it", model=minilm)
-    lines = printed(HeadEffects(animal.view(), each, 3))
+    lines = printed(table(each, 3))
     assert "how far it moves if one head is set to zero" in lines
     [last] = [line for line in lines if line.startswith("L5 ")]
     assert last.split()[0::6] == ["L5", ".016", "▸.106"]
@@ -432,7 +440,7 @@ def test_every_heads_effect(minilm: Model, animal: Inspection) -> None:
     assert " more heads: --top 72 shows all." in text
     assert DOUBTS in text
     mean = attnviz.ablate_each(animal, replacement="mean", model=minilm)
-    text = " ".join(printed(HeadEffects(animal.view(), mean, 72), 120))
+    text = " ".join(printed(table(mean, 72), 120))
     assert "how far words move in the mean if one head is set to its mean" in text
     assert "numbers are multiples of 0.01" in text
     assert "--top" not in text
@@ -458,15 +466,14 @@ def test_no_line_is_wider_than_the_console(
     words: list[str], states: list[float], width: int, top: int
 ) -> None:
     tokens = tokens_of(words)
-    view = random_inspection(tokens, 2, 13, seed=3).view("piece")
     ablated = np.array(states, np.float32).reshape(11, 2)[: len(tokens)].tolist()
     heads = tuple(HeadId(1, head) for head in range(13))
     one = run(ablated, tokens=tokens, heads=heads[1:], masks=(MASK,) if len(tokens) > 2 else ())
     each = [run(ablated, head, tokens=tokens) for head in heads]
     for look in (
-        MovedWords(view, ablation_of(one, "piece"), top),
-        HeadEffects(view, rank_heads(each, "piece"), top),
-        HeadEffects(view, rank_heads(each, "piece", 1), top),
+        table(ablation_of(one, "piece"), top),
+        table(rank_heads(each, "piece"), top),
+        table(rank_heads(each, "piece", 1), top),
     ):
         lines = printed(look, width)
         assert max(map(cell_len, lines)) <= width

@@ -157,7 +157,7 @@ def test_norms_are_compared_as_shares_of_their_rows(animal: Inspection, wide: In
 
 def test_what_went_to_special_tokens_is_told(animal: Inspection, wide: Inspection) -> None:
     both = aligned(animal.view(special=False), wide.view(special=False))
-    [change] = compare(both, both.find("it").column, heads=[HeadId(3, 1)]).heads
+    [change] = compare(both, both.find("it")[0], heads=[HeadId(3, 1)]).heads
     assert change.dropped is not None
     shares = [float(side.view(special=False).dropped(3, 1)[IT - 1]) for side in (animal, wide)]
     assert [change.dropped.a, change.dropped.b] == pytest.approx(shares, abs=1e-6)

@@ -17,8 +17,7 @@ from attnviz.answers.compare import Comparison, compare
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
-from attnviz.show.data import is_ours
-from attnviz.show.data.comparisons import compare_csv, compare_csv_header, compare_json
+from attnviz.show.data import answer_csv, answer_json, csv_line, is_ours
 from attnviz.text.tokens import Unit
 
 PATH = Path(__file__).parent.parent / "docs" / "schema" / "compare-1.schema.json"
@@ -27,7 +26,7 @@ HOSTILE = 'He said "no", $x$ \x1b[31m red'
 
 
 def written(comparison: Comparison, count: int | None = None) -> Any:
-    text = b"".join(compare_json(comparison, count))
+    text = answer_json(comparison, count)
     assert text.count(b"\n") == 1
     assert text.endswith(b"\n")
     assert is_ours(text, "json")
@@ -56,8 +55,8 @@ def compared(query: str | None = "it", key: str | None = None, **look: Any) -> C
 
 def columns(both: Aligned, query: str | None, key: str | None) -> tuple[int | None, int | None]:
     return (
-        None if query is None else both.find(query).column,
-        None if key is None else both.find(key).column,
+        None if query is None else both.find(query)[0],
+        None if key is None else both.find(key)[0],
     )
 
 
@@ -101,7 +100,7 @@ def test_whatever_was_typed_is_valid(minilm: Model, a: str, b: str) -> None:
 def test_the_founding_pair_as_json(minilm: Model, animal: Inspection) -> None:
     wide = minilm.inspect(animal.tokens.text.replace("tired", "wide"))
     both = aligned(animal.view(), wide.view())
-    parsed = written(compare(both, both.find("it").column, both.find("animal").column))
+    parsed = written(compare(both, both.find("it")[0], both.find("animal")[0]))
     check(parsed)
     assert list(parsed) == ["schema", "a", "b", "query", "key", "keys", "heads"]
     changed = {"a": 11, "b": 11, "text_a": "tired", "text_b": "wide", "same": False}
@@ -159,17 +158,16 @@ def test_damage_is_found(damage: Callable[[Any], object]) -> None:
 
 
 def rows_of(comparison: Comparison, count: int | None = None) -> list[dict[str, str]]:
-    view = comparison.aligned.a
-    header = compare_csv_header(view.special, view.measure)
+    header = csv_line(comparison.columns)
     assert is_ours(header, "csv")
-    text = b"".join([header, *compare_csv(comparison, count)]).decode()
+    text = b"".join([header, *answer_csv(comparison, top=count)]).decode()
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
 def test_csv_has_a_row_for_each_head_and_key() -> None:
     comparison = compared()
     rows = rows_of(comparison)
-    assert len(rows) == 6 * len(comparison.columns)
+    assert len(rows) == 6 * len(comparison.alignment.columns)
     first = comparison.heads[0]
     key, absent = rows[3], rows[2]
     assert (key["layer"], key["head"]) == tuple(map(str, first.head))
@@ -184,7 +182,7 @@ def test_csv_has_a_row_for_each_head_and_key() -> None:
     assert (absent["a"], absent["change"]) == ("", "")
     assert np.float32(absent["b"]) == np.float32(first.b[2])
     assert rows[4]["b_key"] == '"so'
-    assert len(rows_of(comparison, 2)) == 2 * len(comparison.columns)
+    assert len(rows_of(comparison, 2)) == 2 * len(comparison.alignment.columns)
 
 
 def test_csv_says_what_else_there_is_to_say(minilm: Model) -> None:

@@ -8,12 +8,11 @@ from handmade import cross_inspection_of, inspection_of, tokens_of
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare
-from attnviz.answers.find import Finding, find, find_both
+from attnviz.answers.find import Finding, find
 from attnviz.answers.holding import holding
 from attnviz.answers.links import strongest_link, strongest_of
 from attnviz.answers.overview import overview
-from attnviz.answers.phrase import Phrase, find_phrase
-from attnviz.answers.select import find_in, find_token
+from attnviz.answers.select import Phrase, find_in, find_phrase, find_token
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
 
@@ -38,11 +37,11 @@ def view_of(*heads: dict[int, list[float]], special: bool = True) -> View:
 
 def test_queries_are_words_of_the_target_and_keys_of_the_source() -> None:
     view = view_of({})
-    assert find_in(view, "query", "regnet", find_token).token is view.tokens[2]
-    assert find_in(view, "key", "here", find_token).token is view.keys[3]
-    assert find_in(view, "key", "it rains", find_phrase).phrase.tokens == view.keys[1:3]
-    assert find_in(view, "query", "@3", find_token).token.text == "[SEP]"
-    assert find_in(view, "key", "@4", find_token).token.text == "[SEP]"
+    assert find_in(view.context, "query", "regnet", find_token).token is view.tokens[2]
+    assert find_in(view.context, "key", "here", find_token).token is view.keys[3]
+    assert find_in(view.context, "key", "it rains", find_phrase).tokens == view.keys[1:3]
+    assert find_in(view.context, "query", "@3", find_token).token.text == "[SEP]"
+    assert find_in(view.context, "key", "@4", find_token).token.text == "[SEP]"
 
 
 @pytest.mark.parametrize(
@@ -83,24 +82,24 @@ def test_queries_are_words_of_the_target_and_keys_of_the_source() -> None:
 )
 def test_a_word_that_is_not_in_its_text(role: str, word: str, message: str, hint: str) -> None:
     with pytest.raises(RequestError) as caught:
-        find_in(view_of({}), "query" if role == "query" else "key", word, find_token)
+        find_in(view_of({}).context, "query" if role == "query" else "key", word, find_token)
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 def test_one_text_is_called_the_sentence() -> None:
     view = inspection_of(tokens_of(TARGET), np.full((1, 1, 4, 4), 0.25)).view()
     with pytest.raises(RequestError, match=r'no "dog" in the sentence .it has .CLS., Es, regnet'):
-        find_in(view, "key", "dog", find_token)
+        find_in(view.context, "key", "dog", find_token)
 
 
 def test_a_window_is_about_the_target() -> None:
     across = cross_inspection_of(tokens_of(TARGET), tokens_of(SOURCE), np.full((1, 1, 4, 5), 0.2))
     view = across.view(window=(0, 2))
-    assert find_in(view, "key", "here", find_token).token is view.keys[3]
+    assert find_in(view.context, "key", "here", find_token).token is view.keys[3]
     with pytest.raises(RequestError, match='"regnet" is outside the window'):
-        find_in(view, "query", "regnet", find_token)
+        find_in(view.context, "query", "regnet", find_token)
     with pytest.raises(RequestError, match='no "dog" in the target'):
-        find_in(view, "query", "dog", find_token)
+        find_in(view.context, "query", "dog", find_token)
 
 
 # Kinds, entropies, links
@@ -168,8 +167,8 @@ def test_the_strongest_link_may_be_to_any_word() -> None:
 
 
 def found_in(view: View, query: str, key: str) -> Finding:
-    looks = find_in(view, "query", query, find_phrase).phrase
-    return find(view, looks, find_in(view, "key", key, find_phrase).phrase)
+    looks = find_in(view.context, "query", query, find_phrase)
+    return find(view, looks, find_in(view.context, "key", key, find_phrase))
 
 
 ROWS = {0: [0, 0.5, 0, 0, 0.5], 1: [0.1, 0.6, 0.1, 0.2, 0], 2: [0, 0.2, 0.7, 0.1, 0]}
@@ -183,7 +182,7 @@ def test_expected_is_what_any_word_gives_the_key() -> None:
     assert head.expected == pytest.approx((0.6 + 0.2) / 2)
     assert head.lift == pytest.approx(0.6 / 0.4)
     assert (found.keys, found.pairs, found.alone) == (5, 2, False)
-    strongest = found.view.keys[found.strongest[0]]
+    strongest = found.context.keys[found.strongest[0]]
     assert (strongest.text, round(float(found.most[0]), 5)) == ("It", 0.6)
 
 
@@ -210,7 +209,7 @@ def test_the_source_does_not_look_back() -> None:
     view = view_of(ROWS)
     query, key = Phrase((view.tokens[1],)), Phrase((view.keys[1],))
     with pytest.raises(RequestError, match=r"do not look back at the target .leave out --both."):
-        find_both(view, query, key)
+        find(view, query, key, both=True)
 
 
 def test_heads_that_hold_over_many_sentences() -> None:
@@ -248,7 +247,7 @@ def test_targets_and_sources_are_laid_beside_each_other_for_themselves() -> None
     assert [column.label for column in both.columns] == ["[CLS]", "Es", "regnet→schneit", "[SEP]"]
     labels = ["[CLS]", "It", "rains", "here", "snows", "[SEP]"]
     assert [column.label for column in both.keys] == labels
-    assert (both.find("Es").column, both.find("It", "key").column) == (1, 1)
+    assert (both.find("Es")[0], both.find("It", "key")[0]) == (1, 1)
     assert both.pair(5, "key") == (a.view().keys[4], b.view().keys[3])
     assert (both.places("a"), both.places("b")) == ([0, 1, 2, 3, 5], [0, 1, 4, 5])
     assert both.places("b", "query") == [0, 1, 2, 3]

@@ -19,13 +19,11 @@ from attnviz.answers.compare import compare
 from attnviz.answers.find import find
 from attnviz.answers.holding import holding
 from attnviz.answers.matrices import matrices
-from attnviz.answers.phrase import find_phrase
-from attnviz.answers.select import find_in
+from attnviz.answers.select import find_in, find_phrase
 from attnviz.inspection import Inspection, View
 from attnviz.inspection import view as view_module
 from attnviz.model import load_model
-from attnviz.show.data.comparisons import compare_csv, compare_json
-from attnviz.show.data.findings import find_csv, find_json, summary_json
+from attnviz.show.data import answer_csv, answer_json
 from attnviz.show.matrix_data import NpzWriter
 
 FOLDER = Path(__file__).parent.parent
@@ -49,17 +47,17 @@ def run(view: View) -> Any:
 
 
 def found(view: View, query: str, key: str) -> tuple[Any, Any]:
-    looks = find_in(view, "query", query, find_phrase).phrase
-    finding = find(view, looks, find_in(view, "key", key, find_phrase).phrase)
-    one = json.loads(find_json(finding))
-    summary = json.loads(summary_json(holding([finding, finding])))
+    looks = find_in(view.context, "query", query, find_phrase)
+    finding = find(view, looks, find_in(view.context, "key", key, find_phrase))
+    one = json.loads(answer_json(finding))
+    summary = json.loads(answer_json(holding([finding, finding])))
     check(one)
     check(summary)
     return one, summary
 
 
 def compared(a: View, b: View, query: int | None = None, key: int | None = None) -> Any:
-    parsed = json.loads(b"".join(compare_json(compare(aligned(a, b), query, key))))
+    parsed = json.loads(answer_json(compare(aligned(a, b), query, key)))
     check(parsed)
     return parsed
 
@@ -126,9 +124,9 @@ def test_csv_has_words_of_both() -> None:
     assert len(rows) == 6 * 4 * 5
     assert rows[8][:-1] == ["7", "0", "0", "1", "Es", "3", "here"]
     assert float(rows[8][-1]) == pytest.approx(float(view.weights(0, 0)[1, 3]))
-    looks, looked_at = find_phrase(view.tokens, "Es").phrase, find_phrase(view.keys, "here").phrase
+    looks, looked_at = find_phrase(view.tokens, "Es"), find_phrase(view.keys, "here")
     [first, *_] = csv.reader(
-        io.StringIO(b"".join(find_csv(find(view, looks, looked_at), 0)).decode())
+        io.StringIO(b"".join(answer_csv(find(view, looks, looked_at), 0)).decode())
     )
     assert first[3:7] == ["1", "Es", "3", "here"]
 
@@ -166,7 +164,7 @@ def test_find_and_compare() -> None:
     assert [key["text"] for key in parsed["a"]["keys"]][1] == "It"
     every = compared(view, across().view())
     assert len(every["heads"][0]["distances"]) == 4
-    rows = b"".join(compare_csv(compare(aligned(view, view), 1))).decode().splitlines()
+    rows = b"".join(answer_csv(compare(aligned(view, view), 1))).decode().splitlines()
     assert len(rows) == 6 * 5
     assert rows[3].split(",")[3:11] == ["1", "Es", "1", "Es", "3", "here", "3", "here"]
 
@@ -183,8 +181,8 @@ def test_a_mask_leaves_nothing_to_expect() -> None:
     assert [head["expected"] for head in one["heads"]] == [pytest.approx(1 / 3), None]
     assert [head["lift"] for head in one["heads"]] == [1, None]
     assert summary["heads"][-1]["expected"] is None
-    looks, seen = (find_phrase(inspection.view().tokens, word).phrase for word in "ca")
-    last = list(find_csv(find(inspection.view(), looks, seen), 0))[-1]
+    looks, seen = (find_phrase(inspection.view().tokens, word) for word in "ca")
+    last = list(answer_csv(find(inspection.view(), looks, seen), 0))[-1]
     assert last == b"0,1,0,2,c,0,a,0.0,3,,,false\n"
 
 

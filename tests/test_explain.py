@@ -14,8 +14,7 @@ from tiny_bert import SENTENCES, reference, save_tiny_bert
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.answers.explain import explain, explain_token
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation, explain, explain_token
 from attnviz.answers.links import one_head
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
@@ -82,7 +81,7 @@ def test_a_z_that_was_damaged_is_an_error(animal: Inspection) -> None:
     damaged[1, 10, 5] += 0.1
     inspection = with_layer(animal, 3, z=damaged)
     projections = projections_of(inspection, 3)
-    with pytest.raises(AttnvizError, match="z as the encoder had it is not what"):
+    with pytest.raises(AttnvizError, match="the encoder's z is not what"):
         explain(inspection, 10, HeadId(3, 1), projections)
     assert explain(inspection, 9, HeadId(3, 1), projections).check.z is not None
 

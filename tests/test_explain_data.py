@@ -14,12 +14,10 @@ from handmade import part, with_layer
 from worked import WORKED, X, inspection_with
 
 import attnviz
-from attnviz.answers.explain import explain
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation, explain
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
-from attnviz.show.data import is_ours
-from attnviz.show.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
+from attnviz.show.data import answer_csv, answer_json, csv_line, is_ours
 
 SCHEMA = json.loads(
     (Path(__file__).parent.parent / "docs" / "schema" / "explain-1.schema.json").read_text()
@@ -27,7 +25,7 @@ SCHEMA = json.loads(
 
 
 def as_json(explanation: Explanation) -> Any:
-    line = explain_json(explanation)
+    line = answer_json(explanation)
     assert line.count(b"\n") == 1
     return json.loads(line)
 
@@ -147,8 +145,12 @@ def test_damage_is_found(damage: Callable[[Any], object]) -> None:
 
 def test_csv_has_a_row_a_key(animal: Inspection) -> None:
     explanations = attnviz.explain(animal, "didn't", 3, 1)
-    rows = b"".join(row for e in explanations for row in explain_csv(e, 7))
-    table = list(csv.DictReader(io.StringIO((EXPLAIN_CSV_HEADER + rows).decode())))
+    rows = b"".join(row for e in explanations for row in answer_csv(e, 7))
+    table = list(
+        csv.DictReader(
+            io.StringIO((csv_line(("text_index", *Explanation.columns)) + rows).decode())
+        )
+    )
     assert len(table) == 3 * 16
     assert {row["text_index"] for row in table} == {"7"}
     assert [row["query"] for row in table[::16]] == ["didn", "'", "t"]
@@ -169,13 +171,13 @@ def test_csv_has_a_row_a_key(animal: Inspection) -> None:
 def test_csv_leaves_a_masked_score_empty() -> None:
     added = np.array([[[0, 0], [-np.inf, 0]]], np.float32)
     e = explain(inspection_with(X, WORKED, 2, added), 1, HeadId(0, 1), WORKED)
-    assert b"".join(explain_csv(e, 0)).splitlines() == [
+    assert b"".join(answer_csv(e, 0)).splitlines() == [
         b"0,0,1,1,b,0,a,0.0,0.0,,0.0",
         b"0,0,1,1,b,1,b,1.0,4.0,4.0,8.0",
     ]
 
 
 def test_files_of_ours_are_known() -> None:
-    assert is_ours(EXPLAIN_CSV_HEADER, "csv")
+    assert is_ours(csv_line(("text_index", *Explanation.columns)), "csv")
     e = explain(inspection_with(X, WORKED, 2), 1, HeadId(0, 1), WORKED)
-    assert is_ours(explain_json(e)[:256], "json")
+    assert is_ours(answer_json(e)[:256], "json")

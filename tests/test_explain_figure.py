@@ -12,8 +12,7 @@ from pictures import texts
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.answers.explain import explain
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation, explain
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
 from attnviz.show.figure.drawing import DPI, write_figure
@@ -164,7 +163,7 @@ def test_what_was_typed_is_drawn_as_itself(minilm: Model) -> None:
     [e] = attnviz.explain(minilm.inspect(text), "[SEP]", 3, 1)
     figure = attnviz.steps_figure(e)
     assert "“동물은 $x_1$ [bold] \\x1b[31m”" in texts(figure)
-    assert missing_glyphs(e.view.context) is None
+    assert missing_glyphs(e.context) is None
     stream = io.BytesIO()
     write_figure(figure, stream, "svg")
     assert "동물은 $x_1$ [bold]" in stream.getvalue().decode()

@@ -15,8 +15,7 @@ from rich.console import Console
 from test_explain_data import as_json, check
 
 import attnviz
-from attnviz.answers.explain import explain, explain_token
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation, explain, explain_token
 from attnviz.attention.layer import Between, LayerRecord, Projections
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
@@ -217,7 +216,7 @@ def test_damage_is_found(damage: Any) -> None:
 
 def test_a_damaged_z_of_a_decoder() -> None:
     z = np.zeros((2, 3, 2), np.float32)
-    with pytest.raises(AttnvizError, match="z as the decoder had it is not what its q, k and v"):
+    with pytest.raises(AttnvizError, match="the decoder's z is not what its q, k and v"):
         explained(1, 1, z=z)
 
 

@@ -301,7 +301,7 @@ def test_in_fewer_bits(dtype: Literal["bfloat16", "float16"], tmp_path: Path) ->
     inspection = load_model(str(tmp_path), dtype=dtype).inspect(SENTENCES[0])
     [e] = attnviz.explain(inspection, "tired", 1, 2)
     assert e.matrices.between == BETWEEN["qwen3"]
-    assert e.view.model.dtype == dtype
+    assert e.context.model.dtype == dtype
     assert e.check.z is not None
     assert 0 < e.check.z < 0.03 * np.abs(e.v).max()
 

@@ -222,5 +222,7 @@ def test_a_comparison_of_long_texts_needs_a_window(view: View) -> None:
     with pytest.raises(RequestError, match=r"1300 different places for words, .* room for 900"):
         compare_heatmaps(whole, [EVERYWHERE])
     part = with_window(view, "600:640")
-    figure = compare_heatmaps(compare(aligned(part, part), heads=[EVERYWHERE]), [EVERYWHERE])
+    figure = compare_heatmaps(
+        compare(aligned(part, part), heads=[EVERYWHERE], matrices_of=[EVERYWHERE]), [EVERYWHERE]
+    )
     assert len(images(figure)) >= 3

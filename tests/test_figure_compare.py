@@ -65,8 +65,8 @@ def hatched(axes: Axes) -> set[tuple[float, float, float, float]]:
 
 
 def test_the_founding_pair(founding: Aligned) -> None:
-    figure = compare_heatmaps(compare(founding, founding.find("it").column), [L3H1])
-    a, b = founding.a.weights(3, 1), founding.b.weights(3, 1)
+    figure = compare_heatmaps(compare(founding, founding.find("it")[0], matrices_of=[L3H1]), [L3H1])
+    a, b = (view.weights(3, 1) for view in founding.views)
     for image, numbers in zip(drawn(figure), (a, b, b - a), strict=True):
         np.testing.assert_array_equal(numbers_of(image), numbers)
     assert [axes.get_title() for axes in panels(figure)] == [
@@ -76,7 +76,7 @@ def test_the_founding_pair(founding: Aligned) -> None:
     ]
     assert figure.get_suptitle() == "minilm · L3H1 · query: it"
     told = "Jensen-Shannon distance between what it looks at in A and B: 0.40"
-    text, other = (side.inspection.tokens.text for side in (founding.a, founding.b))
+    text, other = (side.text.text for side in (founding.a, founding.b))
     assert {told, f"A  “{text}”", f"B  “{other}”"} <= set(texts(figure))
     assert [names(axes)[11] for axes in panels(figure)] == ["tired", "wide", "tired→wide"]
     rows = [tick.get_text() for tick in panels(figure)[0].get_yticklabels()]
@@ -84,7 +84,7 @@ def test_the_founding_pair(founding: Aligned) -> None:
 
 
 def test_both_share_a_scale_and_the_change_has_one_around_0(founding: Aligned) -> None:
-    figure = compare_heatmaps(compare(founding), [L3H1])
+    figure = compare_heatmaps(compare(founding, matrices_of=[L3H1]), [L3H1])
     a, b, change = drawn(figure)
     largest = float(max(numbers_of(a).max(), numbers_of(b).max()))
     assert a.get_clim() == b.get_clim() == (0, largest)
@@ -99,8 +99,8 @@ def test_both_share_a_scale_and_the_change_has_one_around_0(founding: Aligned) -
 
 
 def test_the_query_is_framed_and_its_numbers_written(founding: Aligned) -> None:
-    it, key = founding.find("it").column, founding.find("animal").column
-    figure = compare_heatmaps(compare(founding, it), [L3H1])
+    it, key = founding.find("it")[0], founding.find("animal")[0]
+    figure = compare_heatmaps(compare(founding, it, matrices_of=[L3H1]), [L3H1])
     for axes in panels(figure):
         assert frames(axes) == [(-0.5, it - 0.5, 14, 1)]
         assert {text.get_position()[1] for text in axes.texts} == {it}
@@ -108,15 +108,15 @@ def test_the_query_is_framed_and_its_numbers_written(founding: Aligned) -> None:
         {text.get_position()[0]: text.get_text() for text in axes.texts} for axes in panels(figure)
     ]
     assert [numbers[key] for numbers in written] == [".68", ".28", "−.40"]
-    link = compare_heatmaps(compare(founding, it, key), [L3H1])
+    link = compare_heatmaps(compare(founding, it, key, matrices_of=[L3H1]), [L3H1])
     assert frames(panels(link)[0])[1] == (key - 0.5, it - 0.5, 1, 1)
-    column = compare_heatmaps(compare(founding, None, key), [L3H1])
+    column = compare_heatmaps(compare(founding, None, key, matrices_of=[L3H1]), [L3H1])
     assert frames(panels(column)[0]) == [(key - 0.5, -0.5, 1, 14)]
 
 
 def test_a_word_that_is_absent_is_hatched_and_not_0() -> None:
     both = random_pair(["it", "ran", "off"], ["it", "never", "ran", "off"], special=False)
-    figure = compare_heatmaps(compare(both), [HeadId(1, 2)])
+    figure = compare_heatmaps(compare(both, matrices_of=[HeadId(1, 2)]), [HeadId(1, 2)])
     a, b, change = (numbers_of(image) for image in drawn(figure))
     for numbers in (a, change):
         assert np.isnan(numbers[1]).all()
@@ -133,7 +133,7 @@ def test_a_word_that_is_absent_is_hatched_and_not_0() -> None:
 
 
 def test_several_heads_have_a_row_each(founding: Aligned) -> None:
-    it = founding.find("it").column
+    it = founding.find("it")[0]
     heads = [HeadId(3, head) for head in range(12)]
     comparison = compare(founding, it, heads=heads)
     figure = compare_heatmaps(comparison, heads)
@@ -154,7 +154,7 @@ def test_several_heads_have_a_row_each(founding: Aligned) -> None:
 def test_measures_special_tokens_and_models_are_told(minilm: Model) -> None:
     a, b = minilm.inspect("It was tired."), minilm.inspect("It was wide.")
     both = aligned(*(side.view(special=False, measure="norm") for side in (a, b)))
-    figure = compare_heatmaps(compare(both, both.find("it").column), [L3H1])
+    figure = compare_heatmaps(compare(both, both.find("it")[0], matrices_of=[L3H1]), [L3H1])
     np.testing.assert_allclose(numbers_of(drawn(figure)[0]).sum(axis=1), 1, rtol=1e-5)
     notes = texts(figure)
     assert "each row is divided by its sum, so that the two can be compared" in notes
@@ -163,7 +163,9 @@ def test_measures_special_tokens_and_models_are_told(minilm: Model) -> None:
     assert f"held {shares[0]:.0%} of what is compared in A, {shares[1]:.0%} in B" in dropped
     tokens, weights = tokens_of(["it", "ran"]), np.full((1, 2, 4, 4), 0.25)
     one, two = inspection_of(tokens, weights), inspection_of(tokens, weights, False, "other")
-    figure = compare_heatmaps(compare(aligned(one.view(), two.view())), [HeadId(0, 1)])
+    figure = compare_heatmaps(
+        compare(aligned(one.view(), two.view()), matrices_of=[HeadId(0, 1)]), [HeadId(0, 1)]
+    )
     assert figure.get_suptitle() == "A: handmade · B: other (UNTRAINED) · L0H1"
     assert [axes.get_title() for axes in panels(figure)[:2]] == [
         "A: handmade",
@@ -175,7 +177,10 @@ def test_measures_special_tokens_and_models_are_told(minilm: Model) -> None:
 @pytest.mark.parametrize("words", [1, 3, 20, 60, 300])
 def test_labels_stay_readable_from_few_to_many_words(words: int) -> None:
     plain = [f"w{i}" for i in range(words)]
-    figure = compare_heatmaps(compare(random_pair(plain, [*plain[:-1], "w0", "x"])), [HeadId(0, 0)])
+    figure = compare_heatmaps(
+        compare(random_pair(plain, [*plain[:-1], "w0", "x"]), matrices_of=[HeadId(0, 0)]),
+        [HeadId(0, 0)],
+    )
     axes = panels(figure)[0]
     ticks = [*axes.get_yticklabels(), *axes.get_xticklabels()]
     assert min(float(tick.get_fontsize()) for tick in ticks) >= 6
@@ -190,7 +195,9 @@ def test_labels_stay_readable_from_few_to_many_words(words: int) -> None:
 
 def test_text_is_text(minilm: Model) -> None:
     a, b = minilm.inspect("$x_1$ \x1b it"), minilm.inspect("$x_1$ \x1b he")
-    figure = compare_heatmaps(compare(aligned(a.view(), b.view())), [HeadId(0, 0)])
+    figure = compare_heatmaps(
+        compare(aligned(a.view(), b.view()), matrices_of=[HeadId(0, 0)]), [HeadId(0, 0)]
+    )
     shown = "".join([*texts(figure), *(axes.get_title() for axes in panels(figure))])
     assert "\x1b" not in shown
     assert "\\x1b" in shown

@@ -9,8 +9,8 @@ from conftest import ANIMAL
 from handmade import inspection_of, random_inspection, tokens_of
 
 import attnviz
-from attnviz.answers.find import Finding, find, find_both
-from attnviz.answers.phrase import Phrase, find_phrase
+from attnviz.answers.find import Finding, find
+from attnviz.answers.select import Phrase, find_phrase
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
 
@@ -172,7 +172,9 @@ def test_heads_are_ranked_and_may_be_chosen() -> None:
 def test_both_directions_at_once() -> None:
     view = random_inspection(tokens_of(["a", "b", "c"]), 2, 4, seed=6).view()
     query, key = phrase(view, 3), phrase(view, 1)
-    there, back = find_both(view, query, key)
+    there = find(view, query, key, both=True)
+    back = there.reverse
+    assert back is not None
     assert there.heads == find(view, query, key).heads
     assert back.heads == find(view, key, query).heads
     assert (back.query, back.key) == (key, query)
@@ -198,7 +200,7 @@ def founding(animal: Inspection) -> Finding:
     return attnviz.find(animal, "it", "animal")
 
 
-def test_the_founding_example(founding: Finding) -> None:
+def test_the_founding_example(animal: Inspection, founding: Finding) -> None:
     first, second = founding.heads[:2]
     assert (str(first.head), str(second.head)) == ("L3H1", "L5H11")
     assert (round(first.weight, 3), round(second.weight, 3)) == (0.677, 0.673)
@@ -206,7 +208,7 @@ def test_the_founding_example(founding: Finding) -> None:
     assert founding.keys == 14
     words = [(i, i - 6) for i in range(7, 13)]  # as far apart as it (8) and animal (2)
     assert founding.pairs == len(words)
-    weights = founding.view.weights(3, 1)
+    weights = animal.weights(3, 1)
     expected = float(np.mean([weights[pair] for pair in words]))
     assert first.expected == pytest.approx(expected, rel=1e-5)
     assert first.lift == pytest.approx(first.weight / expected, rel=1e-5)
@@ -228,4 +230,4 @@ def test_from_python(animal: Inspection, founding: Finding) -> None:
         attnviz.find(animal, "it", "dog")
     with pytest.raises(RequestError, match="the same word"):
         attnviz.find(animal, "it", "IT")
-    assert find_phrase(animal.view().tokens, "it").phrase.text in ANIMAL
+    assert find_phrase(animal.view().tokens, "it").text in ANIMAL

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 
-from attnviz.answers.find import find_both
+from attnviz.answers.find import find
 from attnviz.answers.holding import holding
-from attnviz.answers.phrase import find_phrase
+from attnviz.answers.select import find_phrase
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import View
 from attnviz.model import Model
-from attnviz.show.data.findings import find_json, summary_json
+from attnviz.show.data import answer_json
 from attnviz.text.tokens import Unit
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
@@ -28,10 +29,10 @@ FIND, SUMMARY = (
 
 def answers(view: View, query: str, key: str, top: int | None = None) -> tuple[Any, Any]:
     """What is written of a sentence, and of two alike, with both directions."""
-    looks, looked_at = (find_phrase(view.tokens, word).phrase for word in (query, key))
-    there, back = find_both(view, looks, looked_at)
-    over, under = holding([there, there]), holding([back, back])
-    one, all_of_them = find_json(there, back, top), summary_json(over, under, 1, top)
+    looks, looked_at = (find_phrase(view.tokens, word) for word in (query, key))
+    found = find(view, looks, looked_at, both=True)
+    summary = replace(holding([found, found]), left_out=1)
+    one, all_of_them = answer_json(found, top), answer_json(summary, top)
     assert [part.count(b"\n") for part in (one, all_of_them)] == [1, 1]
     return json.loads(one), json.loads(all_of_them)
 

@@ -16,10 +16,10 @@ from attnviz.answers import compare as comparing
 from attnviz.answers import word as words
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import Comparison, compare
-from attnviz.answers.find import find_both
+from attnviz.answers.find import find
 from attnviz.answers.matrices import matrices
 from attnviz.answers.overview import overview
-from attnviz.answers.phrase import Phrase, find_phrase
+from attnviz.answers.select import Phrase, find_phrase
 from attnviz.attention import rollout as mixed
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
@@ -139,8 +139,8 @@ def test_summaries(compared: Compared) -> None:
 def test_find(compared: Compared) -> None:
     def found(view: View) -> Any:
         heads = [HeadId(0, 2), HeadId(0, 0), HeadId(1, 1)]
-        both = find_both(view, phrase(view, "street#1"), phrase(view, "street#2"), heads)
-        return [finding.heads for finding in both]
+        query, key = phrase(view, "street#1"), phrase(view, "street#2")
+        return [finding.heads for finding in find(view, query, key, heads, both=True).both]
 
     check_alike(*compared(found))
 
@@ -235,7 +235,7 @@ def long() -> View:
 
 
 def phrase(view: View, selector: str) -> Phrase:
-    return find_phrase(view.tokens, selector).phrase
+    return find_phrase(view.tokens, selector)
 
 
 def drained(parts: Iterable[bytes]) -> int:
@@ -243,7 +243,7 @@ def drained(parts: Iterable[bytes]) -> int:
 
 
 MADE: dict[str, Callable[[View], object]] = {
-    "find": lambda view: find_both(view, phrase(view, "@1000"), phrase(view, "@990")),
+    "find": lambda view: find(view, phrase(view, "@1000"), phrase(view, "@990"), both=True),
     "overview": overview,
     "who looks at a word": lambda view: words.word(view, 1000, "key", view.all_heads()),
     "what a word looks at": lambda view: view.query(1000),

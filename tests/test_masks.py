@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from handmade import causal, inspection_of, tokens_of, with_layer
 
-from attnviz.answers import pairs
-from attnviz.answers.find import find, find_both
+from attnviz.answers import find as finding
+from attnviz.answers.find import find
 from attnviz.answers.holding import holding
 from attnviz.answers.links import strongest_link
 from attnviz.answers.masks import by_mask
 from attnviz.answers.overview import overview
-from attnviz.answers.phrase import Phrase
+from attnviz.answers.select import Phrase
 from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, View
@@ -194,7 +194,7 @@ def test_a_word_that_comes_later_is_not_looked_at() -> None:
     assert caught.value.hint == '"c" may look at "a": name them the other way round'
     for query, key in ((0, 2), (2, 0)):
         with pytest.raises(RequestError, match=r'"a" may not look at "c".* .leave out --both.'):
-            find_both(view, phrase(view, query), phrase(view, key))
+            find(view, phrase(view, query), phrase(view, key), both=True)
     narrow = masked(tokens_of(["a", "b", "c"], special=False), causal(3, reach=1)).view()
     with pytest.raises(RequestError, match=r"keeps it off .choose other words, or other layers."):
         find(narrow, phrase(narrow, 2), phrase(narrow, 0))
@@ -208,7 +208,7 @@ def test_masks_of_long_texts_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPa
     tokens = tokens_of([f"w{i}" for i in range(40)])
     view = masked(tokens, causal(42, reach=7)).view()
     whole = find(view, phrase(view, 30), phrase(view, 25))
-    monkeypatch.setattr(pairs, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(finding, "ROWS_AT_ONCE", 5)
     monkeypatch.setattr(view_module, "WEIGHTS_AT_ONCE", 100)
     again = masked(tokens, causal(42, reach=7)).view()
     parts = find(again, phrase(again, 30), phrase(again, 25))

@@ -22,7 +22,7 @@ from attnviz.model import load_model
 from attnviz.model.describe import describe
 from attnviz.models.catalog import Catalog, Described, TokenizerFacts
 from attnviz.models.describe import catalog
-from attnviz.show.data.models import catalog_json, model_json
+from attnviz.show.data import answer_json
 from attnviz.show.terminal.models import _facts
 
 SCHEMAS = {
@@ -60,7 +60,7 @@ def test_facts_are_the_loaded_models(family: str, tmp_path: Path) -> None:
     assert described.tokenizer.size == loaded.tokenizer.vocabulary_size
     assert described.masked_lm is False
     assert (described.folder, described.repository) == (str(tmp_path), None)
-    parsed = valid(model_json(described), "model")
+    parsed = valid(answer_json(described), "model")
     assert parsed["encoder_parameters"] == counted
 
 
@@ -105,7 +105,7 @@ def test_the_default_and_the_untrained() -> None:
     counted = sum(parameter.numel() for parameter in runner_of(loaded).encoder.parameters())
     assert paper.encoder_parameters == paper.parameters == counted
     assert (paper.max_positions, paper.folder, paper.revision) == (None, None, None)
-    assert valid(model_json(paper), "model")["model"]["seed"] == 0
+    assert valid(answer_json(paper), "model")["model"]["seed"] == 0
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_pickle_is_not_looked_into(tmp_path: Path) -> None:
     assert (described.parameters, described.encoder_parameters) == (None, None)
     assert (described.dtypes, described.masked_lm) == ((), None)
     assert described.model.d_model == 21
-    assert valid(model_json(described), "model")["parameters"] is None
+    assert valid(answer_json(described), "model")["parameters"] is None
     facts = dict(_facts(described))
     assert facts["weights"].startswith("in a pickle")
     assert "parameters" not in facts
@@ -208,7 +208,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def listed() -> Catalog:
     found = catalog("minilm")
-    valid(catalog_json(found), "models")
+    valid(answer_json(found), "models")
     return found
 
 
@@ -274,7 +274,7 @@ def test_no_cache_at_all(cache: Path) -> None:
     ],
 )
 def test_the_lists_schema_finds_damage(damage: Callable[[Any], object], cache: Path) -> None:
-    refused(json.loads(catalog_json(listed())), damage, "models")
+    refused(json.loads(answer_json(listed())), damage, "models")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_the_lists_schema_finds_damage(damage: Callable[[Any], object], cache: P
 )
 def test_the_models_schema_finds_damage(damage: Callable[[Any], object]) -> None:
     described: Described = describe("minilm")
-    refused(valid(model_json(described), "model"), damage, "model")
+    refused(valid(answer_json(described), "model"), damage, "model")
 
 
 def refused(found: Any, damage: Callable[[Any], object], schema: str) -> None:

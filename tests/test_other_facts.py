@@ -21,7 +21,7 @@ from attnviz.model.describe import describe
 from attnviz.model.load import ModelOptions
 from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts, other_types
 from attnviz.models.describe import catalog
-from attnviz.show.data.models import catalog_json, model_json
+from attnviz.show.data import answer_json
 from attnviz.show.terminal.models import _facts
 
 OTHERS = {**RECORDED, **SEQ2SEQ, **WEIGHTS_ONLY}
@@ -73,7 +73,7 @@ def test_a_model_of_one_part(single: tuple[str, Path, Any]) -> None:
     assert described.encoder_parameters == described.parameters == counted
     assert described.dtypes == ("float32",)
     assert described.tokenizer == TokenizerFacts("WordPiece", False, 97)
-    parsed = valid(model_json(described), "model")
+    parsed = valid(answer_json(described), "model")
     assert parsed["attention"][0]["sees"] == list(attention.sees)
 
 
@@ -97,7 +97,7 @@ def test_a_model_of_two_parts(name: str, tmp_path: Path) -> None:
     natively = name == "marian"
     assert described.attention[0].how == ("natively" if natively else "through transformers")
     assert described.attention[1].how == "through transformers"
-    valid(model_json(described), "model")
+    valid(answer_json(described), "model")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_pickle_is_not_counted(tmp_path: Path) -> None:
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     described = describe(str(tmp_path))
     assert (described.parameters, described.dtypes) == (None, ())
-    valid(model_json(described), "model")
+    valid(answer_json(described), "model")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_the_types_that_were_tried() -> None:
     weights_only = {name: part(name, other) for name, other in WEIGHTS_ONLY.items()}
     assert weights_only.items() <= tried.weights_only.items()
     assert not set(tried.recorded) & set(tried.weights_only)
-    listed = valid(catalog_json(catalog("minilm")), "models")
+    listed = valid(answer_json(catalog("minilm")), "models")
     assert listed["through_transformers"] == list(tried.recorded)
     assert listed["weights_alone"] == list(tried.weights_only)
     assert listed["tried_with"] == transformers.__version__

@@ -3,7 +3,7 @@
 import pytest
 from handmade import tokens_of
 
-from attnviz.answers.phrase import Phrase, check_apart, find_phrase
+from attnviz.answers.select import Phrase, check_apart, find_phrase
 from attnviz.errors import RequestError
 from attnviz.model import Model
 from attnviz.models import default_tokenizer
@@ -42,8 +42,8 @@ def test_words_in_a_row(
     tokenizer: Tokenizer, selector: str, indices: list[int], matches: int, text: str
 ) -> None:
     found = find_phrase(tokens(tokenizer, STREETS), selector)
-    assert found.phrase.indices == indices
-    assert (found.matches, found.phrase.text) == (matches, text)
+    assert found.indices == indices
+    assert (found.matches, found.text) == (matches, text)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_what_is_not_there_is_told(tokenizer: Tokenizer, selector: str, message:
 def test_pieces_join_to_words(tokenizer: Tokenizer) -> None:
     pieces = tokens(tokenizer, "We didn't see flugelhorns.", "piece")
     found = find_phrase(pieces, "didn't")
-    assert [piece.label for piece in found.phrase.tokens] == ["didn", "'", "t"]
-    assert found.phrase.text == "didn't"
-    horns = find_phrase(pieces, "FLUGELHORNS").phrase
+    assert [piece.label for piece in found.tokens] == ["didn", "'", "t"]
+    assert found.text == "didn't"
+    horns = find_phrase(pieces, "FLUGELHORNS")
     assert len(horns.tokens) > 1
     assert horns.text == "flugelhorns"
-    assert find_phrase(pieces, "##gel").phrase.text == "gel"  # as the vocabulary spells it
+    assert find_phrase(pieces, "##gel").text == "gel"  # as the vocabulary spells it
 
 
 def test_pieces_of_one_letter_count_once() -> None:
@@ -81,19 +81,19 @@ def test_pieces_of_one_letter_count_once() -> None:
     letter = Token(0, "👩", "ð", 0, 1, False, 0, 0, ("ð",))
     pieces = [letter, *(Token(i, "👩", "x", 0, 1, False, 0, 0, ("x",)) for i in (1, 2))]
     pieces.append(Token(3, "s", "s", 1, 2, False, 0, 0, ("s",)))
-    assert find_phrase(pieces, "👩s").phrase.indices == [0, 1, 2, 3]
+    assert find_phrase(pieces, "👩s").indices == [0, 1, 2, 3]
 
 
 def test_a_phrase_lies_in_one_sentence_of_a_pair() -> None:
     pair = tokens_of(["red", "car"], special=False, pair=["car", "park"]).words
-    assert find_phrase(pair, "car park").phrase.indices == [2, 3]
+    assert find_phrase(pair, "car park").indices == [2, 3]
     with pytest.raises(RequestError, match="car car"):
         find_phrase(pair, "car car")
 
 
 def test_korean(minilm: Model) -> None:
     words = minilm.tokenize("동물은 너무 피곤해서 길을 건너지 않았다.").words
-    assert find_phrase(words, "길을 건너지").phrase.indices == [4, 5]
+    assert find_phrase(words, "길을 건너지").indices == [4, 5]
 
 
 def test_query_and_key_stand_apart(tokenizer: Tokenizer) -> None:

@@ -19,12 +19,12 @@ from translated import SOURCE, TARGET, between, decoder, translation
 
 from attnviz.answers.find import find
 from attnviz.answers.holding import holding
-from attnviz.answers.phrase import Phrase
+from attnviz.answers.select import Phrase
 from attnviz.attention.request import AttentionKind
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.show import wording as sight
 from attnviz.show.terminal.cells import RAMPS
-from attnviz.show.terminal.findings import FoundTable, HeldTable
+from attnviz.show.terminal.findings import table as find_table
 
 GOLDEN = Path(__file__).parent / "golden" / "sight"
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)
@@ -286,7 +286,7 @@ def test_neighbours_are_no_neighbours_in_another_text() -> None:
 def test_find_leaves_blank_where_the_query_may_not_look() -> None:
     view = decoder().view()
     query, key = (Phrase((view.tokens[index],)) for index in (7, 2))
-    lines = printed(FoundTable(find(view, query, key), None, 4), 80).splitlines()
+    lines = printed(find_table(find(view, query, key), 4), 80).splitlines()
     rows = {line[:4]: line.split()[1:] for line in lines if line[:1] == "L" and line[4] == " "}
     assert rows["L0H0"][1:4] == ["4", "of", "8"]
     assert rows["L1H0"][:2] == rows["L1H1"][:2] == ["–", "–"]
@@ -296,7 +296,7 @@ def test_find_leaves_blank_where_the_query_may_not_look() -> None:
 def test_many_sentences_say_whose_attention_it_is() -> None:
     view = translation().view()
     found = find(view, Phrase((view.tokens[8],)), Phrase((view.keys[2],)))
-    said = printed(HeldTable(holding([found, found]), None, 0, 4), 100)
+    said = printed(find_table(holding([found, found]), 4), 100)
     assert "cross-attention: the decoder's words look at the encoder's" in said
 
 

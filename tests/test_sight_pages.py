@@ -18,8 +18,7 @@ from translated import ALIGNED, SOURCE, TARGET, between, decoder, translation
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import Comparison, compare
-from attnviz.answers.explain import explain
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation, explain
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.show.figure.compare import compare_heatmaps
@@ -118,7 +117,7 @@ OTHER_TARGET = TARGET.replace("animal", "dog")
 
 def translations() -> Comparison:
     other = between(14, 10, [5, *ALIGNED[1:]], OTHER_TARGET, OTHER_SOURCE, special=True)
-    return compare(aligned(translation().view(), other.view()))
+    return compare(aligned(translation().view(), other.view()), matrices_of=[L1H0])
 
 
 def test_compared_translations_show_both_texts_of_both() -> None:
@@ -155,7 +154,7 @@ def test_a_key_of_the_source_is_compared() -> None:
 def test_masks_of_both_sides_are_grey() -> None:
     """What only one side may look at is a change from 0; what neither may, is none."""
     a, b = decoder().view(), decoder(reach=5).view()
-    figure = compare_heatmaps(compare(aligned(a, b)), [L1H0])
+    figure = compare_heatmaps(compare(aligned(a, b), matrices_of=[L1H0]), [L1H0])
     for place, view in ((0, a), (1, b), (3, b)):
         np.testing.assert_array_equal(np.isfinite(drawn(figure, place)), view.visible(1))
     row = compare_heatmaps(compare(aligned(a, b), query=7), a.all_heads())
@@ -168,7 +167,7 @@ def test_masks_of_both_sides_are_grey() -> None:
 def test_two_models_are_told_apart() -> None:
     one, other = decoder(), decoder(reach=None)
     other = replace(other, model=replace(other.model, name="other", dtype="bfloat16"))
-    comparison = compare(aligned(one.view(), other.view()))
+    comparison = compare(aligned(one.view(), other.view()), matrices_of=[L1H0])
     said = printed(ComparisonTable(comparison))
     assert "B other: 2 layers × 2 heads, d_model 24, d_k 12, d_ff 7, in bfloat16" in said
     assert "B decoder: each word sees itself and those before it" in said
@@ -183,7 +182,8 @@ def test_two_models_are_told_apart() -> None:
 
 
 def test_what_goes_to_no_word_is_told_of_both_sides() -> None:
-    comparison = compare(aligned(decoder(sink=0.25).view(), decoder(sink=0.5).view()), query=7)
+    both = aligned(decoder(sink=0.25).view(), decoder(sink=0.5).view())
+    comparison = compare(both, query=7, matrices_of=[L0H0])
     assert (
         "25% in A and 50% in B (mean over all heads) goes to the model's sink, a place that is "
         "none of the keys; distances count it as one more word."

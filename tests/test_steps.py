@@ -12,8 +12,7 @@ from rich.console import Console
 from worked import WORKED, X, inspection_with, random_layer
 
 import attnviz
-from attnviz.answers.explain import explain
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation, explain
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
 from attnviz.show.terminal.strips import ABOVE, BELOW, HEIGHTS, UPPER_HALF, ZERO, strip

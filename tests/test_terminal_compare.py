@@ -32,7 +32,7 @@ def printed(comparison: Comparison, width: int = 80, count: int | None = None) -
 
 def test_the_founding_pair(founding: Aligned) -> None:
     """`animal` .677 and .281 in L3H1; the words that differ stand between brackets."""
-    lines = printed(compare(founding, founding.find("it").column), 100, 2)
+    lines = printed(compare(founding, founding.find("it")[0]), 100, 2)
     assert lines == [
         "minilm: 6 layers × 12 heads, d_model 384, d_k 32, d_ff 1536",
         "A  The animal didn't cross the street because it was too ‹tired›.",
@@ -52,7 +52,7 @@ def test_the_founding_pair(founding: Aligned) -> None:
 
 
 def test_narrow_terminals_show_less_and_wide_ones_more(founding: Aligned) -> None:
-    comparison = compare(founding, founding.find("it").column)
+    comparison = compare(founding, founding.find("it")[0])
     narrow, wide = (printed(comparison, width, 1) for width in (60, 160))
     [first] = [line for line in narrow if line.startswith("L3H1")]
     assert first.split() == ["L3H1", "▸.40", "+.22", "[CLS]", "−.40", "animal"]
@@ -62,7 +62,7 @@ def test_narrow_terminals_show_less_and_wide_ones_more(founding: Aligned) -> Non
 
 
 def test_one_link(founding: Aligned) -> None:
-    query, key = founding.find("it").column, founding.find("animal").column
+    query, key = founding.find("it")[0], founding.find("animal")[0]
     lines = printed(compare(founding, query, key), 80, 7)
     first = lines.index('how much "it" looks at "animal", by change')
     assert lines[first + 1 : first + 3] == [
@@ -75,7 +75,7 @@ def test_one_link(founding: Aligned) -> None:
 def test_a_change_that_rounds_to_nothing_has_no_bar(minilm: Model, animal: Inspection) -> None:
     wide = minilm.inspect(animal.tokens.text.replace("tired", "wide"))
     rolled = aligned(animal.view(measure="rollout"), wide.view(measure="rollout"))
-    link = compare(rolled, rolled.find("it").column, rolled.find("animal").column)
+    link = compare(rolled, rolled.find("it")[0], rolled.find("animal")[0])
     told = [line for line in printed(link) if line.startswith("L")]
     assert len(told) == 6
     assert all(line.endswith("│") and "━" not in line for line in told if "·" in line)

@@ -1,6 +1,7 @@
 """What find prints of one sentence and of several."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from rich.console import Console, RenderableType
 import attnviz
 from attnviz.answers.find import Finding, find
 from attnviz.answers.holding import holding
-from attnviz.answers.phrase import Phrase
+from attnviz.answers.select import Phrase
 from attnviz.inspection import Inspection
-from attnviz.show.terminal.findings import FoundTable, HeldTable
+from attnviz.show.terminal.findings import table
 
 
 def printed(look: RenderableType, width: int = 80) -> list[str]:
@@ -33,12 +34,12 @@ def cats() -> Inspection:
     return inspection_of(tokens_of(["a", "cat", "saw", "it"]), weights, name="cats")
 
 
-def table(finding: Finding, width: int = 80, top: int = 3) -> list[str]:
-    return printed(FoundTable(finding, None, top), width)[3:]
+def lines_of(finding: Finding, width: int = 80, top: int = 3) -> list[str]:
+    return printed(table(finding, top), width)[3:]
 
 
 def test_a_sentence(cats: Inspection) -> None:
-    assert table(attnviz.find(cats, "it", "cat")) == [
+    assert lines_of(attnviz.find(cats, "it", "cat")) == [
         "",
         "how much it looks at cat   ▸: its strongest key",
         "       weight   rank    expected   lift  strongest",
@@ -56,7 +57,7 @@ def test_a_sentence(cats: Inspection) -> None:
 
 def test_the_column_of_numbers_has_the_measures_name(animal: Inspection) -> None:
     titles = {
-        measure: printed(FoundTable(attnviz.find(animal, "it", "animal", measure=measure), None, 1))
+        measure: printed(table(attnviz.find(animal, "it", "animal", measure=measure), 1))
         for measure in ("weights", "norm", "rollout")
     }
     names = {name: page[5].split()[0] for name, page in titles.items()}
@@ -65,7 +66,7 @@ def test_the_column_of_numbers_has_the_measures_name(animal: Inspection) -> None
 
 
 def test_a_narrow_terminal_leaves_out_the_strongest_key(cats: Inspection) -> None:
-    assert table(attnviz.find(cats, "it", "cat"), 42, top=1)[1:5] == [
+    assert lines_of(attnviz.find(cats, "it", "cat"), 42, top=1)[1:5] == [
         "",
         "how much it looks at cat",
         "       weight   rank    expected   lift",
@@ -84,13 +85,13 @@ def test_a_narrow_terminal_leaves_out_the_strongest_key(cats: Inspection) -> Non
 )
 def test_the_answer_in_words(cats: Inspection, query: str, key: str, head: str, words: str) -> None:
     chosen = head if "has" not in words else None
-    lines = table(attnviz.find(cats, query, key, head=chosen), 200)
+    lines = lines_of(attnviz.find(cats, query, key, head=chosen), 200)
     assert any(words in line for line in lines), lines
 
 
 def test_both_directions(cats: Inspection) -> None:
     there, back = attnviz.find(cats, "it", "cat"), attnviz.find(cats, "cat", "it")
-    lines = printed(FoundTable(there, back, 1))
+    lines = printed(table(replace(there, reverse=back), 1))
     assert [line for line in lines if line.startswith("how much")] == [
         "how much it looks at cat   ▸: its strongest key",
         "how much cat looks at it   ▸: its strongest key",
@@ -100,11 +101,11 @@ def test_both_directions(cats: Inspection) -> None:
 
 def test_what_special_tokens_had_is_told(cats: Inspection) -> None:
     finding = attnviz.find(cats, "it", "cat", special=False)
-    assert table(finding, 200)[-1] == (
+    assert lines_of(finding, 200)[-1] == (
         'Special tokens are left out: "it" gave them 24% of its attention (mean over all heads), '
         "and the rest is shown as 100%."
     )
-    held = " ".join(printed(HeldTable(holding([finding, finding]), None, 0, 1), 100)[-2:])
+    held = " ".join(printed(table(holding([finding, finding]), 1), 100)[-2:])
     assert "they took 24% of the words' attention (mean over all heads)" in held
 
 
@@ -112,7 +113,7 @@ def test_query_and_key_are_underlined(cats: Inspection) -> None:
     finding = attnviz.find(cats, "it", "a cat")
     stream = io.StringIO()
     Console(file=stream, width=80, force_terminal=True, color_system="truecolor").print(
-        FoundTable(finding, None, 1)
+        table(finding, 1)
     )
     sentence = stream.getvalue().splitlines()[1]
     marked = [part.split("m")[1] for part in sentence.split("\x1b[1;4")[1:]]
@@ -121,7 +122,7 @@ def test_query_and_key_are_underlined(cats: Inspection) -> None:
 
 def test_several_sentences(cats: Inspection) -> None:
     findings = [attnviz.find(cats, "it", key) for key in ("cat", "saw")]
-    assert printed(HeldTable(holding(findings), None, 1, 2)) == [
+    assert printed(table(replace(holding(findings), left_out=1), 2)) == [
         "cats: 2 layers × 2 heads, d_model 12, d_k 6, d_ff 7",
         "2 sentences, each with a query and a key of its own (1 sentence left out)",
         "weights: softmax(q kᵀ / √d_k)",
@@ -138,18 +139,18 @@ def test_several_sentences(cats: Inspection) -> None:
         "The best of 4 heads is chosen and told of by the same sentences, which flatters",
         "it: try it on others.",
     ]
-    same = printed(HeldTable(holding(findings[:1] * 2), None, 0, 1))
+    same = printed(table(holding(findings[:1] * 2), 1))
     assert same[1] == "2 sentences"
     assert "how often it looks at cat most of all" in same
 
 
 def test_large_numbers_keep_their_columns(animal: Inspection) -> None:
-    norms = table(attnviz.find(animal, "it", "animal", measure="norm"), 80, top=2)
+    norms = lines_of(attnviz.find(animal, "it", "animal", measure="norm"), 80, top=2)
     assert norms[3:5] == [
         "L5H11  ▸ 4.220   1 of 14      0.748   ×5.6  animal  4.220",
         "L3H1   ▸ 2.411   1 of 14      0.466   ×5.2  animal  2.411",
     ]
-    layers = table(attnviz.find(animal, "it", "animal", measure="rollout"), 80, top=9)
+    layers = lines_of(attnviz.find(animal, "it", "animal", measure="rollout"), 80, top=9)
     assert [line.split()[0] for line in layers[3:9]] == ["L3", "L4", "L5", "L2", "L1", "L0"]
     assert layers[-1].endswith("in none of 6 layers.")
 
@@ -165,9 +166,8 @@ def test_no_line_is_wider_than_the_console(
 ) -> None:
     view = random_inspection(tokens_of(words), 2, 13, seed=3).view("piece", special)
     query, key = Phrase(view.tokens[1:2]), Phrase(view.tokens[2:4])
-    there, back = find(view, query, key), find(view, key, query)
-    over, under = holding([there, there]), holding([back])
-    for look in (FoundTable(there, back, top), HeldTable(over, under, 3, top)):
+    found = find(view, query, key, both=True)
+    for look in (table(found, top), table(replace(holding([found, found]), left_out=3), top)):
         lines = printed(look, width)
         assert max(map(cell_len, lines)) <= width
         assert not any("\x1b" in line or "\x07" in line for line in lines)

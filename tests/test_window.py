@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
 
-from attnviz.answers.phrase import find_phrase
-from attnviz.answers.select import find_in, find_token, first_index, with_window
+from attnviz.answers.select import find_in, find_phrase, find_token, with_window
 from attnviz.cli.asked import Asked
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes
@@ -45,7 +44,7 @@ def test_a_window_is_counted_as_tokens_are_named(
 ) -> None:
     view = with_window(inspection.view(), asked)
     assert labels(view) == expected
-    named = find_token(inspection.view().tokens, f"@{first_index(view)}").token
+    named = find_token(inspection.view().tokens, f"@{view.context.first_index}").token
     assert named.label == expected[0]
 
 
@@ -55,7 +54,7 @@ def test_without_special_tokens_these_are_not_counted(inspection: Inspection) ->
     view = with_window(whole, "3:6")
     assert labels(view) == ["it", "fell", "and"]
     assert view.window == (4, 7)
-    assert first_index(view) == 3
+    assert view.context.first_index == 3
     np.testing.assert_allclose(view.weights(1), whole.weights(1)[:, 3:6, 3:6], atol=1e-6)
 
 
@@ -94,19 +93,19 @@ def test_words_are_named_as_in_the_whole_text(
 ) -> None:
     view = with_window(inspection.view(), "4:8")
     assert labels(view) == ["it", "fell", "and", "it"]
-    found = find_in(view, role, selector, find_token)
+    found = find_in(view.context, role, selector, find_token)
     assert (found.token, found.matches) == (view.tokens[index], matches)
 
 
 def test_phrases_too(inspection: Inspection) -> None:
     view = with_window(inspection.view(), "3:9")
-    found = find_in(view, "key", "and it#2", find_phrase)
-    assert found.phrase.indices == [3, 4]
-    assert find_in(view, "key", "and it", find_phrase).phrase.indices == [0, 1]
+    found = find_in(view.context, "key", "and it#2", find_phrase)
+    assert found.indices == [3, 4]
+    assert find_in(view.context, "key", "and it", find_phrase).indices == [0, 1]
     with pytest.raises(
         RequestError, match=r'"so it" is outside the window: it is token 9, .* 3 to 8'
     ):
-        find_in(view, "key", "so it", find_phrase)
+        find_in(view.context, "key", "so it", find_phrase)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_phrases_too(inspection: Inspection) -> None:
 def test_words_that_are_not_in_the_window(inspection: Inspection, selector: str, told: str) -> None:
     view = with_window(inspection.view(), "4:8")
     with pytest.raises(RequestError) as caught:
-        find_in(view, "query", selector, find_token)
+        find_in(view.context, "query", selector, find_token)
     assert caught.value.message.startswith(told)
 
 
@@ -145,4 +144,4 @@ def test_the_first_of_several_is_told_by_its_place_in_the_text(
 def test_of_several_that_are_all_outside_the_first_is_told(inspection: Inspection) -> None:
     view = with_window(inspection.view(), "8:10")
     with pytest.raises(RequestError, match="the first of them is token 3, and the window holds 8"):
-        find_in(view, "query", "and", find_token)
+        find_in(view.context, "query", "and", find_token)

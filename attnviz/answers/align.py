@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from unicodedata import category
 
-from attnviz.answers.select import find_in, find_token, folded, matching
+from attnviz.answers.select import find_in, folded, matching
 from attnviz.errors import RequestError
-from attnviz.inspection import View
+from attnviz.inspection import Context, View
 from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
 
@@ -46,36 +46,40 @@ class Column(NamedTuple):
         labels = [token.label for token in self.tokens]
         return labels[0] if self.same else "→".join(labels)
 
+    @property
+    def cells(self) -> tuple[int | None, str | None, int | None, str | None]:
+        """Index and text in A, and in B, for a table's row."""
+        a, b = self.a, self.b
+        of_a = (None, None) if a is None else (a.index, a.text)
+        return (*of_a, *((None, None) if b is None else (b.index, b.text)))
 
-class FoundColumn(NamedTuple):
-    """The column that a selector names, and how many it could have meant."""
-
-    column: int
-    matches: int
+    def data(self) -> dict[str, Any]:
+        """The column's object in JSON."""
+        a, text_a, b, text_b = self.cells
+        return {"a": a, "b": b, "text_a": text_a, "text_b": text_b, "same": self.same}
 
 
 @dataclass(frozen=True, eq=False)
-class Aligned:
-    """Two views of the same unit and measure, A and B, word by word; made by `aligned`.
+class Alignment:
+    """The words of A and B side by side.
 
-    `columns` are the words that look; `keys` those that are looked at, the same tuple unless they
-    are of another text.
+    `a` and `b` say which texts and models these are. `columns` are the words that look; `keys`
+    those looked at, the same tuple unless they are of another text.
     """
 
-    a: View
-    b: View
+    a: Context
+    b: Context
     columns: tuple[Column, ...]
     keys: tuple[Column, ...]
 
     @property
     def identical(self) -> bool:
         """Whether A and B are one attention, of one text or the same two, in one model."""
-        of_a, of_b = self.a.inspection, self.b.inspection
-        texts = [
-            [(tokens.text, tokens.pair) for tokens in (side.tokens, side.key_tokens)]
-            for side in (of_a, of_b)
-        ]
-        return (texts[0], of_a.model, of_a.attention) == (texts[1], of_b.model, of_b.attention)
+        one, other = (
+            ([(t.text, t.pair) for t in (side.text, side.key_text)], side.model, side.attention)
+            for side in (self.a, self.b)
+        )
+        return one == other
 
     @property
     def words(self) -> list[int]:
@@ -83,8 +87,8 @@ class Aligned:
         both = [i for i, column in enumerate(self.columns) if len(column.tokens) == 2]
         return [i for i in both if not self.columns[i].special]
 
-    def view(self, side: Side) -> View:
-        """A or B."""
+    def context(self, side: Side) -> Context:
+        """What A, or B, is about."""
         return self.a if side == "a" else self.b
 
     def of(self, role: Role) -> tuple[Column, ...]:
@@ -105,20 +109,19 @@ class Aligned:
             )
         return a, b
 
-    def find(self, selector: str, role: Role = "query") -> FoundColumn:
-        """The column that a selector names; in it, the word must stand in both sentences.
+    def find(self, selector: str, role: Role = "query") -> tuple[int, int]:
+        """The column that a selector names, and how many it could have meant.
 
-        Of several the first. Raises RequestError, which says where the word is missing.
+        The word must stand there in both sentences; of several columns, the first. Raises
+        RequestError, which says where the word is missing.
         """
         in_a, in_b = (self._matches(side, role, selector) for side in SIDES)
         if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
             if (in_a.message, in_a.hint) == (in_b.message, in_b.hint):
                 raise in_a
-            text = (
-                ("target" if role == "query" else "source")
-                if self.a.is_cross_attention
-                else "sentence"
-            )
+            text = "sentence"
+            if self.a.is_cross_attention:
+                text = "target" if role == "query" else "source"
             raise RequestError(f'"{selector}" is in neither {text}', f"A: {in_a.hint}")
         if isinstance(in_a, RequestError):
             raise RequestError(f"sentence A: {in_a.message}", in_a.hint)
@@ -134,50 +137,63 @@ class Aligned:
                 f"{selector} in A and {selector} in B do not stand in each other's place",
                 "choose another word, or sentences that differ less",
             )
-        return FoundColumn(found[0], len(found))
+        return found[0], len(found)
 
     def _matches(self, side: Side, role: Role, selector: str) -> set[int] | RequestError:
         """The indices of the tokens that a selector may mean in one sentence, or why none."""
-        view = self.view(side)
+        context = self.context(side)
         try:
-            found = find_in(view, role, selector, find_token)
+            found = find_in(context, role, selector)
         except RequestError as error:
             return error
         if found.matches == 1:
             return {found.token.index}
-        tokens = view.tokens if role == "query" else view.keys
+        tokens = context.tokens if role == "query" else context.keys
         return {token.index for (token,) in matching(tokens, selector)}
 
 
-def aligned(a: View, b: View) -> Aligned:
-    """Lay the words of A beside those of B; where texts look at others, the keys for themselves.
+@dataclass(frozen=True, eq=False)
+class Aligned(Alignment):
+    """Two views of the same unit and measure, word by word; made by `aligned`."""
 
-    Raises RequestError where layers and heads of the models do not match, where one of the two has
-    keys of another text and the other has not, where A and B have no word in common, or where two
-    models cut one sentence into different pieces.
+    views: tuple[View, View]
+
+    @property
+    def alignment(self) -> Alignment:
+        """The words alone, without the views."""
+        return Alignment(self.a, self.b, self.columns, self.keys)
+
+
+def aligned(a: View, b: View) -> Aligned:
+    """Align the words of A and B; in cross-attention, queries and keys each for themselves.
+
+    Raises RequestError where layers and heads of the models do not match, where only one of the two
+    is cross-attention, where A and B have no word in common, or where two models cut one sentence
+    into different pieces.
     """
-    _check_shapes(a, b)
+    of_a, of_b = a.context, b.context
+    _check_shapes(of_a, of_b)
     if a.is_cross_attention != b.is_cross_attention:
         raise RequestError(
             f"sentence {'A' if a.is_cross_attention else 'B'} looks at another text, and "
             f"{'B' if a.is_cross_attention else 'A'} at itself",
             "compare two of one kind, with the same --attention",
         )
-    columns = _aligned(a, b, "query")
-    return Aligned(a, b, columns, _aligned(a, b, "key") if a.is_cross_attention else columns)
+    columns = _aligned(of_a, of_b, "query")
+    keys = _aligned(of_a, of_b, "key") if a.is_cross_attention else columns
+    return Aligned(of_a, of_b, columns, keys, (a, b))
 
 
-def _aligned(a: View, b: View, role: Role) -> tuple[Column, ...]:
+def _aligned(a: Context, b: Context, role: Role) -> tuple[Column, ...]:
     """The words of one role."""
-    sides = (a, b)
-    texts = [v.inspection.tokens if role == "query" else v.inspection.key_tokens for v in sides]
+    texts = [side.text if role == "query" else side.key_text for side in (a, b)]
     same_text = texts[0].text == texts[1].text
     if a.unit == "piece" and same_text and texts[0].vocabulary != texts[1].vocabulary:
         raise RequestError(
             "the two models cut the sentence into different pieces",
             "compare words, without --pieces",
         )
-    columns = align(*(v.tokens if role == "query" else v.keys for v in sides))
+    columns = align(*(side.tokens if role == "query" else side.keys for side in (a, b)))
     if not any(column.same and _is_word(column) for column in columns):
         what = (
             ("targets" if role == "query" else "sources") if a.is_cross_attention else "sentences"
@@ -227,14 +243,14 @@ def _laid_beside(a: Sequence[Token], b: Sequence[Token]) -> Iterator[Column]:
             yield Column(None, other, False)
 
 
-def _check_shapes(a: View, b: View) -> None:
-    shapes = [(view.model.num_layers, view.num_heads) for view in (a, b)]
+def _check_shapes(a: Context, b: Context) -> None:
+    shapes = [(side.model.num_layers, side.num_heads) for side in (a, b)]
     if shapes[0] != shapes[1]:
-        told = [
-            f"{view.model.name} has {view.model.num_layers} layers of {view.model.num_heads} heads"
-            for view in (a, b)
+        sizes = [
+            f"{side.model.name} has {side.model.num_layers} layers of {side.model.num_heads} heads"
+            for side in (a, b)
         ]
         raise RequestError(
-            f"the layers and heads of the models do not match: {told[0]}, {told[1]}",
+            f"the layers and heads of the models do not match: {sizes[0]}, {sizes[1]}",
             "compare models of one shape, such as a model before and after fine-tuning",
         )

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from attnviz.inspection import Context, ModelFacts
+from attnviz.inspection import Context
 from attnviz.text.tokens import Token, Tokens
 
 RUN_SCHEMA = "attnviz.run/1"
@@ -48,7 +48,7 @@ def facts_of(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> 
         "pair": tokens.pair,
         **source_facts(source),
         **part_facts(context),
-        "model": model_facts(context.model),
+        "model": context.model.data(),
         "unit": context.unit,
         "measure": context.measure,
         **attention_facts(context),
@@ -110,26 +110,6 @@ def window_of(context: Context) -> list[int] | None:
         return None
     first, end = context.window
     return [first, min(end, len(context.text.unit(context.unit)))]
-
-
-def model_facts(model: ModelFacts) -> dict[str, Any]:
-    """The model's name and hyperparameters; an untrained model's also have the seed.
-
-    What it computed in is told where it is not float32.
-    """
-    facts: dict[str, Any] = {
-        "name": model.name,
-        "family": model.family,
-        "num_layers": model.num_layers,
-        "num_heads": model.num_heads,
-        "d_model": model.d_model,
-        "d_k": model.d_k,
-        "d_ff": model.d_ff,
-        "trained": model.trained,
-    }
-    if not model.trained:
-        facts["seed"] = model.seed
-    return facts if model.dtype == "float32" else facts | {"dtype": model.dtype}
 
 
 def token_facts(token: Token, paired: bool, position: int | None = None) -> dict[str, Any]:

@@ -7,41 +7,56 @@ Schindelin 2003, who show that the root is a metric.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from attnviz.answers.align import SIDES, Aligned, Column, Side
-from attnviz.answers.rows import rows_of
+from attnviz.answers.align import SIDES, Aligned, Alignment, Column, Side
+from attnviz.answers.answer import facts_of, shortest
 from attnviz.attention.order import NEAR_ZERO, descending
 from attnviz.inspection import Block, HeadId, row_shares
+from attnviz.inspection.view import QueryRow
 
 NUMBERS_AT_ONCE = 1 << 18
 """Weights of each side that are compared together: all of a short text's, some rows of a long's."""
 
+NAMED = 3
+"""Keys that gained, and that lost, which data name for each head at most."""
 
-@dataclass(frozen=True)
-class Both:
+COLUMNS = (
+    "layer", "head", "distance", "a_query_index", "a_query", "b_query_index", "b_query",
+    "a_key_index", "a_key", "b_key_index", "b_key", "a", "b", "change",
+)  # fmt: skip
+
+
+class Both(NamedTuple):
     """A number of A, and the same of B."""
 
     a: float
     b: float
 
 
+class Arrays(NamedTuple):
+    """An array of A, and the same of B."""
+
+    a: np.ndarray
+    b: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class HeadChange:
-    """What one head does differently in B.
+    """One head in A and in B.
 
     a, b: (key,), the query's distribution over the aligned words, 0 where the sentence lacks the
     word; without a query the mean of those of all words that both have. `distance`: between them,
     or the mean of the words' distances. `distances`: (column,), each word's own as a query, NaN
-    for one that is in one sentence alone or is special; None where a query was given.
+    for a special token and for a word of one sentence alone; None with a query.
 
     `sums`: what rows were divided by, for measures whose rows are not shares. `dropped`: the share
-    of the rows that went to special tokens, where the views leave them out. `rest`: the share of
-    what is shown that went to no key, but to a model's sink, or out of the window; it counts in
-    distances as one key more.
+    of the rows that went to special tokens, where they are left out. `rest`: the share that went to
+    the model's sink or out of the window; distances count it as one more key.
     """
 
     head: HeadId
@@ -67,6 +82,23 @@ class HeadChange:
         """The keys that lost most, most first, `count` at most."""
         return _largest(-self.change, count)
 
+    def data(self, key: int | None) -> dict[str, Any]:
+        """The head's object in JSON; `key`: the column whose change is asked for."""
+        facts: dict[str, Any] = {
+            "layer": self.head.layer,
+            "head": self.head.head,
+            "distance": self.distance,
+        }
+        if key is not None:
+            facts["change"] = self.change[key]
+        for name, both in (("sum", self.sums), ("dropped", self.dropped), ("rest", self.rest)):
+            facts |= {} if both is None else {f"a_{name}": both.a, f"b_{name}": both.b}
+        if self.distances is not None:
+            facts["distances"] = [None if np.isnan(d) else float(d) for d in self.distances]
+        for name, keys in (("gained", self.gained(NAMED)), ("lost", self.lost(NAMED))):
+            facts[name] = [{"key": place, "change": self.change[place]} for place in keys]
+        return facts | {"a": np.ascontiguousarray(self.a), "b": np.ascontiguousarray(self.b)}
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -74,26 +106,69 @@ class Comparison:
 
     `query` is one of the `columns`, `key` one of the `keys`, None where none was asked for. Heads
     are ranked by distance; with a key by how much the link to it changes.
+
+    `special`: with a query, the mean share that it gives special tokens in these heads; None where
+    there are none, or where they are left out. `sees`: with a query, for each layer which aligned
+    keys it may look at, (key,). `matrices`: whole matrices of the heads they were asked for,
+    (column, key), NaN where masked and for words that a sentence lacks.
     """
 
-    aligned: Aligned
+    schema: ClassVar[str] = "attnviz.compare/1"
+
+    alignment: Alignment
     query: int | None
     key: int | None
     heads: tuple[HeadChange, ...]
+    special: Both | None = None
+    sees: dict[int, Arrays] = field(default_factory=dict)
+    matrices: dict[HeadId, Arrays] = field(default_factory=dict)
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The aligned words that look."""
-        return self.aligned.columns
+    def __repr__(self) -> str:
+        texts = [side.text.text for side in (self.alignment.a, self.alignment.b)]
+        return f"<Comparison of {texts[0]!r} and {texts[1]!r}: {len(self.heads)} heads>"
 
     @property
     def keys(self) -> tuple[Column, ...]:
-        """The aligned words that are looked at: the same, unless they are of another text."""
-        return self.aligned.keys
+        """The aligned words that are looked at."""
+        return self.alignment.keys
 
-    def __repr__(self) -> str:
-        texts = [view.inspection.tokens.text for view in (self.aligned.a, self.aligned.b)]
-        return f"<Comparison of {texts[0]!r} and {texts[1]!r}: {len(self.heads)} heads>"
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of `rows`."""
+        context = self.alignment.a
+        dropped = () if context.special else ("a_dropped", "b_dropped")
+        sums = () if context.measured.shares else ("a_sum", "b_sum")
+        measure = () if context.measure == "weights" else ("measure",)
+        return (*COLUMNS, *dropped, *sums, *measure)
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The `attnviz.compare/1` object; a key that one side lacks has 0 there."""
+        words = self.alignment
+        facts: dict[str, Any] = {"schema": self.schema}
+        for side in SIDES:
+            facts[side] = facts_of(words.context(side))
+            del facts[side]["schema"]
+        facts["query"] = None if self.query is None else words.columns[self.query].data()
+        facts["key"] = None if self.key is None else words.keys[self.key].data()
+        if words.a.is_cross_attention:
+            facts["queries"] = [column.data() for column in words.columns]
+        facts["keys"] = [column.data() for column in words.keys]
+        facts["heads"] = [head.data(self.key) for head in self.heads[:top]]
+        return facts
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row for each head and aligned key; None for a word that one side lacks."""
+        words, name = self.alignment, self.alignment.a.measure
+        measure = () if name == "weights" else (name,)
+        query = (None,) * 4 if self.query is None else words.columns[self.query].cells
+        for head in self.heads[:top]:
+            start = (head.head.layer, head.head.head, head.distance, *query)
+            end = (*(head.dropped or ()), *(head.sums or ()), *measure)
+            for key, a, b in zip(self.keys, head.a, head.b, strict=True):
+                in_a, in_b = key.a is not None, key.b is not None
+                change = shortest(b - a) if in_a and in_b else None
+                numbers = (shortest(a) if in_a else None, shortest(b) if in_b else None, change)
+                yield (*start, *key.cells, *numbers, *end)
 
 
 def compare(
@@ -101,31 +176,47 @@ def compare(
     query: int | None = None,
     key: int | None = None,
     heads: Sequence[HeadId] = (),
+    matrices_of: Sequence[HeadId] | int = (),
 ) -> Comparison:
     """Compare what the word in column `query`, or every word, looks at in the heads (none: all).
 
-    `key` is a column of the keys. Raises RequestError for a query or key that is not in both
-    sentences.
+    `key` is a column of the keys. `matrices_of`: the heads whose whole matrices are kept for
+    pictures, or how many of those that change most. Raises RequestError for a query or key that is
+    not in both sentences.
     """
     if query is not None:
         aligned.pair(query)
     if key is not None:
         aligned.pair(key, "key")
     chosen = list(heads) or aligned.a.all_heads()
-    changes = list(
-        _all_words(aligned, chosen) if query is None else _one_word(aligned, query, chosen)
-    )
+    special, sees = None, {}
+    if query is None:
+        changes = list(_all_words(aligned, chosen))
+    else:
+        tokens = aligned.pair(query)
+        rows = [view.row(t.index) for view, t in zip(aligned.views, tokens, strict=True)]
+        changes = list(_one_word(aligned, rows, chosen))
+        special = _special(aligned, rows, chosen)
+        sees = {layer: _sees(aligned, query, layer) for layer in {head.layer for head in chosen}}
 
     changes.sort(key=lambda head: (head.head.layer, head.head.place))
     sizes = [head.distance if key is None else abs(float(head.change[key])) for head in changes]
-    order = descending(np.array(sizes), floor=NEAR_ZERO)
-    return Comparison(aligned, query, key, tuple(changes[place] for place in order))
+    changes = [changes[i] for i in descending(np.array(sizes), floor=NEAR_ZERO)]
+    if isinstance(matrices_of, int):
+        matrices_of = [change.head for change in changes[:matrices_of]]
+    matrices = {head: _matrices(aligned, head) for head in matrices_of}
+    return Comparison(aligned.alignment, query, key, tuple(changes), special, sees, matrices)
+
+
+def _largest(change: np.ndarray, count: int) -> list[int]:
+    order = descending(change, count, floor=NEAR_ZERO)
+    return [int(place) for place in order if change[place] > NEAR_ZERO]
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The Jensen-Shannon distance to base 2 of distributions: (..., n), (..., n) -> (...).
 
-    One without anything, all 0, is at distance 1 from any other, and 0 from another such.
+    An all-zero row is at distance 1 from any other, and at 0 from another all-zero one.
     """
     p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
     middle = (p + q) / 2
@@ -136,22 +227,16 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def _relative_entropy(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Kullback and Leibler's divergence in bits; 0 log 0 counts as 0."""
+    """The Kullback-Leibler divergence in bits; 0 log 0 counts as 0."""
     logs = np.log2(np.divide(p, q, out=np.ones_like(p), where=p > 0))
     entropy: np.ndarray = (p * logs).sum(axis=-1)
     return entropy
 
 
-def _largest(change: np.ndarray, count: int) -> list[int]:
-    order = descending(change, count, floor=NEAR_ZERO)
-    return [int(column) for column in order if change[column] > NEAR_ZERO]
+class _Rows(NamedTuple):
+    """What some queries of one head look at; see HeadChange.
 
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """What some queries of one sentence look at; see HeadChange.
-
-    shares: (..., key); sums: (...,); dropped, rest: (...,), None where nothing was.
+    shares: (query, key); sums: (query,); dropped, rest: (query,), or None.
     """
 
     shares: np.ndarray
@@ -160,44 +245,71 @@ class _Rows:
     rest: np.ndarray | None
 
     @classmethod
-    def of(cls, aligned: Aligned, side: Side, block: Block) -> "_Rows":
-        """From one head's rows over the sentence's own tokens, in the view's measure."""
-        view, rows = aligned.view(side), block.weights
-        shares = rows if view.measured.shares else row_shares(rows)
-        spread = np.zeros((*rows.shape[:-1], len(aligned.keys)), rows.dtype)
-        spread[..., aligned.places(side)] = shares
-        rest = block.sink
-        if view.window is not None and not view.is_cross_attention and view.measured.shares:
-            rest = np.maximum(1 - rows.sum(axis=-1), 0)
-        return cls(spread, rows.sum(axis=-1), block.dropped, rest)
-
-    def at(self, place: int) -> "_Rows":
-        """The rows of one head."""
-        dropped, rest = (None if own is None else own[place] for own in (self.dropped, self.rest))
-        return _Rows(self.shares[place], self.sums[place], dropped, rest)
-
-    def whole(self) -> np.ndarray:
-        """Distributions over the keys, and over what is none: (..., key and one)."""
-        rest = np.zeros_like(self.sums) if self.rest is None else self.rest
-        return np.concatenate([self.shares, rest[..., None]], axis=-1)
+    def of(cls, aligned: Aligned, side: Side, block: Block, place: int = 0) -> "_Rows":
+        """From the rows of the head at `place`, over the sentence's own tokens."""
+        context, rows = aligned.context(side), block.weights[place]
+        dropped, rest = (None if a is None else a[place] for a in (block.dropped, block.sink))
+        shares = rows if context.measured.shares else row_shares(rows)
+        spread = np.zeros((len(rows), len(aligned.keys)), rows.dtype)
+        spread[:, aligned.places(side)] = shares
+        sums = rows.sum(axis=-1)
+        windowed = context.window is not None and not context.is_cross_attention
+        if windowed and context.measured.shares:
+            rest = np.maximum(1 - sums, 0)
+        return cls(spread, sums, dropped, rest)
 
 
 def _distances(a: _Rows, b: _Rows) -> np.ndarray:
-    """How far the rows of A and B are apart: (...,)."""
+    """How far the rows of A and B are apart, (query,); `rest` counts as one more key."""
     if a.rest is None and b.rest is None:
         return jensen_shannon(a.shares, b.shares)
-    return jensen_shannon(a.whole(), b.whole())
+    whole = (np.c_[r.shares, np.zeros_like(r.sums) if r.rest is None else r.rest] for r in (a, b))
+    return jensen_shannon(*whole)
 
 
-def _one_word(aligned: Aligned, query: int, heads: Sequence[HeadId]) -> Iterator[HeadChange]:
-    """The heads' changes for the word in one column."""
-    sides = []
-    for side, token in zip(SIDES, aligned.pair(query), strict=True):
-        sides.append(_Rows.of(aligned, side, aligned.view(side).row(token.index).block))
+def _one_word(
+    aligned: Aligned, rows: Sequence[QueryRow], heads: Sequence[HeadId]
+) -> Iterator[HeadChange]:
+    """The heads' changes for one word, from its rows in A and in B."""
     place_of = {head: place for place, head in enumerate(aligned.a.all_heads())}
+    a, b = rows
     for head in heads:
-        a, b = (rows.at(place_of[head]) for rows in sides)
-        yield _change(aligned, head, [(a, b)], None)
+        place = place_of[head]
+        both = _Rows.of(aligned, "a", a.block, place), _Rows.of(aligned, "b", b.block, place)
+        yield _change(aligned, head, [both], None)
+
+
+def _special(aligned: Aligned, rows: Sequence[QueryRow], heads: Sequence[HeadId]) -> Both | None:
+    """The mean share of special tokens in the query's rows; see Comparison."""
+    texts = [side.key_text.pieces for side in (aligned.a, aligned.b)]
+    if not aligned.a.special or not all(any(t.special for t in pieces) for pieces in texts):
+        return None
+    shares = (dict(zip(aligned.a.all_heads(), row.special, strict=True)) for row in rows)
+    return Both(*(float(np.mean([share[head] for head in heads])) for share in shares))
+
+
+def _sees(aligned: Aligned, query: int, layer: int) -> Arrays:
+    """Which aligned keys the query may look at in a layer, in A and in B: (key,)."""
+    found = []
+    for side, view, token in zip(SIDES, aligned.views, aligned.pair(query), strict=True):
+        mask = view.visible(layer, slice(token.index, token.index + 1))
+        seen = np.zeros(len(aligned.keys), bool)
+        seen[aligned.places(side)] = True if mask is None else mask[0]
+        found.append(seen)
+    return Arrays(*found)
+
+
+def _matrices(aligned: Aligned, head: HeadId) -> Arrays:
+    """A head's whole matrices over the aligned words; see Comparison."""
+    found = []
+    for side, view in zip(SIDES, aligned.views, strict=True):
+        weights, mask = view.block(head).weights[0], view.visible(head.layer)
+        shares = weights if view.measured.shares else row_shares(weights)
+        spread = np.full((len(aligned.columns), len(aligned.keys)), np.nan, shares.dtype)
+        own = np.ix_(aligned.places(side, "query"), aligned.places(side))
+        spread[own] = shares if mask is None else np.where(mask, shares, np.nan)
+        found.append(spread)
+    return Arrays(*found)
 
 
 def _all_words(aligned: Aligned, heads: Sequence[HeadId]) -> Iterator[HeadChange]:
@@ -208,47 +320,41 @@ def _all_words(aligned: Aligned, heads: Sequence[HeadId]) -> Iterator[HeadChange
 
 
 def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterator[Iterator[_Rows]]:
-    """What the words that stand in both sentences look at, head by head: (word, ...).
+    """What the words that stand in both sentences look at, head by head.
 
-    Of long ones some words at a time, as many on both sides.
+    Of long texts some words at a time, as many on both sides.
     """
-    own, view = SIDES.index(side), aligned.view(side)
+    own = SIDES.index(side)
     queries = np.array([aligned.pair(column)[own].index for column in aligned.words])
     at_once = max(1, NUMBERS_AT_ONCE // len(aligned.keys))
-    blocks = view.blocks(heads)
+    blocks = aligned.views[own].blocks(heads)
     for first in blocks:
-        if first.rows.start:  # rows of the head before, which were not needed
+        if first.rows.start:  # the rest of the head before, which was not needed
             continue
         for place in range(len(first.heads)):
-            rows = rows_of(queries, chain([first], blocks), place, at_once)
+            rows = _rows_of(queries, chain([first], blocks), place, at_once)
             yield (_Rows.of(aligned, side, block) for block in rows)
 
 
-class _Mean:
-    """What rows have on average, put together as they come; see HeadChange."""
+def _rows_of(
+    queries: np.ndarray, blocks: Iterator[Block], place: int, at_once: int
+) -> Iterator[Block]:
+    """The rows of some queries, ascending, of the head at `place` in the blocks that have its rows.
 
-    def __init__(self) -> None:
-        self._shares, self._count = np.zeros((), np.float32), 0
-        self._others: dict[str, list[np.ndarray]] = {"sums": [], "dropped": [], "rest": []}
-
-    def add(self, rows: _Rows) -> None:
-        """Count one word's rows, (key,), or those of several, (word, key)."""
-        shares = rows.shares.reshape(-1, rows.shares.shape[-1])
-        self._shares = self._shares + shares.sum(axis=0)
-        self._count += len(shares)
-        for name, found in self._others.items():
-            own = getattr(rows, name)
-            if own is not None:
-                found.append(np.ravel(own))
-
-    @property
-    def shares(self) -> np.ndarray:
-        mean: np.ndarray = self._shares / np.float32(self._count)
-        return mean
-
-    def of(self, name: str) -> float | None:
-        found = self._others[name]
-        return float(np.concatenate(found).mean()) if found else None
+    `at_once` of them come together, and fewer at the end.
+    """
+    held: list[Block] = []
+    left = len(queries)
+    while left:
+        wanted = min(at_once, left)
+        while sum(block.weights.shape[1] for block in held) < wanted:
+            block = next(blocks)
+            first, end = np.searchsorted(queries, (block.rows.start, block.rows.stop))
+            held.append(block.head(place).take(queries[first:end] - block.rows.start))
+        joined = Block.concat(held)
+        yield joined.take(np.arange(wanted))
+        held = [joined.take(np.arange(wanted, joined.weights.shape[1]))]
+        left -= wanted
 
 
 def _change(
@@ -257,31 +363,36 @@ def _change(
     pairs: Iterable[tuple[_Rows, _Rows]],
     words: Sequence[int] | None,
 ) -> HeadChange:
-    """From the rows of A and of B; `words` are the columns whose rows they are, if not one's."""
-    means, found = (_Mean(), _Mean()), []
+    """From the rows of A and of B; `words` are the columns whose rows they are, None for one."""
+    found: list[np.ndarray] = []
+    sides: tuple[list[_Rows], list[_Rows]] = ([], [])
     for both in pairs:
-        for mean, rows in zip(means, both, strict=True):
-            mean.add(rows)
-        found.append(np.ravel(_distances(*both)))
+        found.append(_distances(*both))
+        for side, rows in zip(sides, both, strict=True):
+            side.append(rows._replace(shares=rows.shares.sum(axis=0)))
     each = np.concatenate(found)
     distances = None
     if words is not None:
         distances = np.full(len(aligned.columns), np.nan)
         distances[words] = each
-    a, b = means
+    a, b = (
+        np.stack([rows.shares for rows in side]).sum(axis=0) / np.float32(len(each))
+        for side in sides
+    )
     return HeadChange(
         head=head,
         distance=float(each.mean()),
-        a=a.shares,
-        b=b.shares,
+        a=a,
+        b=b,
         distances=distances,
-        sums=None if aligned.a.measured.shares else _both(a, b, "sums"),
-        dropped=_both(a, b, "dropped"),
-        rest=_both(a, b, "rest"),
+        sums=None if aligned.a.measured.shares else _means(sides, "sums"),
+        dropped=_means(sides, "dropped"),
+        rest=_means(sides, "rest"),
     )
 
 
-def _both(a: _Mean, b: _Mean, name: str) -> Both | None:
-    """The mean of each, 0 for one that has none; None where neither has any."""
-    found = a.of(name), b.of(name)
-    return None if found == (None, None) else Both(*(part or 0.0 for part in found))
+def _means(sides: tuple[list[_Rows], list[_Rows]], name: str) -> Both | None:
+    """The means over A's rows and over B's, 0 where one has none; None where neither has any."""
+    parts = ([part for rows in side if (part := getattr(rows, name)) is not None] for side in sides)
+    means = [float(np.concatenate(own).mean()) if own else None for own in parts]
+    return None if means == [None, None] else Both(*(mean or 0.0 for mean in means))

@@ -1,32 +1,38 @@
 """Which heads join these two words, and is it more than what each head gives pairs like these?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest
 from attnviz.answers.masks import by_mask
-from attnviz.answers.pairs import count, likes_of, seen_by
-from attnviz.answers.phrase import Phrase, check_apart
+from attnviz.answers.select import Phrase, check_apart
 from attnviz.attention.order import descending, exceeds, largest
 from attnviz.errors import RequestError
-from attnviz.inspection import Block, HeadId, View
+from attnviz.inspection import Block, Context, HeadId, View
 
-Link = tuple[Phrase, Phrase]
-"""A query and a key."""
+ROWS_AT_ONCE = 512
+"""Rows of a long text's attention mask that are read together."""
+
+COLUMNS = (
+    "layer", "head", "query_index", "query", "key_index", "key",
+    "weight", "rank", "expected", "lift", "argmax",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class FoundHead:
+class HeadFinding:
     """How one head joins a query and a key.
 
     `weight`: what the query gives the key, in the view's measure: the sum over the key's words,
-    averaged over the query's. `rank`: 1 and as many more as there are keys outside the phrase that
-    the query gives more. `expected`: the same head's mean over pairs like these, see `find`; None
-    where the layer's mask lets none of them look. `lift`: weight / expected, None where nothing is
-    expected. `argmax`: whether the key, or a word of it, is what the query gives most, alone at the
-    top.
+    averaged over the query's. `rank`: 1 plus the number of keys outside the phrase that get more.
+    `expected`: the same head's mean over pairs like these, see `find`; None where the mask allows
+    none of them. `lift`: weight / expected, None where nothing is expected. `argmax`: whether the
+    key, or a word of it, gets more than any other key. `sees`: whether the mask lets the query look
+    at the key.
     """
 
     head: HeadId
@@ -35,21 +41,24 @@ class FoundHead:
     expected: float | None
     lift: float | None
     argmax: bool
+    sees: bool
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Finding:
     """How heads join a query and a key in one sentence; arrays have one entry a head.
 
-    weights, ranks, expected, argmax: as in FoundHead, in the order of `places`, NaN for None.
-    `strongest`: the index of what the query gives most, and `most`, how much that is. `dropped`:
-    the share of the query's row that went to special tokens, None where they are not left out.
-    `keys`: how many there are to be ranked, those that the query may look at, a phrase counting as
-    one. `pairs`: how many pairs of
-    tokens `expected` is a mean of; the most, where layers' masks differ.
+    weights, ranks, expected, argmax, sees: as in HeadFinding, in the order of `places`, NaN for
+    None. `strongest`: the index of the key that the query gives most, and `most` how much that is.
+    `keys`: how many keys are ranked: those that the query may look at, a phrase counted as one.
+    `pairs`: how many pairs of tokens `expected` is a mean of; the most, where layers' masks differ.
+    `dropped`: the share of the query's row that went to special tokens, None unless they are left
+    out. `reverse`: the same for the key as query and the query as key, if asked for.
     """
 
-    view: View
+    schema: ClassVar[str] = "attnviz.find/1"
+
+    context: Context
     query: Phrase
     key: Phrase
     places: list[HeadId]
@@ -57,18 +66,20 @@ class Finding:
     ranks: np.ndarray
     expected: np.ndarray
     argmax: np.ndarray
+    sees: np.ndarray
     strongest: np.ndarray
     most: np.ndarray
-    dropped: np.ndarray | None
     keys: int
     pairs: int
+    dropped: np.ndarray | None = None
+    reverse: "Finding | None" = None
 
     def __repr__(self) -> str:
         return f"<Finding of {self.query.text!r} looking at {self.key.text!r}: {self.heads[:1]}>"
 
     @cached_property
     def order(self) -> np.ndarray:
-        """Where the heads stand in the arrays, best first: by weight, then as in the model."""
+        """The heads' places in the arrays, best first: by weight, then as in the model."""
         return descending(self.weights)
 
     @cached_property
@@ -77,58 +88,128 @@ class Finding:
         return lifts_of(self.weights, self.expected)
 
     @cached_property
-    def heads(self) -> tuple[FoundHead, ...]:
+    def heads(self) -> tuple[HeadFinding, ...]:
         """The heads, best first."""
-        return tuple(self._head(int(place)) for place in self.order)
+        return tuple(
+            HeadFinding(
+                head=self.places[place],
+                weight=float(self.weights[place]),
+                rank=int(self.ranks[place]),
+                expected=_or_none(float(self.expected[place])),
+                lift=_or_none(float(self.lifts[place])),
+                argmax=bool(self.argmax[place]),
+                sees=bool(self.sees[place]),
+            )
+            for place in self.order
+        )
 
     @property
     def alone(self) -> bool:
         """Whether no other words are a pair like these, so that no lift can show."""
         return self.pairs == len(self.query.tokens) * len(self.key.tokens)
 
-    def _head(self, place: int) -> FoundHead:
-        lift, expected = float(self.lifts[place]), float(self.expected[place])
-        return FoundHead(
-            head=self.places[place],
-            weight=float(self.weights[place]),
-            rank=int(self.ranks[place]),
-            expected=None if np.isnan(expected) else expected,
-            lift=None if np.isnan(lift) else lift,
-            argmax=bool(self.argmax[place]),
-        )
+    @property
+    def both(self) -> "tuple[Finding, ...]":
+        """Both directions, or the one there is."""
+        return (self,) if self.reverse is None else (self, self.reverse)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of `rows`."""
+        return (*COLUMNS, *last_columns(self.context))
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The `attnviz.find/1` object, heads best first."""
+        facts = facts_of(self.context, self.schema, keys="key_tokens")
+        facts |= {
+            "query": {"text": self.query.text, "indices": self.query.indices},
+            "key": {"text": self.key.text, "indices": self.key.indices},
+            "keys": self.keys,
+            "pairs": self.pairs,
+            "heads": list(self._heads(top)),
+        }
+        if self.reverse is not None:
+            facts["reverse"] = list(self.reverse._heads(top))
+        return facts
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a head, best first, then the reverse; a phrase has its first word's index."""
+        for finding in self.both:
+            query, key = finding.query, finding.key
+            words = (query.indices[0], query.text, key.indices[0], key.text)
+            for place in finding.order[:top]:
+                weight, expected, lift = (
+                    None if np.isnan(numbers[place]) else shortest(numbers[place])
+                    for numbers in (finding.weights, finding.expected, finding.lifts)
+                )
+                dropped = None if finding.dropped is None else finding.dropped[place]
+                yield (
+                    *finding.places[place],
+                    *words,
+                    weight,
+                    int(finding.ranks[place]),
+                    expected,
+                    lift,
+                    bool(finding.argmax[place]),
+                    *last_cells(self.context, dropped),
+                )
+
+    def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:
+        """The heads' objects, best first; numbers stay float32."""
+        for place in self.order[:top]:
+            layer, head = self.places[place]
+            yield {
+                "layer": layer,
+                "head": head,
+                "weight": self.weights[place],
+                "rank": int(self.ranks[place]),
+                "expected": _or_none(self.expected[place]),
+                "lift": _or_none(self.lifts[place]),
+                "argmax": bool(self.argmax[place]),
+                **({} if self.dropped is None else {"dropped": self.dropped[place]}),
+            }
 
 
-def find(view: View, query: Phrase, key: Phrase, heads: Sequence[HeadId] | None = None) -> Finding:
-    """How the heads given, or all, join a query and a key.
+def find(
+    view: View,
+    query: Phrase,
+    key: Phrase,
+    heads: Sequence[HeadId] | None = None,
+    both: bool = False,
+) -> Finding:
+    """How the heads given, or all, join a query and a key; with `both`, also the other way round.
 
-    A phrase of several words counts as pieces merged to a word do: the sum over the key's words,
-    the mean over the query's (Clark et al. 2019). What is expected is a mean over all pairs of
-    tokens that stand as far apart, key after query or before it; special tokens do not count in it,
-    unless the query or the key is one. Where keys are of another text, nothing is far or near: then
-    it is the mean of what all queries give the same key. Pairs that a mask keeps apart count
-    nowhere. For phrases, each of its words is expected what pairs like it have, and these are
-    summed and averaged as the weights are.
+    A phrase of several words counts as a word of several pieces does: the sum over the key's words,
+    the mean over the query's (Clark et al. 2019). `expected` is the mean over all pairs of tokens
+    that are as far apart, in the same order; special tokens count only where the query or the key
+    is one. In cross-attention, where no distance is defined, it is the mean of what all queries
+    give the key. Masked pairs do not count. For phrases, each pair of words has its own mean, and
+    these are summed and averaged as the weights are.
 
-    Raises RequestError if query and key overlap, and where a mask keeps them apart in all heads.
+    Raises RequestError if query and key overlap, where a mask keeps them apart in all heads, and
+    for `both` in cross-attention.
     """
-    [finding] = _findings(view, [(query, key)], heads)
-    return finding
-
-
-def find_both(
-    view: View, query: Phrase, key: Phrase, heads: Sequence[HeadId] | None = None
-) -> tuple[Finding, Finding]:
-    """The same, and how the heads join them the other way round, in one pass over the heads.
-
-    RequestError where keys are of another text, which does not look back.
-    """
-    if view.is_cross_attention:
+    if not view.is_cross_attention:
+        check_apart(query, key)
+    elif both:
         raise RequestError(
             "words of the source are keys, and do not look back at the target",
             "leave out --both",
         )
-    there, back = _findings(view, [(query, key), (key, query)], heads)
-    return there, back
+    places = view.all_heads() if heads is None else list(heads)
+    directions = [(query, key), (key, query)][: 1 + both]
+    links = [_Link(view, *direction, places, both) for direction in directions]
+
+    def summed(some: list[HeadId], blocks: Iterator[Block]) -> list[dict[str, np.ndarray]]:
+        sums = [_Sums(link, some) for link in links]
+        for block in blocks:
+            for one in sums:
+                one.add(block)
+        return [one.result() for one in sums]
+
+    results = zip(*view.over(places, summed), strict=True)
+    found = [link.finding(places, parts) for link, parts in zip(links, results, strict=True)]
+    return replace(found[0], reverse=found[1]) if both else found[0]
 
 
 def lifts_of(weights: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -138,140 +219,168 @@ def lifts_of(weights: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return lifts
 
 
-def _findings(view: View, links: Sequence[Link], heads: Sequence[HeadId] | None) -> list[Finding]:
-    """A finding for each link; each head's weights are computed once for all of them."""
-    if not view.is_cross_attention:
-        check_apart(*links[0])
-    places = view.all_heads() if heads is None else list(heads)
-    layers = list(dict.fromkeys(head.layer for head in places))
-    for query, key in links:
-        if not seen_by(view, query, layers)[key.indices].any():
-            raise _masked(view, query, key, layers, both=len(links) > 1)
-    askers = [_Asker(view, query, key, layers) for query, key in links]
+def _or_none(number: Any) -> Any:
+    return None if np.isnan(number) else number
 
-    def answered(heads: list[HeadId], blocks: Iterator[Block]) -> list[_Answers]:
-        sums = [_Sums(asker, heads) for asker in askers]
-        for part in blocks:
-            for one in sums:
-                one.add(part)
-        return [one.answers() for one in sums]
 
-    answers = list(zip(*view.over(places, answered), strict=True))
-    return [asker.finding(view, places, own) for asker, own in zip(askers, answers, strict=True)]
+class _Pairs(NamedTuple):
+    """Pairs of tokens that are like some pairs of the words asked about.
+
+    `words`: how many of the words' own pairs they are like. rows (ascending), columns: (pair,).
+    """
+
+    words: int
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+def _pairs_like(view: View, query: Phrase, key: Phrase) -> list[_Pairs]:
+    """For the words of a query and a key, the pairs of tokens like them: as far apart.
+
+    In cross-attention: all pairs with the key. Special tokens do not count, unless the query or the
+    key is one.
+    """
+    looks = np.array([query.special or not token.special for token in view.tokens])
+    if view.is_cross_attention:
+        rows, words = np.flatnonzero(looks), len(query.tokens)
+        return [_Pairs(words, rows, np.full_like(rows, column)) for column in key.indices]
+    found, length = [], len(view.keys)
+    counted = np.array([key.special or not token.special for token in view.keys])
+    distances = np.subtract.outer(key.indices, query.indices).ravel()
+    for distance, words in zip(*np.unique(distances, return_counts=True), strict=True):
+        low, high = max(0, -distance), length - max(0, distance)
+        rows = np.flatnonzero(looks[low:high]) + low
+        rows = rows[counted[rows + distance]]
+        found.append(_Pairs(int(words), rows, rows + distance))
+    return found
+
+
+def _count(view: View, layer: int, pairs: Sequence[_Pairs]) -> np.ndarray:
+    """How many of the pairs the layer's mask allows: (pairs,)."""
+    counts = np.zeros(len(pairs), int)
+    for start in range(0, len(view.tokens), ROWS_AT_ONCE):
+        stop = start + ROWS_AT_ONCE
+        mask = view.visible(layer, slice(start, stop))
+        for place, (_, all_rows, all_columns) in enumerate(pairs):
+            here = slice(*np.searchsorted(all_rows, (start, stop)))
+            rows, columns = all_rows[here], all_columns[here]
+            counts[place] += len(rows) if mask is None else mask[rows - start, columns].sum()
+    return counts
+
+
+def _seen(view: View, query: Phrase, layer: int) -> np.ndarray:
+    """Which keys any word of the query may look at in a layer: (key,)."""
+    mask = view.visible(layer, slice(query.indices[0], query.indices[-1] + 1))
+    return np.ones(len(view.keys), bool) if mask is None else np.asarray(mask.any(axis=0))
+
+
+class _Link:
+    """One query and key: which entries of a head's matrix answer for them, and what masks allow.
+
+    `pairs`: the pairs like those of its words; `counts`: how many of them each layer allows.
+    """
+
+    def __init__(
+        self, view: View, query: Phrase, key: Phrase, places: Sequence[HeadId], both: bool
+    ) -> None:
+        self.context, self.query, self.key = view.context, query, key
+        first, end = key.indices[0], key.indices[-1] + 1
+        self.queries = slice(query.indices[0], query.indices[-1] + 1)
+        self.keys, self.others = slice(first, end), np.r_[0:first, end : len(view.keys)]
+        layers = list(dict.fromkeys(head.layer for head in places))
+        seen = {layer: _seen(view, query, layer) for layer in layers}
+        self.sees = {layer: bool(keys[self.keys].any()) for layer, keys in seen.items()}
+        if not any(self.sees.values()):
+            raise _masked(view, query, key, layers, both)
+        self.ranked = 1 + int(np.any(list(seen.values()), axis=0)[self.others].sum())
+        self.pairs = _pairs_like(view, query, key)
+        counted = by_mask(view, lambda layer: _count(view, layer, self.pairs))
+        self.counts = {layer: counted(layer) for layer in layers}
+
+    def finding(self, places: list[HeadId], parts: Sequence[dict[str, np.ndarray]]) -> Finding:
+        """The results of all heads together."""
+        joined: dict[str, Any] = {
+            name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+        }
+        return Finding(
+            context=self.context,
+            query=self.query,
+            key=self.key,
+            places=places,
+            sees=np.array([self.sees[head.layer] for head in places]),
+            keys=self.ranked,
+            pairs=max(int(counts.sum()) for counts in self.counts.values()),
+            **joined,
+        )
 
 
 def _masked(
     view: View, query: Phrase, key: Phrase, layers: Sequence[int], both: bool
 ) -> RequestError:
-    """What to say where no word of the query may look at any of the key."""
+    """The error where no word of the query may look at any of the key."""
     if both:
         hint = "leave out --both"
-    elif not view.is_cross_attention and seen_by(view, key, layers)[query.indices].any():
+    elif not view.is_cross_attention and any(
+        _seen(view, key, layer)[query.indices].any() for layer in layers
+    ):
         hint = f'"{key.text}" may look at "{query.text}": name them the other way round'
     else:
         hint = "choose other words, or other layers"
     return RequestError(f'"{query.text}" may not look at "{key.text}": a mask keeps it off', hint)
 
 
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """What some heads, together, say of a link; fields as in Finding."""
-
-    weights: np.ndarray
-    ranks: np.ndarray
-    expected: np.ndarray
-    argmax: np.ndarray
-    strongest: np.ndarray
-    most: np.ndarray
-    dropped: np.ndarray | None
-
-
-class _Asker:
-    """One link, and which entries of a head's matrix answer for it.
-
-    `likes`: the pairs like those of its words; `counts`: how many of them may look, in each layer.
-    """
-
-    def __init__(self, view: View, query: Phrase, key: Phrase, layers: Sequence[int]) -> None:
-        self.query, self.key = query, key
-        first, end = key.tokens[0].index, key.tokens[-1].index + 1
-        self.queries = slice(query.tokens[0].index, query.tokens[-1].index + 1)
-        self.keys, self.others = slice(first, end), np.r_[0:first, end : len(view.keys)]
-        self.likes = likes_of(view, query, key)
-        counted = by_mask(view, lambda layer: count(view, layer, self.likes))
-        self.counts = {layer: counted(layer) for layer in layers}
-        self.ranked = 1 + int(seen_by(view, query, layers)[self.others].sum())
-
-    def finding(self, view: View, places: list[HeadId], parts: Sequence[_Answers]) -> Finding:
-        """The answers of all heads together."""
-        joined = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("weights", "ranks", "expected", "argmax", "strongest", "most")
-        }
-        shares = [part.dropped for part in parts if part.dropped is not None]
-        return Finding(
-            view=view,
-            query=self.query,
-            key=self.key,
-            places=places,
-            **joined,
-            dropped=np.concatenate(shares) if shares else None,
-            keys=self.ranked,
-            pairs=max(int(counts.sum()) for counts in self.counts.values()),
-        )
-
-
 class _Sums:
-    """What a link's rows, and the pairs like it, sum to in some heads, as their rows come."""
+    """Sums over a link's rows, and over the pairs like it, in some heads, block by block."""
 
-    def __init__(self, asker: _Asker, heads: Sequence[HeadId]) -> None:
-        self._asker, self._heads = asker, heads
+    def __init__(self, link: _Link, heads: Sequence[HeadId]) -> None:
+        self._link, self._heads = link, heads
         self._row: np.ndarray | None = None
         self._dropped: np.ndarray | None = None
-        self._expected = np.zeros((len(asker.likes), len(heads)))
+        self._expected = np.zeros((len(link.pairs), len(heads)))
 
-    def add(self, part: Block) -> None:
-        """Count some rows more."""
-        asked, (start, stop) = self._asker.queries, (part.rows.start, part.rows.stop)
+    def add(self, block: Block) -> None:
+        """Count some more rows."""
+        asked, (start, stop) = self._link.queries, (block.rows.start, block.rows.stop)
         own = slice(max(asked.start, start) - start, min(asked.stop, stop) - start)
         if own.start < own.stop:
-            row = part.weights[:, own].sum(axis=1)
+            row = block.weights[:, own].sum(axis=1)
             self._row = row if self._row is None else self._row + row
-            if part.dropped is not None:
-                dropped = part.dropped[:, own].sum(axis=1)
+            if block.dropped is not None:
+                dropped = block.dropped[:, own].sum(axis=1)
                 self._dropped = dropped if self._dropped is None else self._dropped + dropped
-        for total, like in zip(self._expected, self._asker.likes, strict=True):
-            here = slice(*np.searchsorted(like.rows, (start, stop)))
-            weights = part.weights[:, like.rows[here] - start, like.columns[here]]
+        for total, (_, rows, columns) in zip(self._expected, self._link.pairs, strict=True):
+            here = slice(*np.searchsorted(rows, (start, stop)))
+            weights = block.weights[:, rows[here] - start, columns[here]]
             total += weights.sum(axis=1, dtype=np.float64)
 
-    def answers(self) -> _Answers:
-        """What follows, once all rows are counted."""
-        asker, words = self._asker, self._asker.queries.stop - self._asker.queries.start
+    def result(self) -> dict[str, np.ndarray]:
+        """The fields of Finding that are arrays by head, after all rows are counted."""
+        link = self._link
         if self._row is None:
             raise ValueError("the query's rows did not come")
-        row = self._row / self._row.dtype.type(words)
-        weight, others = row[:, asker.keys].sum(axis=1), row[:, asker.others]
-        return _Answers(
-            weights=weight,
-            ranks=1 + exceeds(others, weight[:, None]).sum(axis=1),
-            expected=self._mean_expected().astype(row.dtype),
-            argmax=exceeds(row[:, asker.keys].max(axis=1), others.max(axis=1, initial=0)),
-            strongest=largest(row),
-            most=row.max(axis=1),
-            dropped=None if self._dropped is None else self._dropped / row.dtype.type(words),
-        )
+        words = self._row.dtype.type(len(link.query.tokens))
+        row = self._row / words
+        weight, others = row[:, link.keys].sum(axis=1), row[:, link.others]
+        found = {
+            "weights": weight,
+            "ranks": 1 + exceeds(others, weight[:, None]).sum(axis=1),
+            "expected": self._mean_expected().astype(row.dtype),
+            "argmax": exceeds(row[:, link.keys].max(axis=1), others.max(axis=1, initial=0)),
+            "strongest": largest(row),
+            "most": row.max(axis=1),
+        }
+        return found if self._dropped is None else {**found, "dropped": self._dropped / words}
 
     def _mean_expected(self) -> np.ndarray:
-        """What pairs like each word's have on average, summed and averaged as the weights are.
+        """The mean of pairs like each word's, summed and averaged as the weights are: (head,).
 
-        (head,), NaN where none of them may look; where some do not, nothing is expected of them.
+        NaN where the mask allows none of them; those that it does not allow count as 0.
         """
-        asker = self._asker
-        counts = np.stack([asker.counts[head.layer] for head in self._heads], axis=1)
+        link = self._link
+        counts = np.stack([link.counts[head.layer] for head in self._heads], axis=1)
         means = np.divide(
             self._expected, counts, out=np.zeros_like(self._expected), where=counts > 0
         )
-        words = np.array([like.words for like in asker.likes])
-        mean: np.ndarray = words @ means / len(asker.query.tokens)
+        words = np.array([pairs.words for pairs in link.pairs])
+        mean: np.ndarray = words @ means / len(link.query.tokens)
         return np.where(counts.any(axis=0), mean, np.nan)

@@ -1,25 +1,26 @@
 """Which heads hold over many sentences, and which were lucky in one?"""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
+from attnviz.answers.answer import attention_facts, last_columns
 from attnviz.answers.find import Finding, lifts_of
 from attnviz.attention.order import tiers
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Context, HeadId
 
 
 @dataclass(frozen=True)
 class HoldingHead:
     """How one head joins queries and keys over many sentences.
 
-    `hits`: in how many the key is the query's argmax, and `share`, the part of all that this is.
-    `mean` and `minimum`: of the weights. `expected`: the mean of what was expected, None where in a
-    sentence a mask let nothing be; and `lift`, mean / expected (a mean of lifts would be ruled by
-    the sentences where next to nothing was expected), None where nothing was. `dropped`: the mean
-    share of the queries' rows that went to special tokens, None where they are not left out.
+    `hits`: in how many sentences the key is the query's argmax; `share`: hits / sentences. `mean`
+    and `minimum`: of the weights. `expected`: the mean of what was expected, None where some
+    sentence has none. `lift`: mean / expected, None where nothing is expected. `dropped`: the mean
+    share of the queries' rows that went to special tokens, None unless they are left out.
     """
 
     head: HeadId
@@ -36,24 +37,84 @@ class HoldingHead:
 class Holding:
     """The heads, best first: by hits, then by mean weight, then as in the model.
 
-    `view` is that of the first of the `sentences`: they share its model and whose attention it is,
-    its unit and its measure. `link`:
-    the query and the key where all sentences have the same, upper and lower case alike; else None.
+    `context` is that of the first sentence; all share its model, kind of attention, unit and
+    measure. `link`: the query and the key where all sentences have the same (case aside), else
+    None. `left_out`: how many sentences could not be counted. `reverse`: the other direction, if
+    asked for.
     """
 
-    view: View
+    schema: ClassVar[str] = "attnviz.find-summary/1"
+
+    context: Context = field(compare=False)
     sentences: int
     link: tuple[str, str] | None
     heads: tuple[HoldingHead, ...]
+    left_out: int = 0
+    reverse: "Holding | None" = None
+
+    @property
+    def both(self) -> "tuple[Holding, ...]":
+        """Both directions, or the one there is."""
+        return (self,) if self.reverse is None else (self, self.reverse)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of `rows`; `reverse` tells the directions apart."""
+        names = ("layer", "head", "hits", "share", "mean", "minimum", "expected", "lift")
+        reverse = () if self.reverse is None else ("reverse",)
+        return (*names, *last_columns(self.context), *reverse)
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The `attnviz.find-summary/1` object, heads best first."""
+        context, (query, key) = self.context, self.link or (None, None)
+        facts = {
+            "schema": self.schema,
+            "model": context.model.data(),
+            "unit": context.unit,
+            "measure": context.measure,
+            **attention_facts(context),
+            "formula": context.measured.told,
+            "query": query,
+            "key": key,
+            "sentences": self.sentences,
+            "left_out": self.left_out,
+            "heads": list(self._heads(top)),
+        }
+        if self.reverse is not None:
+            facts["reverse"] = list(self.reverse._heads(top))
+        return facts
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a head, best first, then the reverse."""
+        for holding in self.both:
+            measure = () if self.context.measure == "weights" else (self.context.measure,)
+            reverse = () if self.reverse is None else (holding is self.reverse,)
+            for head in holding._heads(top):
+                yield (*head.values(), *measure, *reverse)
+
+    def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:
+        for held in self.heads[:top]:
+            yield {
+                "layer": held.head.layer,
+                "head": held.head.head,
+                "hits": held.hits,
+                "share": held.share,
+                "mean": held.mean,
+                "minimum": held.minimum,
+                "expected": held.expected,
+                "lift": held.lift,
+                **({} if held.dropped is None else {"dropped": held.dropped}),
+            }
 
 
 class Tally:
-    """Counts findings, one after the other, and keeps none of them but the first."""
+    """Counts findings, and keeps none of them but the first."""
 
     def __init__(self) -> None:
         self._first: Finding | None = None
         self._count = 0
         self._link: tuple[str, str] | None = None
+        self._reverse: Tally | None = None
 
     def add(self, finding: Finding) -> None:
         """Count one more; RequestError if it cannot be counted with those before it."""
@@ -62,6 +123,7 @@ class Tally:
             self._first, self._link = finding, link
             self._hits, self._minimum = np.zeros(len(finding.places), int), finding.weights
             self._sum, self._expected, self._dropped = np.zeros((3, len(finding.places)))
+            self._reverse = None if finding.reverse is None else Tally()
         _check_alike(self._first, finding)
         self._count += 1
         self._link = link if link == self._link else None
@@ -71,17 +133,26 @@ class Tally:
         self._minimum = np.minimum(self._minimum, finding.weights)
         if finding.dropped is not None:
             self._dropped += finding.dropped
+        if self._reverse is not None and finding.reverse is not None:
+            self._reverse.add(finding.reverse)
 
-    def holding(self) -> Holding:
-        """What was counted; RequestError if nothing was."""
+    @property
+    def count(self) -> int:
+        """How many findings were counted."""
+        return self._count
+
+    def holding(self, left_out: int = 0) -> Holding:
+        """The heads over what was counted; RequestError if nothing was."""
         if self._first is None:
             raise RequestError("no sentence was found to count", "give one sentence or more")
         order = np.lexsort((tiers(self._sum), -self._hits))
         return Holding(
-            view=self._first.view,
+            context=self._first.context,
             sentences=self._count,
             link=self._link,
             heads=tuple(self._head(self._first, int(place)) for place in order),
+            left_out=left_out,
+            reverse=None if self._reverse is None else self._reverse.holding(left_out),
         )
 
     def _head(self, first: Finding, place: int) -> HoldingHead:
@@ -103,7 +174,7 @@ def holding(findings: Iterable[Finding]) -> Holding:
     """The heads that hold over all of these sentences.
 
     Raises RequestError if there are none, or if they differ in model, kind of attention, unit,
-    measure, special tokens or heads: then their numbers are not of one kind.
+    measure, special tokens or heads.
     """
     tally = Tally()
     for finding in findings:
@@ -112,29 +183,23 @@ def holding(findings: Iterable[Finding]) -> Holding:
 
 
 def _check_alike(first: Finding, other: Finding) -> None:
-    a, b = first.view, other.view
-    alike = a.model == b.model and first.places == other.places
-    of_a, of_b = a.inspection.attention, b.inspection.attention
-    if alike and (a.unit, a.measure, a.special, of_a) == (b.unit, b.measure, b.special, of_b):
-        return
+    a, b = first.context, other.context
     for what, one, two in (
-        ("model", str(a.model), str(b.model)),
-        ("kind of attention", of_a, of_b),
+        ("model", a.model, b.model),
+        ("kind of attention", a.attention, b.attention),
         ("unit", a.unit, b.unit),
         ("measure", a.measure, b.measure),
         ("special tokens", _shown(a), _shown(b)),
-        ("choice of heads", _named(first.places), _named(other.places)),
+        ("choice of heads", first.places, other.places),
     ):
         if one != two:
+            names = [" ".join(map(str, it)) if isinstance(it, list) else it for it in (one, two)]
             raise RequestError(
-                f"sentences counted together have one {what}, and here are {one} and {two}",
+                f"sentences counted together have one {what}, and here are {names[0]} and "
+                f"{names[1]}",
                 "count each kind for itself",
             )
 
 
-def _shown(view: View) -> str:
-    return "shown" if view.special else "left out"
-
-
-def _named(places: Sequence[HeadId]) -> str:
-    return " ".join(map(str, places))
+def _shown(context: Context) -> str:
+    return "shown" if context.special else "left out"

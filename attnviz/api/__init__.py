@@ -5,9 +5,9 @@ ones from the end; a head also together with its layer, `"L3H1"`. Numbers are at
 between words, unless `unit`, `special` or `measure` say otherwise; see `Look`.
 """
 
-from attnviz.answers.ablation import Ablation, EachAblation
+from attnviz.answers.ablate import Ablation, EachAblation
 from attnviz.answers.compare import Comparison
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation
 from attnviz.answers.find import Finding
 from attnviz.answers.holding import Holding, holding
 from attnviz.api.asking import ablate, ablate_each, compare, explain, find

@@ -1,25 +1,26 @@
 """Questions about inspections: find, explain, compare, ablate."""
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
-from attnviz.answers.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, parts_of, rank_heads
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import Comparison
 from attnviz.answers.compare import compare as compare_aligned
-from attnviz.answers.explain import explain_token
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation, explain_token
 from attnviz.answers.find import Finding
 from attnviz.answers.find import find as find_heads
 from attnviz.answers.links import one_head
-from attnviz.answers.phrase import find_phrase
-from attnviz.answers.select import find_in, find_token
+from attnviz.answers.select import HeadName, find_in, find_phrase
 from attnviz.api.choosing import Look, heads_named, heads_of, index_of
 from attnviz.api.reading import model_of
-from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection import Inspection
 from attnviz.inspection.ablated import Replacement
 from attnviz.model import Model, check_ablatable, matrices_of
 from attnviz.text.tokens import Unit
+
+MATRICES_KEPT = 1 << 21
+"""Numbers of A up to which a comparison keeps every head's whole matrices (8 MB)."""
 
 
 def find(
@@ -27,7 +28,7 @@ def find(
     query: str,
     key: str,
     layer: int | None = None,
-    head: int | str | None = None,
+    head: HeadName | None = None,
     **look: Unpack[Look],
 ) -> Finding:
     """Which heads join a query and a key, best first: `attnviz.find(i, "it", "animal").heads`.
@@ -39,8 +40,8 @@ def find(
     other.
     """
     view = inspection.view(**look)
-    looks = find_in(view, "query", query, find_phrase).phrase
-    looked_at = find_in(view, "key", key, find_phrase).phrase
+    looks = find_in(view.context, "query", query, find_phrase)
+    looked_at = find_in(view.context, "key", key, find_phrase)
     return find_heads(view, looks, looked_at, heads_of(view, layer, head) or None)
 
 
@@ -48,7 +49,7 @@ def explain(
     inspection: Inspection,
     query: str,
     layer: int | None = None,
-    head: int | str | None = None,
+    head: HeadName | None = None,
     unit: Unit = "word",
     model: Model | None = None,
 ) -> tuple[Explanation, ...]:
@@ -60,7 +61,7 @@ def explain(
     that is not there, and for several heads, AttnvizError if the matrices cannot be had.
     """
     view = inspection.view(unit)
-    index = find_in(view, "query", query, find_token).token.index
+    index = find_in(view.context, "query", query).token.index
     chosen, _ = one_head(view, heads_of(view, layer, head), index)
     matrices = matrices_of(inspection, chosen.layer, lambda one: model_of(one, model))
     return explain_token(view, index, chosen, matrices)
@@ -68,7 +69,7 @@ def explain(
 
 def ablate(
     inspection: Inspection,
-    heads: str | HeadId | Sequence[str | HeadId],
+    heads: HeadName | Sequence[HeadName],
     replacement: Replacement = "zero",
     unit: Unit = "word",
     model: Model | None = None,
@@ -81,10 +82,12 @@ def ablate(
     be ablated, AttnvizError if the model cannot be had.
     """
     check_ablatable(inspection)
-    named = [heads] if isinstance(heads, str | HeadId) else heads
-    chosen = sorted({head for name in named for head in heads_named(inspection, str(name))})
+    # a HeadId, or (3, 1), is a sequence too, but of numbers
+    one = isinstance(heads, str | int) or isinstance(next(iter(heads), None), int)
+    named: Sequence[Any] = [heads] if one else heads  # type: ignore[assignment]
+    chosen = sorted({head for name in named for head in heads_named(inspection, name)})
     run = model_of(inspection, model).ablate(inspection.tokens, chosen, replacement)
-    return ablation_of(run, unit)
+    return ablation_of(inspection.view(unit).context, run)
 
 
 def ablate_each(
@@ -100,10 +103,11 @@ def ablate_each(
     RequestError for a word that is not there.
     """
     check_ablatable(inspection)
-    index = index_of(inspection.view(unit), "query", query)
+    view = inspection.view(unit)
+    index = index_of(view, "query", query)
     pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
     runs = model_of(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
-    return rank_heads(runs, unit, index)
+    return rank_heads(view.context, runs, index)
 
 
 def compare(
@@ -112,7 +116,7 @@ def compare(
     query: str | None = None,
     key: str | None = None,
     layer: int | None = None,
-    head: int | str | None = None,
+    head: HeadName | None = None,
     **look: Unpack[Look],
 ) -> Comparison:
     """What heads do differently in B: of two sentences in one model, or of one in two models.
@@ -120,9 +124,14 @@ def compare(
     `query` is a word that both have; without one, all words that both have are compared. Heads are
     ranked by the Jensen-Shannon distance, or with `key` by how much the link to it changes. Raises
     RequestError for a word, layer or head that is not there, for models whose layers and heads do
-    not match, and for sentences without a word in common.
+    not match, and for sentences without a word in common. Whole matrices, which pictures need, are
+    kept of all heads in short texts, and of the head that changes most in long ones.
     """
     both = aligned(a.view(**look), b.view(**look))
-    query_at = None if query is None else both.find(query).column
-    key_at = None if key is None else both.find(key, "key").column
-    return compare_aligned(both, query_at, key_at, heads_of(both.a, layer, head))
+    query_at = None if query is None else both.find(query)[0]
+    key_at = None if key is None else both.find(key, "key")[0]
+    chosen = heads_of(both.views[0], layer, head)
+    compared = chosen or both.a.all_heads()
+    size = len(compared) * len(both.columns) * len(both.keys)
+    kept = compared if size <= MATRICES_KEPT else 1
+    return compare_aligned(both, query_at, key_at, chosen, kept)

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from attnviz.answers.select import find_in, find_token, select_heads, select_in
+from attnviz.answers.select import HeadName, find_in, select_heads, select_in
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection, View, Window
 from attnviz.inspection.context import Role
@@ -26,14 +26,18 @@ class Look(TypedDict, total=False):
     window: Window | None
 
 
-def heads_of(view: View, layer: int | None, head: int | str | None) -> list[HeadId]:
+def heads_of(view: View, layer: int | None, head: HeadName | None) -> list[HeadId]:
     """The heads that a layer and a head mean; none where neither is given."""
-    layers = [] if layer is None else [str(layer)]
-    return select_in(view, layers, [] if head is None else [str(head)])
+    layers = [] if layer is None else [layer]
+    return select_in(view.context, layers, [] if head is None else [head])
 
 
-def heads_named(inspection: Inspection, name: str) -> list[HeadId]:
-    """The head, or the layer's heads, that one name means."""
+def heads_named(inspection: Inspection, name: HeadName) -> list[HeadId]:
+    """The head, or with `"L3"` the layer's heads, that one name means."""
+    if isinstance(name, tuple) and name[1] is None:
+        return select_heads(inspection.model, [name[0]])
+    if not isinstance(name, str):
+        return select_heads(inspection.model, [], [name])
     layer = name.strip().lower().removeprefix("l")
     if name.strip().lower().startswith("l") and "h" not in layer:
         return select_heads(inspection.model, [layer])
@@ -42,4 +46,4 @@ def heads_named(inspection: Inspection, name: str) -> list[HeadId]:
 
 def index_of(view: View, role: Role, word: str | None) -> int | None:
     """The row of a word that looks, or the column of one that is looked at; None for none."""
-    return None if word is None else find_in(view, role, word, find_token).token.index
+    return None if word is None else find_in(view.context, role, word).token.index

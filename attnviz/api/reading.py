@@ -79,7 +79,7 @@ def _recording(model: Model, layers: int | Iterable[int] | None) -> RecordReques
     if layers is None:
         return WHOLE
     numbers = [layers] if isinstance(layers, int) else layers
-    heads = select_heads(model.facts, [str(number) for number in numbers])
+    heads = select_heads(model.facts, numbers)
     return RecordRequest(frozenset(head.layer for head in heads) or None)
 
 

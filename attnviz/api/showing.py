@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from attnviz.answers.compare import Comparison
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation
+from attnviz.answers.select import HeadName, select_in
 from attnviz.api.choosing import Look, heads_of, index_of
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
@@ -19,7 +20,7 @@ def table(
     query: str | None = None,
     key: str | None = None,
     layer: int | None = None,
-    head: int | str | None = None,
+    head: HeadName | None = None,
     top: int | None = None,
     **look: Unpack[Look],
 ) -> "RenderableType":
@@ -44,7 +45,7 @@ def table(
 def to_json(
     inspection: Inspection,
     layer: int | None = None,
-    head: int | str | None = None,
+    head: HeadName | None = None,
     **look: Unpack[Look],
 ) -> str:
     """The `attnviz.run/1` object of all heads, or of those chosen, as one line of JSON.
@@ -61,7 +62,7 @@ def to_json(
 def heatmap(
     inspection: Inspection,
     layer: int | None = None,
-    head: int | str | None = None,
+    head: HeadName | None = None,
     **look: Unpack[Look],
 ) -> "Figure":
     """One head, a layer's heads, or all heads as heatmaps: queries down, keys across.
@@ -79,7 +80,7 @@ def lines(
     inspection: Inspection,
     query: str | None = None,
     layer: int | None = None,
-    head: int | str | None = None,
+    head: HeadName | None = None,
     **look: Unpack[Look],
 ) -> "Figure":
     """The article's picture: lines from a query, or from all, to the keys, darker with weight.
@@ -100,9 +101,9 @@ def lines(
 
 def steps(explanation: Explanation, top: int | None = None) -> "RenderableType":
     """What `attnviz explain` prints, for `rich.print`; `top` says how many keys it shows."""
-    from attnviz.show.terminal.steps import Steps
+    from attnviz.show.terminal.steps import table as steps_table
 
-    return Steps(explanation, top)
+    return steps_table(explanation, top)
 
 
 def steps_figure(explanation: Explanation, top: int | None = None) -> "Figure":
@@ -113,7 +114,7 @@ def steps_figure(explanation: Explanation, top: int | None = None) -> "Figure":
 
 
 def compare_heatmaps(
-    comparison: Comparison, layer: int | None = None, head: int | str | None = None
+    comparison: Comparison, layer: int | None = None, head: HeadName | None = None
 ) -> "Figure":
     """A and B as heatmaps, and their difference, of one head or, for one query, of several.
 
@@ -122,7 +123,8 @@ def compare_heatmaps(
     """
     from attnviz.show.figure.compare import compare_heatmaps as draw
 
-    chosen = heads_of(comparison.aligned.a, layer, head)
+    layers = [] if layer is None else [layer]
+    chosen = select_in(comparison.alignment.a, layers, [] if head is None else [head])
     return draw(comparison, chosen or [comparison.heads[0].head])
 
 

@@ -1,39 +1,26 @@
 """How `attnviz ablate` gives out what ablated heads change: as tables, JSON or CSV."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-
-from rich.console import RenderableType
-
-from attnviz.answers.ablation import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.answers.ablate import (
+    COLUMNS,
+    Ablation,
+    EachAblation,
+    ablation_of,
+    parts_of,
+    rank_heads,
+)
 from attnviz.cli.ablate import Ablating
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
 from attnviz.cli.options import AnswerOutput, Form, HeadChoice, Look, Words
 from attnviz.cli.output import Notes
 from attnviz.cli.sentences import Sentences
-from attnviz.inspection import Inspection, View
+from attnviz.inspection import Inspection
 from attnviz.model import MASKS, Model, check_ablatable
-from attnviz.show.data.ablations import (
-    ABLATE_CSV_HEADER,
-    ablation_csv,
-    ablation_json,
-    each_csv,
-    each_json,
-)
-from attnviz.show.terminal.ablations import HeadEffects, MovedWords
+from attnviz.show.data import answer_csv, answer_json, csv_line
+from attnviz.show.terminal.ablations import table
 
-SHOWN = 10
-"""Words, or heads, in a table, unless the user says how many."""
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What was found in the input's sentence of that index."""
-
-    index: int
-    view: View
-    found: Ablation | EachAblation
+_Answer = tuple[int, Ablation | EachAblation]
+"""What was found in the input's sentence of that index."""
 
 
 def give_ablations(
@@ -49,10 +36,10 @@ def give_ablations(
     )
     form, top = output.form, ablating.top
     forms = Forms[_Answer](
-        table=lambda answer: _table(answer, top or SHOWN),
-        json=lambda answer: [_json(answer, top)],
-        csv=lambda answer: _csv(answer, top),
-        csv_header=ABLATE_CSV_HEADER + b"\n",
+        table=lambda answer: [table(answer[1], top)],
+        json=lambda answer: [answer_json(answer[1], top)],
+        csv=lambda answer: answer_csv(answer[1], answer[0], top),
+        csv_header=csv_line(("text_index", *COLUMNS)),
     )
 
     def answer_to(index: int, inspection: Inspection) -> _Answer:
@@ -63,7 +50,7 @@ def give_ablations(
         if form == "csv":
             asked.say_what_csv_lacks(inspection)
         _say_of_masks(found, inspection, form, notes, sentences.place(index))
-        return _Answer(index, answer.view, found)
+        return index, found
 
     with giving(output, forms) as give:
         give_each(sentences, give, answer_to)
@@ -73,10 +60,11 @@ def _found(model: Model, answer: Answer, ablating: Ablating) -> Ablation | EachA
     """Run the sentence again, without the heads chosen or without each alone."""
     view, tokens = answer.view, answer.view.inspection.tokens
     if not ablating.each:
-        return ablation_of(model.ablate(tokens, answer.heads, ablating.replacement), view.unit)
+        run = model.ablate(tokens, answer.heads, ablating.replacement)
+        return ablation_of(view.context, run)
     pieces = slice(None) if answer.query is None else parts_of(tokens, view.unit)[answer.query]
     runs = model.ablate_each(tokens, ablating.replacement, pieces)
-    return rank_heads(runs, view.unit, answer.query)
+    return rank_heads(view.context, runs, answer.query)
 
 
 def _say_of_masks(
@@ -95,22 +83,3 @@ def _say_of_masks(
         )
     elif ablation.predictions and form == "csv":
         notes.say(f"{place}csv has no room for the predictions at {mask}; take -f json")
-
-
-def _table(answer: _Answer, top: int) -> Iterator[RenderableType]:
-    if isinstance(answer.found, Ablation):
-        yield MovedWords(answer.view, answer.found, top)
-    else:
-        yield HeadEffects(answer.view, answer.found, top)
-
-
-def _json(answer: _Answer, top: int | None) -> bytes:
-    if isinstance(answer.found, Ablation):
-        return ablation_json(answer.view, answer.found, top)
-    return each_json(answer.view, answer.found, top)
-
-
-def _csv(answer: _Answer, top: int | None) -> Iterable[bytes]:
-    if isinstance(answer.found, Ablation):
-        return ablation_csv(answer.found, answer.index, top)
-    return each_csv(answer.found, answer.index, top)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from attnviz.answers.select import Run, find_in, find_token, first_index, select_in, with_window
+from attnviz.answers.select import Phrase, find_in, select_in, with_window
 from attnviz.cli.options import HeadChoice, Look, Words
 from attnviz.cli.output import Notes
-from attnviz.inspection import HeadId, Inspection, View
+from attnviz.inspection import Context, HeadId, Inspection, View
 from attnviz.inspection.context import Role
 from attnviz.text.tokens import Unit
 
@@ -27,7 +27,7 @@ class Asked:
         view = self.view(inspection)
         return Answer(
             view=view,
-            heads=select_in(view, self.choice.layer or (), self.choice.head or ()),
+            heads=select_in(view.context, self.choice.layer or (), self.choice.head or ()),
             query=self._index(view, place, "query", self.words.query),
             key=self._index(view, place, "key", self.words.key),
         )
@@ -56,17 +56,17 @@ class Asked:
     def _index(self, view: View, place: str, role: Role, selector: str | None) -> int | None:
         if selector is None:
             return None
-        found = find_in(view, role, selector, find_token)
-        first = first_named(view, role, selector, found.run)
+        found = find_in(view.context, role, selector)
+        first = first_named(view.context, role, selector, found)
         self.say_first_taken(place + selector, f"--{role}", found.matches, first)
         return found.token.index
 
 
-def first_named(view: View, role: Role, selector: str, run: Run) -> str:
-    """How what was taken, the first of several, can be named so that it is the only one."""
-    if view.window is not None and (role == "query" or not view.is_cross_attention):
-        return f"that at @{first_index(view) + run[0].index}"
-    return f"{selector}#1" + (f" or @{run[0].index}" if len(run) == 1 else "")
+def first_named(context: Context, role: Role, selector: str, phrase: Phrase) -> str:
+    """A name for the phrase, the first of several, that means no other."""
+    if context.window is not None and (role == "query" or not context.is_cross_attention):
+        return f"that at @{context.first_index + phrase.token.index}"
+    return f"{selector}#1" + (f" or @{phrase.token.index}" if len(phrase.tokens) == 1 else "")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attnviz.answers.align import Aligned, aligned
+from attnviz.answers.align import Alignment, aligned
 from attnviz.answers.compare import Comparison, compare
 from attnviz.answers.select import select_in
 from attnviz.cli.asked import Asked
@@ -13,8 +13,8 @@ from attnviz.cli.two import Two
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId
 from attnviz.inspection.context import Role
-from attnviz.show.data.comparisons import compare_csv, compare_csv_header, compare_json
-from attnviz.show.terminal.compare import HEADS_SHOWN, ComparisonTable
+from attnviz.show.data import answer_csv, answer_json, csv_line
+from attnviz.show.terminal.compare import table
 
 
 def check_form(output: AnswerOutput) -> None:
@@ -34,7 +34,9 @@ def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | Non
     heads = select_in(both.a, asked.choice.layer or (), asked.choice.head or ())
     query = _column(asked, both, "query", asked.words.query)
     key = _column(asked, both, "key", asked.words.key)
-    comparison = compare(both, query, key, heads)
+    drawn = output.form == "picture" and output.file is not None
+    whole = (heads or 1) if drawn and len(heads) < 2 else ()
+    comparison = compare(both, query, key, heads, whole)
     if both.identical:
         asked.notes.say("A and B are the same sentence in the same model: nothing changes")
     if output.form == "picture" and output.file is not None:
@@ -43,26 +45,24 @@ def give_comparison(asked: Asked, two: Two, output: AnswerOutput, top: int | Non
     if output.form == "csv":
         for inspection in two:
             asked.say_what_csv_lacks(inspection)
-    shown = None if heads else HEADS_SHOWN
-    look = asked.look
     forms = Forms[Comparison](
-        table=lambda answer: [ComparisonTable(answer, top or shown)],
-        json=lambda answer: compare_json(answer, top),
-        csv=lambda answer: compare_csv(answer, top),
-        csv_header=compare_csv_header(look.special, look.measure),
+        table=lambda answer: [table(answer, top)],
+        json=lambda answer: [answer_json(answer, top)],
+        csv=lambda answer: answer_csv(answer, top=top),
+        csv_header=csv_line(comparison.columns),
     )
     with giving(output, forms) as give:
         give(comparison)
 
 
-def _column(asked: Asked, both: Aligned, role: Role, selector: str | None) -> int | None:
+def _column(asked: Asked, both: Alignment, role: Role, selector: str | None) -> int | None:
     if selector is None:
         return None
-    found = both.find(selector, role)
-    a, b = both.pair(found.column, role)
+    column, matches = both.find(selector, role)
+    a, b = both.pair(column, role)
     first = f"@{a.index} in A and @{b.index} in B"
-    asked.say_first_taken(selector, f"--{role}", found.matches, first)
-    return found.column
+    asked.say_first_taken(selector, f"--{role}", matches, first)
+    return column
 
 
 def _draw(asked: Asked, comparison: Comparison, heads: list[HeadId], path: Path) -> None:
@@ -76,8 +76,8 @@ def _draw(asked: Asked, comparison: Comparison, heads: list[HeadId], path: Path)
         what = "layer" if most.head is None else "head"
         asked.notes.say(f"{most}, the {what} that changes most; --{what} chooses another")
     figure = compare_heatmaps(comparison, heads or [comparison.heads[0].head])
-    aligned = comparison.aligned
-    for note in dict.fromkeys(map(missing_glyphs, (aligned.a.context, aligned.b.context))):
+    aligned = comparison.alignment
+    for note in dict.fromkeys(map(missing_glyphs, (aligned.a, aligned.b))):
         if note:
             asked.notes.say(note)
     write_picture(figure, path)

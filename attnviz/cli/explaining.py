@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from attnviz.answers.explain import explain_token
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import COLUMNS, Explanation, explain_token
 from attnviz.answers.links import one_head
 from attnviz.cli.asked import Answer, Asked
 from attnviz.cli.giving import Forms, check_answer, give_each, giving
@@ -14,8 +13,8 @@ from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import matrices_of
-from attnviz.show.data.explanations import EXPLAIN_CSV_HEADER, explain_csv, explain_json
-from attnviz.show.terminal.steps import Steps
+from attnviz.show.data import answer_csv, answer_json, csv_line
+from attnviz.show.terminal.steps import table
 
 Explained = tuple[int, Sequence[Explanation]]
 """The pieces of a word in the input's sentence of that index, from 0."""
@@ -31,12 +30,12 @@ def explain_all(sentences: Sentences, asked: Asked, output: AnswerOutput, top: i
     if form != "table" and top is not None:
         asked.notes.say(f"{form} holds all keys: --top chooses what tables and pictures show")
     forms = Forms[Explained](
-        table=lambda explained: [Steps(one, top) for one in explained[1]],
-        json=lambda explained: map(explain_json, explained[1]),
+        table=lambda explained: [table(one, top) for one in explained[1]],
+        json=lambda explained: map(answer_json, explained[1]),
         csv=lambda explained: (
-            row for one in explained[1] for row in explain_csv(one, explained[0])
+            row for one in explained[1] for row in answer_csv(one, explained[0])
         ),
-        csv_header=EXPLAIN_CSV_HEADER,
+        csv_header=csv_line(("text_index", *COLUMNS)),
     )
 
     def explained(index: int, inspection: Inspection) -> Explained:

@@ -11,7 +11,7 @@ from attnviz.errors import RequestError
 from attnviz.model.describe import describe
 from attnviz.models.catalog import Catalog, Described
 from attnviz.models.describe import catalog
-from attnviz.show.data.models import catalog_json, model_json
+from attnviz.show.data import answer_json
 from attnviz.show.terminal.models import catalog_tables, model_table
 
 
@@ -31,13 +31,13 @@ def check_form(output: DataOutput) -> None:
 def give_catalog(output: DataOutput) -> None:
     """All models at hand."""
     found: Catalog = catalog(ModelChoice().name)
-    _give(output, catalog_tables(found), catalog_json(found))
+    _give(output, catalog_tables(found), answer_json(found))
 
 
 def give_model(name: str, trust_remote_code: bool, output: DataOutput) -> None:
     """What one model is made of."""
     described: Described = describe(name, trust_remote_code)
-    _give(output, model_table(described), model_json(described))
+    _give(output, model_table(described), answer_json(described))
 
 
 def _give(output: DataOutput, looks: Iterator[RenderableType], data: bytes) -> None:

@@ -1,7 +1,7 @@
 """How heads and models are named."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class HeadId(NamedTuple):
@@ -57,3 +57,11 @@ class ModelFacts:
     def title(self) -> str:
         """The name, with the mark that an untrained model carries everywhere."""
         return self.name if self.trained else f"{self.name} (UNTRAINED)"
+
+    def data(self) -> dict[str, Any]:
+        """The facts as JSON has them; `seed` if untrained, `dtype` unless it is float32."""
+        names = ("name", "family", "num_layers", "num_heads", "d_model", "d_k", "d_ff", "trained")
+        facts = {name: getattr(self, name) for name in names}
+        if not self.trained:
+            facts["seed"] = self.seed
+        return facts if self.dtype == "float32" else facts | {"dtype": self.dtype}

@@ -1,11 +1,11 @@
 """What `attnviz models` tells: the models at hand, and what one of them is made of."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from attnviz.attention.request import AttentionKind
 from attnviz.inspection import ModelFacts
@@ -36,6 +36,20 @@ class Known:
     revision: str | None = None
     trained: bool = True
 
+    def data(self, source: str) -> dict[str, Any]:
+        """The model's object in JSON; `source`: "attnviz" or "cache"."""
+        return {
+            "name": self.name,
+            "source": source,
+            "family": self.family,
+            "repository": self.repository,
+            "revision": self.revision,
+            "bytes": self.size,
+            "trained": self.trained,
+            "read": not self.obstacle,
+            "obstacle": self.obstacle or None,
+        }
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -45,11 +59,39 @@ class Catalog:
     source of their attention. Those that transformers runs were `tried_with` this version of it.
     """
 
+    schema: ClassVar[str] = "attnviz.models/1"
+    columns: ClassVar[tuple[str, ...]] = (
+        "name", "source", "family", "repository", "revision",
+        "bytes", "trained", "read", "obstacle",
+    )  # fmt: skip
+
     default: str
     built_in: tuple[Known, ...]
     cached: tuple[Known, ...]
     families: Mapping[How, tuple[str, ...]]
     tried_with: str
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The `attnviz.models/1` object; `top`: how many models it has."""
+        return {
+            "schema": self.schema,
+            "default": self.default,
+            "families": self.families["natively"],
+            "through_transformers": self.families["through transformers"],
+            "weights_alone": self.families["weights alone"],
+            "tried_with": self.tried_with,
+            "models": list(self._models())[:top],
+        }
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a model."""
+        for known in list(self._models())[:top]:
+            yield tuple(known.values())
+
+    def _models(self) -> Iterator[dict[str, Any]]:
+        for source, models in (("attnviz", self.built_in), ("cache", self.cached)):
+            for known in models:
+                yield known.data(source)
 
 
 @dataclass(frozen=True)
@@ -91,6 +133,9 @@ class Described:
     share. `folder`: where its files are; `repository` and `revision`: its place on the hub.
     """
 
+    schema: ClassVar[str] = "attnviz.model/1"
+    columns: ClassVar[tuple[str, ...]] = ("fact", "value")
+
     model: ModelFacts
     vocab_size: int
     max_positions: int | None
@@ -106,6 +151,53 @@ class Described:
     folder: str | None = None
     repository: str | None = None
     revision: str | None = None
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The `attnviz.model/1` object; it has no list that `top` could limit."""
+        return {
+            "schema": self.schema,
+            "model": self.model.data(),
+            "vocab_size": self.vocab_size,
+            "max_positions": self.max_positions,
+            "num_token_types": self.num_token_types,
+            "positions": self.positions,
+            "masked_lm": self.masked_lm,
+            "encoder_parameters": self.encoder_parameters,
+            "parameters": self.parameters,
+            "dtypes": self.dtypes,
+            "tokenizer": asdict(self.tokenizer),
+            "num_kv_heads": self.num_kv_heads,
+            "attention": [
+                {
+                    "kind": attention.kind,
+                    "how": attention.how,
+                    "num_layers": len(attention.sees),
+                    "num_heads": attention.num_heads,
+                    "sees": attention.sees,
+                }
+                for attention in self.attention
+            ],
+            "folder": self.folder,
+            "repository": self.repository,
+            "revision": self.revision,
+        }
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a fact; facts of the model, the tokenizer and attention as `tokenizer.kind`."""
+        for name, value in list(self.data().items())[1:]:
+            if name == "attention":
+                for attention in value:
+                    for fact, own in attention.items():
+                        yield f"attention.{attention['kind']}.{fact}", _plain(own)
+            elif isinstance(value, dict):
+                yield from ((f"{name}.{fact}", _plain(own)) for fact, own in value.items())
+            else:
+                yield name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Several values in one cell."""
+    return "; ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 class OtherTypes(NamedTuple):

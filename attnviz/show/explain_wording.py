@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnviz.answers.explanation import Explanation
+from attnviz.answers.explain import Explanation
 from attnviz.text.tokens import Token
 
 SMALLEST_EXPONENT = -5
@@ -36,7 +36,7 @@ class Made(NamedTuple):
 
 def shown_key(e: Explanation) -> Token:
     """The key whose k and v are shown: the query itself; of another text, that of most weight."""
-    return e.keys[e.order[0]] if e.view.is_cross_attention else e.query
+    return e.keys[e.order[0]] if e.context.is_cross_attention else e.query
 
 
 def made(e: Explanation) -> list[Made]:
@@ -47,7 +47,7 @@ def made(e: Explanation) -> list[Made]:
     key = shown_key(e).index
     found = []
     for name, vector in (("q", e.q), ("k", e.k[key]), ("v", e.v[key])):
-        big, source = name.upper(), "y" if e.view.is_cross_attention and name != "q" else "x"
+        big, source = name.upper(), "y" if e.context.is_cross_attention and name != "q" else "x"
         bias = "" if getattr(e.matrices, f"b_{big}") is None else f" + b_{big}"
         product = getattr(e.projected, name)
         product = vector if product is None else product if name == "q" else product[key]
@@ -56,21 +56,15 @@ def made(e: Explanation) -> list[Made]:
     return found
 
 
-def shared_by(e: Explanation) -> int:
-    """How many heads share the keys and values that this one has."""
-    k = e.view.inspection.layer(e.head.layer).k
-    return 1 if k is None else e.view.model.num_heads // len(k)
-
-
 def divided(e: Explanation) -> bool:
     """Whether d_k is d_model / num_heads, for values too, as in the paper."""
-    model = e.view.model
+    model = e.context.model
     return model.d_model == model.num_heads * len(e.q) and len(e.q) == len(e.z)
 
 
 def scaled_by_root(e: Explanation) -> bool:
     """Whether scores are products over the square root of d_k, as in the paper."""
-    return bool(np.isclose(e.scale * e.view.model.d_k**0.5, 1))
+    return bool(np.isclose(e.scale * e.context.model.d_k**0.5, 1))
 
 
 def after_scale(e: Explanation) -> list[str]:
@@ -106,9 +100,9 @@ def below(e: Explanation) -> str:
 def times(e: Explanation) -> str:
     """What vectors are multiplied with."""
     shapes = {name: by(e.shapes[name]) for name in ("W_Q", "W_K", "W_V")}
-    if not e.view.is_cross_attention and len(set(shapes.values())) == 1:
+    if not e.context.is_cross_attention and len(set(shapes.values())) == 1:
         return f"x times the head's three matrices, each {shapes['W_Q']}"
-    source = "y, the vector of a key," if e.view.is_cross_attention else "and"
+    source = "y, the vector of a key," if e.context.is_cross_attention else "and"
     return (
         f"x times the head's W_Q, {shapes['W_Q']}; {source} times W_K, {shapes['W_K']}, and W_V, "
         f"{shapes['W_V']}"
@@ -117,7 +111,7 @@ def times(e: Explanation) -> str:
 
 def sizes(e: Explanation) -> str:
     """How many numbers q, k and v have, and how many heads share k and v."""
-    model, shared = e.view.model, shared_by(e)
+    model, shared = e.context.model, e.shared_by
     if divided(e):
         told = f"Each has {model.d_model} / {model.num_heads} = {numbers(e.q)}: d_k = d_model / "
         told += "num_heads."
@@ -133,7 +127,7 @@ def origin(e: Explanation, key: str) -> str:
 
     `key`: what `shown_key` is called.
     """
-    if e.view.is_cross_attention:
+    if e.context.is_cross_attention:
         return (
             "This is seq2seq attention: Q comes from x, the decoder's hidden states, K and V from "
             "y, the encoder's, so that each token of the source has its own k and v. Shown are "

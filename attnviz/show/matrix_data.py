@@ -34,7 +34,6 @@ from attnviz.answers.answer import (
     RUN_SCHEMA,
     attention_facts,
     facts_of,
-    model_facts,
     part_facts,
     source_facts,
     window_of,
@@ -296,7 +295,7 @@ class NpzWriter:
     def _add_facts(self, matrices: Matrices, number: int) -> None:
         context = matrices.context
         facts = {
-            "model": model_facts(context.model),
+            "model": context.model.data(),
             "unit": context.unit,
             "measure": context.measure,
             **attention_facts(context),

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from attnviz.answers.align import SIDES, Aligned, Side
+from attnviz.answers.align import SIDES, Alignment, Side
 from attnviz.answers.compare import Both, Comparison
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import Context, HeadId
 from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
@@ -89,16 +89,21 @@ def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
             f"{len(heads)} heads are to be compared in one picture, which has room for one",
             "choose one head, or a word with --query: then each head has a row",
         )
-    _check_room(comparison.aligned)
-    with _drawing(comparison.aligned):
+    _check_room(comparison.alignment)
+    if len(heads) == 1 and heads[0] not in comparison.matrices:
+        raise RequestError(
+            f"the whole matrices of {heads[0]} were not kept",
+            f"compare again, with matrices_of=[HeadId{tuple(heads[0])}]",
+        )
+    with _drawing(comparison.alignment):
         if len(heads) == 1 or comparison.query is None:
             sheet = of_head(comparison, heads[0])
         else:
-            sheet = of_query(comparison, comparison.query, heads)
+            sheet = of_query(comparison, heads)
         return _drawn(comparison, heads, sheet)
 
 
-def _check_room(aligned: Aligned) -> None:
+def _check_room(aligned: Alignment) -> None:
     """RequestError where there are so many words that even two dots each would not fit."""
     count, most = max(len(aligned.columns), len(aligned.keys)), int(_LARGEST_SIDE * DPI / 2)
     if count > most:
@@ -110,15 +115,15 @@ def _check_room(aligned: Aligned) -> None:
 
 
 @contextmanager
-def _drawing(aligned: Aligned) -> Iterator[None]:
+def _drawing(aligned: Alignment) -> Iterator[None]:
     """`drawing` with the fonts that both sides need."""
-    shown = [text for side in SIDES for text in texts_of(aligned.view(side).context)]
+    shown = [text for side in SIDES for text in texts_of(aligned.context(side))]
     with drawing(font_families([*shown, "→−"]).families):
         yield
 
 
 def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: Sheet) -> Figure:
-    aligned = comparison.aligned
+    aligned = comparison.alignment
     down, across = sheet.a.numbers.shape
     side = whole_dots(_length(across), across)
     tall = side if down == across else whole_dots(_length(down, smallest=0.4), down)
@@ -143,7 +148,7 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: Sheet) -> Fig
         axes.set_title(names[place], size=11, pad=6)
         image = _draw(axes, panel, limits)
         label_columns(axes, columns[place])
-        axes.set_xlabel(axis_name(aligned.a.context, "key"))
+        axes.set_xlabel(axis_name(aligned.a, "key"))
         axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
         if place == 0:
             label_rows(axes, rows)
@@ -223,17 +228,17 @@ def _heading(
     labels: tuple[TokenLabels, TokenLabels],
 ) -> Heading:
     """Model and head, both sentences, the distance, and what must be known."""
-    a, b = comparison.aligned.a, comparison.aligned.b
+    a, b = comparison.alignment.a, comparison.alignment.b
     query = None
     if comparison.query is not None:
-        query = comparison.aligned.pair(comparison.query)[0].index
+        query = comparison.alignment.pair(comparison.query)[0].index
     notes = [_distance_note(comparison, heads), *_share_notes(comparison, heads)]
     if any(any(panel.absent) for panel in (sheet.a, sheet.b)):
         notes.append("hatched: a word that is not in the sentence")
     rows, columns = labels
     notes += [columns.note, rows.note][: 1 if rows.step == columns.step else 2]
     grey = f"grey: {MAY_NOT}" if sheet.a.masked or sheet.b.masked else ""
-    whole = heading(a.context, heads, None, notes, query, grey)
+    whole = heading(a, heads, None, notes, query, grey)
     title, said = whole.title, whole.notes
     if a.model != b.model:
         named = f"A: {visible(a.model.title)} · B: {visible(b.model.title)}"
@@ -242,15 +247,15 @@ def _heading(
     sentences = tuple(
         f"{side.upper()}  {quoted(text)}"
         for side in SIDES
-        for text in texts(comparison.aligned.view(side).context)
+        for text in texts(comparison.alignment.context(side))
     )
     return replace(whole, title=title, sentences=sentences, notes=tuple(filter(None, said)))
 
 
-def _of_two_models(a: View, b: View, heads: Sequence[HeadId], legend: str) -> Iterator[str]:
+def _of_two_models(a: Context, b: Context, heads: Sequence[HeadId], legend: str) -> Iterator[str]:
     """What stands in the notes of A and of B, once where it is the same."""
     layers = [head.layer for head in heads]
-    sides = [(whose(view.context, layers), *measure_notes(view.context)) for view in (a, b)]
+    sides = [(whose(side, layers), *measure_notes(side)) for side in (a, b)]
     for one, other in zip(*sides, strict=True):
         if one == other:
             yield one
@@ -262,7 +267,7 @@ def _of_two_models(a: View, b: View, heads: Sequence[HeadId], legend: str) -> It
 
 def _share_notes(comparison: Comparison, heads: Sequence[HeadId]) -> Iterator[str]:
     """What is not in the cells: sums of rows, special tokens left out, the sink."""
-    view = comparison.aligned.a
+    view = comparison.alignment.a
     if not view.measured.shares:
         yield "each row is divided by its sum, so that the two can be compared"
     shown = [change for change in comparison.heads if change.head in set(heads)]
@@ -297,12 +302,12 @@ def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:
     if comparison.query is None:
         who, how = "words look at", "mean Jensen-Shannon distance"
     else:
-        word = label(comparison.columns[comparison.query].label)
+        word = label(comparison.alignment.columns[comparison.query].label)
         who, how = f"{word} looks at", "Jensen-Shannon distance"
     return f"{how} between what {who} in A and B: {change.distance:.2f}"
 
 
-def _column_labels(aligned: Aligned, side: Side | None, room: float) -> TokenLabels:
+def _column_labels(aligned: Alignment, side: Side | None, room: float) -> TokenLabels:
     """What columns stand for in A, in B, or in both; absent words are muted."""
     shown, colors = [], []
     for column in aligned.keys:
@@ -314,11 +319,11 @@ def _column_labels(aligned: Aligned, side: Side | None, room: float) -> TokenLab
     return labels_for(shown, colors, room)
 
 
-def _panel_name(aligned: Aligned, side: Side) -> str:
+def _panel_name(aligned: Alignment, side: Side) -> str:
     """`A`, and the words that only this side has, or its model."""
     every = (*aligned.keys, *aligned.columns) if aligned.a.is_cross_attention else aligned.columns
     own = [column.token(side) for column in every if not column.same]
     words = " ".join(token.label for token in own if token is not None)
     if aligned.a.model != aligned.b.model:
-        words = aligned.view(side).model.title
+        words = aligned.context(side).model.title
     return f"{side.upper()}: {label(words)}" if words else side.upper()

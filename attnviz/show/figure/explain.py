@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from attnviz.answers.explanation import Explanation
-from attnviz.answers.explanation import whose as part_of
+from attnviz.answers.explain import Explanation
 from attnviz.attention.measures import SOFTMAX
 from attnviz.show.explain_wording import (
     Made,
@@ -104,7 +103,7 @@ class _Frame:
 def explanation_figure(explanation: Explanation, top: int | None = None) -> Figure:
     """All steps of an explanation on a page, with the `top` keys in the sentence's order."""
     e = explanation
-    with drawing_of(e.view.context):
+    with drawing_of(e.context):
         shown, hidden = shown_keys(e, top or KEYS_SHOWN)
         title = _heading(e)
         names = [label(e.keys[key].label) for key in shown]
@@ -125,14 +124,14 @@ def explanation_figure(explanation: Explanation, top: int | None = None) -> Figu
 
 def _heading(e: Explanation) -> Heading:
     """Model, head and texts, whose attention it is, the formula, and where Q, K and V come from."""
-    formula = e.view.measured.formula
+    formula = e.context.measured.formula
     own = FORMULA if formula == SOFTMAX else f"weights: {formula}, step by step for one query"
     said = (
-        whose(e.view.context, [e.head.layer]),
-        own + computed_in(e.view.context),
-        SEQ2SEQ if e.view.is_cross_attention else SELF,
+        whose(e.context, [e.head.layer]),
+        own + computed_in(e.context),
+        SEQ2SEQ if e.context.is_cross_attention else SELF,
     )
-    whole = heading(e.view.context, [e.head], query=e.query.index)
+    whole = heading(e.context, [e.head], query=e.query.index)
     return replace(whole, notes=tuple(filter(None, said)))
 
 
@@ -200,12 +199,12 @@ def _origin(e: Explanation) -> str:
 
 def _rows(e: Explanation) -> str:
     """What the rows of keys and values are."""
-    return "one row a source token" if e.view.is_cross_attention else "one row a token"
+    return "one row a source token" if e.context.is_cross_attention else "one row a token"
 
 
 def _size(e: Explanation, one: Made) -> str:
     """How many numbers a vector has, and whose it is where that is not the query's."""
-    model, count = e.view.model, len(one.vector)
+    model, count = e.context.model, len(one.vector)
     name = "d_v" if one.name == "v" and count != len(e.q) else "d_k"
     told = f"{name} = {count}"
     if divided(e):
@@ -236,7 +235,7 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
     write(figure, (left - 0.08, strip.middle), "q", _TEXT, ha="right", va="center", weight="bold")
     cells(figure, strip, e.q, full_size(e.q))
     cells(figure, Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
-    scaled = f"÷ √{e.view.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
+    scaled = f"÷ √{e.context.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
     after = [*(["soft cap"] if e.softcap else []), *(["+ bias"] if biased(e) else [])]
     summed = "weights: sum 1" if e.sink is None else "with the sink's: 1"
     above = frame.keys - 0.08
@@ -311,7 +310,7 @@ def _output(figure: Figure, e: Explanation, frame: _Frame) -> AxesImage:
 
 def _closing(figure: Figure, e: Explanation, image: AxesImage, frame: _Frame) -> None:
     """The head's share, the check, and what colours mean in every panel."""
-    top, heads = frame.bottom - 2 * _LINE + 0.06, e.view.model.num_heads
+    top, heads = frame.bottom - 2 * _LINE + 0.06, e.context.model.num_heads
     if heads > 1:
         share = (
             f"{e.head}'s share of what the layer's {heads} heads give together: {e.share:.0%}, as "
@@ -319,7 +318,7 @@ def _closing(figure: Figure, e: Explanation, image: AxesImage, frame: _Frame) ->
         )
         write(figure, (MARGIN, top), share, _NOTE, MUTED)
     if e.check.z is not None:
-        own = f"{part_of(e.view.inspection)}'s own"
+        own = f"{e.stack}'s own"
         check = f"check: z as drawn agrees with the {own} {agreement(e.check.z)}"
         write(figure, (MARGIN, top + _LINE), check, _NOTE, MUTED)
     axes = axes_at(figure, frame.right - _VECTOR - 0.3, top + 0.03, _VECTOR, 0.1)

@@ -7,8 +7,7 @@ import numpy as np
 
 from attnviz.answers.align import SIDES, Column, Side
 from attnviz.answers.compare import Comparison
-from attnviz.answers.masks import allowed
-from attnviz.inspection import HeadId, row_shares
+from attnviz.inspection import HeadId
 from attnviz.show.figure.captions import axis_name
 from attnviz.show.figure.drawing import INK, MUTED
 
@@ -61,41 +60,34 @@ class Sheet:
 
 def of_head(comparison: Comparison, head: HeadId) -> Sheet:
     """One head's matrices over the aligned words."""
-    aligned = comparison.aligned
+    aligned = comparison.alignment
     panels = []
-    for side in SIDES:
-        view = aligned.view(side)
-        weights = view.block(head).weights[0]
-        shares = weights if view.measured.shares else row_shares(weights)
-        seen = view.visible(head.layer)
-        shown = shares if seen is None else np.where(seen, shares, np.nan)
-        spread = np.full((len(aligned.columns), len(aligned.keys)), np.nan, shares.dtype)
-        spread[np.ix_(aligned.places(side, "query"), aligned.places(side))] = shown
+    for side, matrix in zip(SIDES, comparison.matrices[head], strict=True):
         absent = _absent(aligned.columns, side), _absent(aligned.keys, side)
-        panels.append(Panel(spread, absent))
+        panels.append(Panel(matrix, absent))
     rows = tuple(column.label for column in aligned.columns)
     colors = tuple(MUTED if column.special else INK for column in aligned.columns)
     a, b = panels
-    return Sheet(rows, colors, axis_name(aligned.a.context, "query"), a, b, comparison.query)
+    return Sheet(rows, colors, axis_name(aligned.a, "query"), a, b, comparison.query)
 
 
-def of_query(comparison: Comparison, query: int, heads: Sequence[HeadId]) -> Sheet:
-    """The rows of the query in that column in several heads, those that change most first."""
-    aligned, chosen = comparison.aligned, set(heads)
+def of_query(comparison: Comparison, heads: Sequence[HeadId]) -> Sheet:
+    """The query's rows in several heads, those that change most first."""
+    aligned, chosen = comparison.alignment, set(heads)
     shown = [change for change in comparison.heads if change.head in chosen]
-    layers = [change.head.layer for change in shown]
     panels = []
-    for side, token in zip(SIDES, aligned.pair(query), strict=True):
-        places = aligned.places(side)
-        seen = allowed(aligned.view(side), token.index, "query", layers)
-        spread = np.full((len(shown), len(aligned.keys)), np.nan, np.float32)
-        for row, change in enumerate(shown):
-            spread[row, places] = np.where(seen[row], getattr(change, side)[places], np.nan)
-        panels.append(Panel(spread, (set(), _absent(aligned.keys, side))))
-    rows = tuple(str(change.head) for change in shown)
-    what = f"{aligned.a.context.places}, the most changed first"
+    for side in SIDES:
+        rows = [
+            np.where(
+                getattr(comparison.sees[change.head.layer], side), getattr(change, side), np.nan
+            )
+            for change in shown
+        ]
+        panels.append(Panel(np.stack(rows), (set(), _absent(aligned.keys, side))))
+    names = tuple(str(change.head) for change in shown)
+    what = f"{aligned.a.places}, the most changed first"
     a, b = panels
-    return Sheet(rows, (INK,) * len(rows), what, a, b, None)
+    return Sheet(names, (INK,) * len(names), what, a, b, None)
 
 
 def _absent(columns: Sequence[Column], side: Side) -> set[int]:

@@ -12,8 +12,8 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from attnviz.answers.ablation import DISTANCE, Ablation, EachAblation, Moved, Prediction
-from attnviz.inspection import HeadId, View
+from attnviz.answers.ablate import DISTANCE, Ablation, EachAblation, Moved, Prediction
+from attnviz.inspection import Context, HeadId
 from attnviz.inspection.ablated import Guess, Replacement
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import (
@@ -39,6 +39,9 @@ from attnviz.show.terminal.grid import HeadGrid
 from attnviz.show.terminal.heading import ASKED, hidden_note, marked, model_line, quiet_line
 from attnviz.show.wording import window_told
 from attnviz.text.tokens import Token
+
+SHOWN = 10
+"""Words, or heads, in a table, unless the user says how many."""
 
 LONGEST_WORD = 18
 LONGEST_BAR = 40
@@ -101,22 +104,27 @@ def _digits(number: float, decimals: int) -> str:
     return f"{number:.{decimals - 1}f}"
 
 
+def table(answer: Ablation | EachAblation, top: int | None = None) -> RenderableType:
+    """What moves: words, or the heads that move most; `top` of them, 10 unless told."""
+    top = top or SHOWN
+    return MovedWords(answer, top) if isinstance(answer, Ablation) else HeadEffects(answer, top)
+
+
 @dataclass(frozen=True, eq=False)
 class MovedWords:
     """What moves without some heads: the sentence, shaded, then the `top` words that move most."""
 
-    view: View
     ablation: Ablation
     top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
         shown = self.ablation.moved[: self.top]
-        yield from _heading(self.view, shown, self._scale)
+        yield from _heading(self.ablation.context, shown, self._scale)
         yield Text()
         title = Text(f"without {self._heads}", style="bold", overflow="fold")
         replaced = REPLACED[self.ablation.replacement][len(self.ablation.heads) > 1]
-        what = f"  set to {replaced}: how far each {self.view.unit} moves"
+        what = f"  set to {replaced}: how far each {self.ablation.context.unit} moves"
         yield title.append(what, style="not bold dim")
         yield from render_lines(self._rows(shown, width), width)
         for prediction in self.ablation.predictions or ():
@@ -128,7 +136,7 @@ class MovedWords:
 
     def _rows(self, shown: Sequence[Moved], width: int) -> Iterator[Line]:
         """A line a word; a word that occurs more than once has its index beside it."""
-        times = Counter(label(token).casefold() for token in self.view.tokens)
+        times = Counter(label(token).casefold() for token in self.ablation.context.tokens)
         several = [times[label(moved.token).casefold()] > 1 for moved in shown]
         places = [
             f" @{moved.token.index}" if doubt else ""
@@ -152,7 +160,7 @@ class MovedWords:
 
     @cached_property
     def _heads(self) -> str:
-        return heads_named(self.ablation.heads, self.view.model.num_heads)
+        return heads_named(self.ablation.heads, self.ablation.context.model.num_heads)
 
     def _notes(self, shown: int) -> Iterator[str]:
         count = len(self.ablation.moved)
@@ -169,14 +177,13 @@ class MovedWords:
 class HeadEffects:
     """What every head alone does to a word, or to all of them: a grid, then the `top` heads."""
 
-    view: View
     each: EachAblation
     top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, heads = options.max_width, self.each.heads
         scale = Distances.to(heads[0].distance, readable=0.01)
-        yield from _heading(self.view, (), scale, self.each.query)
+        yield from _heading(self.each.context, (), scale, self.each.query)
         yield Text()
         yield Text(self._question(width), style="bold")
         grid = HeadGrid({effect.head: effect.distance for effect in heads}, scale, "warm")
@@ -215,9 +222,10 @@ class HeadEffects:
         heads, count = self.each.heads, len(self.each.heads)
         best, middle = heads[0], heads[count // 2]
         if self.each.query is None:
+            unit = self.each.context.unit
             yield (
-                f"A mean over all {self.view.unit}s but special tokens. Beside each head stands "
-                f"the {self.view.unit} that it moves most."
+                f"A mean over all {unit}s but special tokens. Beside each head stands the {unit} "
+                "that it moves most."
             )
         else:
             yield (
@@ -226,7 +234,7 @@ class HeadEffects:
                 f"{scale.told(middle.distance)} or less."
             )
         if self.top < count:
-            yield hidden_note(self.view.context, count, self.top)
+            yield hidden_note(self.each.context, count, self.top)
         yield NEAR_THE_END
         yield DOUBTS
 
@@ -247,13 +255,13 @@ def heads_named(heads: Sequence[HeadId], in_layer: int) -> str:
 
 
 def _heading(
-    view: View, moved: Sequence[Moved], scale: Scale, query: Token | None = None
+    context: Context, moved: Sequence[Moved], scale: Scale, query: Token | None = None
 ) -> Iterator[RenderableType]:
     """The model, the sentence, the words that moved shaded and the query marked; the formula."""
-    yield model_line(view.context)
+    yield model_line(context)
     styles = {one.token: str(_shade(one, scale)) for one in moved}
-    yield from marked(view.context, styles if query is None else {**styles, query: ASKED})
-    yield from quiet_line(window_told(view.context))
+    yield from marked(context, styles if query is None else {**styles, query: ASKED})
+    yield from quiet_line(window_told(context))
     formula = f"distance: {DISTANCE} of final hidden states"
     yield Text("; ".join(filter(None, (formula, scale.note))), style="dim")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -68,6 +68,12 @@ class _Layout:
     strongest: bool
 
 
+def table(answer: Comparison, top: int | None = None) -> RenderableType:
+    """The `top` heads that change most; without `top`, 10 of all, or all that were chosen."""
+    chosen = len(answer.heads) < len(answer.alignment.a.all_heads())
+    return ComparisonTable(answer, top or (None if chosen else HEADS_SHOWN))
+
+
 @dataclass(frozen=True, eq=False)
 class ComparisonTable:
     """The heads that change most: their distance, what gained, what lost; or one link's change.
@@ -80,11 +86,11 @@ class ComparisonTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        yield from sides(self.comparison.aligned, self.comparison.query)
+        yield from sides(self.comparison.alignment, self.comparison.query)
         yield Text()
         shown = self.comparison.heads[: self.count]
-        table = _links if self.comparison.key is not None else _distances
-        yield from render_lines(table(self.comparison, shown, width), width)
+        lines = _links if self.comparison.key is not None else _distances
+        yield from render_lines(lines(self.comparison, shown, width), width)
         for number, note in enumerate(remarks(self.comparison, len(shown))):
             if number == 0:
                 yield Text()
@@ -146,7 +152,7 @@ def _links(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> I
 
 def _title(comparison: Comparison, width: int) -> Line:
     """What is compared, in words, and what heads are ranked by."""
-    aligned = comparison.aligned
+    aligned = comparison.alignment
     if comparison.query is None:
         who = "all words look"
     else:
@@ -200,13 +206,13 @@ def _named(
 def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> Line:
     """The word that the query looks at most, in A and in B."""
     line: Line = []
-    query = comparison.aligned.pair(comparison.query or 0)
+    query = comparison.alignment.pair(comparison.query or 0)
     for side, looks, shares in zip(SIDES, query, (change.a, change.b), strict=True):
         best = int(largest(shares))
         token = comparison.keys[best].token(side)
         if token is None:
             continue
-        tone = tone_of(comparison.aligned.view(side).context, looks, token)
+        tone = tone_of(comparison.alignment.context(side), looks, token)
         style = weight_style(float(shares[best]), tone)
         line += [
             Segment(f" {weight_text(float(shares[best]))} ", style),
@@ -220,7 +226,7 @@ def _mover(comparison: Comparison, change: HeadChange, layout: _Layout) -> Line:
     if change.distances is None:
         return []
     most = int(largest(change.distances, floor=NEAR_ZERO))
-    word = fit(_name(comparison.columns[most]), layout.word)
+    word = fit(_name(comparison.alignment.columns[most]), layout.word)
     return [Segment(f" {weight_text(float(change.distances[most]))}  {word}", PLAIN)]
 
 

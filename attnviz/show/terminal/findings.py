@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from attnviz.answers.find import Finding, FoundHead
+from attnviz.answers.find import Finding, HeadFinding
 from attnviz.answers.holding import Holding
-from attnviz.answers.masks import allowed
-from attnviz.answers.phrase import Phrase
+from attnviz.answers.select import Phrase
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import (
     BOLD,
@@ -41,6 +40,9 @@ from attnviz.show.terminal.heading import (
 )
 from attnviz.show.wording import MAY_NOT, whose
 
+HEADS_SHOWN = 10
+"""Heads in a table, unless the user says how many."""
+
 LONGEST_PHRASE = 40
 """Cells of a phrase where it is named; the rest is an ellipsis."""
 
@@ -57,22 +59,24 @@ CLEAR_LIFT = 1.25
 """From here on a weight is called more than expected, and below 1 / 1.25 less."""
 
 
+def table(answer: Finding | Holding, top: int | None = None) -> RenderableType:
+    """The heads, best first, `top` of them, 10 unless told; then the best in words."""
+    top = top or HEADS_SHOWN
+    return FoundTable(answer, top) if isinstance(answer, Finding) else HeldTable(answer, top)
+
+
 @dataclass(frozen=True, eq=False)
 class FoundTable:
-    """How much one word looks at another: the `top` best heads, a line each; then it in words.
-
-    `reverse`: the same for the other direction, as a second table.
-    """
+    """How much one word looks at another: the `top` best heads, a line each; then in words."""
 
     finding: Finding
-    reverse: Finding | None
     top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width, view = options.max_width, self.finding.view
-        findings = [one for one in (self.finding, self.reverse) if one is not None]
+        width, view = options.max_width, self.finding.context
+        findings = self.finding.both
         scale = Scale.of(view.measured, max(float(one.weights.max()) for one in findings))
-        yield from heading(view.context, scale, self.finding.query.tokens, self.finding.key.tokens)
+        yield from heading(view, scale, self.finding.query.tokens, self.finding.key.tokens)
         for finding in findings:
             yield Text()
             yield from render_lines(_found(finding, scale, self.top, width), width)
@@ -83,46 +87,39 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Lin
     yield _question(f"how much {_named(finding.query)} looks at {_named(finding.key)}", width)
     margin = max(len(str(head)) for head in finding.places) + 2
     ranks = len(f"{finding.keys} of {finding.keys}")
-    measure = finding.view.measure
+    measure = finding.context.measure
     number = {"weights": "weight"}.get(measure, measure)
     titles = fit("", margin) + f"{number:>7}   {fit('rank', ranks)}  expected   lift"
     room = width - cell_len(titles) - len("  ") - NUMBER
-    word = min(width_of(finding.view.keys, LONGEST_WORD), room)
+    word = min(width_of(finding.context.keys, LONGEST_WORD), room)
     titles += "  strongest" if word >= SHORTEST_WORD else ""
     yield [Segment(cut(titles, width), DIM)]
     tone = _tone(finding)
     for head, place in zip(finding.heads[:top], finding.order[:top], strict=True):
         line = [Segment(fit(str(head.head), margin), BOLD)]
-        if _sees(finding, head):
+        if head.sees:
             line += _weight(head.weight, scale, tone, head.argmax)
             line.append(Segment(f"  {fit(f'{head.rank} of {finding.keys}', ranks)}", PLAIN))
         else:
             line.append(Segment(" " * (NUMBER + 4 + ranks)))
         line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
         if word >= SHORTEST_WORD:
-            key = fit(label(finding.view.keys[finding.strongest[place]]), word)
+            key = fit(label(finding.context.keys[finding.strongest[place]]), word)
             number = _number(float(finding.most[place]), scale, NUMBER)
             line.append(Segment(f"  {key}{number}", PLAIN if head.argmax else DIM))
         yield line
     if len(finding.heads) > top:
-        yield from sentences(hidden_note(finding.view.context, len(finding.heads), top), width)
-    if not all(_sees(finding, head) for head in finding.heads[:top]):
+        yield from sentences(hidden_note(finding.context, len(finding.heads), top), width)
+    if not all(head.sees for head in finding.heads[:top]):
         yield from sentences(f"blank: {MAY_NOT}", width)
     yield []
     for text in _found_in_words(finding, scale):
         yield from sentences(text, width)
 
 
-def _sees(finding: Finding, head: FoundHead) -> bool:
-    """Whether the query may look at the key in this head's layer."""
-    layers, keys = [head.head.layer], finding.key.indices
-    seen = (allowed(finding.view, query, "query", layers) for query in finding.query.indices)
-    return any(bool(rows[0, keys].any()) for rows in seen)
-
-
 def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
     """What the best head does, in how many heads the key comes first, what was left out."""
-    view, best = finding.view, finding.heads[0]
+    context, best = finding.context, finding.heads[0]
     query, key = (f'"{_named(phrase)}"' for phrase in (finding.query, finding.key))
     place = f"rank {best.rank} among" if not best.argmax else "more than any other of"
     yield (
@@ -130,17 +127,17 @@ def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
         f"{finding.keys} keys{_beside(best, finding)}."
     )
     if len(finding.heads) > 1:
-        count, those = int(finding.argmax.sum()), f"{len(finding.heads)} {view.context.places}"
+        count, those = int(finding.argmax.sum()), f"{len(finding.heads)} {context.places}"
         role = "is" if len(finding.key.tokens) == 1 else "has"
         yield f"{key} {role} the strongest key of {query} in {count or 'none'} of {those}."
     if finding.dropped is not None:
         name, share = _named(finding.query), float(finding.dropped.mean())
-        yield left_out_note(view.context, name, share, finding.places)
+        yield left_out_note(context, name, share, finding.places)
 
 
-def _beside(best: FoundHead, finding: Finding) -> str:
+def _beside(best: HeadFinding, finding: Finding) -> str:
     """How the best head's weight stands beside what it gives pairs like this one."""
-    crossed = finding.view.is_cross_attention
+    crossed = finding.context.is_cross_attention
     if finding.alone:
         others = "look there" if crossed else "stand as far apart here"
         return f"; no other words {others}, so that its lift says nothing"
@@ -160,24 +157,18 @@ def _beside(best: FoundHead, finding: Finding) -> str:
 
 @dataclass(frozen=True, eq=False)
 class HeldTable:
-    """The `top` heads that hold over several sentences, a line each; then the best in words.
-
-    `reverse`: the same for the other direction, as a second table. `left_out`: how many sentences
-    could not be counted.
-    """
+    """The `top` heads that hold over several sentences, a line each; then the best in words."""
 
     holding: Holding
-    reverse: Holding | None
-    left_out: int
     top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width, view = options.max_width, self.holding.view
-        holdings = [one for one in (self.holding, self.reverse) if one is not None]
+        width, view = options.max_width, self.holding.context
+        holdings = self.holding.both
         largest = max(head.mean for one in holdings for head in one.heads)
         scale = Scale.of(view.measured, largest)
-        yield model_line(view.context)
-        yield from quiet_line(whose(view.context))
+        yield model_line(view)
+        yield from quiet_line(whose(view))
         yield self._sentences()
         yield measure_line(view.measured, scale)
         unnamed = ("the query", "the key")
@@ -190,8 +181,8 @@ class HeldTable:
         text = _counted(self.holding.sentences)
         if self.holding.link is None:
             text += ", each with a query and a key of its own"
-        if self.left_out:
-            text += f" ({_counted(self.left_out)} left out)"
+        if self.holding.left_out:
+            text += f" ({_counted(self.holding.left_out)} left out)"
         return Text(text)
 
 
@@ -216,7 +207,7 @@ def _held(
         line.append(Segment(f"  {_number(head.expected, scale, 8)} {_times(head.lift, 6)}", PLAIN))
         yield line
     if len(holding.heads) > top:
-        yield from sentences(hidden_note(holding.view.context, len(holding.heads), top), width)
+        yield from sentences(hidden_note(holding.context, len(holding.heads), top), width)
     yield []
     for text in _held_in_words(holding, query, key, scale):
         yield from sentences(text, width)
@@ -225,7 +216,9 @@ def _held(
 def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iterator[str]:
     best, count = holding.heads[0], holding.sentences
     mean, least = _number(best.mean, scale), _number(best.minimum, scale)
-    usual = "words give it" if holding.view.is_cross_attention else "it gives words that far apart"
+    usual = (
+        "words give it" if holding.context.is_cross_attention else "it gives words that far apart"
+    )
     times = f", {_times(best.lift)[1:]} times what {usual}"
     if best.lift is None:
         times = ""
@@ -235,7 +228,7 @@ def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iter
         f"{least} at least."
     )
     if len(holding.heads) > 1:
-        kind = holding.view.context.places
+        kind = holding.context.places
         yield (
             f"The best of {len(holding.heads)} {kind} is chosen and told of by the "
             "same sentences, which flatters it: try it on others."
@@ -243,7 +236,7 @@ def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iter
     shares = [head.dropped for head in holding.heads if head.dropped is not None]
     if shares:
         places = [head.head for head in holding.heads]
-        yield dropped_note(holding.view.context, sum(shares) / len(shares), places)
+        yield dropped_note(holding.context, sum(shares) / len(shares), places)
 
 
 def _question(asked: str, width: int) -> Line:
@@ -256,8 +249,8 @@ def _question(asked: str, width: int) -> Line:
 
 def _tone(finding: Finding) -> Tone:
     """Cool where the head can find the key by place alone, or where it is a special token."""
-    view, key = finding.view, finding.key.tokens
-    links = [tone_of(view.context, one, other) for one in finding.query.tokens for other in key]
+    context, key = finding.context, finding.key.tokens
+    links = [tone_of(context, one, other) for one in finding.query.tokens for other in key]
     return "cool" if "cool" in links else "warm"
 
 

@@ -6,10 +6,9 @@ from itertools import groupby
 from rich.console import RenderableType
 from rich.text import Text
 
-from attnviz.answers.align import SIDES, Aligned, Side
+from attnviz.answers.align import SIDES, Alignment, Side
 from attnviz.answers.compare import Comparison
-from attnviz.answers.word import special_share
-from attnviz.inspection import Context, View
+from attnviz.inspection import Context
 from attnviz.show.terminal.cells import TINTS, label, percent
 from attnviz.show.terminal.heading import (
     SINK,
@@ -30,11 +29,11 @@ _CHANGED: dict[Side, str] = {"a": f"bold {TINTS['cool']}", "b": f"bold {TINTS['w
 """What only A has is lost in B, and what only B has is gained; in the colours of changes."""
 
 
-def sides(aligned: Aligned, query: int | None) -> Iterator[RenderableType]:
+def sides(aligned: Alignment, query: int | None) -> Iterator[RenderableType]:
     """Both models, or the one; both sentences, the query underlined, what differs in brackets."""
     one_model = aligned.a.model == aligned.b.model
     for side in SIDES[: 1 if one_model else 2]:
-        line = model_line(aligned.view(side).context)
+        line = model_line(aligned.context(side))
         yield line if one_model else Text.assemble((f"{side.upper()}  ", "bold"), line)
     yield from _of_both(aligned, whose)
     one_text = _texts(aligned.a) == _texts(aligned.b)
@@ -44,9 +43,9 @@ def sides(aligned: Aligned, query: int | None) -> Iterator[RenderableType]:
     yield from _of_both(aligned, lambda context: context.measured.line)
 
 
-def _of_both(aligned: Aligned, told: Callable[[Context], str]) -> Iterator[Text]:
+def _of_both(aligned: Alignment, told: Callable[[Context], str]) -> Iterator[Text]:
     """What is said of A and of B, once where it is the same."""
-    said = {side: told(aligned.view(side).context) for side in SIDES}
+    said = {side: told(aligned.context(side)) for side in SIDES}
     if said["a"] == said["b"]:
         yield from quiet_line(said["a"])
         return
@@ -54,15 +53,15 @@ def _of_both(aligned: Aligned, told: Callable[[Context], str]) -> Iterator[Text]
         yield from quiet_line(f"{side.upper()}  {line}" if line else "")
 
 
-def _texts(view: View) -> list[str]:
-    return [said.text for said in texts(view.context)]
+def _texts(context: Context) -> list[str]:
+    return [said.text for said in texts(context)]
 
 
 def _sentences(
-    aligned: Aligned, side: Side, query: int | None, named: bool
+    aligned: Alignment, side: Side, query: int | None, named: bool
 ) -> Iterator[RenderableType]:
     """One side's texts, behind its name if they are `named`, and what each is called."""
-    shown = list(texts(aligned.view(side).context))
+    shown = list(texts(aligned.context(side)))
     name, margin = f"{side.upper()}  " if named else "", max(len(said.name) for said in shown)
     for said in shown:
         text = sentence(said.text, _marks(aligned, side, said, query), said.span)
@@ -73,7 +72,7 @@ def _sentences(
         name = " " * len(name)
 
 
-def _marks(aligned: Aligned, side: Side, said: Said, query: int | None) -> list[Mark]:
+def _marks(aligned: Alignment, side: Side, said: Said, query: int | None) -> list[Mark]:
     """The words that only this side has, and the query."""
     asked = None
     if query is not None and said.role == "query":
@@ -85,7 +84,7 @@ def _marks(aligned: Aligned, side: Side, said: Said, query: int | None) -> list[
         return token.index in kept, token.index == asked
 
     marks = []
-    every = tokens_of(aligned.view(side).context, said.role)
+    every = tokens_of(aligned.context(side), said.role)
     tokens = [t for t in every if t.segment == said.segment and not t.special]
     for (is_kept, is_asked), run in groupby(tokens, kind):
         words = list(run)
@@ -102,10 +101,10 @@ def _marks(aligned: Aligned, side: Side, said: Said, query: int | None) -> list[
 
 def remarks(comparison: Comparison, shown: int) -> Iterator[str]:
     """What must be known to read a table of the first `shown` heads."""
-    aligned = comparison.aligned
+    aligned = comparison.alignment
     if len(comparison.heads) > shown:
-        yield hidden_note(aligned.a.context, len(comparison.heads), shown)
-    named = (*comparison.keys, *comparison.columns)
+        yield hidden_note(aligned.a, len(comparison.heads), shown)
+    named = (*comparison.keys, *aligned.columns)
     if comparison.key is None and any(len(column.tokens) < 2 for column in named):
         yield (
             f"{ONE_SIDED} a word that only one of the two has; all that it takes counts as change."
@@ -126,18 +125,18 @@ def remarks(comparison: Comparison, shown: int) -> Iterator[str]:
 
 def _over(comparison: Comparison) -> str:
     """Which heads a share is the mean of."""
-    view, heads = comparison.aligned.a, comparison.heads
+    context, heads = comparison.alignment.a, comparison.heads
     if len(heads) == 1:
         return f"in {heads[0].head}"
-    these = "these" if len(heads) < len(view.all_heads()) else "all"
-    return f"mean over {these} {view.context.places}"
+    these = "these" if len(heads) < len(context.all_heads()) else "all"
+    return f"mean over {these} {context.places}"
 
 
 def _rest_notes(comparison: Comparison) -> Iterator[str]:
     """What goes to no word that is shown, in A and in B, in the heads compared."""
     found = [change.rest for change in comparison.heads if change.rest is not None]
     if found:
-        view = comparison.aligned.a
+        view = comparison.alignment.a
         in_a, in_b = (sum(getattr(both, side) for both in found) / len(found) for side in SIDES)
         where = [SINK] if view.measured.sinks else []
         where += (
@@ -151,8 +150,7 @@ def _rest_notes(comparison: Comparison) -> Iterator[str]:
 
 def _special_notes(comparison: Comparison) -> Iterator[str]:
     """What special tokens take in A and in B, in the heads compared."""
-    aligned, heads = comparison.aligned, [change.head for change in comparison.heads]
-    over = _over(comparison)
+    over, special = _over(comparison), comparison.special
     dropped = [change.dropped for change in comparison.heads if change.dropped is not None]
     if dropped:
         rest = comparison.heads[0].rest
@@ -162,15 +160,10 @@ def _special_notes(comparison: Comparison) -> Iterator[str]:
             f"{percent(in_b)} in B ({over}), and what remains of each row "
             f"{'sums to 1' if rest is None else 'is shared with the sink'}."
         )
-    elif comparison.query is not None:
-        words = aligned.pair(comparison.query)
-        in_a, in_b = (
-            special_share(aligned.view(side), word.index, heads)
-            for side, word in zip(SIDES, words, strict=True)
+    elif comparison.query is not None and special is not None:
+        word, _ = comparison.alignment.pair(comparison.query)
+        yield (
+            f'"{label(word)}" gives {percent(special.a)} of its '
+            f"{comparison.alignment.a.measured.noun} to special tokens in A and "
+            f"{percent(special.b)} in B ({over}); --no-special leaves them out."
         )
-        if in_a is not None and in_b is not None:
-            yield (
-                f'"{label(words[0])}" gives {percent(in_a)} of its {aligned.a.measured.noun} to '
-                f"special tokens in A and {percent(in_b)} in B ({over}); --no-special leaves them "
-                "out."
-            )

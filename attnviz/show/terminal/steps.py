@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from attnviz.answers.explanation import Explanation, Sink
-from attnviz.answers.explanation import whose as part_of
+from attnviz.answers.explain import Explanation, Sink
 from attnviz.show.explain_wording import (
     after_scale,
     agreement,
@@ -94,6 +93,11 @@ class _Columns:
         return cls(name, min(room - wide - 2, LONGEST_BAR), wide)
 
 
+def table(answer: Explanation, top: int | None = None) -> RenderableType:
+    """The steps, each with its numbers; the `top` keys, 20 unless told, in the text's order."""
+    return Steps(answer, top)
+
+
 @dataclass(frozen=True, eq=False)
 class Steps:
     """The steps of an explanation, each with its numbers; the `top` keys, in the sentence's order.
@@ -108,7 +112,7 @@ class Steps:
         width = options.max_width
         colored = console.color_system is not None and not console.no_color
         e = self.explanation
-        yield from heading(e.view.context, queries=[e.query], layers=[e.head.layer])
+        yield from heading(e.context, queries=[e.query], layers=[e.head.layer])
         yield Text()
         yield head_title(e.head, f"how {_named(e)} looks, step by step")
         yield from render_lines(self._lines(width, colored), width)
@@ -198,7 +202,7 @@ class Steps:
             )
 
     def _scaling(self) -> str:
-        e, d_k = self.explanation, self.explanation.view.model.d_k
+        e, d_k = self.explanation, self.explanation.context.model.d_k
         if scaled_by_root(e):
             scaling = f"÷ √d_k = √{d_k} = {d_k**0.5:.3g}, or wide vectors would favour one key"
         else:
@@ -209,7 +213,7 @@ class Steps:
         e, token = self.explanation, self.explanation.keys[key]
         weight, strongest = float(e.weights[key]), key == e.order[0]
         mark = f" {MARKER} " if strongest else "   "
-        style = weight_style(weight, tone_of(e.view.context, e.query, token), strongest)
+        style = weight_style(weight, tone_of(e.context, e.query, token), strongest)
         name_style = BOLD if strongest else DIM if token.special else PLAIN
         line = [Segment(fit(mark + label(token), columns.name), name_style)]
         for number in (e.dots[key], e.scores[key]):
@@ -238,7 +242,7 @@ class Steps:
 
     def _output(self, width: int, colored: bool) -> Iterator[Line]:
         """Step 7."""
-        e, heads = self.explanation, self.explanation.view.model.num_heads
+        e, heads = self.explanation, self.explanation.context.model.num_heads
         yield []
         shape = by(e.shapes["W_O"])
         yield from _step(
@@ -255,7 +259,7 @@ class Steps:
 
     def _check(self) -> str:
         e = self.explanation
-        difference, whose = e.check.z, f"{part_of(e.view.inspection)}'s"
+        difference, whose = e.check.z, f"{e.stack}'s"
         if difference is None:
             return (
                 f"Check: this inspection does not have the {whose} z, so there is nothing to hold "
@@ -311,7 +315,7 @@ def _number(value: float) -> str:
 
 def _named(explanation: Explanation) -> str:
     """The query, and which piece of its word it is, where that has several."""
-    query, tokens = explanation.query, explanation.view.inspection.tokens
+    query, tokens = explanation.query, explanation.context.text
     word = tokens.words[query.word]
     if len(word.pieces) == 1:
         return f'"{label(query)}"'

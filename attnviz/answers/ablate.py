@@ -1,0 +1,230 @@
+"""Does that head matter? How far words' final states move where heads are ablated.
+
+The distance of two states is `1 - cos`: 0 where nothing moved, 1 at right angles, 2 where the state
+points the other way. Final states have been through a layer norm, so direction is nearly all that
+there is to them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attnviz.answers.answer import facts_of
+from attnviz.attention.order import NEAR_ZERO, descending, largest
+from attnviz.inspection import Context, HeadId
+from attnviz.inspection.ablated import Ablated, Guess, Replacement
+from attnviz.text.tokens import Token, Tokens, Unit
+
+SCHEMA = "attnviz.ablate/1"
+
+DISTANCE = "1 − cos(plain, ablated)"
+"""The formula of every distance here, as outputs name it."""
+
+COLUMNS = ("ablated", "with", "token_index", "token", "distance")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A token, and how far its final state moved: from 0 to 2."""
+
+    token: Token
+    distance: float
+
+    def data(self) -> dict[str, Any]:
+        """The token's object in JSON."""
+        return {"index": self.token.index, "text": self.token.text, "distance": self.distance}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model predicts at a `[MASK]`, before and after heads are ablated; best first.
+
+    `kept` is the best guess before, with its probability after.
+    """
+
+    token: Token
+    before: tuple[Guess, ...]
+    after: tuple[Guess, ...]
+    kept: Guess
+
+    def data(self) -> dict[str, Any]:
+        """The mask's object in JSON."""
+        before, after = (
+            [{"token": guess.token, "probability": guess.probability} for guess in guesses]
+            for guesses in (self.before, self.after)
+        )
+        best = {
+            "token": self.before[0].token,
+            "before": self.before[0].probability,
+            "after": self.kept.probability,
+        }
+        return {"index": self.token.index, "before": before, "after": after, "best": best}
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What changes in a sentence if some heads are ablated together.
+
+    `moved` has every token, special ones too, most moved first. `predictions` has one entry for
+    each `[MASK]`; None where the model has no masked-LM head.
+    """
+
+    schema: ClassVar[str] = SCHEMA
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+
+    context: Context = field(compare=False)
+    heads: tuple[HeadId, ...]
+    replacement: Replacement
+    moved: tuple[Moved, ...]
+    predictions: tuple[Prediction, ...] | None
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The `attnviz.ablate/1` object."""
+        masks = self.predictions
+        return _facts(self.context, self.replacement) | {
+            "heads": [{"layer": head.layer, "head": head.head} for head in self.heads],
+            "moved": [moved.data() for moved in self.moved[:top]],
+            "masks": None if masks is None else [mask.data() for mask in masks],
+        }
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a token, most moved first."""
+        heads = " ".join(str(head) for head in self.heads)
+        for moved in self.moved[:top]:
+            token = moved.token
+            yield (heads, self.replacement, token.index, token.text, moved.distance)
+
+
+@dataclass(frozen=True)
+class HeadEffect:
+    """What changes in a sentence if one head alone is ablated.
+
+    `distance`: how far the query moved, or, without a query, the mean over the words that are not
+    special tokens. `most`: the query, or the word that moved most. `rank` counts from 1.
+    """
+
+    head: HeadId
+    rank: int
+    distance: float
+    most: Moved
+
+
+@dataclass(frozen=True)
+class EachAblation:
+    """Every head of the model, largest effect first, on the query or (None) on all words."""
+
+    schema: ClassVar[str] = SCHEMA
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+
+    context: Context = field(compare=False)
+    replacement: Replacement
+    query: Token | None
+    heads: tuple[HeadEffect, ...]
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The `attnviz.ablate/1` object."""
+        query = self.query
+        return _facts(self.context, self.replacement) | {
+            "query": None if query is None else {"index": query.index, "text": query.text},
+            "each": [
+                {
+                    "layer": effect.head.layer,
+                    "head": effect.head.head,
+                    "rank": effect.rank,
+                    "distance": effect.distance,
+                    **({} if query else {"most": effect.most.data()}),
+                }
+                for effect in self.heads[:top]
+            ],
+        }
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a head, largest effect first; without a query, no token."""
+        query = self.query
+        token = (None, None) if query is None else (query.index, query.text)
+        for effect in self.heads[:top]:
+            yield (str(effect.head), self.replacement, *token, effect.distance)
+
+
+def _facts(context: Context, replacement: Replacement) -> dict[str, Any]:
+    facts = facts_of(context, SCHEMA)
+    tokens = facts.pop("tokens")
+    del facts["measure"]
+    return facts | {"formula": DISTANCE, "with": replacement, "tokens": tokens}
+
+
+def ablation_of(context: Context, run: Ablated) -> Ablation:
+    """How far each token moved; a word's state is the mean of its pieces' states.
+
+    The run must have the states of all pieces.
+    """
+    unit = context.unit
+    tokens, pieces = run.tokens.unit(unit), run.tokens.pieces
+    distances = _distances(run, parts_of(run.tokens, unit))
+    order = descending(distances, floor=NEAR_ZERO)
+    predictions = None
+    if run.masks is not None:
+        predictions = tuple(
+            Prediction(
+                tokens[mask.piece if unit == "piece" else pieces[mask.piece].word],
+                mask.before,
+                mask.after,
+                mask.kept,
+            )
+            for mask in run.masks
+        )
+    moved = tuple(Moved(tokens[i], float(distances[i])) for i in order)
+    return Ablation(context, run.heads, run.replacement, moved, predictions)
+
+
+def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = None) -> EachAblation:
+    """Rank heads, each of them ablated alone in one of the runs, by what that does.
+
+    `query`: the index of the token asked about; its pieces' states are all that the runs need.
+    There must be at least one run, and all of the same sentence.
+    """
+    runs = iter(runs)
+    first = next(runs)
+    tokens, parts = first.tokens.unit(context.unit), parts_of(first.tokens, context.unit)
+    words = [token for token in tokens if not token.special] or list(tokens)
+    asked = words if query is None else [tokens[query]]
+    own = [parts[token.index] for token in asked]
+    found = [_effect(run, asked, _distances(run, own)) for run in chain([first], runs)]
+    found.sort(key=lambda effect: effect.head)
+    order = descending(np.array([effect.distance for effect in found]), floor=NEAR_ZERO)
+    ranked = tuple(replace(found[place], rank=rank) for rank, place in enumerate(order, start=1))
+    return EachAblation(
+        context, first.replacement, None if query is None else tokens[query], ranked
+    )
+
+
+def _effect(run: Ablated, tokens: Sequence[Token], distances: np.ndarray) -> HeadEffect:
+    most = int(largest(distances, floor=NEAR_ZERO))
+    moved = Moved(tokens[most], float(distances[most]))
+    return HeadEffect(run.heads[0], 0, float(distances.mean()), moved)
+
+
+def parts_of(tokens: Tokens, unit: Unit) -> list[slice]:
+    """The pieces of each token."""
+    starts = range(len(tokens)) if unit == "piece" else tokens.word_starts
+    return [slice(start, end) for start, end in pairwise((*starts, len(tokens)))]
+
+
+def _distances(run: Ablated, parts: Sequence[slice]) -> np.ndarray:
+    """How far the mean state of each run of pieces moved, in float64."""
+    plain, ablated = (_means(states, parts, run.first) for states in (run.plain, run.ablated))
+    lengths = np.linalg.norm(plain, axis=-1) * np.linalg.norm(ablated, axis=-1)
+    products = np.einsum("td,td->t", plain, ablated)
+    # an all-zero state has no direction: it moved unless the other is all zero too
+    same = (plain == ablated).all(axis=-1).astype(float)
+    cosines = np.divide(products, lengths, out=same, where=lengths > 0)
+    distances: np.ndarray = np.clip(1 - cosines, 0, 2)
+    return distances
+
+
+def _means(states: np.ndarray, parts: Sequence[slice], first: int) -> np.ndarray:
+    rows = [states[part.start - first : part.stop - first].mean(axis=0) for part in parts]
+    return np.stack(rows).astype(np.float64)

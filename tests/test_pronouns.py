@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from attnviz.text.words import word_spans
+from attnviz.text.spans import word_spans
 
 PATH = Path(__file__).parents[1] / "samples" / "pronouns.tsv"
 LINES = PATH.read_text(encoding="utf-8").splitlines()

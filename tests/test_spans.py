@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from sentencepieces import KINDS, cut, pieces_of, processor
 from test_tokens import FAMILY, TEXTS
 
-from attnviz.text.spans import UNPRINTED, spans_in_reading, spans_of
+from attnviz.text.spans import UNPRINTED, Span, spans_in_reading, spans_of
 from attnviz.text.tokens import Tokens
-from attnviz.text.words import Span
 from attnviz.transformers_backend.tokenizers import in_bytes, spelling_of
 
 EACH = "animal 동물은 The"

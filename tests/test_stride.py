@@ -141,7 +141,7 @@ def test_strides_that_leave_windows_no_room(minilm: Model, stride: int, expected
 
 
 def test_a_model_without_a_limit_needs_no_windows() -> None:
-    with pytest.raises(RequestError, match="no length is known that this model takes"):
+    with pytest.raises(RequestError, match="longest input, which is not known"):
         attnviz.inspect_windows(LONG, 10, load_model("paper", d_model=8, num_heads=2))
 
 
@@ -252,7 +252,7 @@ def test_pictures_have_a_name_each_and_one_file_holds_one(place: Workplace) -> N
         (["it", "--truncate"], "and --truncate came beside it"),
         (["--load", "it"], "and --load came beside it"),
         ([], "--stride came without TEXT"),
-        (["it", "--model", "paper"], "no length is known"),
+        (["it", "--model", "paper"], "longest input, which is not known"),
     ],
 )
 def test_what_does_not_go_with_a_stride(place: Workplace, beside: list[str], expected: str) -> None:

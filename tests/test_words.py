@@ -8,7 +8,7 @@ import regex
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from attnviz.text.words import segments, word_spans
+from attnviz.text.spans import segments, word_spans
 
 LETTER = {"ALetter", "Hebrew_Letter"}
 MID_LETTER = {"MidLetter", "MidNumLet", "Single_Quote"}

@@ -1,1 +1,1 @@
-"""Text to tokens: words, pieces, spans and windows, and the tokenizers that cut them."""
+"""From text to tokens: words, pieces, spans, windows, and the tokenizers that cut them."""

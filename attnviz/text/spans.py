@@ -1,39 +1,64 @@
-"""Which characters of a text a piece stands for, where the tokenizer that cut it does not tell.
+"""Spans of characters: the words of a text, and the characters that a piece stands for.
 
-Text and pieces are spelled in one way: decomposed for compatibility (NFKD), without regard to case,
-white space, or what is not printed. So what SentencePiece normalises (NFKC) is the same on both
-sides, character by character. Pieces take characters in their order; where the two differ, they are
-put together again where they next agree, and what could not be placed covers what lies between.
+Words are those of the Unicode standard (UAX #29, section 4.1, default word boundaries). The
+segments come from `unicode-segmentation-rs`, which passes the standard's own test. The `regex`
+package's `(?w)` does not: it leaves the opening quotation mark on 'apple', and `apple` would not be
+found.
+
+The spans of pieces are for tokenizers that do not give them. Text and pieces are first spelled
+alike: decomposed for compatibility (NFKD), without case, white space and unprinted characters. What
+SentencePiece normalises (NFKC) is then the same on both sides. Pieces take characters in order.
+Where the two differ, they continue at the next place where they agree; pieces in between get the
+characters in between.
 """
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import takewhile
+from itertools import accumulate, pairwise, takewhile
 from typing import NamedTuple
 from unicodedata import category, normalize
 
-from attnviz.text.words import Span
+import unicode_segmentation_rs
+
+Span = tuple[int, int]
+"""The first character, and the end."""
 
 SPACE = "▁"
-"""What SentencePiece takes for a space, also where it is typed."""
+"""SentencePiece's mark for a space; a typed one counts as a space too."""
 
 UNPRINTED = ("Cc", "Cf")
-"""Control and format characters, which tokenizers drop, or take for a space."""
+"""Control and format characters, which tokenizers drop or turn into spaces."""
 
 AGREEING = 3
-"""How many characters must agree for pieces and text to be put together again."""
+"""How many characters must agree before pieces and text continue together."""
 
 NEAR = 64
-"""How many characters, of both, may be passed over to find the next place where they agree."""
+"""How many characters, of text and pieces together, may be skipped to find agreement."""
 
 FAR = 1024
-"""The same behind a piece that says nothing of what it stands for, in the text alone."""
+"""How many characters of the text may be skipped after a piece that spells nothing."""
+
+
+def segments(text: str) -> list[Span]:
+    """The text cut at every word boundary: words, punctuation and white space, without gaps."""
+    parts = unicode_segmentation_rs.split_word_bounds(text)
+    return list(pairwise(accumulate(map(len, parts), initial=0)))
+
+
+def word_spans(text: str) -> list[Span]:
+    """The words and punctuation marks of a text, in order, without white space.
+
+    A segment may have white space at its ends: a joiner binds a space to what follows it.
+    """
+    return [
+        _without_space(text, start, end) for start, end in segments(text) if text[start:end].strip()
+    ]
 
 
 class _Letter(NamedTuple):
-    """A letter that pieces spell, from the first to the last piece that has a part of it.
+    """A letter that pieces spell, and the first and last piece with a part of it.
 
-    `spelled` is None where pieces do not say what they stand for.
+    `spelled` is None for a piece that does not say what it stands for.
     """
 
     spelled: str | None
@@ -44,24 +69,24 @@ class _Letter(NamedTuple):
 def spans_of(text: str, spellings: Sequence[bytes | None]) -> list[Span]:
     """The characters of the text that each piece stands for, in the pieces' order.
 
-    `spellings`: the UTF-8 that a piece stands for, which may be a part of a character's; None for a
-    piece that does not say, such as `[UNK]`. Pieces that share a character all have it. A piece of
-    white space alone has the space that stands there, if there is one.
+    spellings: the UTF-8 of each piece, which may be a part of a character; None for a piece that
+    does not say, such as `[UNK]`. Pieces that share a character all get it. A piece of white space
+    alone gets the space that stands there, if there is one.
     """
     places = [i for i, character in enumerate(text) for _ in _spelled(character)]
     ours = "".join(map(_spelled, text))
     letters = list(_letters(spellings))
     found: list[list[int]] = [[] for _ in spellings]
-    for place, letter in _placed(ours, [letter.spelled for letter in letters]):
+    for place, letter in _matched(ours, [letter.spelled for letter in letters]):
         for piece in range(letters[letter].first, letters[letter].last + 1):
             found[piece].append(places[place])
     return _filled(text, [(min(them), max(them) + 1) if them else None for them in found])
 
 
 def spans_in_reading(text: str, read: Sequence[str]) -> list[Span]:
-    """The characters that each piece adds; `read`: what is read with it and all before it.
+    """The characters that each piece adds; `read`: the text of the pieces up to and with each.
 
-    What is read before all pieces are there may end otherwise, as in half a character.
+    The end of such a text may differ from the whole, as in half a character.
     """
     ends: list[int] = []
     for beginning in read:
@@ -76,7 +101,8 @@ def spans_in_reading(text: str, read: Sequence[str]) -> list[Span]:
 
 @cache
 def _spelled(character: str) -> str:
-    """A character as both sides are spelled; nothing for white space, or what is not printed."""
+    """A character as text and pieces are compared; empty for white space and unprinted ones."""
+    # Once more after casefold, which composes some letters.
     letters = normalize("NFKD", normalize("NFKD", character).casefold())
     return "".join(
         letter
@@ -86,7 +112,7 @@ def _spelled(character: str) -> str:
 
 
 def _letters(spellings: Sequence[bytes | None]) -> Iterator[_Letter]:
-    """What pieces spell one after the other; bytes that are no text say nothing."""
+    """The letters that pieces spell; bytes that are not UTF-8 spell nothing."""
     pending, first = b"", 0
     for piece, spelling in enumerate(spellings):
         if spelling is None:
@@ -99,6 +125,7 @@ def _letters(spellings: Sequence[bytes | None]) -> Iterator[_Letter]:
             try:
                 character = pending.decode()
             except UnicodeDecodeError as error:
+                # Half a character waits for the bytes of the next piece; anything else is lost.
                 if error.reason != "unexpected end of data":
                     pending = b""
                 continue
@@ -107,52 +134,55 @@ def _letters(spellings: Sequence[bytes | None]) -> Iterator[_Letter]:
                 yield _Letter(letter, first, piece)
 
 
-def _placed(text: str, pieces: Sequence[str | None]) -> Iterator[tuple[int, int]]:
-    """Where letters of the text are those of the pieces: both places, ascending."""
+def _matched(text: str, pieces: Sequence[str | None]) -> Iterator[tuple[int, int]]:
+    """Pairs of places, ascending, where a letter of the text is a letter of the pieces."""
     i = j = 0
     while i < len(text) and j < len(pieces):
         if text[i] == pieces[j]:
             yield i, j
             i, j = i + 1, j + 1
         elif pieces[j] is None:
-            unsaid = sum(1 for _ in takewhile(lambda at: pieces[at] is None, range(j, len(pieces))))
-            j += unsaid
-            # each of them stands for a letter at least
-            ahead = (*range(unsaid, FAR), *range(unsaid))
-            i += next((skip for skip in ahead if _agree(text, i + skip, j, pieces)), unsaid)
+            silent = sum(1 for _ in takewhile(lambda at: pieces[at] is None, range(j, len(pieces))))
+            j += silent
+            # Each of these pieces stands for at least one letter, so try to skip that many or more
+            # first, and fewer only if no such place agrees.
+            skips = (*range(silent, FAR), *range(silent))
+            i += next((skip for skip in skips if _agree(text, i + skip, j, pieces)), silent)
         else:
             i, j = _next_agreement(text, i, pieces, j)
 
 
 def _next_agreement(text: str, i: int, pieces: Sequence[str | None], j: int) -> tuple[int, int]:
-    """The nearest places behind these at which both go on alike; on, where none is near."""
-    for passed in range(1, NEAR):
-        for of_pieces in range(passed + 1):
-            at = i + passed - of_pieces, j + of_pieces
-            # where one letter stands for another, as " for a quotation mark, the next will do
+    """The nearest places after i and j from which text and pieces agree."""
+    # Try all ways to share out 1 skipped character between text and pieces, then 2, and so on.
+    for skipped in range(1, NEAR):
+        for of_pieces in range(skipped + 1):
+            at = i + skipped - of_pieces, j + of_pieces
+            # One letter for another, as " for a typographic quotation mark: one letter that agrees
+            # after it is enough.
             if _agree(text, *at, pieces, 1 if at == (i + 1, j + 1) else AGREEING):
                 return at
     return i + NEAR // 2, j + NEAR // 2
 
 
 def _agree(text: str, i: int, j: int, pieces: Sequence[str | None], count: int = AGREEING) -> bool:
-    """Whether the next letters are the same, as far as pieces say what they stand for."""
+    """Whether the next letters are the same, up to a piece that spells nothing."""
     said = list(takewhile(lambda letter: letter is not None, pieces[j : j + count]))
     return bool(said) and list(text[i : i + len(said)]) == said
 
 
 def _filled(text: str, spans: Sequence[Span | None], whole: bool = False) -> list[Span]:
-    """Spans for pieces that have none: what lies between those around them, or a space of it.
+    """A span for every piece: one without gets what lies between its neighbours, or a space there.
 
-    `whole`: where nothing lies there, the character behind, a part of which a piece may be.
+    whole: if nothing lies there, it gets the next character, of which it may be a part.
     """
-    behind = [len(text)] * len(spans)
+    following = [len(text)] * len(spans)
     for i in reversed(range(len(spans) - 1)):
-        following = spans[i + 1]
-        behind[i] = behind[i + 1] if following is None else following[0]
+        after = spans[i + 1]
+        following[i] = following[i + 1] if after is None else after[0]
     filled: list[Span] = []
     reached = 0
-    for span, limit in zip(spans, behind, strict=True):
+    for span, limit in zip(spans, following, strict=True):
         if span is None:
             start, end = min(reached, limit), max(reached, limit)
             if whole:
@@ -166,7 +196,7 @@ def _filled(text: str, spans: Sequence[Span | None], whole: bool = False) -> lis
 
 
 def _without_space(text: str, start: int, end: int) -> Span:
-    """The span without white space around it; of white space alone, its last character."""
+    """The span without white space at its ends; of white space alone, its last character."""
     covered = text[start:end]
     if not covered.strip():
         return (max(start, end - 1), end)

@@ -1,4 +1,4 @@
-"""What cuts text into Tokens: a model's own tokenizer, whatever library it takes."""
+"""A model's tokenizer, which cuts text into Tokens, whatever library it comes from."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,28 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.text.spans import spans_in_reading
+from attnviz.text.spans import Span, spans_in_reading
 from attnviz.text.tokens import Tokens, check_text
 from attnviz.text.windows import check_stride, windows_of
-from attnviz.text.words import Span
 
 if TYPE_CHECKING:
     import tokenizers
 
 SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
 
-
 UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP}"
-"""A letter, of old Korean, that vocabularies lack."""
+"""A letter of old Korean, which vocabularies lack."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Text as a library cut it; one entry a piece in each.
+    """Text as a library cut it, with one entry for each piece in every field.
 
-    `entries` are the vocabulary's; `sentences` says which of a pair a piece lies in, None for a
-    special token that the tokenizer put in; `spans` are characters of that sentence, None for the
-    same.
+    entries: the vocabulary's. sentences: which sentence of a pair the piece is in, None for a
+    special token that the tokenizer added. spans: characters of that sentence, None likewise.
     """
 
     ids: tuple[int, ...]
@@ -39,7 +36,7 @@ class Cut:
 
 
 class Ends(NamedTuple):
-    """The special tokens that are put before a text and behind it; None for none."""
+    """The special tokens before and after a text; None for none."""
 
     first: str | None
     last: str | None
@@ -48,31 +45,31 @@ class Ends(NamedTuple):
 class Cutter(Protocol):
     """A library's tokenizer, as `Tokenizer` needs it.
 
-    `size` is how many ids it can give out; `special_ids` are those of its special tokens, but not
-    of one that stands for unknown text.
+    size: how many ids it can give. special_ids: the ids of its special tokens, without the one that
+    stands for unknown text.
     """
 
     size: int
     special_ids: frozenset[int]
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
-        """Cut a sentence or two, with or without special tokens, into so many pieces at most."""
+        """Cut a sentence or a pair, with or without special tokens, into at most `most` pieces."""
 
     def num_special(self, pair: bool) -> int:
-        """How many special tokens it puts into a sentence, or a pair."""
+        """How many special tokens it adds to a sentence, or to a pair."""
 
     def entry(self, number: int) -> str | None:
-        """The vocabulary's entry of this id; None for an id that it does not have."""
+        """The vocabulary's entry of this id; None if it has no such id."""
 
     def read(self, ids: Sequence[int]) -> str:
-        """The text that ids stand for."""
+        """Decode ids to text."""
 
 
 class Tokenizer:
-    """A model's own tokenizer, cutting text into Tokens.
+    """A model's own tokenizer, which cuts text into Tokens.
 
-    `add_special_tokens` puts in what the model was trained with, such as `[CLS]` and `[SEP]`.
-    `target` cuts what a decoder is fed, and `max_target` says how much of it, where that differs.
+    add_special_tokens: add those that the model was trained with, such as `[CLS]` and `[SEP]`.
+    target, max_target: the cutter and the length for a decoder's text, where they differ.
     """
 
     def __init__(
@@ -97,25 +94,25 @@ class Tokenizer:
         return cls(read_fast(path), max_length, add_special_tokens)
 
     def entry(self, number: int) -> str:
-        """The vocabulary's entry of this id; an id that it does not have, as a number."""
+        """The vocabulary's entry of this id, or the number in brackets if it has no such id."""
         return self._cutter.entry(number) or f"[{number}]"
 
     @property
     def vocabulary_size(self) -> int:
-        """How many ids the tokenizer can give out, added tokens included."""
+        """How many ids the tokenizer can give, added tokens included."""
         return self._cutter.size
 
     @property
     def separates_pairs(self) -> bool:
-        """Whether a special token stands between the sentences of a pair."""
+        """Whether a special token separates the sentences of a pair."""
         count = self._cutter.num_special
         return self.add_special_tokens and count(True) > count(False)
 
     def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
         """Cut a sentence, or a pair of sentences.
 
-        Raises RequestError for a sentence that is empty, holds nothing the tokenizer knows, is not
-        valid Unicode, or is longer than `max_length` pieces and is not to be truncated.
+        RequestError for a sentence that is empty, is not valid Unicode, holds nothing that the
+        tokenizer reads, or is longer than `max_length` pieces unless `truncate` is set.
         """
         for name, part in (("sentence", text), ("second sentence", pair)):
             if part is not None:
@@ -124,32 +121,32 @@ class Tokenizer:
         return self._tokens(text, pair, cut, dropped)
 
     def windows(self, text: str, stride: int) -> list[Tokens]:
-        """Cut a text that may be longer than `max_length`, into windows that overlap.
+        """Cut a text into overlapping windows of `max_length`, at most `stride` apart.
 
-        They begin `stride` pieces apart, at most; see `windows_of`. A text that fits is one, and
-        has no `part`. Raises RequestError where no length is known that the model takes, for a
-        stride that leaves windows no room to overlap, and for a text as `encode` does.
+        See `windows_of`. A text that fits is one window, without `part`. RequestError if the
+        model's length is unknown, if the stride leaves no overlap, and as in `encode`.
         """
         check_text("text", text)
         if self.max_length is None:
             raise RequestError(
-                "a stride says how far apart windows of the model's length begin, and no length is "
-                "known that this model takes at most",
+                "a stride needs the length of the model's longest input, which is not known",
                 "leave it out: the whole text is run at once",
             )
         special = self._cutter.num_special(False) if self.add_special_tokens else 0
         check_stride(stride, self.max_length - special)
-        whole = self._tokens(text, None, self._whole("text", text))
+        with _errors_name("text"):
+            cut = self._cutter.cut(text, None, self.add_special_tokens, None)
+        whole = self._tokens(text, None, cut)
         if len(whole) <= self.max_length:
             return [whole]
         return windows_of(whole, self.max_length, stride)
 
     def encode_target(self, text: str, start: int | None = None, truncate: bool = False) -> Tokens:
-        """Cut what a decoder is fed while it writes this text.
+        """Cut the decoder's input for this target text: the text shifted right by one.
 
-        That is the id `start`, which its config.json gives, then the text without the special token
-        at its end, which it writes last. Without a `start` that token comes first, as in mBART,
-        where it is the language. Raises RequestError as `encode` does.
+        First comes the id `start` of config.json, then the text without the special token at its
+        end, which the decoder writes last. Without a `start` that token comes first instead, as in
+        mBART, where it is the language. RequestError as in `encode`.
         """
         check_text("target", text)
         cut, dropped = self._cut("target", text, None, truncate, fed=1)
@@ -162,7 +159,7 @@ class Tokenizer:
         return _in_one_segment(text, ids, entries, spans, dropped)
 
     def reading(self, ids: Sequence[int]) -> Tokens:
-        """Ids that a decoder wrote, and was fed, as the text that they stand for."""
+        """Tokens from the ids that a decoder wrote."""
         written = [number for number in ids if number not in self._target.special_ids]
         text = self._target.read(written).strip()
         read = [self._target.read(written[: end + 1]).lstrip() for end in range(len(written))]
@@ -185,21 +182,17 @@ class Tokenizer:
             dropped=dropped,
         )
 
-    def _whole(self, name: str, text: str) -> Cut:
-        with _in_words(name):
-            return self._cutter.cut(text, None, self.add_special_tokens, None)
-
     def _entry(self, number: int) -> str:
         return self._target.entry(number) or f"[{number}]"
 
     def _cut(
         self, name: str, text: str, pair: str | None, truncate: bool, fed: int = 0
     ) -> tuple[Cut, int]:
-        """The pieces, and how many were dropped; `fed`: 1 for what a decoder is fed."""
+        """The pieces, and how many were dropped; `fed`: 1 for a decoder's input."""
         cutter, most = (self._target, self.max_target) if fed else (self._cutter, self.max_length)
-        with _in_words(name):
+        with _errors_name(name):
             cut = cutter.cut(text, pair, self.add_special_tokens, None)
-        # a decoder's special token at the end makes way for the one before the first
+        # A decoder's input loses the special token at its end and gains one at its start.
         length = len(cut.ids) + (fed and cut.sentences[-1:] != (None,))
         if most is None or length <= most:
             return cut, 0
@@ -211,19 +204,19 @@ class Tokenizer:
             )
         special = cutter.num_special(pair is not None) if self.add_special_tokens else 0
         room = most - (length - len(cut.ids))
-        # with less room than that, the tokenizers library would not truncate at all
+        # With less room than this, the tokenizers library would not truncate at all.
         if self.add_special_tokens and room <= special + (pair is not None):
             raise RequestError(
                 f"the model takes at most {most} tokens, and {special} of them are special",
                 "choose a model that takes longer sentences",
             )
-        with _in_words(name):
+        with _errors_name(name):
             beginning = cutter.cut(text, pair, self.add_special_tokens, room)
         return beginning, len(cut.ids) - len(beginning.ids)
 
 
 class FastCutter:
-    """A tokenizer of the `tokenizers` library, which tells characters itself; see `Cutter`."""
+    """A tokenizer of the `tokenizers` library, which gives spans itself; see `Cutter`."""
 
     def __init__(self, tokenizer: "tokenizers.Tokenizer") -> None:
         self._tokenizer = tokenizer
@@ -232,7 +225,7 @@ class FastCutter:
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
         added = tokenizer.get_added_tokens_decoder()
         special = frozenset(number for number, token in added.items() if token.special)
-        # a token for what is unknown stands for a piece of the text
+        # [UNK] is marked special too, but stands for a part of the text.
         self.special_ids = special.difference(_unknown_ids(tokenizer))
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
@@ -269,10 +262,10 @@ class FastCutter:
 
 
 def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> list[int]:
-    """What stands for what the tokenizer does not know; none where that is an error to it."""
+    """The ids for unknown text; none if unknown text is an error to the tokenizer."""
     try:
         ids: list[int] = tokenizer.encode(UNKNOWN, add_special_tokens=False).ids
-    except Exception:  # the Rust side raises bare Exception; texts that it knows can be cut
+    except Exception:  # the Rust side raises bare Exception; known text can still be cut
         return []
     return ids
 
@@ -280,7 +273,7 @@ def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> list[int]:
 def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
     """Read a `tokenizer.json`; AttnvizError if it is not one.
 
-    `ends` are what it puts around a text in place of what the file says.
+    ends: the special tokens to put around a text, instead of those that the file names.
     """
     import tokenizers
 
@@ -312,7 +305,7 @@ def _put_around(tokenizer: "tokenizers.Tokenizer", ends: Ends) -> None:
 
 
 @contextmanager
-def _in_words(name: str) -> Iterator[None]:
+def _errors_name(name: str) -> Iterator[None]:
     try:
         yield
     except AttnvizError:
@@ -343,7 +336,7 @@ def _in_one_segment(
 
 
 def _segments(sentences: Sequence[int | None]) -> tuple[int, ...]:
-    """Which sentence each piece lies in; a special token lies in the one that it ends."""
+    """The sentence of each piece; a special token belongs to the one that it ends."""
     segments, current = [], 0
     for sentence in sentences:
         current = current if sentence is None else sentence

@@ -1,13 +1,13 @@
-"""Text to tokens: what the tokenizer cut, and which pieces make up which word.
+"""Tokens: the pieces that a tokenizer cut, and which of them make up which word.
 
-Two units run through all of attnviz. A *piece* is what the model's own tokenizer cut. A *word* is a
-Unicode word (UAX #29, default word boundaries). Pieces are joined to words by character offsets
-alone, so the rule serves WordPiece, BPE, SentencePiece and byte-level vocabularies alike.
+attnviz has two units. A *piece* is what the model's own tokenizer cut. A *word* is a Unicode word
+(UAX #29, default word boundaries). Pieces are joined to words by character offsets alone, so the
+same rule serves WordPiece, BPE, SentencePiece and byte-level vocabularies.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 from unicodedata import category
@@ -15,22 +15,22 @@ from unicodedata import category
 import numpy as np
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.text.words import Span, word_spans
+from attnviz.text.spans import Span, word_spans
 
 Unit = Literal["word", "piece"]
 
 LONG_ROW = 1000
-"""Words from which on the pieces of all of them are added at once."""
+"""From this many words on, their pieces are added with array operations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """One row or column of an attention matrix: a word, a piece, or a special token.
 
-    `text` is what was typed, `text[start:end]` of its sentence; a special token has its own name
-    and no span. `label` is what tables and pictures print: the text of a word, the vocabulary's
-    entry (`##ing`) of a piece. `word` is the index of the word it belongs to, `segment` 1 in the
-    second sentence of a pair, `pieces` the vocabulary's entries that it was cut into.
+    text: what was typed, `text[start:end]` of its sentence; a special token has its own name and no
+    span. label: what tables and pictures print: the text of a word, the vocabulary's entry
+    (`##ing`) of a piece. word: the index of the word it belongs to. segment: 1 in the second
+    sentence of a pair. pieces: the vocabulary's entries that it was cut into.
     """
 
     index: int
@@ -46,11 +46,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which part of a longer text was looked at, where it was cut into windows that overlap.
+    """One of the overlapping windows that a long text was cut into.
 
-    `index` counts windows from 0, of `count`. `start` and `end`: the window's first piece, and the
-    one behind its last, among those of the whole text, special tokens not counted. `offset`: where
-    its text begins in the whole text, in characters.
+    It is window `index` of `count`, from 0. start, end: its pieces among those of the whole text
+    without special tokens. offset: the first character of its text in the whole text.
     """
 
     index: int
@@ -67,11 +66,10 @@ class Part:
 class Tokens:
     """A tokenized sentence, or pair of sentences, in pieces and in words.
 
-    One entry a piece in each of: `ids`; `vocabulary`, the pieces as the vocabulary spells them;
-    `spans`, character offsets in the segment's text (None for special tokens); `segments`, 1 in the
-    second sentence of a pair; `type_ids`, the token types that the model is fed. `dropped` is the
-    number of pieces that truncation cut off. `part`: where a longer text was cut into windows,
-    which of them this is.
+    These have one entry for each piece: ids; vocabulary, the pieces as the vocabulary spells them;
+    spans, characters of the segment's text (None for special tokens); segments, 1 in the second
+    sentence of a pair; type_ids, the model's token types. dropped: how many pieces truncation cut
+    off. part: which window of a longer text this is, if it is one.
     """
 
     text: str
@@ -92,25 +90,16 @@ class Tokens:
                 f"ids, pieces, spans, segments and token types differ in length: {lengths}"
             )
         ends = (len(self.text), -1 if self.pair is None else len(self.pair))
+        begun = [0, 0]
         for span, segment in zip(self.spans, self.segments, strict=True):
             if segment not in (0, 1):
                 raise AttnvizError(f"a piece lies in segment {segment}, and there are 0 and 1")
-            if span is not None and not 0 <= span[0] <= span[1] <= ends[segment]:
-                raise AttnvizError(f"a piece spans characters {span}, outside its sentence")
-        self._check_order()
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def _check_order(self) -> None:
-        """Pieces must stand in the order of the text, or words could not be made of them.
-
-        One may begin a little before the piece before it, as where a tokenizer trims white space.
-        """
-        begun = [0, 0]
-        for span, segment in zip(self.spans, self.segments, strict=True):
             if span is None:
                 continue
+            if not 0 <= span[0] <= span[1] <= ends[segment]:
+                raise AttnvizError(f"a piece spans characters {span}, outside its sentence")
+            # Words need pieces in the order of the text. One may begin a little before the piece
+            # before it, because some tokenizers trim white space, but not end before it begins.
             if span[1] < begun[segment]:
                 raise AttnvizError(
                     f"a piece ends at character {span[1]}, and the piece before it begins at "
@@ -118,70 +107,53 @@ class Tokens:
                 )
             begun[segment] = span[0]
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
     def unit(self, unit: Unit) -> tuple[Token, ...]:
-        """The tokens in the unit asked for."""
+        """The words or the pieces."""
         return self.words if unit == "word" else self.pieces
 
     @cached_property
     def word_starts(self) -> tuple[int, ...]:
-        """The first piece of each word, ascending: word i is the run up to the next start."""
+        """The first piece of each word, ascending; a word goes up to the start of the next."""
         return tuple(start for start, _ in self._runs)
 
     @cached_property
-    def pieces(self) -> tuple[Token, ...]:
-        """One token a piece."""
+    def words(self) -> tuple[Token, ...]:
+        """A token for each word; special tokens are tokens of their own."""
         ends = (*self.word_starts[1:], len(self))
-        word_of = [
-            word
-            for word, (start, end) in enumerate(zip(self.word_starts, ends, strict=True))
-            for _ in range(end - start)
-        ]
         return tuple(
-            self._token(i, self.spans[i], word_of[i], i, i + 1, self.vocabulary[i])
-            for i in range(len(self))
+            self._token(word, span, word, start, end)
+            for word, ((start, span), end) in enumerate(zip(self._runs, ends, strict=True))
         )
 
     @cached_property
-    def words(self) -> tuple[Token, ...]:
-        """One token a word; special tokens stay tokens of their own."""
-        ends = (*self.word_starts[1:], len(self))
-        return tuple(
-            self._token(word, span, word, start, end, None)
-            for word, ((start, span), end) in enumerate(zip(self._runs, ends, strict=True))
-        )
+    def pieces(self) -> tuple[Token, ...]:
+        """A token for each piece, labelled as the vocabulary spells it."""
+        word_of = [word.index for word in self.words for _ in word.pieces]
+        tokens = (self._token(i, self.spans[i], word_of[i], i, i + 1) for i in range(len(self)))
+        return tuple(replace(token, label=token.pieces[0]) for token in tokens)
 
     @cached_property
     def _runs(self) -> list[tuple[int, Span | None]]:
         texts = [_Boundaries.of(self.text), _Boundaries.of(self.pair or "")]
         return _join_pieces(self.spans, self.segments, texts)
 
-    def _token(
-        self, index: int, span: Span | None, word: int, first: int, end: int, label: str | None
-    ) -> Token:
-        segment = self.segments[first]
-        pieces = self.vocabulary[first:end]
+    def _token(self, index: int, span: Span | None, word: int, first: int, end: int) -> Token:
+        segment, pieces = self.segments[first], self.vocabulary[first:end]
+        start, stop = span or (None, None)
         text = pieces[0]
         if span is not None:
-            source = (self.pair or "") if segment else self.text
-            text = source[span[0] : span[1]] or text
-        return Token(
-            index=index,
-            text=text,
-            label=text if label is None else label,
-            start=None if span is None else span[0],
-            end=None if span is None else span[1],
-            special=span is None,
-            segment=segment,
-            word=word,
-            pieces=pieces,
-        )
+            text = ((self.pair or "") if segment else self.text)[start:stop] or text
+        return Token(index, text, text, start, stop, span is None, segment, word, pieces)
 
 
 @dataclass(frozen=True)
 class _Boundaries:
-    """The words of a text: ascending starts and ends, white space left out.
+    """Ascending starts and ends of a text's words, without white space.
 
-    `spaced` has the starts right behind a space, which is no tab and no new line.
+    spaced: the starts right after a space (not after a tab or a new line).
     """
 
     starts: list[int]
@@ -227,7 +199,8 @@ def _join_pieces(
 def _span_in_words(span: Span, words: _Boundaries) -> Span:
     """From the start of the first word that a piece touches to the end of the last.
 
-    Of a piece of white space alone, the word behind it, if it is a space's; else its own span.
+    A piece of white space alone gets the word that follows at once, if it ends in a space, or else
+    its own span.
     """
     start, end = span
     first = bisect_right(words.ends, start)
@@ -238,10 +211,10 @@ def _span_in_words(span: Span, words: _Boundaries) -> Span:
 
 
 def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
-    """Rows of pieces as rows of words: (..., query piece, key) -> (..., query word, key).
+    """The mean over each query's pieces: (..., query piece, key) -> (..., query word, key).
 
-    Mean over the query's pieces and, in `merge_keys`, sum over the key's (Clark et al. 2019, "What
-    Does BERT Look At?", section 4.1), so that rows that sum to 1 still do.
+    With `merge_keys`, the sum over each key's pieces, rows that sum to 1 still do (Clark et al.
+    2019, "What Does BERT Look At?", section 4.1).
     """
     rows = _summed_queries(weights, word_starts)
     sizes = np.diff(np.asarray(word_starts), append=weights.shape[-2])
@@ -250,7 +223,7 @@ def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray
 
 
 def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
-    """Columns of pieces as columns of words: (..., key piece) -> (..., key word), summed."""
+    """The sum over each key's pieces: (..., key piece) -> (..., key word)."""
     starts, length = np.asarray(word_starts), weights.shape[-1]
     merged = weights.take(starts, axis=-1)
     if len(starts) < LONG_ROW:
@@ -258,12 +231,14 @@ def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
             merged[..., word] += weights[..., piece]
         return merged
     sizes = np.diff(starts, append=length)
+    # Add the second pieces of all words, then the third pieces, and so on.
     for place in range(1, int(sizes.max())):
         words = np.flatnonzero(sizes > place)
         if len(words) * 8 < len(starts):
             merged[..., words] += weights.take(starts[words] + place, axis=-1)
             continue
-        # all words have a piece added, or 0 times one: single columns lie far apart in memory
+        # Add 0 times some piece to the other words: picking out single columns, which lie far apart
+        # in memory, is slower.
         pieces = weights.take(np.minimum(starts + place, length - 1), axis=-1)
         pieces *= (sizes > place).astype(weights.dtype)
         merged += pieces
@@ -271,13 +246,13 @@ def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
 
 
 def merge_masks(
-    seen: np.ndarray, query_starts: Sequence[int], key_starts: Sequence[int]
+    mask: np.ndarray, query_starts: Sequence[int], key_starts: Sequence[int]
 ) -> np.ndarray:
-    """Which words may look at which: where any of the query's pieces may look at any of the key's.
+    """The attention mask of words: True if any piece of the query may attend to any of the key.
 
-    seen: (..., query piece, key piece), whether it may -> (..., query word, key word).
+    mask: (..., query piece, key piece) -> (..., query word, key word).
     """
-    return merge_keys(_summed_queries(seen, query_starts), key_starts)  # true + true is true
+    return merge_keys(_summed_queries(mask, query_starts), key_starts)  # True + True is True
 
 
 def _summed_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
@@ -288,9 +263,9 @@ def _summed_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarr
 
 
 def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, int]]:
-    """Each piece that goes on with a word, and that word's index.
+    """Each piece that is not the first of its word, and that word's index.
 
-    They are few, so that adding them up one by one takes a third of the time of np.add.reduceat.
+    They are few: adding them one by one takes a third of the time of np.add.reduceat.
     """
     ends = (*word_starts[1:], length)
     return [
@@ -301,7 +276,7 @@ def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, i
 
 
 def check_text(name: str, text: str) -> None:
-    """Raise RequestError for a text that is empty or not valid Unicode; `name` says which it is."""
+    """Raise RequestError for a text that is empty or not valid Unicode; errors call it `name`."""
     if not text.strip():
         raise RequestError(f"the {name} is empty", 'give it some words, as in "I am a student"')
     try:

@@ -1,4 +1,4 @@
-"""A text that is too long for a model, cut into windows that overlap."""
+"""Cut a text that is too long for a model into overlapping windows."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -8,30 +8,29 @@ from attnviz.text.tokens import Part, Tokens
 
 
 def check_stride(stride: int, room: int) -> None:
-    """RequestError for a stride by which windows with room for so many pieces cannot be had."""
+    """Raise RequestError unless windows of `room` pieces that begin `stride` apart overlap."""
     if stride < 1:
         raise RequestError(f"the stride is {stride}", "it should be at least 1")
     if stride >= room:
         raise RequestError(
-            f"with a stride of {stride}, windows would not overlap: beside special tokens the "
-            f"model takes {room}",
+            f"with a stride of {stride}, windows would not overlap: the model takes {room} tokens "
+            "besides special ones",
             f"give at most {room - 1}; {max(1, room // 2)} lets half of each window overlap",
         )
 
 
 def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
-    """A text's pieces in windows of at most `most`, each `stride` pieces behind the one before.
+    """A text in windows of at most `most` pieces; each begins `stride` pieces after the last one.
 
-    Special tokens around the text stand around each window too. Edges are moved, back if possible,
-    to where a word begins, unless the word is too long for that; no piece is left out.
-    Each window has its own part of the text, and says in `part` where that stands. RequestError as
-    in `check_stride`.
+    The special tokens around the text are put around each window. Edges move, back if possible, to
+    the start of a word, unless the word is too long for that. No piece is left out. `part` says
+    which piece of the text a window holds. RequestError as in `check_stride`.
     """
     first = next(i for i, span in enumerate(tokens.spans) if span is not None)
-    behind = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
-    room = most - first - behind
+    after = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
+    room = most - first - after
     check_stride(stride, room)
-    end = len(tokens) - behind
+    end = len(tokens) - after
     starts = [start for start in tokens.word_starts if first <= start < end]
     edges = list(_edges(starts, (first, end), room, stride))
     return [
@@ -42,15 +41,15 @@ def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
 def _edges(
     starts: Sequence[int], text: tuple[int, int], room: int, stride: int
 ) -> Iterator[tuple[int, int]]:
-    """The first piece of each window, and the one behind its last; `starts` are the words'."""
+    """The first piece and the end of each window; `starts`: the first pieces of words."""
     first, end = text
 
     def at_word(begin: int, wanted: int, last: int) -> int:
-        """The last place up to `wanted` where a word begins; else the next up to `last`."""
-        behind = bisect_right(starts, wanted)
-        if behind and starts[behind - 1] > begin:
-            return starts[behind - 1]
-        return starts[behind] if behind < len(starts) and starts[behind] <= last else wanted
+        """The last start of a word in (begin, wanted], or the first up to `last`, or `wanted`."""
+        after = bisect_right(starts, wanted)
+        if after and starts[after - 1] > begin:
+            return starts[after - 1]
+        return starts[after] if after < len(starts) and starts[after] <= last else wanted
 
     while first + room < end:
         window_end = at_word(first, first + room, first + room)
@@ -62,9 +61,9 @@ def _edges(
 def _window(
     tokens: Tokens, text: tuple[int, int], edge: tuple[int, int], number: tuple[int, int]
 ) -> Tokens:
-    """The pieces between two edges, and the special tokens around the whole text.
+    """The pieces between two edges, with the special tokens around the whole text.
 
-    `number`: which window it is, and of how many.
+    number: the window's index, and how many there are.
     """
     spans = [span for span in tokens.spans[slice(*edge)] if span is not None]
     start, end = min(begin for begin, _ in spans), max(stop for _, stop in spans)

@@ -21,9 +21,8 @@ from attnviz.files import read_json
 from attnviz.models import ModelFiles
 from attnviz.models.families import FAMILIES
 from attnviz.models.files import AGAIN, TOKENIZER_CONFIG
-from attnviz.text.spans import spans_of
+from attnviz.text.spans import Span, spans_of
 from attnviz.text.tokenizer import Cut, Cutter, Ends, FastCutter, Tokenizer, read_fast
-from attnviz.text.words import Span
 from attnviz.transformers_backend.load import first_line, quiet
 from attnviz.transformers_backend.quirks import (
     LANGUAGE_FAMILIES,

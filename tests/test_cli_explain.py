@@ -159,12 +159,12 @@ def test_files_that_are_gone_or_others(place: Workplace, tmp_path: Path) -> None
     save_tiny_bert(model, seed=6)
     done = place(*options)
     assert (done.code, done.out) == (1, "")
-    assert "are not those that this inspection was made with" in done.message[0]
+    assert "are not those of this inspection" in done.message[0]
     shutil.rmtree(model)
     done = place(*options)
     assert (done.code, done.out) == (1, "")
     assert "the model's own files are needed for its matrices" in done.message[0]
-    assert "look at the sentence anew" in done.message[1]
+    assert "inspect the sentence again" in done.message[1]
 
 
 def test_a_closed_pipe_ends_quietly(place: Workplace) -> None:

@@ -11,7 +11,7 @@ from tiny_others import RECORDED, SENTENCES, SEQ2SEQ, TARGET, WEIGHTS_ONLY, eage
 
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.model import Model, model_in_memory
+from attnviz.model import Model, check_ablatable, matrices_of, model_in_memory
 from attnviz.model.reload import load_model_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -129,8 +129,20 @@ def test_its_name_says_where_it_is_and_loads_nothing() -> None:
     model.name_or_path = model.config._name_or_path = "org/name"
     inspection = model_in_memory(model, tokenizer()).inspect("a dog")
     assert inspection.model.name == "org/name (in memory)"
-    with pytest.raises(AttnvizError, match="cannot be loaded: there is no model"):
+    with pytest.raises(AttnvizError, match="cannot be loaded by its name"):
         load_model_of(inspection)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_its_matrices(name: str) -> None:
+    wrapped = model_in_memory(MODELS[name](), tokenizer())
+    inspection = wrapped.inspect(SENTENCES[0])
+    matrices = matrices_of(inspection, 1, load=lambda _: wrapped)
+    inputs = inspection.layer(1).inputs()
+    q = inputs.x @ matrices.W_Q + matrices.b_Q
+    np.testing.assert_allclose(q, inputs.q.swapaxes(0, 1).reshape(q.shape), rtol=0, atol=1e-4)
+    with pytest.raises(AttnvizError, match="cannot be loaded by its name"):
+        matrices_of(inspection, 1)
 
 
 def test_it_follows_the_model_as_it_is_trained() -> None:
@@ -165,6 +177,16 @@ def test_both_parts() -> None:
     theirs = eager(model, [encoder.tokens.ids], [cross.tokens.ids])
     hold(encoder, theirs.encoder_attentions)
     hold(cross, theirs.cross_attentions)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "gpt_oss", "mistral", "modernbert"])
+def test_windows_caps_and_sinks(name: str) -> None:
+    model = RECORDED[name].build()
+    before = state_of(model)
+    inspection = model_in_memory(model, tokenizer()).inspect(SENTENCES[0])
+    assert same(before, state_of(model))
+    assert inspection.layer(0).q is not None
+    hold(inspection, eager(model, [inspection.tokens.ids]).attentions)
 
 
 def test_weights_only() -> None:
@@ -235,3 +257,5 @@ def test_heads_of_it_are_not_ablated() -> None:
     wrapped: Model = model_in_memory(bert(), tokenizer())
     with pytest.raises(RequestError, match="runs through transformers here"):
         wrapped.ablate(wrapped.tokenize("a dog"), [])
+    with pytest.raises(RequestError, match="runs through transformers here"):
+        check_ablatable(wrapped.inspect("a dog"))

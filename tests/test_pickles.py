@@ -80,7 +80,7 @@ def test_the_matrices_of_a_layer(folder: Path, whole: Path) -> None:
     expected = load_file(whole / FILES[2])[QUERY]
     np.testing.assert_array_equal(projections_of(inspection, 1).W_Q, expected.T)
     torch.save({QUERY: expected}, folder / PICKLE)
-    with pytest.raises(AttnvizError, match="are not those that this inspection was made with"):
+    with pytest.raises(AttnvizError, match="are not those of this inspection"):
         projections_of(inspection, 1)
 
 

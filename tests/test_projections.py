@@ -157,9 +157,7 @@ def test_another_models_files(change: Callable[[Weights], Weights], tmp_path: Pa
     projections_of(inspection, 1)
     rewrite(tmp_path, change)
     error = refused(inspection)
-    assert error.message == (
-        f"the files of the model {tmp_path} are not those that this inspection was made with"
-    )
+    assert error.message == (f"the files of the model {tmp_path} are not those of this inspection")
     assert error.hint
 
 

@@ -24,7 +24,7 @@ from attnviz.model import load_model
 from attnviz.models import ModelFiles
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
-from attnviz.transformers_backend.tokenizers import built_tokenizer, tokenizer_of
+from attnviz.transformers_backend.tokenizers import tokenizer_of, transformers_tokenizer, wrapped
 
 Files = dict[str, str | bytes]
 
@@ -144,7 +144,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Tokenizer
         for name, content in KINDS[kind]().items():
             data = content.encode() if isinstance(content, str) else content
             (folder / name).write_bytes(data)
-        return built_tokenizer(folder, None)
+        return wrapped(transformers_tokenizer(folder))
 
     return build
 
@@ -275,13 +275,13 @@ def test_a_language_that_the_model_must_write_first(saved: Callable[[Files], Pat
     folder = saved(m2m(src_lang="en"))
     library = transformers.AutoTokenizer.from_pretrained(str(folder))
     first = library.get_lang_id("de")
-    assert built_tokenizer(folder, None, forced_first=first).encode_target("a", 0).vocabulary[
-        :2
-    ] == (
+    assert wrapped(transformers_tokenizer(folder), forced_first=first).encode_target(
+        "a", 0
+    ).vocabulary[:2] == (
         "<pad>",
         "__de__",
     )
-    unsaid = built_tokenizer(folder, None)
+    unsaid = wrapped(transformers_tokenizer(folder))
     assert unsaid.encode("a").vocabulary[0] == "__en__"
     with pytest.raises(RequestError, match="does not know the language of the target") as caught:
         unsaid.encode_target("a", 0)
@@ -305,11 +305,11 @@ def test_what_a_decoder_wrote_is_read(kind: str, built: Callable[[str], Tokenize
 
 @pytest.mark.parametrize("kind", ["bert", "marian", "byt5"])
 def test_too_long_a_text(kind: str, saved: Callable[[Files], Path]) -> None:
-    short = built_tokenizer(saved(KINDS[kind]()), 9, max_target=5)
+    short = wrapped(transformers_tokenizer(saved(KINDS[kind]())), 9, max_target=5)
     text = "the animal and the animal and the animal"
     with pytest.raises(RequestError, match=r"the sentence is \d+ tokens long, .* at most 9"):
         short.encode(text)
-    whole = built_tokenizer(saved(KINDS[kind]()), None).encode(text)
+    whole = wrapped(transformers_tokenizer(saved(KINDS[kind]()))).encode(text)
     tokens = short.encode(text, truncate=True)
     assert (len(tokens), tokens.dropped) == (9, len(whole) - 9)
     assert tokens.vocabulary[-1] == whole.vocabulary[-1]
@@ -344,7 +344,7 @@ def test_a_pair_of_a_slow_tokenizer(built: Callable[[str], Tokenizer]) -> None:
 def test_files_that_make_no_tokenizer(files: Files, saved: Callable[[Files], Path]) -> None:
     folder = saved(files)
     with pytest.raises(AttnvizError) as caught:
-        built_tokenizer(folder, None)
+        wrapped(transformers_tokenizer(folder))
     assert str(folder) in caught.value.message
     assert "tokenizer.json" in caught.value.hint
     assert "\n" not in caught.value.message
@@ -363,7 +363,7 @@ def test_a_library_that_is_missing(
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuse)
     folder = saved(marian())
     with pytest.raises(AttnvizError) as caught:
-        built_tokenizer(folder, None)
+        wrapped(transformers_tokenizer(folder))
     assert caught.value.message == (
         f"the tokenizer in {folder} needs sentencepiece, which is not installed"
     )
@@ -381,7 +381,7 @@ def test_nobody_is_contacted_and_nothing_is_said(
     for name in ("connect", "connect_ex", "sendto", "bind"):
         monkeypatch.setattr(socket.socket, name, contacted)
     monkeypatch.setattr(socket, "getaddrinfo", contacted)
-    built_tokenizer(saved(marian()), None).encode("the animal")
+    wrapped(transformers_tokenizer(saved(marian()))).encode("the animal")
     assert capfd.readouterr() == ("", "")
 
 

@@ -34,6 +34,9 @@ WRITTEN_NOTES: tuple[str, ...] = (
 )
 """The note on a decoder that is fed its own words."""
 
+IN_MEMORY = " (in memory)"
+"""The end of a model's name that cannot be used to load it."""
+
 Parts = Literal["encoder", "decoder", "both", "one"]
 """The parts a model has; "one": an encoder or a decoder, and it is not known yet which."""
 
@@ -216,8 +219,8 @@ def model_in_memory(
     architecture, loaded = in_memory(model)
     tokenizer_for = partial(wrapped, copy_of(tokenizer))
     run = RunOptions(attention=attention, target=target)
-    # not a name to load it by: a published model of that name may have other weights
-    name = f"{loaded.model.name_or_path or type(model).__name__} (in memory)"
+    # a published model of the same name may have other weights
+    name = (loaded.model.name_or_path or type(model).__name__) + IN_MEMORY
     check_parts(name, run, "both" if architecture.seq2seq else "one")
     return _recordable(name, architecture, loaded, run, tokenizer_for)
 
@@ -243,7 +246,7 @@ def _recordable(
     if not architecture.seq2seq:
         check_parts(name, run, "encoder" if model.kind == "encoder" else "decoder")
     limits = max_positions(model), max_positions(model, "decoder")
-    tokenizer = tokenizer_for(*limits, model.forced_first)
+    tokenizer = tokenizer_for(*limits, model.setting("forced_bos_token_id"))
     runner = TransformersRunner(name, model, tokenizer, run.target)
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     notes += WRITTEN_NOTES if model.decodes and run.target is None else ()

@@ -1,7 +1,7 @@
-"""The matrices behind an inspection, from where the model's weights lie, mostly without torch.
+"""Read the matrices behind an inspection from the model's files, mostly without torch.
 
-An inspection has what W_Q, W_K and W_V made, and not the matrices themselves: one layer's are read,
-or drawn again, when somebody asks for them, and held to what was recorded.
+An inspection holds what W_Q, W_K and W_V gave, but not the matrices. Those of a layer are read when
+they are needed, and checked against what was recorded.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,47 +21,44 @@ from attnviz.models.stored import draw_matrix, read_tensors, rounded, tensor_nam
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_O")
 
-_Read = Callable[[Sequence[str]], dict[str, np.ndarray]]
-
 TOLERANCES = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 2e-2}
-"""How far a recomputed number may be from the recorded one, as a part of the largest of them, by
-what the model computed in."""
+"""How far a recomputed number may be from the recorded one, relative to the largest of them, for
+each dtype that the model computed in."""
 
 
 def projections_of(inspection: Inspection, layer: int) -> Projections:
-    """A layer's matrices and biases, in float32, which made the queries, keys and values recorded.
+    """A layer's matrices and biases, in float32.
 
-    Raises AttnvizError where the model's files are not there, are damaged, or made other numbers
-    than those of this inspection; IndexError for a layer that is not there.
+    Raises AttnvizError if the model's files are missing, damaged, or give other numbers than those
+    recorded; IndexError for a layer that does not exist.
     """
     number = range(inspection.model.num_layers)[layer]
     projections = read_projections(inspection.model, number)
     tolerance = TOLERANCES[inspection.model.dtype]
-    if not _made(projections, inspection.layer(number), tolerance):
+    if not _gives(projections, inspection.layer(number), tolerance):
         raise _other_files(inspection.model)
     return projections
 
 
 def read_projections(model: ModelFacts, layer: int) -> Projections:
-    """W_Q, W_K, W_V and W_O of a layer, counted from 0, with their biases, in float32.
+    """A layer's matrices and biases, in float32, rounded to the dtype that the model computed in.
 
-    They are rounded to the numbers that the model computed in. Nothing else is read of a published
-    model's file. Raises AttnvizError where the model's files are not there, are damaged, or do not
-    fit the facts.
+    Reads nothing else of a model's file. Raises AttnvizError if the files are missing, damaged, or
+    do not fit the facts.
     """
     if model.family == PAPER:
         return _drawn(model, layer)
     if model.family not in FAMILIES:
         raise AttnvizError(
-            f"nobody knows what the matrices of a {model.family} model are called",
-            f"known are the names of {', '.join([*FAMILIES, PAPER])}",
+            f"attnviz does not know the names of the matrices of a {model.family} model",
+            f"it knows those of {', '.join([*FAMILIES, PAPER])}",
         )
     try:
         path = find_model(model.name).weights
-    except AttnvizError as error:  # the request is fine, whatever became of the files
+    except AttnvizError as error:  # never a RequestError: the request is right
         elsewhere = (
-            f'go where "{model.name}" was found, or look at the sentence anew, with --model and a '
-            "model that is here"
+            f'run this where "{model.name}" was found, or inspect the sentence again with --model '
+            "and a model that is here"
         )
         raise AttnvizError(
             f"the model's own files are needed for its matrices, and {error.message}",
@@ -71,7 +68,7 @@ def read_projections(model: ModelFacts, layer: int) -> Projections:
 
 
 def _drawn(model: ModelFacts, layer: int) -> Projections:
-    """The untrained model's, from its seed, by the names that the encoder has for them."""
+    """The untrained model's matrices, drawn from its seed."""
     drawn: dict[str, Any] = {}
     for matrix in MATRICES:
         out = np.empty((model.d_model, model.d_model), np.float32)
@@ -81,9 +78,9 @@ def _drawn(model: ModelFacts, layer: int) -> Projections:
 
 
 def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
-    """A published model's, whose file holds them the other way round, (out, in)."""
-    found, read = _reader(path)
-    names = FAMILIES[model.family].names.resolve(found, model.num_layers)
+    """A published model's matrices, which its file holds transposed, (out, in)."""
+    present, read = _reader(path)
+    names = FAMILIES[model.family].names.resolve(present, model.num_layers)
     try:
         weights = {m: names[f"layers.{layer}.attention.{m}.weight"] for m in MATRICES}
         biases = {f"b{m[1:]}": names[f"layers.{layer}.attention.{m}.bias"] for m in MATRICES}
@@ -91,41 +88,42 @@ def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
         raise _other_files(model) from error
     stored = read([*weights.values(), *biases.values()])
     tensors = {name: rounded(tensor, model.dtype) for name, tensor in stored.items()}
-    shapes = {tensors[name].shape for name in weights.values()}
-    if shapes != {(model.d_model, model.d_model)}:
+    if {tensors[name].shape for name in weights.values()} != {(model.d_model, model.d_model)}:
         raise _other_files(model)
     parts: dict[str, Any] = {matrix: tensors[name].T for matrix, name in weights.items()}
     return Projections(**parts | {bias: tensors[name] for bias, name in biases.items()})
 
 
-def _reader(path: Path) -> tuple[Collection[str], _Read]:
-    """The names of a file's tensors, and what reads some of them; all of a pickle, with torch."""
+def _reader(
+    path: Path,
+) -> tuple[Collection[str], Callable[[Sequence[str]], dict[str, np.ndarray]]]:
+    """The names of a file's tensors, and a function that reads some; a pickle needs torch."""
     if not is_pickle(path):
         return tensor_names(path), partial(read_tensors, path)
     from attnviz.encoder.checkpoint import read_pickle
 
-    held = read_pickle(path)
-    return held.keys(), lambda names: {name: held[name].float().numpy() for name in names}
+    tensors = read_pickle(path)
+    return tensors.keys(), lambda names: {name: tensors[name].float().numpy() for name in names}
 
 
-def _made(projections: Projections, record: LayerRecord, tolerance: float) -> bool:
-    """Whether the queries, keys and values recorded are x times these matrices."""
+def _gives(projections: Projections, record: LayerRecord, tolerance: float) -> bool:
+    """Whether x times these matrices gives the recorded queries, keys and values."""
     inputs = record.inputs()
     for matrix, bias, source, recorded in (
         (projections.W_Q, projections.b_Q, inputs.x, inputs.q),
         (projections.W_K, projections.b_K, inputs.key_value_states, inputs.k),
         (projections.W_V, projections.b_V, inputs.key_value_states, inputs.v),
     ):
-        made = source @ matrix + (0 if bias is None else bias)
-        joined = np.swapaxes(recorded, 0, 1).reshape(made.shape)
-        # a difference that is not a number is none that will do
-        if not np.abs(made - joined).max() <= tolerance * np.abs(joined).max():
+        product = source @ matrix + (0 if bias is None else bias)
+        expected = np.swapaxes(recorded, 0, 1).reshape(product.shape)
+        # NaN differs too
+        if not np.abs(product - expected).max() <= tolerance * np.abs(expected).max():
             return False
     return True
 
 
 def _other_files(model: ModelFacts) -> AttnvizError:
     return AttnvizError(
-        f"the files of the model {model.name} are not those that this inspection was made with",
-        "look at the sentence anew",
+        f"the files of the model {model.name} are not those of this inspection",
+        "inspect the sentence again",
     )

@@ -6,7 +6,7 @@ from typing import Any
 from attnviz.attention.layer import Projections
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
-from attnviz.model.load import load_model
+from attnviz.model.load import IN_MEMORY, load_model
 from attnviz.model.matrices import projections_of
 from attnviz.model.model import Model
 from attnviz.model.native import not_ablatable
@@ -33,6 +33,11 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_mode
     differently now.
     """
     facts = inspection.model
+    if facts.name.endswith(IN_MEMORY):
+        raise AttnvizError(
+            f"the model of this inspection, {facts.name}, cannot be loaded by its name",
+            "pass the model itself",
+        )
     try:
         model = load(facts.name, **options_of(inspection))
     except AttnvizError as error:
@@ -64,7 +69,9 @@ def matrices_of(
 
 def is_native(inspection: Inspection) -> bool:
     """Whether our own encoder made it."""
-    return inspection.attention == "encoder" and inspection.model.family in (*FAMILIES, PAPER)
+    facts = inspection.model
+    ours = facts.family in (*FAMILIES, PAPER) and not facts.name.endswith(IN_MEMORY)
+    return ours and inspection.attention == "encoder"
 
 
 def check_ablatable(inspection: Inspection) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -63,22 +63,6 @@ POSITIONS = {
 """For each kind of position encoding, parts of the names of its modules or their classes."""
 
 
-class Described(Protocol):
-    """A model, with weights or without, its config, and the config of the part to record."""
-
-    @property
-    def config(self) -> Any:
-        """What config.json says."""
-
-    @property
-    def own_config(self) -> Any:
-        """What it says of that part."""
-
-    @property
-    def model(self) -> Any:
-        """The model itself."""
-
-
 def facts_of(name: str, model: RecordableModel) -> ModelFacts:
     """The facts of the recorded part, from its record and its config.
 
@@ -123,7 +107,7 @@ def numbers_per_token(layers: Sequence[LayerRecord]) -> int:
     return count
 
 
-def num_token_types(model: Described) -> int:
+def num_token_types(model: "RecordableModel | WithoutWeights") -> int:
     """The number of token types; 0 for a model that takes none."""
     if "token_type_ids" not in signature(model.model.forward).parameters:
         return 0
@@ -131,7 +115,7 @@ def num_token_types(model: Described) -> int:
     return quirks.TOKEN_TYPES.get(model.config.model_type, count or 0)
 
 
-def max_positions(model: Described, side: Side = "encoder") -> int | None:
+def max_positions(model: "RecordableModel | WithoutWeights", side: Side = "encoder") -> int | None:
     """The most tokens that the model, or one side of it, takes; None if nothing says so."""
     entries = (entry(model.own_config, name) for name in quirks.position_entries(side))
     most = next((number for number in entries if number is not None), None)

@@ -40,9 +40,9 @@ class _Matrix:
     """A linear layer's matrix, (in, out), and what it gives for some tokens."""
 
     def __init__(self, module: Any, rows: np.ndarray) -> None:
-        weight = as_numpy(module.weight)
+        weight = as_numpy(module.weight.detach())
         self.weight = weight if isinstance(module, Conv1D) else weight.T
-        self.bias = None if module.bias is None else as_numpy(module.bias)
+        self.bias = None if module.bias is None else as_numpy(module.bias.detach())
         self._rows = rows
 
     @cached_property
@@ -215,8 +215,7 @@ def _normalised(module: nn.Module, vectors: np.ndarray) -> Iterator[np.ndarray]:
 def _applied(norm: nn.Module, vectors: Tensor) -> Tensor | None:
     """What a module gives for vectors; None if it fails, or gives something else."""
     try:
-        with torch.inference_mode():
-            result = norm(vectors)
+        result = norm(vectors)
     except Exception:  # whatever a module raises for vectors that it is not made for
         return None
     return result if isinstance(result, Tensor) and result.shape == vectors.shape else None

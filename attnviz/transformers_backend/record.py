@@ -90,7 +90,7 @@ class Recorder:
     def _records(self, call: Call, z: Tensor) -> list[LayerRecord]:
         check_lengths(call, *map(max, zip(*self._lengths, strict=True)))
         norms = self._sites.value_norms(call.module, call.v, call.q.shape[1])
-        sinks = None if call.sinks is None else as_numpy(call.sinks.flatten())
+        sinks = None if call.sinks is None else as_numpy(call.sinks.detach().flatten())
         records = []
         for sentence, bias in enumerate(self._masks.of(call)):
             n, m = self._lengths[sentence]

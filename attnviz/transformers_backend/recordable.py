@@ -119,12 +119,6 @@ class RecordableModel:
         return self
 
     @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        device: torch.device = self.model.device
-        return device
-
-    @property
     def dtype(self) -> str:
         """What it computes in."""
         return str(self.model.dtype).removeprefix("torch.")
@@ -134,17 +128,7 @@ class RecordableModel:
         """Whether a decoder runs after the encoder, on a text of its own."""
         return self.seq2seq and self._called != "encoder"
 
-    @property
-    def start(self) -> int | None:
-        """The first id that a decoder is fed, if the model's settings name one."""
-        return self._setting("decoder_start_token_id")
-
-    @property
-    def forced_first(self) -> int | None:
-        """The id that the settings make a decoder write first, such as a language."""
-        return self._setting("forced_bos_token_id")
-
-    def _setting(self, name: str) -> int | None:
+    def setting(self, name: str) -> int | None:
         """A number from generation_config.json, or else from config.json."""
         settings = getattr(self.model, "generation_config", None), self.config
         values = (getattr(source, name, None) for source in settings)
@@ -186,14 +170,15 @@ class RecordableModel:
         own = [module for module, kind in self._sites.kinds.items() if kind == self._called]
         candidates = own[number:] + own[:number]  # a module may serve several layers
         outputs = [self._sites.outputs.get(module) for module in candidates]
-        return find_projections(candidates, outputs, record, self.dtype)
+        with self._running():
+            return find_projections(candidates, outputs, record, self.dtype)
 
     def write(self, ids: Ids, most: int) -> list[int]:
         """The ids that the decoder is fed while the model writes, greedily, about a text.
 
         They begin with the start token and lack the last id written.
         """
-        tensors = Batch([ids]).tensors(self.pad, self.device)
+        tensors = Batch([ids]).tensors(self.pad, self.model.device)
         with memory_for(1, len(ids)), self._running():
             try:
                 written = self.model.generate(
@@ -227,12 +212,12 @@ class RecordableModel:
 
     def _forward(self, batch: Batch, **options: Any) -> Any:
         part = self._encoder if self.seq2seq and not self.decodes else self.model
-        return part(**batch.tensors(self.pad, self.device), **options)
+        return part(**batch.tensors(self.pad, self.model.device), **options)
 
     def _eager(self, batch: Batch) -> Sequence[Tensor | None] | None:
         """The weights that the model itself returns, a tensor a layer."""
         extra = global_attention(self.config, len(batch.ids), max(map(len, batch.ids)))
-        tensors = {name: tensor.to(self.device) for name, tensor in extra.items()}
+        tensors = {name: tensor.to(self.model.device) for name, tensor in extra.items()}
         output = self._forward(batch, output_attentions=True, **tensors)
         name = "decoder_attentions" if self.decodes else "attentions"
         name = "cross_attentions" if self._called == "cross" else name

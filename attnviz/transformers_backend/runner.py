@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
+from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend.describe import (
     facts_of,
@@ -21,16 +21,6 @@ MAX_WRITTEN = 128
 """The most tokens that a decoder writes when no target is given."""
 
 Results = list[Inspection | AttnvizError]
-
-
-class TargetTokenizer(Protocol):
-    """Tokenizes and decodes the text for a decoder."""
-
-    def encode_target(self, text: str, start: int | None = None, truncate: bool = False) -> Tokens:
-        """What a decoder is fed while it writes this text, from the id `start` on."""
-
-    def reading(self, ids: Sequence[int]) -> Tokens:
-        """Ids that a decoder was fed, with the text that they spell."""
 
 
 class TransformersRunner:
@@ -47,7 +37,7 @@ class TransformersRunner:
         self,
         name: str,
         model: RecordableModel,
-        tokenizer: TargetTokenizer,
+        tokenizer: Tokenizer,
         target: str | None = None,
     ) -> None:
         self.facts = facts_of(name, model)
@@ -100,7 +90,7 @@ class TransformersRunner:
         return self._tokenizer.reading(self.model.write(source.ids, most))
 
     def _tokenized(self, target: str) -> Tokens:
-        tokens = self._tokenizer.encode_target(target, self.model.start)
+        tokens = self._tokenizer.encode_target(target, self.model.setting("decoder_start_token_id"))
         if max(tokens.ids) >= self.vocab_size:
             raise AttnvizError(
                 f"the tokenizer gave id {max(tokens.ids)}, and the model has {self.vocab_size}",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import transformers
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import read_json
@@ -66,9 +67,8 @@ def tokenizer_of(
     # language tokens depend on settings, which tokenizer.json does not hold
     adds_language = family in LANGUAGE_FAMILIES and settings.is_file()
     if files.tokenizer is None or adds_language:
-        return built_tokenizer(
-            files.folder, max_length, max_target, trust_remote_code, forced_first
-        )
+        library = transformers_tokenizer(files.folder, trust_remote_code)
+        return wrapped(library, max_length, max_target, forced_first)
     # in native families, tokenizer.json alone says which special tokens are added
     ends = None if family in FAMILIES else _ends(settings)
     return Tokenizer(read_fast(files.tokenizer, ends), max_length, max_target=max_target)
@@ -86,25 +86,13 @@ def _ends(path: Path) -> Ends | None:
     return Ends(*(name.get("content") if isinstance(name, dict) else name for name in names))
 
 
-def built_tokenizer(
-    folder: Path,
-    max_length: int | None,
+def wrapped(
+    library: Any,
+    max_length: int | None = None,
     max_target: int | None = None,
-    trust_remote_code: bool = False,
     forced_first: int | None = None,
 ) -> Tokenizer:
-    """The tokenizer that transformers builds from the files in a folder; nothing is fetched.
-
-    Arguments as in `tokenizer_of`. Raises AttnvizError if it cannot be built, or lacks a library.
-    """
-    library = _built(folder, trust_remote_code)
-    return wrapped(library, max_length, max_target, forced_first)
-
-
-def wrapped(
-    library: Any, max_length: int | None, max_target: int | None, forced_first: int | None
-) -> Tokenizer:
-    """A transformers tokenizer as ours, which may change its settings."""
+    """A transformers tokenizer as ours, which may change its settings; see `tokenizer_of`."""
     cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else Slow(library)
     if not hasattr(library, "_switch_to_target_mode"):
         return Tokenizer(cutter, max_length, max_target=max_target)
@@ -126,16 +114,20 @@ def copy_of(library: object) -> Any:
 def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | None, str, int]:
     """A folder's tokenizer: its content as a tokenizer.json, its kind, and its size.
 
-    The content is None for a slow tokenizer. Raises AttnvizError as `built_tokenizer` does.
+    The content is None for a slow tokenizer. Raises AttnvizError as `transformers_tokenizer` does.
     """
-    library = _built(folder, trust_remote_code)
+    library = transformers_tokenizer(folder, trust_remote_code)
     content = json.loads(library.backend_tokenizer.to_str()) if library.is_fast else None
     has_sentencepiece = any(hasattr(library, name) for name in ("sp_model", "spm_source"))
     kind = "SentencePiece" if has_sentencepiece else type(library).__name__
     return content, kind, len(library)
 
 
-def _built(folder: Path, trust_remote_code: bool) -> Any:
+def transformers_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
+    """The tokenizer that transformers builds from the files in a folder; nothing is fetched.
+
+    Raises AttnvizError if it cannot be built, or needs a library that is not installed.
+    """
     try:
         with quiet():
             library = transformers.AutoTokenizer.from_pretrained(
@@ -304,14 +296,6 @@ class InTargetMode:
             self._library._switch_to_input_mode()
 
 
-def spelling_of(vocabulary: Iterable[str]) -> Spelling:
-    """How a vocabulary spells text, judged by the mark that most of its pieces bear."""
-    pieces = list(vocabulary)
-    counts = {mark: sum(map(bears, pieces)) for mark, (bears, _) in MARKS.items()}
-    mark = max(counts, key=lambda mark: counts[mark])
-    return MARKS[mark][1] if counts[mark] else str.encode
-
-
 def _sentencepiece(piece: str) -> bytes:
     byte = BYTE_PIECE.fullmatch(piece)
     return bytes([int(byte[1], 16)]) if byte else piece.replace("▁", " ").encode()
@@ -326,28 +310,32 @@ def _byte_level(piece: str) -> bytes:
 
 @cache
 def _byte_letters() -> dict[str, int]:
-    """The letter of each byte in GPT-2's vocabulary (Radford et al. 2019): itself if it can be
-    printed, else one of the letters after Latin-1, in order.
-    """
-    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), 256)]
-    others = [byte for byte in range(256) if byte not in shown]
-    return {chr(byte): byte for byte in shown} | {
-        chr(256 + place): byte for place, byte in enumerate(others)
-    }
+    """The byte that each letter of GPT-2's vocabulary stands for (Radford et al. 2019)."""
+    letters: Callable[[], dict[int, str]] = bytes_to_unicode
+    return {letter: byte for byte, letter in letters().items()}
 
 
-MARKS: dict[str, tuple[Callable[[str], bool], Spelling]] = {
-    "▁": (lambda piece: piece.startswith("▁"), _sentencepiece),
-    "Ġ": (lambda piece: piece.startswith("Ġ"), _byte_level),
-    "##": (lambda piece: piece.startswith("##"), lambda piece: piece.removeprefix("##").encode()),
-    "</w>": (
-        lambda piece: piece.endswith("</w>"),
-        lambda piece: piece.removesuffix("</w>").encode(),
-    ),
-    "@@": (lambda piece: piece.endswith("@@"), lambda piece: piece.removesuffix("@@").encode()),
+MARKS: dict[str, Spelling] = {
+    "▁": _sentencepiece,
+    "Ġ": _byte_level,
+    "##": lambda piece: piece.removeprefix("##").encode(),
+    "</w>": lambda piece: piece.removesuffix("</w>").encode(),
+    "@@": lambda piece: piece.removesuffix("@@").encode(),
 }
-"""The marks that vocabularies put on pieces that begin, continue or end a word: whether a piece
-bears the mark, and what it spells."""
+"""The marks of pieces that begin, continue or end a word, and how such a vocabulary spells."""
+
+AT_THE_END = ("</w>", "@@")
+
+
+def spelling_of(vocabulary: Iterable[str]) -> Spelling:
+    """How a vocabulary spells text, judged by the mark that most of its pieces bear."""
+    pieces = list(vocabulary)
+    counts = {
+        mark: sum(p.endswith(mark) if mark in AT_THE_END else p.startswith(mark) for p in pieces)
+        for mark in MARKS
+    }
+    mark = max(counts, key=lambda mark: counts[mark])
+    return MARKS[mark] if counts[mark] else str.encode
 
 
 def in_bytes(text: str, pieces: Sequence[str]) -> list[bytes | None] | None:

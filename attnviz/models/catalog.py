@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from attnviz.attention.request import AttentionKind
 from attnviz.inspection import ModelFacts
 
-How = Literal["natively", "through transformers", "weights alone"]
+AttentionSource = Literal["natively", "through transformers", "weights alone"]
 """Where the attention comes from.
 
 Our own encoder computes it; or transformers runs the model, and we get its queries and keys; or it
@@ -19,7 +19,7 @@ runs the model, and gives the weights alone.
 
 
 @dataclass(frozen=True)
-class Known:
+class CatalogEntry:
     """A model that is on this machine, or comes with attnviz.
 
     `name` is what `--model` takes. `family`: config.json's model_type, if it can be read. `size`:
@@ -66,9 +66,9 @@ class Catalog:
     )  # fmt: skip
 
     default: str
-    built_in: tuple[Known, ...]
-    cached: tuple[Known, ...]
-    families: Mapping[How, tuple[str, ...]]
+    built_in: tuple[CatalogEntry, ...]
+    cached: tuple[CatalogEntry, ...]
+    families: Mapping[AttentionSource, tuple[str, ...]]
     tried_with: str
 
     def data(self, top: int | None = None) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class AttentionFacts:
     """
 
     kind: AttentionKind
-    how: How
+    how: AttentionSource
     num_heads: int
     sees: tuple[str, ...]
 

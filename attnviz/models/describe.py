@@ -11,10 +11,10 @@ from attnviz.files import read_json
 from attnviz.inspection import ModelFacts
 from attnviz.models.catalog import (
     AttentionFacts,
+    AttentionSource,
     Catalog,
+    CatalogEntry,
     Described,
-    How,
-    Known,
     TokenizerFacts,
     other_types,
 )
@@ -50,10 +50,12 @@ DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat1
 
 def catalog(default: str) -> Catalog:
     """The models at hand; `default` is the one that is used if none is named."""
-    minilm = Known(DEFAULT, "bert", _default_size(), "", DEFAULT_REPOSITORY, DEFAULT_REVISION)
-    paper = Known(PAPER, PAPER, None, trained=False)
+    minilm = CatalogEntry(
+        DEFAULT, "bert", _default_size(), "", DEFAULT_REPOSITORY, DEFAULT_REVISION
+    )
+    paper = CatalogEntry(PAPER, PAPER, None, trained=False)
     others = other_types()
-    families: dict[How, tuple[str, ...]] = {
+    families: dict[AttentionSource, tuple[str, ...]] = {
         "natively": tuple(FAMILIES),
         "through transformers": tuple(others.recorded),
         "weights alone": tuple(others.weights_only),
@@ -69,7 +71,7 @@ def _default_size() -> int | None:
     return sum(path.stat().st_size for path in files if path.is_file()) or None
 
 
-def _cached() -> tuple[Known, ...]:
+def _cached() -> tuple[CatalogEntry, ...]:
     """The models in the hub's cache by name, one entry for each revision."""
     from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 
@@ -90,12 +92,12 @@ def _cached() -> tuple[Known, ...]:
     return tuple(sorted(models, key=lambda entry: entry.name))
 
 
-def _entry(repository: "CachedRepoInfo", revision: "CachedRevisionInfo") -> Known:
+def _entry(repository: "CachedRepoInfo", revision: "CachedRevisionInfo") -> CatalogEntry:
     name = repository.repo_id
     if "main" not in revision.refs:
         name += f"@{min(revision.refs, default=revision.commit_hash)}"
     family, obstacle = _family_and_obstacle(revision.snapshot_path)
-    return Known(
+    return CatalogEntry(
         name, family, revision.size_on_disk, obstacle, repository.repo_id, revision.commit_hash
     )
 

@@ -12,7 +12,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
-from attnviz.models.catalog import AttentionFacts, How, other_types
+from attnviz.models.catalog import AttentionFacts, AttentionSource, other_types
 from attnviz.transformers_backend import quirks
 from attnviz.transformers_backend.load import Architecture, quiet
 from attnviz.transformers_backend.recordable import RecordableModel
@@ -219,7 +219,7 @@ def positions(model: WithoutWeights) -> tuple[str, ...]:
 def attention(built: Architecture, model: WithoutWeights) -> tuple[AttentionFacts, ...]:
     """The kinds of attention in the model, and what a query of each layer may attend to."""
     kinds: list[AttentionKind] = ["encoder", "decoder", "cross"] if built.seq2seq else [model.kind]
-    how: How = "through transformers"
+    how: AttentionSource = "through transformers"
     others = other_types()
     recorded = built.name in others.recorded or built.calls
     if built.name in others.weights_only or not recorded:

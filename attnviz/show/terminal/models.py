@@ -7,20 +7,27 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.models.catalog import AttentionFacts, Catalog, Described, How, Known, TokenizerFacts
+from attnviz.models.catalog import (
+    AttentionFacts,
+    AttentionSource,
+    Catalog,
+    CatalogEntry,
+    Described,
+    TokenizerFacts,
+)
 from attnviz.show.labels import visible
 
 COMMIT = 12
 """How many of a commit's letters are shown; the hub's pages show fewer."""
 
-FAMILIES: dict[How, str] = {
+FAMILIES: dict[AttentionSource, str] = {
     "natively": "architectures that attnviz runs itself",
     "through transformers": "architectures that transformers runs",
     "weights alone": "architectures that transformers runs, which give weights alone",
 }
 """The architectures there are, by how their attention is had."""
 
-HOW: dict[How, str] = {
+HOW: dict[AttentionSource, str] = {
     "natively": "run by attnviz itself",
     "through transformers": "run by transformers",
     "weights alone": "run by transformers, which gives weights alone",
@@ -65,7 +72,7 @@ def model_table(described: Described) -> Iterator[RenderableType]:
     yield table
 
 
-def _models(title: str, models: Iterable[Known], default: str) -> RenderableType:
+def _models(title: str, models: Iterable[CatalogEntry], default: str) -> RenderableType:
     """Each name on a line of its own, so that it can be copied at any width; its facts below."""
     lines: list[RenderableType] = [Text(title, style="dim")]
     for known in models:
@@ -80,7 +87,7 @@ def _models(title: str, models: Iterable[Known], default: str) -> RenderableType
     return Group(*lines)
 
 
-def _of_one(known: Known) -> Iterator[str]:
+def _of_one(known: CatalogEntry) -> Iterator[str]:
     """What is told below a model's name."""
     size = None if known.size is None else _size(known.size)
     yield ", ".join(filter(None, (known.family, size)))

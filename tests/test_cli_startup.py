@@ -39,7 +39,7 @@ def test_a_wrong_option_is_told_without_importing_anything_slow(place: Workplace
 
 
 def test_run_needs_torch_and_tokenizers_only(place: Workplace) -> None:
-    env = place.without("transformers", "matplotlib", "huggingface_hub")
+    env = place.without("transformers", "matplotlib", "huggingface_hub", "jaxtyping")
     done = place("run", ANIMAL, "--query", "it", env=env)
     assert (done.code, done.err) == (0, "")
     assert "▸animal .68" in done.out

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple, get_origin, get_type_hints
 
 import numpy as np
 
+from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.errors import AttnvizError
 
 ROW_SUM_TOLERANCE = 1e-4
@@ -36,11 +37,11 @@ class Array:
 class Inputs(NamedTuple):
     """x, q, k, v as in LayerRecord; k and v are made from key_value_states, x in self-attention."""
 
-    x: np.ndarray
-    key_value_states: np.ndarray
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
+    x: Float[np.ndarray, "query d_model"]
+    key_value_states: Float[np.ndarray, "key d_states"]
+    q: Float[np.ndarray, "head query d_k"]
+    k: Float[np.ndarray, "kv_head key d_k"]
+    v: Float[np.ndarray, "kv_head key d_v"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,15 +123,17 @@ class LayerRecord:
                 "attnviz models says which models give all of it",
             )
 
-    def of_head(self, keys_or_values: np.ndarray, head: int) -> np.ndarray:
-        """The k or v of one head, (m, d), which it may share with others."""
+    def of_head(
+        self, keys_or_values: Float[np.ndarray, "kv_head key d"], head: int
+    ) -> Float[np.ndarray, "key d"]:
+        """The k or v of one head, which it may share with others."""
         own: np.ndarray = keys_or_values[head * len(keys_or_values) // self.num_heads]
         return own
 
     def weights(
         self, layer: int, heads: Sequence[int] | None = None, queries: slice = slice(None)
-    ) -> np.ndarray:
-        """Attention weights between pieces, (head, query, key), of these heads or (None) of all.
+    ) -> Float[np.ndarray, "head query key"]:
+        """Attention weights between pieces of these heads or (None) of all.
 
         Errors name the layer as `layer`. AttnvizError if a row does not sum to 1 (to at most 1, if
         there are sinks).
@@ -151,15 +154,17 @@ class LayerRecord:
             )
         return weights
 
-    def scores_row(self, head: int, query: int, dots: np.ndarray) -> np.ndarray:
-        """The scores of one query, (m,), from its products with the keys."""
+    def scores_row(
+        self, head: int, query: int, dots: Float[np.ndarray, "key"]
+    ) -> Float[np.ndarray, "key"]:
+        """The scores of one query, from its products with the keys."""
         scores = (dots * self.scale)[None, None]
         row = range(self.lengths[0])[query]
         adjusted: np.ndarray = self._adjusted(scores, np.array([head]), range(row, row + 1))[0, 0]
         return adjusted
 
-    def attention_mask(self, queries: slice = slice(None)) -> np.ndarray | None:
-        """The attention mask, (query, key): True if any head may attend; None if nothing is masked.
+    def attention_mask(self, queries: slice = slice(None)) -> Bool[np.ndarray, "query key"] | None:
+        """The attention mask: True if any head may attend; None if nothing is masked.
 
         Both key_ranges and a bias of -inf mask.
         """
@@ -182,8 +187,10 @@ class LayerRecord:
             raise AttnvizError("a layer was recorded with neither queries and keys nor weights")
         return by_head
 
-    def _softmax(self, heads: np.ndarray, rows: range) -> np.ndarray:
-        """Weights, (head, row, key)."""
+    def _softmax(
+        self, heads: Int[np.ndarray, "head"], rows: range
+    ) -> Float[np.ndarray, "head row key"]:
+        """The weights of some heads' rows."""
         if self.q is None or self.k is None:
             raise AttnvizError("a layer was recorded without queries or keys")
         _, count = self.lengths
@@ -208,9 +215,13 @@ class LayerRecord:
         return whole
 
     def _adjusted(
-        self, scores: np.ndarray, heads: np.ndarray, rows: range, first: int = 0
-    ) -> np.ndarray:
-        """Apply soft cap, biases and mask to scaled scores, (head, row, key - first), in place."""
+        self,
+        scores: Float[np.ndarray, "head row some_keys"],
+        heads: Int[np.ndarray, "head"],
+        rows: range,
+        first: int = 0,
+    ) -> Float[np.ndarray, "head row some_keys"]:
+        """Apply soft cap, biases and mask to scaled scores of keys from `first` on, in place."""
         end = first + scores.shape[-1]
         if self.softcap is not None:
             scores /= self.softcap
@@ -269,14 +280,14 @@ class Projections:
     attention, whatever the model did before.
     """
 
-    W_Q: np.ndarray
-    W_K: np.ndarray
-    W_V: np.ndarray
-    W_O: np.ndarray
-    b_Q: np.ndarray | None = None
-    b_K: np.ndarray | None = None
-    b_V: np.ndarray | None = None
-    b_O: np.ndarray | None = None
+    W_Q: Float[np.ndarray, "d_model queries_width"]
+    W_K: Float[np.ndarray, "d_states keys_width"]
+    W_V: Float[np.ndarray, "d_states values_width"]
+    W_O: Float[np.ndarray, "z_width d_model"]
+    b_Q: Float[np.ndarray, "queries_width"] | None = None
+    b_K: Float[np.ndarray, "keys_width"] | None = None
+    b_V: Float[np.ndarray, "values_width"] | None = None
+    b_O: Float[np.ndarray, "d_model"] | None = None
     between: Between = field(default=NOTHING_BETWEEN, kw_only=True)
     direct: bool = field(default=True, kw_only=True)
 
@@ -304,10 +315,12 @@ class Projections:
         )
 
 
-def softmax(scores: np.ndarray, sinks: np.ndarray | None = None) -> np.ndarray:
-    """The softmax of each row of (head, query, key), in place.
+def softmax(
+    scores: Float[np.ndarray, "head query key"], sinks: Float[np.ndarray, "head"] | None = None
+) -> Float[np.ndarray, "head query key"]:
+    """The softmax of each row, in place.
 
-    sinks, (head,), are scores that count in each sum; their weight is left out of the result.
+    Sinks are scores that count in each sum; their weight is left out of the result.
     """
     highest = scores.max(axis=-1, keepdims=True)
     if sinks is not None:

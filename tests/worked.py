@@ -9,14 +9,14 @@ from handmade import tokens_of
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.inspection import Inspection, ModelFacts
 
-X = np.array([[1, 0], [0, 2]])
+X = np.array([[1.0, 0], [0, 2]])
 """The vectors of "a" and "b"."""
 
 WORKED = Projections(
     W_Q=np.eye(2),
     W_K=np.eye(2),
-    W_V=np.array([[1, 0], [1, 1]]),
-    W_O=np.array([[3, 0], [0, 4]]),
+    W_V=np.array([[1.0, 0], [1, 1]]),
+    W_O=np.array([[3.0, 0], [0, 4]]),
 )
 """Two heads of one number each, which write to a number of the output each.
 

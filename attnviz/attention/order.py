@@ -6,6 +6,8 @@ that, the one that stands first in the model or the sentence comes first.
 
 import numpy as np
 
+from attnviz.attention.shapes import Bool, Float, Int
+
 EQUAL = 1e-5
 """Two numbers are equal if they differ by less than this part of the larger one."""
 
@@ -13,8 +15,8 @@ NEAR_ZERO = 1e-6
 """Differences and distances of numbers up to 1 are equal if they are this near to each other."""
 
 
-def tiers(values: np.ndarray, floor: float = 0.0) -> np.ndarray:
-    """The tier of each number, (n,) -> (n,): 0 for the largest and its equals, then 1, and so on.
+def tiers(values: Float[np.ndarray, "n"], floor: float = 0.0) -> Int[np.ndarray, "n"]:
+    """The tier of each number: 0 for the largest and its equals, then 1, and so on.
 
     Numbers are also equal if they differ by less than `floor`. NaN comes last.
     """
@@ -27,7 +29,9 @@ def tiers(values: np.ndarray, floor: float = 0.0) -> np.ndarray:
     return found
 
 
-def descending(values: np.ndarray, top: int | None = None, floor: float = 0.0) -> np.ndarray:
+def descending(
+    values: Float[np.ndarray, "n"], top: int | None = None, floor: float = 0.0
+) -> Int[np.ndarray, "top"]:
     """The places of the `top` largest numbers, or of all: largest first, equal ones by place."""
     places = np.arange(len(values))
     if top is not None and top < len(values):
@@ -39,14 +43,16 @@ def descending(values: np.ndarray, top: int | None = None, floor: float = 0.0) -
     return found[:top]
 
 
-def largest(values: np.ndarray, floor: float = 0.0) -> np.ndarray:
+def largest(values: Float[np.ndarray, "*rows n"], floor: float = 0.0) -> np.ndarray:
     """The place of the largest number along the last axis, the first of equal ones; NaN is none."""
     most = np.fmax.reduce(values, axis=-1, keepdims=True)
     place: np.ndarray = (values >= most - np.maximum(EQUAL * np.abs(most), floor)).argmax(axis=-1)
     return place
 
 
-def exceeds(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+def exceeds(
+    values: Float[np.ndarray, "*rows n"], others: Float[np.ndarray, "*rows #n"]
+) -> Bool[np.ndarray, "*rows n"]:
     """Where a number is larger than the other by more than rounding makes it."""
     above: np.ndarray = values - others > EQUAL * np.abs(others)
     return above

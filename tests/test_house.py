@@ -15,10 +15,8 @@ MIN_FILE = 40
 
 ALONE = {
     "progress.py": "waits to be folded in",
-    "answers/windows.py": "waits to be folded in",
     "answers/rows.py": "waits to be folded in",
     "cli/heatmap.py": "a command is a file",
-    "show/figure/banded.py": "waits to be folded in",
 }
 """Files that are shorter than that though only one other imports them, and why they may be."""
 

@@ -90,6 +90,57 @@ def breaches(module: str, source: str) -> list[str]:
 
 MODULES = dict(modules())
 
+COMPUTE = {
+    "View",
+    "LayerRecord",
+    "Inspection",
+    "attnviz.inspection.view",
+    "attnviz.inspection.inspection",
+    "attnviz.attention.layer",
+    "attnviz.model",
+    "attnviz.encoder",
+}
+"""What gives numbers: who shows an answer has no need of it."""
+
+STILL_COMPUTE = {
+    "show.data.ablations",
+    "show.figure.compare",
+    "show.terminal.ablations",
+    "show.terminal.sides",
+}
+"""Modules of `show` that wait to be given answers."""
+
+
+def sources(module: str, source: str) -> list[str]:
+    """What a module imports that gives numbers."""
+    return [
+        name
+        for name in sorted(imported(module, source))
+        if name.rpartition(".")[2] in COMPUTE
+        or any(f"{name}.".startswith(f"{room}.") for room in COMPUTE)
+    ]
+
+
+SHOW = [module for module in MODULES if module.startswith("show.")]
+
+
+@pytest.mark.parametrize("module", SHOW)
+def test_who_shows_an_answer_computes_nothing(module: str) -> None:
+    found = sources(module, MODULES[module].read_text(encoding="utf-8"))
+    assert (found != []) == (module in STILL_COMPUTE), found
+
+
+def test_who_would_compute_is_found() -> None:
+    source = (
+        "from attnviz.inspection import Context, View\nfrom attnviz.attention.layer import A\n"
+        "def f():\n    import attnviz.model.load"
+    )
+    assert sources("show.page", source) == [
+        "attnviz.attention.layer.A",
+        "attnviz.inspection.View",
+        "attnviz.model.load",
+    ]
+
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_what_its_room_may_know(module: str) -> None:

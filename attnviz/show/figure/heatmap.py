@@ -35,8 +35,8 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing_of,
-    text_width,
     weight_colors,
+    widest,
 )
 from attnviz.show.figure.matrix import (
     color_bar,
@@ -68,31 +68,41 @@ _BAR_ROOM = 1.05
 
 @dataclass(frozen=True, eq=False)
 class _Panels:
-    """The matrices as they are drawn: by blocks, if they are too many for a panel's dots."""
+    """The matrices as they are drawn, `wide` and `tall` inches each.
+
+    Where there are too many tokens for a panel's dots, a cell stands for several of them.
+    """
 
     context: Context
     pooled: Pooled
+    wide: float
+    tall: float
+
+    @classmethod
+    def of(cls, matrices: Matrices, room: float, least: int) -> "_Panels":
+        """Panels whose longer side takes `room` inches, in cells of at least `least` dots."""
+        wide, tall, steps = _sides(matrices.context, room, least)
+        return cls(matrices.context, matrices.pooled(steps), wide, tall)
 
     @cached_property
     def largest(self) -> float:
         """The largest number, which has the darkest colour; 1 where all are 0."""
         return max(float(np.nanmax(one)) for one in self.pooled.weights.values()) or 1.0
 
-    @property
-    def quantity(self) -> str:
-        """What the colour bar is called."""
-        blocks = f", the largest of {self._block}" if self._block else ""
-        return self.context.measured.quantity + blocks
+    @cached_property
+    def rows(self) -> TokenLabels:
+        """The labels of the queries."""
+        return token_labels(self.context, self.tall / len(self.context.tokens))
+
+    @cached_property
+    def columns(self) -> TokenLabels:
+        """The labels of the keys."""
+        return token_labels(self.context, self.wide / len(self.context.keys), "key")
 
     @property
     def _block(self) -> str:
         down, across = self.pooled.steps
         return f"{down} × {across}" if down * across > 1 else ""
-
-    @property
-    def numbered_from(self) -> float:
-        """Numbers from here on are written into their cells."""
-        return NUMBERED_FROM * (1 if self.context.measured.shares else self.largest)
 
     def heading(self, *notes: str) -> Heading:
         """What stands over the picture."""
@@ -105,32 +115,38 @@ class _Panels:
         legend = f"grey: {MAY_NOT}" if masked else ""
         return heading(self.context, list(weights), self.pooled.shares, lines, legend=legend)
 
+    def draw(self, axes: Axes, head: HeadId) -> AxesImage:
+        """Draw one head's matrix."""
+        weights, (down, across) = self.pooled.weights[head], self.pooled.steps
+        edges = weights.shape[1] * across - 0.5, weights.shape[0] * down - 0.5
+        colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
+        if np.isnan(weights).any():
+            axes.set_facecolor(BLANK)
+        image = draw_matrix(axes, weights, colors, (0.0, self.largest), edges)
+        axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[], yticks=[])
+        return image
 
-@dataclass(frozen=True)
-class _Sides:
-    """How large panels are, in inches; all cells take the same whole number of dots.
+    def color_bar(
+        self, picture: Figure, image: AxesImage, place: tuple[float, float, float]
+    ) -> None:
+        """The scale, at `place`: left, top, and the height of what it stands beside."""
+        blocks = f", the largest of {self._block}" if self._block else ""
+        color_bar(picture, image, self.context.measured.quantity + blocks, place)
 
-    `steps`: how many queries and keys a cell stands for, where there is not room for all.
+
+def _sides(context: Context, room: float, least: int) -> tuple[float, float, tuple[int, int]]:
+    """A panel's width and height, in inches, and how many queries and keys a cell stands for.
+
+    All cells take the same whole number of dots. Few rows or columns are drawn out.
     """
-
-    wide: float
-    tall: float
-    steps: tuple[int, int]
-
-    @classmethod
-    def of(cls, context: Context, room: float, least: int) -> "_Sides":
-        """Panels whose longer side takes `room` inches, in cells of at least so many dots.
-
-        Few rows or columns are drawn out.
-        """
-        counts = len(context.keys), len(context.tokens)
-        cell = room / max(counts)
-        shortest = [min(_SMALLEST_SIDE, room, _DRAWN_OUT * cell * count) for count in counts]
-        sides = [max(cell * count, short) for count, short in zip(counts, shortest, strict=True)]
-        steps = [_step(count, side, least) for count, side in zip(counts, sides, strict=True)]
-        blocks = [math.ceil(count / step) for count, step in zip(counts, steps, strict=True)]
-        wide, tall = (whole_dots(*side) for side in zip(sides, blocks, strict=True))
-        return cls(wide, tall, (steps[1], steps[0]))
+    counts = len(context.keys), len(context.tokens)
+    cell = room / max(counts)
+    shortest = [min(_SMALLEST_SIDE, room, _DRAWN_OUT * cell * count) for count in counts]
+    sides = [max(cell * count, short) for count, short in zip(counts, shortest, strict=True)]
+    steps = [_step(count, side, least) for count, side in zip(counts, sides, strict=True)]
+    blocks = [math.ceil(count / step) for count, step in zip(counts, steps, strict=True)]
+    wide, tall = (whole_dots(*side) for side in zip(sides, blocks, strict=True))
+    return wide, tall, (steps[1], steps[0])
 
 
 def _step(count: int, side: float, least: int) -> int:
@@ -157,7 +173,7 @@ def figure(matrices: Matrices, top: int | None = None) -> Figure:
         columns = len(across) if full else _columns(context, len(heads))
         if len(heads) > LABELLED_PANELS and full:
             return _overview(matrices, columns)
-        return _grid(matrices, columns)
+        return _labelled(matrices, columns)
 
 
 def _longest(context: Context) -> int:
@@ -169,75 +185,56 @@ def _one_head(matrices: Matrices) -> Figure:
     count = _longest(context)
     largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
-    sides = _Sides.of(context, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
-    panels = _Panels(context, matrices.pooled(sides.steps))
-    rows, columns = _labels(context, sides)
-    title = panels.heading()
+    panels = _Panels.of(matrices, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
+    title, rows, columns = panels.heading(), panels.rows, panels.columns
     left = MARGIN + _AXIS_TITLE + rows.width + 0.1
     below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
-    width = max(left + sides.wide + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
+    width = max(left + panels.wide + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
     top = MARGIN + title.height + 0.05
-    picture = blank(width, top + sides.tall + below)
+    picture = blank(width, top + panels.tall + below)
     title.draw(picture)
-    axes = axes_at(picture, left, top, sides.wide, sides.tall)
-    image = _draw(axes, head, panels)
+    axes = axes_at(picture, left, top, panels.wide, panels.tall)
+    image = panels.draw(axes, head)
     label_rows(axes, rows)
     label_columns(axes, columns)
-    noted = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
-    axes.set_ylabel(axis_name(context, "query") + noted[0], labelpad=6)
-    axes.set_xlabel(axis_name(context, "key") + noted[1], labelpad=6)
+    notes = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
+    axes.set_ylabel(axis_name(context, "query") + notes[0], labelpad=6)
+    axes.set_xlabel(axis_name(context, "key") + notes[1], labelpad=6)
     _mark_pairs(axes, context)
     if count <= NUMBERED_UP_TO:
         _write_numbers(axes, panels)
-    bar = (left + sides.wide + 0.2, top, max(sides.tall, _SHORTEST_BAR))
-    color_bar(picture, image, panels.quantity, bar)
+    bar = (left + panels.wide + 0.2, top, max(panels.tall, _SHORTEST_BAR))
+    panels.color_bar(picture, image, bar)
     return picture
 
 
-def _labels(context: Context, sides: _Sides) -> tuple[TokenLabels, TokenLabels]:
-    """Labels of the rows and of the columns of a panel."""
-    rows = token_labels(context, sides.tall / len(context.tokens))
-    return rows, token_labels(context, sides.wide / len(context.keys), "key")
-
-
-def _grid(matrices: Matrices, columns: int) -> Figure:
+def _labelled(matrices: Matrices, columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
     context, heads = matrices.context, matrices.heads
     rows = math.ceil(len(heads) / columns)
     room = min(_panel_room(context), 12 / columns)
-    sides = _Sides.of(context, room, _SMALLEST_DOT)
-    panels = _Panels(context, matrices.pooled(sides.steps))
-    names = _labels(context, sides)
-    title = panels.heading(*_label_notes(names))
-    left = MARGIN + _AXIS_TITLE + names[0].width + 0.1
+    panels = _Panels.of(matrices, room, _SMALLEST_DOT)
+    title = panels.heading(*_label_notes(panels))
+    left = MARGIN + _AXIS_TITLE + panels.rows.width + 0.1
     top = MARGIN + title.height + 0.25
-    across, down = sides.wide + 0.15, sides.tall + 0.33
+    across, down = panels.wide + 0.15, panels.tall + 0.33
     width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
-    below = names[1].height + _AXIS_TITLE + MARGIN
+    below = panels.columns.height + _AXIS_TITLE + MARGIN
     picture = blank(width, top + rows * down - 0.2 + below)
     title.draw(picture)
     for place, head in enumerate(heads):
         row, column = divmod(place, columns)
-        axes = axes_at(picture, left + column * across, top + row * down, sides.wide, sides.tall)
-        image = _draw(axes, head, panels)
+        axes = axes_at(picture, left + column * across, top + row * down, panels.wide, panels.tall)
+        image = panels.draw(axes, head)
         axes.set_title(str(head), size=9, pad=3)
         if column == 0:
-            label_rows(axes, names[0])
+            label_rows(axes, panels.rows)
         if place + columns >= len(heads):
-            label_columns(axes, names[1])
+            label_columns(axes, panels.columns)
     _axis_titles(picture, context, (left, left + columns * across), (top, top + rows * down))
     bar = (left + columns * across + 0.05, top, max(rows * down - 0.33, _SHORTEST_BAR))
-    color_bar(picture, image, panels.quantity, bar)
+    panels.color_bar(picture, image, bar)
     return picture
-
-
-def _label_notes(names: tuple[TokenLabels, TokenLabels]) -> list[str]:
-    """Which tokens are labelled, once where rows and columns are alike."""
-    rows, columns = (labels.note for labels in names)
-    if rows == columns:
-        return [rows]
-    told = ((rows, "query"), (columns, "key"))
-    return [note.replace("token", role) for note, role in told]
 
 
 def _overview(matrices: Matrices, columns: int) -> Figure:
@@ -245,59 +242,29 @@ def _overview(matrices: Matrices, columns: int) -> Figure:
     context, heads = matrices.context, sorted(set(matrices.heads))
     rows = len(heads) // columns
     room = min(max(13 / columns, 0.5), 1.1)
-    sides = _Sides.of(context, room, _SMALLEST_DOT)
-    panels = _Panels(context, matrices.pooled(sides.steps))
+    panels = _Panels.of(matrices, room, _SMALLEST_DOT)
     title = panels.heading()
     names = [f"layer {head.layer}" for head in heads[::columns]]
-    left = MARGIN + _AXIS_TITLE + max(text_width(name, 8) for name in names) + 0.1
+    left = MARGIN + _AXIS_TITLE + widest(names, 8) + 0.1
     top = MARGIN + title.height + 0.22
-    across, down = sides.wide + 0.06, sides.tall + 0.06
+    across, down = panels.wide + 0.06, panels.tall + 0.06
     width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
     picture = blank(width, top + rows * down + _AXIS_TITLE + MARGIN)
     title.draw(picture)
     for place, head in enumerate(heads):
         row, column = divmod(place, columns)
-        axes = axes_at(picture, left + column * across, top + row * down, sides.wide, sides.tall)
-        image = _draw(axes, head, panels)
+        axes = axes_at(picture, left + column * across, top + row * down, panels.wide, panels.tall)
+        image = panels.draw(axes, head)
         axes.spines[:].set_color(FAINT)
         if row == 0:
             axes.set_title(f"head {head.head}", size=8, pad=3)
         if column == 0:
-            axes.text(
-                -0.08, 0.5, names[row], size=8, ha="right", va="center", transform=axes.transAxes
-            )
+            name = axes.text(-0.08, 0.5, names[row], size=8, transform=axes.transAxes)
+            name.set(ha="right", va="center")
     _axis_titles(picture, context, (left, left + columns * across), (top, top + rows * down))
     bar = (left + columns * across + 0.05, top, rows * down - 0.06)
-    color_bar(picture, image, panels.quantity, bar)
+    panels.color_bar(picture, image, bar)
     return picture
-
-
-def _panel_room(context: Context) -> float:
-    """How long a panel's side is, where there is room for all."""
-    return min(max(_longest(context) * _SMALLEST_CELL, 1.2), 2.9)
-
-
-def _columns(context: Context, panels: int) -> int:
-    """Columns that make a grid of about 4 : 3 with few empty places."""
-    sides = _Sides.of(context, _panel_room(context), _SMALLEST_DOT)
-
-    def cost(columns: int) -> float:
-        rows = math.ceil(panels / columns)
-        shape = columns * sides.wide / (rows * sides.tall)
-        return columns * rows - panels + abs(math.log(shape / (4 / 3)))
-
-    return min(range(1, panels + 1), key=cost)
-
-
-def _draw(axes: Axes, head: HeadId, panels: _Panels) -> AxesImage:
-    weights, steps = panels.pooled.weights[head], panels.pooled.steps
-    edges = weights.shape[1] * steps[1] - 0.5, weights.shape[0] * steps[0] - 0.5
-    colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
-    if np.isnan(weights).any():
-        axes.set_facecolor(BLANK)
-    image = draw_matrix(axes, weights, colors, (0.0, panels.largest), edges)
-    axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[], yticks=[])
-    return image
 
 
 def _axis_titles(
@@ -311,6 +278,30 @@ def _axis_titles(
     picture.supxlabel(columns, x=center, y=MARGIN / height, va="bottom", size=10)
 
 
+def _label_notes(panels: _Panels) -> list[str]:
+    """Which tokens are labelled, once where rows and columns are alike."""
+    rows, columns = panels.rows.note, panels.columns.note
+    if rows == columns:
+        return [rows]
+    return [rows.replace("token", "query"), columns.replace("token", "key")]
+
+
+def _panel_room(context: Context) -> float:
+    """How long a panel's side is, where there is room for all."""
+    return min(max(_longest(context) * _SMALLEST_CELL, 1.2), 2.9)
+
+
+def _columns(context: Context, panels: int) -> int:
+    """Columns that make a grid of about 4 : 3 with few empty places."""
+    wide, tall, _ = _sides(context, _panel_room(context), _SMALLEST_DOT)
+
+    def cost(columns: int) -> float:
+        rows = math.ceil(panels / columns)
+        return columns * rows - panels + abs(math.log(columns * wide / (rows * tall) / (4 / 3)))
+
+    return min(range(1, panels + 1), key=cost)
+
+
 def _mark_pairs(axes: Axes, context: Context) -> None:
     """A thin line where the second sentence of a pair begins."""
     for tokens, line in ((context.tokens, axes.axhline), (context.keys, axes.axvline)):
@@ -320,10 +311,11 @@ def _mark_pairs(axes: Axes, context: Context) -> None:
 
 
 def _write_numbers(axes: Axes, panels: _Panels) -> None:
-    (weights,) = panels.pooled.weights.values()
-    for query, key in np.argwhere(weights >= panels.numbered_from):
+    (weights,), measured = panels.pooled.weights.values(), panels.context.measured
+    least = NUMBERED_FROM * (1 if measured.shares else panels.largest)
+    for query, key in np.argwhere(weights >= least):
         weight = float(weights[query, key])
         color = "white" if weight > 0.45 * panels.largest else INK
         size = 7.5 if max(weights.shape) > 8 else 9
-        shown = panels.context.measured.number(weight)
-        axes.text(key, query, shown, size=size, color=color, ha="center", va="center")
+        text = measured.number(weight)
+        axes.text(key, query, text, size=size, color=color, ha="center", va="center")

@@ -65,7 +65,7 @@ def test_a_damaged_memory_says_how_it_mends_itself(cache: Path) -> None:
     cache.write_bytes(cache.read_bytes()[:100])
     with pytest.raises(AttnvizError, match="damaged") as caught:
         recall()
-    assert caught.value.hint == "look at a sentence, which will replace it"
+    assert caught.value.hint == "run a text, which will replace it"
     remember(made())
     assert recall() is not None
 

@@ -198,7 +198,7 @@ def test_a_text_that_looks_at_itself_has_its_own_keys() -> None:
 @pytest.mark.parametrize("measure", ["rollout", "flow"])
 def test_measures_that_mix_heads_are_refused_across_texts(measure: MeasureName) -> None:
     for rows in (ROWS, made_tokens()):
-        with pytest.raises(RequestError, match=f"{measure} follows tokens .* looks at another"):
+        with pytest.raises(RequestError, match=f"{measure} follows .* joins two"):
             crossed(rows, made_tokens()).view(measure=measure)
 
 
@@ -267,7 +267,7 @@ def test_nothing_is_left_without_special_tokens() -> None:
         lambda: crossed(ROWS, special).view(special=False),
     ]
     for ask in asks:
-        with pytest.raises(RequestError, match="nothing left to look at"):
+        with pytest.raises(RequestError, match="nothing is left to show"):
             ask()
     assert made().view(window=(0, 1)).weights(0, 0).shape == (1, 1)
 
@@ -324,7 +324,7 @@ def test_a_layer_that_was_not_recorded(partly: Inspection) -> None:
     for number, named in ((0, 0), (2, 2), (-1, 2), (-3, 0)):
         with pytest.raises(RequestError, match=f"layer {named} was not recorded, only 1") as caught:
             partly.layer(number)
-        assert caught.value.hint == "look at the sentence anew, with that layer or without --layer"
+        assert caught.value.hint == "run the text again, with that layer or without --layer"
         with pytest.raises(RequestError, match=f"layer {named} was not recorded"):
             partly.view().weights(number, 0)
     two = replace(partly, layers=(partly.layer(1), None, partly.layer(1)))

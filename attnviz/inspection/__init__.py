@@ -1,4 +1,4 @@
-"""What one run of a model over one text left behind, as numbers, and ways to look at it."""
+"""What a model computed for one text, as numbers, and views of it."""
 
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context

@@ -1,4 +1,4 @@
-"""Rows of some heads, as a view shows them."""
+"""Some rows of some heads, as a view shows them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from attnviz.inspection.facts import HeadId
 class Block:
     """Some rows of some heads, which may belong to several layers.
 
-    weights: (head, query, key), in the view's measure, of the queries in `rows`. dropped: (head,
-    query), the share of each row that went to the special tokens left out; None where none are left
-    out. sink: (head, query), the share of what is shown that went to the model's sink; None where
-    the model has none, and for measures whose rows are not shares.
+    weights: (head, query, key), the view's measure for the queries in `rows`. dropped: (head,
+    query), the share of each row that went to special tokens left out; None if none are. sink:
+    (head, query), the share of what is shown that went to the model's sink; None without a sink and
+    for measures whose rows are not shares.
     """
 
     heads: Sequence[HeadId]
@@ -26,19 +26,19 @@ class Block:
     sink: np.ndarray | None = None
 
     def take(self, rows: slice | np.ndarray) -> "Block":
-        """Some of the rows, counted from the block's first."""
+        """Some of the rows, counted from the block's first row."""
         places = np.arange(self.rows.start, self.rows.stop)[rows]
         span = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
         return self._mapped(self.heads, span, lambda array: array[:, rows])
 
     def head(self, place: int) -> "Block":
-        """The rows of the head at `place` alone."""
+        """The rows of the head at `place`."""
         own = slice(place, place + 1)
         return self._mapped(self.heads[own], self.rows, lambda array: array[own])
 
     @classmethod
     def concat(cls, blocks: Sequence["Block"]) -> "Block":
-        """Blocks of the same heads whose rows follow each other."""
+        """Join blocks of the same heads whose rows follow each other."""
         first, last = blocks[0], blocks[-1]
         if len(blocks) == 1:
             return first

@@ -1,4 +1,4 @@
-"""What a view's numbers belong to: the model, the text, the tokens, the unit and the measure."""
+"""What numbers are about: the model, the text, the tokens, the unit and the measure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from attnviz.inspection.frame import Window
 from attnviz.text.tokens import Part, Token, Tokens, Unit
 
 Role = Literal["query", "key"]
-"""Whether a token looks, a row, or is looked at, a column."""
+"""A query looks (a row); a key is looked at (a column)."""
 
 
 class Reach(NamedTuple):
-    """How many pieces before itself, and after, each piece may look at; None: all there are."""
+    """How many pieces before and after itself each piece may attend to; None for all."""
 
     before: int | None
     after: int | None
@@ -31,10 +31,10 @@ ALL = Reach(None, None)
 class Context:
     """The model, text, tokens, unit and measure that an answer is about; no weights.
 
-    `text` has the queries' tokens. `source` has the keys' in cross-attention, and is None
-    otherwise. `tokens` are the rows shown and `keys` the columns; `positions` are the rows' places
-    among all tokens of the text. `recorded` are the layers recorded; `reaches` says how far the
-    queries of each may look, None where that is not a question of distance.
+    text: the queries' tokens. source: the keys' tokens in cross-attention, None otherwise. tokens:
+    the rows shown. keys: the columns shown. positions: the index of each row among all tokens of
+    the text. recorded: the layers that were recorded. reaches: how far their queries may attend,
+    None if that is not a question of distance.
     """
 
     model: ModelFacts
@@ -68,48 +68,52 @@ class Context:
 
     @property
     def part(self) -> Part | None:
-        """Which window of a longer text this is, where one was cut into windows."""
+        """Which window of a longer text this is, if the text was cut into windows."""
         return self.key_text.part
 
     @property
     def num_heads(self) -> int:
-        """How many matrices a layer has: one a head, or 1 where the measure mixes heads."""
+        """How many matrices a layer has: one for each head, or 1 if the measure mixes heads."""
         return self.model.num_heads if self.measured.per_head else 1
 
     @property
     def places(self) -> str:
-        """What the matrices belong to: "heads", or "layers" where the measure mixes heads."""
+        """What has a matrix each: "heads", or "layers" if the measure mixes heads."""
         return "heads" if self.measured.per_head else "layers"
 
     @property
     def first_index(self) -> int:
-        """The index in the whole text, as in `@10`, of the first token in the window."""
+        """The index, as in `@10`, of the window's first token in the whole text."""
         if self.window is None:
             return 0
         before = self.text.unit(self.unit)[: self.window[0]]
         return sum(self.special or not token.special for token in before)
 
     def head_at(self, layer: int, place: int) -> HeadId:
-        """The head at `place` among the matrices of its layer."""
+        """The head of matrix number `place` in a layer."""
         return HeadId(layer, place if self.measured.per_head else None)
 
     def all_heads(self) -> list[HeadId]:
-        """Every head recorded, layer by layer; every layer, where the measure mixes heads."""
+        """All recorded heads, layer by layer, or all recorded layers if the measure mixes heads."""
         return [self.head_at(n, place) for n in self.recorded for place in range(self.num_heads)]
 
 
 def reach_of(record: LayerRecord) -> Reach | None:
-    """How far a layer's queries may look; None where that is unknown or no question of distance."""
+    """How far the queries of a layer may attend; None if unknown or no question of distance."""
     if record.recorded_weights is not None or (
         record.bias is not None and np.isneginf(record.bias).any()
     ):
         return None
     if record.key_ranges is None:
         return ALL
-    own = np.arange(len(record.key_ranges))
-    back = own[::-1]
-    before, after = own - record.key_ranges[:, 0], record.key_ranges[:, 1] - 1 - own
+    to_start = np.arange(len(record.key_ranges))
+    to_end = to_start[::-1]
+    before = to_start - record.key_ranges[:, 0]
+    after = record.key_ranges[:, 1] - 1 - to_start
     most = int(before.max()), int(after.max())
-    if (before != np.minimum(own, most[0])).any() or (after != np.minimum(back, most[1])).any():
+    # Every query must reach equally far, except where the text begins or ends.
+    if (before != np.minimum(to_start, most[0])).any() or (
+        after != np.minimum(to_end, most[1])
+    ).any():
         return None
-    return Reach(*(None if reach >= back[0] > 0 else reach for reach in most))
+    return Reach(*(None if reach >= to_end[0] > 0 else reach for reach in most))

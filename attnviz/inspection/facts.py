@@ -1,13 +1,13 @@
-"""How heads and models are named."""
+"""Names of heads, and the facts of a model."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
 class HeadId(NamedTuple):
-    """A head's place in the model, both counted from 0, printed as `L3H1`.
+    """A head by layer and number, both counted from 0, printed as `L3H1`.
 
-    Where a measure mixes a layer's heads, `head` is None and the layer stands alone: `L3`.
+    If a measure mixes the heads of a layer, `head` is None, printed as `L3`.
     """
 
     layer: int
@@ -18,7 +18,7 @@ class HeadId(NamedTuple):
 
     @property
     def place(self) -> int:
-        """Where it stands among the matrices of its layer, from 0."""
+        """The number of its matrix in its layer, from 0."""
         return self.head or 0
 
 
@@ -28,9 +28,9 @@ def _counted(number: int, what: str) -> str:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The model as outputs name it: the article's hyperparameters, and whether it was trained.
+    """A model's name, the article's hyperparameters, and whether it was trained.
 
-    `dtype` is what it computed in; what was recorded is float32 whatever it is.
+    dtype: what it computed in. Recorded numbers are float32 whatever it is.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ModelFacts:
 
     @property
     def title(self) -> str:
-        """The name, with the mark that an untrained model carries everywhere."""
+        """The name, marked if the model is untrained."""
         return self.name if self.trained else f"{self.name} (UNTRAINED)"
 
     def data(self) -> dict[str, Any]:

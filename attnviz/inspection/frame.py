@@ -1,4 +1,4 @@
-"""Which tokens a view shows, and what becomes of numbers between pieces to stand between them."""
+"""The rows and columns that a view shows, and numbers between pieces turned into theirs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +11,18 @@ from attnviz.inspection.facts import HeadId
 from attnviz.text.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
 
 Window = tuple[int, int]
-"""A part of a text: the index of its first token, and of the one behind its last."""
+"""A part of a text: the index of its first token, and the end."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The rows and columns of a view; `rows` are the tokens that look, `columns` all keys.
+    """The rows and columns of a view: which tokens of the two texts are shown.
 
-    `special`: whether special tokens are among those shown; `window`: the rows shown, and the
-    columns too where both are one text.
+    special: show special tokens too. window: the rows to show, and the columns too if rows and
+    columns are one text.
+
+    Arrays over "every key" have a column for each token of `columns`, shown or not: a view needs
+    all of them to know what special tokens and tokens outside the window get.
     """
 
     rows: Tokens
@@ -30,94 +33,92 @@ class Frame:
 
     @cached_property
     def queries(self) -> list[int]:
-        """The rows shown, among all tokens of the unit."""
+        """The indices of the rows shown among all tokens of their text."""
         return self._kept(self.rows)
 
     @cached_property
     def keys(self) -> list[int]:
-        """The columns shown, among all tokens of the unit."""
+        """The indices of the columns shown among all tokens of their text."""
         return self.queries if self.columns is self.rows else self._kept(self.columns)
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
-        """The rows shown, counted anew."""
+        """The rows shown, with indices from 0."""
         return self._numbered(self.rows, self.queries)
 
     @cached_property
     def key_tokens(self) -> tuple[Token, ...]:
-        """The columns shown, counted anew."""
+        """The columns shown, with indices from 0."""
         if self.columns is self.rows:
             return self.tokens
         return self._numbered(self.columns, self.keys)
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """The first piece of each row's token, shown or not, and the end of the last."""
+        """The first piece of each token of `rows`, shown or not, and the end of the last."""
         starts = self.rows.word_starts if self.unit == "word" else range(len(self.rows))
         return (*starts, len(self.rows))
 
     def pieces(self, first: int, last: int) -> slice:
-        """The pieces of the rows' tokens from `first` to `last`, among all of them."""
+        """The pieces of the tokens of `rows` from `first` to `last`."""
         return slice(self.starts[first], self.starts[last + 1])
 
     def merged(self, numbers: np.ndarray, first: int) -> np.ndarray:
-        """Numbers between pieces as numbers between all tokens of the unit, from `first` on.
+        """Merge pieces into tokens: (..., query piece, key piece) -> (..., query, every key).
 
-        (..., query piece, key piece) -> (..., query, key): sum over the key's pieces, mean over
-        the query's.
+        The rows are the pieces of the tokens from `first` on.
         """
         if self.unit == "piece":
             return numbers
-        return self.by_key(merge_queries(numbers, self._starts_in(numbers, first)))
+        return self.merged_keys(merge_queries(numbers, self._starts_in(numbers, first)))
 
-    def by_key(self, numbers: np.ndarray) -> np.ndarray:
-        """The same for the columns alone."""
+    def merged_keys(self, numbers: np.ndarray) -> np.ndarray:
+        """Merge the columns alone: (..., key piece) -> (..., every key)."""
         return numbers if self.unit == "piece" else merge_keys(numbers, self.columns.word_starts)
 
-    def mask(self, pieces: np.ndarray, own: list[int]) -> np.ndarray:
-        """What pieces may look at, (query piece, key piece), as what tokens may: (query, key).
+    def mask(self, pieces: np.ndarray, tokens: list[int]) -> np.ndarray:
+        """The attention mask of these tokens of `rows`: (query piece, key piece) -> (query, key).
 
-        `own` are the rows' tokens, whose pieces these are; any of a word's may look at any other's.
+        The rows of `pieces` are those of the tokens, and of others between them.
         """
-        first = own[0]
+        first = tokens[0]
         if self.unit == "word":
-            own_starts = self._starts_in(pieces, first)
-            pieces = merge_masks(pieces, own_starts, self.columns.word_starts)
-        shown: np.ndarray = pieces[np.ix_([token - first for token in own], self.keys)]
+            starts = self._starts_in(pieces, first)
+            pieces = merge_masks(pieces, starts, self.columns.word_starts)
+        shown: np.ndarray = pieces[np.ix_([token - first for token in tokens], self.keys)]
         return shown
 
     def shown(
         self, heads: Sequence[HeadId], rows: slice, every_key: np.ndarray, shares: bool, sinks: bool
     ) -> Block:
-        """What is shown of some heads' rows over all keys: (head, query, every key).
+        """The block of columns shown, from rows over every key: (head, query, every key).
 
-        Where rows are shares and special tokens are left out, what remains is divided by its sum;
-        the sink's share, and what lies outside the window, count in that sum.
+        If rows are shares and special tokens are left out, what remains is divided by its sum. The
+        sum includes the sink's share and what lies outside the window, which special tokens did not
+        take.
         """
-        weights, dropped, sink = self._kept_keys(every_key, shares, sinks)
-        return Block(heads, rows, weights, dropped, sink)
-
-    def _kept_keys(
-        self, rows: np.ndarray, shares: bool, sinks: bool
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        sink = missing_share(rows) if shares and sinks else None
+        sink = missing_share(every_key) if shares and sinks else None
+        whole = len(self.keys) == every_key.shape[-1]
+        kept = every_key if whole else every_key[..., self.keys]
         if self.special:
-            whole = len(self.keys) == rows.shape[-1]
-            return rows if whole else rows[..., self.keys], None, sink
-        kept = rows[..., self.keys]
+            return Block(heads, rows, kept, None, sink)
         if not shares:
-            return kept, self.special_shares(rows, sinks=False), None
-        remaining = (kept if self.window is None else rows[..., self._plain]).sum(axis=-1)
+            return Block(heads, rows, kept, self.special_shares(every_key, sinks=False), None)
+        plain = kept if self.window is None else every_key[..., self._plain]
+        remaining = plain.sum(axis=-1)
         if sink is not None:
             remaining += sink
             sink = ratio(sink, remaining)
-        dropped = rows[..., self._special].sum(axis=-1)
-        return ratio(kept, remaining[..., None]), dropped, sink
+        dropped = every_key[..., self._special].sum(axis=-1)
+        return Block(heads, rows, ratio(kept, remaining[..., None]), dropped, sink)
 
-    def special_shares(self, rows: np.ndarray, sinks: bool) -> np.ndarray:
-        """The share of special tokens in rows over all keys, (..., every key), and their sinks."""
-        total = rows.sum(axis=-1)
-        return ratio(rows[..., self._special].sum(axis=-1), total + missing_share(rows) * sinks)
+    def special_shares(self, every_key: np.ndarray, sinks: bool) -> np.ndarray:
+        """The share of special tokens in each row, (..., every key) -> (...).
+
+        `sinks`: rows are shares, and a sink takes 1 − row sum.
+        """
+        total = every_key.sum(axis=-1) + missing_share(every_key) * sinks
+        return ratio(every_key[..., self._special].sum(axis=-1), total)
 
     @cached_property
     def _special(self) -> list[int]:
@@ -128,7 +129,7 @@ class Frame:
         return [i for i, token in enumerate(self.columns.unit(self.unit)) if not token.special]
 
     def _starts_in(self, pieces: np.ndarray, first: int) -> list[int]:
-        """Where the tokens from `first` on begin among rows of pieces, which begin with it."""
+        """The first row of each token, if the rows are the pieces of tokens from `first` on."""
         base, last = self.starts[first], self.starts[first] + pieces.shape[-2]
         return [start - base for start in self.starts[first:-1] if start < last]
 
@@ -147,17 +148,17 @@ class Frame:
 
 
 def row_shares(weights: np.ndarray) -> np.ndarray:
-    """Rows as shares, (..., key): divided by their sum; a row of zeros stays as it is."""
+    """Rows divided by their sums, (..., key); a row of zeros stays zero."""
     return ratio(weights, weights.sum(axis=-1, keepdims=True))
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Part of whole, and 0 where the whole is nothing."""
+    """The ratio part / whole, 0 where whole is 0."""
     shares: np.ndarray = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
     return shares
 
 
 def missing_share(rows: np.ndarray) -> np.ndarray:
-    """1 − row sum, 0 at least: (..., key) -> (...)."""
+    """1 − row sum, at least 0: (..., key) -> (...)."""
     missing: np.ndarray = np.maximum(1 - rows.sum(axis=-1), 0)
     return missing

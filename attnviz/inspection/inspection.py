@@ -1,11 +1,11 @@
-"""What one run of a model over one text left behind, as numbers.
+"""What a model computed for one text, as numbers.
 
-An Inspection keeps, for each layer, the queries and keys, and what they were made of. Attention
-weights are computed from queries and keys when somebody asks for a head: over all heads they take
-`num_layers x num_heads x n^2` numbers, the queries and keys together only `num_layers x 2 x n x
-d_model`. numpy only: nothing here knows how the vectors came about, or how they will be shown.
+An Inspection keeps the queries and keys of each layer and what they were made from. Attention
+weights are computed when a head is asked for: all of them are `num_layers x num_heads x n^2`
+numbers, queries and keys only `num_layers x 2 x n x d_model`. numpy only: nothing here knows where
+the vectors come from, or how they are shown.
 
-Axes, in every array: layer, head, query (who looks, a row), key (what is looked at, a column).
+The axes of every array are in this order: layer, head, query (a row), key (a column).
 """
 
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
-    """Tokens, model facts, and a LayerRecord for each layer; checked once, when built.
+    """Tokens, the model's facts, and a LayerRecord for each layer.
 
-    `tokens` are the queries, and the keys too, unless there are `keys` of another text, which a
-    decoder looks at. A layer that was not recorded is None. `attention` says whose attention it
-    is; the facts are those of that part of the model.
+    tokens: the queries, and also the keys unless `keys` has another text's (cross-attention).
+    layers: None for a layer that was not recorded. attention: whose attention it is; `model` has
+    the facts of that part of the model.
 
-    Raises AttnvizError if the lengths do not agree, a number is not float32 or not finite, or a
-    query is left without a key to look at; so that every row of weights sums to 1, which is checked
-    again whenever weights are computed.
+    All is checked here: AttnvizError if the sizes do not agree, a number is not finite, or a query
+    has no key to attend to. So every row of weights sums to 1, which is checked again whenever
+    weights are computed.
     """
 
     tokens: Tokens
@@ -71,12 +71,12 @@ class Inspection:
 
     @property
     def key_tokens(self) -> Tokens:
-        """What is looked at: the same tokens as those that look, or another text's."""
+        """The keys: the queries' own tokens, or another text's."""
         return self.tokens if self.keys is None else self.keys
 
     @property
     def part(self) -> Part | None:
-        """Which window of a longer text was looked at, where one was cut into windows."""
+        """Which window of a longer text this is, if the text was cut into windows."""
         return self.key_tokens.part
 
     @cached_property
@@ -86,22 +86,22 @@ class Inspection:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that its arrays take."""
+        """The memory that its arrays take, in bytes."""
         return sum(record.nbytes for record in self.layers if record is not None)
 
     @property
     def sinks(self) -> bool:
-        """Whether weight goes to a place beside all keys, so that rows sum to less than 1."""
+        """Whether a sink takes a part of the rows, so that they sum to less than 1."""
         return any(record is not None and record.sinks is not None for record in self.layers)
 
     def layer(self, number: int) -> LayerRecord:
-        """The record of a layer; RequestError for one that was not recorded."""
+        """The record of a layer; RequestError if it was not recorded."""
         record = self.layers[number]
         if record is None:
             numbers = ", ".join(map(str, self.recorded))
             raise RequestError(
                 f"layer {number % len(self.layers)} was not recorded, only {numbers}",
-                "look at the sentence anew, with that layer or without --layer",
+                "run the text again, with that layer or without --layer",
             )
         return record
 
@@ -134,9 +134,8 @@ class Inspection:
         measure: MeasureName = "weights",
         window: Window | None = None,
     ) -> "View":
-        """The same attention in the unit asked for, with or without special tokens.
+        """The attention in one unit and measure, with or without special tokens.
 
-        `measure`: what the numbers are, one of `attnviz.attention.MEASURES`. `window`: the part of
-        the text to look at closely, in tokens of the unit: the first, and the end of them.
+        `window`: the part of the text to show, in tokens of the unit: the first, and the end.
         """
         return View(self, unit, special, measure, window)

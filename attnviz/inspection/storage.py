@@ -1,9 +1,9 @@
-"""Inspections in files: saved where the user says, and the last one remembered.
+"""Inspections in files: those that the user saves, and the last one, which is remembered.
 
-The format is safetensors, which holds numbers and text and nothing that could run: `{layer}.x`,
-`.q`, `.k`, `.v` and whatever else was recorded (`attnviz.attention.layer.ARRAYS`), and in the
-metadata's `attnviz` entry a JSON object with tokens, model facts and each layer's factors, null for
-a layer that was not recorded. Version 1 knew encoders alone, whose layers have a scale each.
+The format is safetensors, which holds numbers and text, and nothing that could run. Arrays are
+named `{layer}.q`, `{layer}.k` and so on (`attnviz.attention.layer.ARRAYS`). The metadata's entry
+`attnviz` is a JSON object with the tokens, the model's facts, and the factors of each layer, null
+for a layer that was not recorded. Version 1 knew only encoders, with one scale for each layer.
 """
 
 import json
@@ -31,7 +31,10 @@ _SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
 _T = TypeVar("_T", Tokens, Part, ModelFacts)
 
 MEMORY_LIMIT = KEPT_BYTES
-"""Bytes that the file of the remembered inspection may take at most."""
+"""The largest size of the remembered inspection's file, in bytes."""
+
+SAVE = "make one with attnviz run TEXT --save FILE"
+SAVE_AGAIN = "save it again with attnviz run TEXT --save FILE"
 
 
 def save(inspection: Inspection, path: Path) -> None:
@@ -41,15 +44,15 @@ def save(inspection: Inspection, path: Path) -> None:
 
 
 def load(path: Path) -> Inspection:
-    """Read a saved inspection; no code in it is ever run.
+    """Read a saved inspection; nothing in the file can run.
 
-    Raises RequestError if there is no such file, AttnvizError if it is damaged, is something else,
-    or was written by a newer attnviz.
+    RequestError if there is no such file, AttnvizError if it is damaged, is something else, or was
+    written by a newer attnviz.
     """
     from safetensors import SafetensorError, safe_open
 
     if not os.path.isfile(path):
-        raise RequestError(f"there is no file {path}", "make one with attnviz run TEXT --save FILE")
+        raise RequestError(f"there is no file {path}", SAVE)
     check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:
@@ -57,8 +60,7 @@ def load(path: Path) -> Inspection:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
         raise AttnvizError(
-            f"{path} is damaged, or not a saved inspection: {error}",
-            "save it again with attnviz run TEXT --save FILE",
+            f"{path} is damaged, or not a saved inspection: {error}", SAVE_AGAIN
         ) from error
     return _from_parts(path, metadata, arrays)
 
@@ -72,13 +74,14 @@ def is_saved_inspection(path: Path) -> bool:
 def remember(inspection: Inspection) -> bool:
     """Keep an inspection as the last one, readable by the user alone; False if it is too large.
 
-    `ATTNVIZ_NO_MEMORY=1` turns this off. Raises AttnvizError if the cache cannot be written.
+    `ATTNVIZ_NO_MEMORY=1` turns this off. AttnvizError if the cache cannot be written.
     """
     if _memory_off():
         return True
-    size = inspection.nbytes
-    content = _to_bytes(inspection) if size <= MEMORY_LIMIT else b""
-    if size > MEMORY_LIMIT or len(content) > MEMORY_LIMIT:
+    if inspection.nbytes > MEMORY_LIMIT:
+        return False
+    content = _to_bytes(inspection)
+    if len(content) > MEMORY_LIMIT:
         return False
     path = _last_path()
     try:
@@ -98,7 +101,7 @@ def recall() -> Inspection | None:
     try:
         return load(path)
     except AttnvizError as error:
-        raise AttnvizError(error.message, "look at a sentence, which will replace it") from error
+        raise AttnvizError(error.message, "run a text, which will replace it") from error
 
 
 def _memory_off() -> bool:
@@ -134,7 +137,7 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
     if named is None:
         raise AttnvizError(
             f"{path} is a safetensors file, but not a saved inspection",
-            "make one with attnviz run TEXT --save FILE; a model's folder goes to --model",
+            f"{SAVE}; a model's folder goes to --model",
         )
     if int(named[1]) > VERSION:
         raise AttnvizError(
@@ -158,20 +161,17 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
             attention=attention,
         )
     except AttnvizError as error:
-        raise AttnvizError(
-            f"{path} is damaged: {error.message}", "save it again with attnviz run TEXT --save FILE"
-        ) from error
+        raise AttnvizError(f"{path} is damaged: {error.message}", SAVE_AGAIN) from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise AttnvizError(
-            f"{path} is damaged: its metadata does not fit its numbers ({error})",
-            "save it again with attnviz run TEXT --save FILE",
+            f"{path} is damaged: its metadata does not fit its numbers ({error})", SAVE_AGAIN
         ) from error
 
 
 def _record(
     layer: int, factors: dict[str, Any] | None, arrays: dict[str, np.ndarray]
 ) -> LayerRecord | None:
-    """A layer's record of what the file has of it; None if nothing was recorded."""
+    """The record of a layer; None if the layer was not recorded."""
     if factors is None:
         return None
     softcap = factors.get("softcap")
@@ -183,7 +183,7 @@ def _record(
 
 
 def _built(kind: type[_T], entry: dict[str, Any]) -> _T:
-    """A Tokens or ModelFacts of what JSON held, each field checked against its annotation."""
+    """Tokens, Part or ModelFacts from JSON, each field checked against its annotation."""
     json.dumps(entry, ensure_ascii=False).encode()  # UnicodeEncodeError for a lone surrogate
     fields = {name: _frozen(value) for name, value in entry.items()}
     if isinstance(entry.get("part"), dict):
@@ -195,7 +195,7 @@ def _built(kind: type[_T], entry: dict[str, Any]) -> _T:
 
 
 def _frozen(value: Any) -> Any:
-    """JSON's lists as the tuples that Tokens holds."""
+    """Turn JSON's lists into the tuples that Tokens holds."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 

@@ -1,46 +1,42 @@
-"""Work on the heads of a long text, on several threads.
+"""Work on several heads of a long text at once, in threads.
 
-numpy lets go of Python's lock in what takes its time here: products, exponentials, sums. Its own
-threads would cut up each product instead, and wait for each other between any two steps, so that
-they are kept to one meanwhile.
+numpy releases Python's lock in products, exponentials and sums, which take most of the time. Its
+BLAS library is held to one thread meanwhile: splitting each product instead would make threads wait
+for each other between any two steps.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
+from attnviz.files import look_ahead
+
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 MOST_THREADS = 8
-"""Each has a few megabytes of weights at hand."""
+"""Each thread holds a few megabytes of weights."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """What the work makes of each item, in their order; few are begun before they are needed."""
+    """`map` in threads: results in the order of the items, with few items begun in advance."""
     threads = min(_processors(), MOST_THREADS)
-    begun: deque[Future[Result]] = deque()
     with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        begun = (pool.submit(work, item) for item in items)
         try:
-            for item in items:
-                begun.append(pool.submit(work, item))
-                if len(begun) > threads:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
+            yield from map(Future.result, look_ahead(begun, threads))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 @cache
 def _libraries() -> "ThreadpoolController":
-    """Numpy's library of products, which is loaded by now; finding it takes some milliseconds."""
+    """The BLAS library of numpy, which is loaded by now; it takes some milliseconds to find."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

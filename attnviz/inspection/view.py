@@ -1,4 +1,4 @@
-"""An inspection's attention in one unit and one measure: where every answer's numbers come from."""
+"""An inspection's attention in one unit and one measure: the numbers of every answer."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from attnviz.inspection.inspection import Inspection
 
 WEIGHTS_AT_ONCE = 1 << 20
-"""Weights between pieces computed together (4 MiB): all heads of a short text, some rows of one
-head of a long one."""
+"""How many weights between pieces are computed at once (4 MiB): many heads of a short text, some
+rows of one head of a long text."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many heads are done, and of how many."""
+"""Called with the number of heads done, and of all heads."""
 
 Result = TypeVar("Result")
 
 
 class QueryRow(NamedTuple):
-    """One query's row in every head recorded, in the order of `Context.all_heads`.
+    """The row of one query in every recorded head, in the order of `Context.all_heads`.
 
-    block: its one row. special: (head,), the share that goes to special tokens, shown or not.
-    sink: (head,), the share that goes to the model's sink; None where it has none.
+    block: this one row. special: (head,), the share of special tokens, shown or not. sink: (head,),
+    the share of the model's sink; None without a sink.
     """
 
     block: Block
@@ -46,22 +46,22 @@ class QueryRow(NamedTuple):
 class View:
     """An inspection's attention in one unit and one measure.
 
-    Words are merged from pieces alike for every measure: summed over the key's pieces, mean over
-    the query's (`tokens.merge_queries`). Shares stay shares. A norm or a flow of a word is the sum
-    of its pieces' own, which can exceed what all of them bring together.
+    Every measure merges pieces into words alike: the sum over the key's pieces, the mean over the
+    query's (`tokens.merge_queries`). Shares stay shares. The norm or flow of a word is the sum of
+    its pieces', which can exceed what they bring together.
 
-    With `special=False`, special tokens are neither queries nor keys, and `dropped` is the share of
-    each row that went to them. Rows that are shares are then divided by their sum; a row that went
-    to special tokens entirely stays all zero. Other rows stay as they are. In a model with sinks,
-    rows that are shares sum to less than 1, and `sink` has the difference.
+    With `special=False`, special tokens are neither queries nor keys, and `dropped` has the share
+    of each row that went to them. Rows that are shares are then divided by their sum; a row that
+    went to special tokens entirely becomes zero. Other measures' rows stay as they are. In a model
+    with sinks, rows that are shares sum to less than 1, and `sink` has the difference.
 
     With a `window`, only its tokens are queries and keys. Weights stay those of the whole text, so
     rows sum to less than 1. In cross-attention the window selects queries only.
 
-    `progress` hears how many heads are done while work over many heads goes on.
+    `progress` is called while `over` works on many heads.
 
-    Raises RequestError for an unknown unit or measure, for a window without a token, where leaving
-    out special tokens leaves nothing, and for a measure that mixes heads in cross-attention.
+    RequestError for an unknown unit or measure, a window without a token, a text of special tokens
+    only if they are left out, and a measure that mixes heads in cross-attention.
     """
 
     inspection: "Inspection"
@@ -91,19 +91,19 @@ class View:
                 )
         if self.inspection.keys is not None and not MEASURES[self.measure].per_head:
             raise RequestError(
-                f"{self.measure} follows tokens down through the layers, and here a text looks at "
-                "another",
+                f"{self.measure} follows tokens down through the layers of one text, and "
+                "cross-attention joins two",
                 "take --measure weights or norm",
             )
         if not self._frame.queries or not self._frame.keys:
             raise RequestError(
-                "without special tokens there is nothing left to look at",
-                "keep special tokens in",
+                "without special tokens, nothing is left to show",
+                "keep the special tokens",
             )
 
     @cached_property
     def context(self) -> Context:
-        """What the numbers belong to: model, text, tokens, unit, measure."""
+        """What the numbers are about: model, text, tokens, unit, measure."""
         inspection, frame = self.inspection, self._frame
         records = {n: inspection.layer(n) for n in inspection.recorded}
         return Context(
@@ -124,7 +124,7 @@ class View:
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """The rows, and the columns too unless keys come from another text."""
+        """The rows, and also the columns unless keys come from another text."""
         return self._frame.tokens
 
     @property
@@ -134,7 +134,7 @@ class View:
 
     @property
     def positions(self) -> list[int]:
-        """Where each row stands among all tokens of the text, special ones included."""
+        """The index of each row among all tokens of the text, special ones included."""
         return self._frame.queries
 
     @property
@@ -144,7 +144,7 @@ class View:
 
     @property
     def model(self) -> ModelFacts:
-        """The model that was looked into."""
+        """The facts of the model."""
         return self.inspection.model
 
     @property
@@ -158,11 +158,11 @@ class View:
         return self.context.num_heads
 
     def head_at(self, layer: int, place: int) -> HeadId:
-        """The head at `place` among the matrices of its layer."""
+        """The head of matrix number `place` in a layer."""
         return self.context.head_at(layer, place)
 
     def all_heads(self) -> list[HeadId]:
-        """Every head recorded, layer by layer; every layer, where the measure mixes heads."""
+        """See `Context.all_heads`."""
         return self.context.all_heads()
 
     def weights(self, layer: int, head: int | None = None) -> np.ndarray:
@@ -174,12 +174,12 @@ class View:
         return self._only(self._layer(layer, head).weights, head)
 
     def dropped(self, layer: int, head: int | None = None) -> np.ndarray:
-        """The share of each query's row that went to the keys left out: ([head,] query)."""
+        """The share of each row that went to special tokens left out: ([head,] query)."""
         block = self._layer(layer, head)
         return self._only(_or_zeros(block.dropped, block), head)
 
     def sink(self, layer: int, head: int | None = None) -> np.ndarray:
-        """The share of what is shown of each query's row that went to the sink: ([head,] query)."""
+        """The share of what is shown of each row that went to the sink: ([head,] query)."""
         block = self._layer(layer, head)
         return self._only(_or_zeros(block.sink, block), head)
 
@@ -188,14 +188,13 @@ class View:
         return self._layer(head.layer, head.head)
 
     def visible(self, layer: int, rows: slice = slice(None)) -> np.ndarray | None:
-        """The attention mask of some queries in a layer, (query, key); None if nothing is masked.
+        """The attention mask of some rows in a layer, (query, key); None if nothing is masked.
 
-        Causal masks and sliding windows keep queries from keys, whose weight is 0 in every head. A
-        word may look at another if any of its pieces may look at any of the other's.
+        A word may attend to another if any of its pieces may attend to any of the other's.
         """
         _check_index("layer", layer, self.model.num_layers)
-        own = self._frame.queries[rows]
-        pieces = self._frame.pieces(own[0], own[-1])
+        tokens = self._frame.queries[rows]
+        pieces = self._frame.pieces(tokens[0], tokens[-1])
         layer %= self.model.num_layers
         mixed = self.inspection.mixed(self.measure)
         if mixed is None:
@@ -203,7 +202,7 @@ class View:
         else:
             mask = mixed.attention_mask(layer, pieces)
         if mask is not None:
-            mask = self._frame.mask(mask, own)
+            mask = self._frame.mask(mask, tokens)
         return None if mask is None or mask.all() else mask
 
     def over(
@@ -211,11 +210,11 @@ class View:
         heads: Iterable[HeadId],
         work: Callable[[list[HeadId], Iterator[Block]], Result],
     ) -> Iterator[Result]:
-        """What `work` makes of the heads, in their order, some heads at a time.
+        """The results of `work` on groups of heads, in the order of the heads.
 
-        A short text comes as many heads in one block. A long one comes as single heads, in blocks
-        of some rows each, so that its weights are never all in memory; several heads are worked on
-        in threads.
+        Of a short text, many heads come in one block. Of a long text, one head comes in blocks of
+        some rows each, so that its weights are never all in memory, and threads work on several
+        heads at once.
         """
         chosen, done = list(heads), 0
         groups = ((some, self._blocks_of(some)) for some in self._together(chosen))
@@ -223,7 +222,7 @@ class View:
         def counted(group: tuple[list[HeadId], Iterator[Block]]) -> tuple[int, Result]:
             return len(group[0]), work(*group)
 
-        # a measure without heads keeps what it has computed, and does so on one thread
+        # A measure that mixes heads caches what it computes, which is not safe in threads.
         threads = self._is_long and self.measured.per_head
         for count, result in (side_by_side if threads else map)(counted, groups):
             done += count
@@ -232,14 +231,14 @@ class View:
             yield result
 
     def blocks(self, heads: Iterable[HeadId]) -> Iterator[Block]:
-        """The heads in their order: several in a block, or a long text's some rows at a time."""
+        """The heads in their order: several in a block, or one in blocks of some rows each."""
         for some in self._together(list(heads)):
             yield from self._blocks_of(some)
 
     def query(self, index: int) -> np.ndarray:
-        """What the query at `index` looks at, in every head: (layer, head, key).
+        """The row of the query at `index` in every head, (layer, head, key).
 
-        Layers that were not recorded are NaN. Raises IndexError for a token that is not there.
+        NaN for layers that were not recorded. IndexError for a token that is not there.
         """
         weights = self.row(index).block.weights[:, 0]
         shape = self.model.num_layers, self.num_heads, len(self.keys)
@@ -248,17 +247,16 @@ class View:
         return rows
 
     def row(self, index: int) -> QueryRow:
-        """The row of the query at `index`, in every head recorded; computed once a layer."""
+        """The row of the query at `index` in every recorded head; weights are computed once."""
         _check_index("token", index, len(self.tokens))
         index %= len(self.tokens)
         token = self._frame.queries[index]
         pieces = self._frame.pieces(token, token)
-        every_key = np.concatenate(
-            [
-                self._frame.by_key(self._pieces(n, None, pieces).mean(axis=-2, keepdims=True))
-                for n in self.inspection.recorded
-            ]
-        )
+        rows = [
+            self._pieces(layer, None, pieces).mean(axis=-2, keepdims=True)
+            for layer in self.inspection.recorded
+        ]
+        every_key = np.concatenate([self._frame.merged_keys(row) for row in rows])
         block = self._shown(self.all_heads(), slice(index, index + 1), every_key)
         special = self._frame.special_shares(every_key, self._has_sinks)[:, 0]
         return QueryRow(block, special, missing_share(every_key)[:, 0] if self._has_sinks else None)
@@ -270,7 +268,7 @@ class View:
 
     @property
     def _has_sinks(self) -> bool:
-        """Whether rows are shares of which a model's sink takes a part."""
+        """Whether rows are shares and a sink takes a part of them."""
         return self.measured.shares and self.inspection.sinks
 
     @property
@@ -279,17 +277,17 @@ class View:
 
     @property
     def _is_long(self) -> bool:
-        """Whether even one head's weights are too many to be computed at once."""
+        """Whether the weights of even one head are too many to compute at once."""
         return self._weights_a_head > WEIGHTS_AT_ONCE
 
     def _together(self, heads: Sequence[HeadId]) -> Iterator[list[HeadId]]:
-        """The heads that are computed together, in their order."""
+        """Groups of heads that are computed together, in their order."""
         at_once = max(1, WEIGHTS_AT_ONCE // self._weights_a_head)
         for first in range(0, len(heads), at_once):
             yield list(heads[first : first + at_once])
 
     def _blocks_of(self, heads: list[HeadId]) -> Iterator[Block]:
-        """Heads that are computed together, in one block, or some rows at a time."""
+        """One group's heads in one block, or (one head of a long text) in blocks of some rows."""
         if self._is_long:
             yield from self._parts(heads)
             return
@@ -299,7 +297,7 @@ class View:
         yield self._rows(heads, slice(0, len(self.tokens)), joined, self._frame.queries, 0)
 
     def _layer(self, layer: int, head: int | None) -> Block:
-        """All rows of one head of a layer, or of all its heads."""
+        """All rows of one head of a layer, or of all its heads (None)."""
         heads = self._heads_of(layer) if head is None else [HeadId(layer, head)]
         return Block.concat(list(self._parts(heads)))
 
@@ -307,35 +305,36 @@ class View:
         return [self.head_at(layer, place) for place in range(self.num_heads)]
 
     def _only(self, array: np.ndarray, head: int | None) -> np.ndarray:
-        """The one head's part of an array by heads; all of it where a layer was asked for."""
+        """The only head of an array by heads; the whole array if a layer of heads was asked for."""
         if head is None and self.measured.per_head:
             return array
         own: np.ndarray = array[0]
         return own
 
     def _parts(self, heads: list[HeadId]) -> Iterator[Block]:
-        """Some heads of one layer, some rows at a time."""
+        """Some heads of one layer, in blocks of some rows each."""
         at_once = max(1, WEIGHTS_AT_ONCE // (len(heads) * len(self.inspection.key_tokens)))
         queries, starts, done = self._frame.queries, self._frame.starts, 0
         while done < len(queries):
+            # Take one token, and further ones as long as all pieces from the first to the last,
+            # also those of tokens that are not shown, are few enough.
             first, end = queries[done], done + 1
-            # further tokens, as long as their pieces are few enough
             while end < len(queries) and starts[queries[end] + 1] - starts[first] <= at_once:
                 end += 1
-            own = queries[done:end]
-            rows = self._frame.pieces(first, own[-1])
+            tokens = queries[done:end]
+            rows = self._frame.pieces(first, tokens[-1])
             pieces = self._pieces(heads[0].layer, [head.head for head in heads], rows)
-            yield self._rows(heads, slice(done, end), pieces, own, first)
+            yield self._rows(heads, slice(done, end), pieces, tokens, first)
             done = end
 
     def _rows(
-        self, heads: list[HeadId], span: slice, pieces: np.ndarray, own: list[int], first: int
+        self, heads: list[HeadId], span: slice, pieces: np.ndarray, tokens: list[int], first: int
     ) -> Block:
-        """The block of some tokens, `own`, from numbers between pieces from token `first` on."""
+        """The block of some tokens, from (head, piece, key piece) from the token `first` on."""
         rows = self._frame.merged(pieces, first)
-        every = len(own) == rows.shape[1]
-        kept = rows if every else rows[:, [token - first for token in own]]
-        return self._shown(heads, span, kept)
+        if len(tokens) < rows.shape[1]:
+            rows = rows[:, [token - first for token in tokens]]
+        return self._shown(heads, span, rows)
 
     def _shown(self, heads: Sequence[HeadId], span: slice, every_key: np.ndarray) -> Block:
         return self._frame.shown(heads, span, every_key, self.measured.shares, self._has_sinks)
@@ -350,6 +349,7 @@ class View:
             raise IndexError(f"{self.measure} mixes the heads of a layer: there is no head to take")
         for number in numbers:
             _check_index("head", number, self.model.num_heads)
+        # All heads in order are None: the record then computes them without copying q and k.
         whole = len(numbers) == self.model.num_heads and numbers == sorted(set(numbers))
         chosen = None if whole or not numbers else numbers
         layer %= self.model.num_layers

@@ -148,12 +148,17 @@ def test_its_matrices(name: str) -> None:
 def test_it_follows_the_model_as_it_is_trained() -> None:
     model = bert()
     wrapped = model_in_memory(model, tokenizer())
-    before = wrapped.inspect("a dog").weights(0)
+    before = wrapped.inspect("a dog")
     with torch.no_grad():
         model.encoder.layer[0].attention.self.query.weight.mul_(-1)
+        model.encoder.layer[0].attention.output.dense.weight.mul_(3)
     after = wrapped.inspect("a dog")
-    assert np.abs(after.weights(0) - before).max() > 0.01
+    assert np.abs(after.weights(0) - before.weights(0)).max() > 0.01
     hold(after, eager(model, [after.tokens.ids]).attentions)
+    norms = [inspection.layer(0).value_norms for inspection in (before, after)]
+    assert norms[0] is not None
+    assert norms[1] is not None
+    np.testing.assert_allclose(norms[1], 3 * norms[0], rtol=1e-4)
 
 
 def test_another_dtype() -> None:

@@ -167,7 +167,7 @@ def test_files_that_are_gone(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "model")
     error = refused(inspection)
     assert error.message.startswith("the model's own files are needed for its matrices, and there")
-    assert error.hint.startswith(f'go where "{tmp_path / "model"}" was found')
+    assert error.hint.startswith(f'run this where "{tmp_path / "model"}" was found')
 
 
 def test_a_default_model_that_is_not_what_was_published(

@@ -34,23 +34,23 @@ class CallSites:
     """The modules that call our attention function, and the kind of attention of each.
 
     `outputs`: W_O of each, if it was found. `begun`: for each kind, the modules that had begun to
-    run when its last layer called.
+    run when its last layer called. `shapes`: kept results of `shape_of_output`.
     """
 
     kinds: dict[nn.Module, AttentionKind] = field(default_factory=dict)
     outputs: dict[nn.Module, nn.Module] = field(default_factory=dict)
     begun: dict[AttentionKind, set[nn.Module]] = field(default_factory=dict)
-    _shapes: dict[nn.Module, Tensor] = field(default_factory=dict)
+    shapes: dict[nn.Module, Tensor] = field(default_factory=dict)
 
     def value_norms(self, module: nn.Module, v: Tensor, num_heads: int) -> Tensor | None:
         """The lengths of v W_O, (batch, num_heads, m); v: (batch, num_kv_heads, m, d_v)."""
         output = self.outputs.get(module)
         if output is None:
             return None
-        if module not in self._shapes:
-            self._shapes[module] = shape_of_output(_matrix(output), num_heads)
+        if module not in self.shapes:
+            self.shapes[module] = shape_of_output(_matrix(output), num_heads)
         # consecutive heads share a value
-        shapes = torch.unflatten(self._shapes[module], 0, (v.shape[1], -1))
+        shapes = torch.unflatten(self.shapes[module], 0, (v.shape[1], -1))
         lengths = [
             torch.linalg.vector_norm(v.float() @ shapes[:, nth], dim=-1)
             for nth in range(shapes.shape[1])

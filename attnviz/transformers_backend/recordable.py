@@ -5,10 +5,9 @@ must equal those of its own eager attention. If they do not, its own weights are
 nothing else; if it gives none either, the model is refused.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,7 +95,7 @@ class RecordableModel:
         self._called = self.kind
         self._encoder: Any = model.get_encoder() if built.seq2seq else None
         self._sites = CallSites()
-        self._mode: Callable[[], AbstractContextManager[object]] = torch.inference_mode
+        self._borrowed: Any = None
 
     @classmethod
     def after_self_check(
@@ -108,11 +107,14 @@ class RecordableModel:
         that cannot be recorded, or lacks weights.
         """
         self = cls(built, loaded.model, kind)
-        if loaded.borrowed:
-            self._mode = partial(borrowing, loaded.model)
+        self._borrowed = loaded.model if loaded.borrowed else None
         with self._running():
             self.sample = self._self_check(loaded)
-        if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
+        if (
+            built.seq2seq
+            and not (self.decodes or self._borrowed)
+            and hasattr(self._encoder, "dtype")
+        ):
             self.model = self._encoder  # the decoder can be freed
         if not built.seq2seq:
             self.kind = _kind_of(self.sample)
@@ -195,8 +197,11 @@ class RecordableModel:
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Get the model ready to be run inside the block, by no other thread of ours."""
-        with quiet(), self._mode():
+        borrowed = self._borrowed is not None
+        with quiet(), borrowing(self._borrowed) if borrowed else torch.inference_mode():
             self._use(EAGER if self.weights_only else NAME)
+            if borrowed:  # it may have been trained since the last run
+                self._sites.shapes.clear()
             yield
 
     def _recorded(self, batch: Batch, recording: RecordRequest) -> Layers:

@@ -102,11 +102,6 @@ COMPUTE = {
 }
 """What gives numbers: who shows an answer has no need of it."""
 
-STILL_COMPUTE = {
-    "show.data.ablations",
-}
-"""Modules of `show` that wait to be given answers."""
-
 
 def sources(module: str, source: str) -> list[str]:
     """What a module imports that gives numbers."""
@@ -124,7 +119,7 @@ SHOW = [module for module in MODULES if module.startswith("show.")]
 @pytest.mark.parametrize("module", SHOW)
 def test_who_shows_an_answer_computes_nothing(module: str) -> None:
     found = sources(module, MODULES[module].read_text(encoding="utf-8"))
-    assert found == [] or module in STILL_COMPUTE
+    assert found == []
 
 
 def test_who_would_compute_is_found() -> None:

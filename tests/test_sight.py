@@ -103,7 +103,7 @@ def seeing(*masks: np.ndarray | None, attention: AttentionKind = "decoder", word
 
 
 def band(before: int, after: int, words: int = 5) -> np.ndarray:
-    """(n, 2): each query may look at so many keys before it, and behind it."""
+    """(n, 2): each query may look at so many keys before it, and after it."""
     own = np.arange(words)
     first, end = np.maximum(own - before, 0), np.minimum(own + after + 1, words)
     return np.stack([first, end], axis=-1).astype(np.int32)
@@ -120,7 +120,7 @@ def band(before: int, after: int, words: int = 5) -> np.ndarray:
         ([band(1, 1)], "decoder: each word sees itself and 1 piece on each side"),
         (
             [band(3, 4)],
-            "decoder: each word sees itself and the 3 pieces before it and those behind it",
+            "decoder: each word sees itself and the 3 pieces before it and those after it",
         ),
         ([None], "decoder: each word sees all"),
         (
@@ -162,7 +162,7 @@ def test_nothing_is_claimed_of_weights_whose_mask_is_not_known() -> None:
 
 def test_what_cross_attention_is_for_is_told() -> None:
     """A row is the step in which the next word is chosen, not the one in which its own was."""
-    told = "What a word of the target looks at serves to choose the word behind it."
+    told = "What a word of the target looks at helps to choose the word after it."
     crossed, own = translation().view(), decoder().view()
     for view, expected in ((crossed, True), (own, False)):
         for look in (head_table(view, L1H0), query_grid(view, 8)):

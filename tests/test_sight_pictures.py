@@ -70,7 +70,7 @@ def test_rows_are_the_target_and_columns_the_source() -> None:
         f"keys (source): “{SOURCE}”",
         f"queries (target): “{TARGET}”",
         "cross-attention: the decoder's words look at the encoder's",
-        "what a word of the target looks at serves to choose the word behind it",
+        "what a word of the target looks at helps to choose the word after it",
     } <= set(texts(figure))
     written = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert written[(ALIGNED[2], 2)] == "0.79"

@@ -105,7 +105,7 @@ def part_facts(context: Context) -> dict[str, Any]:
 
 
 def window_of(context: Context) -> list[int] | None:
-    """The first token of the view's window, and the one behind its last; None without."""
+    """The first token of the window, and the one after its last; None without a window."""
     if context.window is None:
         return None
     first, end = context.window

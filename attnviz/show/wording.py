@@ -1,7 +1,4 @@
-"""Whose attention it is, who may look where, and at what part of a text one looks.
-
-Tables, pictures and notebooks say it in the same words, which are made here.
-"""
+"""Sentences that tables, pictures and notebooks share: whose attention it is, masks, windows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +10,8 @@ from attnviz.text.tokens import Token, Tokens, Unit
 MAY_NOT = "may not look there"
 """What a table's blank cells mean, and a picture's grey ones."""
 
-PURPOSE = "what a word of the target looks at serves to choose the word behind it"
-"""What must be known of cross-attention, or rows seem to be one word late."""
+PURPOSE = "what a word of the target looks at helps to choose the word after it"
+"""What to know about cross-attention; otherwise rows seem to be one word late."""
 
 LAYERS_NAMED = 6
 """How many layers a line names; more are counted."""
@@ -24,8 +21,8 @@ LAYERS_NAMED = 6
 class Said:
     """A text that is shown, one of a pair (`segment`) or alone.
 
-    `name` is what it is to be called, nothing where there is but one kind. `span` is the part of it
-    that the view's window holds, in characters; None without a window.
+    `name` is what it is called, empty where there is only one kind. `span` is the part in the
+    window, in characters; None without a window.
     """
 
     name: str
@@ -49,7 +46,7 @@ def tokens_of(context: Context, role: Role) -> tuple[Token, ...]:
 
 
 def are_all(context: Context, heads: Sequence[HeadId]) -> bool:
-    """Whether these are all heads of the model, or layers; a layer may not have been recorded."""
+    """Whether these are all heads of the model, or all layers, recorded or not."""
     return len(set(heads)) == context.model.num_layers * context.num_heads
 
 
@@ -76,15 +73,15 @@ def _span(context: Context, segment: int) -> tuple[int, int] | None:
 
 
 def window_told(context: Context, inside: float | None = None, whose: str = "their") -> str:
-    """Which tokens the window holds; `inside`: the share of attention that stays in it, `whose`.
+    """Which tokens the window holds, and the share of `whose` attention that stays `inside` it.
 
-    Where the text is itself one of the windows that a longer one was cut into, also which.
+    Where the text is itself a window of a longer one, also which.
     """
     return "; ".join(filter(None, (part_told(context), _window_told(context, inside, whose))))
 
 
 def part_told(context: Context) -> str:
-    """Which window of a longer text was looked at, where one was cut into windows."""
+    """Which window of a longer text this is, where one was cut into windows."""
     part = context.part
     if part is None:
         return ""
@@ -106,7 +103,7 @@ def _window_told(context: Context, inside: float | None, whose: str) -> str:
 def whose(context: Context, layers: Sequence[int] = ()) -> str:
     """Whose attention it is, and who may look where in these layers (none: in all recorded).
 
-    Nothing, where every token of an encoder may look at every other.
+    Empty where every token of an encoder may look at every other.
     """
     attention, unit = context.attention, context.unit
     if context.is_cross_attention:
@@ -126,7 +123,7 @@ def whose(context: Context, layers: Sequence[int] = ()) -> str:
 
 
 def _sees(reach: Reach | None, unit: Unit) -> str:
-    """What a token may look at, in words."""
+    """What a token may look at."""
     if reach is None:
         return f"each {unit} sees some"
     if reach == ALL:
@@ -135,7 +132,7 @@ def _sees(reach: Reach | None, unit: Unit) -> str:
         return f"each {unit} sees itself alone"
     if reach.before == reach.after:
         return f"each {unit} sees itself and {_counted(reach.before)} on each side"
-    sides = (_beside(reach.before, "before"), _beside(reach.after, "behind"))
+    sides = (_beside(reach.before, "before"), _beside(reach.after, "after"))
     return f"each {unit} sees {' and '.join(filter(None, ('itself', *sides)))}"
 
 

@@ -272,7 +272,7 @@ def measure_notes(context: Context) -> list[str]:
 
 
 def computed_in(context: Context) -> str:
-    """What is said behind a formula where the model did not compute in float32."""
+    """What comes after a formula where the model did not compute in float32."""
     dtype = context.model.dtype
     return "" if dtype == "float32" else f" · computed in {dtype}"
 
@@ -290,7 +290,7 @@ def _told(context: Context, shares: RowShares, query: int | None) -> Iterator[st
 
 
 def quoted(said: Said) -> str:
-    """A text in quotation marks, behind its name if it has one; of a long one the window's part."""
+    """A text in quotation marks, after its name if it has one; of a long one the window's part."""
     first, end = (0, len(said.text)) if said.span is None else said.span
     before, after = "…" if first else "", "…" if end < len(said.text) else ""
     quoted = f"“{before}{visible(said.text[first:end])}{after}”"

@@ -31,7 +31,7 @@ def draw_matrix(
 ) -> AxesImage:
     """Draw numbers, (row, column), as an image whose last column and row end at `edges`.
 
-    NaN stays as the axes are behind it.
+    NaN shows the ground of the axes.
     """
     right, bottom = edges
     image = BandedImage(

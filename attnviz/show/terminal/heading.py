@@ -102,10 +102,10 @@ def marked(
             if token.segment == said.segment and token.start is not None
         ]
         line = sentence(said.text, sorted(marks, key=lambda mark: mark.start), said.span)
-        yield behind(Text(f"{said.name:<{margin}}", style="dim"), line) if margin else line
+        yield after_name(Text(f"{said.name:<{margin}}", style="dim"), line) if margin else line
 
 
-def behind(name: Text, text: Text) -> RenderableType:
+def after_name(name: Text, text: Text) -> RenderableType:
     """A text after its name; further lines are indented as the first."""
     row = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     row.add_row(name, text)

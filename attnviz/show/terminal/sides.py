@@ -13,7 +13,7 @@ from attnviz.show.terminal.cells import TINTS, label, percent
 from attnviz.show.terminal.heading import (
     SINK,
     Mark,
-    behind,
+    after_name,
     hidden_note,
     model_line,
     quiet_line,
@@ -66,7 +66,7 @@ def _sentences(
     for said in shown:
         text = sentence(said.text, _marks(aligned, side, said, query), said.span)
         if margin:
-            yield behind(Text.assemble((name, "bold"), (f"{said.name:<{margin}}", "dim")), text)
+            yield after_name(Text.assemble((name, "bold"), (f"{said.name:<{margin}}", "dim")), text)
         else:
             yield Text.assemble((name, "bold"), text)
         name = " " * len(name)

@@ -12,6 +12,7 @@ import pytest
 from IPython.core.formatters import HTMLFormatter
 from matplotlib.text import Text
 from rich.console import Console
+from rounding import assert_numbers
 
 import attnviz
 from attnviz.attention import request as recording
@@ -31,7 +32,7 @@ def test_inspect_gives_the_weights_of_the_model(own_cache: Path) -> None:
 
 def test_inspect_takes_a_loaded_model(minilm: Model, animal: attnviz.Inspection) -> None:
     again = attnviz.inspect(animal.tokens.text, minilm)
-    np.testing.assert_array_equal(again.weights(-1, -1), animal.weights(5, 11))
+    assert_numbers(again.weights(-1, -1), animal.weights(5, 11))
 
 
 def test_pair_and_truncation_reach_the_tokenizer(minilm: Model) -> None:
@@ -44,7 +45,7 @@ def test_a_saved_inspection_comes_back(animal: attnviz.Inspection, tmp_path: Pat
     attnviz.save(animal, tmp_path / "animal.safetensors")
     again = attnviz.load(str(tmp_path / "animal.safetensors"))
     assert again.tokens == animal.tokens
-    np.testing.assert_array_equal(again.weights(3, 1), animal.weights(3, 1))
+    assert_numbers(again.weights(3, 1), animal.weights(3, 1))
 
 
 def printed(look: object) -> str:
@@ -92,9 +93,7 @@ def test_json_holds_the_heads_chosen(animal: attnviz.Inspection) -> None:
     one = json.loads(attnviz.to_json(animal, layer=3, head=1))
     assert one["schema"] == "attnviz.run/1"
     assert [(head["layer"], head["head"]) for head in one["heads"]] == [(3, 1)]
-    np.testing.assert_array_equal(
-        np.array(one["heads"][0]["weights"], dtype=np.float32), animal.weights(3, 1)
-    )
+    assert_numbers(np.array(one["heads"][0]["weights"], dtype=np.float32), animal.weights(3, 1))
     assert len(json.loads(attnviz.to_json(animal))["heads"]) == 72
 
 
@@ -209,7 +208,7 @@ def test_a_window_is_looked_at_closely(animal: attnviz.Inspection) -> None:
     assert [token["text"] for token in part["tokens"]] == ["because", "it", "was"]
     assert [token["position"] for token in part["tokens"]] == [7, 8, 9]
     rows = np.array(part["heads"][0]["weights"], np.float32)
-    np.testing.assert_array_equal(rows, animal.weights(3, 1)[7:10, 7:10])
+    assert_numbers(rows, animal.weights(3, 1)[7:10, 7:10])
     assert attnviz.find(animal, "it", "was", window=(7, 10)).keys == 3
     with pytest.raises(attnviz.RequestError, match='"animal" is outside the window'):
         attnviz.find(animal, "it", "animal", window=(7, 10))

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from conftest import ANIMAL
 from process import Workplace, workplace
+from rounding import assert_numbers
 
 from attnviz.inspection import Inspection
 
@@ -56,11 +57,11 @@ def test_json(place: Workplace, animal: Inspection) -> None:
     view = animal.view()
     for part, query, key in (("heads", 8, 2), ("reverse", 2, 8)):
         weights = [head["weight"] for head in parsed[part]]
-        assert weights == sorted(weights, reverse=True)
+        assert weights == pytest.approx(sorted(weights, reverse=True), rel=1e-5)
         told = np.zeros((6, 12), np.float32)
         for head in parsed[part]:
             told[head["layer"], head["head"]] = head["weight"]
-        np.testing.assert_allclose(told, view.query(query)[..., key], rtol=0, atol=1e-7)
+        assert_numbers(told, view.query(query)[..., key])
 
 
 def test_csv(place: Workplace, animal: Inspection) -> None:

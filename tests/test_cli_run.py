@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import ANIMAL
 from process import Done, Workplace, workplace
+from rounding import assert_numbers
 from tiny_bert import save_tiny_bert
 
 from attnviz.inspection import Inspection
@@ -151,7 +152,7 @@ def test_json(place: Workplace, animal: Inspection) -> None:
     weights = weights_of(done.json)
     assert len(weights) == 72
     for (layer, head), matrix in weights.items():
-        np.testing.assert_array_equal(matrix, animal.weights(layer, head))
+        assert_numbers(matrix, animal.weights(layer, head))
         np.testing.assert_allclose(matrix.sum(axis=-1), 1, rtol=0, atol=1e-6)
 
 
@@ -166,7 +167,7 @@ def test_csv(place: Workplace, animal: Inspection) -> None:
 def test_npz(place: Workplace, animal: Inspection) -> None:
     arrays = np.load(io.BytesIO(place("run", "--load", "animal", "-f", "npz").output))
     assert arrays["0.weights"].shape == (72, 14, 14)
-    np.testing.assert_array_equal(arrays["0.weights"][37], animal.weights(3, 1))
+    assert_numbers(arrays["0.weights"][37], animal.weights(3, 1))
 
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "npz", "txt"])

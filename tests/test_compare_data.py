@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
+from rounding import assert_numbers
 
 from attnviz.answers.align import Aligned, aligned
 from attnviz.answers.compare import Comparison, compare
@@ -110,7 +111,7 @@ def test_the_founding_pair_as_json(minilm: Model, animal: Inspection) -> None:
     assert (first["layer"], first["head"], first["change"]) == (3, 1, first["lost"][0]["change"])
     assert first["lost"][0]["key"] == 2
     row = animal.view().weights(3, 1)[8]
-    np.testing.assert_allclose(np.array(first["a"], np.float32), row, rtol=1e-6)
+    assert_numbers(first["a"], row)
 
 
 def test_a_word_that_one_side_lacks_has_no_index_and_no_share() -> None:

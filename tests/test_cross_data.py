@@ -12,6 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 from handmade import causal, cross_inspection_of, inspection_of, tokens_of, with_layer
+from rounding import assert_numbers
 from shown import run_csv, run_json
 
 from attnviz.answers.align import aligned
@@ -97,7 +98,7 @@ def test_queries_and_keys_are_told_apart(special: bool) -> None:
     assert parsed["source"][here["start"] : here["end"]] == "here"
     for head in parsed["heads"]:
         expected = view.weights(head["layer"], head["head"])
-        np.testing.assert_array_equal(np.float32(head["weights"]), expected)
+        assert_numbers(np.float32(head["weights"]), expected)
         assert ("dropped" in head) == (not special)
         assert "sink" not in head
 

@@ -9,6 +9,7 @@ from blocks import weights_of
 from handmade import random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
+from rounding import assert_numbers, assert_written_as_float32
 from shown import run_csv
 
 from attnviz.inspection import HeadId, Inspection, View
@@ -34,9 +35,10 @@ def test_one_row_for_each_link(animal: Inspection) -> None:
     assert float(link["weight"]) == pytest.approx(0.677, abs=5e-4)
     places = [(int(r["query_index"]), int(r["key_index"])) for r in rows[: words**2]]
     assert places == [(q, k) for q in range(words) for k in range(words)]
+    assert_written_as_float32([row["weight"] for row in rows])
     weights = np.array([row["weight"] for row in rows]).astype(np.float32)
     expected = [matrix for _, matrix in weights_of(view, SOME_HEADS)]
-    assert np.array_equal(weights.reshape(len(SOME_HEADS), words, words), np.array(expected))
+    assert_numbers(weights.reshape(len(SOME_HEADS), words, words), np.array(expected))
 
 
 @given(
@@ -63,5 +65,5 @@ def test_long_sentences_come_in_parts() -> None:
     assert max(map(len, chunks)) < 1_000_000
     rows = list(csv.reader(io.StringIO(b"".join(chunks).decode(), newline="")))
     weights = np.array([row[7] for row in rows]).astype(np.float32).reshape(2, 298, 298)
-    assert np.array_equal(weights[1], view.weights(0, 1))
+    assert_numbers(weights[1], view.weights(0, 1))
     assert [int(row[3]) for row in rows] == np.repeat(range(298), 298).tolist() * 2

@@ -10,6 +10,7 @@ from blocks import weights_of
 from handmade import random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
+from rounding import assert_numbers, assert_written_as_float32
 from shown import run_json
 
 from attnviz.inspection import HeadId, Inspection, View
@@ -66,7 +67,8 @@ def test_numbers_are_exact_after_a_round_trip(
     parsed = as_json(view)
     assert [(head["layer"], head["head"]) for head in parsed["heads"]] == view.all_heads()
     for (_, weights), head in zip(weights_of(view, view.all_heads()), parsed["heads"], strict=True):
-        assert np.array_equal(np.array(head["weights"], dtype=np.float32), weights)
+        assert_numbers(np.array(head["weights"], dtype=np.float32), weights)
+        assert_written_as_float32(head["weights"])
         np.testing.assert_allclose(np.sum(head["weights"], axis=-1), 1, rtol=0, atol=1e-6)
         assert ("dropped" in head) == (not special)
     if not special:
@@ -91,7 +93,7 @@ def test_long_sentences_come_in_parts(length: int) -> None:
     parsed = json.loads(b"".join(chunks))
     assert len(parsed["heads"]) == 6
     for (_, weights), head in zip(weights_of(view, view.all_heads()), parsed["heads"], strict=True):
-        assert np.array_equal(np.array(head["weights"], dtype=np.float32), weights)
+        assert_numbers(np.array(head["weights"], dtype=np.float32), weights)
 
 
 def test_memory_stays_flat() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from blocks import weights_of
 from handmade import random_inspection, tokens_of
+from rounding import assert_numbers
 
 from attnviz.answers.matrices import matrices
 from attnviz.inspection import HeadId, Inspection, View
@@ -69,7 +70,7 @@ def test_what_it_holds(animal: Inspection, minilm: Model) -> None:
     for number, view in enumerate([animal.view(), pair.view()]):
         weights = arrays[f"{number}.weights"]
         assert weights.dtype == np.float32
-        assert np.array_equal(weights, [matrix for _, matrix in weights_of(view, SOME_HEADS)])
+        assert_numbers(weights, [matrix for _, matrix in weights_of(view, SOME_HEADS)])
         assert arrays[f"{number}.heads"].tolist() == [list(head) for head in SOME_HEADS]
         assert arrays[f"{number}.tokens"].tolist() == [token.text for token in view.tokens]
     assert str(arrays["schema"]) == "attnviz.run/1"
@@ -136,7 +137,7 @@ def test_a_pipe_gets_the_bytes_that_a_file_gets(
     reader.join()
     assert received[0] == path.read_bytes()
     with np.load(path, allow_pickle=False) as arrays:
-        assert np.array_equal(arrays["1.weights"], [w for _, w in weights_of(views[1], SOME_HEADS)])
+        assert_numbers(arrays["1.weights"], [w for _, w in weights_of(views[1], SOME_HEADS)])
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
 

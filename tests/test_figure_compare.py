@@ -68,7 +68,7 @@ def test_the_founding_pair(founding: Aligned) -> None:
     figure = compare_heatmaps(compare(founding, founding.find("it")[0], matrices_of=[L3H1]), [L3H1])
     a, b = (view.weights(3, 1) for view in founding.views)
     for image, numbers in zip(drawn(figure), (a, b, b - a), strict=True):
-        np.testing.assert_array_equal(numbers_of(image), numbers)
+        np.testing.assert_allclose(numbers_of(image), numbers, rtol=0, atol=1e-6)
     assert [axes.get_title() for axes in panels(figure)] == [
         "A: tired",
         "B: wide",

@@ -4,6 +4,7 @@ from handmade import inspection_of, tokens_of
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from pictures import numbered, texts
+from rounding import assert_numbers
 from shown import heatmap
 
 from attnviz.errors import RequestError
@@ -28,7 +29,7 @@ def test_one_head_shows_its_weights_and_tokens(animal: Inspection) -> None:
     view = animal.view()
     figure = heatmap(view, [HeadId(3, 1)])
     (image,) = images(figure)
-    np.testing.assert_array_equal(np.asarray(image.get_array()), view.weights(3, 1))
+    assert_numbers(np.asarray(image.get_array()), view.weights(3, 1))
     words = [token.label for token in view.tokens]
     assert y_labels(figure) == words
     assert x_labels(figure) == words
@@ -76,7 +77,7 @@ def test_a_layer_is_a_grid_with_one_scale_and_one_bar(animal: Inspection) -> Non
     assert len(figure.axes) == 13
     layer = view.weights(3)
     for image, weights in zip(images(figure), layer, strict=True):
-        np.testing.assert_array_equal(np.asarray(image.get_array()), weights)
+        assert_numbers(np.asarray(image.get_array()), weights)
         assert image.get_clim() == (0.0, float(layer.max()))
     labelled = [place for place in range(12) if y_labels(figure, place)]
     assert labelled == [0, 4, 8]
@@ -104,7 +105,7 @@ def test_all_heads_stand_layers_down_and_heads_across(animal: Inspection) -> Non
     boxes = [axes.get_position() for axes in panels]
     for place, (image, box) in enumerate(zip(images(figure), boxes, strict=False)):
         layer, head = divmod(place, 12)
-        np.testing.assert_array_equal(np.asarray(image.get_array()), view.weights(layer, head))
+        assert_numbers(np.asarray(image.get_array()), view.weights(layer, head))
         assert box.x0 == pytest.approx(boxes[head].x0)
         assert box.y0 == pytest.approx(boxes[layer * 12].y0)
     assert boxes[0].y0 > boxes[12].y0

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from local_hub import COMMIT, LocalHub, ask_at, asked_hub
+from rounding import assert_numbers
 from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 
 import attnviz.models.find
@@ -231,7 +231,7 @@ def test_weights_in_parts(hub: LocalHub, in_parts: dict[str, bytes]) -> None:
     alone = load_model("org/name").inspect(SENTENCES[0]).weights(1, 2)
     hub.repositories["org/parts"] = in_parts
     model = load_model("org/parts")
-    np.testing.assert_array_equal(model.inspect(SENTENCES[0]).weights(1, 2), alone)
+    assert_numbers(model.inspect(SENTENCES[0]).weights(1, 2), alone)
     got = [r.split()[2:] for r in hub.requests if r.startswith("GET org/parts")]
     assert got[0] == ["main", "config.json"]
     assert {revision for revision, _ in got[1:]} == {COMMIT}
@@ -283,7 +283,7 @@ def test_only_a_pickle(hub: LocalHub, tiny: dict[str, bytes]) -> None:
     model = load_model("org/old")
     assert model.notes == PICKLE_NOTES
     alone = load_model("org/name").inspect(SENTENCES[0]).weights(1, 2)
-    np.testing.assert_array_equal(model.inspect(SENTENCES[0]).weights(1, 2), alone)
+    assert_numbers(model.inspect(SENTENCES[0]).weights(1, 2), alone)
     tried = [r.split()[-1] for r in hub.requests if r.startswith("HEAD org/old")]
     assert tried == [FILES[0], FILES[1], FILES[2], INDEX, PICKLE]
     hub.requests.clear()
@@ -405,7 +405,7 @@ def test_a_tokenizer_without_tokenizer_json(without_tokenizer_json: LocalHub) ->
     hub.requests.clear()
     inspection = load_model("org/old").inspect(SENTENCES[0])
     assert inspection.tokens.ids == ours.tokens.ids
-    np.testing.assert_array_equal(inspection.weights(1, 2), ours.weights(1, 2))
+    assert_numbers(inspection.weights(1, 2), ours.weights(1, 2))
     expected = ["config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"]
     assert got(hub) == expected
     assert f"LIST org/old {COMMIT}" in hub.requests

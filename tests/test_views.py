@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from blocks import parts_of, stacks_of, weights_of
 from handmade import inspection_of, merged, random_inspection, tokens_of
+from rounding import assert_numbers
 from test_inspection import LAYERS, LENGTH, VIEWS, made, made_tokens
 
 from attnviz.answers.links import strongest_link
@@ -336,10 +337,10 @@ def test_a_layer_that_was_not_recorded(partly: Inspection) -> None:
 def test_what_was_recorded_is_shown(partly: Inspection, measure: MeasureName) -> None:
     full, view = normed().view(measure=measure), partly.view(measure=measure)
     assert view.all_heads() == [HeadId(1, head) for head in range(HEADS)]
-    np.testing.assert_array_equal(view.weights(1), full.weights(1))
+    assert_numbers(view.weights(1), full.weights(1))
     rows = view.query(3)
     assert rows.shape == full.query(3).shape
-    np.testing.assert_array_equal(rows[1], full.query(3)[1])
+    assert_numbers(rows[1], full.query(3)[1])
     assert np.isnan(rows[[0, 2]]).all()
     link = strongest_link(view, 3)
     assert link.head.layer == 1

@@ -319,8 +319,8 @@ def test_a_file_of_an_older_attnviz_has_no_norms(place: Workplace) -> None:
     assert done.err.splitlines() == [
         "attnviz: the norm measure needs the lengths of v W_O, and this inspection does not have "
         "them",
-        "  look at the sentence anew, or take --measure weights; models that do more to what a "
-        "head sums up than multiply it by W_O have none",
+        "  run the text again, or take --measure weights; models that do more to the output of a "
+        "head than multiply it by W_O have no such lengths",
     ]
     assert place("run", "--load", "old", "--measure", "rollout", "--layer", "0").code == 0
 

@@ -83,8 +83,8 @@ class RecordableModel:
     holds the records of the self-check, one a layer.
     """
 
-    def __init__(self, built: Architecture, model: Any, kind: AttentionKind | None) -> None:
-        self.model = model
+    def __init__(self, built: Architecture, loaded: Loaded, kind: AttentionKind | None) -> None:
+        self.model = loaded.model
         self.config = built.config
         self.name = built.name
         self.seq2seq = built.seq2seq
@@ -93,9 +93,9 @@ class RecordableModel:
         self.kind: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
         self.sample: list[LayerRecord] = []
         self._called = self.kind
-        self._encoder: Any = model.get_encoder() if built.seq2seq else None
+        self._encoder: Any = loaded.model.get_encoder() if built.seq2seq else None
+        self._borrowed: Any = loaded.model if loaded.borrowed else None
         self._sites = CallSites()
-        self._borrowed: Any = None
 
     @classmethod
     def after_self_check(
@@ -106,15 +106,10 @@ class RecordableModel:
         `kind`: the attention to record; None means the usual one. Raises AttnvizError for a model
         that cannot be recorded, or lacks weights.
         """
-        self = cls(built, loaded.model, kind)
-        self._borrowed = loaded.model if loaded.borrowed else None
+        self = cls(built, loaded, kind)
         with self._running():
             self.sample = self._self_check(loaded)
-        if (
-            built.seq2seq
-            and not (self.decodes or self._borrowed)
-            and hasattr(self._encoder, "dtype")
-        ):
+        if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
             self.model = self._encoder  # the decoder can be freed
         if not built.seq2seq:
             self.kind = _kind_of(self.sample)

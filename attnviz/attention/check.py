@@ -1,6 +1,6 @@
 """Checks that a layer's record is consistent: shapes, number types, finite values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,37 +11,28 @@ DAMAGED = "the model's weights are damaged or overflow; try another checkpoint"
 """Hint for numbers that are not finite."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The sizes that a layer's record should have; `length` counts queries, `keys` keys."""
-
-    num_heads: int
-    d_model: int
-    d_k: int
-    length: int
-    keys: int
-
-
-def check_record(number: int, record: LayerRecord, shape: Shape, dtype: str = "float32") -> None:
+def check_record(
+    number: int, record: LayerRecord, sizes: Mapping[str, int], dtype: str = "float32"
+) -> None:
     """Raise AttnvizError if the record of layer `number` is inconsistent.
 
     Each array must have the shape and number type that LayerRecord declares and hold finite numbers
-    (a bias may hold -inf), and every query must have a key to attend to. `dtype`: what the model
-    computed in.
+    (a bias may hold -inf), and every query must have a key to attend to. sizes: those of the axes
+    head, query, key, d_model and d_k. dtype: what the model computed in.
     """
     if record.recorded_weights is None and (record.q is None or record.k is None):
         raise AttnvizError(
             f"layer {number}: neither queries and keys were recorded, nor weights",
             "run the text again",
         )
-    sizes = _sizes(number, record, shape)
+    sizes = _all_sizes(number, record, sizes)
     for name, array in record.arrays().items():
         facts = ARRAYS[name]
         needed = tuple(sizes[axis] for axis in facts.shape.split())
         if array.shape != needed and not (facts.shared and array.shape == (1, *needed[1:])):
             raise AttnvizError(
                 f"layer {number}: {name} has shape {array.shape}, "
-                f"and {shape.length} tokens in this model need {needed}"
+                f"and {sizes['query']} tokens in this model need {needed}"
             )
         if array.dtype != facts.dtype:
             raise AttnvizError(
@@ -51,7 +42,7 @@ def check_record(number: int, record: LayerRecord, shape: Shape, dtype: str = "f
         if facts.finite:
             check_finite(number, name, array, dtype)
     _check_values(number, record)
-    _check_mask(number, record, shape)
+    _check_mask(number, record, sizes["key"])
 
 
 def check_finite(number: int, name: str, array: np.ndarray, dtype: str) -> None:
@@ -66,22 +57,19 @@ def check_finite(number: int, name: str, array: np.ndarray, dtype: str) -> None:
         )
 
 
-def _sizes(number: int, record: LayerRecord, shape: Shape) -> dict[str, int]:
-    """The size of each axis that LayerRecord's shapes name.
-
-    kv_heads, d_v and d_encoder are the record's own: the model's facts do not have them.
-    """
-    heads, n, m = shape.num_heads, shape.length, shape.keys
-    kv_heads = len(record.k) if record.k is not None and record.k.ndim == 3 else heads
+def _all_sizes(number: int, record: LayerRecord, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of all axes that LayerRecord names: also of those that only the record has."""
+    heads, k, states = sizes["head"], record.k, record.encoder_states
+    values = record.z if record.v is None else record.v
+    kv_heads = len(k) if k is not None and k.ndim == 3 else heads
     if not 1 <= kv_heads <= heads or heads % kv_heads:
         raise AttnvizError(f"layer {number}: {heads} heads cannot share {kv_heads} keys and values")
-    values = record.z if record.v is None else record.v
-    d_v = values.shape[-1] if values is not None and values.ndim == 3 else shape.d_k
-    states = record.encoder_states
-    d_encoder = shape.d_model if states is None else states.shape[-1]
     return {
-        **{"heads": heads, "kv_heads": kv_heads, "n": n, "m": m, "n+m-1": n + m - 1},
-        **{"d_model": shape.d_model, "d_k": shape.d_k, "d_v": d_v, "d_encoder": d_encoder},
+        **sizes,
+        "kv_head": kv_heads,
+        "d_v": values.shape[-1] if values is not None and values.ndim == 3 else sizes["d_k"],
+        "d_encoder": states.shape[-1] if states is not None and states.ndim else 0,
+        "query+key-1": sizes["query"] + sizes["key"] - 1,
         "2": 2,
     }
 
@@ -98,11 +86,11 @@ def _check_values(number: int, record: LayerRecord) -> None:
         raise AttnvizError(f"layer {number}: the soft cap is {record.softcap}, and not above 0")
 
 
-def _check_mask(number: int, record: LayerRecord, shape: Shape) -> None:
+def _check_mask(number: int, record: LayerRecord, keys: int) -> None:
     blind = AttnvizError(f"layer {number}: the mask leaves a query without any key")
     if record.key_ranges is not None:
         first, end = record.key_ranges[:, 0], record.key_ranges[:, 1]
-        if (first < 0).any() or (end > shape.keys).any():
+        if (first < 0).any() or (end > keys).any():
             raise AttnvizError(f"layer {number}: the mask names keys that are not there")
         if (first >= end).any():
             raise blind

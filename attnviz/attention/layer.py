@@ -23,7 +23,7 @@ WIDER = "try --dtype bfloat16, which has the range of float32, or float32 itself
 class Array:
     """What LayerRecord declares of an array.
 
-    shape: the names of its axes, as in `check._sizes`. shared: there may be one head for all.
+    shape: the names of its axes, as in `check._all_sizes`. shared: there may be one head for all.
     stored: its name in files, if that differs from the field's. finite: False if -inf is allowed.
     """
 
@@ -48,13 +48,13 @@ class Inputs(NamedTuple):
 class LayerRecord:
     """What one layer's attention computed with, in float32; None for what was not recorded.
 
-    There are n queries and m keys, m = n in self-attention. In grouped-query attention (Ainslie et
-    al. 2023) consecutive heads share k and v, so kv_heads < heads. weights = softmax(scores), and
-    scores = scale * q k^T (scale is 1/sqrt(d_k) in Vaswani et al. 2017), changed in this order:
+    In grouped-query attention (Ainslie et al. 2023) consecutive heads share k and v. weights =
+    softmax(scores), and scores = scale * q k^T (scale is 1/sqrt(d_k) in Vaswani et al. 2017),
+    changed in this order:
 
     - softcap: softcap * tanh(scores / softcap) (Gemma 2);
-    - bias is added, and so is distance_bias, whose entry j - i + n - 1 is for query i and key j
-      (MPNet, T5);
+    - bias is added, and so is distance_bias, whose entry j - i + n - 1 is for query i of n and key
+      j (MPNet, T5);
     - key_ranges, the attention mask as intervals (causal masks, sliding windows): the first key
       that each query may attend to, and the end of its keys;
     - sinks: scores of a place beside the keys, which takes weight too, so that rows sum to less
@@ -66,20 +66,22 @@ class LayerRecord:
     value adds to the layer's output.
     """
 
-    x: Annotated[np.ndarray | None, Array("n d_model")] = None
-    q: Annotated[np.ndarray | None, Array("heads n d_k")] = None
-    k: Annotated[np.ndarray | None, Array("kv_heads m d_k")] = None
-    v: Annotated[np.ndarray | None, Array("kv_heads m d_v")] = None
+    x: Annotated[np.ndarray | None, Array("query d_model")] = None
+    q: Annotated[np.ndarray | None, Array("head query d_k")] = None
+    k: Annotated[np.ndarray | None, Array("kv_head key d_k")] = None
+    v: Annotated[np.ndarray | None, Array("kv_head key d_v")] = None
     scale: float = 1.0
-    encoder_states: Annotated[np.ndarray | None, Array("m d_encoder", stored="memory")] = None
-    bias: Annotated[np.ndarray | None, Array("heads n m", finite=False, shared=True)] = None
-    distance_bias: Annotated[np.ndarray | None, Array("heads n+m-1", shared=True)] = None
-    key_ranges: Annotated[np.ndarray | None, Array("n 2", stored="visible", dtype=np.int32)] = None
+    encoder_states: Annotated[np.ndarray | None, Array("key d_encoder", stored="memory")] = None
+    bias: Annotated[np.ndarray | None, Array("head query key", finite=False, shared=True)] = None
+    distance_bias: Annotated[np.ndarray | None, Array("head query+key-1", shared=True)] = None
+    key_ranges: Annotated[np.ndarray | None, Array("query 2", stored="visible", dtype=np.int32)] = (
+        None
+    )
     softcap: float | None = None
-    sinks: Annotated[np.ndarray | None, Array("heads")] = None
-    recorded_weights: Annotated[np.ndarray | None, Array("heads n m", stored="given")] = None
-    z: Annotated[np.ndarray | None, Array("heads n d_v")] = None
-    value_norms: Annotated[np.ndarray | None, Array("heads m")] = None
+    sinks: Annotated[np.ndarray | None, Array("head")] = None
+    recorded_weights: Annotated[np.ndarray | None, Array("head query key", stored="given")] = None
+    z: Annotated[np.ndarray | None, Array("head query d_v")] = None
+    value_norms: Annotated[np.ndarray | None, Array("head key")] = None
 
     @property
     def num_heads(self) -> int:
@@ -88,7 +90,7 @@ class LayerRecord:
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """The numbers of queries and keys, (n, m)."""
+        """The numbers of queries and keys."""
         by_key = self._by_head.swapaxes(-1, -2) if self.k is None else self.k
         return self._by_head.shape[-2], by_key.shape[-2]
 
@@ -195,7 +197,7 @@ class LayerRecord:
             raise AttnvizError("a layer was recorded without queries or keys")
         _, count = self.lengths
         first, end = 0, count
-        # A sliding window leaves most keys of a long text to no row: compute only those in between.
+        # In a sliding window, most keys of a long text are outside all these rows: skip them.
         if self.key_ranges is not None and len(rows):
             ranges = self.key_ranges[rows.start : rows.stop]
             first, end = int(ranges[:, 0].min()), int(ranges[:, 1].max())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnviz.attention.layer import LayerRecord
+from attnviz.attention.shapes import Bool, Float
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ class Mixed(ABC):
         self._masks: list[np.ndarray | None] = []
 
     @abstractmethod
-    def pieces(self, layer: int, queries: slice) -> np.ndarray:
-        """The numbers between pieces, (1, query, key)."""
+    def pieces(self, layer: int, queries: slice) -> Float[np.ndarray, "1 query key"]:
+        """The numbers between pieces."""
 
-    def attention_mask(self, layer: int, queries: slice) -> np.ndarray | None:
+    def attention_mask(self, layer: int, queries: slice) -> Bool[np.ndarray, "query key"] | None:
         """True where a path leads from a query down to an input token; None if from all to all."""
         while len(self._masks) <= layer:
             number = len(self._masks)
@@ -52,8 +53,8 @@ class Mixed(ABC):
         mask = self._masks[layer]
         return None if mask is None else mask[queries]
 
-    def _mixed(self, layer: int) -> np.ndarray:
-        """A = 0.5 * mean of the heads + 0.5 * I, (query, key)."""
+    def _mixed(self, layer: int) -> Float[np.ndarray, "query key"]:
+        """A = 0.5 * mean of the heads + 0.5 * I."""
         record = self._record_of(layer)
         mixed = np.empty((self._length, self._length), np.float32)
         at_once = max(1, WEIGHTS_AT_ONCE // (record.num_heads * self._length))
@@ -71,8 +72,8 @@ class Rollout(Mixed):
         super().__init__(record_of, num_layers)
         self._rolled: dict[int, np.ndarray] = {}
 
-    def pieces(self, layer: int, queries: slice) -> np.ndarray:
-        """How much of each input token is in each query after the layer, (1, query, key)."""
+    def pieces(self, layer: int, queries: slice) -> Float[np.ndarray, "1 query key"]:
+        """How much of each input token is in each query after the layer."""
         if layer not in self._rolled:
             below = max((number for number in self._rolled if number < layer), default=-1)
             rolled = self._rolled.get(below)
@@ -99,8 +100,8 @@ class Flow(Mixed):
         self._network = lru_cache(maxsize=None)(self._network_below)
         self._row = lru_cache(maxsize=None)(self._maximum_flows)
 
-    def pieces(self, layer: int, queries: slice) -> np.ndarray:
-        """The flow from each query in the layer to each input token, (1, query, key).
+    def pieces(self, layer: int, queries: slice) -> Float[np.ndarray, "1 query key"]:
+        """The flow from each query in the layer to each input token.
 
         RequestError if that would take too long.
         """
@@ -116,7 +117,7 @@ class Flow(Mixed):
             )
         return np.stack([self._row(layer, query) for query in rows])[None]
 
-    def _maximum_flows(self, layer: int, query: int) -> np.ndarray:
+    def _maximum_flows(self, layer: int, query: int) -> Float[np.ndarray, "key"]:
         if layer == 0:
             row: np.ndarray = self._a(0)[query]
             return row
@@ -144,7 +145,9 @@ class Flow(Mixed):
         return csr_array(bmat(blocks, format="csr", dtype=np.int32))
 
 
-def _reached(mask: np.ndarray | None, below: np.ndarray | None) -> np.ndarray | None:
+def _reached(
+    mask: Bool[np.ndarray, "query query"] | None, below: Bool[np.ndarray, "query key"] | None
+) -> Bool[np.ndarray, "query key"] | None:
     """The input tokens that a layer reaches by its mask, or by the residual; None for all."""
     if mask is None or below is None:
         return None

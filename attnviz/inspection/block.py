@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attnviz.attention.shapes import Float
 from attnviz.inspection.facts import HeadId
 
 
@@ -13,17 +14,16 @@ from attnviz.inspection.facts import HeadId
 class Block:
     """Some rows of some heads, which may belong to several layers.
 
-    weights: (head, query, key), the view's measure for the queries in `rows`. dropped: (head,
-    query), the share of each row that went to special tokens left out; None if none are. sink:
-    (head, query), the share of what is shown that went to the model's sink; None without a sink and
-    for measures whose rows are not shares.
+    weights: the view's measure for the queries in `rows`. dropped: the share of each row that went
+    to special tokens left out; None if none are. sink: the share of what is shown that went to the
+    model's sink; None without a sink and for measures whose rows are not shares.
     """
 
     heads: Sequence[HeadId]
     rows: slice
-    weights: np.ndarray
-    dropped: np.ndarray | None = None
-    sink: np.ndarray | None = None
+    weights: Float[np.ndarray, "head query key"]
+    dropped: Float[np.ndarray, "head query"] | None = None
+    sink: Float[np.ndarray, "head query"] | None = None
 
     def take(self, rows: slice | np.ndarray) -> "Block":
         """Some of the rows, counted from the block's first row."""

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from attnviz.attention.shapes import Bool, Float
 from attnviz.inspection.block import Block
 from attnviz.inspection.facts import HeadId
 from attnviz.text.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
@@ -63,8 +64,10 @@ class Frame:
         """The pieces of the tokens of `rows` from `first` to `last`."""
         return slice(self.starts[first], self.starts[last + 1])
 
-    def merged(self, numbers: np.ndarray, first: int) -> np.ndarray:
-        """Merge pieces into tokens: (..., query piece, key piece) -> (..., query, every key).
+    def merged(
+        self, numbers: Float[np.ndarray, "head query_piece key_piece"], first: int
+    ) -> Float[np.ndarray, "head query every_key"]:
+        """Merge pieces into tokens.
 
         The rows are the pieces of the tokens from `first` on.
         """
@@ -72,12 +75,16 @@ class Frame:
             return numbers
         return self.merged_keys(merge_queries(numbers, self._starts_in(numbers, first)))
 
-    def merged_keys(self, numbers: np.ndarray) -> np.ndarray:
-        """Merge the columns alone: (..., key piece) -> (..., every key)."""
+    def merged_keys(
+        self, numbers: Float[np.ndarray, "head query key_piece"]
+    ) -> Float[np.ndarray, "head query every_key"]:
+        """Merge the pieces of keys alone."""
         return numbers if self.unit == "piece" else merge_keys(numbers, self.columns.word_starts)
 
-    def mask(self, pieces: np.ndarray, tokens: list[int]) -> np.ndarray:
-        """The attention mask of these tokens of `rows`: (query piece, key piece) -> (query, key).
+    def mask(
+        self, pieces: Bool[np.ndarray, "query_piece key_piece"], tokens: list[int]
+    ) -> Bool[np.ndarray, "query key"]:
+        """The attention mask of these tokens of `rows`, from that of pieces.
 
         The rows of `pieces` are those of the tokens, and of others between them.
         """
@@ -89,9 +96,14 @@ class Frame:
         return shown
 
     def shown(
-        self, heads: Sequence[HeadId], rows: slice, every_key: np.ndarray, shares: bool, sinks: bool
+        self,
+        heads: Sequence[HeadId],
+        rows: slice,
+        every_key: Float[np.ndarray, "head query every_key"],
+        shares: bool,
+        sinks: bool,
     ) -> Block:
-        """The block of columns shown, from rows over every key: (head, query, every key).
+        """The block of columns shown, from rows over every key.
 
         If rows are shares and special tokens are left out, what remains is divided by its sum. The
         sum includes the sink's share and what lies outside the window, which special tokens did not
@@ -112,8 +124,10 @@ class Frame:
         dropped = every_key[..., self._special].sum(axis=-1)
         return Block(heads, rows, ratio(kept, remaining[..., None]), dropped, sink)
 
-    def special_shares(self, every_key: np.ndarray, sinks: bool) -> np.ndarray:
-        """The share of special tokens in each row, (..., every key) -> (...).
+    def special_shares(
+        self, every_key: Float[np.ndarray, "head query every_key"], sinks: bool
+    ) -> Float[np.ndarray, "head query"]:
+        """The share of special tokens in each row.
 
         `sinks`: rows are shares, and a sink takes 1 − row sum.
         """
@@ -147,18 +161,20 @@ class Frame:
         return tuple(replace(every[old], index=new) for new, old in enumerate(kept))
 
 
-def row_shares(weights: np.ndarray) -> np.ndarray:
-    """Rows divided by their sums, (..., key); a row of zeros stays zero."""
+def row_shares(weights: Float[np.ndarray, "*rows key"]) -> Float[np.ndarray, "*rows key"]:
+    """Rows divided by their sums; a row of zeros stays zero."""
     return ratio(weights, weights.sum(axis=-1, keepdims=True))
 
 
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def ratio(
+    part: Float[np.ndarray, "*shape"], whole: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "*shape"]:
     """The ratio part / whole, 0 where whole is 0."""
     shares: np.ndarray = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
     return shares
 
 
-def missing_share(rows: np.ndarray) -> np.ndarray:
-    """1 − row sum, at least 0: (..., key) -> (...)."""
+def missing_share(rows: Float[np.ndarray, "*rows key"]) -> Float[np.ndarray, "*rows"]:
+    """1 − row sum, at least 0."""
     missing: np.ndarray = np.maximum(1 - rows.sum(axis=-1), 0)
     return missing

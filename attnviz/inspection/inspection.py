@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnviz.attention.check import Shape, check_record
+from attnviz.attention.check import check_record
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.request import AttentionKind
@@ -49,12 +49,11 @@ class Inspection:
 
     def __post_init__(self) -> None:
         facts = self.model
-        shape = Shape(
-            facts.num_heads, facts.d_model, facts.d_k, len(self.tokens), len(self.key_tokens)
-        )
-        if min(facts.num_layers, shape.num_heads, shape.d_model, shape.d_k) < 1 or not (
-            shape.length and shape.keys
-        ):
+        sizes = {
+            **{"head": facts.num_heads, "d_model": facts.d_model, "d_k": facts.d_k},
+            **{"query": len(self.tokens), "key": len(self.key_tokens)},
+        }
+        if min(facts.num_layers, *sizes.values()) < 1:
             raise AttnvizError(f"there is nothing to look at: {facts}, {len(self.tokens)} tokens")
         if len(self.layers) != self.model.num_layers:
             raise AttnvizError(
@@ -62,7 +61,7 @@ class Inspection:
             )
         for number, record in enumerate(self.layers):
             if record is not None:
-                check_record(number, record, shape, facts.dtype)
+                check_record(number, record, sizes, facts.dtype)
         if not self.recorded:
             raise AttnvizError("no layer was recorded")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, get_args
 import numpy as np
 
 from attnviz.attention.measures import MEASURES, Measure, MeasureName
+from attnviz.attention.shapes import Bool, Float
 from attnviz.errors import RequestError
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context, reach_of
@@ -33,13 +34,13 @@ Result = TypeVar("Result")
 class QueryRow(NamedTuple):
     """The row of one query in every recorded head, in the order of `Context.all_heads`.
 
-    block: this one row. special: (head,), the share of special tokens, shown or not. sink: (head,),
-    the share of the model's sink; None without a sink.
+    block: this one row. special: the share of special tokens, shown or not. sink: the share of the
+    model's sink; None without a sink.
     """
 
     block: Block
-    special: np.ndarray
-    sink: np.ndarray | None
+    special: Float[np.ndarray, "head"]
+    sink: Float[np.ndarray, "head"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,7 @@ class View:
         """See `Context.all_heads`."""
         return self.context.all_heads()
 
-    def weights(self, layer: int, head: int | None = None) -> np.ndarray:
+    def weights(self, layer: int, head: int | None = None) -> Float[np.ndarray, "*head query key"]:
         """One head's weights, (query, key), or a layer's, (head, query, key).
 
         A measure without heads has one matrix a layer, (query, key). Raises IndexError for a layer
@@ -173,12 +174,12 @@ class View:
         """
         return self._only(self._layer(layer, head).weights, head)
 
-    def dropped(self, layer: int, head: int | None = None) -> np.ndarray:
+    def dropped(self, layer: int, head: int | None = None) -> Float[np.ndarray, "*head query"]:
         """The share of each row that went to special tokens left out: ([head,] query)."""
         block = self._layer(layer, head)
         return self._only(_or_zeros(block.dropped, block), head)
 
-    def sink(self, layer: int, head: int | None = None) -> np.ndarray:
+    def sink(self, layer: int, head: int | None = None) -> Float[np.ndarray, "*head query"]:
         """The share of what is shown of each row that went to the sink: ([head,] query)."""
         block = self._layer(layer, head)
         return self._only(_or_zeros(block.sink, block), head)
@@ -187,8 +188,10 @@ class View:
         """All rows of one head."""
         return self._layer(head.layer, head.head)
 
-    def visible(self, layer: int, rows: slice = slice(None)) -> np.ndarray | None:
-        """The attention mask of some rows in a layer, (query, key); None if nothing is masked.
+    def visible(
+        self, layer: int, rows: slice = slice(None)
+    ) -> Bool[np.ndarray, "query key"] | None:
+        """The attention mask of some rows in a layer; None if nothing is masked.
 
         A word may attend to another if any of its pieces may attend to any of the other's.
         """
@@ -235,8 +238,8 @@ class View:
         for some in self._together(list(heads)):
             yield from self._blocks_of(some)
 
-    def query(self, index: int) -> np.ndarray:
-        """The row of the query at `index` in every head, (layer, head, key).
+    def query(self, index: int) -> Float[np.ndarray, "layer head key"]:
+        """The row of the query at `index` in every head.
 
         NaN for layers that were not recorded. IndexError for a token that is not there.
         """
@@ -328,9 +331,14 @@ class View:
             done = end
 
     def _rows(
-        self, heads: list[HeadId], span: slice, pieces: np.ndarray, tokens: list[int], first: int
+        self,
+        heads: list[HeadId],
+        span: slice,
+        pieces: Float[np.ndarray, "head query_piece key_piece"],
+        tokens: list[int],
+        first: int,
     ) -> Block:
-        """The block of some tokens, from (head, piece, key piece) from the token `first` on."""
+        """The block of some tokens; `pieces` are those of the tokens from `first` on."""
         rows = self._frame.merged(pieces, first)
         if len(tokens) < rows.shape[1]:
             rows = rows[:, [token - first for token in tokens]]
@@ -341,8 +349,8 @@ class View:
 
     def _pieces(
         self, layer: int, heads: Sequence[int | None] | None, queries: slice = slice(None)
-    ) -> np.ndarray:
-        """The measure's numbers between pieces, (head, query, key)."""
+    ) -> Float[np.ndarray, "head query_piece key_piece"]:
+        """The measure's numbers between pieces."""
         _check_index("layer", layer, self.model.num_layers)
         numbers = [head for head in heads or () if head is not None]
         if numbers and not self.measured.per_head:

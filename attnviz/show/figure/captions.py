@@ -1,7 +1,6 @@
-"""The words in and around the pictures: tokens along an axis, and the heading.
+"""The words in and around pictures: tokens along an axis, the heading, and the file's name.
 
-Lengths are inches and font sizes points. `label` and what follows measure text, so they are called
-inside `figure.drawing`.
+Lengths are inches and font sizes points. What measures text is called inside `figure.drawing`.
 """
 
 import math
@@ -45,7 +44,7 @@ _SENTENCE_ROOM = 6.0
 """How much of a sentence is shown over even the narrowest picture, in inches."""
 
 MOST_SKIPPED = 6
-"""Tokens of which one is labelled at least; where that is too dense, few are, by position."""
+"""At least one of so many tokens is labelled; where that is too dense, few are, by position."""
 
 POSITIONS_APART = 0.42
 """How far apart labels stand that are positions, in inches."""
@@ -71,7 +70,7 @@ def label(text: str) -> str:
 
 def fitted(text: str, width: float, size: float) -> str:
     """The text, or as much of its beginning as fits into `width` inches, and an ellipsis."""
-    # no letter is so narrow that more would fit
+    # no letter is so narrow that more would fit: a long text need not be measured whole
     clusters = graphemes(text[: int(width * 72 / size * 20)], is_extended=True)
     if len(text) == sum(map(len, clusters)) and text_width(text, size) <= width:
         return text
@@ -87,10 +86,10 @@ def fitted(text: str, width: float, size: float) -> str:
 
 @dataclass(frozen=True)
 class TokenLabels:
-    """Which tokens along an axis are labelled, how, and the room the labels take.
+    """Which tokens along an axis are labelled, and how.
 
-    `slanted` tells whether there is room for labels at 45 degrees, which read more easily than
-    upright ones; `numbered`, whether labels are positions, with the words there.
+    `slanted`: whether there is room for labels at 45 degrees, which read more easily than upright
+    ones. `numbered`: whether labels are positions, with the words there.
     """
 
     places: tuple[int, ...]
@@ -104,12 +103,12 @@ class TokenLabels:
 
     @property
     def height(self) -> float:
-        """The room that they take under a column, slanted or upright, in inches."""
+        """The room they take below a column, in inches."""
         return (self.width + self.size / 72) * math.sqrt(0.5) if self.slanted else self.width
 
     @property
     def note(self) -> str:
-        """What to say where not every token is labelled, or nothing."""
+        """Which tokens are labelled; empty if all are."""
         how = ", with its position" if self.numbered else ""
         return "" if self.step == 1 else f"every {_ordinal(self.step)} token labelled{how}"
 
@@ -120,14 +119,14 @@ def _ordinal(number: int) -> str:
 
 
 def axis_name(context: Context, role: Role) -> str:
-    """What an axis of queries, or of keys, is called."""
+    """The name of an axis of queries, or of keys."""
     return f"{role_name(context, role) if context.is_cross_attention else role}: {_AXES[role]}"
 
 
 def token_labels(context: Context, room: float, role: Role = "query") -> TokenLabels:
-    """Labels for tokens that stand `room` inches apart: as large, and as many, as fit.
+    """Labels for tokens `room` inches apart, as large and as many as fit.
 
-    Where that would be few of them, at round positions, with the words that begin there.
+    Where few would fit, labels stand at round positions, with the words that begin there.
     """
     tokens = tokens_of(context, role)
     if not many_labelled(room):
@@ -137,12 +136,12 @@ def token_labels(context: Context, room: float, role: Role = "query") -> TokenLa
 
 
 def many_labelled(room: float) -> bool:
-    """Whether many of the tokens that stand `room` inches apart can be labelled."""
+    """Whether many of the tokens `room` inches apart can be labelled."""
     return room * MOST_SKIPPED * 72 >= SMALLEST_FONT * LINE_SPACING
 
 
 def _position_labels(context: Context, room: float, role: Role) -> TokenLabels:
-    """Round positions of the text, as `@500` counts them, each with a few words from there on."""
+    """Round positions of the text, as in `@500`, each with the words that follow."""
     count = len(tokens_of(context, role))
     first = 0 if role == "key" and context.is_cross_attention else context.first_index
     apart = next(step for step in _round_numbers() if step * room >= POSITIONS_APART)
@@ -166,7 +165,7 @@ def _round_numbers() -> Iterator[int]:
 
 
 def _words_from(context: Context, role: Role, place: int) -> str:
-    """The text from a token on, in whole words as far as there is room for them in a label."""
+    """As many whole words of the text from a token on as a label has room for."""
     token = tokens_of(context, role)[place]
     if token.start is None:
         return label(token.label)
@@ -179,7 +178,7 @@ def _words_from(context: Context, role: Role, place: int) -> str:
 
 
 def labels_for(texts: Sequence[str], colors: Sequence[str], room: float) -> TokenLabels:
-    """Labels for texts of these colours, as `token_labels`."""
+    """Labels for texts of these colours; see `token_labels`."""
     size = min(max(room * 72 / LINE_SPACING, SMALLEST_FONT), LARGEST_FONT)
     step = max(1, math.ceil(SMALLEST_FONT * LINE_SPACING / 72 / room - 1e-6))
     shown = tuple(label(text) for text in texts[::step])
@@ -196,7 +195,7 @@ def labels_for(texts: Sequence[str], colors: Sequence[str], room: float) -> Toke
 
 @dataclass(frozen=True)
 class Heading:
-    """The lines over a picture: model and heads, the sentence or pair, and what must be known."""
+    """The lines above a picture: model and heads, the sentence or pair, and notes."""
 
     title: str
     sentences: tuple[str, ...]
@@ -213,12 +212,12 @@ class Heading:
 
     @property
     def height(self) -> float:
-        """The room it takes, in inches."""
+        """Its height, in inches."""
         return sum(size * 1.45 / 72 for _, size, _ in self._lines) + 0.1
 
     @property
     def width(self) -> float:
-        """The room that what must not be cut takes, in inches."""
+        """The width of what must not be cut, in inches."""
         title, sentence, note = self._SIZES
         sentences = min(widest(self.sentences, sentence), _SENTENCE_ROOM)
         return max(text_width(self.title, title, bold=True), sentences, widest(self.notes, note))
@@ -250,8 +249,7 @@ def heading(
 ) -> Heading:
     """The heading of a picture of some heads, and of one query if there is one.
 
-    Whose attention it is, with what a `legend` adds, and the measure's formula come before the
-    notes.
+    A `legend` follows whose attention it is; `notes` come last.
     """
     asked = "" if query is None else f" · query: {label(context.tokens[query].label)}"
     sight = "; ".join(filter(None, (whose(context, [head.layer for head in heads]), legend)))
@@ -266,7 +264,7 @@ def heading(
 
 
 def measure_notes(context: Context) -> list[str]:
-    """What the numbers are, and what they were computed in where that is not float32."""
+    """The measure's formula, the dtype if it is not float32, and what to know of the rows."""
     measured = context.measured
     return [f"{measured.name}: {measured.formula}{computed_in(context)}", measured.caveat]
 
@@ -278,7 +276,7 @@ def computed_in(context: Context) -> str:
 
 
 def _told(context: Context, shares: RowShares, query: int | None) -> Iterator[str]:
-    """What is not in the cells: beyond the window, special tokens left out, the sink."""
+    """What the cells do not show: beyond the window, special tokens left out, the sink."""
     noun = context.measured.noun
     yield window_told(context, shares.inside, "their" if query is None else "its")
     if shares.dropped is not None:
@@ -320,9 +318,9 @@ HASH_DIGITS = 6
 def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> str:
     """A file name without suffix, from model, heads, `what` and sentence.
 
-    Letters and digits of any script stay, everything else becomes a hyphen, and what is too long is
-    cut. The name ends in a hash of all that makes the picture what it is, since "He left." and "He
-    left?", five heads and five others would read the same, and replace each other's pictures.
+    Letters and digits of any script stay, everything else becomes a hyphen, and long parts are cut.
+    The name ends in a hash of all that the picture depends on: without it, "He left." and "He
+    left?" would have the same name, and replace each other's pictures.
     """
     model, said = context.model, [one.text for one in texts(context)]
     attention, window, part = context.attention, context.window, context.part

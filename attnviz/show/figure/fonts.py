@@ -1,9 +1,9 @@
-"""Which fonts have the characters of a sentence, and what to install where none has.
+"""Which fonts have the characters of a sentence, and what to install if none has them.
 
 DejaVu Sans comes with matplotlib and has Latin, Greek, Cyrillic, Hebrew, Arabic and more. Hangul is
-drawn with NanumGothic out of the package koreanize-matplotlib, whose code is never imported (it
-would change matplotlib's global settings). Only for what both lack are the installed fonts
-searched, since that takes a moment.
+drawn with NanumGothic from the package koreanize-matplotlib, whose code is never imported: it would
+change matplotlib's global settings. Installed fonts are searched only for what both lack, since
+that takes a moment.
 """
 
 import importlib.util
@@ -57,25 +57,25 @@ class FontChoice:
 
 
 def missing_glyphs(context: Context) -> str | None:
-    """What to tell the user about characters that no installed font has; None if all is well."""
+    """A note on characters that no installed font has; None if there are none."""
     return font_families(texts_of(context)).message
 
 
 def texts_of(context: Context) -> list[str]:
-    """Every text of a view that its pictures show, as it is shown."""
+    """Every text that pictures show, as it is shown."""
     shown = [context.model.title, *(said.text for said in texts(context))]
     shown += [token.label for token in (*context.tokens, *context.keys)]
     return [visible(part) for part in shown]
 
 
 def font_families(texts: Iterable[str]) -> FontChoice:
-    """The families that together have the characters of the texts, as far as installed fonts do."""
+    """The families that together have the characters of the texts, as far as possible."""
     characters = frozenset().union(*texts)
     return _choose(frozenset(filter(_needs_glyph, characters)))
 
 
 def _needs_glyph(character: str) -> bool:
-    """Whether a reader would miss it: not for spaces, joiners and variation selectors."""
+    """Whether a reader would miss it: not spaces, joiners and variation selectors."""
     if character.isascii() or character.isspace() or "VARIATION SELECTOR" in _name(character):
         return False
     return unicodedata.category(character) != "Cf"
@@ -101,7 +101,7 @@ def _choose(characters: frozenset[str]) -> FontChoice:
 
 
 def _search(missing: frozenset[str], faces: dict[str, str]) -> tuple[list[str], frozenset[str]]:
-    """Families to add, the one that has most of what is missing first, and what stays missing."""
+    """Families to add, the most useful first, and the characters that stay missing."""
     had = {family: _had_by(path, missing) for family, path in faces.items()}
     locale = _east_asian_locale(missing)
     found: list[str] = []
@@ -119,7 +119,7 @@ def _search(missing: frozenset[str], faces: dict[str, str]) -> tuple[list[str], 
 
 
 def _taste(family: str, locale: str) -> tuple[bool, bool, bool, str]:
-    """Which family looks best beside DejaVu Sans, among those with the same characters."""
+    """A sort key: which of the families with the same characters looks best beside DejaVu Sans."""
     return (
         not family.endswith(locale),
         "Serif" in family or "Mono" in family,
@@ -129,7 +129,7 @@ def _taste(family: str, locale: str) -> tuple[bool, bool, bool, str]:
 
 
 def _east_asian_locale(characters: Iterable[str]) -> str:
-    """Han characters look different in Japanese, Korean and Chinese: which one a text is."""
+    """The locale of a text: Han characters look different in Japanese, Korean and Chinese."""
     names = " ".join(_name(character) for character in characters)
     if "HIRAGANA" in names or "KATAKANA" in names:
         return "JP"
@@ -156,7 +156,7 @@ def _weight(entry: FontEntry) -> int:
 
 @cache
 def _add_korean() -> bool:
-    """Make NanumGothic known to matplotlib; False if its package is not installed."""
+    """Register NanumGothic with matplotlib; False if its package is not installed."""
     spec = importlib.util.find_spec("koreanize_matplotlib")
     if spec is None or spec.origin is None:
         return False
@@ -171,7 +171,7 @@ def _add_korean() -> bool:
 
 
 def _add_new_fonts() -> int:
-    """Make fonts known that were installed after matplotlib made its list; how many there were."""
+    """Register fonts installed after matplotlib made its list; return how many there were."""
     known = {entry.fname for entry in font_manager.fontManager.ttflist}
     added = 0
     for path in sorted(set(font_manager.findSystemFonts()) - known):
@@ -200,7 +200,7 @@ def _name(character: str) -> str:
 
 
 def _package(missing: tuple[str, ...]) -> str:
-    """The Debian packages likely to have the characters, less those that are there already."""
+    """The Debian packages likely to have the characters, without those already installed."""
     families = {entry.name for entry in font_manager.fontManager.ttflist} if missing else set()
     packages: dict[str, None] = {}
     for character in missing:
@@ -211,7 +211,7 @@ def _package(missing: tuple[str, ...]) -> str:
 
 
 def _package_for(character: str) -> tuple[str, str]:
-    """A Debian package whose fonts matplotlib can draw, and a family that tells it is there."""
+    """A Debian package whose fonts matplotlib can draw, and a family that shows it is installed."""
     if _name(character).startswith(_EAST_ASIAN):
         return "fonts-noto-cjk", "Noto Sans CJK"
     if unicodedata.category(character) in ("So", "Sk", "Sm"):

@@ -68,11 +68,11 @@ _DRAWN_OUT = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The heights at which the tokens stand: (query,) and (key,); NaN for those that do not.
+    """The heights of the tokens: (query,) and (key,), NaN for those left out.
 
-    `row` is how many inches a row is high, and `rows` are as many as the longer column has. The
-    shorter one is drawn out, so that lines between two texts run level, and stands in the middle.
-    `gaps`: where tokens are left out of a column.
+    `row` is the height of a row in inches, `rows` how many the longer column has. The shorter one
+    is drawn out, so that lines between two texts run level, and stands in the middle. `gaps`: where
+    tokens are left out of a column.
     """
 
     query: np.ndarray
@@ -104,12 +104,12 @@ class Columns:
         return cls(heights["query"], heights["key"], max(row, _LOWEST / rows), rows, gaps)
 
     def shown(self, role: Role) -> list[int]:
-        """The tokens that a column has, by their indices."""
+        """The tokens that a column shows, by their indices."""
         return np.flatnonzero(~np.isnan(self.places(role))).tolist()
 
     @property
     def side(self) -> float:
-        """How high both are, in inches."""
+        """The height of both, in inches."""
         return self.row * self.rows
 
     def places(self, role: Role) -> np.ndarray:
@@ -123,7 +123,7 @@ class Columns:
 
 
 def _laid(shown: Sequence[int], count: int) -> tuple[np.ndarray, list[tuple[int, int]], int]:
-    """The row of each token, -1 where it is not shown; each gap's, and what it leaves out; rows."""
+    """The row of each token, -1 if left out; each gap's row and size; how many rows there are."""
     places, marks, row, before = np.full(count, -1), [], 0, -1
     for index in [*shown, count]:
         if index - before > 1:
@@ -137,7 +137,7 @@ def _laid(shown: Sequence[int], count: int) -> tuple[np.ndarray, list[tuple[int,
 
 
 def _spread(count: int, rows: int) -> np.ndarray:
-    """Where each of `count` tokens stands in so many rows."""
+    """The heights of `count` tokens in so many rows."""
     step = min(rows / count, _DRAWN_OUT)
     places: np.ndarray = (rows - 1) / 2 + (np.arange(count) - (count - 1) / 2) * step
     return places
@@ -145,9 +145,9 @@ def _spread(count: int, rows: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Emphasis:
-    """What stands out in a column, by the tokens' indices.
+    """What stands out in a column, by the tokens' indices: `bold` tokens, beside quiet others.
 
-    `bold` ones do, and all others are quiet, if so. `beside`: what is written beside a token.
+    `beside`: what is written beside a token.
     """
 
     bold: Sequence[int] = ()
@@ -157,7 +157,7 @@ class Emphasis:
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where the parts stand, in inches from the upper left corner."""
+    """Where the parts of the picture stand, in inches from the upper left corner."""
 
     left: float
     top: float
@@ -289,7 +289,7 @@ def _legend(picture: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:
 
 
 def _with_positions(context: Context, role: Role, emphasis: Emphasis) -> Emphasis:
-    """The same, each token's position beside it, as `@12` names it."""
+    """The emphasis with each token's position beside it, as in `@12`."""
     first = 0 if role == "key" and context.is_cross_attention else context.first_index
     beside = {index: f"@{first + index}" for index in range(len(tokens_of(context, role)))}
     for index, text in (emphasis.beside or {}).items():

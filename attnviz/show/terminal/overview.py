@@ -12,10 +12,10 @@ from rich.style import Style
 from rich.text import Text
 
 from attnviz.answers.overview import HeadSummary, Kind, Link, Overview
-from attnviz.inspection import Context
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
+    LONGEST_WORD,
     PLAIN,
     TINTED_FROM,
     TINTS,
@@ -31,7 +31,6 @@ from attnviz.show.terminal.cells import (
 from attnviz.show.terminal.heading import heading
 
 KIND_WIDTH = 14
-LONGEST_WORD = 14
 GUTTER = 4
 """Between two layers that stand side by side."""
 
@@ -47,56 +46,48 @@ KINDS: dict[Kind, Style] = {
 
 
 def table(overview: Overview, top: int | None = None) -> RenderableType:
-    """The overview's table, with at most `top` links a head."""
+    """A table for each layer, a line for each head, with at most `top` links.
+
+    Two layers stand side by side where they fit. A measure without heads has one table, a line for
+    each layer.
+    """
     if top is not None:
         heads = tuple(replace(head, links=head.links[:top]) for head in overview.heads)
         overview = replace(overview, heads=heads)
-    return _Table(overview)
+    return _Overview(overview)
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
-    """A table for each layer, a line for each head; two layers side by side where they fit.
-
-    A measure without heads has one table, a line for each layer.
-    """
-
+class _Overview:
     overview: Overview
 
-    @property
-    def context(self) -> Context:
-        return self.overview.context
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from heading(self.context, self._scale)
+        yield from heading(self.overview.context, self._scale)
         yield self._counts()
         yield Text()
-        width = options.max_width
         most = max(len(head.links) for head in self.overview.heads)
         wanted = self._prefix + max(self._slot * most, len("strongest links") if most else 0)
-        across = 2 if width >= 2 * wanted + GUTTER else 1
-        width = min(wanted, (width - GUTTER * (across - 1)) // across)
-        tables = self._tables
+        across = 2 if options.max_width >= 2 * wanted + GUTTER else 1
+        width = min(wanted, (options.max_width - GUTTER * (across - 1)) // across)
+        tables = self._tables()
         for first in range(0, len(tables), across):
-            blocks = [
-                list(self._table(name, heads, width))
-                for name, heads in tables[first : first + across]
-            ]
-            yield from render_lines(_side_by_side(blocks, width), options.max_width)
+            blocks = [self._lines(*one, width) for one in tables[first : first + across]]
+            lines = (_side_by_side(row, width + GUTTER) for row in zip(*blocks, strict=True))
+            yield from render_lines(lines, options.max_width)
             yield Text()
 
     def _counts(self) -> Text:
-        counts = Counter(head.kind for head in self.overview.heads)
+        context, heads = self.overview.context, self.overview.heads
+        counts = Counter(head.kind for head in heads)
         kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
-        line = f"{len(self.overview.heads)} {self.context.places}: {kinds}"
-        if not self.context.measured.shares:
+        line = f"{len(heads)} {context.places}: {kinds}"
+        if not context.measured.shares:
             line += "; kind and bits: of rows divided by their sum"
         return Text(line, style="dim")
 
-    @cached_property
     def _tables(self) -> list[tuple[str, Sequence[HeadSummary]]]:
-        """The name and the lines of each table."""
-        if not self.context.measured.per_head:
+        """The name and the heads of each table."""
+        if not self.overview.context.measured.per_head:
             return [("", self.overview.heads)]
         layers = dict.fromkeys(head.head.layer for head in self.overview.heads)
         return [(f"L{number}", self.overview.layer(number)) for number in layers]
@@ -104,17 +95,16 @@ class _Table:
     @cached_property
     def _scale(self) -> Scale:
         weights = [link.weight for head in self.overview.heads for link in head.links]
-        return Scale.of(self.context.measured, max(weights, default=0))
-
-    @cached_property
-    def _name_width(self) -> int:
-        return max(len(str(head.head)) for head in self.overview.heads) + 2
+        return Scale.of(self.overview.context.measured, max(weights, default=0))
 
     @cached_property
     def _prefix(self) -> int:
         """The cells before the links: name, kind, entropy, and what went elsewhere."""
-        special, sink = 0 if self.context.special else 9, 6 if self._has_sink else 0
-        return self._name_width + KIND_WIDTH + 6 + special + sink
+        return self._name_width + KIND_WIDTH + sum(map(len, self._titles()[1:]))
+
+    @cached_property
+    def _name_width(self) -> int:
+        return max(len(str(head.head)) for head in self.overview.heads) + 2
 
     @cached_property
     def _slot(self) -> int:
@@ -122,18 +112,16 @@ class _Table:
         links = [link for head in self.overview.heads for link in head.links]
         return max((cell_len(_words(link)) for link in links), default=7) + 7
 
-    @cached_property
-    def _has_sink(self) -> bool:
-        return any(head.sink is not None for head in self.overview.heads)
+    def _titles(self) -> list[str]:
+        """The titles of the columns before the links, as wide as they are."""
+        titles = [fit("kind", KIND_WIDTH), "bits  "]
+        titles += [] if self.overview.context.special else ["special  "]
+        has_sink = any(head.sink is not None for head in self.overview.heads)
+        return [*titles, "sink  "] if has_sink else titles
 
-    @cached_property
-    def _has_links(self) -> bool:
-        return any(head.links for head in self.overview.heads)
-
-    def _table(self, name: str, heads: Sequence[HeadSummary], width: int) -> Iterator[Line]:
-        columns = fit("kind", KIND_WIDTH) + "bits  " + ("" if self.context.special else "special  ")
-        columns += "sink  " if self._has_sink else ""
-        titles = columns + ("strongest links" if self._has_links else "")
+    def _lines(self, name: str, heads: Sequence[HeadSummary], width: int) -> Iterator[Line]:
+        has_links = any(head.links for head in self.overview.heads)
+        titles = "".join(self._titles()) + ("strongest links" if has_links else "")
         titles = fit(titles, width - self._name_width).rstrip()
         yield [Segment(fit(name, self._name_width), BOLD), Segment(titles, DIM)]
         for head in heads:
@@ -146,43 +134,31 @@ class _Table:
             Segment(fit(head.kind, KIND_WIDTH), KINDS[head.kind]),
             Segment(f"{head.entropy:4.1f}  ", DIM),
         ]
-        if not self.context.special:
+        if not self.overview.context.special:
             line.append(Segment(f"{percent(head.dropped):>7}  ", DIM))
         if head.sink is not None:
             line.append(Segment(f"{percent(head.sink):>4}  ", DIM))
-        used, slot = self._prefix, min(self._slot, max(10, width - self._prefix))
-        for link in head.links:
-            if used + slot > width:
-                break
-            line += _link(self.context, link, slot, self._scale)
-            used += slot
+        slot = min(self._slot, max(10, width - self._prefix))
+        for link in head.links[: max(0, (width - self._prefix) // slot)]:
+            line += self._link(link, slot)
         return line
+
+    def _link(self, link: Link, slot: int) -> Line:
+        scale, weight = self._scale, link.weight
+        tone = tone_of(self.overview.context, link.query, link.key)
+        strong = scale.strong(weight)
+        words = BOLD if strong else DIM if weight < TINTED_FROM * scale.largest else PLAIN
+        number = Segment(f" {scale.text(weight)} ", scale.style(weight, tone, strong))
+        return [number, Segment(" " + fit(_words(link), slot - 6), words)]
 
 
 def _words(link: Link) -> str:
-    query, key = (cut(text, LONGEST_WORD) for text in _labels(link))
+    query, key = (cut(label(token), LONGEST_WORD) for token in (link.query, link.key))
     return f"{query} → {key}"
 
 
-def _labels(link: Link) -> tuple[str, str]:
-    return label(link.query), label(link.key)
-
-
-def _link(context: Context, link: Link, slot: int, scale: Scale) -> Line:
-    strong, tone = scale.strong(link.weight), tone_of(context, link.query, link.key)
-    words = BOLD if strong else DIM if link.weight < TINTED_FROM * scale.largest else PLAIN
-    return [
-        Segment(f" {scale.text(link.weight)} ", scale.style(link.weight, tone, strong)),
-        Segment(" " + fit(_words(link), slot - 6), words),
-    ]
-
-
-def _side_by_side(blocks: Sequence[list[Line]], width: int) -> Iterator[Line]:
-    for row in zip(*blocks, strict=True):
-        line: Line = []
-        for place, part in enumerate(row):
-            if place:
-                used = sum(segment.cell_length for segment in line)
-                line.append(Segment(" " * (place * (width + GUTTER) - used)))
-            line += part
-        yield line
+def _side_by_side(parts: Sequence[Line], width: int) -> Line:
+    """Parts of a line, `width` cells from the start of one to the start of the next."""
+    *left, last = parts
+    padded = [Segment.adjust_line_length(part, width) for part in left]
+    return [segment for part in (*padded, last) for segment in part]

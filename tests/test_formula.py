@@ -85,7 +85,7 @@ def given_view(measure: MeasureName = "weights") -> View:
 
 
 def test_weights_that_are_given_have_no_formula_of_ours() -> None:
-    assert given_view().measured.told == "as the model's own code computes them"
+    assert given_view().measured.description == "as the model's own code computes them"
     assert_numbers(given_view().weights(1, 1), PLAIN.view().weights(1, 1))
 
 

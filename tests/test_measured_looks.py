@@ -106,8 +106,8 @@ def test_no_line_is_wider_than_the_console(
         {"query": last},
         {"key": 0},
         {"query": last, "key": 0},
-        {"heads": [view.head_at(1, 0)]},
-        {"heads": [view.head_at(1, 0)], "query": 0},
+        {"heads": [view.context.head_at(1, 0)]},
+        {"heads": [view.context.head_at(1, 0)], "query": 0},
     ):
         for look in looks(view, top=top, **asked):
             lines = printed(look, width)

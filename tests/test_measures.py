@@ -87,7 +87,7 @@ def test_norm_by_hand() -> None:
 
 def test_a_measure_without_heads_has_layers(turns: Inspection) -> None:
     view = turns.view(measure="rollout")
-    assert view.num_heads == 1
+    assert view.context.num_heads == 1
     assert [str(head) for head in view.all_heads()] == ["L0", "L1", "L2"]
     assert [place.place for place in view.all_heads()] == [0, 0, 0]
     assert view.query(1).shape == (3, 1, 2)

@@ -83,7 +83,9 @@ def test_what_the_last_text_lacks_is_recorded_when_it_is_looked_at() -> None:
     assert every.layer(3).x is None
     for layer in (3, 5):
         whole = looked_at(Need(HeadChoice([str(layer)]), whole=True))
-        assert explain(whole, 3, whole.view().head_at(layer, 1), projections_of(whole, layer))
+        assert explain(
+            whole, 3, whole.view().context.head_at(layer, 1), projections_of(whole, layer)
+        )
     assert looked_at(EVERYTHING).layer(0).v is not None
 
 

@@ -92,7 +92,9 @@ def test_norms_have_no_sink() -> None:
 def test_the_measure_says_so() -> None:
     measured = view_of().measured
     assert measured.formula == "softmax([q kᵀ / √d_k, sink])"
-    assert measured.told == "softmax([q kᵀ / √d_k, sink]); rows sum to 1 with the sink's share"
+    assert (
+        measured.description == "softmax([q kᵀ / √d_k, sink]); rows sum to 1 with the sink's share"
+    )
     assert str(measured).endswith("rows sum to 1 with the sink's share")
 
 

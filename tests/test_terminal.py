@@ -51,7 +51,7 @@ def key(word: str) -> Look:
 
 
 def table(top: int | None = None) -> Look:
-    return lambda view: head_table(view, view.head_at(3, 1), top)
+    return lambda view: head_table(view, view.context.head_at(3, 1), top)
 
 
 def pair(word: str, other: str) -> Look:

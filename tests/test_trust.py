@@ -101,7 +101,7 @@ ASK: dict[str, Callable[[View], object]] = {
     "json": lambda view: b"".join(run_json(view, view.all_heads())),
     "csv": lambda view: b"".join(run_csv(view, view.all_heads(), 0)),
     "picture": lambda view: heatmap(view, view.all_heads()),
-    "lines": lambda view: lines(view, [view.head_at(1, 0)], 1),
+    "lines": lambda view: lines(view, [view.context.head_at(1, 0)], 1),
     "notebook": view_html,
 }
 

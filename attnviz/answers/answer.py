@@ -52,7 +52,7 @@ def facts_of(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> 
         "unit": context.unit,
         "measure": context.measure,
         **attention_facts(context),
-        "formula": context.measured.told,
+        "formula": context.measured.description,
         **({} if window is None else {"window": window}),
         "tokens": _listed(context.tokens, tokens, positions),
         **({} if source is None else {keys: _listed(context.keys, source)}),

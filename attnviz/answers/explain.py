@@ -297,7 +297,7 @@ def explain_token(
     """`explain` for each piece of the view's token at `index`, a word or a piece itself."""
     pieces = view.inspection.tokens.pieces
     if view.unit == "piece":
-        own = [pieces[view.positions[index]]]
+        own = [pieces[view.context.positions[index]]]
     else:
         own = [piece for piece in pieces if piece.word == view.tokens[index].word]
     return tuple(explain(view.inspection, piece.index, head, layer) for piece in own)

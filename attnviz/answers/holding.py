@@ -73,7 +73,7 @@ class Holding:
             "unit": context.unit,
             "measure": context.measure,
             **attention_facts(context),
-            "formula": context.measured.told,
+            "formula": context.measured.description,
             "query": query,
             "key": key,
             "sentences": self.sentences,

@@ -229,7 +229,7 @@ def strongest_link(view: View, query: int) -> HeadLink:
     weights = rows[..., [key.index for key in keys]]
     layer, head, place = (int(i) for i in np.unravel_index(largest(weights.ravel()), weights.shape))
     link = Link(token, keys[place], float(weights[layer, head, place]))
-    return HeadLink(view.head_at(layer, head), link)
+    return HeadLink(view.context.head_at(layer, head), link)
 
 
 def strongest_of(overview: Overview) -> HeadLink | None:

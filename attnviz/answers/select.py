@@ -330,5 +330,5 @@ def with_window(view: View, text: str) -> View:
             f'there is no token in the window "{text}": there are {count}, from @0 to @{count - 1}',
             f"name the first, and the one after the last, as in --window 0:{min(40, count)}",
         )
-    window = view.positions[first], view.positions[end - 1] + 1
+    window = view.context.positions[first], view.context.positions[end - 1] + 1
     return replace(view, window=window)

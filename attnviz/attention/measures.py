@@ -114,14 +114,14 @@ class Measure:
         return WITH_SINK if self.sinks else ""
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The formula and the caveat, as data has it."""
         return f"{self.formula}; {self.caveat}" if self.caveat else self.formula
 
     @property
     def line(self) -> str:
         """The measure's name, formula and caveat, as the line above a table."""
-        return f"{self.name}: {self.told}"
+        return f"{self.name}: {self.description}"
 
     def number(self, value: float) -> str:
         """One of the measure's numbers in running text: a share as `0.68`, others as `37.5`."""

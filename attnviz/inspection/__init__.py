@@ -2,8 +2,8 @@
 
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context
-from attnviz.inspection.facts import HeadId, ModelFacts
-from attnviz.inspection.frame import Window, row_shares
+from attnviz.inspection.facts import HeadId, ModelFacts, Window
+from attnviz.inspection.frame import row_shares
 from attnviz.inspection.inspection import Inspection
 from attnviz.inspection.view import View
 

@@ -9,8 +9,7 @@ import numpy as np
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import Measure, MeasureName
 from attnviz.attention.request import AttentionKind
-from attnviz.inspection.facts import HeadId, ModelFacts
-from attnviz.inspection.frame import Window
+from attnviz.inspection.facts import HeadId, ModelFacts, Window
 from attnviz.text.tokens import Part, Token, Tokens, Unit
 
 Role = Literal["query", "key"]

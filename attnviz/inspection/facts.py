@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+Window = tuple[int, int]
+"""A part of a text: the index of its first token, and the end."""
+
 
 class HeadId(NamedTuple):
     """A head by layer and number, both counted from 0, printed as `L3H1`.

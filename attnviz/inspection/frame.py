@@ -8,11 +8,8 @@ import numpy as np
 
 from attnviz.attention.shapes import Bool, Float
 from attnviz.inspection.block import Block
-from attnviz.inspection.facts import HeadId
+from attnviz.inspection.facts import HeadId, Window
 from attnviz.text.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
-
-Window = tuple[int, int]
-"""A part of a text: the index of its first token, and the end."""
 
 
 @dataclass(frozen=True, eq=False)

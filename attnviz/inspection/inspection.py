@@ -19,8 +19,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection.facts import ModelFacts
-from attnviz.inspection.frame import Window
+from attnviz.inspection.facts import ModelFacts, Window
 from attnviz.inspection.view import View
 from attnviz.text.tokens import Part, Tokens, Unit
 

@@ -13,8 +13,8 @@ from attnviz.attention.shapes import Bool, Float
 from attnviz.errors import RequestError
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context, reach_of
-from attnviz.inspection.facts import HeadId, ModelFacts
-from attnviz.inspection.frame import Frame, Window, missing_share
+from attnviz.inspection.facts import HeadId, ModelFacts, Window
+from attnviz.inspection.frame import Frame, missing_share
 from attnviz.inspection.threads import side_by_side
 from attnviz.text.tokens import Token, Unit
 
@@ -134,11 +134,6 @@ class View:
         return self._frame.key_tokens
 
     @property
-    def positions(self) -> list[int]:
-        """The index of each row among all tokens of the text, special ones included."""
-        return self._frame.queries
-
-    @property
     def is_cross_attention(self) -> bool:
         """Whether the keys come from another text than the queries."""
         return self.inspection.keys is not None
@@ -152,15 +147,6 @@ class View:
     def measured(self) -> Measure:
         """What the numbers mean, in this model's attention."""
         return self.context.measured
-
-    @property
-    def num_heads(self) -> int:
-        """How many matrices a layer has; see `Context.num_heads`."""
-        return self.context.num_heads
-
-    def head_at(self, layer: int, place: int) -> HeadId:
-        """The head of matrix number `place` in a layer."""
-        return self.context.head_at(layer, place)
 
     def all_heads(self) -> list[HeadId]:
         """See `Context.all_heads`."""
@@ -244,7 +230,7 @@ class View:
         NaN for layers that were not recorded. IndexError for a token that is not there.
         """
         weights = self.row(index).block.weights[:, 0]
-        shape = self.model.num_layers, self.num_heads, len(self.keys)
+        shape = self.model.num_layers, self.context.num_heads, len(self.keys)
         rows = np.full(shape, np.nan, weights.dtype)
         rows[self.inspection.recorded] = weights.reshape(-1, *shape[1:])
         return rows
@@ -301,11 +287,12 @@ class View:
 
     def _layer(self, layer: int, head: int | None) -> Block:
         """All rows of one head of a layer, or of all its heads (None)."""
-        heads = self._heads_of(layer) if head is None else [HeadId(layer, head)]
+        if head is None:
+            numbers = range(self.context.num_heads)
+            heads = [self.context.head_at(layer, number) for number in numbers]
+        else:
+            heads = [HeadId(layer, head)]
         return Block.concat(list(self._parts(heads)))
-
-    def _heads_of(self, layer: int) -> list[HeadId]:
-        return [self.head_at(layer, place) for place in range(self.num_heads)]
 
     def _only(self, array: np.ndarray, head: int | None) -> np.ndarray:
         """The only head of an array by heads; the whole array if a layer of heads was asked for."""

@@ -299,7 +299,7 @@ class NpzWriter:
             "unit": context.unit,
             "measure": context.measure,
             **attention_facts(context),
-            "formula": context.measured.told,
+            "formula": context.measured.description,
         }
         if self._facts and facts != self._facts:
             raise ValueError(f"one file holds one view of one model: {self._facts}, not {facts}")

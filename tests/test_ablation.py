@@ -24,7 +24,7 @@ from attnviz.inspection import Context, HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
 from attnviz.model import Model
 from attnviz.show.data import answer_csv, answer_json, csv_line, is_ours
-from attnviz.show.terminal.ablations import (
+from attnviz.show.terminal.ablate import (
     DOUBTS,
     Distances,
     heads_named,

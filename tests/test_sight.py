@@ -24,7 +24,7 @@ from attnviz.attention.request import AttentionKind
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.show import wording as sight
 from attnviz.show.terminal.cells import RAMPS
-from attnviz.show.terminal.findings import table as find_table
+from attnviz.show.terminal.find import table as find_table
 
 GOLDEN = Path(__file__).parent / "golden" / "sight"
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)

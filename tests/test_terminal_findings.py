@@ -16,7 +16,7 @@ from attnviz.answers.find import Finding, find
 from attnviz.answers.holding import holding
 from attnviz.answers.select import Phrase
 from attnviz.inspection import Inspection
-from attnviz.show.terminal.findings import table
+from attnviz.show.terminal.find import table
 
 
 def printed(look: RenderableType, width: int = 80) -> list[str]:

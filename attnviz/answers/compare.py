@@ -37,6 +37,12 @@ class Both(NamedTuple):
     a: float
     b: float
 
+    @classmethod
+    def mean(cls, found: Sequence["Both | None"]) -> "Both | None":
+        """The mean of those that are there."""
+        both = [one for one in found if one is not None]
+        return cls(*(float(mean) for mean in np.mean(both, axis=0))) if both else None
+
 
 class Arrays(NamedTuple):
     """An array of A, and the same of B."""

@@ -17,7 +17,7 @@ from attnviz.cli.sentences import Sentences
 from attnviz.inspection import Inspection
 from attnviz.model import MASKS, Model, check_ablatable
 from attnviz.show.data import answer_csv, answer_json, csv_line
-from attnviz.show.terminal.ablations import table
+from attnviz.show.terminal.ablate import table
 
 _Answer = tuple[int, Ablation | EachAblation]
 """What was found in the input's sentence of that index."""

@@ -16,7 +16,7 @@ from attnviz.inspection import Inspection, View
 from attnviz.inspection.context import Role
 from attnviz.show.data import answer_csv, answer_json, csv_line
 from attnviz.show.matrix_data import csv_header
-from attnviz.show.terminal.findings import table
+from attnviz.show.terminal.find import table
 
 _Answer = tuple[int, Finding | Holding]
 """What was found in the input's sentence of that index, or in all of them."""

@@ -7,15 +7,19 @@ grow vivid: seven steps in OKLCH, warm from (0.56, 0.06, 55) to (0.77, 0.17, 62)
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from rich.bar import Bar
 from rich.cells import cell_len, set_cell_size
 from rich.color import Color
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
+from rich.table import Column, Table
+from rich.text import Text
 
 from attnviz.answers.overview import is_near
 from attnviz.attention.measures import Measure
@@ -215,3 +219,67 @@ def _ink(background: str) -> str:
     linear = [((part / 255 + 0.055) / 1.055) ** 2.4 for part in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if luminance > 0.18 else "#ffffff"
+
+
+LONGEST_BAR = 40
+"""Cells of the longest bar of a ranking."""
+
+UNBOUNDED = 10_000
+"""Cells in which every ranking fits, so that its own width can be measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """A table with a line a head, or a word; from the right, columns that do not fit are left out.
+
+    `least`: how many columns always stay. `bars`: for each row a bar, as a part of the longest and
+    its colour, in the room that remains.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Text]]
+    least: int = 2
+    bars: Sequence[tuple[float, str]] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        count = len(self.columns)
+        while count > self.least and self._width(console, options, count) > options.max_width:
+            count -= 1
+        room = min(LONGEST_BAR, options.max_width - self._width(console, options, count) - 2)
+        yield self._table(count, room if self.bars and room > 0 else 0)
+
+    def fits(
+        self, console: Console, options: ConsoleOptions, count: int | None = None
+    ) -> bool:
+        """Whether the first `count` columns fit, or all of them."""
+        return self._width(console, options, count or len(self.columns)) <= options.max_width
+
+    def _width(self, console: Console, options: ConsoleOptions, count: int) -> int:
+        unbounded = options.update(width=UNBOUNDED)
+        return console.measure(self._table(count), options=unbounded).maximum
+
+    def _table(self, count: int, room: int = 0) -> Table:
+        """The first `count` columns, and bars if there is room."""
+        columns = [column.copy() for column in self.columns[:count]]
+        table = Table(
+            *columns,
+            box=None,
+            padding=(0, 2, 0, 0),
+            pad_edge=False,
+            header_style=DIM,
+            show_header=any(column.header for column in columns),
+        )
+        if room:
+            table.add_column(no_wrap=True)
+        for place, row in enumerate(self.rows):
+            cells: list[RenderableType] = list(row[:count])
+            if room:
+                part, color = self.bars[place]
+                cells.append(Bar(1, 0, part, width=room, color=color))
+            table.add_row(*cells)
+        return table
+
+
+def column(title: str = "", justify: Literal["left", "right"] = "left") -> Column:
+    """A ranking's column; its title is dim, and what is too long for it ends in an ellipsis."""
+    return Column(Text(title, style=DIM), justify=justify, no_wrap=True, overflow="ellipsis")

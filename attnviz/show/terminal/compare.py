@@ -1,41 +1,55 @@
 """Two sentences, or two models, beside each other: which heads change, and what gained and lost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from attnviz.answers.align import SIDES, Column
-from attnviz.answers.compare import Comparison, HeadChange
+from attnviz.answers.align import SIDES, Alignment, Column, Side
+from attnviz.answers.compare import Both, Comparison, HeadChange
 from attnviz.attention.order import NEAR_ZERO, largest
+from attnviz.inspection import Context
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
     MARKER,
     PLAIN,
     TINTS,
-    Line,
+    Ranking,
+    column,
     cut,
-    fit,
     label,
-    render_lines,
-    sentences,
+    percent,
     tone_of,
     weight_style,
     weight_text,
 )
-from attnviz.show.terminal.sides import ONE_SIDED, remarks, sides
+from attnviz.show.terminal.heading import (
+    SINK,
+    Mark,
+    after_name,
+    hidden_note,
+    model_line,
+    quiet_line,
+    sentence,
+)
+from attnviz.show.wording import Said, texts, tokens_of, whose, window_told
+from attnviz.text.tokens import Token
 
 HEADS_SHOWN = 10
-"""Heads that the table shows, unless somebody chose heads or said how many."""
+"""Heads that the table shows, unless the user chose heads or said how many."""
 
-LONGEST_WORD = 16
+WORDS = ((4, 16), (3, 16), (2, 16), (1, 16))
+"""How many words that gained, and that lost, a line names, and their cells: the first that fit."""
+
+NARROW, LEAST = ((1, 16), (1, 7), (1, 4)), 4
+"""The same for narrow terminals, where the first four columns should fit."""
+
 SMALLEST_CHANGE = 0.005
-"""What changes less is not named: it would read as 0."""
+"""Smaller changes are not named: they would read as 0."""
 
 BAR = 14
 """Cells that the largest change of a link takes."""
@@ -43,199 +57,139 @@ BAR = 14
 FULL_FROM = 0.1
 """A change from here on may have a whole bar: one that rounds to nothing has none."""
 
-MOST_NAMED = 4
-"""Words that gained, and that lost, which a line names at most."""
+ONE_SIDED = "*"
+"""After a word that only one sentence has."""
 
-SHORT_WORD = 7
-"""A word is not cut shorter for the sake of another column."""
-
-SHORTEST_WORD = 6
-"""Where words are shorter, so that there is room for the columns' titles."""
-
-ENTRY = 8
-"""What stands beside a word: its change, and space."""
-
-DISTANCE = 10
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """What fits: words of this width, so many that gained and that lost, and the strongest keys."""
-
-    margin: int
-    word: int
-    named: int
-    strongest: bool
+_CHANGED: dict[Side, str] = {"a": f"bold {TINTS['cool']}", "b": f"bold {TINTS['warm']}"}
+"""What only A has is lost in B, and what only B has is gained; in the colours of changes."""
 
 
 def table(answer: Comparison, top: int | None = None) -> RenderableType:
     """The `top` heads that change most; without `top`, 10 of all, or all that were chosen."""
     chosen = len(answer.heads) < len(answer.alignment.a.all_heads())
-    return ComparisonTable(answer, top or (None if chosen else HEADS_SHOWN))
+    return _Page(answer, top or (len(answer.heads) if chosen else HEADS_SHOWN))
 
 
 @dataclass(frozen=True, eq=False)
-class ComparisonTable:
-    """The heads that change most: their distance, what gained, what lost; or one link's change.
-
-    `count` says how many heads are shown, None for all.
-    """
-
+class _Page:
     comparison: Comparison
-    count: int | None = HEADS_SHOWN
+    top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = options.max_width
-        yield from sides(self.comparison.alignment, self.comparison.query)
+        comparison, shown = self.comparison, self.comparison.heads[: self.top]
+        yield from _sides(comparison.alignment, comparison.query)
         yield Text()
-        shown = self.comparison.heads[: self.count]
-        lines = _links if self.comparison.key is not None else _distances
-        yield from render_lines(lines(self.comparison, shown, width), width)
-        for number, note in enumerate(remarks(self.comparison, len(shown))):
+        yield Text(_title(comparison), style=BOLD, no_wrap=True, overflow="ellipsis")
+        if comparison.key is not None:
+            yield _links(comparison, comparison.key, shown)
+        else:
+            every = [_distances(comparison, shown, *words) for words in WORDS + NARROW]
+            fitting = (one for one in every if one.fits(console, options))
+            least = (one for one in every[-len(NARROW) :] if one.fits(console, options, LEAST))
+            yield next(chain(fitting, least), every[-1])
+        for number, note in enumerate(_notes(comparison, len(shown))):
             if number == 0:
                 yield Text()
-            yield from render_lines(sentences(note, width), width)
+            yield from quiet_line(note)
 
 
-def _distances(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> Iterator[Line]:
-    """A line for each head: its distance, and the words that gained and lost most."""
-    layout = _layout(comparison, shown, width)
-    asked = comparison.query is not None
-    yield _title(comparison, width)
-    entry = layout.word + ENTRY
-    titles = [("gained in B", entry * layout.named), ("lost in B", entry * layout.named)]
-    if layout.strongest:
-        titles += [("most in A", entry), ("most in B", entry)] if asked else [("most changed", 2)]
-    text = fit("", layout.margin) + fit("distance" if asked else "mean", DISTANCE)
-    yield [
-        Segment(text + "".join(fit(title, max(len(title), room)) for title, room in titles), DIM)
-    ]
-    for place, change in enumerate(shown):
-        line = [Segment(fit(str(change.head), layout.margin), BOLD)]
-        mark = MARKER if place == 0 and change.distance > 0 else " "
-        told = fit(f"{mark}{weight_text(change.distance)}", DISTANCE)
-        line.append(Segment(told, BOLD if place == 0 else PLAIN))
-        line += _named(comparison, change, change.gained(layout.named), layout)
-        line += _named(comparison, change, change.lost(layout.named), layout)
-        if layout.strongest:
-            line += (
-                _strongest(comparison, change, layout)
-                if asked
-                else _mover(comparison, change, layout)
-            )
-        yield line
-
-
-def _links(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> Iterator[Line]:
-    """A line for each head: the link's number in A and in B, and its change as a bar."""
-    key = comparison.key or 0
-    margin = _margin(shown)
-    changes = (abs(float(change.change[key])) for change in comparison.heads)
-    largest = max(FULL_FROM, *changes)
-    room = max(0, min(BAR, (width - margin - 22) // 2))
-    yield _title(comparison, width)
-    yield [Segment(fit("", margin) + "   A      B    change", DIM)]
-    for change in shown:
-        line = [Segment(fit(str(change.head), margin), BOLD)]
-        for weight in (float(change.a[key]), float(change.b[key])):
-            line += [Segment(f" {weight_text(weight)} ", weight_style(weight)), Segment("  ")]
-        difference = float(change.change[key])
-        line += [Segment(f" {_change_text(difference)} ", _change_style(difference)), Segment("  ")]
-        size = round(abs(difference) / largest * room)
-        bar = Segment("━" * size, Style(color=TINTS["warm" if difference > 0 else "cool"]))
-        if difference > 0:
-            line += [Segment(" " * room + "│", DIM), bar]
-        else:
-            line += [Segment(" " * (room - size)), bar, Segment("│", DIM)]
-        yield line
-
-
-def _title(comparison: Comparison, width: int) -> Line:
-    """What is compared, in words, and what heads are ranked by."""
-    aligned = comparison.alignment
-    if comparison.query is None:
-        who = "all words look"
-    else:
-        who = f'"{_name(aligned.columns[comparison.query])}" looks'
+def _title(comparison: Comparison) -> str:
+    """What is compared, and what heads are ranked by."""
+    words = comparison.alignment
+    query = comparison.query
+    who = "all words look" if query is None else f'"{_name(words.columns[query])}" looks'
     if comparison.key is None:
-        title = f"what {who} at, by Jensen-Shannon distance"
-    else:
-        title = f'how much {who} at "{_name(aligned.keys[comparison.key])}", by change'
-    return [Segment(cut(title, width), BOLD)]
+        return f"what {who} at, by Jensen-Shannon distance"
+    return f'how much {who} at "{_name(words.keys[comparison.key])}", by change'
 
 
-def _margin(shown: Sequence[HeadChange]) -> int:
-    return max(len(str(change.head)) for change in shown) + 2
-
-
-def _layout(comparison: Comparison, shown: Sequence[HeadChange], width: int) -> _Layout:
-    """As many words as fit in full; in narrow terminals one of each, cut."""
-    margin = _margin(shown)
-    named = [
-        column
-        for change in shown
-        for column in (*change.gained(MOST_NAMED), *change.lost(MOST_NAMED))
-    ]
-    longest = max((cell_len(_name(comparison.keys[column])) for column in named), default=4)
-    word = max(SHORTEST_WORD, min(longest, LONGEST_WORD))
-    room = width - margin - DISTANCE
-    for count in range(MOST_NAMED, 0, -1):
-        if room >= (2 * count + 2) * (word + ENTRY):
-            return _Layout(margin, word, count, strongest=True)
-    if room >= 4 * (SHORT_WORD + ENTRY):
-        return _Layout(margin, room // 4 - ENTRY, 1, strongest=True)
-    return _Layout(margin, max(1, min(word, room // 2 - ENTRY)), 1, strongest=False)
-
-
-def _named(
-    comparison: Comparison, change: HeadChange, columns: Sequence[int], layout: _Layout
-) -> Line:
-    """Words with their changes, and blanks for those that are missing."""
-    line: Line = []
-    told = [i for i in columns if abs(float(change.change[i])) >= SMALLEST_CHANGE]
-    for column in told:
-        difference = float(change.change[column])
-        line += [
-            Segment(f" {_change_text(difference)} ", _change_style(difference)),
-            Segment(" " + fit(_name(comparison.keys[column]), layout.word + 1)),
+def _distances(
+    comparison: Comparison, shown: Sequence[HeadChange], count: int, room: int
+) -> Ranking:
+    """A line for each head: its distance, and the `count` words that gained and lost most."""
+    asked = comparison.query is not None
+    columns = [column(), column("distance" if asked else "mean")]
+    for what in ("gained in B", "lost in B"):
+        columns += [column(what if place == 0 else "") for place in range(count)]
+    columns += [column("most in A"), column("most in B")] if asked else [column("most changed")]
+    rows = []
+    for place, change in enumerate(shown):
+        mark = MARKER if place == 0 and change.distance > 0 else " "
+        style = BOLD if place == 0 else PLAIN
+        row = [
+            Text(str(change.head), style=BOLD),
+            Text(f"{mark}{weight_text(change.distance)}", style=style),
         ]
-    blank = (layout.named - len(told)) * (layout.word + ENTRY)
-    return [*line, Segment(" " * blank)]
+        for keys in (change.gained(count), change.lost(count)):
+            named = [key for key in keys if abs(float(change.change[key])) >= SMALLEST_CHANGE]
+            row += [_changed(comparison, change, key, room) for key in named]
+            row += [Text()] * (count - len(named))
+        rows.append(row + (_strongest if asked else _mover)(comparison, change, room))
+    return Ranking(columns, rows, least=3)
 
 
-def _strongest(comparison: Comparison, change: HeadChange, layout: _Layout) -> Line:
+def _changed(comparison: Comparison, change: HeadChange, key: int, room: int) -> Text:
+    """A key that gained or lost, and how much."""
+    difference = float(change.change[key])
+    name = cut(_name(comparison.keys[key]), room)
+    return Text.assemble((f" {_change_text(difference)} ", _change_style(difference)), f" {name}")
+
+
+def _strongest(comparison: Comparison, change: HeadChange, room: int) -> list[Text]:
     """The word that the query looks at most, in A and in B."""
-    line: Line = []
-    query = comparison.alignment.pair(comparison.query or 0)
-    for side, looks, shares in zip(SIDES, query, (change.a, change.b), strict=True):
+    cells, words = [], comparison.alignment
+    queries = words.pair(comparison.query or 0)
+    for side, query, shares in zip(SIDES, queries, (change.a, change.b), strict=True):
         best = int(largest(shares))
-        token = comparison.keys[best].token(side)
+        token, weight = comparison.keys[best].token(side), float(shares[best])
         if token is None:
+            cells.append(Text())
             continue
-        tone = tone_of(comparison.alignment.context(side), looks, token)
-        style = weight_style(float(shares[best]), tone)
-        line += [
-            Segment(f" {weight_text(float(shares[best]))} ", style),
-            Segment(" " + fit(label(token), layout.word) + "  "),
-        ]
-    return line
+        style = weight_style(weight, tone_of(words.context(side), query, token))
+        cells.append(
+            Text.assemble((f" {weight_text(weight)} ", style), f" {cut(label(token), room)}")
+        )
+    return cells
 
 
-def _mover(comparison: Comparison, change: HeadChange, layout: _Layout) -> Line:
+def _mover(comparison: Comparison, change: HeadChange, room: int) -> list[Text]:
     """The word that as a query changes most, and how far."""
     if change.distances is None:
-        return []
+        return [Text()]
     most = int(largest(change.distances, floor=NEAR_ZERO))
-    word = fit(_name(comparison.alignment.columns[most]), layout.word)
-    return [Segment(f" {weight_text(float(change.distances[most]))}  {word}", PLAIN)]
+    name = cut(_name(comparison.alignment.columns[most]), room)
+    return [Text(f" {weight_text(float(change.distances[most]))}  {name}")]
 
 
-def _name(column: Column) -> str:
+def _links(comparison: Comparison, key: int, shown: Sequence[HeadChange]) -> Ranking:
+    """A line for each head: the link's number in A and in B, and its change as a bar."""
+    most = max(FULL_FROM, *(abs(float(change.change[key])) for change in comparison.heads))
+    rows = []
+    for change in shown:
+        numbers = float(change.a[key]), float(change.b[key])
+        difference = float(change.change[key])
+        size = round(abs(difference) / most * BAR)
+        bar = ("━" * size, TINTS["warm" if difference > 0 else "cool"])
+        left = " " * (BAR if difference > 0 else BAR - size)
+        axis = ("│", DIM)
+        rows.append(
+            [
+                Text(str(change.head), style=BOLD),
+                *(Text(f" {weight_text(n)} ", style=weight_style(n)) for n in numbers),
+                Text(f" {_change_text(difference)} ", style=_change_style(difference)),
+                Text.assemble(left, *((axis, bar) if difference > 0 else (bar, axis))),
+            ]
+        )
+    numbers = [column(title, "right") for title in ("A ", "B ", "change")]
+    return Ranking([column(), *numbers, column()], rows, least=3)
+
+
+def _name(words: Column) -> str:
     """A word, or the word and the one in its place."""
-    names = [label(token) for token in column.tokens]
+    names = [label(token) for token in words.tokens]
     if len(names) == 1:
         return names[0] + ONE_SIDED
-    return names[0] if column.same else "→".join(names)
+    return names[0] if words.same else "→".join(names)
 
 
 def _change_text(change: float) -> str:
@@ -247,5 +201,132 @@ def _change_text(change: float) -> str:
 
 
 def _change_style(change: float) -> Style:
-    """Warm for more, cool for less, as in the pictures; a change of half is as strong as can be."""
+    """Warm for an increase, cool for a decrease; a change of half has the strongest colour."""
     return weight_style(min(1.0, 2 * abs(change)), "warm" if change > 0 else "cool")
+
+
+def _sides(words: Alignment, query: int | None) -> Iterator[RenderableType]:
+    """Both models, or the one; both sentences, the query underlined, what differs in brackets."""
+    one_model = words.a.model == words.b.model
+    for side in SIDES[: 1 if one_model else 2]:
+        line = model_line(words.context(side))
+        yield line if one_model else Text.assemble((f"{side.upper()}  ", "bold"), line)
+    yield from _of_both(words, whose)
+    of_a, of_b = ([said.text for said in texts(context)] for context in (words.a, words.b))
+    one_text = of_a == of_b
+    for side in SIDES[: 1 if one_text and not one_model else 2]:
+        yield from _sentences(words, side, query, named=not one_text or one_model)
+    yield from _of_both(words, window_told)
+    yield from _of_both(words, lambda context: context.measured.line)
+
+
+def _of_both(words: Alignment, line_of: Callable[[Context], str]) -> Iterator[Text]:
+    """A line about A and one about B, or one line where they are the same."""
+    of_a, of_b = line_of(words.a), line_of(words.b)
+    if of_a == of_b:
+        yield from quiet_line(of_a)
+        return
+    for name, line in (("A", of_a), ("B", of_b)):
+        yield from quiet_line(f"{name}  {line}" if line else "")
+
+
+def _sentences(
+    words: Alignment, side: Side, query: int | None, named: bool
+) -> Iterator[RenderableType]:
+    """One side's texts, after its name if they are `named`, each with what it is called."""
+    shown = list(texts(words.context(side)))
+    name, margin = f"{side.upper()}  " if named else "", max(len(said.name) for said in shown)
+    for said in shown:
+        text = sentence(said.text, _marks(words, side, said, query), said.span)
+        if margin:
+            yield after_name(Text.assemble((name, "bold"), (f"{said.name:<{margin}}", "dim")), text)
+        else:
+            yield Text.assemble((name, "bold"), text)
+        name = " " * len(name)
+
+
+def _marks(words: Alignment, side: Side, said: Said, query: int | None) -> list[Mark]:
+    """The words that only this side has, and the query."""
+    asked = None
+    if query is not None and said.role == "query":
+        asked = words.pair(query)[SIDES.index(side)].index
+    same = [one.token(side) for one in words.of(said.role) if one.same]
+    kept = {token.index for token in same if token is not None}
+
+    def kind(token: Token) -> tuple[bool, bool]:
+        return token.index in kept, token.index == asked
+
+    marks = []
+    every = tokens_of(words.context(side), said.role)
+    tokens = [t for t in every if t.segment == said.segment and not t.special]
+    for (is_kept, is_asked), group in groupby(tokens, kind):
+        run = list(group)
+        start, end = run[0].start, run[-1].end
+        if start is None or end is None or (is_kept and not is_asked):
+            continue
+        underline = " underline" if is_asked else ""
+        if is_kept:
+            marks.append(Mark(start, end))
+        else:
+            marks.append(Mark(start, end, f"{_CHANGED[side]}{underline}", "‹", "›"))
+    return marks
+
+
+def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
+    """What must be known to read a table of the first `shown` heads."""
+    words, context = comparison.alignment, comparison.alignment.a
+    if len(comparison.heads) > shown:
+        yield hidden_note(context, len(comparison.heads), shown)
+    named = (*words.keys, *words.columns)
+    if comparison.key is None and any(len(one.tokens) < 2 for one in named):
+        yield f"{ONE_SIDED} a word that only one of the two has; all its weight counts as change."
+    if not context.measured.shares:
+        yield (
+            f"Rows of {context.measure} are not shares: here each is divided by its sum, so that "
+            "the two can be compared."
+        )
+    over = _over(comparison)
+    yield from _special_note(comparison, over)
+    rest = Both.mean([change.rest for change in comparison.heads])
+    if rest is not None:
+        where = [SINK] if context.measured.sinks else []
+        if context.window is not None and not context.is_cross_attention:
+            where.append("words outside the window")
+        yield (
+            f"{percent(rest.a)} in A and {percent(rest.b)} in B ({over}) goes to "
+            f"{' or '.join(where)}; distances count it as one more word."
+        )
+    if context.model != words.b.model:
+        yield (
+            "Heads of two models are the same head only where one model came from the other, "
+            "as by fine-tuning; otherwise one number names two unrelated heads."
+        )
+
+
+def _over(comparison: Comparison) -> str:
+    """Which heads a share is the mean of."""
+    context, heads = comparison.alignment.a, comparison.heads
+    if len(heads) == 1:
+        return f"in {heads[0].head}"
+    these = "these" if len(heads) < len(context.all_heads()) else "all"
+    return f"mean over {these} {context.places}"
+
+
+def _special_note(comparison: Comparison, over: str) -> Iterator[str]:
+    """What special tokens take in A and in B, in the heads compared."""
+    special = comparison.special
+    dropped = Both.mean([change.dropped for change in comparison.heads])
+    if dropped is not None:
+        rest = comparison.heads[0].rest
+        yield (
+            f"Special tokens are left out: they had {percent(dropped.a)} of what is compared in A "
+            f"and {percent(dropped.b)} in B ({over}), and what remains of each row "
+            f"{'sums to 1' if rest is None else 'is shared with the sink'}."
+        )
+    elif comparison.query is not None and special is not None:
+        words = comparison.alignment
+        yield (
+            f'"{label(words.pair(comparison.query)[0])}" gives {percent(special.a)} of its '
+            f"{words.a.measured.noun} to special tokens in A and {percent(special.b)} in B "
+            f"({over}); --no-special leaves them out."
+        )

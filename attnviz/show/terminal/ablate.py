@@ -1,0 +1,262 @@
+"""What ablated heads change: the words that move most, predictions, and every head's own effect."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.style import Style
+from rich.text import Text
+
+from attnviz.answers.ablate import DISTANCE, Ablation, EachAblation, Moved, Prediction
+from attnviz.inspection import Context, HeadId
+from attnviz.inspection.ablated import Replacement
+from attnviz.show.labels import visible
+from attnviz.show.terminal.cells import (
+    BOLD,
+    DIM,
+    MARKER,
+    PLAIN,
+    QUIET_BELOW,
+    RAMPS,
+    Ranking,
+    Scale,
+    Tone,
+    column,
+    cut,
+    label,
+    percent,
+    render_lines,
+)
+from attnviz.show.terminal.grid import HeadGrid
+from attnviz.show.terminal.heading import ASKED, hidden_note, marked, model_line, quiet_line
+from attnviz.show.wording import window_told
+from attnviz.text.tokens import Token
+
+SHOWN = 10
+"""Words, or heads, in a table, unless the user says how many."""
+
+LONGEST_WORD = 18
+"""Cells of a word beyond which it is cut."""
+
+HEADS_NAMED = 6
+"""How many heads a line names; the others are counted."""
+
+REPLACED: dict[Replacement, tuple[str, str]] = {
+    "zero": ("zero", "zero"),
+    "mean": ("its mean over the sentence", "their means over the sentence"),
+}
+"""What stands in for one head's output, and for those of several."""
+
+DOUBTS = (
+    "A small distance does not mean that a head does nothing: other heads may make up for it, and "
+    "it may matter in other sentences."
+)
+
+NEAR_THE_END = (
+    "Heads of the last layer change final states at first hand, others through the layers above."
+)
+
+
+@dataclass(frozen=True)
+class Distances(Scale):
+    """How distances are shown: beside the largest, most of them being far below 1."""
+
+    @classmethod
+    def to(cls, largest: float, readable: float) -> "Distances":
+        """The scale for distances, the largest of which is `largest`.
+
+        Where that is below `readable`, they are shown as multiples of a power of ten.
+        """
+        if not largest > 0:
+            return cls()
+        small = largest < readable
+        return cls(largest, 10.0 ** (math.floor(math.log10(largest)) + 1) if small else 1.0)
+
+    def text(self, weight: float) -> str:
+        """A distance in four cells."""
+        return _digits(weight / self.unit, 3)
+
+    def fine(self, distance: float) -> str:
+        """A distance in five cells."""
+        return _digits(distance / self.unit, 4)
+
+    def told(self, distance: float) -> str:
+        """A distance within a sentence: what rounds to zero is told as the smallest number."""
+        return self.fine(max(distance, 1e-4 * self.unit)).strip()
+
+
+def _digits(number: float, decimals: int) -> str:
+    """A number in so many cells and one: `.007`, `1.20`, and a dot for what rounds to zero."""
+    if round(number, decimals) == 0:
+        return "·".rjust(decimals + 1)
+    if round(number, decimals) < 1:
+        return f"{number:.{decimals}f}"[1:]
+    return f"{number:.{decimals - 1}f}"
+
+
+def table(answer: Ablation | EachAblation, top: int | None = None) -> RenderableType:
+    """What moves: words, or the heads that move most; `top` of them, 10 unless told."""
+    return _Page(answer, top or SHOWN)
+
+
+@dataclass(frozen=True, eq=False)
+class _Page:
+    answer: Ablation | EachAblation
+    top: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if isinstance(self.answer, Ablation):
+            yield from _moved(self.answer, self.top)
+        else:
+            yield from _effects(self.answer, self.top, options.max_width)
+
+
+def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
+    """The sentence, shaded, then the words that move most, and predictions at masks."""
+    context, shown = ablation.context, ablation.moved[:top]
+    count, scale = len(ablation.moved), Distances.to(ablation.moved[0].distance, readable=0.001)
+    yield from _heading(context, shown, scale)
+    yield Text()
+    heads = heads_named(ablation.heads, context.model.num_heads)
+    title = Text(f"without {heads}", style="bold", overflow="fold")
+    replaced = REPLACED[ablation.replacement][len(ablation.heads) > 1]
+    yield title.append(
+        f"  set to {replaced}: how far each {context.unit} moves", style="not bold dim"
+    )
+    times = Counter(label(token).casefold() for token in context.tokens)
+    rows = []
+    for moved in shown:
+        name, style = label(moved.token), DIM if moved.token.special else PLAIN
+        place = f" @{moved.token.index}" if times[name.casefold()] > 1 else ""
+        rows.append(
+            [
+                Text.assemble((cut(name, LONGEST_WORD), style), (place, DIM)),
+                Text(scale.fine(moved.distance)),
+            ]
+        )
+    bars = [_bar(moved.distance, scale, _tone(moved.token)) for moved in shown]
+    yield Ranking([column(), column()], rows, bars=bars)
+    for prediction in ablation.predictions or ():
+        yield Text()
+        yield from _prediction(prediction)
+    yield Text()
+    if len(shown) < count:
+        rest = scale.told(ablation.moved[len(shown)].distance)
+        yield from quiet_line(
+            f"{count - len(shown)} of {count} are not shown: none of them moves by more than "
+            f"{rest}. --top {count} shows all."
+        )
+    yield from quiet_line(DOUBTS)
+
+
+def _effects(each: EachAblation, top: int, width: int) -> RenderResult:
+    """Every head's own effect on a word, or on all of them: a grid, then the heads, ranked."""
+    context, heads, query = each.context, each.heads, each.query
+    scale = Distances.to(heads[0].distance, readable=0.01)
+    yield from _heading(context, (), scale, query)
+    yield Text()
+    moves = "words move on average" if query is None else f"{label(query)} moves"
+    asked = f"how far {moves} if one head is set to {REPLACED[each.replacement][0]}"
+    yield Text(asked, style=BOLD, no_wrap=True, overflow="ellipsis")
+    grid = HeadGrid({effect.head: effect.distance for effect in heads}, scale, "warm")
+    yield from render_lines(grid.blocks(width), width)
+    shown = heads[:top]
+    rows = [
+        [
+            Text(str(effect.rank), style=DIM),
+            Text(str(effect.head), style=BOLD),
+            Text(scale.fine(effect.distance)),
+            *([Text(cut(label(effect.most.token), LONGEST_WORD))] if query is None else []),
+        ]
+        for effect in shown
+    ]
+    columns = [column(justify="right"), *(column() for _ in rows[0][1:])]
+    bars = [_bar(effect.distance, scale, "warm") for effect in shown]
+    yield Ranking(columns, rows, least=3, bars=bars)
+    yield Text()
+    for note in _notes(each, scale, top):
+        yield from quiet_line(note)
+
+
+def _notes(each: EachAblation, scale: Distances, top: int) -> Iterator[str]:
+    heads, count, unit = each.heads, len(each.heads), each.context.unit
+    if each.query is None:
+        yield (
+            f"A mean over all {unit}s but special tokens. Beside each head stands the {unit} that "
+            "it moves most."
+        )
+    else:
+        yield (
+            f'{heads[0].head} moves "{label(each.query)}" most, by '
+            f"{scale.told(heads[0].distance)}; half of the {count} heads move it by "
+            f"{scale.told(heads[count // 2].distance)} or less."
+        )
+    if top < count:
+        yield hidden_note(each.context, count, top)
+    yield NEAR_THE_END
+    yield DOUBTS
+
+
+def heads_named(heads: Sequence[HeadId], in_layer: int) -> str:
+    """Heads as a line names them: `L3H1`, `L3 (12 heads)` for a whole layer, the first of many."""
+    layers: dict[int, list[HeadId]] = {}
+    for head in heads:
+        layers.setdefault(head.layer, []).append(head)
+    names: list[str] = []
+    for layer, group in layers.items():
+        whole = len(group) == in_layer > 1
+        names += [f"L{layer} (all {in_layer} heads)"] if whole else map(str, group)
+    more = len(names) - HEADS_NAMED
+    if more > 1:
+        return f"{', '.join(names[:HEADS_NAMED])} and {more} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _heading(
+    context: Context, moved: Sequence[Moved], scale: Scale, query: Token | None = None
+) -> Iterator[RenderableType]:
+    """The model, the sentence, the words that moved shaded and the query marked; the formula."""
+    yield model_line(context)
+    styles = {one.token: str(_shade(one, scale)) for one in moved}
+    yield from marked(context, styles if query is None else {**styles, query: ASKED})
+    yield from quiet_line(window_told(context))
+    formula = f"distance: {DISTANCE} of final hidden states"
+    yield Text("; ".join(filter(None, (formula, scale.note))), style="dim")
+
+
+def _tone(token: Token) -> Tone:
+    return "cool" if token.special else "warm"
+
+
+def _shade(moved: Moved, scale: Scale) -> Style:
+    """The style of a word by how far it moved beside the others; plain if next to nothing."""
+    if moved.distance < QUIET_BELOW * scale.largest:
+        return PLAIN
+    return scale.style(moved.distance, _tone(moved.token))
+
+
+def _bar(distance: float, scale: Scale, tone: Tone) -> tuple[float, str]:
+    """A bar as long as the distance is beside the largest, and its colour."""
+    part, ramp = distance / scale.largest, RAMPS[tone]
+    return part, ramp[min(int(part * len(ramp)), len(ramp) - 1)]
+
+
+def _prediction(prediction: Prediction) -> Iterator[RenderableType]:
+    """What the model predicts at a mask, before and after, side by side."""
+    place = f" @{prediction.token.index}: what is predicted"
+    yield Text.assemble((label(prediction.token), BOLD), (place, DIM))
+    rows = []
+    for rank, guesses in enumerate(zip(prediction.before, prediction.after, strict=True)):
+        cells = []
+        for guess in guesses:
+            mark, style = ("  ", PLAIN) if rank else (f"{MARKER} ", BOLD)
+            cells.append(Text(mark + cut(visible(guess.token), LONGEST_WORD), style=style))
+            cells.append(Text(percent(guess.probability)))
+        rows.append(cells)
+    columns = [column("  before"), column(justify="right"), column("  after")]
+    yield Ranking([*columns, column(justify="right")], rows, least=4)
+    best, kept = prediction.before[0], prediction.kept
+    told = f"{visible(best.token)}: {percent(best.probability)} → {percent(kept.probability)}"
+    yield Text(f"  {told}", no_wrap=True, overflow="ellipsis")

@@ -18,7 +18,7 @@ from attnviz.answers.links import PALEST, STRONGEST
 from attnviz.answers.select import with_window
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, View
-from attnviz.show.figure.compare import compare_heatmaps
+from attnviz.show.figure.compare import figure as figure_of
 from attnviz.show.figure.drawing import DPI, write_figure
 
 EVERYWHERE, SLIDING = HeadId(0, 1), HeadId(1, 1)
@@ -220,9 +220,10 @@ def test_positions_of_lines_are_the_whole_text_s_in_a_window(view: View) -> None
 def test_a_comparison_of_long_texts_needs_a_window(view: View) -> None:
     whole = compare(aligned(view, view), 600, heads=[EVERYWHERE])
     with pytest.raises(RequestError, match=r"1300 different places for words, .* room for 900"):
-        compare_heatmaps(whole, [EVERYWHERE])
+        figure_of(whole, heads=[EVERYWHERE])
     part = with_window(view, "600:640")
-    figure = compare_heatmaps(
-        compare(aligned(part, part), heads=[EVERYWHERE], matrices_of=[EVERYWHERE]), [EVERYWHERE]
+    figure = figure_of(
+        compare(aligned(part, part), heads=[EVERYWHERE], matrices_of=[EVERYWHERE]),
+        heads=[EVERYWHERE],
     )
     assert len(images(figure)) >= 3

@@ -17,7 +17,7 @@ from attnviz.answers.compare import compare
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
-from attnviz.show.figure.compare import compare_heatmaps
+from attnviz.show.figure.compare import figure as figure_of
 from attnviz.show.figure.drawing import write_figure
 
 L3H1 = HeadId(3, 1)
@@ -65,7 +65,7 @@ def hatched(axes: Axes) -> set[tuple[float, float, float, float]]:
 
 
 def test_the_founding_pair(founding: Aligned) -> None:
-    figure = compare_heatmaps(compare(founding, founding.find("it")[0], matrices_of=[L3H1]), [L3H1])
+    figure = figure_of(compare(founding, founding.find("it")[0], matrices_of=[L3H1]), heads=[L3H1])
     a, b = (view.weights(3, 1) for view in founding.views)
     for image, numbers in zip(drawn(figure), (a, b, b - a), strict=True):
         np.testing.assert_allclose(numbers_of(image), numbers, rtol=0, atol=1e-6)
@@ -84,7 +84,7 @@ def test_the_founding_pair(founding: Aligned) -> None:
 
 
 def test_both_share_a_scale_and_the_change_has_one_around_0(founding: Aligned) -> None:
-    figure = compare_heatmaps(compare(founding, matrices_of=[L3H1]), [L3H1])
+    figure = figure_of(compare(founding, matrices_of=[L3H1]), heads=[L3H1])
     a, b, change = drawn(figure)
     largest = float(max(numbers_of(a).max(), numbers_of(b).max()))
     assert a.get_clim() == b.get_clim() == (0, largest)
@@ -100,7 +100,7 @@ def test_both_share_a_scale_and_the_change_has_one_around_0(founding: Aligned) -
 
 def test_the_query_is_framed_and_its_numbers_written(founding: Aligned) -> None:
     it, key = founding.find("it")[0], founding.find("animal")[0]
-    figure = compare_heatmaps(compare(founding, it, matrices_of=[L3H1]), [L3H1])
+    figure = figure_of(compare(founding, it, matrices_of=[L3H1]), heads=[L3H1])
     for axes in panels(figure):
         assert frames(axes) == [(-0.5, it - 0.5, 14, 1)]
         assert {text.get_position()[1] for text in axes.texts} == {it}
@@ -108,15 +108,15 @@ def test_the_query_is_framed_and_its_numbers_written(founding: Aligned) -> None:
         {text.get_position()[0]: text.get_text() for text in axes.texts} for axes in panels(figure)
     ]
     assert [numbers[key] for numbers in written] == [".68", ".28", "−.40"]
-    link = compare_heatmaps(compare(founding, it, key, matrices_of=[L3H1]), [L3H1])
+    link = figure_of(compare(founding, it, key, matrices_of=[L3H1]), heads=[L3H1])
     assert frames(panels(link)[0])[1] == (key - 0.5, it - 0.5, 1, 1)
-    column = compare_heatmaps(compare(founding, None, key, matrices_of=[L3H1]), [L3H1])
+    column = figure_of(compare(founding, None, key, matrices_of=[L3H1]), heads=[L3H1])
     assert frames(panels(column)[0]) == [(key - 0.5, -0.5, 1, 14)]
 
 
 def test_a_word_that_is_absent_is_hatched_and_not_0() -> None:
     both = random_pair(["it", "ran", "off"], ["it", "never", "ran", "off"], special=False)
-    figure = compare_heatmaps(compare(both, matrices_of=[HeadId(1, 2)]), [HeadId(1, 2)])
+    figure = figure_of(compare(both, matrices_of=[HeadId(1, 2)]), heads=[HeadId(1, 2)])
     a, b, change = (numbers_of(image) for image in drawn(figure))
     for numbers in (a, change):
         assert np.isnan(numbers[1]).all()
@@ -136,7 +136,7 @@ def test_several_heads_have_a_row_each(founding: Aligned) -> None:
     it = founding.find("it")[0]
     heads = [HeadId(3, head) for head in range(12)]
     comparison = compare(founding, it, heads=heads)
-    figure = compare_heatmaps(comparison, heads)
+    figure = figure_of(comparison, heads=heads)
     assert figure.get_suptitle() == "minilm · layer 3 · query: it"
     axes = panels(figure)[0]
     ranked = [str(change.head) for change in comparison.heads]
@@ -144,17 +144,17 @@ def test_several_heads_have_a_row_each(founding: Aligned) -> None:
     assert axes.get_ylabel() == "heads, the most changed first"
     np.testing.assert_array_equal(numbers_of(drawn(figure)[1])[0], comparison.heads[0].b)
     with pytest.raises(RequestError, match="12 heads are to be compared in one picture"):
-        compare_heatmaps(compare(founding, heads=heads), heads)
+        figure_of(compare(founding, heads=heads), heads=heads)
     with pytest.raises(RequestError, match="no head"):
-        compare_heatmaps(comparison, [])
+        figure_of(comparison, heads=[])
     with pytest.raises(RequestError, match="L2H0 was not compared"):
-        compare_heatmaps(comparison, [HeadId(2, 0)])
+        figure_of(comparison, heads=[HeadId(2, 0)])
 
 
 def test_measures_special_tokens_and_models_are_told(minilm: Model) -> None:
     a, b = minilm.inspect("It was tired."), minilm.inspect("It was wide.")
     both = aligned(*(side.view(special=False, measure="norm") for side in (a, b)))
-    figure = compare_heatmaps(compare(both, both.find("it")[0], matrices_of=[L3H1]), [L3H1])
+    figure = figure_of(compare(both, both.find("it")[0], matrices_of=[L3H1]), heads=[L3H1])
     np.testing.assert_allclose(numbers_of(drawn(figure)[0]).sum(axis=1), 1, rtol=1e-5)
     notes = texts(figure)
     assert "each row is divided by its sum, so that the two can be compared" in notes
@@ -163,8 +163,8 @@ def test_measures_special_tokens_and_models_are_told(minilm: Model) -> None:
     assert f"held {shares[0]:.0%} of what is compared in A, {shares[1]:.0%} in B" in dropped
     tokens, weights = tokens_of(["it", "ran"]), np.full((1, 2, 4, 4), 0.25)
     one, two = inspection_of(tokens, weights), inspection_of(tokens, weights, False, "other")
-    figure = compare_heatmaps(
-        compare(aligned(one.view(), two.view()), matrices_of=[HeadId(0, 1)]), [HeadId(0, 1)]
+    figure = figure_of(
+        compare(aligned(one.view(), two.view()), matrices_of=[HeadId(0, 1)]), heads=[HeadId(0, 1)]
     )
     assert figure.get_suptitle() == "A: handmade · B: other (UNTRAINED) · L0H1"
     assert [axes.get_title() for axes in panels(figure)[:2]] == [
@@ -177,9 +177,9 @@ def test_measures_special_tokens_and_models_are_told(minilm: Model) -> None:
 @pytest.mark.parametrize("words", [1, 3, 20, 60, 300])
 def test_labels_stay_readable_from_few_to_many_words(words: int) -> None:
     plain = [f"w{i}" for i in range(words)]
-    figure = compare_heatmaps(
+    figure = figure_of(
         compare(random_pair(plain, [*plain[:-1], "w0", "x"]), matrices_of=[HeadId(0, 0)]),
-        [HeadId(0, 0)],
+        heads=[HeadId(0, 0)],
     )
     axes = panels(figure)[0]
     ticks = [*axes.get_yticklabels(), *axes.get_xticklabels()]
@@ -195,8 +195,8 @@ def test_labels_stay_readable_from_few_to_many_words(words: int) -> None:
 
 def test_text_is_text(minilm: Model) -> None:
     a, b = minilm.inspect("$x_1$ \x1b it"), minilm.inspect("$x_1$ \x1b he")
-    figure = compare_heatmaps(
-        compare(aligned(a.view(), b.view()), matrices_of=[HeadId(0, 0)]), [HeadId(0, 0)]
+    figure = figure_of(
+        compare(aligned(a.view(), b.view()), matrices_of=[HeadId(0, 0)]), heads=[HeadId(0, 0)]
     )
     shown = "".join([*texts(figure), *(axes.get_title() for axes in panels(figure))])
     assert "\x1b" not in shown

@@ -21,11 +21,11 @@ from attnviz.answers.compare import Comparison, compare
 from attnviz.answers.explain import Explanation, explain
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.show.figure.compare import compare_heatmaps
-from attnviz.show.figure.explain import explanation_figure
+from attnviz.show.figure.compare import figure as figure_of
+from attnviz.show.figure.explain import figure as explanation_figure
 from attnviz.show.notebook import LEVELS, thumbnail
-from attnviz.show.terminal.compare import ComparisonTable
-from attnviz.show.terminal.steps import Steps
+from attnviz.show.terminal.compare import table as compare_table
+from attnviz.show.terminal.explain import table as steps
 
 L0H0, L0H1, L1H0 = HeadId(0, 0), HeadId(0, 1), HeadId(1, 0)
 
@@ -121,7 +121,7 @@ def translations() -> Comparison:
 
 
 def test_compared_translations_show_both_texts_of_both() -> None:
-    said = printed(ComparisonTable(translations(), 2))
+    said = printed(compare_table(translations(), 2))
     assert (
         "A keys (source) 그 ‹동물은› 너무 지쳐서 길을 건너지 않았다 . "
         "queries (target) The ‹animal› didn't cross the street because it was too tired . "
@@ -132,7 +132,7 @@ def test_compared_translations_show_both_texts_of_both() -> None:
 
 
 def test_compared_translations_are_drawn_over_their_own_rows_and_columns() -> None:
-    figure = compare_heatmaps(translations(), [L1H0])
+    figure = figure_of(translations(), heads=[L1H0])
     rows, columns = labels(figure)
     assert rows == ["[CLS]", *TARGET.replace("animal", "animal→dog").split(), "[SEP]"]
     assert columns == ["[CLS]", *SOURCE.split(), "[SEP]"]
@@ -148,16 +148,16 @@ def test_compared_translations_are_drawn_over_their_own_rows_and_columns() -> No
 def test_a_key_of_the_source_is_compared() -> None:
     view = translation().view()
     comparison = compare(aligned(view, view), query=8, key=2)
-    assert 'how much "it" looks at "동물은", by change' in printed(ComparisonTable(comparison))
+    assert 'how much "it" looks at "동물은", by change' in printed(compare_table(comparison))
 
 
 def test_masks_of_both_sides_are_grey() -> None:
     """What only one side may look at is a change from 0; what neither may, is none."""
     a, b = decoder().view(), decoder(reach=5).view()
-    figure = compare_heatmaps(compare(aligned(a, b), matrices_of=[L1H0]), [L1H0])
+    figure = figure_of(compare(aligned(a, b), matrices_of=[L1H0]), heads=[L1H0])
     for place, view in ((0, a), (1, b), (3, b)):
         np.testing.assert_array_equal(np.isfinite(drawn(figure, place)), view.visible(1))
-    row = compare_heatmaps(compare(aligned(a, b), query=7), a.all_heads())
+    row = figure_of(compare(aligned(a, b), query=7), heads=a.all_heads())
     assert np.isnan(drawn(row, 0)[:, 8:]).all()
     for made in (figure, row):
         assert any(text.endswith("grey: may not look there") for text in texts(made))
@@ -168,10 +168,10 @@ def test_two_models_are_told_apart() -> None:
     one, other = decoder(), decoder(reach=None)
     other = replace(other, model=replace(other.model, name="other", dtype="bfloat16"))
     comparison = compare(aligned(one.view(), other.view()), matrices_of=[L1H0])
-    said = printed(ComparisonTable(comparison))
+    said = printed(compare_table(comparison))
     assert "B other: 2 layers × 2 heads, d_model 24, d_k 12, d_ff 7, in bfloat16" in said
     assert "B decoder: each word sees itself and those before it" in said
-    shown = set(texts(compare_heatmaps(comparison, [L1H0])))
+    shown = set(texts(figure_of(comparison, heads=[L1H0])))
     assert {
         "A: decoder: each word sees itself and the 3 pieces before it",
         "B: decoder: each word sees itself and those before it",
@@ -187,9 +187,9 @@ def test_what_goes_to_no_word_is_told_of_both_sides() -> None:
     assert (
         "25% in A and 50% in B (mean over all heads) goes to the model's sink, a place that is "
         "none of the keys; distances count it as one more word."
-    ) in printed(ComparisonTable(comparison))
+    ) in printed(compare_table(comparison))
     assert "25% in A and 50% in B goes to the model's sink" in texts(
-        compare_heatmaps(comparison, [L0H0])
+        figure_of(comparison, heads=[L0H0])
     )
 
 
@@ -232,7 +232,7 @@ def explained(crossed: bool = False, sink: float | None = None, shared: int = 1)
 def test_the_steps_of_cross_attention() -> None:
     e = explained(crossed=True)
     best = ["eins", "zwei", "drei"][e.order[0]]
-    page = printed(Steps(e))
+    page = printed(steps(e))
     for said in (
         "keys (source) eins zwei drei queries (target) one two three four",
         'how "three" looks, step by step',
@@ -253,7 +253,7 @@ def test_the_steps_of_cross_attention() -> None:
 
 def test_keys_out_of_sight_are_counted_and_not_listed() -> None:
     e = explained()
-    page, shown = printed(Steps(e)), texts(explanation_figure(e))
+    page, shown = printed(steps(e)), texts(explanation_figure(e))
     assert "1 of 4 keys may not be looked at: their weight is 0, whatever q · k." in page
     assert "1 of 4 keys may not be looked at" in shown
     assert "decoder: each piece sees itself and those before it" in page
@@ -267,7 +267,7 @@ def test_keys_out_of_sight_are_counted_and_not_listed() -> None:
 def test_the_sink_has_a_row_and_no_value() -> None:
     e = explained(sink=25.0)
     assert e.sink is not None
-    page = printed(Steps(e))
+    page = printed(steps(e))
     assert f"the sink 25.00 .{round(e.sink.weight * 100):02d}" in page
     assert "which sum to 1 together with the sink's" in page
     assert f"the sink, which is no token, takes {e.sink.weight:.1%}" in " ".join(
@@ -276,14 +276,14 @@ def test_the_sink_has_a_row_and_no_value() -> None:
 
 
 def test_shared_keys_and_values_are_told() -> None:
-    assert "Every 2 heads share one k and v." in printed(Steps(explained(shared=2)))
-    assert "share one" not in printed(Steps(explained()))
+    assert "Every 2 heads share one k and v." in printed(steps(explained(shared=2)))
+    assert "share one" not in printed(steps(explained()))
 
 
 @pytest.mark.parametrize("crossed", [True, False])
 def test_a_pages_numbers_are_the_heads(crossed: bool) -> None:
     e = explained(crossed)
-    page = printed(Steps(e))
+    page = printed(steps(e))
     for key in np.flatnonzero(e.seen):
         name = e.keys[key].label
         assert f"{name} {e.dots[key]:.2f} {e.scores[key]:.2f}" in page

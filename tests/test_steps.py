@@ -15,7 +15,7 @@ import attnviz
 from attnviz.answers.explain import Explanation, explain
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
-from attnviz.show.terminal.strips import ABOVE, BELOW, HEIGHTS, UPPER_HALF, ZERO, strip
+from attnviz.show.terminal.explain import ABOVE, BELOW, HEIGHTS, UPPER_HALF, ZERO, strip
 
 
 def printed(e: Explanation, width: int = 80, top: int | None = None) -> list[str]:

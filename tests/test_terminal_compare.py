@@ -14,7 +14,7 @@ from attnviz.answers.align import Aligned, aligned
 from attnviz.answers.compare import Comparison, compare
 from attnviz.inspection import Inspection
 from attnviz.model import Model
-from attnviz.show.terminal.compare import ComparisonTable
+from attnviz.show.terminal.compare import table as compare_table
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def founding(minilm: Model, animal: Inspection) -> Aligned:
 def printed(comparison: Comparison, width: int = 80, count: int | None = None) -> list[str]:
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=False, highlight=False)
-    console.print(ComparisonTable(comparison, count))
+    console.print(compare_table(comparison, count))
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 

@@ -101,16 +101,16 @@ def lines(
 
 def steps(explanation: Explanation, top: int | None = None) -> "RenderableType":
     """What `attnviz explain` prints, for `rich.print`; `top` says how many keys it shows."""
-    from attnviz.show.terminal.steps import table as steps_table
+    from attnviz.show.terminal.explain import table as steps_table
 
     return steps_table(explanation, top)
 
 
 def steps_figure(explanation: Explanation, top: int | None = None) -> "Figure":
     """The same as a picture, a learner's page."""
-    from attnviz.show.figure.explain import explanation_figure
+    from attnviz.show.figure.explain import figure
 
-    return explanation_figure(explanation, top)
+    return figure(explanation, top)
 
 
 def compare_heatmaps(
@@ -121,11 +121,11 @@ def compare_heatmaps(
     Without `layer` and `head`: the head that changes most. Raises RequestError for a layer or head
     that was not compared, and for several heads without a query.
     """
-    from attnviz.show.figure.compare import compare_heatmaps as draw
+    from attnviz.show.figure.compare import figure
 
     layers = [] if layer is None else [layer]
     chosen = select_in(comparison.alignment.a, layers, [] if head is None else [head])
-    return draw(comparison, chosen or [comparison.heads[0].head])
+    return figure(comparison, heads=chosen or [comparison.heads[0].head])
 
 
 def write_figure(figure: "Figure", path: str | Path) -> None:

@@ -68,17 +68,17 @@ def _column(asked: Asked, both: Alignment, role: Role, selector: str | None) -> 
 def _draw(asked: Asked, comparison: Comparison, heads: list[HeadId], path: Path) -> None:
     """Draw the heads chosen, or the one that changes most, and print the picture's path."""
     from attnviz.cli.picture import write_picture
-    from attnviz.show.figure.compare import compare_heatmaps
+    from attnviz.show.figure.compare import figure
     from attnviz.show.figure.fonts import missing_glyphs
 
     if not heads:
         most = comparison.heads[0].head
         what = "layer" if most.head is None else "head"
         asked.notes.say(f"{most}, the {what} that changes most; --{what} chooses another")
-    figure = compare_heatmaps(comparison, heads or [comparison.heads[0].head])
+    picture = figure(comparison, heads=heads or [comparison.heads[0].head])
     aligned = comparison.alignment
     for note in dict.fromkeys(map(missing_glyphs, (aligned.a, aligned.b))):
         if note:
             asked.notes.say(note)
-    write_picture(figure, path)
+    write_picture(picture, path)
     say_path(path)

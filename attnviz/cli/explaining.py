@@ -14,7 +14,7 @@ from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import matrices_of
 from attnviz.show.data import answer_csv, answer_json, csv_line
-from attnviz.show.terminal.steps import table
+from attnviz.show.terminal.explain import table
 
 Explained = tuple[int, Sequence[Explanation]]
 """The pieces of a word in the input's sentence of that index, from 0."""
@@ -65,7 +65,7 @@ def _explained(answer: Answer, sentences: Sentences) -> tuple[tuple[Explanation,
 
 def _draw(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | None) -> None:
     from attnviz.cli.picture import Picture, draw_all
-    from attnviz.show.figure.explain import explanation_figure
+    from attnviz.show.figure.explain import figure
 
     def draw(answer: Answer) -> Picture:
         explained, note = _explained(answer, sentences)
@@ -76,6 +76,6 @@ def _draw(sentences: Sentences, asked: Asked, output: AnswerOutput, top: int | N
                 "explains one",
                 f"choose it with --pieces --query @{explained[0].query.index}",
             )
-        return Picture(explanation_figure(explained[0], top), [explained[0].head], note=note)
+        return Picture(figure(explained[0], top), [explained[0].head], note=note)
 
     draw_all(sentences, asked, output, draw)

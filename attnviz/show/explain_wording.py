@@ -1,6 +1,7 @@
-"""How the steps of an explanation are worded, on the terminal's page and in the picture alike."""
+"""The words for the steps of an explanation, the same in the terminal and in pictures."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,14 +10,24 @@ from attnviz.answers.explain import Explanation
 from attnviz.text.tokens import Token
 
 SMALLEST_EXPONENT = -5
-"""Of the smallest bound told: what float32 allows; below it, digits depend on the processor."""
+"""Of the smallest bound that is shown; below it, digits depend on the processor."""
 
 
-class Made(NamedTuple):
-    """One of a head's vectors, `q`, `k` or `v`: what it is made of, and its numbers.
+SELF_ATTENTION = (
+    "Self-attention: Q, K and V all come from the same vectors x, those of this sentence. In "
+    "seq2seq attention, Q comes from the decoder's hidden states, K and V from the encoder's."
+)
+SEQ2SEQ_ATTENTION = (
+    "Seq2seq attention: Q comes from x, the decoder's hidden states, K and V from y, the encoder's."
+    " In self-attention, all three come from the same vectors."
+)
 
-    `product` is what the matrix makes; where that is not the vector yet, `between` says what is
-    done to it, and otherwise both are the same numbers.
+
+class HeadVector(NamedTuple):
+    """One of a head's vectors, q, k or v: its formula and its numbers.
+
+    `product` is what the matrix gives. `between` says what the model does to it before it is the
+    `vector`; None where both are the same.
     """
 
     name: str
@@ -28,21 +39,21 @@ class Made(NamedTuple):
 
     @property
     def steps(self) -> list[tuple[str, np.ndarray]]:
-        """What is computed one after the other, each by its name."""
+        """The steps that lead to the vector, each with its name."""
         if self.between is None:
             return [(f"{self.name} = {self.formula}", self.vector)]
         return [(self.formula, self.product), (f"{self.name}: {self.between}", self.vector)]
 
 
 def shown_key(e: Explanation) -> Token:
-    """The key whose k and v are shown: the query itself; of another text, that of most weight."""
+    """The key whose k and v are shown: the query; in cross-attention, the one of most weight."""
     return e.keys[e.order[0]] if e.context.is_cross_attention else e.query
 
 
-def made(e: Explanation) -> list[Made]:
-    """Q of the query, and k and v of `shown_key`.
+def head_vectors(e: Explanation) -> list[HeadVector]:
+    """The query's q, and k and v of `shown_key`.
 
-    They are made of x, the vectors of this text; in cross-attention k and v of y, the encoder's.
+    They come from x, the vectors of this text; in cross-attention k and v from y, the encoder's.
     """
     key = shown_key(e).index
     found = []
@@ -52,7 +63,7 @@ def made(e: Explanation) -> list[Made]:
         product = getattr(e.projected, name)
         product = vector if product is None else product if name == "q" else product[key]
         between = getattr(e.matrices.between, name)
-        found.append(Made(name, source, f"{source} W_{big}{bias}", product, between, vector))
+        found.append(HeadVector(name, source, f"{source} W_{big}{bias}", product, between, vector))
     return found
 
 
@@ -68,13 +79,13 @@ def scaled_by_root(e: Explanation) -> bool:
 
 
 def after_scale(e: Explanation) -> list[str]:
-    """What else is done to scores before the softmax."""
+    """What else the model does to scores before the softmax."""
     done = [] if e.softcap is None else [f"{e.softcap:g} · tanh(score / {e.softcap:g}), a soft cap"]
     return [*done, "+ the layer's bias"] if biased(e) else done
 
 
 def biased(e: Explanation) -> bool:
-    """Whether something is added to scores, beside what only keeps the query from some keys."""
+    """Whether the bias does more than mask keys."""
     return e.bias is not None and bool(e.bias[np.isfinite(e.bias)].any())
 
 
@@ -123,10 +134,7 @@ def sizes(e: Explanation) -> str:
 
 
 def origin(e: Explanation, key: str) -> str:
-    """Where Q, K and V come from: the article's difference of self-attention and seq2seq.
-
-    `key`: what `shown_key` is called.
-    """
+    """Where Q, K and V come from, in self-attention and in seq2seq; `key`: the shown key's name."""
     if e.context.is_cross_attention:
         return (
             "This is seq2seq attention: Q comes from x, the decoder's hidden states, K and V from "
@@ -139,6 +147,39 @@ def origin(e: Explanation, key: str) -> str:
         "of this sentence, and each of its tokens has its own q, k and v. In seq2seq "
         "attention, Q comes from the decoder's hidden states, K and V from the encoder's."
     )
+
+
+def short_origin(e: Explanation) -> str:
+    """The same in fewer words, for pictures."""
+    return SEQ2SEQ_ATTENTION if e.context.is_cross_attention else SELF_ATTENTION
+
+
+def rows_of(e: Explanation) -> str:
+    """What the rows of keys and values are."""
+    return "one row a source token" if e.context.is_cross_attention else "one row a token"
+
+
+def size_of(e: Explanation, one: HeadVector, key: str) -> str:
+    """How many numbers a vector has, and whose it is if not the query's; `key`: `shown_key`'s name."""
+    model, count = e.context.model, len(one.vector)
+    name = "d_v" if one.name == "v" and count != len(e.q) else "d_k"
+    told = f"{name} = {count}"
+    if divided(e):
+        told = f"d_k = {model.d_model} / {model.num_heads} = {count}"
+    return told if one.source == "x" else f"of “{key}”, {told}"
+
+
+def missing_keys(e: Explanation, hidden: Sequence[int]) -> str:
+    """What has no row: keys of small weights, those that may not be looked at, the sink."""
+    told = []
+    if hidden:
+        share = e.weights[hidden].sum()
+        told.append(f"{len(hidden)} of {len(e.keys)} keys, of {share:.1%} together, not drawn")
+    if out_of_sight(e):
+        told.append(out_of_sight(e))
+    if e.sink is not None:
+        told.append(f"the sink, which is no token, takes {e.sink.weight:.1%}")
+    return "; ".join(told)
 
 
 def by(shape: tuple[int, ...]) -> str:
@@ -154,7 +195,7 @@ def numbers(values: np.ndarray) -> str:
 def agreement(difference: float) -> str:
     """How closely two numbers agree: `within 1e-5`, the smallest power of ten that holds.
 
-    The exact difference is rounding, which is another's on another processor; JSON has it.
+    The exact difference is rounding, and depends on the processor; JSON has it.
     """
     exponent = SMALLEST_EXPONENT
     if difference > 10.0**exponent:

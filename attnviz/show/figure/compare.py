@@ -6,8 +6,7 @@ by nobody. What a query may not look at is grey.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from attnviz.answers.align import SIDES, Alignment, Side
+from attnviz.answers.align import SIDES, Alignment, Column, Side
 from attnviz.answers.compare import Both, Comparison
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId
@@ -50,7 +49,6 @@ from attnviz.show.figure.matrix import (
     label_rows,
     whole_dots,
 )
-from attnviz.show.figure.sheets import Panel, Sheet, of_head, of_query
 from attnviz.show.labels import visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, texts, whose
 
@@ -70,59 +68,125 @@ _ABSENT: dict[str, Any] = {
 }
 
 
-def compare_heatmaps(comparison: Comparison, heads: Sequence[HeadId]) -> Figure:
+@dataclass(frozen=True, eq=False)
+class _Panel:
+    """Numbers, (row, column): NaN where masked, and in `absent` rows and columns.
+
+    `absent`: the places of words that the sentence lacks, among rows and among columns.
+    """
+
+    numbers: np.ndarray
+    absent: tuple[set[int], set[int]]
+
+    @property
+    def masked(self) -> bool:
+        """Whether a query may not look at some word that is there."""
+        rows, columns = self.absent
+        there = np.delete(np.delete(self.numbers, sorted(rows), 0), sorted(columns), 1)
+        return bool(np.isnan(there).any())
+
+
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """What is drawn of A and of B. `marked`: the query's row, where rows are words.
+
+    `rows`: what rows stand for; `row_colors`: their colours; `row_axis`: the axis's name.
+    """
+
+    rows: tuple[str, ...]
+    row_colors: tuple[str, ...]
+    row_axis: str
+    a: _Panel
+    b: _Panel
+    marked: int | None
+
+    @classmethod
+    def of(cls, comparison: Comparison, heads: Sequence[HeadId]) -> "_Sheet":
+        """One head's matrices, or the query's rows in several heads, most changed first."""
+        words = comparison.alignment
+        if len(heads) == 1:
+            a, b = (
+                _Panel(matrix, (_absent(words.columns, side), _absent(words.keys, side)))
+                for side, matrix in zip(SIDES, comparison.matrices[heads[0]], strict=True)
+            )
+            rows = tuple(column.label for column in words.columns)
+            colors = tuple(MUTED if column.special else INK for column in words.columns)
+            return cls(rows, colors, axis_name(words.a, "query"), a, b, comparison.query)
+        shown = [change for change in comparison.heads if change.head in set(heads)]
+        panels = []
+        for side in SIDES:
+            sees = {layer: getattr(both, side) for layer, both in comparison.sees.items()}
+            numbers = [
+                np.where(sees[change.head.layer], getattr(change, side), np.float32(np.nan))
+                for change in shown
+            ]
+            panels.append(_Panel(np.stack(numbers), (set(), _absent(words.keys, side))))
+        rows = tuple(str(change.head) for change in shown)
+        axis = f"{words.a.places}, the most changed first"
+        a, b = panels
+        return cls(rows, (INK,) * len(rows), axis, a, b, None)
+
+    @property
+    def change(self) -> _Panel:
+        """B minus A; what is masked in only one of the two counts as 0 there."""
+        rows, columns = (a | b for a, b in zip(self.a.absent, self.b.absent, strict=True))
+        a, b = self.a.numbers, self.b.numbers
+        change = np.nan_to_num(b) - np.nan_to_num(a)
+        change[np.isnan(a) & np.isnan(b)] = np.nan
+        change[sorted(rows)] = np.nan
+        change[:, sorted(columns)] = np.nan
+        return _Panel(change, (rows, columns))
+
+
+def _absent(columns: Sequence[Column], side: Side) -> set[int]:
+    """The places of words that one side lacks."""
+    return {place for place, column in enumerate(columns) if column.token(side) is None}
+
+
+def figure(
+    answer: Comparison, top: int | None = None, heads: Sequence[HeadId] | None = None
+) -> Figure:
     """A, B and their difference, of one head or, for one query, of several heads.
 
-    Raises RequestError without a head, for one that was not compared, for several heads without a
-    query, and for long texts without a window.
+    Without `heads`: the head that changes most, where its matrices were kept; else, for a query,
+    the `top` heads compared. Raises RequestError without a head, for one that was not compared or
+    whose matrices were not kept, for several heads without a query, and for texts too long to draw.
     """
+    if heads is None:
+        compared = [change.head for change in answer.heads]
+        heads = compared[:1] if compared[0] in answer.matrices else compared[:top]
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
-    missing = set(heads) - {change.head for change in comparison.heads}
+    missing = set(heads) - {change.head for change in answer.heads}
     if missing:
         raise RequestError(
             f"{min(missing)} was not compared",
-            f"compare it too, or draw {comparison.heads[0].head}",
+            f"compare it too, or draw {answer.heads[0].head}",
         )
-    if len(heads) > 1 and comparison.query is None:
+    if len(heads) > 1 and answer.query is None:
         raise RequestError(
             f"{len(heads)} heads are to be compared in one picture, which has room for one",
             "choose one head, or a word with --query: then each head has a row",
         )
-    _check_room(comparison.alignment)
-    if len(heads) == 1 and heads[0] not in comparison.matrices:
-        raise RequestError(
-            f"the whole matrices of {heads[0]} were not kept",
-            f"compare again, with matrices_of=[HeadId{tuple(heads[0])}]",
-        )
-    with _drawing(comparison.alignment):
-        if len(heads) == 1 or comparison.query is None:
-            sheet = of_head(comparison, heads[0])
-        else:
-            sheet = of_query(comparison, heads)
-        return _drawn(comparison, heads, sheet)
-
-
-def _check_room(aligned: Alignment) -> None:
-    """RequestError where there are so many words that even two dots each would not fit."""
-    count, most = max(len(aligned.columns), len(aligned.keys)), int(_LARGEST_SIDE * DPI / 2)
-    if count > most:
+    words = answer.alignment
+    count, most = max(len(words.columns), len(words.keys)), int(_LARGEST_SIDE * DPI / 2)
+    if count > most:  # even two dots for each word would not fit
         raise RequestError(
             f"the two texts have {count} different places for words, and a picture of both has "
             f"room for {most}",
             "choose a part of them, as in --window 0:400",
         )
-
-
-@contextmanager
-def _drawing(aligned: Alignment) -> Iterator[None]:
-    """`drawing` with the fonts that both sides need."""
-    shown = [text for side in SIDES for text in texts_of(aligned.context(side))]
+    if len(heads) == 1 and heads[0] not in answer.matrices:
+        raise RequestError(
+            f"the whole matrices of {heads[0]} were not kept",
+            f"compare with matrices_of=[{heads[0]!r}]",
+        )
+    shown = [text for side in SIDES for text in texts_of(words.context(side))]
     with drawing(font_families([*shown, "→−"]).families):
-        yield
+        return _drawn(answer, heads, _Sheet.of(answer, heads))
 
 
-def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: Sheet) -> Figure:
+def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Figure:
     aligned = comparison.alignment
     down, across = sheet.a.numbers.shape
     side = whole_dots(_length(across), across)
@@ -136,15 +200,15 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: Sheet) -> Fig
     lefts.append(lefts[1] + side + _BAR_ROOM + _GAP)
     below = max(names.height for names in columns) + _AXIS_TITLE + 0.1 + MARGIN
     width = max(lefts[2] + side + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN)
-    figure = blank(width, top + tall + below)
-    title.draw(figure)
+    picture = blank(width, top + tall + below)
+    title.draw(picture)
     change = sheet.change
     largest = float(np.nanmax([sheet.a.numbers, sheet.b.numbers])) or 1.0
     most = float(np.nanmax(np.abs(change.numbers), initial=0.0)) or 1.0
     panels = [(sheet.a, (0.0, largest)), (sheet.b, (0.0, largest)), (change, (-most, most))]
     names = [*(_panel_name(aligned, which) for which in SIDES), "change: B − A"]
     for place, (panel, limits) in enumerate(panels):
-        axes = axes_at(figure, lefts[place], top, side, tall)
+        axes = axes_at(picture, lefts[place], top, side, tall)
         axes.set_title(names[place], size=11, pad=6)
         image = _draw(axes, panel, limits)
         label_columns(axes, columns[place])
@@ -159,8 +223,8 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: Sheet) -> Fig
         if place:
             shares, quantity = aligned.a.measured.shares, aligned.a.measured.quantity
             name = "change" if place == 2 else quantity if shares else "share of the row"
-            color_bar(figure, image, name, (lefts[place] + side + 0.12, top, tall))
-    return figure
+            color_bar(picture, image, name, (lefts[place] + side + 0.12, top, tall))
+    return picture
 
 
 def _length(cells: int, smallest: float = _SMALLEST_SIDE) -> float:
@@ -169,7 +233,7 @@ def _length(cells: int, smallest: float = _SMALLEST_SIDE) -> float:
     return min(max(usual, cells * _SMALLEST_CELL, smallest), _LARGEST_SIDE)
 
 
-def _draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
+def _draw(axes: Axes, panel: _Panel, limits: tuple[float, float]) -> AxesImage:
     """The matrix, hatched where a word is absent, grey where a query may not look."""
     numbers = panel.numbers
     down, across = numbers.shape
@@ -188,7 +252,7 @@ def _draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
     return image
 
 
-def _mark(axes: Axes, sheet: Sheet, key: int | None) -> None:
+def _mark(axes: Axes, sheet: _Sheet, key: int | None) -> None:
     """A frame around the query's row, and around the key's column, or around their link."""
     down, across = sheet.a.numbers.shape
     frames = []
@@ -224,7 +288,7 @@ def _write_numbers(
 def _heading(
     comparison: Comparison,
     heads: Sequence[HeadId],
-    sheet: Sheet,
+    sheet: _Sheet,
     labels: tuple[TokenLabels, TokenLabels],
 ) -> Heading:
     """Model and head, both sentences, the distance, and what must be known."""
@@ -253,45 +317,36 @@ def _heading(
 
 
 def _of_two_models(a: Context, b: Context, heads: Sequence[HeadId], legend: str) -> Iterator[str]:
-    """What stands in the notes of A and of B, once where it is the same."""
+    """The notes on A and on B, once where they are the same."""
     layers = [head.layer for head in heads]
     sides = [(whose(side, layers), *measure_notes(side)) for side in (a, b)]
-    for one, other in zip(*sides, strict=True):
-        if one == other:
-            yield one
+    for of_a, of_b in zip(*sides, strict=True):
+        if of_a == of_b:
+            yield of_a
         else:
-            yield from (f"{name}: {told}" for name, told in (("A", one), ("B", other)) if told)
+            yield from (f"{name}: {said}" for name, said in (("A", of_a), ("B", of_b)) if said)
     yield PURPOSE if a.is_cross_attention else ""
     yield legend
 
 
 def _share_notes(comparison: Comparison, heads: Sequence[HeadId]) -> Iterator[str]:
     """What is not in the cells: sums of rows, special tokens left out, the sink."""
-    view = comparison.alignment.a
-    if not view.measured.shares:
+    context = comparison.alignment.a
+    if not context.measured.shares:
         yield "each row is divided by its sum, so that the two can be compared"
     shown = [change for change in comparison.heads if change.head in set(heads)]
-    dropped = _means([change.dropped for change in shown])
-    if dropped:
+    dropped = Both.mean([change.dropped for change in shown])
+    if dropped is not None:
         yield (
-            f"special tokens left out: they held {dropped[0]:.0%} of what is compared in A, "
-            f"{dropped[1]:.0%} in B"
+            f"special tokens left out: they held {dropped.a:.0%} of what is compared in A, "
+            f"{dropped.b:.0%} in B"
         )
-    rest = _means([change.rest for change in shown])
-    if rest:
-        where = ["the model's sink"] if view.measured.sinks else []
-        where += (
-            [] if view.window is None or view.is_cross_attention else ["words outside the window"]
-        )
-        yield f"{rest[0]:.0%} in A and {rest[1]:.0%} in B goes to {' or '.join(where)}"
-
-
-def _means(found: Sequence[Both | None]) -> tuple[float, float] | None:
-    """The means of A's numbers and of B's, if there are any."""
-    both = [one for one in found if one is not None]
-    if not both:
-        return None
-    return sum(one.a for one in both) / len(both), sum(one.b for one in both) / len(both)
+    rest = Both.mean([change.rest for change in shown])
+    if rest is not None:
+        where = ["the model's sink"] if context.measured.sinks else []
+        if context.window is not None and not context.is_cross_attention:
+            where.append("words outside the window")
+        yield f"{rest.a:.0%} in A and {rest.b:.0%} in B goes to {' or '.join(where)}"
 
 
 def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:

@@ -6,25 +6,31 @@ what it brings to z; and z through W_O.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attnviz.answers.explain import Explanation
 from attnviz.attention.measures import SOFTMAX
 from attnviz.show.explain_wording import (
-    Made,
+    HeadVector,
     agreement,
     biased,
-    divided,
-    made,
-    out_of_sight,
+    head_vectors,
+    missing_keys,
+    rows_of,
     scaled_by_root,
+    short_origin,
     shown_key,
     shown_keys,
+    size_of,
 )
 from attnviz.show.figure.captions import Heading, computed_in, fitted, heading, label
 from attnviz.show.figure.drawing import (
+    DPI,
     FAINT,
     INK,
     MARGIN,
@@ -37,22 +43,12 @@ from attnviz.show.figure.drawing import (
     weight_colors,
     widest,
 )
-from attnviz.show.figure.vectors import Place, bars, cells, full_size, write
 from attnviz.show.wording import whose
 
 KEYS_SHOWN = 20
 """Keys that are drawn, unless somebody says how many."""
 
 FORMULA = "Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V, step by step for one query"
-SELF = (
-    "Self-attention: Q, K and V all come from the same vectors x, those of this sentence. In "
-    "seq2seq attention, Q comes from the decoder's hidden states, K and V from the encoder's."
-)
-SEQ2SEQ = (
-    "Seq2seq attention: Q comes from x, the decoder's hidden states, K and V from y, the encoder's."
-    " In self-attention, all three come from the same vectors."
-)
-
 _GAP, _ROW, _STRIP, _SIGN = 0.36, 0.25, 0.22, 0.3
 _MATRIX_HEIGHT, _MATRIX_WIDTH = 1.7, 0.62
 _VECTOR, _BARS, _NUMBERS = 1.9, 1.15, 0.55
@@ -60,6 +56,34 @@ _SHORTEST_LABELS = 0.95
 _TITLE, _TEXT, _NOTE = 10.0, 9.0, 8.0
 _LINE = 0.2
 """The room of a line of text."""
+
+FULL_FROM = 99
+"""The percentile of the sizes from which on numbers have the strongest colour: few are far out."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part of a picture stands, in inches from the figure's upper left corner."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        """Its right edge."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> float:
+        """Its lower edge."""
+        return self.top + self.height
+
+    @property
+    def middle(self) -> float:
+        """How far down its middle lies."""
+        return self.top + self.height / 2
 
 
 @dataclass(frozen=True)
@@ -100,26 +124,31 @@ class _Frame:
         return self.output + _LINE + 0.25 + _MATRIX_WIDTH + 4 * _LINE
 
 
-def explanation_figure(explanation: Explanation, top: int | None = None) -> Figure:
+def figure(answer: Explanation, top: int | None = None) -> Figure:
     """All steps of an explanation on a page, with the `top` keys in the sentence's order."""
-    e = explanation
+    e = answer
     with drawing_of(e.context):
         shown, hidden = shown_keys(e, top or KEYS_SHOWN)
         title = _heading(e)
         names = [label(e.keys[key].label) for key in shown]
         labels = max(widest(names, _TEXT, bold=True) + 0.1, _SHORTEST_LABELS)
         frame = _Frame(labels, MARGIN + title.height + 0.15, len(shown))
-        figure = blank(frame.right + MARGIN, frame.bottom + MARGIN)
-        title.draw(figure)
-        _vectors(figure, e, frame)
-        _keys(figure, e, frame, shown)
-        _values(figure, e, frame, shown)
+        picture = blank(frame.right + MARGIN, frame.bottom + MARGIN)
+        title.draw(picture)
+        _vectors(picture, e, frame)
+        _keys(picture, e, frame, shown)
+        _values(picture, e, frame, shown)
         write(
-            figure, (MARGIN, frame.sum + _STRIP / 2), _missing(e, hidden), _NOTE, MUTED, va="center"
+            picture,
+            (MARGIN, frame.sum + _STRIP / 2),
+            missing_keys(e, hidden),
+            _NOTE,
+            MUTED,
+            va="center",
         )
-        image = _output(figure, e, frame)
-        _closing(figure, e, image, frame)
-    return figure
+        image = _output(picture, e, frame)
+        _closing(picture, e, image, frame)
+    return picture
 
 
 def _heading(e: Explanation) -> Heading:
@@ -129,7 +158,7 @@ def _heading(e: Explanation) -> Heading:
     said = (
         whose(e.context, [e.head.layer]),
         own + computed_in(e.context),
-        SEQ2SEQ if e.context.is_cross_attention else SELF,
+        short_origin(e),
     )
     whole = heading(e.context, [e.head], query=e.query.index)
     return replace(whole, notes=tuple(filter(None, said)))
@@ -149,7 +178,7 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     write(figure, (x.left, x.top - 0.05), name, _TEXT, va="bottom")
     write(figure, (x.left, x.bottom + 0.05), f"d_model = {len(e.x)}", _NOTE, MUTED)
     write(figure, (first - _SIGN, top), "2  times W_Q, W_K and W_V", _TITLE, weight="bold")
-    for number, one in enumerate(made(e)):
+    for number, one in enumerate(head_vectors(e)):
         left, big = first + number * (group + _GAP), one.name.upper()
         matrix = getattr(e.matrices, f"W_{big}")
         place = Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
@@ -159,11 +188,17 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
         write(figure, (left, place.bottom + 0.05), shape, _NOTE, MUTED)
         _sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
         last = _steps(figure, one, Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
-        write(figure, (last.left, last.bottom + 0.05), _size(e, one), _NOTE, MUTED)
+        write(
+            figure,
+            (last.left, last.bottom + 0.05),
+            size_of(e, one, label(shown_key(e).label)),
+            _NOTE,
+            MUTED,
+        )
 
 
-def _steps(figure: Figure, one: Made, middle: Place) -> Place:
-    """What a matrix makes, and below it what becomes of that; where the last of them stands."""
+def _steps(figure: Figure, one: HeadVector, middle: Place) -> Place:
+    """What a matrix makes, and below it the vector made of that; the place of the last."""
     named = [(_wrapped(told, middle.width), vector) for told, vector in one.steps]
     between = sum(len(lines) * _LINE + _SIGN / 2 + _STRIP for lines, _ in named[1:])
     strip = replace(middle, top=middle.top - between / 2)
@@ -197,41 +232,13 @@ def _origin(e: Explanation) -> str:
     return f", out of layer {e.head.layer - 1}" if e.head.layer else ": its word and place"
 
 
-def _rows(e: Explanation) -> str:
-    """What the rows of keys and values are."""
-    return "one row a source token" if e.context.is_cross_attention else "one row a token"
-
-
-def _size(e: Explanation, one: Made) -> str:
-    """How many numbers a vector has, and whose it is where that is not the query's."""
-    model, count = e.context.model, len(one.vector)
-    name = "d_v" if one.name == "v" and count != len(e.q) else "d_k"
-    told = f"{name} = {count}"
-    if divided(e):
-        told = f"d_k = {model.d_model} / {model.num_heads} = {count}"
-    return told if one.source == "x" else f"of “{label(shown_key(e).label)}”, {told}"
-
-
-def _missing(e: Explanation, hidden: Sequence[int]) -> str:
-    """What has no row: keys of small weights, those that may not be looked at, the sink."""
-    told = []
-    if hidden:
-        share = e.weights[hidden].sum()
-        told.append(f"{len(hidden)} of {len(e.keys)} keys, of {share:.1%} together, not drawn")
-    if out_of_sight(e):
-        told.append(out_of_sight(e))
-    if e.sink is not None:
-        told.append(f"the sink, which is no token, takes {e.sink.weight:.1%}")
-    return "; ".join(told)
-
-
 def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -> None:
     """Steps 3 to 5, a row a key: its k under the query's q, their product, score and weight."""
     left, products, scores, weights, *_ = frame.columns
     height = frame.rows * _ROW
     full = full_size(e.k)
     strip = Place(left, frame.keys - 0.08 - _STRIP, _VECTOR, _STRIP)
-    _column(figure, strip.left, strip.top, "K: the keys", f"below q, {_rows(e)}")
+    _column(figure, strip.left, strip.top, "K: the keys", f"below q, {rows_of(e)}")
     write(figure, (left - 0.08, strip.middle), "q", _TEXT, ha="right", va="center", weight="bold")
     cells(figure, strip, e.q, full_size(e.q))
     cells(figure, Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
@@ -271,7 +278,7 @@ def _values(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int])
     """Step 6: the values, the same times their weights, and the sum of these, z."""
     *_, values, weighted, _ = frame.columns
     height, full = frame.rows * _ROW, full_size(e.v)
-    _column(figure, values, frame.keys - 0.08, "V: the values", _rows(e))
+    _column(figure, values, frame.keys - 0.08, "V: the values", rows_of(e))
     cells(figure, Place(values, frame.keys, _VECTOR, height), e.v[shown], full)
     _column(figure, weighted, frame.keys - 0.08, "6  weight × v", "same colours as V")
     cells(figure, Place(weighted, frame.keys, _VECTOR, height), e.brought[shown], full)
@@ -338,3 +345,54 @@ def _column(figure: Figure, left: float, bottom: float, name: str, told: str) ->
 
 def _sign(figure: Figure, sign: str, x: float, place: Place) -> None:
     write(figure, (x, place.middle), sign, 12, ha="center", va="center")
+
+
+def full_size(values: np.ndarray) -> float:
+    """The size from which on numbers have the strongest colour."""
+    return float(np.percentile(np.abs(values), FULL_FROM)) or 1.0
+
+
+def cells(figure: Figure, place: Place, values: np.ndarray, full: float) -> AxesImage:
+    """A matrix, (rows, columns), or a vector as one row: a cell a number, blue below 0.
+
+    Where there are more numbers than dots, those that share one are averaged.
+    """
+    axes = axes_at(figure, place.left, place.top, place.width, place.height)
+    rows = np.atleast_2d(values)
+    crowded = rows.shape[0] > place.height * DPI or rows.shape[1] > place.width * DPI
+    image = axes.imshow(
+        rows,
+        cmap=signed_colors(),
+        vmin=-full,
+        vmax=full,
+        aspect="auto",
+        interpolation="antialiased" if crowded else "nearest",
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color=FAINT, linewidth=0.6)
+    return image
+
+
+def bars(figure: Figure, place: Place, values: np.ndarray, colors: Sequence[object]) -> Axes:
+    """A bar a number, one below the other, from 0 to the left or to the right."""
+    axes = axes_at(figure, place.left, place.top, place.width, place.height)
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    axes.barh(range(len(values)), values, height=0.66, color=colors, linewidth=0)
+    axes.set(xlim=(low, high or 1.0), ylim=(len(values) - 0.5, -0.5), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.axvline(0, color=MUTED, linewidth=0.6)
+    return axes
+
+
+def write(
+    figure: Figure,
+    at: tuple[float, float],
+    text: str,
+    size: float = 9.0,
+    color: str = INK,
+    **style: Any,
+) -> None:
+    """Words at a place in inches from the upper left corner, on their upper left corner."""
+    width, height = figure.get_size_inches()
+    where = (at[0] / width, 1 - at[1] / height)
+    figure.text(*where, text, size=size, color=color, **{"va": "top", **style})

@@ -248,9 +248,7 @@ class Ranking:
         room = min(LONGEST_BAR, options.max_width - self._width(console, options, count) - 2)
         yield self._table(count, room if self.bars and room > 0 else 0)
 
-    def fits(
-        self, console: Console, options: ConsoleOptions, count: int | None = None
-    ) -> bool:
+    def fits(self, console: Console, options: ConsoleOptions, count: int | None = None) -> bool:
         """Whether the first `count` columns fit, or all of them."""
         return self._width(console, options, count or len(self.columns)) <= options.max_width
 

@@ -166,7 +166,7 @@ def _links(comparison: Comparison, key: int, shown: Sequence[HeadChange]) -> Ran
     most = max(FULL_FROM, *(abs(float(change.change[key])) for change in comparison.heads))
     rows = []
     for change in shown:
-        numbers = float(change.a[key]), float(change.b[key])
+        weights = float(change.a[key]), float(change.b[key])
         difference = float(change.change[key])
         size = round(abs(difference) / most * BAR)
         bar = ("━" * size, TINTS["warm" if difference > 0 else "cool"])
@@ -175,7 +175,7 @@ def _links(comparison: Comparison, key: int, shown: Sequence[HeadChange]) -> Ran
         rows.append(
             [
                 Text(str(change.head), style=BOLD),
-                *(Text(f" {weight_text(n)} ", style=weight_style(n)) for n in numbers),
+                *(Text(f" {weight_text(n)} ", style=weight_style(n)) for n in weights),
                 Text(f" {_change_text(difference)} ", style=_change_style(difference)),
                 Text.assemble(left, *((axis, bar) if difference > 0 else (bar, axis))),
             ]

@@ -7,6 +7,7 @@ import numpy as np
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from attnviz.answers.explain import Explanation, Sink
@@ -15,7 +16,7 @@ from attnviz.show.explain_wording import (
     agreement,
     below,
     by,
-    made,
+    head_vectors,
     numbers,
     origin,
     out_of_sight,
@@ -45,7 +46,17 @@ from attnviz.show.terminal.cells import (
     width_of,
 )
 from attnviz.show.terminal.heading import head_title, heading
-from attnviz.show.terminal.strips import ABOVE, full_size, strip
+
+ZERO = "#8f8b87"
+ABOVE = ("#a09080", "#b09477", "#c1996e", "#d19c62", "#e1a055", "#f2a344", "#ffa629")
+BELOW = ("#778496", "#667b9a", "#54719d", "#4168a0", "#2e5da3", "#1652a5", "#0046a7")
+"""Steps in OKLCH from a middle grey: lighter above 0, to (0.80, 0.165, 68), darker below."""
+
+HEIGHTS = "▁▂▃▄▅▆▇"
+UPPER_HALF, FULL = "▀", "█"
+
+FULL_FROM = 95
+"""The percentile of the sizes from which on numbers have the strongest colour: few are far out."""
 
 KEYS_SHOWN = 20
 """Keys that the table has lines for, unless the user says how many."""
@@ -95,18 +106,13 @@ class _Columns:
 
 def table(answer: Explanation, top: int | None = None) -> RenderableType:
     """The steps, each with its numbers; the `top` keys, 20 unless told, in the text's order."""
-    return Steps(answer, top)
+    return _Page(answer, top or KEYS_SHOWN)
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
-    """The steps of an explanation, each with its numbers; the `top` keys, in the sentence's order.
-
-    Without `top`, KEYS_SHOWN at most.
-    """
-
+class _Page:
     explanation: Explanation
-    top: int | None = None
+    top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
@@ -136,7 +142,7 @@ class Steps:
         yield [Segment(f"   {_told(e.x)}; {key}", DIM)]
         yield []
         yield from _step(width, 2, times(e))
-        vectors = [step for one in made(e) for step in one.steps]
+        vectors = [step for one in head_vectors(e) for step in one.steps]
         longest = max(cell_len(told) for told, _ in vectors)
         for told, vector in vectors:
             yield from _named_vector(f"{told:<{longest}}", vector, width, colored)
@@ -156,7 +162,7 @@ class Steps:
         yield from _step(width, 6, "each token's v times its weight; the sum of these is z")
         yield []
         yield from self._header(columns, width)
-        shown, hidden = shown_keys(e, self.top or KEYS_SHOWN)
+        shown, hidden = shown_keys(e, self.top)
         # a key of a small value, such as [CLS], may have the most weight and bring hardly anything
         full = max(full_size(e.brought[key]) for key in shown)
         for key in shown:
@@ -321,3 +327,43 @@ def _named(explanation: Explanation) -> str:
         return f'"{label(query)}"'
     place = query.index - tokens.word_starts[query.word] + 1
     return f'"{label(query)}", piece {place} of {len(word.pieces)} of "{label(word)}",'
+
+
+def full_size(values: np.ndarray) -> float:
+    """The size from which on numbers of this vector, or of these, have the strongest colour."""
+    return float(np.percentile(np.abs(values), FULL_FROM)) or 1.0
+
+
+def strip(values: np.ndarray, full: float, width: int, colored: bool) -> Iterator[Line]:
+    """The numbers, (n,), in lines of at most `width` cells.
+
+    `full`: the size that has the strongest colour, and the highest and lowest bars. Numbers that do
+    not fit into one line are folded; with colour, two of the rows then share a line.
+    """
+    rows = [values[first : first + width] for first in range(0, len(values), width)]
+    if not colored:
+        yield from ([Segment("".join(_bar(value / full) for value in row))] for row in rows)
+    elif len(rows) == 1:
+        yield [Segment(FULL, Style(color=_color(value / full))) for value in rows[0]]
+    else:
+        rows += [rows[0][:0]] * (len(rows) % 2)
+        for upper, lower in zip(rows[::2], rows[1::2], strict=True):
+            yield [_pair(upper, lower, place, full) for place in range(len(upper))]
+
+
+def _pair(upper: np.ndarray, lower: np.ndarray, place: int, full: float) -> Segment:
+    """Two numbers in one cell, one above the other."""
+    below = _color(lower[place] / full) if place < len(lower) else None
+    return Segment(UPPER_HALF, Style(color=_color(upper[place] / full), bgcolor=below))
+
+
+def _color(part: float) -> str:
+    """The colour of a number, as a part of the full size."""
+    ramp = ABOVE if part > 0 else BELOW
+    step = min(round(abs(part) * len(ramp)), len(ramp))
+    return ramp[step - 1] if step else ZERO
+
+
+def _bar(part: float) -> str:
+    step = round((min(max(part, -1.0), 1.0) + 1) / 2 * (len(HEIGHTS) - 1))
+    return HEIGHTS[step]

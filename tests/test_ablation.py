@@ -401,9 +401,9 @@ def test_words_that_moved() -> None:
         "",
         "without L1H2  set to zero: how far each",
         "word moves",
-        "ran       2.000  " + "█" * 23,
-        "cat   @1  1.000  " + "█" * 11 + "▌",
-        "[SEP]     .2929  " + "█" * 3 + "▍",
+        "ran     2.000  " + "█" * 25,
+        "cat @1  1.000  " + "█" * 12 + "▌",
+        "[SEP]   .2929  " + "█" * 3 + "▋",
         "",
         "2 of 5 are not shown: none of them moves",
         "by more than .0001. --top 5 shows all.",
@@ -418,9 +418,9 @@ def test_predictions_side_by_side(handmade: Inspection) -> None:
     lines = printed(table(ablation_of(run(TURNED, masks=(MASK,))), 1))
     start = lines.index("unlikely @1: what is predicted")
     assert lines[start + 1 : start + 5] == [
-        "  before       after",
-        "▸ cat  50%   ▸ dog  75%",
-        "  dog  25%     cat  12%",
+        "  before         after",
+        "▸ cat     50%  ▸ dog    75%",
+        "  dog     25%    cat    12%",
         "  cat: 50% → 12%",
     ]
 
@@ -433,7 +433,7 @@ def test_every_heads_effect(minilm: Model, animal: Inspection) -> None:
     assert last.split()[0::6] == ["L5", ".016", "▸.106"]
     [third] = [line for line in lines if line.startswith("L3 ")]
     assert third.split()[2] == ".007"
-    ranked = [line.split()[:3] for line in lines if line.startswith(("1 L", "2 L", "3 L"))]
+    ranked = [line.split()[:3] for line in lines if line.startswith(("1  L", "2  L", "3  L"))]
     assert ranked == [["1", "L5H11", ".1060"], ["2", "L5H10", ".0259"], ["3", "L5H7", ".0170"]]
     text = " ".join(lines)
     assert 'L5H11 moves "it" most, by .1060; half of the 72 heads move it by .0018' in text
@@ -441,7 +441,7 @@ def test_every_heads_effect(minilm: Model, animal: Inspection) -> None:
     assert DOUBTS in text
     mean = attnviz.ablate_each(animal, replacement="mean", model=minilm)
     text = " ".join(printed(table(mean, 72), 120))
-    assert "how far words move in the mean if one head is set to its mean" in text
+    assert "how far words move on average if one head is set to its mean" in text
     assert "numbers are multiples of 0.01" in text
     assert "--top" not in text
 

@@ -40,9 +40,9 @@ def test_the_founding_pair(founding: Aligned) -> None:
         "weights: softmax(q kᵀ / √d_k)",
         "",
         'what "it" looks at, by Jensen-Shannon distance',
-        "       distance  gained in B       lost in B         most in A         most in B",
-        "L3H1   ▸.40       +.22  [CLS]       −.40  animal      .68  animal       .33  [CLS]",
-        "L4H11   .29       +.10  tired→wide  −.08  [CLS]       .37  [CLS]        .29  [CLS]",
+        "       distance  gained in B        lost in B      most in A     most in B",
+        "L3H1   ▸.40       +.22  [CLS]        −.40  animal   .68  animal   .33  [CLS]",
+        "L4H11   .29       +.10  tired→wide   −.08  [CLS]    .37  [CLS]    .29  [CLS]",
         "",
         "70 more heads: --top 72 shows all.",
         '"it" gives 39% of its attention to special tokens in A and 39% in B (mean over all'
@@ -53,7 +53,7 @@ def test_the_founding_pair(founding: Aligned) -> None:
 
 def test_narrow_terminals_show_less_and_wide_ones_more(founding: Aligned) -> None:
     comparison = compare(founding, founding.find("it")[0])
-    narrow, wide = (printed(comparison, width, 1) for width in (60, 160))
+    narrow, wide = (printed(comparison, width, 1) for width in (50, 160))
     [first] = [line for line in narrow if line.startswith("L3H1")]
     assert first.split() == ["L3H1", "▸.40", "+.22", "[CLS]", "−.40", "animal"]
     [first] = [line for line in wide if line.startswith("L3H1")]
@@ -66,10 +66,10 @@ def test_one_link(founding: Aligned) -> None:
     lines = printed(compare(founding, query, key), 80, 7)
     first = lines.index('how much "it" looks at "animal", by change')
     assert lines[first + 1 : first + 3] == [
-        "          A      B    change",
-        "L3H1    .68    .28    −.40   ━━━━━━━━━━━━━━│",
+        "           A      B  change",
+        "L3H1     .68    .28    −.40  ━━━━━━━━━━━━━━│",
     ]
-    assert lines[first + 8] == "L3H9    .09    .13    +.05                 │━━"
+    assert lines[first + 8] == "L3H9     .09    .13    +.05                │━━"
 
 
 def test_a_change_that_rounds_to_nothing_has_no_bar(minilm: Model, animal: Inspection) -> None:
@@ -86,7 +86,7 @@ def test_all_words(founding: Aligned) -> None:
     lines = printed(compare(founding), 100, 1)
     first = lines.index("what all words look at, by Jensen-Shannon distance")
     assert lines[first + 1].endswith(" most changed")
-    assert lines[first + 2].startswith("L5H8  ▸.23       +.21  tired→wide  −.07  [CLS]")
+    assert lines[first + 2].startswith("L5H8  ▸.23   +.21  tired→wide       −.07  [CLS]")
     change = compare(founding).heads[0]
     assert change.distances is not None
     most = int(np.nanargmax(change.distances))
@@ -100,7 +100,7 @@ def test_a_word_that_one_sentence_lacks_is_marked() -> None:
     lines = printed(compare(both, 1))
     assert "B  it ‹so› ran" in lines
     assert any("so*" in line for line in lines)
-    note = "* a word that only one of the two has; all that it takes counts as change."
+    note = "* a word that only one of the two has; all its weight counts as change."
     assert note in " ".join(lines)
 
 
@@ -110,7 +110,7 @@ def test_a_sentence_and_itself(animal: Inspection) -> None:
     assert "‹" not in "".join(lines)
     [row] = [line for line in lines if line.startswith("L0H0")]
     assert row.split() == ["L0H0", "·"]
-    assert "      mean      gained in B   lost in B" in lines
+    assert "      mean  gained in B        lost in B        most changed" in lines
 
 
 def test_two_models_are_named_and_the_sentence_stands_once() -> None:
@@ -137,7 +137,7 @@ def test_a_pair_and_other_measures_say_what_they_are(minilm: Model) -> None:
     ]
     assert lines[5] == "norm: ‖α v W_O‖ with α = softmax(q kᵀ / √d_k); rows are not distributions"
     text = " ".join(lines)
-    assert "Rows of norm are no shares: here each is divided by its sum" in text
+    assert "Rows of norm are not shares: here each is divided by its sum" in text
     assert "Special tokens are left out: they had " in text
     layers = aligned(a.view(measure="rollout"), b.view(measure="rollout"))
     assert "5 more layers: --top 6 shows all." in " ".join(printed(compare(layers), 80, 1))

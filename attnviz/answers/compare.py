@@ -1,9 +1,8 @@
 """What changes, and in which heads, if a word of the sentence changes, or the model?
 
-A word that looks, the query, has a distribution over the words of each sentence. Laid over the
-aligned words, with 0 where a sentence lacks a word, the two have a distance: the square root of the
-Jensen-Shannon divergence to base 2, from 0 (equal) to 1 (nothing in common); Lin 1991, and Endres &
-Schindelin 2003, who show that the root is a metric.
+A query has a distribution over the aligned words of each sentence, 0 where a sentence lacks a word.
+Their distance is the square root of the Jensen-Shannon divergence to base 2 (Lin 1991), from 0
+(equal) to 1 (nothing in common); Endres & Schindelin 2003 show that it is a metric.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -113,10 +112,10 @@ class Comparison:
     `query` is one of the `columns`, `key` one of the `keys`, None where none was asked for. Heads
     are ranked by distance; with a key by how much the link to it changes.
 
-    `special`: with a query, the mean share that it gives special tokens in these heads; None where
-    there are none, or where they are left out. `sees`: with a query, for each layer which aligned
-    keys it may look at, (key,). `matrices`: whole matrices of the heads they were asked for,
-    (column, key), NaN where masked and for words that a sentence lacks.
+    With a query, `special` is the mean share that it gives special tokens in these heads (None if
+    there are none, or they are left out), and `sees` says for each layer which aligned keys it may
+    look at, (key,). `matrices`: the whole matrices of the heads they were asked for, (column, key),
+    NaN where masked and for words that a sentence lacks.
     """
 
     schema: ClassVar[str] = "attnviz.compare/1"
@@ -240,10 +239,7 @@ def _relative_entropy(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 class _Rows(NamedTuple):
-    """What some queries of one head look at; see HeadChange.
-
-    shares: (query, key); sums: (query,); dropped, rest: (query,), or None.
-    """
+    """Some queries' rows of one head: (query, key), and (query,); see HeadChange."""
 
     shares: np.ndarray
     sums: np.ndarray

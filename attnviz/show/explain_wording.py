@@ -160,7 +160,7 @@ def rows_of(e: Explanation) -> str:
 
 
 def size_of(e: Explanation, one: HeadVector, key: str) -> str:
-    """How many numbers a vector has, and whose it is if not the query's; `key`: `shown_key`'s name."""
+    """A vector's size, and whose it is if not the query's; `key`: the shown key's name."""
     model, count = e.context.model, len(one.vector)
     name = "d_v" if one.name == "v" and count != len(e.q) else "d_k"
     told = f"{name} = {count}"

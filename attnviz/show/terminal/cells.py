@@ -9,7 +9,7 @@ grow vivid: seven steps in OKLCH, warm from (0.56, 0.06, 55) to (0.77, 0.17, 62)
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal
 
 from rich.bar import Bar
@@ -224,9 +224,6 @@ def _ink(background: str) -> str:
 LONGEST_BAR = 40
 """Cells of the longest bar of a ranking."""
 
-UNBOUNDED = 10_000
-"""Cells in which every ranking fits, so that its own width can be measured."""
-
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -242,19 +239,26 @@ class Ranking:
     bars: Sequence[tuple[float, str]] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        count = len(self.columns)
-        while count > self.least and self._width(console, options, count) > options.max_width:
+        count, width = len(self.columns), options.max_width
+        while count > self.least and not self.fits(width, count):
             count -= 1
-        room = min(LONGEST_BAR, options.max_width - self._width(console, options, count) - 2)
+        room = min(LONGEST_BAR, width - self._width(count) - 2)
         yield self._table(count, room if self.bars and room > 0 else 0)
 
-    def fits(self, console: Console, options: ConsoleOptions, count: int | None = None) -> bool:
-        """Whether the first `count` columns fit, or all of them."""
-        return self._width(console, options, count or len(self.columns)) <= options.max_width
+    def fits(self, width: int, count: int | None = None) -> bool:
+        """Whether the first `count` columns, or all of them, fit."""
+        return self._width(len(self.columns) if count is None else count) <= width
 
-    def _width(self, console: Console, options: ConsoleOptions, count: int) -> int:
-        unbounded = options.update(width=UNBOUNDED)
-        return console.measure(self._table(count), options=unbounded).maximum
+    def _width(self, count: int) -> int:
+        return sum(self._widths[:count]) + 2 * (count - 1)
+
+    @cached_property
+    def _widths(self) -> list[int]:
+        titles = [str(column.header) for column in self.columns]
+        return [
+            max(cell_len(title), *(row[place].cell_len for row in self.rows))
+            for place, title in enumerate(titles)
+        ]
 
     def _table(self, count: int, room: int = 0) -> Table:
         """The first `count` columns, and bars if there is room."""
@@ -280,4 +284,4 @@ class Ranking:
 
 def column(title: str = "", justify: Literal["left", "right"] = "left") -> Column:
     """A ranking's column; its title is dim, and what is too long for it ends in an ellipsis."""
-    return Column(Text(title, style=DIM), justify=justify, no_wrap=True, overflow="ellipsis")
+    return Column(title, justify=justify, no_wrap=True, overflow="ellipsis")

@@ -76,7 +76,8 @@ class _Page:
     top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        comparison, shown = self.comparison, self.comparison.heads[: self.top]
+        comparison, width = self.comparison, options.max_width
+        shown = comparison.heads[: self.top]
         yield from _sides(comparison.alignment, comparison.query)
         yield Text()
         yield Text(_title(comparison), style=BOLD, no_wrap=True, overflow="ellipsis")
@@ -84,8 +85,8 @@ class _Page:
             yield _links(comparison, comparison.key, shown)
         else:
             every = [_distances(comparison, shown, *words) for words in WORDS + NARROW]
-            fitting = (one for one in every if one.fits(console, options))
-            least = (one for one in every[-len(NARROW) :] if one.fits(console, options, LEAST))
+            fitting = (one for one in every[:-1] if one.fits(width))
+            least = (one for one in every[-len(NARROW) :] if one.fits(width, LEAST))
             yield next(chain(fitting, least), every[-1])
         for number, note in enumerate(_notes(comparison, len(shown))):
             if number == 0:
@@ -157,8 +158,9 @@ def _mover(comparison: Comparison, change: HeadChange, room: int) -> list[Text]:
     if change.distances is None:
         return [Text()]
     most = int(largest(change.distances, floor=NEAR_ZERO))
+    distance = float(change.distances[most])
     name = cut(_name(comparison.alignment.columns[most]), room)
-    return [Text(f" {weight_text(float(change.distances[most]))}  {name}")]
+    return [Text(f" {weight_text(distance)}  {name}" if distance >= SMALLEST_CHANGE else "")]
 
 
 def _links(comparison: Comparison, key: int, shown: Sequence[HeadChange]) -> Ranking:

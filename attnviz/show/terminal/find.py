@@ -90,6 +90,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Ren
     if title.cell_len + len(LEGEND) + 3 <= width:
         title.append(f"   {LEGEND}", style="not bold dim")
     yield title
+    margin = max(len(str(head)) for head in finding.places)
     name = {"weights": "weight"}.get(context.measure, context.measure)
     columns = [
         column(),
@@ -107,7 +108,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Ren
         style = PLAIN if head.argmax else DIM
         rows.append(
             [
-                Text(str(head.head), style=BOLD),
+                Text(f"{head.head!s:<{margin}}", style=BOLD),
                 *([weight, rank] if head.sees else [Text(), Text()]),
                 Text(_number(head.expected, scale, NUMBER)),
                 Text(_times(head.lift)),

@@ -1,22 +1,27 @@
 """What heads do differently in B: distances, gains and losses, by hand and beside scipy."""
 
+import io
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from rounding import assert_numbers
 from scipy.spatial.distance import jensenshannon
 
 import attnviz
 from attnviz.answers.align import Aligned, aligned
 from attnviz.answers.compare import Comparison, compare, jensen_shannon
+from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
+from attnviz.show.terminal.compare import table
 
 TIRED = "The animal didn't cross the street because it was too tired."
 WIDE = TIRED.replace("tired", "wide")
@@ -197,3 +202,31 @@ def test_from_python(animal: Inspection, wide: Inspection) -> None:
     assert {change.head.head for change in rolled.heads} == {None}
     with pytest.raises(RequestError, match='sentence B: there is no "tired"'):
         attnviz.compare(animal, wide, query="tired")
+
+
+@pytest.mark.parametrize(("query", "special"), [("it", True), ("it", False), (None, True)])
+def test_each_row_is_computed_once(
+    animal: Inspection,
+    wide: Inspection,
+    query: str | None,
+    special: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`attnviz compare --query it`, its footnotes too: one computation a layer and inspection."""
+    compute, rows = LayerRecord.weights, []
+
+    def counted(*asked: Any) -> np.ndarray:
+        weights = compute(*asked)
+        rows.append(weights.shape[:2])
+        return weights
+
+    monkeypatch.setattr(LayerRecord, "weights", counted)
+    both = aligned(animal.view(special=special), wide.view(special=special))
+    comparison = compare(both, None if query is None else both.find(query)[0])
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(table(comparison))
+    assert "special tokens" in stream.getvalue().lower() or query is None
+    assert list(comparison.rows(1))
+    assert comparison.data(1)["heads"]
+    count = 16 if query is None else 1
+    assert rows == 2 * 6 * [(12, count)]

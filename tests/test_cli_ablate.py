@@ -91,7 +91,7 @@ def test_each_head_by_a_query(here: Callable[..., Done]) -> None:
     assert (founding["rank"], round(founding["distance"], 4)) == (12, 0.0067)
     table = here("--load", "animal", "--each", "--query", "it", "--quiet", "--top", "12")
     assert "▸.106" in table.out
-    assert "12 L3H1   .0067" in table.out
+    assert "12  L3H1   .0067" in table.out
     assert 'L5H11 moves "it" most, by .1060' in table.out
 
 

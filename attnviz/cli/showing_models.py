@@ -1,9 +1,5 @@
 """How `attnviz models` gives out what there is: as tables or JSON."""
 
-from collections.abc import Iterator
-
-from rich.console import RenderableType
-
 from attnviz.cli.giving import check_output, json_to, tables
 from attnviz.cli.options import DataOutput, ModelChoice
 from attnviz.cli.output import results
@@ -12,7 +8,7 @@ from attnviz.model.describe import describe
 from attnviz.models.catalog import Catalog, Described
 from attnviz.models.describe import catalog
 from attnviz.show.data import answer_json
-from attnviz.show.terminal.models import catalog_tables, model_table
+from attnviz.show.terminal.models import table
 
 
 def check_form(output: DataOutput) -> None:
@@ -30,20 +26,18 @@ def check_form(output: DataOutput) -> None:
 
 def give_catalog(output: DataOutput) -> None:
     """All models at hand."""
-    found: Catalog = catalog(ModelChoice().name)
-    _give(output, catalog_tables(found), answer_json(found))
+    _give(output, catalog(ModelChoice().name))
 
 
 def give_model(name: str, trust_remote_code: bool, output: DataOutput) -> None:
     """What one model is made of."""
-    described: Described = describe(name, trust_remote_code)
-    _give(output, model_table(described), answer_json(described))
+    _give(output, describe(name, trust_remote_code))
 
 
-def _give(output: DataOutput, looks: Iterator[RenderableType], data: bytes) -> None:
+def _give(output: DataOutput, answer: Catalog | Described) -> None:
     with results(output.file) as stream:
         if output.form == "table":
             with tables(stream, output.file) as write:
-                write(looks)
+                write([table(answer)])
         else:
-            json_to(stream)([data])
+            json_to(stream)([answer_json(answer)])

@@ -25,7 +25,7 @@ FAMILIES: dict[AttentionSource, str] = {
     "through transformers": "architectures that transformers runs",
     "weights alone": "architectures that transformers runs, which give weights alone",
 }
-"""The architectures there are, by how their attention is had."""
+"""The architectures there are, by the source of their attention."""
 
 HOW: dict[AttentionSource, str] = {
     "natively": "run by attnviz itself",
@@ -38,8 +38,14 @@ INDENT = 2
 """Cells between a fact's name and the fact, and before the facts of a model in a list."""
 
 
-def catalog_tables(catalog: Catalog) -> Iterator[RenderableType]:
-    """The models that come with attnviz, those in the hub's cache, and what can be read."""
+def table(answer: Catalog | Described, top: int | None = None) -> RenderableType:
+    """The models at hand and what can be read, or the facts of one model; `top` changes nothing."""
+    parts = _catalog(answer) if isinstance(answer, Catalog) else _model(answer)
+    first, *others = parts
+    return Group(first, *(line for part in others for line in (Text(), part)))
+
+
+def _catalog(catalog: Catalog) -> Iterator[RenderableType]:
     yield _models("models that come with attnviz", catalog.built_in, catalog.default)
     if catalog.cached:
         yield _models("models in the hub's cache", catalog.cached, catalog.default)
@@ -57,19 +63,18 @@ def catalog_tables(catalog: Catalog) -> Iterator[RenderableType]:
     )
 
 
-def model_table(described: Described) -> Iterator[RenderableType]:
-    """The facts of one model, one a line."""
+def _model(described: Described) -> Iterator[RenderableType]:
     title = Text(visible(described.model.name), style="bold", overflow="fold")
     if not described.model.trained:
         title.append("  ").append("UNTRAINED", style="black on yellow")
         title.append(f"  (seed {described.model.seed})", style="not bold dim")
-    table = Table.grid(padding=GAP)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
+    facts = Table.grid(padding=GAP)
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
     for what, fact in _facts(described):
-        table.add_row(what, Text(visible(fact), overflow="fold"))
+        facts.add_row(what, Text(visible(fact), overflow="fold"))
     yield title
-    yield table
+    yield facts
 
 
 def _models(title: str, models: Iterable[CatalogEntry], default: str) -> RenderableType:

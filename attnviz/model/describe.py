@@ -10,7 +10,7 @@ from attnviz.models.describe import (
     dtypes_of,
     facts_in,
     numbers_in,
-    source_of,
+    origin_of,
     tokenizer_facts,
 )
 from attnviz.models.options import RunOptions
@@ -19,8 +19,8 @@ from attnviz.models.options import RunOptions
 def describe(name: str, trust_remote_code: bool = False) -> Described:
     """What a model is made of; a model of the Hugging Face Hub is fetched first.
 
-    transformers is imported for a model that runs through it, or whose tokenizer it builds. Raises
-    what `find_model` does, and AttnvizError for a damaged file or a model attnviz cannot record.
+    Raises what `find_model` does, and AttnvizError for a damaged file or a model attnviz cannot
+    record.
     """
     if name == PAPER:
         return describe_paper()
@@ -58,21 +58,17 @@ def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> De
             "attnviz run looks into the model itself",
         ) from error
     numbers = {} if files.pickled else numbers_in(files.weights)
-    repository, revision = source_of(files)
     return Described(
         model=facts,
         vocab_size=int(model.own_config.vocab_size),
         max_positions=max_positions,
         num_token_types=num_token_types,
         positions=backend.positions(model),
-        masked_lm=None,
         encoder_parameters=model.parameters,
         parameters=None if files.pickled else sum(count for _, count in numbers.values()),
         dtypes=dtypes_of(numbers.values()),
         tokenizer=_tokenizer(files, config.run.trust_remote_code),
-        attention=attention,
         num_kv_heads=backend.num_kv_heads(model),
-        folder=str(files.folder.absolute()),
-        repository=repository,
-        revision=revision,
+        attention=attention,
+        **origin_of(files),
     )

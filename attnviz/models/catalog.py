@@ -11,21 +11,15 @@ from attnviz.attention.request import AttentionKind
 from attnviz.inspection import ModelFacts
 
 AttentionSource = Literal["natively", "through transformers", "weights alone"]
-"""Where the attention comes from.
-
-Our own encoder computes it; or transformers runs the model, and we get its queries and keys; or it
-runs the model, and gives the weights alone.
-"""
+"""Who computes it: our own encoder, or transformers; of some of its models we get weights alone."""
 
 
 @dataclass(frozen=True)
 class CatalogEntry:
     """A model that is on this machine, or comes with attnviz.
 
-    `name` is what `--model` takes. `family`: config.json's model_type, if it can be read. `size`:
-    the bytes of its files, None without any. `obstacle`: why it cannot be inspected, or empty.
-    `repository` and `revision` (a commit): its place on the hub. `trained`: whether its weights
-    were learned.
+    `name` is what `--model` takes, `family` config.json's model_type, `size` the bytes of its
+    files, `obstacle` why it cannot be inspected (or empty), `revision` a commit on the hub.
     """
 
     name: str
@@ -36,27 +30,13 @@ class CatalogEntry:
     revision: str | None = None
     trained: bool = True
 
-    def data(self, source: str) -> dict[str, Any]:
-        """The model's object in JSON; `source`: "attnviz" or "cache"."""
-        return {
-            "name": self.name,
-            "source": source,
-            "family": self.family,
-            "repository": self.repository,
-            "revision": self.revision,
-            "bytes": self.size,
-            "trained": self.trained,
-            "read": not self.obstacle,
-            "obstacle": self.obstacle or None,
-        }
-
 
 @dataclass(frozen=True)
 class Catalog:
-    """The models at hand: those that come with attnviz, and those in the hub's cache.
+    """The models that come with attnviz, those in the hub's cache, and the types it can inspect.
 
-    `default` is the name of the model that is used if none is named. `families`: model types by the
-    source of their attention. Those that transformers runs were `tried_with` this version of it.
+    `default` names the model that is used if none is named, `tried_with` the version of
+    transformers.
     """
 
     schema: ClassVar[str] = "attnviz.models/1"
@@ -80,27 +60,21 @@ class Catalog:
             "through_transformers": self.families["through transformers"],
             "weights_alone": self.families["weights alone"],
             "tried_with": self.tried_with,
-            "models": list(self._models())[:top],
+            "models": [dict(zip(self.columns, row, strict=True)) for row in self.rows(top)],
         }
 
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
         """One row a model."""
-        for known in list(self._models())[:top]:
-            yield tuple(known.values())
-
-    def _models(self) -> Iterator[dict[str, Any]]:
-        for source, models in (("attnviz", self.built_in), ("cache", self.cached)):
-            for known in models:
-                yield known.data(source)
+        for place, entry in enumerate((self.built_in + self.cached)[:top]):
+            source = "attnviz" if place < len(self.built_in) else "cache"
+            origin = entry.family, entry.repository, entry.revision
+            readable, obstacle = not entry.obstacle, entry.obstacle or None
+            yield entry.name, source, *origin, entry.size, entry.trained, readable, obstacle
 
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """How a tokenizer cuts: WordPiece, BPE, Unigram or WordLevel, by bytes or by characters.
-
-    `kind` is transformers' own name for any other sort. `size`: the number of pieces, added ones
-    included.
-    """
+    """How a tokenizer cuts (WordPiece, BPE, …), by bytes or characters, and its pieces' number."""
 
     kind: str
     byte_level: bool
@@ -111,8 +85,7 @@ class TokenizerFacts:
 class AttentionFacts:
     """One kind of attention in a model: its source, and the heads of each layer.
 
-    `sees` says for each layer which keys a query may attend to: "global", "causal" (itself and what
-    is before it), "sliding window 128", "causal sliding window 4096".
+    `sees`: which keys a query of each layer may attend to, such as "causal sliding window 4096".
     """
 
     kind: AttentionKind
@@ -121,16 +94,14 @@ class AttentionFacts:
     sees: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Described:
     """What one model is made of, read from its files without running it.
 
     `max_positions`: the number of tokens that fit, None for any. `positions`: how it encodes order
     (learned, sinusoidal, rotary, relative). `encoder_parameters`: those of the part that is
-    inspected; `parameters`: all in its files; `dtypes`: how the files store them. All three are
-    unknown (None or empty) if the weights are a pickle. `masked_lm`: whether it predicts masked
-    words, None if it does not run natively. `num_kv_heads`: how many keys and values its heads
-    share. `folder`: where its files are; `repository` and `revision`: its place on the hub.
+    inspected; `parameters`: all in its files. They are None, and `dtypes` empty, if the weights are
+    a pickle. `masked_lm`: whether it predicts masked words, None if it does not run natively.
     """
 
     schema: ClassVar[str] = "attnviz.model/1"
@@ -138,16 +109,16 @@ class Described:
 
     model: ModelFacts
     vocab_size: int
-    max_positions: int | None
-    num_token_types: int
+    max_positions: int | None = None
+    num_token_types: int = 0
     positions: tuple[str, ...]
-    masked_lm: bool | None
-    encoder_parameters: int | None
-    parameters: int | None
-    dtypes: tuple[str, ...]
+    masked_lm: bool | None = None
+    encoder_parameters: int | None = None
+    parameters: int | None = None
+    dtypes: tuple[str, ...] = ()
     tokenizer: TokenizerFacts
-    attention: tuple[AttentionFacts, ...]
     num_kv_heads: int
+    attention: tuple[AttentionFacts, ...]
     folder: str | None = None
     repository: str | None = None
     revision: str | None = None
@@ -156,17 +127,8 @@ class Described:
         """The `attnviz.model/1` object; it has no list that `top` could limit."""
         return {
             "schema": self.schema,
+            **asdict(self),
             "model": self.model.data(),
-            "vocab_size": self.vocab_size,
-            "max_positions": self.max_positions,
-            "num_token_types": self.num_token_types,
-            "positions": self.positions,
-            "masked_lm": self.masked_lm,
-            "encoder_parameters": self.encoder_parameters,
-            "parameters": self.parameters,
-            "dtypes": self.dtypes,
-            "tokenizer": asdict(self.tokenizer),
-            "num_kv_heads": self.num_kv_heads,
             "attention": [
                 {
                     "kind": attention.kind,
@@ -177,9 +139,6 @@ class Described:
                 }
                 for attention in self.attention
             ],
-            "folder": self.folder,
-            "repository": self.repository,
-            "revision": self.revision,
         }
 
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
@@ -196,15 +155,13 @@ class Described:
 
 
 def _plain(value: Any) -> Any:
-    """Several values in one cell."""
     return "; ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 class OtherTypes(NamedTuple):
-    """The model types that transformers runs and attnviz can inspect, each with its part.
+    """The model types that transformers runs and attnviz can inspect, and that library's version.
 
-    The part is "encoder", "decoder" or "both". `transformers`: the version they were tried with.
-    We get queries and keys of `recorded` types, and only the weights of `weights_only` types.
+    Each maps to its part, "encoder", "decoder" or "both". `weights_only` types give no queries.
     """
 
     transformers: str

@@ -19,13 +19,10 @@ ACTIVATIONS = {
 }
 """The names of activations in published configurations, and ours."""
 
-BUCKETS = 32
-"""The number of buckets for distances between tokens."""
+BUCKETS = 32  # for distances between tokens
 
-# far beyond any published encoder: a larger number is a slip, and is refused before anything is
-# built
-LARGEST_SIZE = 1 << 24
-MOST_LAYERS = 1000
+# far beyond any published encoder: a larger number is a slip, refused before anything is built
+LARGEST, MOST_LAYERS = 1 << 24, 1000
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,9 @@ class EncoderConfig:
     """The encoder's hyperparameters; RequestError if they do not fit together.
 
     At most `max_positions` tokens fit (None: any number). The first token has row `first_position`
-    of the position table. `d_embedding` is the width of the embeddings if it is not d_model.
-    `distance_buckets`: how many distances between tokens have a bias of their own, added to the
-    scores. `scaled_embeddings`: whether word vectors are multiplied by sqrt(d_model) before
-    sinusoids are added, as in the paper.
+    of the position table. `d_embedding` is the width of the embeddings if it is not d_model. With
+    `distance_buckets`, scores get a bias by distance. `scaled_embeddings`: word vectors are
+    multiplied by sqrt(d_model) before sinusoids are added, as in the paper.
     """
 
     vocab_size: int
@@ -55,14 +51,14 @@ class EncoderConfig:
     scaled_embeddings: bool = True
 
     def __post_init__(self) -> None:
-        _check_size("num_layers", self.num_layers, MOST_LAYERS)
-        for name in ("vocab_size", "num_heads", "d_model", "d_ff"):
-            _check_size(name, getattr(self, name))
-        for name in ("max_positions", "d_embedding", "distance_buckets"):
-            if getattr(self, name) is not None:
-                _check_size(name, getattr(self, name))
-        if self.num_token_types:
-            _check_size("num_token_types", self.num_token_types)
+        sizes = ["num_layers", "vocab_size", "num_heads", "d_model", "d_ff"]
+        optional = ("max_positions", "d_embedding", "distance_buckets")
+        sizes += [name for name in optional if getattr(self, name) is not None]
+        sizes += ["num_token_types"] if self.num_token_types else []
+        for name in sizes:
+            size, largest = getattr(self, name), MOST_LAYERS if name == "num_layers" else LARGEST
+            if not 1 <= size <= largest:
+                raise RequestError(f"{name} is {size}", f"it should be from 1 to {largest}")
         if self.d_model % self.num_heads:
             raise RequestError(
                 f"d_model {self.d_model} cannot be divided among {self.num_heads} heads",
@@ -80,21 +76,11 @@ class EncoderConfig:
         return self.d_model // self.num_heads
 
 
-def _check_size(name: str, size: int, largest: int = LARGEST_SIZE) -> None:
-    if not 1 <= size <= largest:
-        raise RequestError(f"{name} is {size}", f"it should be from 1 to {largest}")
-
-
-PAPER_SEED = 0
-"""The default seed of the untrained model's random weights."""
+PAPER_SEED = 0  # the default one of the untrained model
 
 
 def paper_config(
-    vocab_size: int,
-    num_layers: int = 6,
-    num_heads: int = 8,
-    d_model: int = 512,
-    d_ff: int = 2048,
+    vocab_size: int, num_layers: int = 6, num_heads: int = 8, d_model: int = 512, d_ff: int = 2048
 ) -> EncoderConfig:
     """Transformer-base (Vaswani et al. 2017, table 3), or another shape of it."""
     return EncoderConfig(
@@ -102,17 +88,12 @@ def paper_config(
     )
 
 
-Config = Mapping[str, Any]
-"""The content of a config.json."""
-
+Config = Mapping[str, Any]  # the content of a config.json
 SAVE_AGAIN = "save the model again with model.save_pretrained(folder)"
 
 
 class ModelType(NamedTuple):
-    """A config.json: the model's type, and all that it says.
-
-    `both`: the model has an encoder and a decoder. `own_code`: it brings its own code.
-    """
+    """A config.json; `both`: its model has an encoder and a decoder."""
 
     name: str
     both: bool
@@ -138,10 +119,7 @@ def model_type(path: Path) -> ModelType:
 
 
 def number(config: Config, key: str, default: int | None = None, least: int = 1) -> int:
-    """A whole number in config.json; AttnvizError if it is anything else, or below `least`.
-
-    `default` is used if the entry is missing; None: it must be there.
-    """
+    """A whole number in config.json; AttnvizError for anything else, or if it is missing."""
     if key not in config and default is None:
         raise AttnvizError(f'config.json has no "{key}"', SAVE_AGAIN)
     value = config.get(key, default)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from attnviz.errors import AttnvizError
 from attnviz.files import read_json
@@ -44,15 +44,17 @@ from attnviz.models.stored import tensor_kinds
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
 
+# safetensors' names of floating-point numbers, and the usual ones; others are not parameters
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-"""safetensors' names of floating-point numbers, and the usual ones. Others are not parameters."""
 
 
 def catalog(default: str) -> Catalog:
     """The models at hand; `default` is the one that is used if none is named."""
-    minilm = CatalogEntry(
-        DEFAULT, "bert", _default_size(), "", DEFAULT_REPOSITORY, DEFAULT_REVISION
-    )
+    spec = find_spec(DEFAULT_PACKAGE)
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    paths = [path for folder in folders for path in Path(folder, "model").rglob("*")]
+    size = sum(path.stat().st_size for path in paths if path.is_file()) or None
+    minilm = CatalogEntry(DEFAULT, "bert", size, "", DEFAULT_REPOSITORY, DEFAULT_REVISION)
     paper = CatalogEntry(PAPER, PAPER, None, trained=False)
     others = other_types()
     families: dict[AttentionSource, tuple[str, ...]] = {
@@ -61,14 +63,6 @@ def catalog(default: str) -> Catalog:
         "weights alone": tuple(others.weights_only),
     }
     return Catalog(default, (minilm, paper), _cached(), families, others.transformers)
-
-
-def _default_size() -> int | None:
-    """The bytes of the default model's package; None if it is not installed."""
-    spec = find_spec(DEFAULT_PACKAGE)
-    folders = (spec.submodule_search_locations if spec else None) or ()
-    files = [path for folder in folders for path in Path(folder, "model").rglob("*")]
-    return sum(path.stat().st_size for path in files if path.is_file()) or None
 
 
 def _cached() -> tuple[CatalogEntry, ...]:
@@ -132,44 +126,28 @@ def model_facts(
     name: str, family: str, config: EncoderConfig, seed: int | None = None
 ) -> ModelFacts:
     """The facts that outputs give of a model; only an untrained one has a seed."""
-    return ModelFacts(
-        name=name,
-        family=family,
-        num_layers=config.num_layers,
-        num_heads=config.num_heads,
-        d_model=config.d_model,
-        d_k=config.d_k,
-        d_ff=config.d_ff,
-        trained=seed is None,
-        seed=seed,
-    )
+    sizes = ("num_layers", "num_heads", "d_model", "d_k", "d_ff")
+    shape = {size: getattr(config, size) for size in sizes}
+    return ModelFacts(name=name, family=family, **shape, trained=seed is None, seed=seed)
 
 
 def describe_native(files: ModelFiles, kind: ModelType, tokenizer: TokenizerFacts) -> Described:
-    """Describe a model that our own encoder runs; AttnvizError for a damaged file.
-
-    Its parameters are counted, not checked. Those in a pickle are not counted, since a pickle can
-    only be read as a whole.
-    """
+    """Describe a model that our own encoder runs; AttnvizError for a damaged file."""
     family, config = read_config(kind)
-    counts = None if files.pickled else _counts(family, config, files.weights)
-    repository, revision = source_of(files)
+    absolute = "learned" if family.embeddings in ("learned", "offset") else "sinusoidal"
+    # a pickle can only be read as a whole
+    counts = {} if files.pickled else _counts(family, config, files.weights)
     return Described(
         model=model_facts(files.name, family.name, config),
         vocab_size=config.vocab_size,
         max_positions=config.max_positions,
         num_token_types=config.num_token_types,
-        positions=_positions(family),
-        masked_lm=None if counts is None else counts.masked_lm,
-        encoder_parameters=None if counts is None else counts.encoder,
-        parameters=None if counts is None else counts.all,
-        dtypes=() if counts is None else counts.dtypes,
+        positions=(absolute, "relative") if family.distance_buckets else (absolute,),
         tokenizer=tokenizer,
-        attention=(_encoder_attention(config), *_of_decoder(kind.content)),
         num_kv_heads=config.num_heads,
-        folder=str(files.folder.absolute()),
-        repository=repository,
-        revision=revision,
+        attention=_attention(config, kind.content),
+        **counts,
+        **origin_of(files),
     )
 
 
@@ -184,58 +162,42 @@ def describe_paper() -> Described:
     return Described(
         model=model_facts(PAPER, PAPER, config, PAPER_SEED),
         vocab_size=config.vocab_size,
-        max_positions=None,
-        num_token_types=0,
         positions=("sinusoidal",),
         masked_lm=False,
         encoder_parameters=count,
         parameters=count,
         dtypes=("float32",),
         tokenizer=tokenizer,
-        attention=(_encoder_attention(config),),
         num_kv_heads=config.num_heads,
+        attention=_attention(config, {}),
     )
 
 
-def _encoder_attention(config: EncoderConfig) -> AttentionFacts:
-    return AttentionFacts("encoder", "natively", config.num_heads, ("global",) * config.num_layers)
-
-
-def _of_decoder(config: Config) -> tuple[AttentionFacts, ...]:
-    """The attention of a decoder beside our encoder; transformers runs it."""
-    if config.get("is_encoder_decoder") is not True:
-        return ()
-    layers = number(config, "decoder_layers")
-    heads = number(config, "decoder_attention_heads")
+def _attention(encoder: EncoderConfig, content: Config) -> tuple[AttentionFacts, ...]:
+    """The attention of our encoder, and of a decoder beside it, which transformers runs."""
+    every = ("global",) * encoder.num_layers
+    own = AttentionFacts("encoder", "natively", encoder.num_heads, every)
+    if content.get("is_encoder_decoder") is not True:
+        return (own,)
+    layers = number(content, "decoder_layers")
+    heads = number(content, "decoder_attention_heads")
     return (
+        own,
         AttentionFacts("decoder", "through transformers", heads, ("causal",) * layers),
         AttentionFacts("cross", "through transformers", heads, ("global",) * layers),
     )
 
 
-def _positions(family: Family) -> tuple[str, ...]:
-    absolute = "learned" if family.embeddings in ("learned", "offset") else "sinusoidal"
-    return (absolute, "relative") if family.distance_buckets else (absolute,)
-
-
-class _Counts(NamedTuple):
-    """What the headers of the weights' files say."""
-
-    masked_lm: bool
-    encoder: int
-    all: int
-    dtypes: tuple[str, ...]
-
-
-def _counts(family: Family, config: EncoderConfig, weights: Path) -> _Counts:
+def _counts(family: Family, config: EncoderConfig, weights: Path) -> dict[str, Any]:
+    """The entries of `Described` that the headers of the weights' files give."""
     numbers = numbers_in(weights)
     encoder = [numbers[name] for name in family.names.resolve(numbers, config.num_layers).values()]
-    return _Counts(
-        masked_lm=family.head is not None and bool(family.head.resolve(numbers)),
-        encoder=sum(count for _, count in encoder),
-        all=sum(count for _, count in numbers.values()),
-        dtypes=dtypes_of(encoder),
-    )
+    return {
+        "masked_lm": family.head is not None and bool(family.head.resolve(numbers)),
+        "encoder_parameters": sum(count for _, count in encoder),
+        "parameters": sum(count for _, count in numbers.values()),
+        "dtypes": dtypes_of(encoder),
+    }
 
 
 def numbers_in(weights: Path) -> dict[str, tuple[str, int]]:
@@ -249,14 +211,15 @@ def dtypes_of(kinds: Iterable[tuple[str, int]]) -> tuple[str, ...]:
     return tuple(sorted({DTYPES[dtype] for dtype, _ in kinds}))
 
 
-def source_of(files: ModelFiles) -> tuple[str | None, str | None]:
-    """The repository and the commit on the hub; None for a folder of the user's own."""
+def origin_of(files: ModelFiles) -> dict[str, Any]:
+    """The entries of `Described` on where the files are; no repository for a user's own folder."""
+    folder = {"folder": str(files.folder.absolute())}
     if files.name == DEFAULT:
-        return DEFAULT_REPOSITORY, DEFAULT_REVISION
+        return folder | {"repository": DEFAULT_REPOSITORY, "revision": DEFAULT_REVISION}
     if Path(files.name).expanduser().is_dir():
-        return None, None
+        return folder
     # the hub's cache has a folder for each commit
-    return files.name.partition("@")[0], files.config.parent.name
+    return folder | {"repository": files.name.partition("@")[0], "revision": files.folder.name}
 
 
 def tokenizer_facts(path: Path) -> TokenizerFacts:
@@ -269,26 +232,17 @@ def tokenizer_facts(path: Path) -> TokenizerFacts:
 
 
 def facts_in(content: Mapping[str, Any]) -> TokenizerFacts:
-    """The facts of a `tokenizer.json` with this content.
-
-    Raises LookupError, TypeError or AttributeError for anything else.
-    """
+    """The facts in a tokenizer.json; LookupError, TypeError or AttributeError for anything else."""
     model = content["model"]
     entries = {piece if isinstance(piece, str) else piece[0] for piece in model["vocab"]}
     added = {token["content"] for token in content.get("added_tokens") or ()}
-    return TokenizerFacts(_kind(model), _byte_level(content), len(entries | added))
-
-
-def _kind(model: Mapping[str, Any]) -> str:
-    """The sort of pieces; the first tokenizer.json files do not name it."""
-    if "type" in model:
-        return str(model["type"])
-    if "merges" in model:
-        return "BPE"
-    return "Unigram" if isinstance(model["vocab"], list) else "WordPiece"
-
-
-def _byte_level(content: Mapping[str, Any]) -> bool:
     cutter = content.get("pre_tokenizer") or {}
     steps = [cutter, *cutter.get("pretokenizers", ())]
-    return any(step["type"] == "ByteLevel" for step in steps if step)
+    byte_level = any(step["type"] == "ByteLevel" for step in steps if step)
+    if "type" in model:
+        kind = str(model["type"])
+    elif "merges" in model:  # the first tokenizer.json files do not name it
+        kind = "BPE"
+    else:
+        kind = "Unigram" if isinstance(model["vocab"], list) else "WordPiece"
+    return TokenizerFacts(kind, byte_level, len(entries | added))

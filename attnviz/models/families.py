@@ -11,8 +11,8 @@ from typing import Any, Literal
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.config import BUCKETS, Config, EncoderConfig, ModelType, epsilon, number
 
+# a module's tensors, and what the first BERT checkpoints call those of a layer norm
 LEAVES = {"weight": "gamma", "bias": "beta"}
-"""A module's tensors, and what the first BERT checkpoints call those of a layer norm."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,7 @@ class HeadNames:
     bias: str = ""
 
     def resolve(self, found: Collection[str]) -> dict[str, str]:
-        """The head's tensors, {ours: published}, if a file has them all; {} otherwise.
-
-        The decoder's weight may be missing: it is the word vectors then.
-        """
+        """The head's tensors, {ours: published}, if a file has them all; {} otherwise."""
         modules = {"dense": self.dense, "norm": self.norm, "decoder": self.decoder}
         wanted = {
             f"{ours}.{leaf}": (f"{theirs}.{leaf}", f"{theirs}.{old}")
@@ -38,6 +35,7 @@ class HeadNames:
         wanted["decoder.bias"] = (self.bias, f"{self.decoder}.bias")
         resolved = {ours: _first(names, found) for ours, names in wanted.items()}
         tensors = {ours: name for ours, name in resolved.items() if name is not None}
+        # without a weight of its own, the decoder uses the word vectors
         return tensors if wanted.keys() - tensors.keys() <= {"decoder.weight"} else {}
 
 
@@ -45,11 +43,10 @@ class HeadNames:
 class TensorNames:
     """What a family's checkpoints call the tensors of our encoder.
 
-    `modules` maps our modules to theirs, `{layer}` being the layer's number. Not every model of the
-    family needs to have all of them. `prefixes` are what may stand before every name. `inside`: how
-    the names of the encoder's own tensors begin; one of these that we do not read is an error.
-    `unused`: how the names of tensors begin that attention does not need. `shared`: the other name
-    of a module that the encoder shares with another part.
+    `modules` maps our modules to theirs, which a model may lack. `prefixes` may stand before every
+    name. `inside`: how the names of the encoder's own tensors begin; one of these that we do not
+    read is an error. `unused`: how the names of tensors begin that attention does not need.
+    `shared`: the other name of a module that the encoder shares with another part.
     """
 
     modules: Mapping[str, str]
@@ -73,7 +70,7 @@ class TensorNames:
         return max(self.prefixes, key=lambda prefix: sum(prefix + name in found for name in names))
 
     def resolve(self, found: Collection[str], num_layers: int) -> dict[str, str]:
-        """The encoder's tensors that a file has, {ours: published}, by the names found in it."""
+        """The encoder's tensors that a file has, {ours: published}."""
         prefix = self.prefix(found, num_layers)
         resolved = {}
         for ours, theirs in self.published(num_layers).items():
@@ -93,20 +90,19 @@ def _first(names: Collection[str], found: Collection[str]) -> str | None:
     return next((name for name in names if name in found), None)
 
 
+# how ids become vectors; the classes are in encoder/embeddings.py
 Embeddings = Literal["learned", "offset", "sinusoidal", "halved sinusoidal"]
-"""How ids become vectors; the classes are in encoder/embeddings.py."""
 
 
 @dataclass(frozen=True)
 class Family:
     """One model family: its parts, how its config.json is spelled, what its tensors are called.
 
-    `sizes` maps hyperparameters, as `EncoderConfig` calls them, to keys of config.json; the other
-    keys are `activation`, `norm_eps_key` (None: the family always has `norm_eps`), `padding_key`,
-    `distance_buckets` and `scaled_embeddings`. `padding` is the padding token's usual id, after
-    which positions are counted; None: they are counted from 0. With `distance_buckets`, scores get
-    a bias by distance. `head` names the masked-LM head, if models have one; `head_activation` is
-    its activation, if it is not the encoder's.
+    `sizes` maps hyperparameters of `EncoderConfig` to keys of config.json; the other keys are
+    `activation`, `norm_eps_key` (None: the family always has `norm_eps`), `padding_key`,
+    `distance_buckets` and `scaled_embeddings`. Positions are counted after `padding`, the padding
+    token's usual id, or from 0. `head` names the masked-LM head; `head_activation` is its
+    activation, if it is not the encoder's.
     """
 
     name: str
@@ -128,14 +124,21 @@ class Family:
 
         RequestError if they do not fit together.
         """
-        self._check(content)
+        positions = content.get("position_embedding_type") or "absolute"
+        if positions != "absolute":
+            raise AttnvizError(
+                f"{self.name} with {shortened(positions)} positions is not read, "
+                "only with 'absolute' ones"
+            )
+        if content.get("is_decoder"):
+            raise AttnvizError(
+                f"this {self.name} model is a decoder (is_decoder is true); attnviz reads encoders"
+            )
         shape: dict[str, Any] = {ours: number(content, key) for ours, key in self.sizes.items()}
         shape["activation"] = str(content.get(self.activation, "gelu"))
-        shape["norm_eps"] = (
-            epsilon(content, self.norm_eps_key, self.norm_eps)
-            if self.norm_eps_key
-            else self.norm_eps
-        )
+        shape["norm_eps"] = self.norm_eps
+        if self.norm_eps_key:
+            shape["norm_eps"] = epsilon(content, self.norm_eps_key, self.norm_eps)
         if self.padding is not None:
             padding = self.padding
             if self.padding_key:
@@ -148,18 +151,18 @@ class Family:
             shape["scaled_embeddings"] = bool(content.get(self.scaled_embeddings, False))
         return EncoderConfig(**shape)
 
-    def _check(self, content: Config) -> None:
-        positions = content.get("position_embedding_type") or "absolute"
-        if positions != "absolute":
-            raise AttnvizError(
-                f"{self.name} with {shortened(positions)} positions is not read, "
-                "only with 'absolute' ones"
-            )
-        if content.get("is_decoder"):
-            raise AttnvizError(
-                f"this {self.name} model is a decoder (is_decoder is true); attnviz reads encoders"
-            )
 
+# modules that several families call the same
+EMBEDDINGS = {
+    "embeddings.word": "embeddings.word_embeddings",
+    "embeddings.position": "embeddings.position_embeddings",
+    "embeddings.norm": "embeddings.LayerNorm",
+}
+FEED_FORWARD = {
+    "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
+    "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
+    "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+}
 
 BERT = Family(
     name="bert",
@@ -174,18 +177,14 @@ BERT = Family(
     },
     names=TensorNames(
         modules={
-            "embeddings.word": "embeddings.word_embeddings",
-            "embeddings.position": "embeddings.position_embeddings",
+            **EMBEDDINGS,
             "embeddings.token_type": "embeddings.token_type_embeddings",
-            "embeddings.norm": "embeddings.LayerNorm",
             "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.self.query",
             "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.self.key",
             "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.self.value",
             "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.output.dense",
             "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.output.LayerNorm",
-            "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
-            "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
-            "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+            **FEED_FORWARD,
         },
         prefixes=("", "bert."),
         inside=("embeddings.", "encoder."),
@@ -228,9 +227,7 @@ DISTILBERT = Family(
     norm_eps_key=None,
     names=TensorNames(
         modules={
-            "embeddings.word": "embeddings.word_embeddings",
-            "embeddings.position": "embeddings.position_embeddings",
-            "embeddings.norm": "embeddings.LayerNorm",
+            **EMBEDDINGS,
             "layers.{layer}.attention.W_Q": "transformer.layer.{layer}.attention.q_lin",
             "layers.{layer}.attention.W_K": "transformer.layer.{layer}.attention.k_lin",
             "layers.{layer}.attention.W_V": "transformer.layer.{layer}.attention.v_lin",
@@ -282,18 +279,14 @@ MPNET = replace(
     names=replace(
         ROBERTA.names,
         modules={
-            "embeddings.word": "embeddings.word_embeddings",
-            "embeddings.position": "embeddings.position_embeddings",
-            "embeddings.norm": "embeddings.LayerNorm",
+            **EMBEDDINGS,
             "position_bias.table": "encoder.relative_attention_bias",
             "layers.{layer}.attention.W_Q": "encoder.layer.{layer}.attention.attn.q",
             "layers.{layer}.attention.W_K": "encoder.layer.{layer}.attention.attn.k",
             "layers.{layer}.attention.W_V": "encoder.layer.{layer}.attention.attn.v",
             "layers.{layer}.attention.W_O": "encoder.layer.{layer}.attention.attn.o",
             "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.LayerNorm",
-            "layers.{layer}.feed_forward.inner": "encoder.layer.{layer}.intermediate.dense",
-            "layers.{layer}.feed_forward.outer": "encoder.layer.{layer}.output.dense",
-            "layers.{layer}.feed_forward_norm": "encoder.layer.{layer}.output.LayerNorm",
+            **FEED_FORWARD,
         },
         prefixes=("", "mpnet."),
     ),
@@ -334,6 +327,7 @@ MARIAN = Family(
     ),
 )
 
+# by config.json's model_type
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
@@ -347,14 +341,10 @@ FAMILIES: Mapping[str, Family] = {
         MARIAN,
     )
 }
-"""The families that our own encoder runs, by config.json's `model_type`."""
 
 
 def read_config(kind: ModelType) -> tuple[Family, EncoderConfig]:
-    """The family and the hyperparameters in a config.json.
-
-    Raises AttnvizError for an unknown model type, or entries that are missing or make no sense.
-    """
+    """The family and hyperparameters in a config.json; AttnvizError if they are not to be read."""
     if kind.name not in FAMILIES:
         raise AttnvizError(
             f"{kind.path} has model_type {shortened(kind.name)}",

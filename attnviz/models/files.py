@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shortened
@@ -19,12 +20,12 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
 
-LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)
-"""The files by which weights are found, the best first."""
+LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)  # the best first
 
 AGAIN = "copy or download it again"
 CONVERT = "if you trust it, convert it: AutoModel.from_pretrained(folder).save_pretrained(folder)"
 
+# the names of files with a tokenizer's pieces, other than tokenizer.json
 VOCABULARY = re.compile(
     r"""
     [\w.-]*(vocab|merges)[\w.-]*\.(txt|json|model)  # vocab.txt, merges.txt, vocab-src.json
@@ -33,7 +34,6 @@ VOCABULARY = re.compile(
     """,
     re.VERBOSE,
 )
-"""The names of files with a tokenizer's pieces, other than tokenizer.json."""
 
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SETTINGS = (
@@ -48,9 +48,9 @@ SETTINGS = (
 class ModelFiles:
     """The files of one model.
 
-    `tokenizer` is its tokenizer.json; None if transformers has to build the tokenizer from other
-    files in the folder. `weights` is one file, or the index of parts beside it. `verified`: the
-    weights were checked against a known hash.
+    `tokenizer`: its tokenizer.json, or None if transformers builds the tokenizer from other files
+    in the folder. `weights`: one file, or the index of parts beside it. `verified`: they have a
+    known hash.
     """
 
     name: str
@@ -72,10 +72,7 @@ class ModelFiles:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a model needs beside config.json, weights and tokenizer.json.
-
-    `settings`: how to use its tokenizer and its decoder. `code`: its own, which the user trusts.
-    """
+    """What a model needs besides: settings of its tokenizer and decoder, its own trusted code."""
 
     settings: bool = False
     code: bool = False
@@ -97,8 +94,7 @@ def is_pickle(path: Path) -> bool:
 def parts_of(path: Path) -> tuple[Part, ...]:
     """The files of the weights, given the one file or the index; they need not exist.
 
-    Raises AttnvizError for an index that cannot be read, or names anything but safetensors files
-    beside it.
+    Raises AttnvizError for an index that names anything but safetensors files beside it.
     """
     if path.name != WEIGHTS_INDEX:
         return (Part(path),)
@@ -109,8 +105,9 @@ def parts_of(path: Path) -> tuple[Part, ...]:
         )
     names: dict[str, set[str]] = {}
     for name, file in weight_map.items():
+        is_safetensors = isinstance(file, str) and file.endswith(".safetensors")
         # an index must not lead to files outside the model's folder
-        if not isinstance(file, str) or Path(file).name != file or not _is_safetensors(file):
+        if not is_safetensors or Path(file).name != file or "\0" in file:
             raise AttnvizError(
                 f"{path} should name a safetensors file beside it for {shortened(name)}, "
                 f"and names {shortened(file)}",
@@ -118,10 +115,6 @@ def parts_of(path: Path) -> tuple[Part, ...]:
             )
         names.setdefault(file, set()).add(name)
     return tuple(Part(path.parent / file, frozenset(names[file])) for file in sorted(names))
-
-
-def _is_safetensors(file: str) -> bool:
-    return file.endswith(".safetensors") and "\0" not in file
 
 
 def is_vocabulary(name: str) -> bool:
@@ -139,23 +132,15 @@ def has_tokenizer(names: Collection[str]) -> bool:
     return TOKENIZER_CONFIG in names or any(map(is_vocabulary, names))
 
 
-def extra_files(names: Collection[str], wanted: Wanted, tokenizer: bool) -> list[str]:
-    """The files to fetch for their pieces (if `tokenizer`) or their code (if wanted)."""
-    return sorted(
-        name
-        for name in names
-        if (tokenizer and is_vocabulary(name)) or (wanted.code and is_code(name))
-    )
-
-
 def check_sha256(path: Path, expected: str, hint: str) -> None:
     """Raise AttnvizError, with this hint, unless the file has this SHA-256.
 
-    The cache folder remembers the size and time stamp of a file that passed. It is hashed again
-    only after one of them changed.
+    A file that passed is hashed again only after its size or time stamp changed.
     """
     stamps_path = cache_folder() / "verified.json"
-    stamps = _read_stamps(stamps_path)
+    stamps: Mapping[str, object] = {}
+    with suppress(AttnvizError):
+        stamps = read_json(stamps_path, "")
     try:
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns, expected]
@@ -170,26 +155,13 @@ def check_sha256(path: Path, expected: str, hint: str) -> None:
             f"and should be {expected[:16]}…",
             hint,
         )
-    _write_stamps(stamps_path, {**stamps, str(path): stamp})
+    # if the cache cannot be written, the next run hashes again
+    with suppress(OSError, AttnvizError):
+        stamps_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with whole_file(stamps_path, private=True) as stream:
+            stream.write(json.dumps({**stamps, str(path): stamp}).encode())
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _read_stamps(path: Path) -> Mapping[str, object]:
-    try:
-        return read_json(path, "")
-    except AttnvizError:
-        return {}
-
-
-def _write_stamps(path: Path, stamps: Mapping[str, object]) -> None:
-    """Keep the stamps; if the cache cannot be written, the next run hashes again."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with whole_file(path, private=True) as stream:
-            stream.write(json.dumps(stamps).encode())
-    except (OSError, AttnvizError):
-        return

@@ -1,12 +1,11 @@
 """From a model's name to its files.
 
-The default model is sentence-transformers/all-MiniLM-L6-v2. Its files come with a package that pip
-installs and attnviz never imports; without the package, the same files come from the Hugging Face
-Hub. Either way, the weights and the tokenizer must have their published hashes.
+The default model is sentence-transformers/all-MiniLM-L6-v2. Its files come with a package that
+attnviz never imports, or from the Hugging Face Hub, and must have their published hashes.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from attnviz.models.files import (
     ModelFiles,
     Wanted,
     check_sha256,
-    extra_files,
     has_tokenizer,
     is_code,
     is_vocabulary,
@@ -42,14 +40,10 @@ DEFAULT_SHA256 = {
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 OTHER_PICKLES = (
-    "pytorch_model.bin.index.json",
-    "pytorch_model.pt",
-    "model.pt",
-    "model.bin",
-    "model.ckpt",
+    *("pytorch_model.bin.index.json", "pytorch_model.pt"),
+    *("model.pt", "model.bin", "model.ckpt"),
 )
 
-REINSTALL = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
 ON_THE_HUB = {
     CONFIG: "choose a model for the transformers library",
     TOKENIZER: "nor other files of a tokenizer; choose a model with one",
@@ -59,17 +53,16 @@ ON_THE_HUB = {
 
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
-
+# reads a config.json; returns what else the model needs, or raises if it cannot be inspected
 CheckConfig = Callable[[Path], Wanted]
-"""Reads a config.json; returns what else the model needs, or raises if it cannot be inspected."""
 
 
 def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> ModelFiles:
     """The files of the default model, of a folder, or of `org/name[@revision]` on the hub.
 
-    `check` runs as soon as config.json is there, before anything larger is fetched; its exceptions
-    pass through. Raises RequestError for a name that is none of these or a folder that lacks a
-    file, AttnvizError for a default model that is not the published one, or a hub that fails.
+    `check` runs before anything larger than config.json is fetched. Raises RequestError for a name
+    that is none of these or a folder that lacks a file, AttnvizError for a default model that is
+    not the published one, or a hub that fails.
     """
     if not name.strip():
         raise RequestError(
@@ -112,26 +105,20 @@ def _default_file(file: str) -> Path:
     locations = spec.submodule_search_locations if spec else None
     if locations:
         path = Path(next(iter(locations))) / "model" / file
+        hint = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
         if not path.is_file():
-            raise AttnvizError(f"the default model's package lacks {path}", REINSTALL)
-        hint = REINSTALL
+            raise AttnvizError(f"the default model's package lacks {path}", hint)
     else:
-        path = _default_on_the_hub(file)
+        try:
+            path = download(DEFAULT_REPOSITORY, file, DEFAULT_REVISION)
+        except AttnvizError as error:  # a user who named no model did not ask for the hub
+            message = f"the default model is not installed: {error.message}"
+            raise AttnvizError(message, f"pip install {DEFAULT_RELEASE}") from error
         # the hub's cache has links to files; only without the file itself is it fetched again
         hint = f"delete {path.resolve()} and try again"
     if file in DEFAULT_SHA256:
         check_sha256(path, DEFAULT_SHA256[file], hint)
     return path
-
-
-def _default_on_the_hub(file: str) -> Path:
-    try:
-        return download(DEFAULT_REPOSITORY, file, DEFAULT_REVISION)
-    except AttnvizError as error:  # a user who named no model did not ask for the hub
-        raise AttnvizError(
-            f"the default model is not installed: {error.message}",
-            f"pip install {DEFAULT_RELEASE}",
-        ) from error
 
 
 def _on_the_hub(name: str, check: CheckConfig, repository: str, revision: str | None) -> ModelFiles:
@@ -144,11 +131,12 @@ def _on_the_hub(name: str, check: CheckConfig, repository: str, revision: str | 
     if wanted.settings or tokenizer is None:
         for file in SETTINGS:
             _if_there(repository, file, commit)
-    if wanted.code or tokenizer is None:
-        names = _names(repository, commit, config.parent, wanted, tokenizer is None)
+    needed = [*([is_vocabulary] if tokenizer is None else []), *([is_code] if wanted.code else [])]
+    if needed:
+        names = _names(repository, commit, config.parent, needed)
         if tokenizer is None and not has_tokenizer(names):
             raise NotOnTheHub(f"{repository} on the hub has no {TOKENIZER}", ON_THE_HUB[TOKENIZER])
-        for file in extra_files(names, wanted, tokenizer is None):
+        for file in sorted(name for name in names if any(of(name) for of in needed)):
             download(repository, file, commit)
     return ModelFiles(name, config, tokenizer, _weights_on_the_hub(repository, commit))
 
@@ -169,12 +157,11 @@ def _if_there(repository: str, file: str, commit: str) -> Path | None:
 
 
 def _names(
-    repository: str, commit: str, folder: Path, wanted: Wanted, tokenizer: bool
+    repository: str, commit: str, folder: Path, needed: Sequence[Callable[[str], bool]]
 ) -> frozenset[str]:
-    """The names of a commit's files: those in the cache if that is all, else the hub's list."""
+    """The names of a commit's files: the cached ones if it has all sorts needed, or the hub's."""
     here = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     has_weights = any(file in here for file in LAYOUTS)
-    needed = [*([is_vocabulary] if tokenizer else []), *([is_code] if wanted.code else [])]
     if has_weights and all(any(map(of, here)) for of in needed):
         return here
     try:
@@ -204,10 +191,9 @@ def _in_folder(name: str, folder: Path, check: CheckConfig) -> ModelFiles:
     config, tokenizer = folder / CONFIG, folder / TOKENIZER
     builds = has_tokenizer({path.name for path in folder.iterdir()})
     weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
-    missing = [] if config.is_file() else [CONFIG]
-    missing += [] if tokenizer.is_file() or builds else [TOKENIZER]
-    if missing or weights is None:
-        missing += [WEIGHTS] if weights is None else []
+    has = {CONFIG: config.is_file(), TOKENIZER: tokenizer.is_file() or builds, WEIGHTS: weights}
+    missing = [file for file, there in has.items() if not there]
+    if weights is None or missing:
         raise RequestError(
             f'the folder "{name}" has no {" and no ".join(missing)}', _hint(folder, missing)
         )
@@ -222,11 +208,11 @@ def _in_folder(name: str, folder: Path, check: CheckConfig) -> ModelFiles:
 
 
 def _hint(folder: Path, missing: list[str]) -> str:
-    pickles = [file for file in OTHER_PICKLES if (folder / file).is_file()]
     if CONFIG in missing:
         return "give the folder that model.save_pretrained(folder) wrote"
-    if WEIGHTS in missing and pickles:
+    if WEIGHTS not in missing:
+        return "save its tokenizer there with tokenizer.save_pretrained(folder)"
+    pickles = [file for file in OTHER_PICKLES if (folder / file).is_file()]
+    if pickles:
         return f"its {pickles[0]} is not a file that attnviz reads; " + CONVERT
-    if WEIGHTS in missing:
-        return "save the model there with model.save_pretrained(folder)"
-    return "save its tokenizer there with tokenizer.save_pretrained(folder)"
+    return "save the model there with model.save_pretrained(folder)"

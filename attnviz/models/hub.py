@@ -8,10 +8,6 @@ from pathlib import Path
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.files import check_sha256
 
-TRY_AGAIN = "try again, or give a folder with --model"
-
-_SHA256 = re.compile("[0-9a-f]{64}")
-
 
 class NotOnTheHub(RequestError):
     """The repository exists, but has no such file."""
@@ -26,10 +22,9 @@ def download(
 ) -> Path:
     """The file in the hub's cache, fetched if it is not there yet.
 
-    `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HOME` and tokens work as usual. `where_missing`: the hint
-    if the repository has no such file. Raises RequestError if the repository, revision or file does
-    not exist (NotOnTheHub for the file), AttnvizError if the hub cannot be reached (NotInCache) or
-    refuses the file, or the file's hash is not the hub's.
+    `where_missing`: the hint if the repository has no such file. Raises RequestError if the
+    repository, revision or file does not exist (NotOnTheHub for the file), AttnvizError if the hub
+    cannot be reached (NotInCache) or refuses the file, or the file's hash is not the hub's.
     """
     import huggingface_hub
     from huggingface_hub.utils.logging import set_verbosity
@@ -44,7 +39,7 @@ def download(
         raise _translated(error, repository, file, revision, where_missing) from error
     # the cache names a file as the hub does: a large one by its hash
     kept = path.resolve()
-    if _SHA256.fullmatch(kept.name):
+    if re.fullmatch("[0-9a-f]{64}", kept.name):
         check_sha256(kept, kept.name, f"delete {kept} and try again")
     return path
 
@@ -60,10 +55,7 @@ def listed(repository: str, commit: str) -> frozenset[str]:
 
 
 def in_cache(repository: str, file: str, commit: str) -> bool | None:
-    """Whether the hub's cache has the file of this commit, without fetching anything.
-
-    False: the hub has no such file, as it once answered. None: it was never asked.
-    """
+    """Whether the cache has the file; False: the hub has none, as it once said; None: not asked."""
     import huggingface_hub
 
     known = huggingface_hub.try_to_load_from_cache(repository, file, revision=commit)
@@ -107,8 +99,11 @@ def _translated(
                 f"the hub refuses {file} of {repository} (HTTP {status})",
                 f"{_hint(status)}, or give a folder with --model",
             )
+    reason = error.strerror if isinstance(error, OSError) else None
+    lines = (reason or str(error)).strip().splitlines() or [type(error).__name__]
     return AttnvizError(
-        f"{file} of {repository} could not be fetched: {_first_line(error)}", TRY_AGAIN
+        f"{file} of {repository} could not be fetched: {lines[0]}",
+        "try again, or give a folder with --model",
     )
 
 
@@ -122,10 +117,8 @@ def _not_in_cache(error: Exception, what: str) -> NotInCache:
         case errors.FileMetadataError():
             reason, hint = "the server is not a hub", "check HF_ENDPOINT and the network's proxy"
         case errors.HfHubHTTPError(response=response):
-            reason, hint = (
-                f"the hub answers HTTP {response.status_code}",
-                _hint(response.status_code),
-            )
+            status = response.status_code
+            reason, hint = f"the hub answers HTTP {status}", _hint(status)
         case _:
             reason, hint = "the hub cannot be reached", "check the network"
     return NotInCache(
@@ -136,10 +129,3 @@ def _not_in_cache(error: Exception, what: str) -> NotInCache:
 def _hint(status: int) -> str:
     """What to try after an HTTP error."""
     return "check HF_TOKEN" if status in (401, 403) else "try again later"
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of an error's message, which may have many lines or none."""
-    reason = error.strerror if isinstance(error, OSError) else None
-    lines = (reason or str(error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

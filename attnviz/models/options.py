@@ -13,10 +13,9 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 class RunOptions:
     """How a model is run, and what of it is inspected.
 
-    `device`: "auto" takes a GPU if there is one. `dtype`: what the model computes in. `attention`:
-    which attention is recorded; None: the encoder's if the model has one, else the decoder's.
-    `target`: the text for the decoder, beside the encoder's; None: the model writes it.
-    `trust_remote_code`: run the model's own code if transformers does not know its type.
+    "auto" takes a GPU if there is one. Without `attention`, the encoder's is recorded if the model
+    has one, else the decoder's. `target` is the text for the decoder; without it, the model writes
+    one. `trust_remote_code`: run the model's own code if transformers does not know its type.
     """
 
     device: Device = "cpu"

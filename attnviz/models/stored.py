@@ -1,7 +1,4 @@
-"""Tensors from where they are stored, without torch: from safetensors files, or from a seed.
-
-Safetensors files hold numbers, and nothing that could run.
-"""
+"""Tensors from safetensors files, which hold nothing that could run, or from a seed; no torch."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,15 +14,11 @@ from attnviz.errors import AttnvizError
 from attnviz.files import check_readable
 from attnviz.models.files import AGAIN, CONVERT, Part, is_pickle, parts_of
 
-BFLOAT16 = "BF16"
-"""safetensors' name of bfloat16, which numpy does not have."""
-
 
 def read_weights(path: Path, framework: str) -> dict[str, Any]:
-    """All tensors, as tensors of the framework ("pt" or "numpy").
+    """All tensors, as tensors of the framework ("pt" or "numpy"), from one file or from parts.
 
-    `path` is the one file, or the index of the parts. Raises AttnvizError for a file that cannot be
-    read or is not complete, or an index that promises what its parts do not hold.
+    Raises AttnvizError for a file that is not complete, or an index that names other tensors.
     """
     tensors = {}
     for part in parts_of(path):
@@ -36,11 +29,7 @@ def read_weights(path: Path, framework: str) -> dict[str, Any]:
 
 def tensor_names(path: Path) -> frozenset[str]:
     """The names of all tensors; AttnvizError as in `read_weights`."""
-    found: set[str] = set()
-    for part in parts_of(path):
-        with _open(part, "numpy") as (_, names):
-            found.update(names)
-    return frozenset(found)
+    return frozenset(tensor_kinds(path))
 
 
 def tensor_kinds(path: Path) -> dict[str, tuple[str, int]]:
@@ -61,20 +50,16 @@ def read_tensors(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {}
     for part in parts_of(path):
         wanted = [name for name in names if part.names is None or name in part.names]
-        if wanted:
-            tensors.update(_read_part(part, wanted))
+        if not wanted:
+            continue
+        with _open(part, "numpy") as (file, _):
+            header, start = _header(part.path)
+            for name in wanted:
+                if header[name]["dtype"] == "BF16":  # numpy does not have it
+                    tensors[name] = _bfloat16(part.path, header[name], start)
+                else:
+                    tensors[name] = file.get_tensor(name).astype(np.float32)
     return {name: tensors[name] for name in names}
-
-
-def _read_part(part: Part, names: Sequence[str]) -> dict[str, np.ndarray]:
-    with _open(part, "numpy") as (file, _):
-        header, start = _header(part.path)
-        return {
-            name: _bfloat16(part.path, header[name], start)
-            if header[name]["dtype"] == BFLOAT16
-            else file.get_tensor(name).astype(np.float32)
-            for name in names
-        }
 
 
 @contextmanager
@@ -86,22 +71,15 @@ def _open(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
     check_readable(path)
     try:
         with safe_open(path, framework=framework) as file:
-            yield file, _names_in(part, file.keys())
+            names = file.keys() if part.names is None else part.names
+            missing = sorted(set(names).difference(file.keys()))
+            if missing:
+                more = f" and {len(missing) - 1} more" if missing[1:] else ""
+                named = "which the index of the parts names"
+                raise AttnvizError(f"{path} does not hold {missing[0]}{more}, {named}", AGAIN)
+            yield file, names
     except (SafetensorError, OSError) as error:
         raise AttnvizError(f"{path} is not a whole safetensors file: {error}", AGAIN) from error
-
-
-def _names_in(part: Part, found: Collection[str]) -> Collection[str]:
-    if part.names is None:
-        return found
-    missing = sorted(part.names.difference(found))
-    if missing:
-        more = f" and {len(missing) - 1} more" if missing[1:] else ""
-        raise AttnvizError(
-            f"{part.path} does not hold {missing[0]}{more}, which the index of the parts names",
-            AGAIN,
-        )
-    return part.names
 
 
 def _header(path: Path) -> tuple[Mapping[str, Any], int]:
@@ -135,10 +113,7 @@ def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def draw_matrix(out: np.ndarray, seed: int, name: str) -> None:
-    """Fill a float32 matrix of the untrained model, Xavier-uniformly (Glorot & Bengio 2010, 16).
-
-    It follows from the seed and its name alone, so one layer's can be drawn without the others.
-    """
+    """Fill a matrix of the untrained model from its seed and name: Glorot & Bengio 2010, 16."""
     # the generator takes numbers, so the name becomes one per byte
     np.random.default_rng([seed, *name.encode()]).random(out=out, dtype=np.float32)
     bound = (6 / sum(out.shape)) ** 0.5

@@ -1,7 +1,4 @@
-"""Load a model and run text through it: text in, `Inspection` out.
-
-torch is imported when a model is loaded, not before.
-"""
+"""Text in, `Inspection` out. torch is imported when a model is loaded, not before."""
 
 from attnviz.model.load import PICKLE_NOTES, load_model, model_in_memory
 from attnviz.model.model import Model

@@ -1,6 +1,6 @@
 """Load a model by its name: into our own encoder, or through transformers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -21,18 +21,10 @@ from attnviz.text.tokenizer import Tokenizer, read_fast
 if TYPE_CHECKING:
     from attnviz.transformers_backend.load import Architecture, Loaded
 
-RUN_OPTIONS = [field.name for field in fields(RunOptions)]
-
 PICKLE_NOTES: tuple[str, ...] = (
     "its weights are a pickle, which could hold code; they were read as tensors alone, "
     "and nothing in it was run",
 )
-"""The note on a model without safetensors."""
-
-WRITTEN_NOTES: tuple[str, ...] = (
-    "no --target came, so the target is what the model writes itself, the likeliest word each time",
-)
-"""The note on a decoder that is fed its own words."""
 
 IN_MEMORY = " (in memory)"
 """The end of a model's name that cannot be used to load it."""
@@ -58,9 +50,7 @@ WITH_BOTH = "leave it out, or choose a model with an encoder and a decoder, such
 
 
 class ModelOptions(TypedDict, total=False):
-    """How a model is run, as in `RunOptions`, and the shape of the untrained `paper`; None means
-    the default.
-    """
+    """`RunOptions`, and the shape of the untrained `paper`; None means the default."""
 
     device: Device
     dtype: Dtype
@@ -81,10 +71,10 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
     or options that make no sense, AttnvizError for damaged files.
     """
     shape: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    run = RunOptions(**{key: shape.pop(key) for key in RUN_OPTIONS if key in shape})
+    run = RunOptions(**{f.name: shape.pop(f.name) for f in fields(RunOptions) if f.name in shape})
     if name == PAPER:
         check_parts(name, run, "encoder")
-        return _load_paper({"seed": PAPER_SEED, **shape}, run)
+        return _load_paper(run, **shape)
     if shape:
         flags = ", ".join("--" + key.replace("_", "-") for key in shape)
         raise RequestError(
@@ -122,8 +112,7 @@ class ModelConfig:
     def architecture(self, path: Path) -> "Architecture":
         """What transformers makes of it.
 
-        Raises RequestError for attention that the model does not have, AttnvizError for a model
-        that attnviz cannot record.
+        Raises RequestError for attention that the model lacks, AttnvizError for an unknown model.
         """
         if self._architecture is None:
             from attnviz.transformers_backend.load import architecture
@@ -164,19 +153,16 @@ def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     else:
         tokenizer = Tokenizer(read_fast(files.tokenizer), config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
-    notes = _file_notes(files, kind, ran=False)
-    notes += _left_over_note(checkpoint.left_over, "the encoder")
+    notes = _file_notes(files, kind, checkpoint.left_over, "the encoder")
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     return Model(tokenizer, runner, notes)
 
 
-def _load_paper(shape: Mapping[str, int], run: RunOptions) -> Model:
+def _load_paper(run: RunOptions, seed: int = PAPER_SEED, **sizes: int) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
     from attnviz.encoder.devices import placement
     from attnviz.encoder.paper import paper_encoder
 
-    sizes = dict(shape)
-    seed = sizes.pop("seed")
     config = paper_config(tokenizer.vocabulary_size, **sizes)
     encoder = paper_encoder(config, seed, placement(run.device, run.dtype))
     facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=run.dtype)
@@ -195,8 +181,8 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     tensors = read_pickle(files.weights) if files.pickled else None
     loaded = read(architecture, files.folder, place, tensors)
     tokenizer = partial(tokenizer_of, files, kind.name, trust_remote_code=architecture.own_code)
-    notes = _file_notes(files, kind, ran=architecture.own_code)
-    notes += _left_over_note(loaded.left_over, "what gives its attention")
+    part = "what gives its attention"
+    notes = _file_notes(files, kind, loaded.left_over, part, ran=architecture.own_code)
     return _recordable(files.name, architecture, loaded, run, tokenizer, notes)
 
 
@@ -208,10 +194,9 @@ def model_in_memory(
 ) -> Model:
     """Wrap a transformers model and its tokenizer that are in memory already.
 
-    The model is run as it is, through transformers whatever its family, and is left as it was: its
-    attention implementation, training mode, device, dtype and hooks. Do not run it in another
-    thread at the same time. Raises RequestError for objects of another kind and for attention that
-    the model does not have, AttnvizError for a model that attnviz cannot record.
+    transformers runs the model, whatever its family, and it is left as it was. Do not run it in
+    another thread at the same time. Raises RequestError for objects of another kind and for
+    attention that the model does not have, AttnvizError for a model that attnviz cannot record.
     """
     from attnviz.transformers_backend.load import in_memory
     from attnviz.transformers_backend.tokenizers import copy_of, wrapped
@@ -235,8 +220,7 @@ def _recordable(
 ) -> Model:
     """A model of transformers after its self-check.
 
-    `tokenizer_for` takes the most tokens of a text and of a target, and the id that the model must
-    write first.
+    `tokenizer_for` takes the most tokens of a text and of a target, and the id to write first.
     """
     from attnviz.transformers_backend.describe import max_positions
     from attnviz.transformers_backend.recordable import RecordableModel
@@ -249,7 +233,9 @@ def _recordable(
     tokenizer = tokenizer_for(*limits, model.setting("forced_bos_token_id"))
     runner = TransformersRunner(name, model, tokenizer, run.target)
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
-    notes += WRITTEN_NOTES if model.decodes and run.target is None else ()
+    if model.decodes and run.target is None:
+        written = "the target is what the model writes itself, the likeliest word each time"
+        notes += (f"no --target came, so {written}",)
     return Model(tokenizer, runner, notes)
 
 
@@ -275,14 +261,20 @@ def check_parts(name: str, run: RunOptions, parts: Parts) -> None:
         )
 
 
-def _file_notes(files: ModelFiles, kind: ModelType, ran: bool) -> tuple[str, ...]:
-    """Notes on the model's own code, which `ran` or did not, and on a pickle."""
-    code: tuple[str, ...] = ()
+def _file_notes(
+    files: ModelFiles, kind: ModelType, left_over: Sequence[str], part: str, ran: bool = False
+) -> tuple[str, ...]:
+    """Notes on the model's own code, which `ran` or not, a pickle, and tensors outside `part`."""
+    notes: list[str] = []
     if ran:
-        code = ("its own code was run, as --trust-remote-code allows",)
+        notes += ["its own code was run, as --trust-remote-code allows"]
     elif kind.own_code:
-        code = ("it brings code of its own, which was not run",)
-    return code + (PICKLE_NOTES if files.pickled else ())
+        notes += ["it brings code of its own, which was not run"]
+    notes += PICKLE_NOTES if files.pickled else ()
+    if left_over:
+        modules = ", ".join(sorted(set(map(_module_of, left_over))))
+        notes += [f"not part of {part}, and not read: {modules}"]
+    return tuple(notes)
 
 
 def _sizes_note(pieces: int, vectors: int) -> tuple[str, ...]:
@@ -293,12 +285,6 @@ def _sizes_note(pieces: int, vectors: int) -> tuple[str, ...]:
         f"its tokenizer has {pieces} pieces, and the model embeddings for {vectors}: a text with "
         "one of the others is refused",
     )
-
-
-def _left_over_note(left_over: Sequence[str], part: str) -> tuple[str, ...]:
-    """The note on tensors in the file that do not belong to `part`."""
-    modules = ", ".join(sorted(set(map(_module_of, left_over))))
-    return (f"not part of {part}, and not read: {modules}",) if modules else ()
 
 
 def _module_of(tensor: str) -> str:

@@ -1,8 +1,4 @@
-"""Read the matrices behind an inspection from the model's files, mostly without torch.
-
-An inspection holds what W_Q, W_K and W_V gave, but not the matrices. Those of a layer are read when
-they are needed, and checked against what was recorded.
-"""
+"""Read the matrices behind an inspection from the model's files, mostly without torch."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -11,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.attention.layer import LayerRecord, Projections
+from attnviz.attention.layer import Projections
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.models import PAPER, find_model
@@ -22,29 +18,35 @@ from attnviz.models.stored import draw_matrix, read_tensors, rounded, tensor_nam
 MATRICES = ("W_Q", "W_K", "W_V", "W_O")
 
 TOLERANCES = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 2e-2}
-"""How far a recomputed number may be from the recorded one, relative to the largest of them, for
-each dtype that the model computed in."""
+"""How far a recomputed number may be from the recorded one, relative to the largest of them."""
 
 
 def projections_of(inspection: Inspection, layer: int) -> Projections:
-    """A layer's matrices and biases, in float32.
+    """A layer's matrices and biases, in float32, checked against what was recorded.
 
     Raises AttnvizError if the model's files are missing, damaged, or give other numbers than those
     recorded; IndexError for a layer that does not exist.
     """
     number = range(inspection.model.num_layers)[layer]
     projections = read_projections(inspection.model, number)
-    tolerance = TOLERANCES[inspection.model.dtype]
-    if not _gives(projections, inspection.layer(number), tolerance):
-        raise _other_files(inspection.model)
+    inputs, tolerance = inspection.layer(number).inputs(), TOLERANCES[inspection.model.dtype]
+    for matrix, bias, source, recorded in (
+        (projections.W_Q, projections.b_Q, inputs.x, inputs.q),
+        (projections.W_K, projections.b_K, inputs.key_value_states, inputs.k),
+        (projections.W_V, projections.b_V, inputs.key_value_states, inputs.v),
+    ):
+        product = source @ matrix + (0 if bias is None else bias)
+        expected = np.swapaxes(recorded, 0, 1).reshape(product.shape)
+        # NaN differs too
+        if not np.abs(product - expected).max() <= tolerance * np.abs(expected).max():
+            raise _other_files(inspection.model)
     return projections
 
 
 def read_projections(model: ModelFacts, layer: int) -> Projections:
     """A layer's matrices and biases, in float32, rounded to the dtype that the model computed in.
 
-    Reads nothing else of a model's file. Raises AttnvizError if the files are missing, damaged, or
-    do not fit the facts.
+    Raises AttnvizError if the model's files are missing, damaged, or do not fit the facts.
     """
     if model.family == PAPER:
         return _drawn(model, layer)
@@ -104,22 +106,6 @@ def _reader(
 
     tensors = read_pickle(path)
     return tensors.keys(), lambda names: {name: tensors[name].float().numpy() for name in names}
-
-
-def _gives(projections: Projections, record: LayerRecord, tolerance: float) -> bool:
-    """Whether x times these matrices gives the recorded queries, keys and values."""
-    inputs = record.inputs()
-    for matrix, bias, source, recorded in (
-        (projections.W_Q, projections.b_Q, inputs.x, inputs.q),
-        (projections.W_K, projections.b_K, inputs.key_value_states, inputs.k),
-        (projections.W_V, projections.b_V, inputs.key_value_states, inputs.v),
-    ):
-        product = source @ matrix + (0 if bias is None else bias)
-        expected = np.swapaxes(recorded, 0, 1).reshape(product.shape)
-        # NaN differs too
-        if not np.abs(product - expected).max() <= tolerance * np.abs(expected).max():
-            return False
-    return True
 
 
 def _other_files(model: ModelFacts) -> AttnvizError:

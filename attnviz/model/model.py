@@ -19,15 +19,11 @@ if TYPE_CHECKING:
     from attnviz.encoder.devices import Begin
 
 WINDOW_BYTES = 96 * 1024 * 1024
-"""How much memory the recorded vectors of one window of sentences may take; at most two windows are
-in memory."""
+"""The memory for the recorded vectors of one window of sentences; at most two are in memory."""
 
 BATCH_TOKENS = 512
-"""The most tokens in a batch, padding included.
-
-That is enough for matrix products at full speed, and few enough to stay in the processor's cache
-and to group sentences of similar length.
-"""
+"""The most tokens in a batch, padding included: enough for matrix products at full speed, and few
+enough for the processor's cache and for sentences of similar length."""
 
 Numbered = tuple[int, Tokens]
 Window = list[tuple[list[int], Future[Results]]]
@@ -35,11 +31,10 @@ Window = list[tuple[list[int], Future[Results]]]
 
 
 class Runner(Protocol):
-    """A loaded model without its tokenizer.
+    """A loaded model without its tokenizer; `facts` describe the part that is recorded.
 
-    `facts` describe the part whose attention is recorded. `num_token_types` is 0 for a model
-    without token types. `numbers_per_token`: how many float32 numbers a full recording keeps for a
-    token. `alone`: batches run one after another, as on a GPU.
+    `numbers_per_token`: how many float32 numbers a full recording keeps for a token. `alone`:
+    batches run one after another, as on a GPU.
     """
 
     facts: ModelFacts
@@ -56,10 +51,7 @@ class Runner(Protocol):
 
 
 class Model:
-    """A model with its tokenizer, ready to inspect sentences.
-
-    `notes` are sentences for the user, such as which tensors of the file were not read.
-    """
+    """A model with its tokenizer, ready to inspect sentences; `notes` on it are for the user."""
 
     def __init__(self, tokenizer: Tokenizer, runner: Runner, notes: tuple[str, ...] = ()) -> None:
         self.facts = runner.facts
@@ -77,10 +69,7 @@ class Model:
         return self._checked(self.tokenizer.encode(text, pair, truncate))
 
     def windows(self, text: str, stride: int) -> list[Tokens]:
-        """Cut a long text into overlapping windows; see `Tokenizer.windows`.
-
-        A text that fits gives one window, without a `part`.
-        """
+        """Cut a long text into overlapping windows; see `Tokenizer.windows`."""
         return list(map(self._checked, self.tokenizer.windows(text, stride)))
 
     def _checked(self, tokens: Tokens) -> Tokens:
@@ -124,8 +113,7 @@ class Model:
     ) -> Iterator[tuple[int, Inspection | AttnvizError]]:
         """Run numbered sentences as they arrive; yield each number with its result.
 
-        One window of sentences runs while the results of the one before are used. None in the
-        stream means that the next sentence may take a while: results so far are yielded first.
+        None means that the next sentence may take a while: results so far are yielded first.
         """
         from attnviz.encoder.devices import workers
 
@@ -135,27 +123,24 @@ class Model:
                 self._begin(begin, window, recording)
                 for window in windows(sentences, WINDOW_BYTES // bytes_per_token)
             )
-            # an empty window pushes the one before it out, so that no result waits for input
+            # one window runs while the results of the one before are used; an empty one pushes the
+            # one before it out, so that no result waits for input
             for batches in look_ahead(started, 1):
                 yield from _in_order(batches)
 
     def ablate(
         self, tokens: Tokens, heads: Sequence[HeadId], replacement: Replacement = "zero"
     ) -> Ablated:
-        """Run a sentence as it is, and once without all of these heads.
+        """Run a sentence as it is, and once without these heads; predict each `[MASK]` if it can.
 
-        A model with a masked-LM head also predicts each `[MASK]`. Raises RequestError if no head is
-        named, the model lacks one, or our own encoder does not run the model.
+        Raises RequestError if no head is named, the model lacks one, or it is not run natively.
         """
         return self._native().ablate(tokens, heads, replacement, self.tokenizer)
 
     def ablate_each(
         self, tokens: Tokens, replacement: Replacement = "zero", pieces: slice = slice(None)
     ) -> Iterator[Ablated]:
-        """Run a sentence without each head in turn, layer by layer, in batches.
-
-        Only the states of `pieces` are computed and returned, which is faster for a single word.
-        """
+        """Run a sentence without each head in turn, layer by layer; gives the states of `pieces`."""
         return self._native().ablate_each(tokens, replacement, pieces)
 
     def projections(self, inspection: Inspection, layer: int) -> Projections:

@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 Results = list[Inspection | AttnvizError]
 
-MASKS = ("[MASK]", "<mask>")
-"""The mask token in BERT's and in RoBERTa's vocabulary."""
-
-GUESSES = 5
-"""How many predictions to give for each mask token."""
+MASKS = ("[MASK]", "<mask>")  # in BERT's and in RoBERTa's vocabulary
+GUESSES = 5  # predictions for each mask token
 
 
 def not_ablatable(model: ModelFacts) -> RequestError:
@@ -38,10 +35,7 @@ def not_ablatable(model: ModelFacts) -> RequestError:
 
 
 class NativeRunner:
-    """Implements `Runner` with our own encoder; `masked_lm` is None if the model has no such head.
-
-    The ablating methods take the model's tokenizer to name what a masked-LM head predicts.
-    """
+    """Implements `Runner` with our own encoder, and its masked-LM head if the model has one."""
 
     def __init__(
         self, facts: ModelFacts, encoder: "Encoder", masked_lm: "MaskedLm | None" = None
@@ -78,12 +72,18 @@ class NativeRunner:
         replacement: Replacement,
         tokenizer: Tokenizer,
     ) -> Ablated:
-        """See `Model.ablate`."""
-        self._check_heads(heads)
+        """See `Model.ablate`; the tokenizer names what a masked-LM head predicts."""
+        if not heads:
+            raise RequestError("no head is named to ablate", "name at least one")
+        layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
+        for head in heads:
+            if head.layer not in layers or head.head not in numbers:
+                raise RequestError(f"there is no head {head} to ablate", f"{self.facts}")
         from attnviz.encoder.ablate import AblatedRuns
 
         runs = AblatedRuns(self.encoder, tokens.ids, tokens.type_ids)
-        [ablated] = runs.without([_places(heads)], replacement == "mean")
+        places = [(head.layer, head.place) for head in heads]
+        [ablated] = runs.without([places], replacement == "mean")
         states = runs.states, ablated
         has_head = self.masked_lm is not None
         masks = tuple(self._predictions(tokens, *states, tokenizer)) if has_head else None
@@ -99,7 +99,8 @@ class NativeRunner:
         heads = [HeadId(layer, head) for layer in layers for head in numbers]
         runs = AblatedRuns(self.encoder, tokens.ids, tokens.type_ids)
         plain, first = runs.states[pieces], pieces.indices(len(tokens))[0]
-        alone = runs.without([_places([head]) for head in heads], replacement == "mean", pieces)
+        places = [[(head.layer, head.place)] for head in heads]
+        alone = runs.without(places, replacement == "mean", pieces)
         for head, ablated in zip(heads, alone, strict=True):
             states = plain, ablated
             yield Ablated(tokens, self.facts, (head,), replacement, *states, first=first)
@@ -111,14 +112,6 @@ class NativeRunner:
             return Inspection(tokens, self.facts, tuple(layers))
         except AttnvizError as error:
             return error
-
-    def _check_heads(self, heads: Sequence[HeadId]) -> None:
-        if not heads:
-            raise RequestError("no head is named to ablate", "name at least one")
-        layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
-        for head in heads:
-            if head.layer not in layers or head.head not in numbers:
-                raise RequestError(f"there is no head {head} to ablate", f"{self.facts}")
 
     def _predictions(
         self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray, tokenizer: Tokenizer
@@ -136,7 +129,3 @@ class NativeRunner:
             best = int(largest(before))
             kept = Guess(tokenizer.entry(best), float(after[best]))
             yield MaskPrediction(place, guesses(before), guesses(after), kept)
-
-
-def _places(heads: Sequence[HeadId]) -> list[tuple[int, int]]:
-    return [(head.layer, head.place) for head in heads]

@@ -13,24 +13,11 @@ from attnviz.model.native import not_ablatable
 from attnviz.models import PAPER
 from attnviz.models.families import FAMILIES
 
-SHAPE = ("num_layers", "num_heads", "d_model", "d_ff", "seed")
-
-
-def options_of(inspection: Inspection) -> dict[str, Any]:
-    """The options of `load_model` with which the inspection's model was run."""
-    facts = inspection.model
-    options = {name: getattr(facts, name) for name in (*(() if facts.trained else SHAPE), "dtype")}
-    # a model with an encoder shows that one by default
-    if inspection.attention != "encoder":
-        options["attention"] = inspection.attention
-    return options
-
 
 def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_model) -> Model:
     """Load the inspection's model as it was run; `load` replaces `load_model`.
 
-    Raises AttnvizError if the model cannot be loaded, has changed, or tokenizes the text
-    differently now.
+    Raises AttnvizError if the model cannot be loaded, or is not the same now.
     """
     facts = inspection.model
     if facts.name.endswith(IN_MEMORY):
@@ -38,8 +25,12 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_mode
             f"the model of this inspection, {facts.name}, cannot be loaded by its name",
             "pass the model itself",
         )
+    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
+    options: dict[str, Any] = {name: getattr(facts, name) for name in (*shape, "dtype")}
+    if inspection.attention != "encoder":  # which a model that has one shows by default
+        options["attention"] = inspection.attention
     try:
-        model = load(facts.name, **options_of(inspection))
+        model = load(facts.name, **options)
     except AttnvizError as error:
         raise AttnvizError(
             f"the model of this inspection cannot be loaded: {error.message}", error.hint
@@ -55,11 +46,10 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_mode
 def matrices_of(
     inspection: Inspection, layer: int, load: Callable[[Inspection], Model] = load_model_of
 ) -> Projections:
-    """The matrices behind what was recorded of a layer.
+    """The matrices behind what was recorded of a layer; `load` loads a model that is not native.
 
-    They are read from the files of a model of our own encoder; `load` loads any other. Raises
-    AttnvizError if they are gone or do not give the recorded numbers, IndexError for a layer that
-    does not exist.
+    Raises AttnvizError if they are gone or do not give the recorded numbers, IndexError for a layer
+    that does not exist.
     """
     if is_native(inspection):
         return projections_of(inspection, layer)

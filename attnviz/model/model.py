@@ -140,7 +140,7 @@ class Model:
     def ablate_each(
         self, tokens: Tokens, replacement: Replacement = "zero", pieces: slice = slice(None)
     ) -> Iterator[Ablated]:
-        """Run a sentence without each head in turn, layer by layer; gives the states of `pieces`."""
+        """Run a sentence without each head in turn, layer by layer; give the states of `pieces`."""
         return self._native().ablate_each(tokens, replacement, pieces)
 
     def projections(self, inspection: Inspection, layer: int) -> Projections:

@@ -64,7 +64,7 @@ def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> De
         max_positions=max_positions,
         num_token_types=num_token_types,
         positions=backend.positions(model),
-        encoder_parameters=model.parameters,
+        encoder_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         parameters=None if files.pickled else sum(count for _, count in numbers.values()),
         dtypes=dtypes_of(numbers.values()),
         tokenizer=_tokenizer(files, config.run.trust_remote_code),

@@ -15,11 +15,7 @@ from torch import Tensor, nn
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
-NAME = "attnviz"
-"""The name of our attention function among transformers' own."""
-
-CHOSEN_KEYS = ("indices", "block_indices")
-"""Arguments with which a model restricts each query to a few keys that another network chose."""
+NAME = "attnviz"  # of our attention function among transformers' own
 
 CAUSAL = "attnviz_causal"
 """An attribute that marks a mask as causal and nothing else, so that it need not be applied."""
@@ -58,7 +54,8 @@ class Call:
         cls, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, options: dict[str, Any]
     ) -> "Call":
         """From transformers' arguments; UnlikeError for what cannot be recorded."""
-        chosen = [name for name in CHOSEN_KEYS if options.get(name) is not None]
+        # some models restrict each query to a few keys that another network chose
+        chosen = [name for name in ("indices", "block_indices") if options.get(name) is not None]
         if chosen:
             raise UnlikeError(f"keys chosen beforehand ({chosen[0]})")
         mask = options.get("attention_mask")
@@ -81,21 +78,14 @@ class Call:
 
 
 def attend(call: Call) -> Tensor:
-    """The weighted sums of values, z: (batch, num_heads, n, d_v).
-
-    Uses torch's fused function, or blocks of rows for what it cannot do: a soft cap, sinks, and
-    values of another size than keys.
-    """
+    """The weighted sums of values, z: (batch, num_heads, n, d_v)."""
     groups = call.q.shape[1] // call.k.shape[1]
     k, v = (t.repeat_interleave(groups, 1) if groups > 1 else t for t in (call.k, call.v))
+    # torch's fused function has no soft cap, no sinks, and no values of another size than keys
     if call.softcap is None and call.sinks is None and k.shape[-1] == v.shape[-1]:
+        mask, causal = _mask_and_bias(call), call.causal and call.position_bias is None
         return F.scaled_dot_product_attention(
-            call.q,
-            k,
-            v,
-            attn_mask=_mask_and_bias(call),
-            is_causal=call.causal and call.position_bias is None,
-            scale=call.scale,
+            call.q, k, v, attn_mask=mask, is_causal=causal, scale=call.scale
         )
     batch, heads, n, _ = call.q.shape
     at_once = max(1, WEIGHTS_AT_ONCE // (batch * heads * k.shape[-2]))
@@ -185,8 +175,8 @@ def attention(
 def make_mask(*, allow_is_causal_skip: bool = True, **options: Any) -> Tensor | None:
     """The mask of transformers' fused attention, True where a key may be attended to; or None.
 
-    transformers makes no mask where it would be causal and nothing else, and trusts each module to
-    know that it is causal. Some modules do not, so we make the mask, and mark it as CAUSAL.
+    transformers makes no mask that would be causal and nothing else, and trusts each module to know
+    that. Some modules do not, so we make the mask, and mark it as CAUSAL.
     """
     mask: Tensor | None = sdpa_mask(allow_is_causal_skip=allow_is_causal_skip, **options)
     if mask is not None or not allow_is_causal_skip:
@@ -198,9 +188,7 @@ def make_mask(*, allow_is_causal_skip: bool = True, **options: Any) -> Tensor | 
 
 
 def register() -> None:
-    """Register our attention function, and its masks, with transformers.
-
-    Without a mask function of the same name, transformers would pass no masks at all.
-    """
+    """Register our attention function, and its masks, with transformers."""
     AttentionInterface.register(NAME, attention)
+    # without a mask function of the same name, it would pass no masks at all
     AttentionMaskInterface.register(NAME, make_mask)

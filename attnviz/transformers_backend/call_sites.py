@@ -1,7 +1,7 @@
 """Find the modules that compute attention, by running the model once on a few tokens.
 
-This knows no architecture. A module that calls our attention function is a call site; its arguments
-tell the kind of attention, and its W_O is the matrix that its result goes into.
+A module that calls our attention function is a call site; its arguments tell the kind of attention,
+and its W_O is the matrix that its result goes into.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,9 +17,6 @@ from transformers.pytorch_utils import Conv1D
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.encoder import shape_of_output
 from attnviz.transformers_backend.attention_call import Call
-
-CROSS_ARGUMENTS = ("key_value_states", "encoder_hidden_states")
-"""Arguments with which attention modules receive other vectors to make keys and values from."""
 
 
 class ModuleInputs(NamedTuple):
@@ -48,7 +45,11 @@ class CallSites:
         if output is None:
             return None
         if module not in self.shapes:
-            self.shapes[module] = shape_of_output(_matrix(output), num_heads)
+            weight = output.weight
+            if not isinstance(weight, Tensor):
+                raise TypeError(f"{type(output).__name__} has no weight")
+            matrix = weight.T if isinstance(output, Conv1D) else weight  # (out, in)
+            self.shapes[module] = shape_of_output(matrix, num_heads)
         # consecutive heads share a value
         shapes = torch.unflatten(self.shapes[module], 0, (v.shape[1], -1))
         lengths = [
@@ -113,15 +114,8 @@ def inputs_of(module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> Module
     """The vectors among a module's arguments."""
     arguments = signature(module.forward).bind_partial(*args, **kwargs).arguments
     vectors = [t for t in arguments.values() if isinstance(t, Tensor) and t.ndim == 3]
-    others = (arguments.get(name) for name in CROSS_ARGUMENTS)
+    # what cross-attention makes keys and values from
+    others = (arguments.get(name) for name in ("key_value_states", "encoder_hidden_states"))
     states = next((tensor for tensor in others if tensor is not None), None)
     x = arguments.get("hidden_states", vectors[0] if vectors else None)
     return ModuleInputs(x if isinstance(x, Tensor) and x.ndim == 3 else None, states)
-
-
-def _matrix(module: nn.Module) -> Tensor:
-    """The matrix of a linear layer as (out, in); Conv1D has it transposed."""
-    weight = module.weight
-    if not isinstance(weight, Tensor):
-        raise TypeError(f"{type(module).__name__} has no weight")
-    return weight.T if isinstance(module, Conv1D) else weight

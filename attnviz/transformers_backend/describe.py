@@ -31,28 +31,13 @@ HEADS: Entries = {
 """Config entries for the number of layers and of heads; the last of each is the usual one."""
 
 D_FF = (
-    "intermediate_size",
-    "d_ff",
-    "n_inner",
-    "d_inner",
-    "ffn_dim",
-    "ffn_hidden_size",
-    "hidden_dim",
+    "intermediate_size", "d_ff", "n_inner", "d_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim",
     "moe_intermediate_size",
-)
-"""Config entries for d_ff."""
-
-USUAL_D_FF = 4
-"""d_ff / d_model where the configuration does not give d_ff, as in GPT-2."""
-
-D_K = ("head_dim", "d_kv", "attention_head_size")
-"""Config entries for d_k, where it is not d_model / num_heads."""
+)  # fmt: skip
+D_K = ("head_dim", "d_kv", "attention_head_size")  # where it is not d_model / num_heads
 
 TYPICAL_LENGTH = 512
 """The sentence length assumed for the memory of recorded weights, which grows with its square."""
-
-WINDOWED = ("sliding_attention", "local")
-"""Layer types with a sliding window."""
 
 POSITIONS = {
     "rotary": ("rotary",),
@@ -64,10 +49,7 @@ POSITIONS = {
 
 
 def facts_of(name: str, model: RecordableModel) -> ModelFacts:
-    """The facts of the recorded part, from its record and its config.
-
-    Raises AttnvizError if layers differ, or if some are something else than attention.
-    """
+    """The facts of the recorded part; AttnvizError if layers differ, or some are not attention."""
     config, layers = model.own_config, model.sample
     first = layers[0]
     d_ks = {None if record.q is None else record.q.shape[-1] for record in layers}
@@ -156,11 +138,6 @@ class WithoutWeights:
         """The part that `kind` belongs to."""
         return _side_of(self.kind)
 
-    @property
-    def parameters(self) -> int:
-        """The number of parameters."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
 
 def without_weights(built: Architecture) -> WithoutWeights:
     """Build the model without its weights; AttnvizError if the configuration makes no model."""
@@ -182,13 +159,17 @@ def facts(name: str, family: str, model: WithoutWeights) -> ModelFacts:
     config = _config_of(model.own_config, model.side)
     heads = _count(config, HEADS, model.side)
     d_model = quirks.layer_width(config)
+    d_k = next((width for name in D_K if (width := entry(config, name))), d_model // heads)
+    nope, rope = (entry(config, f"qk_{part}_head_dim") for part in ("nope", "rope"))
+    if nope is not None and rope is not None:
+        d_k = nope + rope
     return ModelFacts(
         name=name,
         family=family,
         num_layers=_count(config, LAYERS, model.side),
         num_heads=heads,
         d_model=d_model,
-        d_k=_d_k(config, d_model // heads),
+        d_k=d_k,
         d_ff=_d_ff(config, model.kind, d_model),
         trained=True,
     )
@@ -207,23 +188,20 @@ def positions(model: WithoutWeights) -> tuple[str, ...]:
     found = []
     for name, module in model.model.named_modules():
         names = f"{name.rpartition('.')[2]} {type(module).__name__}".lower()
-        kind = next(
-            (kind for kind, parts in POSITIONS.items() if any(p in names for p in parts)), ""
-        )
-        is_table = isinstance(module, nn.Embedding) or kind in ("rotary", "sinusoidal")
-        if kind and is_table and kind not in found:
+        matching = (k for k, parts in POSITIONS.items() if any(part in names for part in parts))
+        kind = next(matching, "")
+        if kind in ("rotary", "sinusoidal") or (kind and isinstance(module, nn.Embedding)):
             found.append(kind)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def attention(built: Architecture, model: WithoutWeights) -> tuple[AttentionFacts, ...]:
     """The kinds of attention in the model, and what a query of each layer may attend to."""
     kinds: list[AttentionKind] = ["encoder", "decoder", "cross"] if built.seq2seq else [model.kind]
-    how: AttentionSource = "through transformers"
     others = other_types()
     recorded = built.name in others.recorded or built.calls
-    if built.name in others.weights_only or not recorded:
-        how = "weights alone"
+    weights_alone = built.name in others.weights_only or not recorded
+    how: AttentionSource = "weights alone" if weights_alone else "through transformers"
     described = []
     for kind in kinds:
         side = _side_of(kind)
@@ -268,7 +246,7 @@ def _reach(config: Any, layers: int, side: Side) -> tuple[str, ...]:
     kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
     if not isinstance(kinds, list) or len(kinds) != layers:
         return (near,) * layers
-    return tuple(near if kind in WINDOWED else every for kind in kinds)
+    return tuple(near if kind in ("sliding_attention", "local") else every for kind in kinds)
 
 
 def _config_of(config: Any, side: Side) -> Any:
@@ -282,15 +260,7 @@ def _count(config: Any, entries: Entries, side: Side) -> int:
     return quirks.attention_heads(config, number) if entries is HEADS else number
 
 
-def _d_k(config: Any, usual: int) -> int:
-    nope, rope = (entry(config, f"qk_{part}_head_dim") for part in ("nope", "rope"))
-    if nope is not None and rope is not None:
-        return nope + rope
-    return next((width for name in D_K if (width := entry(config, name))), usual)
-
-
 def _d_ff(config: Any, kind: AttentionKind, d_model: int) -> int:
-    """The width of the feed-forward network's inner layer."""
-    names = (f"{_side_of(kind)}_ffn_dim", *D_FF)
-    values = (entry(config, name) for name in names)
-    return next((value for value in values if value is not None), USUAL_D_FF * d_model)
+    """The width of the feed-forward network's inner layer; as in GPT-2 if it is not given."""
+    values = (entry(config, name) for name in (f"{_side_of(kind)}_ffn_dim", *D_FF))
+    return next((value for value in values if value is not None), 4 * d_model)

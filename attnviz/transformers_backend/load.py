@@ -1,7 +1,6 @@
-"""Load a model with transformers: its architecture from config.json, then its weights.
+"""Load a model with transformers, or take one that is in memory already.
 
-Or take one that is in memory already. Nothing is fetched, and no code of a model runs unless the
-user trusts it.
+Nothing is fetched, and no code of a model runs unless the user trusts it.
 """
 
 import re
@@ -30,8 +29,6 @@ from attnviz.transformers_backend.attention_call import NAME, register
 EAGER = "eager"
 """What transformers calls the attention that keeps and returns all weights."""
 
-NAMES_LISTED = 5
-
 HEADS = re.compile(
     r"(lm_head|lm_loss|cls|predictions|head|pooler|sop_classifier|final_logits_bias)\b"
     r"|decoder\.(weight|bias)$"
@@ -58,8 +55,7 @@ class Architecture:
     """A kind of model that transformers has, before its weights are read.
 
     `config` and `model_class` are transformers', or the model's own with `own_code`. `seq2seq`: it
-    has an encoder and a decoder. `calls`: it lets us compute its attention, or else it gives
-    weights only.
+    has an encoder and a decoder. `calls`: it lets us compute its attention.
     """
 
     name: str
@@ -85,7 +81,7 @@ class Loaded:
 
 
 def knows(model_type: str) -> bool:
-    """Whether this version of transformers has the model type."""
+    """Whether this transformers has the model type."""
     return model_type in CONFIG_MAPPING
 
 
@@ -94,8 +90,8 @@ def architecture(
 ) -> Architecture:
     """What a folder's config.json asks for; `kind` is the attention to record.
 
-    The model's own code runs only with `trust_remote_code`, and only for a model type that
-    transformers does not know. Raises AttnvizError for an unknown type, or one that reads no text.
+    Own code runs only with `trust_remote_code`, for a type that transformers does not know. Raises
+    AttnvizError for an unknown type, or one that reads no text.
     """
     name = model_type.name
     own_code = model_type.own_code and not knows(name)
@@ -198,25 +194,21 @@ def _own_class(folder: Path, reference: object) -> Any:
 def read(
     built: Architecture, folder: Path, place: Placement, tensors: Mapping[str, Tensor] | None = None
 ) -> Loaded:
-    """Load the model's weights: `tensors`, or else the safetensors in the folder.
-
-    Raises AttnvizError for files that are damaged or do not fit config.json.
-    """
+    """Load the model's weights: `tensors`, or the folder's safetensors; AttnvizError if damaged."""
     register()
-    options: dict[str, Any] = {
-        "config": built.config,
-        "dtype": place.dtype,
-        "attn_implementation": NAME if built.calls else EAGER,
-        "output_loading_info": True,
-    }
-    if tensors is None:
-        options |= {"use_safetensors": True, "local_files_only": True}
-    else:
-        options |= {"state_dict": dict(tensors)}
+    source: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
+    if tensors is not None:
+        source = {"state_dict": dict(tensors)}
     with quiet(), enough_memory("the model's weights do", LESS_MEMORY):
         try:
-            source = str(folder) if tensors is None else None
-            model, info = built.model_class.from_pretrained(source, **options)
+            model, info = built.model_class.from_pretrained(
+                str(folder) if tensors is None else None,
+                config=built.config,
+                dtype=place.dtype,
+                attn_implementation=NAME if built.calls else EAGER,
+                output_loading_info=True,
+                **source,
+            )
             model = model.to(place.device).eval().requires_grad_(False)
         except MemoryError:
             raise
@@ -231,10 +223,7 @@ def read(
 
 
 def in_memory(model: object) -> tuple[Architecture, Loaded]:
-    """A transformers model of the user's, as if it had been loaded.
-
-    Raises RequestError for anything else, AttnvizError for a model that does not read text.
-    """
+    """A transformers model of the user's, as if it had been loaded; RequestError for another."""
     if not isinstance(model, transformers.PreTrainedModel):
         raise RequestError(
             f"the model should be one of transformers, and is a {type(model).__name__}",
@@ -252,10 +241,7 @@ def in_memory(model: object) -> tuple[Architecture, Loaded]:
 
 @contextmanager
 def borrowing(model: transformers.PreTrainedModel) -> Iterator[None]:
-    """Run a model of the user's in evaluation mode, and leave it as it was.
-
-    The block may change its configuration, and transformers may add hooks to it.
-    """
+    """Run a model of the user's in evaluation mode; leave it, its config and hooks as they were."""
     modules = list(model.modules())
     before = [(m, m.training, HOOKED in vars(m), set(m._forward_hooks)) for m in modules]
     configs = [(config, dict(vars(config))) for config in _configs(modules)]
@@ -298,12 +284,8 @@ def check_missing(loaded: Loaded, begun: set[nn.Module]) -> None:
     names = {name for name, module in loaded.model.named_modules() if module in begun}
     lacking = [tensor for tensor in loaded.missing if not _is_unused(tensor, names)]
     if lacking:
-        more = len(lacking) - NAMES_LISTED
-        raise AttnvizError(
-            f"the weights lack {', '.join(lacking[:NAMES_LISTED])}"
-            + (f" and {more} more" if more > 0 else ""),
-            TOGETHER,
-        )
+        more = f" and {len(lacking) - 5} more" if lacking[5:] else ""
+        raise AttnvizError(f"the weights lack {', '.join(lacking[:5])}{more}", TOGETHER)
 
 
 def _is_unused(tensor: str, begun: set[str]) -> bool:
@@ -320,11 +302,8 @@ def _is_unused(tensor: str, begun: set[str]) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers' warnings and progress bars.
-
-    These settings are global, so one thread at a time runs a model.
-    """
-    with _ALONE:
+    """Silence transformers' warnings and progress bars."""
+    with _ALONE:  # these settings are global, so one thread at a time runs a model
         verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()

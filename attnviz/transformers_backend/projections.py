@@ -1,14 +1,13 @@
 """Find the matrices that made a layer's queries, keys and values, by recomputing them.
 
-This knows no architecture. A matrix is W_Q if x times it gives the recorded q, perhaps after one of
-the module's own norms, or after a rotation, which keeps the length of each vector (Su et al. 2021,
-"RoFormer"). If no matrix does, nothing is claimed.
+A matrix is W_Q if x times it gives the recorded q, perhaps after one of the module's own norms, or
+after a rotation, which keeps the length of each vector (Su et al. 2021, "RoFormer").
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +21,7 @@ from attnviz.errors import AttnvizError
 TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 3e-2}
 """How far a recomputed number may be from the recorded one, relative to the largest of them."""
 
-TRIED_ROWS = 32
-"""The most tokens on which a matrix is tried."""
+TRIED_ROWS = 32  # the most tokens on which a matrix is tried
 
 JOINT = (("q",), ("k",), ("v",), ("q", "k", "v"), ("k", "v"))
 """What one matrix may give, in this order."""
@@ -52,20 +50,12 @@ class _Matrix:
         return product if self.bias is None else product + self.bias
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of a matrix that give the queries, the keys or the values."""
+class _Part(NamedTuple):
+    """What gives the queries, the keys or the values, and the step after it in words, if any."""
 
-    matrix: _Matrix
-    columns: np.ndarray
-
-    @property
-    def weight(self) -> np.ndarray:
-        return self.matrix.weight[:, self.columns]
-
-    @property
-    def bias(self) -> np.ndarray | None:
-        return None if self.matrix.bias is None else self.matrix.bias[self.columns]
+    weight: np.ndarray
+    bias: np.ndarray | None
+    step: str | None
 
 
 @dataclass(frozen=True)
@@ -102,7 +92,7 @@ def find_projections(
     for module, output in zip(modules, outputs, strict=True):
         search = _Search(module, output, inputs, tolerance)
         try:
-            (W_Q, q_step), (W_K, k_step), (W_V, v_step) = map(search.matrix_of, ("q", "k", "v"))
+            q, k, v = map(search.part, ("q", "k", "v"))
         except _UnknownError:
             continue
         if output is None:
@@ -111,17 +101,9 @@ def find_projections(
                 "attnviz run shows its weights",
             )
         W_O = _Matrix(output, np.empty(0))
+        biases, between = (q.bias, k.bias, v.bias, W_O.bias), Between(q.step, k.step, v.step)
         return Projections(
-            W_Q.weight,
-            W_K.weight,
-            W_V.weight,
-            W_O.weight,
-            W_Q.bias,
-            W_K.bias,
-            W_V.bias,
-            W_O.bias,
-            between=Between(q_step, k_step, v_step),
-            direct=False,
+            q.weight, k.weight, v.weight, W_O.weight, *biases, between=between, direct=False
         )
     raise AttnvizError(
         "explain needs queries, keys and values that are x times a matrix, at most normalised or "
@@ -143,30 +125,31 @@ class _Search:
             m for m in module.modules() if isinstance(m, nn.Linear | Conv1D) and m is not output
         ]
         sources = {"q": inputs.x, "k": inputs.key_value_states}
-        self._rows = {name: _sample(len(source)) for name, source in sources.items()}
+        self._rows = {
+            name: np.unique(np.linspace(0, len(source) - 1, TRIED_ROWS).round().astype(int))
+            for name, source in sources.items()
+        }
         self._matrices = {
             name: [_Matrix(m, source[self._rows[name]]) for m in linear if _takes(m, source)]
             for name, source in sources.items()
         }
         self._rows["v"], self._matrices["v"] = self._rows["k"], self._matrices["k"]
 
-    def matrix_of(self, name: str) -> tuple[_Columns, str | None]:
-        """What gives q, k or v, and the step after it in words, if any; else _UnknownError."""
+    def part(self, name: str) -> _Part:
+        """What gives q, k or v; _UnknownError if no matrix does."""
         vectors = self._recorded[name][:, self._rows[name]].swapaxes(0, 1)
         target = _Target(vectors, self._tolerance)
         candidates = [
-            _Columns(matrix, columns)
+            (matrix, columns, matrix.product[:, columns].reshape(vectors.shape))
             for matrix in self._matrices[name]
             for columns in self._columns(name, matrix.weight.shape[1])
         ]
-        products = [c.matrix.product[:, c.columns].reshape(vectors.shape) for c in candidates]
-        for candidate, product in zip(candidates, products, strict=True):
-            if target.equals(product):
-                return candidate, None
-        for candidate, product in zip(candidates, products, strict=True):
-            step = _step(product, target, self._module)
-            if step:
-                return candidate, step
+        exact = [candidate for candidate in candidates if target.equals(candidate[2])]
+        for matrix, columns, product in exact or candidates:
+            step = None if exact else _step(product, target, self._module)
+            if exact or step:
+                bias = None if matrix.bias is None else matrix.bias[columns]
+                return _Part(matrix.weight[:, columns], bias, step)
         raise _UnknownError(name)
 
     def _columns(self, name: str, width: int) -> Iterator[np.ndarray]:
@@ -205,26 +188,16 @@ def _normalised(module: nn.Module, vectors: np.ndarray) -> Iterator[np.ndarray]:
     norms = [m for m in module.children() if not isinstance(m, nn.Linear | Conv1D | nn.Dropout)]
     for norm in norms:
         for shaped in (rows, rows.flatten(2), rows.transpose(1, 2)):
-            result = _applied(norm, shaped)
-            if result is not None:
+            try:
+                result = norm(shaped)
+            except Exception:  # whatever a module raises for vectors that it is not made for
+                continue
+            if isinstance(result, Tensor) and result.shape == shaped.shape:
                 by_head = shaped.ndim == 4 and shaped is not rows
                 back = result.transpose(1, 2) if by_head else result
                 yield as_numpy(back.reshape(rows.shape)[0])
 
 
-def _applied(norm: nn.Module, vectors: Tensor) -> Tensor | None:
-    """What a module gives for vectors; None if it fails, or gives something else."""
-    try:
-        result = norm(vectors)
-    except Exception:  # whatever a module raises for vectors that it is not made for
-        return None
-    return result if isinstance(result, Tensor) and result.shape == vectors.shape else None
-
-
 def _takes(module: nn.Linear | Conv1D, source: np.ndarray) -> bool:
     width = module.nx if isinstance(module, Conv1D) else module.in_features
     return bool(width == source.shape[1])
-
-
-def _sample(length: int) -> np.ndarray:
-    return np.unique(np.linspace(0, length - 1, TRIED_ROWS).round().astype(int))

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TOKEN_TYPES = {"xlnet": 3}
-"""The number of token types, for model types whose configurations do not give it."""
+TOKEN_TYPES = {"xlnet": 3}  # for model types whose configurations do not give it
 
 LANGUAGE_FAMILIES = frozenset(
     {"mbart", "plbart", "m2m_100", "nllb-moe", "seamless_m4t", "seamless_m4t_v2"}

@@ -1,8 +1,4 @@
-"""Turn the attention of a run into LayerRecords: one for each sentence and layer, without padding.
-
-`Recorder` keeps queries and keys from the calls of our attention function; `weights_only` takes the
-weights of a model that does not call it.
-"""
+"""Turn the attention of a run into LayerRecords: one for each sentence and layer, no padding."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,14 +18,7 @@ from attnviz.encoder.devices import as_numpy
 from attnviz.transformers_backend.attention_call import Call, UnlikeError
 from attnviz.transformers_backend.call_sites import CallSites, ModuleInputs, entering, inputs_of
 
-ROWS_AT_ONCE = 512
-"""Rows of a mask that are examined together, to limit memory."""
-
-MASKS_KEPT = 4
-"""Masks whose meaning is kept: layers share masks, and hardly any model has more kinds of them."""
-
-SUM_TOLERANCE = 1e-2
-"""How far from 1 a row of weights may sum, in whatever dtype it was computed."""
+ROWS_AT_ONCE = 512  # rows of a mask that are examined together, to limit memory
 
 Lengths = Sequence[tuple[int, int]]
 """The number of queries and of keys of each sentence."""
@@ -43,10 +32,7 @@ class LastRecorded(Exception):
 
 
 class Recorder:
-    """A listener that records one kind of a model's attention, in `layers`.
-
-    After layer number `last` it raises LastRecorded.
-    """
+    """A listener that records attention of one kind in `layers`, up to layer number `last`."""
 
     def __init__(
         self,
@@ -135,27 +121,24 @@ def weights_only(
     """
     if not attentions:
         raise UnlikeError("no attention weights")
-    return [
-        _weights_only(number, layer, lengths) if recording.has(number) else None
-        for number, layer in enumerate(attentions)
-    ]
-
-
-def _weights_only(number: int, layer: Tensor | None, lengths: Lengths) -> list[LayerRecord]:
-    if layer is None:
-        raise UnlikeError("no attention weights in some of its layers")
+    layers: Layers = [None] * len(attentions)
     n, m = map(max, zip(*lengths, strict=True))
-    shape = tuple(layer.shape)
-    if len(shape) != 4 or shape[0] != len(lengths) or shape[-2] < n or shape[-1] < m:
-        raise UnlikeError(f"weights of shape {shape}, for {n} queries and {m} keys")
-    records = []
-    for sentence, (queries, keys) in enumerate(lengths):
-        weights = as_numpy(layer[sentence, :, :queries, :keys])
-        check_finite(number, "recorded_weights", weights, str(layer.dtype).removeprefix("torch."))
-        if not np.abs(weights.sum(axis=-1) - 1).max() < SUM_TOLERANCE:
-            raise UnlikeError("weights whose rows do not sum to 1")
-        records.append(LayerRecord(recorded_weights=weights))
-    return records
+    for number in filter(recording.has, range(len(attentions))):
+        layer = attentions[number]
+        if layer is None:
+            raise UnlikeError("no attention weights in some of its layers")
+        shape, dtype = tuple(layer.shape), str(layer.dtype).removeprefix("torch.")
+        if len(shape) != 4 or shape[0] != len(lengths) or shape[-2] < n or shape[-1] < m:
+            raise UnlikeError(f"weights of shape {shape}, for {n} queries and {m} keys")
+        records = layers[number] = []
+        for sentence, (queries, keys) in enumerate(lengths):
+            weights = as_numpy(layer[sentence, :, :queries, :keys])
+            check_finite(number, "recorded_weights", weights, dtype)
+            # whatever the dtype that the model computed in
+            if not np.abs(weights.sum(axis=-1) - 1).max() < 1e-2:
+                raise UnlikeError("weights whose rows do not sum to 1")
+            records.append(LayerRecord(recorded_weights=weights))
+    return layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +155,8 @@ class Masks:
 
     def __init__(self, lengths: Lengths) -> None:
         self._lengths = lengths
-        self._kept: deque[tuple[Tensor | None, Tensor | None, bool, list[Bias]]]
-        self._kept = deque(maxlen=MASKS_KEPT)
+        # layers share masks, and hardly any model has more than four kinds of them
+        self._kept: deque[tuple[Tensor | None, Tensor | None, bool, list[Bias]]] = deque(maxlen=4)
 
     def of(self, call: Call) -> list[Bias]:
         """What a call's mask and position bias mean for each sentence."""
@@ -194,7 +177,9 @@ class Masks:
         ]
         allowed = _combined([allowed for allowed, _ in parts], torch.logical_and)
         added = _combined([added for _, added in parts], torch.add)
-        key_ranges = _causal(n, m) if call.causal else None
+        key_ranges = None
+        if call.causal:
+            key_ranges = np.array([(0, min(query + 1, m)) for query in range(n)], np.int32)
         if allowed is not None:
             key_ranges = _intervals(allowed)
             if key_ranges is None:  # a mask that is no interval becomes a bias of -inf
@@ -213,10 +198,6 @@ class Masks:
 def _combined(tensors: Sequence[Tensor | None], how: Callable[..., Tensor]) -> Tensor | None:
     present = [tensor for tensor in tensors if tensor is not None]
     return reduce(how, present) if present else None
-
-
-def _causal(n: int, m: int) -> np.ndarray:
-    return np.array([(0, min(query + 1, m)) for query in range(n)], np.int32)
 
 
 def _split(mask: Tensor) -> tuple[Tensor | None, Tensor | None]:

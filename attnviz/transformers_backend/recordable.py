@@ -1,8 +1,7 @@
 """A model that transformers runs, ready to record one kind of its attention.
 
-Before anything is shown of a model, a self-check runs it on a few tokens: the weights of our record
-must equal those of its own eager attention. If they do not, its own weights are recorded and
-nothing else; if it gives none either, the model is refused.
+A self-check runs it on a few tokens first: the weights of our record must equal those of its own
+eager attention. Otherwise its own weights are recorded alone; without these, it is refused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,10 +39,8 @@ CHECKED_TOKENS = 7
 
 TOLERANCE = 5e-3
 """How far a weight may be off in the self-check: rounding errors add up over layers. A soft cap or
-a bias that we missed would change weights by much more."""
-
+a bias that we missed would change weights by much more. bfloat16 and float16 have another."""
 COARSE_TOLERANCE = 0.1
-"""The same for bfloat16 and float16."""
 
 Ids = Sequence[int]
 
@@ -77,10 +74,9 @@ class Batch:
 
 
 class RecordableModel:
-    """A model whose attention of one kind can be recorded, batch by batch.
+    """A model whose attention of one kind can be recorded; make one with `after_self_check`.
 
-    Make one with `after_self_check`. `weights_only`: it gives no queries, keys and values. `sample`
-    holds the records of the self-check, one a layer.
+    `weights_only`: it gives no queries, keys and values. `sample`: the self-check's record a layer.
     """
 
     def __init__(self, built: Architecture, loaded: Loaded, kind: AttentionKind | None) -> None:
@@ -101,10 +97,9 @@ class RecordableModel:
     def after_self_check(
         cls, built: Architecture, loaded: Loaded, kind: AttentionKind | None
     ) -> "RecordableModel":
-        """Run the model up to three times on a few tokens, to decide how to record it.
+        """Run the model on a few tokens, to decide how to record it; `kind` None: the usual one.
 
-        `kind`: the attention to record; None means the usual one. Raises AttnvizError for a model
-        that cannot be recorded, or lacks weights.
+        Raises AttnvizError for a model that cannot be recorded, or lacks weights.
         """
         self = cls(built, loaded, kind)
         with self._running():
@@ -145,10 +140,7 @@ class RecordableModel:
         return getattr(self.config.get_text_config(), "pad_token_id", None) or 0
 
     def record(self, batch: Batch, recording: RecordRequest) -> list[list[LayerRecord | None]]:
-        """For each sentence of a batch, its layers; None for a layer that was not requested.
-
-        Raises AttnvizError if there is not enough memory.
-        """
+        """For each sentence of a batch, its layers; None for a layer that was not requested."""
         lengths = batch.lengths(self._called)
         longest = max(map(max, lengths))
         with memory_for(len(lengths), longest), self._running():
@@ -171,10 +163,7 @@ class RecordableModel:
             return find_projections(candidates, outputs, record, self.dtype)
 
     def write(self, ids: Ids, most: int) -> list[int]:
-        """The ids that the decoder is fed while the model writes, greedily, about a text.
-
-        They begin with the start token and lack the last id written.
-        """
+        """The ids that the decoder is fed while the model writes greedily: not the last one."""
         tensors = Batch([ids]).tensors(self.pad, self.model.device)
         with memory_for(1, len(ids)), self._running():
             try:
@@ -285,25 +274,20 @@ class RecordableModel:
         return Batch([ids], targets=[ids[: CHECKED_TOKENS - 2]] if self.decodes else None)
 
     def _refusal(self, error: UnlikeError) -> AttnvizError:
-        return AttnvizError(
-            f"attnviz cannot show {self.name} models: they give {error}",
-            "attnviz models lists the models that it can show",
-        )
+        message = f"attnviz cannot show {self.name} models: they give {error}"
+        return AttnvizError(message, "attnviz models lists the models that it can show")
 
 
 def _agree(
     records: Sequence[LayerRecord], eager: Sequence[Tensor | None] | None, dtype: str
 ) -> bool:
-    """Whether each layer's record gives the weights of eager attention, (1, num_heads, n, m).
-
-    AttnvizError if a number overflows `dtype`, in which the model computes.
-    """
+    """Whether the records give the weights of eager attention; AttnvizError if a number is inf."""
     if eager is None or len(eager) != len(records):
         return False
     for number, (record, own) in enumerate(zip(records, eager, strict=True)):
-        for name, array in (("q", record.q), ("k", record.k)):
-            if array is not None:
-                check_finite(number, name, array, dtype)
+        if record.q is not None and record.k is not None:
+            check_finite(number, "q", record.q, dtype)
+            check_finite(number, "k", record.k, dtype)
         weights = record.weights(number)
         if own is None or weights.shape != own.shape[1:]:
             return False

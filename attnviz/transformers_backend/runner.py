@@ -17,8 +17,7 @@ from attnviz.transformers_backend.describe import (
 )
 from attnviz.transformers_backend.recordable import Batch, RecordableModel
 
-MAX_WRITTEN = 128
-"""The most tokens that a decoder writes when no target is given."""
+MAX_WRITTEN = 128  # the most tokens that a decoder writes when no target is given
 
 Results = list[Inspection | AttnvizError]
 
@@ -27,18 +26,13 @@ class TransformersRunner:
     """Implements `Runner` of attnviz/model/model.py with a model that transformers runs.
 
     A decoder is fed `target`, or else what it writes itself, after its start token: row i is the
-    step that writes token i + 1. Raises RequestError for a target that cannot be tokenized,
-    AttnvizError for a model whose layers differ.
+    step that writes token i + 1. Raises RequestError for a target that cannot be tokenized.
     """
 
     alone = True
 
     def __init__(
-        self,
-        name: str,
-        model: RecordableModel,
-        tokenizer: Tokenizer,
-        target: str | None = None,
+        self, name: str, model: RecordableModel, tokenizer: Tokenizer, target: str | None = None
     ) -> None:
         self.facts = facts_of(name, model)
         self.vocab_size: int = model.config.get_text_config().vocab_size
@@ -46,18 +40,24 @@ class TransformersRunner:
         self.numbers_per_token = numbers_per_token(model.sample)
         self.model = model
         self._tokenizer = tokenizer
-        self._target = None if target is None else self._tokenized(target)
+        self._target: Tokens | None = None
+        if target is not None:
+            start = model.setting("decoder_start_token_id")
+            self._target = tokenizer.encode_target(target, start)
+            largest = max(self._target.ids)
+            if largest >= self.vocab_size:
+                raise AttnvizError(
+                    f"the tokenizer gave id {largest}, and the model has {self.vocab_size}",
+                    "check that the tokenizer and the weights belong together",
+                )
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """See `Runner`."""
         types = [tokens.type_ids for tokens in batch] if self.num_token_types else None
         try:
             targets = [self._target_of(tokens) for tokens in batch] if self.model.decodes else None
-            ids = Batch(
-                [tokens.ids for tokens in batch],
-                types,
-                None if targets is None else [tokens.ids for tokens in targets],
-            )
+            fed = None if targets is None else [tokens.ids for tokens in targets]
+            ids = Batch([tokens.ids for tokens in batch], types, fed)
             longest = max(map(max, ids.lengths(self.model.kind)))
             records = self.model.record(ids, recording.of(longest * self.numbers_per_token))
         except AttnvizError as error:
@@ -88,12 +88,3 @@ class TransformersRunner:
             return self._target
         most = min(MAX_WRITTEN, max_positions(self.model) or MAX_WRITTEN)
         return self._tokenizer.reading(self.model.write(source.ids, most))
-
-    def _tokenized(self, target: str) -> Tokens:
-        tokens = self._tokenizer.encode_target(target, self.model.setting("decoder_start_token_id"))
-        if max(tokens.ids) >= self.vocab_size:
-            raise AttnvizError(
-                f"the tokenizer gave id {max(tokens.ids)}, and the model has {self.vocab_size}",
-                "check that the tokenizer and the weights belong together",
-            )
-        return tokens

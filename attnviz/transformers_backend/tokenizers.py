@@ -1,8 +1,4 @@
-"""The tokenizer of a model: its tokenizer.json, or else the tokenizer that transformers builds.
-
-A fast tokenizer gives the characters of each piece. The pieces of a slow one, such as Marian's, are
-matched against the text; see `attnviz.text.spans`.
-"""
+"""The tokenizer of a model: its tokenizer.json, or else the tokenizer that transformers builds."""
 
 import json
 import re
@@ -33,18 +29,8 @@ from attnviz.transformers_backend.quirks import (
 
 SAVE_FAST = "or save a tokenizer.json there with tokenizer.save_pretrained(folder)"
 
-LIBRARIES = {
-    "sentencepiece": "sentencepiece",
-    "protobuf": "google.protobuf",
-    "tiktoken": "tiktoken",
-    "sacremoses": "sacremoses",
-    "fugashi": "fugashi",
-    "rjieba": "rjieba",
-}
-"""Optional libraries of transformers' tokenizers, and the modules they install."""
-
-BYTE_PIECE = re.compile("<0x([0-9A-F]{2})>")
-"""How SentencePiece spells a byte of a character that is not in its vocabulary."""
+LIBRARIES = ("sentencepiece", "protobuf", "tiktoken", "sacremoses", "fugashi", "rjieba")
+"""Optional libraries of transformers' tokenizers."""
 
 Spelling = Callable[[str], bytes]
 """Gives the UTF-8 text that a piece stands for."""
@@ -58,10 +44,10 @@ def tokenizer_of(
     forced_first: int | None = None,
     trust_remote_code: bool = False,
 ) -> Tokenizer:
-    """The tokenizer that belongs to a model's files; `family` is its model type.
+    """The tokenizer of a model's files; `family` is its model type.
 
-    `max_target`: the most tokens a decoder takes. `forced_first`: the id that the model's settings
-    make it write first, such as a language. Raises AttnvizError for damaged files.
+    `max_target`: the most tokens a decoder takes. `forced_first`: the id that the model must write
+    first, such as a language. Raises AttnvizError for damaged files.
     """
     settings = files.folder / TOKENIZER_CONFIG
     # language tokens depend on settings, which tokenizer.json does not hold
@@ -112,10 +98,7 @@ def copy_of(library: object) -> Any:
 
 
 def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | None, str, int]:
-    """A folder's tokenizer: its content as a tokenizer.json, its kind, and its size.
-
-    The content is None for a slow tokenizer. Raises AttnvizError as `transformers_tokenizer` does.
-    """
+    """A folder's tokenizer: its tokenizer.json (None for a slow one), its kind and its size."""
     library = transformers_tokenizer(folder, trust_remote_code)
     content = json.loads(library.backend_tokenizer.to_str()) if library.is_fast else None
     has_sentencepiece = any(hasattr(library, name) for name in ("sp_model", "spm_source"))
@@ -124,10 +107,7 @@ def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | 
 
 
 def transformers_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
-    """The tokenizer that transformers builds from the files in a folder; nothing is fetched.
-
-    Raises AttnvizError if it cannot be built, or needs a library that is not installed.
-    """
+    """The tokenizer that transformers builds from a folder; AttnvizError if it cannot be built."""
     try:
         with quiet():
             library = transformers.AutoTokenizer.from_pretrained(
@@ -135,11 +115,7 @@ def transformers_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any
             )
     except Exception as error:  # each tokenizer has exceptions of its own
         message = str(error).lower()
-        lacking = [
-            name
-            for name, module in LIBRARIES.items()
-            if name in message and not _is_installed(module)
-        ]
+        lacking = [name for name in LIBRARIES if name in message and not _is_installed(name)]
         if lacking:
             raise AttnvizError(
                 f"the tokenizer in {folder} needs {' and '.join(lacking)}, which is not installed",
@@ -158,15 +134,15 @@ def transformers_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any
     return library
 
 
-def _is_installed(module: str) -> bool:
+def _is_installed(library: str) -> bool:
     try:
-        return find_spec(module) is not None
+        return find_spec("google.protobuf" if library == "protobuf" else library) is not None
     except ModuleNotFoundError:  # of a package around it
         return False
 
 
 class Slow:
-    """Implements `Cutter` with a slow tokenizer, whose pieces are matched against the text."""
+    """Implements `Cutter` with a slow tokenizer; `text.spans` matches its pieces with the text."""
 
     def __init__(self, library: Any) -> None:
         self._library = library
@@ -188,13 +164,8 @@ class Slow:
             pieces[place] if place >= 0 else _Piece(-1 - place, self._name(-1 - place))
             for place in self._places([len(own) for own in cut], special)
         ]
-        return Cut(
-            ids=tuple(piece.id for piece in joined),
-            entries=tuple(piece.entry for piece in joined),
-            spans=tuple(piece.span for piece in joined),
-            sentences=tuple(piece.sentence for piece in joined),
-            type_ids=self._types(cut, special),
-        )
+        ids, entries, spans, sentences = zip(*joined, strict=True) if joined else ((),) * 4
+        return Cut(ids, entries, spans, sentences, self._types(cut, special))
 
     def num_special(self, pair: bool) -> int:
         """See `Cutter`."""
@@ -236,10 +207,9 @@ class Slow:
             [-1 - piece for piece in range(end - n, end)]
             for end, n in zip(ends, lengths, strict=True)
         ]
+        built = [piece for part in parts for piece in part]
         if special:
             built = self._library.build_inputs_with_special_tokens(*parts)
-        else:
-            built = [piece for part in parts for piece in part]
         return [-1 - number for number in built]
 
     def _types(self, cut: Sequence[Sequence["_Piece"]], special: bool) -> tuple[int, ...]:
@@ -297,7 +267,8 @@ class InTargetMode:
 
 
 def _sentencepiece(piece: str) -> bytes:
-    byte = BYTE_PIECE.fullmatch(piece)
+    # how it spells a byte of a character that is not in its vocabulary
+    byte = re.fullmatch("<0x([0-9A-F]{2})>", piece)
     return bytes([int(byte[1], 16)]) if byte else piece.replace("▁", " ").encode()
 
 
@@ -324,16 +295,13 @@ MARKS: dict[str, Spelling] = {
 }
 """The marks of pieces that begin, continue or end a word, and how such a vocabulary spells."""
 
-AT_THE_END = ("</w>", "@@")
-
 
 def spelling_of(vocabulary: Iterable[str]) -> Spelling:
     """How a vocabulary spells text, judged by the mark that most of its pieces bear."""
-    pieces = list(vocabulary)
-    counts = {
-        mark: sum(p.endswith(mark) if mark in AT_THE_END else p.startswith(mark) for p in pieces)
-        for mark in MARKS
-    }
+    pieces, counts = list(vocabulary), {}
+    for mark in MARKS:
+        bears = str.endswith if mark in ("</w>", "@@") else str.startswith
+        counts[mark] = sum(bears(piece, mark) for piece in pieces)
     mark = max(counts, key=lambda mark: counts[mark])
     return MARKS[mark] if counts[mark] else str.encode
 

@@ -22,7 +22,7 @@ from attnviz.encoder.paper import paper_encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model, load_model_of
-from attnviz.model.matrices import projections_of
+from attnviz.model.native import projections_of
 from attnviz.models.config import paper_config
 from attnviz.models.stored import rounded
 

@@ -19,7 +19,7 @@ from attnviz.answers.links import one_head
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
-from attnviz.model.matrices import projections_of
+from attnviz.model.native import projections_of
 
 B = 1
 

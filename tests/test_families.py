@@ -20,7 +20,7 @@ from attnviz.encoder.embeddings import buckets
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
-from attnviz.model.matrices import projections_of
+from attnviz.model.native import projections_of
 from attnviz.models import find_model
 from attnviz.models.config import BUCKETS
 from attnviz.models.families import FAMILIES

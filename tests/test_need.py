@@ -16,7 +16,7 @@ from attnviz.cli.sentences import Sentences
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.inspection.storage import recall
-from attnviz.model.matrices import projections_of
+from attnviz.model.native import projections_of
 
 FACTS = ModelFacts("m", "bert", 6, 12, 384, 32, 1536, True)
 

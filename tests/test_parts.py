@@ -15,7 +15,7 @@ from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import load_model
-from attnviz.model.matrices import projections_of
+from attnviz.model.native import projections_of
 from attnviz.models import find_model
 from attnviz.models.stored import read_tensors, tensor_names
 

@@ -17,7 +17,7 @@ from tiny_bert import SENTENCES, save_tiny_bert
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import PICKLE_NOTES, load_model
-from attnviz.model.matrices import projections_of
+from attnviz.model.native import projections_of
 from attnviz.models import find_model
 from attnviz.models.stored import tensor_names
 

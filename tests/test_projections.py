@@ -19,7 +19,7 @@ from attnviz.encoder.paper import paper_encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import load_model
-from attnviz.model.matrices import MATRICES, projections_of, read_projections
+from attnviz.model.native import MATRICES, projections_of, read_projections
 from attnviz.models.config import EncoderConfig
 
 Weights = dict[str, Tensor]
@@ -176,7 +176,7 @@ def test_a_default_model_that_is_not_what_was_published(
     def damaged(name: str) -> None:
         raise AttnvizError("it is damaged", "reinstall it")
 
-    monkeypatch.setattr("attnviz.model.matrices.find_model", damaged)
+    monkeypatch.setattr("attnviz.model.native.find_model", damaged)
     error = refused(animal)
     assert error.message.endswith("matrices, and it is damaged")
     assert error.hint == "reinstall it"

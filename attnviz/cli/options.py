@@ -13,7 +13,7 @@ import typer
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import RequestError
-from attnviz.models.options import Device, Dtype
+from attnviz.models.config import Device, Dtype
 
 if TYPE_CHECKING:
     from attnviz.inspection import Inspection

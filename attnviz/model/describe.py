@@ -4,6 +4,7 @@ from attnviz.errors import AttnvizError
 from attnviz.model.load import ModelConfig
 from attnviz.models import PAPER, ModelFiles, find_model
 from attnviz.models.catalog import Described, TokenizerFacts
+from attnviz.models.config import RunOptions
 from attnviz.models.describe import (
     describe_native,
     describe_paper,
@@ -13,7 +14,6 @@ from attnviz.models.describe import (
     origin_of,
     tokenizer_facts,
 )
-from attnviz.models.options import RunOptions
 
 
 def describe(name: str, trust_remote_code: bool = False) -> Described:

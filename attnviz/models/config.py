@@ -1,11 +1,12 @@
-"""config.json, and the encoder's hyperparameters."""
+"""config.json, the encoder's hyperparameters, and the options with which a model is run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import read_json
 
@@ -143,3 +144,23 @@ def epsilon(config: Config, key: str, default: float) -> float:
             SAVE_AGAIN,
         )
     return float(value)
+
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a model is run, and what of it is inspected.
+
+    "auto" takes a GPU if there is one. Without `attention`, the encoder's is recorded if the model
+    has one, else the decoder's. `target` is the text for the decoder; without it, the model writes
+    one. `trust_remote_code`: run the model's own code if transformers does not know its type.
+    """
+
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
+    attention: AttentionKind | None = None
+    target: str | None = None
+    trust_remote_code: bool = False

@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attnviz.errors import AttnvizError
 from attnviz.files import read_json
 from attnviz.inspection import ModelFacts
+from attnviz.models import DEFAULT, PAPER, default_tokenizer, find
 from attnviz.models.catalog import (
     AttentionFacts,
     AttentionSource,
@@ -29,20 +30,7 @@ from attnviz.models.config import (
 )
 from attnviz.models.families import FAMILIES, Family, read_config
 from attnviz.models.files import LAYOUTS, WEIGHTS, ModelFiles, has_tokenizer
-from attnviz.models.find import (
-    CONFIG,
-    DEFAULT,
-    DEFAULT_PACKAGE,
-    DEFAULT_REPOSITORY,
-    DEFAULT_REVISION,
-    PAPER,
-    TOKENIZER,
-    default_tokenizer,
-)
 from attnviz.models.stored import tensor_kinds
-
-if TYPE_CHECKING:
-    from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
 
 # safetensors' names of floating-point numbers, and the usual ones; others are not parameters
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -50,11 +38,12 @@ DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat1
 
 def catalog(default: str) -> Catalog:
     """The models at hand; `default` is the one that is used if none is named."""
-    spec = find_spec(DEFAULT_PACKAGE)
+    spec = find_spec(find.DEFAULT_PACKAGE)
     folders = (spec.submodule_search_locations if spec else None) or ()
     paths = [path for folder in folders for path in Path(folder, "model").rglob("*")]
     size = sum(path.stat().st_size for path in paths if path.is_file()) or None
-    minilm = CatalogEntry(DEFAULT, "bert", size, "", DEFAULT_REPOSITORY, DEFAULT_REVISION)
+    origin = find.DEFAULT_REPOSITORY, find.DEFAULT_REVISION
+    minilm = CatalogEntry(DEFAULT, "bert", size, "", *origin)
     paper = CatalogEntry(PAPER, PAPER, None, trained=False)
     others = other_types()
     families: dict[AttentionSource, tuple[str, ...]] = {
@@ -77,36 +66,29 @@ def _cached() -> tuple[CatalogEntry, ...]:
         raise AttnvizError(
             f"the hub's cache cannot be read: {error}", "check HF_HOME and its permissions"
         ) from error
-    models = [
-        _entry(repository, revision)
-        for repository in found.repos
-        if repository.repo_type == "model"
-        for revision in repository.revisions
-    ]
+    models: list[CatalogEntry] = []
+    for repository in (repo for repo in found.repos if repo.repo_type == "model"):
+        for revision in repository.revisions:
+            origin = repository.repo_id, revision.commit_hash
+            name = repository.repo_id
+            if "main" not in revision.refs:
+                name += f"@{min(revision.refs, default=revision.commit_hash)}"
+            family, obstacle = _family_and_obstacle(revision.snapshot_path)
+            models.append(CatalogEntry(name, family, revision.size_on_disk, obstacle, *origin))
     return tuple(sorted(models, key=lambda entry: entry.name))
-
-
-def _entry(repository: "CachedRepoInfo", revision: "CachedRevisionInfo") -> CatalogEntry:
-    name = repository.repo_id
-    if "main" not in revision.refs:
-        name += f"@{min(revision.refs, default=revision.commit_hash)}"
-    family, obstacle = _family_and_obstacle(revision.snapshot_path)
-    return CatalogEntry(
-        name, family, revision.size_on_disk, obstacle, repository.repo_id, revision.commit_hash
-    )
 
 
 def _family_and_obstacle(folder: Path) -> tuple[str | None, str]:
     """A folder's model_type, and why the model cannot be inspected."""
-    config = folder / CONFIG
+    config = folder / find.CONFIG
     if not config.is_file():
-        return None, f"no {CONFIG}"
+        return None, f"no {config.name}"
     try:
         family = read_json(config, "").get("model_type")
     except AttnvizError:
-        return None, f"its {CONFIG} is damaged"
+        return None, f"its {config.name} is damaged"
     if not isinstance(family, str):
-        return None, f"its {CONFIG} names no model_type"
+        return None, f"its {config.name} names no model_type"
     others = other_types()
     if family not in (*FAMILIES, *others.recorded, *others.weights_only):
         return family, "a type of model that was not tried"
@@ -115,8 +97,8 @@ def _family_and_obstacle(folder: Path) -> tuple[str | None, str]:
             read_config(model_type(config))
     except AttnvizError as error:
         return family, error.message
-    if not (folder / TOKENIZER).is_file() and not has_tokenizer(os.listdir(folder)):
-        return family, f"no {TOKENIZER}"
+    if not (folder / find.TOKENIZER).is_file() and not has_tokenizer(os.listdir(folder)):
+        return family, f"no {find.TOKENIZER}"
     if not any((folder / file).is_file() for file in LAYOUTS):
         return family, f"no {WEIGHTS}"
     return family, ""
@@ -215,7 +197,7 @@ def origin_of(files: ModelFiles) -> dict[str, Any]:
     """The entries of `Described` on where the files are; no repository for a user's own folder."""
     folder = {"folder": str(files.folder.absolute())}
     if files.name == DEFAULT:
-        return folder | {"repository": DEFAULT_REPOSITORY, "revision": DEFAULT_REVISION}
+        return folder | {"repository": find.DEFAULT_REPOSITORY, "revision": find.DEFAULT_REVISION}
     if Path(files.name).expanduser().is_dir():
         return folder
     # the hub's cache has a folder for each commit

@@ -132,11 +132,7 @@ class WithoutWeights:
     own_config: Any
     model: Any
     kind: AttentionKind
-
-    @property
-    def side(self) -> Side:
-        """The part that `kind` belongs to."""
-        return _side_of(self.kind)
+    side: Side
 
 
 def without_weights(built: Architecture) -> WithoutWeights:
@@ -151,7 +147,8 @@ def without_weights(built: Architecture) -> WithoutWeights:
                 "save the model again with model.save_pretrained(folder)",
             ) from error
     own = built.config if built.seq2seq else built.config.get_text_config()
-    return WithoutWeights(built.config, own, model, _usual_kind(built, own))
+    kind = _usual_kind(built, own)
+    return WithoutWeights(built.config, own, model, kind, _side_of(kind))
 
 
 def facts(name: str, family: str, model: WithoutWeights) -> ModelFacts:

@@ -74,7 +74,11 @@ class Recorder:
         self._inputs[module] = inputs_of(module, args, kwargs)
 
     def _records(self, call: Call, z: Tensor) -> list[LayerRecord]:
-        check_lengths(call, *map(max, zip(*self._lengths, strict=True)))
+        n, m = call.q.shape[-2], call.k.shape[-2]
+        queries, keys = map(max, zip(*self._lengths, strict=True))
+        if (n, m) != (queries, keys):
+            tokens = f"where there are {queries} and {keys} tokens"
+            raise UnlikeError(f"{n} queries and {m} keys, {tokens}")
         norms = self._sites.value_norms(call.module, call.v, call.q.shape[1])
         sinks = None if call.sinks is None else as_numpy(call.sinks.detach().flatten())
         records = []
@@ -102,13 +106,6 @@ class Recorder:
                 )
             records.append(record)
         return records
-
-
-def check_lengths(call: Call, queries: int, keys: int) -> None:
-    """UnlikeError unless a call has as many queries and keys as the sentences have tokens."""
-    n, m = call.q.shape[-2], call.k.shape[-2]
-    if (n, m) != (queries, keys):
-        raise UnlikeError(f"{n} queries and {m} keys, where there are {queries} and {keys} tokens")
 
 
 def weights_only(

@@ -107,7 +107,9 @@ class RecordableModel:
         if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
             self.model = self._encoder  # the decoder can be freed
         if not built.seq2seq:
-            self.kind = _kind_of(self.sample)
+            # a single stack is a decoder if no query of any layer attends to a later key
+            later = (np.triu(record.weights(n), 1).any() for n, record in enumerate(self.sample))
+            self.kind = "encoder" if any(later) else "decoder"
         return self
 
     @property
@@ -295,12 +297,6 @@ def _agree(
         if not np.abs(weights - as_numpy(own[0])).max() < tolerance:
             return False
     return True
-
-
-def _kind_of(records: Sequence[LayerRecord]) -> AttentionKind:
-    """A single stack is a decoder if no query of any layer attends to a later key."""
-    later = (np.triu(record.weights(number), 1).any() for number, record in enumerate(records))
-    return "encoder" if any(later) else "decoder"
 
 
 def _poolers(model: nn.Module) -> set[nn.Module]:

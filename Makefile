@@ -4,12 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 SENTENCE := The animal didn't cross the street because it was too tired.
 
-.PHONY: run test lint types tests docs-check docs samples bench clean tools
+.PHONY: run test test-quick lint types tests docs-check docs samples bench clean tools
 
 run: .venv/installed
 	$(BIN)/attnviz run "$(SENTENCE)" --query it
 
 test: lint types docs-check tests
+
+# in a few minutes: all tests but those that train, measure, or start many processes
+test-quick: lint .venv/developed
+	$(BIN)/pytest -q -n auto -m "not slow"
 
 lint: .venv/developed
 	$(BIN)/ruff check .

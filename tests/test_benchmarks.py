@@ -147,6 +147,7 @@ def test_the_sentences_are_the_same_every_time(sentences: Any) -> None:
     assert all(text[0].isupper() and text.endswith(".") for text in texts)
 
 
+@pytest.mark.slow
 def test_start_up_is_measured_beside_torch_and_transformers() -> None:
     found = rows("startup.py", "--rounds", "1")
     assert [row["goal"] for row in found] == ["≤ 1.25", "≤ 0.4", "≤ 0.25", "≤ 0.4", "≤ 0.9"]
@@ -154,6 +155,7 @@ def test_start_up_is_measured_beside_torch_and_transformers() -> None:
     assert all(re.fullmatch(r"\d+\.\d\d s", row["ours"]) for row in found)
 
 
+@pytest.mark.slow
 def test_memory_is_measured() -> None:
     kept, fresh, remembered = rows("memory.py", "--rounds", "1")
     assert kept["task"] == "an inspection of 512 tokens, all heads"
@@ -162,6 +164,7 @@ def test_memory_is_measured() -> None:
     assert (fresh["goal"], remembered["goal"]) == ("≤ 2", "≤ 2")
 
 
+@pytest.mark.slow
 def test_throughput_is_measured_in_both_formats() -> None:
     found = rows("throughput.py", "--rounds", "1", "--sentences", "6")
     assert [row["task"] for row in found] == [
@@ -171,6 +174,7 @@ def test_throughput_is_measured_in_both_formats() -> None:
     assert all("sentences/s" in row["ours"] + row["beside"] for row in found)
 
 
+@pytest.mark.slow
 def test_find_is_measured_beside_run() -> None:
     found = rows("find.py", "--rounds", "1", "--sentences", "6")
     assert [row["task"] for row in found] == [
@@ -180,6 +184,7 @@ def test_find_is_measured_beside_run() -> None:
     assert [row["goal"] for row in found] == ["≤ 1.2", "≤ 1.2"]
 
 
+@pytest.mark.slow
 def test_ranking_all_heads_is_measured_beside_plain_passes() -> None:
     found = rows("ablate.py", "--rounds", "1")
     assert [row["task"] for row in found] == [
@@ -217,6 +222,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     assert "{" not in page
 
 
+@pytest.mark.slow
 def test_the_peer_prints_the_same_number() -> None:
     folder = str(find_model("minilm").config.parent)
     text = "The animal didn't cross the street because it was too tired."
@@ -224,6 +230,7 @@ def test_the_peer_prints_the_same_number() -> None:
     assert subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL) == "0.677\n"
 
 
+@pytest.mark.slow
 def test_the_peer_does_the_same_job(minilm: Model, tmp_path: Path, sentences: Any) -> None:
     # no apostrophes: there the tokenizer's words are not Unicode's
     texts = [text for text in sentences(40) if "'" not in text]
@@ -249,6 +256,7 @@ def test_the_peer_does_the_same_job(minilm: Model, tmp_path: Path, sentences: An
         np.testing.assert_allclose(weights, expected.reshape(weights.shape), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_families_beside_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both give the same numbers, and each is timed as often as is asked; here at small sizes."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
@@ -273,6 +281,7 @@ def test_families_beside_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rows) == 7
 
 
+@pytest.mark.slow
 def test_other_numbers_are_not_timed(monkeypatch: pytest.MonkeyPatch, minilm: Model) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     passes = importlib.import_module("passes")
@@ -284,6 +293,7 @@ def test_other_numbers_are_not_timed(monkeypatch: pytest.MonkeyPatch, minilm: Mo
         passes.check(layers, [*weights[:2], weights[2] + 0.5, *weights[3:]])
 
 
+@pytest.mark.slow
 def test_a_head_of_a_long_text_is_measured_beside_plain_and_eager_passes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -305,6 +315,7 @@ def test_a_head_of_a_long_text_is_measured_beside_plain_and_eager_passes(
         assert goal.limit == 1.5
 
 
+@pytest.mark.slow
 def test_what_eager_attention_of_a_long_text_takes(
     monkeypatch: pytest.MonkeyPatch, minilm: Model
 ) -> None:

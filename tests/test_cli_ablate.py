@@ -58,6 +58,7 @@ def valid(parsed: Any) -> Any:
     return parsed
 
 
+@pytest.mark.slow
 def test_the_last_sentence_is_run_again(place: Workplace) -> None:
     remembered(place)
     done = place("ablate", "--head", "3.1", "--top", "3")
@@ -95,6 +96,7 @@ def test_each_head_by_a_query(here: Callable[..., Done]) -> None:
     assert 'L5H11 moves "it" most, by .1060' in table.out
 
 
+@pytest.mark.slow
 def test_sentences_one_after_the_other(place: Workplace) -> None:
     given = b"It was tired.\nNobody knows.\nWhere is it?\n"
     done = place("ablate", "--each", "--query", "it", "--top", "2", "-f", "jsonl", given=given)

@@ -87,6 +87,7 @@ def test_one_sentence_is_compared_with_the_last(place: Workplace, animal: Inspec
     assert saved.json["heads"][0]["a"] == done.json["heads"][0]["a"]
 
 
+@pytest.mark.slow
 def test_a_sentence_is_read_as_the_kept_one_was(place: Workplace) -> None:
     """In its model, with the seed it had, and with its pair."""
     kept = place("run", "it ran", "--pair", "who", "-m", "one", "--save", "kept", "--query", "it")
@@ -236,6 +237,7 @@ def test_what_cannot_be_compared(
     assert caught.value.hint
 
 
+@pytest.mark.slow
 def test_sentences_that_cannot_be_read(place: Workplace) -> None:
     long = told(place("compare", "a " * 40, "a dog", "-m", "one"))
     assert long[0] == (

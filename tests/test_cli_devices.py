@@ -125,6 +125,7 @@ def test_ablate_refuses_what_is_not_ours(here: Here, llama: str, place: Workplac
         assert second.startswith("  attnviz models lists those families; ")
 
 
+@pytest.mark.slow
 def test_explain_takes_the_matrices_from_the_model(here: Here, llama: str) -> None:
     options = ["--query", "tired", "--layer", "1", "--head", "2", "--json"]
     given = here("explain", SENTENCES[0], "-m", llama, *options)
@@ -163,6 +164,7 @@ def test_weights_alone_are_neither_explained_nor_measured(here: Here, place: Wor
         assert "this model gives its attention weights alone" in done.err
 
 
+@pytest.mark.slow
 def test_how_a_seq2seq_model_is_run_again(here: Here, place: Workplace) -> None:
     """The last sentence is the source's; what the decoder was fed stays what it was."""
     folder = place.folder / "t5"

@@ -37,6 +37,7 @@ def told(done: Done, code: int = 2) -> list[str]:
     return done.message
 
 
+@pytest.mark.slow
 def test_sentences_that_cannot_be_looked_at(place: Workplace) -> None:
     texts: list[str | bytes] = ["", " \t ", b"caf\xe9", "tired " * 600, "\u200b\u0007"]
     assert told(place("run", *texts)) == [
@@ -65,6 +66,7 @@ def test_an_empty_sentence(place: Workplace) -> None:
 HOSTILE = "[bold]it[/x] :smile: $x_1$ \x1b[31mred\x1b]0;title\x07 \u202eright [unused1] <b>&amp;"
 
 
+@pytest.mark.slow
 def test_what_is_typed_is_data(place: Workplace) -> None:
     done = place("run", HOSTILE, "--query", "it", "--save", "hostile", env={"COLUMNS": "200"})
     assert (done.code, done.err) == (0, "")
@@ -175,6 +177,7 @@ def test_a_command_that_is_none(place: Workplace) -> None:
     assert "No such command 'look'" in done.err
 
 
+@pytest.mark.slow
 def test_models_that_are_none(place: Workplace) -> None:
     walled = place.without("torch")
     (place.folder / "empty").mkdir()
@@ -255,6 +258,7 @@ def test_places_that_cannot_be_written(place: Workplace, writer: str) -> None:
     assert sorted(os.listdir(place.folder)) == before
 
 
+@pytest.mark.slow
 def test_files_of_somebody_else(place: Workplace) -> None:
     mine = place.folder / "mine"
     mine.write_text("holidays")
@@ -298,6 +302,7 @@ def on_full_disk(place: Workplace, *arguments: str, **env: str) -> tuple[Done, l
     return done, (place.folder / "files").read_text().splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_full_disk(place: Workplace, writer: str) -> None:
     name = "disk/out.png" if writer == "heatmap" else "disk/out.csv"
@@ -309,6 +314,7 @@ def test_a_full_disk(place: Workplace, writer: str) -> None:
     assert files == []
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written(place: Workplace) -> None:
     options = ["I am", "--json", "--head", "0.0"]
     full, files = on_full_disk(place, "run", *options, XDG_CACHE_HOME=f"{place.folder}/disk")
@@ -329,6 +335,7 @@ def test_memory_that_is_turned_off(place: Workplace) -> None:
     assert place.last.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_is_too_large_to_be_remembered(place: Workplace) -> None:
     """2,100 vectors of 1,024 numbers, four to a layer, are 69 MB in two layers."""
     before = place.last.read_bytes()
@@ -352,6 +359,7 @@ def with_metadata(animal: Path, change: Callable[[dict[str, object]], object]) -
     return to_safetensors(arrays, {"attnviz": json.dumps(metadata)})
 
 
+@pytest.mark.slow
 def test_saved_inspections_that_are_none(place: Workplace) -> None:
     saved = place.folder / "animal"
     content = saved.read_bytes()

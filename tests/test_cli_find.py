@@ -155,6 +155,7 @@ def test_one_line_is_one_sentence(place: Workplace) -> None:
         assert piped.output == place("find", "--load", "animal", *LINK, *options).output
 
 
+@pytest.mark.slow
 def test_a_table_of_sentences(place: Workplace) -> None:
     rows = ["note\tkey\tquery\tsentence", f"x\tanimal\tit\t{ANIMAL}", f"x\tstreet\tit\t{WIDE}"]
     (place.folder / "good.tsv").write_text("".join(f"{row}\n" for row in rows))

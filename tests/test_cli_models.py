@@ -139,6 +139,7 @@ def test_names_are_shown_as_data(place: Workplace) -> None:
     assert "\\x1b[31m[bold]" in screen
 
 
+@pytest.mark.slow
 def test_what_is_listed_can_be_looked_with(place: Workplace) -> None:
     done = place("run", ANIMAL, "-m", "org/name", "--json", env={"HF_HUB_OFFLINE": "1"})
     assert (done.code, done.json["model"]["family"]) == (0, "roberta")

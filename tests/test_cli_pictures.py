@@ -79,6 +79,7 @@ def test_all_heads(place: Workplace) -> None:
     assert "head 11" in text
 
 
+@pytest.mark.slow
 def test_what_somebody_else_wrote_stays(place: Workplace) -> None:
     for name, content in (("mine.png", b"holidays"), ("text.svg", b"<?xml version='1.0'?><svg/>")):
         (place.folder / name).write_bytes(content)
@@ -94,6 +95,7 @@ def test_what_somebody_else_wrote_stays(place: Workplace) -> None:
         assert place("heatmap", "--head", "3.2", "-o", name).code == 0
 
 
+@pytest.mark.slow
 def test_a_form_that_is_none(place: Workplace) -> None:
     for name in ("picture", "picture.gif", "-"):
         done = place("heatmap", "--head", "3.1", "-o", name)
@@ -108,6 +110,7 @@ def test_a_saved_sentence_is_drawn(place: Workplace) -> None:
     assert re.fullmatch(r"attnviz-minilm-L3H1-i-am-a-student-[0-9a-f]{6}\.png\n", done.out)
 
 
+@pytest.mark.slow
 def test_what_reads_alike_is_not_written_over(place: Workplace) -> None:
     options = ["He left.", "He left?", "--head", "3.1", "--quiet"]
     done = place("heatmap", *options, env={"ATTNVIZ_NO_MEMORY": "1"})

@@ -84,6 +84,7 @@ def test_quiet_keeps_notes_back_and_tells_errors(place: Workplace) -> None:
     assert any(",동물은," in row for row in rows)
 
 
+@pytest.mark.slow
 def test_the_archives_numbers_are_the_lines(place: Workplace) -> None:
     done = place("run", "-f", "npz", "--head", "3.1", "--truncate", given=MIXED)
     assert done.code == 2
@@ -97,6 +98,7 @@ def test_the_archives_numbers_are_the_lines(place: Workplace) -> None:
     assert [s["text"] for s in meta["sentences"] if s["index"] != 4] == MIXED_TEXTS
 
 
+@pytest.mark.slow
 def test_a_word_that_one_sentence_lacks(place: Workplace) -> None:
     texts = b"it is tired\nnothing here\nand it#2 it\n"
     done = place("run", "--query", "it#2", "--key", "it", given=texts)
@@ -112,6 +114,7 @@ def test_a_word_that_one_sentence_lacks(place: Workplace) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_no_result_is_no_file(place: Workplace) -> None:
     for given, said in (
         (b"", "attnviz: no sentence came on standard input\n  give one a line\n"),
@@ -124,6 +127,7 @@ def test_no_result_is_no_file(place: Workplace) -> None:
         assert not (place.folder / "nothing.csv").exists()
 
 
+@pytest.mark.slow
 def test_three_hundred_sentences_in_their_order(place: Workplace, minilm: Model) -> None:
     """Batches change no number by more than 1e-5, whatever else is in them."""
     words = ANIMAL.split()
@@ -145,6 +149,7 @@ def test_three_hundred_sentences_in_their_order(place: Workplace, minilm: Model)
             )
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_of_many(place: Workplace) -> None:
     with (
         place.start("run", "--json", stdin=subprocess.PIPE) as process,
@@ -215,6 +220,7 @@ def closing(*descriptors: int) -> dict[str, Any]:
     return {"before": close}
 
 
+@pytest.mark.slow
 def test_streams_that_are_closed(place: Workplace) -> None:
     run, heatmap = ([name, "--load", "animal", "--head", "3.1"] for name in ("run", "heatmap"))
     no_output = place(*run, **closing(1))
@@ -280,6 +286,7 @@ def slow() -> Iterator[int]:
     writer.join()
 
 
+@pytest.mark.slow
 def test_progress_is_shown_where_it_takes_longer(place: Workplace, slow: int) -> None:
     """The names of the pictures go to standard output all the same."""
     with (place.folder / "names").open("wb") as names:

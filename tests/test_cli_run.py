@@ -238,6 +238,7 @@ def test_several_sentences_in_tables(place: Workplace) -> None:
     assert done.out.count("student looks at") == 2
 
 
+@pytest.mark.slow
 def test_the_untrained_model_says_so_everywhere(place: Workplace, untrained: Done) -> None:
     assert (untrained.code, untrained.err) == (0, "")
     first, second = untrained.json_lines

@@ -100,6 +100,7 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_sessions_are_real(workplace: Path) -> None:
     printed = {command: run(command, workplace) for command in sessions("README.ko.md")}
     for name in READMES:
@@ -112,6 +113,7 @@ def test_the_sessions_are_real(workplace: Path) -> None:
     assert {"head.png", "동물.png"} <= written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_the_sessions_of_a_page_are_real(name: str, workplace: Path) -> None:
     shown = sessions(name)
@@ -232,6 +234,7 @@ def test_every_command_is_documented() -> None:
             assert f"attnviz {command} " in read(name), f"{name} does not show {command}"
 
 
+@pytest.mark.slow
 def test_the_reference_is_what_help_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,7 @@ def test_same_figure_same_bytes_again_and_again(maths: Figure, form: FigureForma
     assert written(maths, form) == written(maths, form)
 
 
+@pytest.mark.slow
 def test_same_input_same_bytes_in_two_processes(animal: Inspection, tmp_path: Path) -> None:
     from attnviz.inspection.storage import save
 

@@ -256,6 +256,7 @@ MADE: dict[str, Callable[[View], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", MADE)
 def test_less_memory_than_one_heads_weights_would_take(
     long: View, what: str, monkeypatch: pytest.MonkeyPatch

@@ -97,6 +97,7 @@ def not_found(folder: Path | str) -> RequestError:
     return caught.value
 
 
+@pytest.mark.slow
 def test_the_default_models_code_is_never_imported() -> None:
     code = (
         "import sys\n"

@@ -181,6 +181,7 @@ def page() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_tables_are_what_the_parity_tests_find(page: str, tmp_path: Path) -> None:
     for name, expected in parts(tmp_path):

@@ -36,6 +36,7 @@ def test_a_name_too_long_is_told_in_words(tmp_path: Path, option: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_standard_output_led_to_a_file_is_no_file_in_the_way(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("old\n")

@@ -213,6 +213,7 @@ def test_its_code_in_the_cache_serves_offline(hub: LocalHub) -> None:
     load_model("org/own", trust_remote_code=True).inspect(SENTENCES[0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("minilm")
 def test_the_flag_is_typed_in_full(own: Path, tmp_path: Path) -> None:
     place = Workplace(tmp_path / "place")

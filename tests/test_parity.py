@@ -66,6 +66,7 @@ def hold_last_state(encoder: Encoder, inspection: Inspection, expected: Referenc
         close(encoder(ids, types).hidden_states, expected.x[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sentence", SAMPLE_LINES)
 def test_default_model_on_every_sample(
     sentence: str, minilm: Model, theirs: Any, encoder: Encoder
@@ -98,6 +99,7 @@ def test_default_model_on_a_pair(minilm: Model, theirs: Any) -> None:
     hold(inspection, reference(theirs, [inspection.tokens.ids], [inspection.tokens.type_ids]))
 
 
+@pytest.mark.slow
 def test_default_model_in_one_padded_batch_with_all_samples(minilm: Model, theirs: Any) -> None:
     sentences = [minilm.tokenize(line) for line in SAMPLE_LINES]
     expected = reference(theirs, [s.ids for s in sentences], [s.type_ids for s in sentences])

@@ -149,6 +149,7 @@ def test_pickles_of_something_else(held: object, folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_is_said_on_standard_error(folder: Path, tmp_path: Path, animal: Inspection) -> None:
     place = workplace(tmp_path, animal)
     done = place("run", SENTENCES[0], "-m", str(folder), "--format", "json")

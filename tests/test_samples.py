@@ -62,6 +62,7 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"), dtype=np.int16)
 
 
+@pytest.mark.slow
 def test_make_draws_the_pictures_in_the_tree(tmp_path: Path, animal: Inspection) -> None:
     printed = script("make.sh", str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == PICTURES
@@ -80,6 +81,7 @@ def test_make_draws_the_pictures_in_the_tree(tmp_path: Path, animal: Inspection)
     assert again.read_bytes() == (tmp_path / "tired.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_pipeline_takes_a_file(tmp_path: Path) -> None:
     sentences = tmp_path / "my sentences.txt"
     sentences.write_text("Is it me?\n", encoding="utf-8")

@@ -74,6 +74,7 @@ def test_a_text_that_pieces_have_nothing_of() -> None:
     assert spans_of("ab cd", utf8("x", "y")) == [(0, 5), (0, 5)]
 
 
+@pytest.mark.slow
 def test_a_long_text_that_pieces_have_nothing_of_takes_seconds_at_most() -> None:
     started = time.process_time()
     assert len(spans_of("abc" * 4000, utf8(*["xyz"] * 4000))) == 4000

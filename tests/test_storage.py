@@ -185,6 +185,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path) -> None:
             load(path)
 
 
+@pytest.mark.slow
 def test_damaged_bytes_are_refused_or_read_but_never_crash(tmp_path: Path) -> None:
     path = tmp_path / "a"
     save(made(1), path)

@@ -204,6 +204,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(tmp_path_factory.mktemp("stride"))
 
 
+@pytest.mark.slow
 def test_windows_stream_out_as_sentences_do(place: Workplace) -> None:
     texts = f"It was tired.\n{LONG}\ncaf\n".encode().replace(b"caf", b"caf\xe9")
     ask = ("run", "--stride", "400", "--head", "3.1")
@@ -233,6 +234,7 @@ def test_windows_stream_out_as_sentences_do(place: Workplace) -> None:
         assert file["1.tokens"][0] == "[CLS]"
 
 
+@pytest.mark.slow
 def test_pictures_have_a_name_each_and_one_file_holds_one(place: Workplace) -> None:
     ask = ("heatmap", LONG, "--stride", "400", "--head", "3.1")
     done = place(*ask)

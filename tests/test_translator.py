@@ -66,6 +66,7 @@ def test_the_vocabulary_is_the_grammars(trainer: ModuleType, cutter: tokenizers.
     assert again.to_str() == cutter.to_str()
 
 
+@pytest.mark.slow
 def test_it_is_made_anew_in_few_steps(
     trainer: ModuleType,
     tmp_path: Path,

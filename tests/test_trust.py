@@ -292,6 +292,7 @@ def test_a_head_of_mixed_heads_is_refused(place: Workplace, command: str, measur
     ]
 
 
+@pytest.mark.slow
 def test_lines_of_a_mixed_head_are_refused_and_of_a_layer_drawn(place: Workplace) -> None:
     words = ["lines", "--query", "it", "--measure", "rollout"]
     done = place(*words, "--layer", "3", "--head", "1")
@@ -325,6 +326,7 @@ def test_a_file_of_an_older_attnviz_has_no_norms(place: Workplace) -> None:
     assert place("run", "--load", "old", "--measure", "rollout", "--layer", "0").code == 0
 
 
+@pytest.mark.slow
 def test_data_of_the_command_line_states_measure_and_share(
     place: Workplace, animal: Inspection
 ) -> None:

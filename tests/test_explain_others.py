@@ -207,6 +207,7 @@ def test_its_json_is_as_the_schema_says(tried: Tried) -> None:
         assert parsed["keys"][3]["weight"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tried", [("gpt2", None), ("t5", "cross"), ("bart", "decoder")], indirect=True, ids=str
 )

@@ -150,6 +150,7 @@ def test_what_is_typed_is_shown_escaped(minilm: Model) -> None:
     assert "\x1b" not in "".join(lines)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     words=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=9),

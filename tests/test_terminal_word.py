@@ -87,6 +87,7 @@ def test_how_much_one_word_looks_at_another(view: View) -> None:
     assert lines[9] == "strongest in  L0H1  .80  L1H0    ·"
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     words=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=9),

@@ -24,12 +24,14 @@ types: .venv/developed
 
 docs-check: .venv/developed
 	$(BIN)/python scripts/cli_reference.py --check
+	$(BIN)/python scripts/api_reference.py --check
 
 tests: .venv/developed tools
 	$(BIN)/pytest -q -n auto
 
 docs: .venv/developed
 	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python scripts/api_reference.py
 
 samples: .venv/developed tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" samples/make.sh

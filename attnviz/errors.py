@@ -19,3 +19,7 @@ class AttnvizError(Exception):
 
 class RequestError(AttnvizError):
     """The request itself is wrong: an unknown word, a layer out of range, an empty sentence."""
+
+
+class OutOfRangeError(RequestError, IndexError):
+    """A layer, head or token that is not there; also an IndexError, as Python has it."""

@@ -15,10 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
-
-from attnviz.cli.app import app
-from attnviz.cli.command import DONE, FAILED, INTERRUPTED, WRONG
+from attnviz.cli.app import COMMANDS, DONE, FAILED, INTERRUPTED, WRONG
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "cli.md"
@@ -77,11 +74,12 @@ ENVIRONMENT = """\
 """
 
 OTHER_FORMATS = """\
-## CSV and NPZ
+## CSV, TSV, Parquet, Markdown and NPZ
 
 CSV has a header and one row for each result: for `run` a link from a query to a key, for
 `find` a head, for `compare` a head and an aligned key, for `explain` a key, for `ablate` a
-word that moved.
+word that moved. TSV and Parquet have the same columns and rows (Parquet needs `pyarrow`:
+`pip install 'attnviz[parquet]'`). Markdown has a table for each answer, with rounded numbers.
 
 ```text
 {headers}
@@ -99,29 +97,33 @@ the model and the sentences.
 
 
 def main(arguments: list[str]) -> int:
-    """Write the reference, or compare it; gives back the exit code."""
+    """Write the reference, or compare it; returns the exit code."""
+    return written_or_compared(arguments, REFERENCE, "".join(_parts()), __doc__ or "")
+
+
+def written_or_compared(arguments: list[str], path: Path, reference: str, usage: str) -> int:
+    """Write a reference, or with --check say what differs; returns the exit code."""
     if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
-    reference = "".join(_parts())
     if not arguments:
-        REFERENCE.write_text(reference, encoding="utf-8")
+        path.write_text(reference, encoding="utf-8")
         return 0
-    written = REFERENCE.read_text(encoding="utf-8") if REFERENCE.is_file() else ""
+    written = path.read_text(encoding="utf-8") if path.is_file() else ""
     if written == reference:
         return 0
+    name = f"docs/{path.name}"
     differences = difflib.unified_diff(
-        written.splitlines(), reference.splitlines(), "docs/cli.md", "attnviz --help", lineterm=""
+        written.splitlines(), reference.splitlines(), name, "what attnviz says", lineterm=""
     )
     print("\n".join(differences))
-    print("docs/cli.md is not what attnviz says of itself; run: make docs", file=sys.stderr)
+    print(f"{name} is not what attnviz says of itself; run: make docs", file=sys.stderr)
     return 1
 
 
 def commands() -> list[str]:
     """The names of attnviz's commands, in the order in which `--help` lists them."""
-    command: Any = get_command(app)
-    return list(command.commands)
+    return list(COMMANDS)
 
 
 def _parts() -> Iterator[str]:
@@ -138,18 +140,17 @@ def _parts() -> Iterator[str]:
 def _csv_headers() -> Iterator[str]:
     """The first line of each command's CSV, without the columns that come only at times."""
     from attnviz.answers import ablate, compare, explain, find
-    from attnviz.show.data import csv_line
-    from attnviz.show.matrix_data import csv_header
+    from attnviz.answers.word import LINK_COLUMNS
 
     headers = {
-        "run": csv_header(True, "weights"),
-        "find": csv_line(("text_index", *find.COLUMNS)),
-        "compare": csv_line(compare.COLUMNS),
-        "explain": csv_line(("text_index", *explain.COLUMNS)),
-        "ablate": csv_line(("text_index", *ablate.COLUMNS)),
+        "run": ("text_index", *LINK_COLUMNS),
+        "find": ("text_index", *find.COLUMNS),
+        "compare": compare.COLUMNS,
+        "explain": ("text_index", *explain.COLUMNS),
+        "ablate": ("text_index", *ablate.COLUMNS),
     }
     for name, header in headers.items():
-        yield f"{name + ':':<9}{header.decode().strip()}"
+        yield f"{name + ':':<9}{','.join(header)}"
 
 
 def _help(*command: str) -> str:

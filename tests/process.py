@@ -27,6 +27,7 @@ from attnviz.inspection.storage import save
 COMMAND = [sys.executable, "-m", "attnviz"]
 TIMEOUT = 120
 ARCHIVE = b"PK"
+PNG = b"\x89PNG"
 PACKAGES = Path(attnviz.__file__).parent.parent
 
 KERNELS = ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
@@ -154,7 +155,7 @@ class Workplace:
             raise
         done = Done(process.returncode, output or b"", errors or b"")
         assert b"Traceback" not in done.errors, done.err
-        printed = b"" if done.output.startswith(ARCHIVE) else done.output
+        printed = b"" if done.output.startswith((ARCHIVE, PNG)) else done.output
         assert b"\x1b" not in printed + done.errors
         assert self.temporary_files() == []
         return done

@@ -10,14 +10,15 @@ from attnviz.answers.links import links
 from attnviz.answers.matrices import matrices
 from attnviz.answers.overview import overview
 from attnviz.answers.word import pair, word
-from attnviz.api import _view_as_html
 from attnviz.inspection import HeadId, View
 from attnviz.show.figure import heatmap as heatmap_picture
 from attnviz.show.figure import lines as lines_picture
+from attnviz.show.forms import table as table_of
 from attnviz.show.matrix_data import csv_chunks, json_chunks
-from attnviz.show.terminal import table_of
 
-view_html = _view_as_html
+
+def view_html(view: View) -> str:
+    return view._repr_html_()
 
 
 def looks(

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from written import answer_csv, answer_json, csv_line, is_ours
 
 import attnviz
 from attnviz.answers import ablate
@@ -23,7 +24,6 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
 from attnviz.model import Model
-from attnviz.show.data import answer_csv, answer_json, csv_line, is_ours
 from attnviz.show.terminal.ablate import (
     DOUBTS,
     Distances,
@@ -223,7 +223,7 @@ def test_the_model_is_found_by_its_name(minilm: Model, animal: Inspection) -> No
     paper = attnviz.load_model("paper", **shape)
     student = paper.inspect("I am a student")
     assert attnviz.ablate(student, "L1H2") == attnviz.ablate(student, "L1H2", model=paper)
-    with pytest.raises(RequestError, match="looked at in minilm, and this is another"):
+    with pytest.raises(RequestError, match="the inspection is of minilm, and this is another"):
         attnviz.ablate(animal, "L3H1", model=paper)
 
 

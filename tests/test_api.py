@@ -104,7 +104,7 @@ def test_figures_are_written_by_suffix(animal: attnviz.Inspection, tmp_path: Pat
         attnviz.write_figure(attnviz.heatmap(animal, layer=3, head=1), path)
         assert path.read_bytes().startswith(start)
     with pytest.raises(attnviz.RequestError, match="in which form"):
-        attnviz.write_figure(attnviz.heatmap(animal, 3, 1), tmp_path / "picture.gif")
+        attnviz.write_figure(attnviz.heatmap(animal, layer=3, head=1), tmp_path / "picture.gif")
 
 
 def test_figures_leave_matplotlibs_settings_alone(animal: attnviz.Inspection) -> None:
@@ -197,7 +197,7 @@ def test_options_of_a_model_go_with_its_name(minilm: Model, own_cache: Path) -> 
     coarse = attnviz.inspect("I am", dtype="bfloat16")
     assert coarse.model.dtype == "bfloat16"
     assert json.loads(attnviz.to_json(coarse, head="L3H1"))["model"]["dtype"] == "bfloat16"
-    with pytest.raises(attnviz.RequestError, match="loaded already, and dtype came beside it"):
+    with pytest.raises(attnviz.RequestError, match="loaded already, and dtype came with it"):
         attnviz.inspect("I am", minilm, dtype="float16")
     with pytest.raises(attnviz.RequestError, match="--attention cross"):
         attnviz.inspect("I am", attention="cross")

@@ -15,8 +15,7 @@ from tiny_others import RECORDED, SEQ2SEQ
 
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import LESS_OF_A_TEXT
-from attnviz.cli.app import app
-from attnviz.cli.command import exit_code_of
+from attnviz.cli.app import app, exit_code_of
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError
 from attnviz.model import load_model

@@ -168,9 +168,9 @@ def test_a_model_without_a_masked_lm_head_says_so(here: Callable[..., Done]) -> 
 BAD: list[tuple[list[str], str]] = [
     ([], "no head was named"),
     (["--query", "it"], "no head was named"),
-    (["--head", "3.1", "--each"], "--head or --layer came beside it"),
-    (["--layer", "3", "--each"], "--head or --layer came beside it"),
-    (["--head", "3.1", "--query", "it"], "--each is not there"),
+    (["--head", "3.1", "--each"], "does not go with --head or --layer"),
+    (["--layer", "3", "--each"], "does not go with --head or --layer"),
+    (["--head", "3.1", "--query", "it"], "--each is missing"),
     (["--head", "3.99"], "there is no head 99: the model has 12"),
     (["--layer", "6"], "there is no layer 6"),
     (["--head", "1"], "head 1 needs a layer"),

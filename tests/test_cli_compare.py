@@ -9,8 +9,8 @@ from process import Done, Workplace, workplace
 from test_cli_startup import MODEL, SLOW
 from tiny_bert import save_tiny_bert
 
-from attnviz.cli.compare import ComparisonOutput, Followed, TwoSources, compare
-from attnviz.cli.options import HeadChoice, Look, ModelChoice
+from attnviz.cli.compare import Followed, TwoSources, compare
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
@@ -197,7 +197,7 @@ TWO = [Path("tired"), Path("wide")]
         ({"load": TWO}, {"query": "it", "key": "dog"}, '"dog" is in neither sentence'),
         ({"load": TWO}, {"head": ["3.99"]}, "there is no head 99: the model has 12"),
         ({"load": TWO}, {"head": ["3.1"], "measure": "rollout"}, "rollout mixes the heads"),
-        ({"load": TWO}, {"output": Path("x.npz")}, "x.npz is the name of an npz file, and compare"),
+        ({"load": TWO}, {"output": Path("x.npz")}, "x.npz is the name of an npz file, and this"),
         ({"load": TWO}, {"save": Path("x")}, "compare looks at two sentences, and --save keeps"),
         ({"load": TWO, "text": ["it ran"]}, {}, "compare looks at two sentences, and 3 came"),
         ({"load": TWO}, {"model": "minilm"}, "--load brings a sentence and its model with it"),
@@ -228,7 +228,7 @@ def test_what_cannot_be_compared(
     message: str,
 ) -> None:
     monkeypatch.chdir(place.folder)
-    monkeypatch.setattr("attnviz.cli.two.is_piped", lambda: False)
+    monkeypatch.setattr("attnviz.cli.reading.is_piped", lambda: False)
 
     def taken(*names: str) -> dict[str, Any]:
         return {name: asked[name] for name in names if name in asked}
@@ -240,7 +240,7 @@ def test_what_cannot_be_compared(
             HeadChoice(**taken("head")),
             Look(**taken("measure")),
             ModelChoice(**taken("model")),
-            ComparisonOutput(**taken("output", "save")),
+            Output(**taken("output", "save")),
         )
     assert caught.value.message.startswith(message)
     assert caught.value.hint

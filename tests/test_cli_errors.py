@@ -156,11 +156,14 @@ def test_words_and_heads_that_are_not_there(
         (["--query"], "requires an argument"),
         (["--json", "-f", "csv"], "--json does not go with -f csv"),
         (["-f", "csv", "-o", "out.npz"], "-f csv does not go with out.npz, whose name says npz"),
-        (["-o", "out.PNG"], "draw it with attnviz heatmap"),
+        (["-o", "out.gif"], "-o out.gif ends in .gif, which is not the suffix of a form"),
+        (["-o", "out.gif"], "end it in .txt, .json, .jsonl, .csv, .tsv, .parquet, .md, .npz, .png"),
+        (["--query", "it", "-o", "out.PNG"], "out.PNG is the name of a picture"),
+        (["--query", "it", "--summary"], "--summary shows what heads do"),
         (["--pair", ""], "--pair came without TEXT"),
         (["--load", "animal", ANIMAL], "--load brings a sentence and its model with it"),
         (["--load", "animal", "-m", "paper"], "leave out TEXT, --pair and the options of the mo"),
-        (["-", ANIMAL], "- means standard input, and sentences came beside it"),
+        (["-", ANIMAL], "- means standard input, and sentences came too"),
         (["I am", "You are", "--save", "both"], "several sentences came, and --save keeps one"),
     ],
 )
@@ -265,7 +268,7 @@ def test_files_of_somebody_else(place: Workplace) -> None:
     mine = place.folder / "mine"
     mine.write_text("holidays")
     assert told(place("run", "--load", "animal", "-o", "mine")) == [
-        "attnviz: mine exists, and a table of ours looks like any other text",
+        "attnviz: mine exists, and a table that attnviz wrote looks like any other text",
         "  overwrite it with --force, or give another name",
     ]
     assert told(place("run", "--load", "animal", "-o", "new", "--save", "./new")) == [
@@ -389,7 +392,7 @@ def test_a_remembered_sentence_that_is_damaged(place: Workplace, animal: Inspect
     done = place("run", "--head", "3.1", "--json")
     assert (done.code, done.json["text"]) == (0, ANIMAL)
     aside, fallback = done.err.splitlines()
-    assert aside.startswith("attnviz: the remembered sentence is left aside: ")
+    assert aside.startswith("attnviz: the remembered sentence cannot be used: ")
     assert fallback == f'attnviz: no sentence given, so "{ANIMAL}"'
     assert place("run", "--head", "3.1", "--json").output == done.output
 

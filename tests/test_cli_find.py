@@ -215,9 +215,9 @@ def test_pronouns(place: Workplace) -> None:
     [
         ([ANIMAL], "--query and --key are missing"),
         ([ANIMAL, "--query", "it"], "--key is missing"),
-        (["--tsv", "t.tsv", "--query", "it"], "and --query came beside it"),
-        (["--tsv", "t.tsv", "--load", "animal", ANIMAL], "and TEXT and --load came beside it"),
-        (["--tsv", "t.tsv", "--pair", "a"], "and --pair came beside it"),
+        (["--tsv", "t.tsv", "--query", "it"], "does not go with --query"),
+        (["--tsv", "t.tsv", "--load", "animal", ANIMAL], "does not go with TEXT and --load"),
+        (["--tsv", "t.tsv", "--pair", "a"], "does not go with --pair"),
         (["--tsv", "nothing.tsv"], "there is no file nothing.tsv"),
         ([*LINK, "--load", "animal", "-o", "x.png"], "x.png is the name of a picture"),
         ([*LINK, "--load", "animal", "-o", "x.npz"], "x.npz is the name of an npz file"),

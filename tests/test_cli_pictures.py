@@ -97,11 +97,25 @@ def test_what_somebody_else_wrote_stays(place: Workplace) -> None:
 
 @pytest.mark.slow
 def test_a_form_that_is_none(place: Workplace) -> None:
-    for name in ("picture", "picture.gif", "-"):
+    for name, told in (("picture", "does not say in which form"), ("picture.gif", "ends in .gif")):
         done = place("heatmap", "--head", "3.1", "-o", name)
         assert (done.code, done.out) == (2, "")
-        assert done.err.startswith(f"attnviz: {name} does not say in which form to draw")
+        assert told in done.err
         assert not (place.folder / name).exists()
+
+
+@pytest.mark.parametrize("command", [["heatmap"], ["run", "-f", "png"]])
+def test_a_picture_on_standard_output(place: Workplace, command: list[str]) -> None:
+    done = place(*command, "--load", "student", "--head", "3.1", "-o", "-")
+    assert (done.code, done.err) == (0, "")
+    with Image.open(io.BytesIO(done.output)) as picture:
+        assert picture.format == "PNG"
+    assert not (place.folder / "-").exists()
+
+
+def test_a_picture_command_has_other_forms_too(place: Workplace) -> None:
+    done = place("heatmap", "--load", "student", "--head", "3.1", "--json")
+    assert (done.code, done.json["schema"]) == (0, "attnviz.run/1")
 
 
 def test_a_saved_sentence_is_drawn(place: Workplace) -> None:

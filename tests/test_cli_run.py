@@ -193,13 +193,30 @@ def test_standard_output_has_a_name(place: Workplace) -> None:
     assert not (place.folder / "-").exists()
 
 
-def test_what_tables_alone_obey_is_told(place: Workplace) -> None:
-    done = place("run", "--load", "animal", "--json", "--query", "it", "--top", "2")
-    assert len(done.json["heads"]) == 72
-    assert done.err == (
-        "attnviz: json holds whole matrices of the heads selected: "
-        "--query and --top choose what tables show\n"
-    )
+def test_data_obey_what_tables_obey(place: Workplace) -> None:
+    options = ["run", "--load", "animal", "--query", "it", "--top", "2"]
+    done = place(*options, "--json")
+    assert (done.err, done.json["schema"]) == ("", "attnviz.word/1")
+    assert [len(head["keys"]) for head in done.json["heads"]] == [2] * 72
+    [best] = [head for head in done.json["heads"] if (head["layer"], head["head"]) == (3, 1)]
+    assert best["keys"][0]["text"] == "animal"
+    rows = place(*options, "-f", "csv", "--head", "3.1").out.splitlines()
+    assert rows[0] == "text_index,layer,head,query_index,query,key_index,key,weight"
+    assert [row.rpartition(",")[0] for row in rows[1:]] == [
+        "0,3,1,8,it,2,animal",
+        "0,3,1,8,it,0,[CLS]",
+    ]
+
+
+def test_a_summary_is_the_overview_as_data(place: Workplace) -> None:
+    done = place("run", "--load", "animal", "--summary", "--json", "--top", "1")
+    assert done.json["schema"] == "attnviz.overview/1"
+    heads = done.json["heads"]
+    assert len(heads) == 72
+    assert all(len(head["strongest"]) == 1 and "weights" not in head for head in heads)
+    whole = place("run", "--load", "animal", "--json", "--head", "3.1").json["heads"][0]
+    assert whole["kind"] == heads[37]["kind"]
+    assert len(whole["weights"]) == 14
 
 
 def test_pieces_pairs_and_no_special(place: Workplace) -> None:

@@ -7,6 +7,7 @@ from conftest import ANIMAL
 from process import Workplace, workplace
 from tiny_others import SEQ2SEQ
 
+from attnviz.cli.app import COMMANDS
 from attnviz.inspection import Inspection
 
 SLOW = ("torch", "transformers", "tokenizers", "matplotlib", "numpy", "huggingface_hub")
@@ -30,6 +31,13 @@ def test_help_imports_nothing_slow(place: Workplace, arguments: list[str]) -> No
     done = place(*arguments, env=place.without(*SLOW))
     assert (done.code, done.err) == (0, "")
     assert "attnviz" in done.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_two_screens(place: Workplace, command: str) -> None:
+    lines = place(command, "-h", env={"COLUMNS": "80"}).out.splitlines()
+    assert len(lines) <= 96
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_wrong_option_is_told_without_importing_anything_slow(place: Workplace) -> None:

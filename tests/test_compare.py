@@ -194,10 +194,10 @@ def test_from_python(animal: Inspection, wide: Inspection) -> None:
     assert str(compared.heads[0].head) == "L3H1"
     assert len(compared.heads) == 12
     assert repr(compared) == f"<Comparison of {TIRED!r} and {WIDE!r}: 12 heads>"
-    figure = attnviz.compare_heatmaps(compared)
+    figure = attnviz.figure(compared)
     assert figure.get_suptitle() == "minilm · L3H1 · query: it"
-    with pytest.raises(RequestError, match="L2H0 was not compared"):
-        attnviz.compare_heatmaps(compared, layer=2)
+    with pytest.raises(RequestError, match="an answer is shown as it is, and head came with it"):
+        attnviz.figure(compared, head="L2H0")
     rolled = attnviz.compare(animal, wide, "it", measure="rollout", special=False)
     assert {change.head.head for change in rolled.heads} == {None}
     with pytest.raises(RequestError, match='sentence B: there is no "tired"'):

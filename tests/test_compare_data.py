@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from handmade import inspection_of, random_inspection, tokens_of
 from rounding import assert_numbers
+from written import answer_csv, answer_json, csv_line, is_ours
 
 from attnviz.answers.align import Aligned, aligned
 from attnviz.answers.compare import Comparison, compare
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
-from attnviz.show.data import answer_csv, answer_json, csv_line, is_ours
 from attnviz.text.tokens import Unit
 
 PATH = Path(__file__).parent.parent / "docs" / "schema" / "compare-1.schema.json"

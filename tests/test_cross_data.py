@@ -14,6 +14,7 @@ import pytest
 from handmade import causal, cross_inspection_of, inspection_of, tokens_of, with_layer
 from rounding import assert_numbers
 from shown import run_csv, run_json
+from written import answer_csv, answer_json
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare
@@ -24,7 +25,6 @@ from attnviz.answers.select import find_in, find_phrase
 from attnviz.inspection import Inspection, View
 from attnviz.inspection import view as view_module
 from attnviz.model import load_model
-from attnviz.show.data import answer_csv, answer_json
 from attnviz.show.matrix_data import NpzWriter
 
 FOLDER = Path(__file__).parent.parent

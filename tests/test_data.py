@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from shown import run_csv, run_json
+from written import OURS_BYTES, is_ours
 
 from attnviz.answers.matrices import matrices
 from attnviz.inspection import HeadId, Inspection
-from attnviz.show.data import OURS_BYTES, is_ours
 from attnviz.show.matrix_data import CSV_HEADER, NpzWriter
 
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]

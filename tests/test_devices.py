@@ -114,10 +114,10 @@ def test_it_is_said_wherever_the_model_is_named() -> None:
     model = load_model("minilm", dtype="bfloat16")
     inspection = model.inspect("I am")
     assert str(inspection.model).endswith("d_ff 1536, in bfloat16")
-    assert '"dtype":"bfloat16"' in attnviz.to_json(inspection, 0, 0)
+    assert '"dtype":"bfloat16"' in attnviz.to_json(inspection, layer=0, head=0)
     exact = load_model("minilm").inspect("I am")
     assert "float32" not in str(exact.model)
-    assert "dtype" not in attnviz.to_json(exact, 0, 0)
+    assert "dtype" not in attnviz.to_json(exact, layer=0, head=0)
 
 
 def test_norms_are_those_of_the_values(tmp_path: Path) -> None:

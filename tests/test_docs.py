@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +24,7 @@ DOCUMENTS = (
     *PAGES,
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "docs/api.md",
     "docs/cli.md",
     "docs/glossary.md",
     "docs/models.md",
@@ -250,6 +252,18 @@ def test_the_reference_is_what_help_says(
     assert "-│ --cut " in told.out
     assert "+│ --truncate " in told.out
     assert "run: make docs" in told.err
+
+
+def test_the_reference_of_python_is_what_attnviz_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    script = import_module("api_reference")
+    monkeypatch.setattr(script, "REFERENCE", tmp_path / "api.md")
+    assert script.main([]) == 0
+    fresh = (tmp_path / "api.md").read_text(encoding="utf-8")
+    assert fresh == read("docs/api.md"), "docs/api.md is old: make docs"
+    assert "<class" not in fresh
 
 
 def reference() -> ModuleType:

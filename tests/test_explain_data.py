@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from handmade import part, with_layer
 from worked import WORKED, X, inspection_with
+from written import answer_csv, answer_json, csv_line, is_ours
 
 import attnviz
 from attnviz.answers.explain import Explanation, explain
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
-from attnviz.show.data import answer_csv, answer_json, csv_line, is_ours
 
 SCHEMA = json.loads(
     (Path(__file__).parent.parent / "docs" / "schema" / "explain-1.schema.json").read_text()

@@ -42,7 +42,7 @@ def it(animal: Inspection) -> Explanation:
 
 @pytest.fixture(scope="module")
 def page(it: Explanation) -> Figure:
-    return attnviz.steps_figure(it)
+    return attnviz.figure(it)
 
 
 def test_every_step_is_drawn_with_its_own_numbers(it: Explanation, page: Figure) -> None:
@@ -104,7 +104,7 @@ def test_values_and_what_they_bring_have_the_same_colours(page: Figure) -> None:
 
 def test_the_article() -> None:
     [e] = attnviz.explain(load_model("paper").inspect("I am a student"), "student", 0, 0)
-    said = texts(attnviz.steps_figure(e))
+    said = texts(attnviz.figure(e))
     assert "paper (UNTRAINED) · L0H0 · query: student" in said
     assert "“student”: its word and place" in said
     assert "q = x W_Q" in said
@@ -116,7 +116,7 @@ def test_the_article() -> None:
 def test_long_sentences_show_the_strongest_keys(minilm: Model) -> None:
     text = "The animal didn't cross the street because it was too tired. " + "So it went on. " * 30
     [e] = attnviz.explain(minilm.inspect(text), "it", 3, 1)
-    figure = attnviz.steps_figure(e)
+    figure = attnviz.figure(e)
     assert images(figure)[8].shape == (20, 32)
     shown = sorted(np.argsort(-e.weights, kind="stable")[:20])
     np.testing.assert_array_equal(images(figure)[8], e.k[shown])
@@ -124,7 +124,7 @@ def test_long_sentences_show_the_strongest_keys(minilm: Model) -> None:
     hidden = len(e.keys) - 20
     told = f"{hidden} of {len(e.keys)} keys, of {rest:.1%} together, not drawn"
     assert told in texts(figure)
-    assert images(attnviz.steps_figure(e, top=3))[8].shape == (3, 32)
+    assert images(attnviz.figure(e, top=3))[8].shape == (3, 32)
     _, height = figure.get_size_inches()
     assert height < 14
 
@@ -134,7 +134,7 @@ def test_any_shape_is_drawn(length: int, d_model: int, num_heads: int) -> None:
     layer = random_layer(d_model, 3)
     x = np.random.default_rng(1).normal(size=(length, d_model))
     e = explain(inspection_with(x, layer, num_heads), 0, HeadId(0, num_heads - 1), layer)
-    figure = attnviz.steps_figure(e)
+    figure = attnviz.figure(e)
     assert images(figure)[8].shape == (length, d_model // num_heads)
     stream = io.BytesIO()
     write_figure(figure, stream, "png")
@@ -146,7 +146,7 @@ def test_masked_keys_and_a_scale_of_the_models_own() -> None:
     bias = np.zeros((1, 2, 2), np.float32)
     bias[0, 1] = -np.inf, 0.5
     e = explain(inspection_with(X, WORKED, 2, bias), 1, HeadId(0, 1), WORKED)
-    said = texts(attnviz.steps_figure(replace(e, scale=0.5)))
+    said = texts(attnviz.figure(replace(e, scale=0.5)))
     told = "1 of 2 keys may not be looked at"
     assert {"4  × 0.5", "+ bias", told, "1.000"} <= set(said)
     assert "-inf" not in said
@@ -155,13 +155,13 @@ def test_masked_keys_and_a_scale_of_the_models_own() -> None:
 def test_without_the_encoders_z_there_is_no_check() -> None:
     e = explain(inspection_with(X, WORKED, 2), 1, HeadId(0, 1), WORKED)
     bare = replace(e, check=replace(e.check, z=None))
-    assert not any("check" in text for text in texts(attnviz.steps_figure(bare)))
+    assert not any("check" in text for text in texts(attnviz.figure(bare)))
 
 
 def test_what_was_typed_is_drawn_as_itself(minilm: Model) -> None:
     text = "동물은 $x_1$ [bold] \x1b[31m"
     [e] = attnviz.explain(minilm.inspect(text), "[SEP]", 3, 1)
-    figure = attnviz.steps_figure(e)
+    figure = attnviz.figure(e)
     assert "“동물은 $x_1$ [bold] \\x1b[31m”" in texts(figure)
     assert missing_glyphs(e.context) is None
     stream = io.BytesIO()

@@ -89,7 +89,7 @@ def test_keys_out_of_sight() -> None:
     told = page(e)
     assert "1 of 3 keys may not be looked at: their weight is 0, whatever q · k." in told
     assert "decoder: each piece sees itself and those before it" in told
-    assert "1 of 3 keys may not be looked at" in texts(attnviz.steps_figure(e))
+    assert "1 of 3 keys may not be looked at" in texts(attnviz.figure(e))
 
 
 def test_a_soft_cap() -> None:
@@ -119,7 +119,7 @@ def test_a_sink() -> None:
     assert "the sink" in told
     assert "sum to 1 together with the sink's" in told
     sink = f"the sink, which is no token, takes {e.sink.weight:.1%}"
-    assert sink in texts(attnviz.steps_figure(e))
+    assert sink in texts(attnviz.figure(e))
 
 
 def test_a_bias_by_distance() -> None:
@@ -181,7 +181,7 @@ def test_what_a_model_does_to_x_times_a_matrix() -> None:
     assert (parsed["projected_q"], parsed["q"]) == ([2], [-2])
     named = [line[3:18].rstrip() for line in page(e).splitlines() if ", length" in line]
     assert named[1:5] == ["x W_Q", "q: turned about", "k = x W_K", "v = x W_V"]
-    drawn = attnviz.steps_figure(e)
+    drawn = attnviz.figure(e)
     assert {"x W_Q", "q: turned about", "k = x W_K"} <= set(texts(drawn))
     panels = [image for axes in drawn.axes for image in axes.get_images()]
     assert [panel_of(image) for image in panels[2:4]] == [[[2]], [[-2]]]
@@ -244,7 +244,7 @@ def test_a_query_in_a_window() -> None:
 def page(e: Explanation) -> str:
     """What is printed, with lines and words apart as they come."""
     stream = io.StringIO()
-    Console(file=stream, width=200, force_terminal=False).print(attnviz.steps(e))
+    Console(file=stream, width=200, force_terminal=False).print(attnviz.table(e))
     return stream.getvalue()
 
 

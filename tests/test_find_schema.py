@@ -10,6 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
+from written import answer_json
 
 from attnviz.answers.find import find
 from attnviz.answers.holding import holding
@@ -17,7 +18,6 @@ from attnviz.answers.select import find_phrase
 from attnviz.attention.measures import MeasureName
 from attnviz.inspection import View
 from attnviz.model import Model
-from attnviz.show.data import answer_json
 from attnviz.text.tokens import Unit
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"

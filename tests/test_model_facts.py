@@ -16,13 +16,13 @@ from tiny_bert import runner_of
 from tiny_families import TINY, save_tiny
 from transformers import AutoModelForMaskedLM
 from vocabularies import byte_level, unigram, wordpiece
+from written import answer_json
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
 from attnviz.model.describe import describe
 from attnviz.models.catalog import Catalog, Described, TokenizerFacts
 from attnviz.models.describe import catalog
-from attnviz.show.data import answer_json
 from attnviz.show.terminal.models import _facts
 
 SCHEMAS = {

@@ -13,6 +13,7 @@ from tiny_bert import save_tiny_bert
 from tiny_families import save_tiny
 from tiny_others import BOTH, RECORDED, SEQ2SEQ, WEIGHTS_ONLY, Other
 from transformers import AutoModelForSeq2SeqLM
+from written import answer_json
 
 from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
@@ -21,7 +22,6 @@ from attnviz.model.describe import describe
 from attnviz.model.load import ModelOptions
 from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts, other_types
 from attnviz.models.describe import catalog
-from attnviz.show.data import answer_json
 from attnviz.show.terminal.models import _facts
 
 OTHERS = {**RECORDED, **SEQ2SEQ, **WEIGHTS_ONLY}

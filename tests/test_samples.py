@@ -27,10 +27,6 @@ The animal didn't cross the street because it was too wide.
     87% to wide, in L2H1
     79% to wide, in L2H8
     56% to animal, in L5H11
-I am a student
-    no it here
-그 동물은 너무 지쳐서 길을 건너지 않았다.
-    no it here
 """
 
 LEVELS, OTHERS = 8, 2e-4

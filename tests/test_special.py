@@ -15,7 +15,7 @@ from attnviz.answers.overview import overview
 from attnviz.answers.word import special_share, word
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, View
-from attnviz.show.terminal import table_of
+from attnviz.show.forms import table as table_of
 from attnviz.text.tokens import Unit
 
 HEADS = [HeadId(3, 1), HeadId(0, 2)]

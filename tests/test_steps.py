@@ -20,7 +20,7 @@ from attnviz.show.terminal.explain import ABOVE, BELOW, HEIGHTS, UPPER_HALF, ZER
 
 def printed(e: Explanation, width: int = 80, top: int | None = None) -> list[str]:
     stream = io.StringIO()
-    Console(file=stream, width=width, force_terminal=False).print(attnviz.steps(e, top))
+    Console(file=stream, width=width, force_terminal=False).print(attnviz.table(e, top))
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
@@ -240,6 +240,6 @@ def test_no_color_is_obeyed(it: Explanation, no_color: bool) -> None:
     console = Console(
         file=stream, width=80, force_terminal=True, color_system="truecolor", no_color=no_color
     )
-    console.print(attnviz.steps(it))
+    console.print(attnviz.table(it))
     assert (UPPER_HALF in stream.getvalue()) is not no_color
     assert ("▂" in stream.getvalue()) is no_color

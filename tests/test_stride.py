@@ -162,7 +162,7 @@ def test_the_window_is_named_over_tables_pictures_and_in_file_names(window: Insp
     assert told in console.export_text().splitlines()
     figure = heatmap(view, [HeadId(0, 1)])
     assert told in [text.get_text() for text in figure.texts]
-    assert told in attnviz.View._repr_html_(view)  # type: ignore[attr-defined]
+    assert told in view._repr_html_()
     assert window_told(window.view(window=(1, 3)).context) == f"{told}; tokens 1 to 2 of 6"
     name = default_name(view.context, [HeadId(0, 1)])
     assert "-window-2-of-3-" in name
@@ -250,9 +250,9 @@ def test_pictures_have_a_name_each_and_one_file_holds_one(place: Workplace) -> N
 @pytest.mark.parametrize(
     ("beside", "expected"),
     [
-        (["it", "--pair", "is"], "and --pair came beside it"),
-        (["it", "--truncate"], "and --truncate came beside it"),
-        (["--load", "it"], "and --load came beside it"),
+        (["it", "--pair", "is"], "does not go with --pair"),
+        (["it", "--truncate"], "does not go with --truncate"),
+        (["--load", "it"], "does not go with --load"),
         ([], "--stride came without TEXT"),
         (["it", "--model", "paper"], "longest input, which is not known"),
     ],

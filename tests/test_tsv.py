@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attnviz.cli.tsv import Row, TsvReader
+from attnviz.cli.reading import Row, TsvReader
 from attnviz.errors import AttnvizError, RequestError
 
 

@@ -7,9 +7,8 @@ import pytest
 from handmade import random_inspection, tokens_of
 
 from attnviz.answers.select import find_in, find_phrase, find_token, with_window
-from attnviz.cli.asked import Asked
-from attnviz.cli.options import HeadChoice, Look, Words
-from attnviz.cli.output import Notes
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output
+from attnviz.cli.session import Selection, Session
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, View
 from attnviz.inspection.context import Role
@@ -126,10 +125,11 @@ def test_words_that_are_not_in_the_window(inspection: Inspection, selector: str,
     assert caught.value.message.startswith(told)
 
 
-def asked_of(inspection: Inspection, capsys: Any, **words: str) -> tuple[int | None, str]:
-    asked = Asked(Look(window="4:8"), HeadChoice(), Words(**words), Notes(quiet=False))
-    answer = asked.of(inspection)
-    return answer.query, capsys.readouterr().err
+def asked_of(inspection: Inspection, capsys: Any, query: str) -> tuple[int | None, str]:
+    session = Session(ModelChoice(), Output())
+    selection = Selection(session, Look(window="4:8"), HeadChoice())
+    index = selection.word("", selection.view(inspection), "query", query)
+    return index, capsys.readouterr().err
 
 
 def test_the_first_of_several_is_told_by_its_place_in_the_text(

@@ -14,7 +14,7 @@ import numpy as np
 
 from attnviz.answers.answer import facts_of
 from attnviz.attention.order import NEAR_ZERO, descending, largest
-from attnviz.inspection import Context, HeadId
+from attnviz.inspection import Context, HeadId, Shown
 from attnviz.inspection.ablated import Ablated, Guess, Replacement
 from attnviz.text.tokens import Token, Tokens, Unit
 
@@ -65,7 +65,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(Shown):
     """What changes in a sentence if some heads are ablated together.
 
     `moved` has every token, special ones too, most moved first. `predictions` has one entry for
@@ -113,7 +113,7 @@ class HeadEffect:
 
 
 @dataclass(frozen=True)
-class EachAblation:
+class EachAblation(Shown):
     """Every head of the model, largest effect first, on the query or (None) on all words."""
 
     schema: ClassVar[str] = SCHEMA

@@ -15,7 +15,7 @@ import numpy as np
 from attnviz.answers.align import SIDES, Aligned, Alignment, Column, Side
 from attnviz.answers.answer import facts_of, shortest
 from attnviz.attention.order import NEAR_ZERO, descending
-from attnviz.inspection import Block, HeadId, row_shares
+from attnviz.inspection import Block, HeadId, Shown, row_shares
 from attnviz.inspection.view import QueryRow
 
 NUMBERS_AT_ONCE = 1 << 18
@@ -106,7 +106,7 @@ class HeadChange:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Shown):
     """Heads of A beside the same heads of B, those that change most first.
 
     `query` is one of the `columns`, `key` one of the `keys`, None where none was asked for. Heads

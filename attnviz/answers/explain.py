@@ -16,7 +16,7 @@ from attnviz.attention.layer import Between, LayerRecord, Projections
 from attnviz.attention.order import descending
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
-from attnviz.inspection import Context, HeadId, Inspection, View
+from attnviz.inspection import Context, HeadId, Inspection, Shown, View
 from attnviz.text.tokens import Token
 
 Z_TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
@@ -64,7 +64,7 @@ class Sink(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
+class Explanation(Shown):
     """Every step of one query in one head, recomputed in float64 and kept in float32.
 
     The keys are all pieces, special tokens included: the softmax runs over them; in cross-attention

@@ -12,7 +12,7 @@ from attnviz.answers.masks import by_mask
 from attnviz.answers.select import Phrase, check_apart
 from attnviz.attention.order import descending, exceeds, largest
 from attnviz.errors import RequestError
-from attnviz.inspection import Block, Context, HeadId, View
+from attnviz.inspection import Block, Context, HeadId, Shown, View
 
 ROWS_AT_ONCE = 512
 """Rows of a long text's attention mask that are read together."""
@@ -45,7 +45,7 @@ class HeadFinding:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Finding:
+class Finding(Shown):
     """How heads join a query and a key in one sentence; arrays have one entry a head.
 
     weights, ranks, expected, argmax, sees: as in HeadFinding, in the order of `places`, NaN for

@@ -10,7 +10,7 @@ from attnviz.answers.answer import attention_facts, last_columns
 from attnviz.answers.find import Finding, lifts_of
 from attnviz.attention.order import tiers
 from attnviz.errors import RequestError
-from attnviz.inspection import Context, HeadId
+from attnviz.inspection import Context, HeadId, Shown
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class HoldingHead:
 
 
 @dataclass(frozen=True)
-class Holding:
+class Holding(Shown):
     """The heads, best first: by hits, then by mean weight, then as in the model.
 
     `context` is that of the first sentence; all share its model, kind of attention, unit and

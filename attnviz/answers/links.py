@@ -8,12 +8,12 @@ import numpy as np
 
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
 from attnviz.answers.matrices import RowShares, ShareTally
-from attnviz.answers.overview import Link, Overview, is_near
-from attnviz.answers.word import LINK_COLUMNS
+from attnviz.answers.overview import Link, Overview, is_near, overview
+from attnviz.answers.word import LINK_COLUMNS, Pair, pair
 from attnviz.attention.measures import number
 from attnviz.attention.order import descending, largest
 from attnviz.errors import RequestError
-from attnviz.inspection import Block, Context, HeadId, View
+from attnviz.inspection import Block, Context, HeadId, Shown, View
 from attnviz.text.tokens import Token
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -28,6 +28,9 @@ MOST_LINES = 1500
 MANY_TOKENS = 148
 """Tokens from which on they cannot all be labelled in a picture: the strongest links are enough."""
 
+LINKS_SEARCHED = 8
+"""Links of each head among which the one that a notebook shows is sought."""
+
 STRONGEST, PALEST = 30, 0.05
 """How many links of a text of so many tokens are kept; and what part of the largest weight each
 has at least, since paler lines could not be seen."""
@@ -37,7 +40,7 @@ SMALLEST = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
-class Links:
+class Links(Shown):
     """The strong links of some heads, from one query or from all, an entry each in four arrays.
 
     `places` are places in `heads`; they, queries and keys ascend. `threshold`: weaker links are
@@ -292,3 +295,13 @@ def _rank(context: Context, query: Token, key: Token) -> int:
     if context.is_cross_attention or not is_near(query, key):
         return 0
     return 2 if key.index == query.index else 1
+
+
+def at_a_glance(view: View) -> tuple[Overview, Pair | None]:
+    """What a notebook shows of a view: what every head does, and one strong link in its head."""
+    found = overview(view, links=LINKS_SEARCHED, pictures=True)
+    strongest = strongest_of(found)
+    if strongest is None:
+        return found, None
+    link = strongest.link
+    return found, pair(view, link.query.index, link.key.index, [strongest.head])

@@ -11,7 +11,7 @@ from attnviz.answers.answer import RUN_SCHEMA, facts_of, last_cells, last_column
 from attnviz.answers.masks import Pool, allowed_blocks, by_mask
 from attnviz.answers.overview import LINKS, HeadSummary, tallies
 from attnviz.answers.word import LINK_COLUMNS, by_weight
-from attnviz.inspection import Block, Context, HeadId, View
+from attnviz.inspection import Block, Context, HeadId, Shown, View
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Pooled:
 
 
 @dataclass(frozen=True, eq=False)
-class Matrices:
+class Matrices(Shown):
     """The matrices of some heads, (query, key) each, computed as they are asked for.
 
     Whoever goes through them does so once: every walk computes the weights again.

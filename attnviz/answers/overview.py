@@ -9,7 +9,7 @@ import numpy as np
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
 from attnviz.answers.masks import Places, Pool, allowed_blocks, by_mask, has_rest, steps_within
 from attnviz.attention.order import descending
-from attnviz.inspection import Block, Context, HeadId, View, row_shares
+from attnviz.inspection import Block, Context, HeadId, Shown, View, row_shares
 from attnviz.text.tokens import Token
 
 Kind = Literal["to itself", "previous", "next", "first/special", "broad", "other"]
@@ -103,7 +103,7 @@ class HeadSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class Overview:
+class Overview(Shown):
     """One HeadSummary a head, layer by layer.
 
     `pictures`: each head's weights, pooled to at most POOLED rows and columns, NaN where the mask

@@ -4,11 +4,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
 
+from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
-from attnviz.inspection import Context, HeadId, ModelFacts, View
+from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View, Window
 from attnviz.inspection.context import Role
-from attnviz.text.tokens import Token
+from attnviz.inspection.facts import FULL_NAME, FullHeadName
+from attnviz.text.tokens import Token, Unit
 
 WORDS_LISTED = 40
 """How many words an error message lists at most."""
@@ -16,12 +19,11 @@ WORDS_LISTED = 40
 SENTENCE = "the sentence"
 """What messages call the text, where there is only one."""
 
-HeadName = int | str | tuple[int, int | None]
+HeadName = int | FullHeadName
 """A head: `1` beside a layer; `"3.1"`, `"L3H1"`, `(3, 1)` or a HeadId alone."""
 
 # Numbers are ASCII digits, and few: int() would also take "1_0", and fails beyond 4300 digits.
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
-_FULL_HEAD = re.compile(r"[lL]([0-9]{1,9})[hH]([0-9]{1,9})|([0-9]{1,9})[.-]([0-9]{1,9})")
 _INDEX = re.compile(r"@([0-9]{1,9})")
 _OCCURRENCE = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
 _WINDOW = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
@@ -293,7 +295,7 @@ def _parts_of(name: HeadName) -> Sequence[object] | None:
         if len(name) != 2:
             raise RequestError(f"{name} is not a head", "give its layer and head, as in (3, 1)")
         return name
-    match = _FULL_HEAD.fullmatch(name.strip()) if isinstance(name, str) else None
+    match = FULL_NAME.fullmatch(name.strip()) if isinstance(name, str) else None
     return None if match is None else [part for part in match.groups() if part is not None]
 
 
@@ -332,3 +334,55 @@ def with_window(view: View, text: str) -> View:
         )
     window = view.context.positions[first], view.context.positions[end - 1] + 1
     return replace(view, window=window)
+
+
+class Look(TypedDict, total=False):
+    """How an inspection is looked at.
+
+    `unit`: "word", or "piece" for what the tokenizer cut. `special=False` leaves special tokens
+    out, and divides what remains of each row by its sum. `measure`: "weights", "norm" (Kobayashi et
+    al. 2020), "rollout" or "flow" (Abnar & Zuidema 2020; without heads). `window`: a part of a long
+    text, as the index of its first token and the end.
+    """
+
+    unit: Unit
+    special: bool
+    measure: MeasureName
+    window: Window | None
+
+
+class Heads(Look, total=False):
+    """Which heads, and how they are looked at. `head` may also be a list of heads."""
+
+    layer: int | None
+    head: HeadName | Sequence[HeadName] | None
+
+
+def looked_at(inspection: Any, heads: Heads) -> tuple[View, list[HeadId]]:
+    """The inspection as it is looked at, and the heads chosen; an empty list if none are."""
+    unknown = [name for name in heads if name not in Heads.__annotations__]
+    if unknown:
+        raise RequestError(
+            f"there is no {', '.join(unknown)} to choose",
+            f"choose among {', '.join(Heads.__annotations__)}",
+        )
+    look: Any = {name: value for name, value in heads.items() if name in Look.__annotations__}
+    if isinstance(inspection, Inspection):
+        view = inspection.view(**look)
+    elif isinstance(inspection, View):
+        view = replace(inspection, **look)
+    else:
+        raise RequestError(
+            f"a {type(inspection).__name__} is not an inspection",
+            "give what attnviz.inspect or attnviz.load returned",
+        )
+    layer = heads.get("layer")
+    layers = [] if layer is None else [layer]
+    return view, select_in(view.context, layers, several(heads.get("head")))
+
+
+def several(head: HeadName | Sequence[HeadName] | None) -> list[HeadName]:
+    """A head, or several, as a list; a tuple is one head."""
+    if head is None:
+        return []
+    return [head] if isinstance(head, int | str | tuple) else list(head)

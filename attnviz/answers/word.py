@@ -9,7 +9,7 @@ import numpy as np
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
 from attnviz.answers.masks import allowed
 from attnviz.attention.order import descending
-from attnviz.inspection import Block, Context, HeadId, View
+from attnviz.inspection import Block, Context, HeadId, Shown, View
 from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
 
@@ -17,7 +17,7 @@ LINK_COLUMNS = ("layer", "head", "query_index", "query", "key_index", "key", "we
 
 
 @dataclass(frozen=True, eq=False)
-class Word:
+class Word(Shown):
     """One token in some heads: the keys that it looks at, or the queries that look at it.
 
     weights, allowed: (head, other token), the second by the attention mask. `special` and `sink`
@@ -101,7 +101,7 @@ class Word:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class Pair(Shown):
     """How much one token, the query of `word`, looks at another, `key`, in some heads."""
 
     schema: ClassVar[str] = Word.schema

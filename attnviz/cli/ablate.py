@@ -1,118 +1,129 @@
 """`attnviz ablate`: does that head matter?"""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from attnviz.cli.options import AnswerOutput, ModelChoice, Source, count, valued
+from attnviz.cli.options import (
+    SHOW,
+    AsWords,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    count,
+    flag,
+    valued,
+)
 from attnviz.errors import RequestError
 
-_PANEL = "What to ablate"
+if TYPE_CHECKING:
+    from attnviz.answers.ablate import Ablation, EachAblation
+    from attnviz.cli.inputs import Item
+    from attnviz.cli.output import Notes
+    from attnviz.show.forms import Form
 
 
 @dataclass(frozen=True)
-class Ablating:
-    """Which heads to take away, and what to show of it."""
+class Ablated:
+    """Which heads to ablate, with what, and how much of the answer to show."""
 
-    layer: Annotated[
-        list[str] | None,
-        valued("N", _PANEL, "All heads of a layer, from 0; -1 is the last. May repeat."),
-    ] = None
-    head: Annotated[
-        list[str] | None,
-        valued(
-            "N",
-            _PANEL,
-            "A head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone. May repeat: all of them "
-            "are taken away together.",
-        ),
-    ] = None
     each: Annotated[
-        bool,
-        typer.Option(
-            "--each",
-            rich_help_panel=_PANEL,
-            help="Take every head of the model away alone, and rank them by what that does.",
-        ),
+        bool, flag("--each", SHOW, "Ablate each head alone, and rank them by the effect.")
     ] = False
     replacement: Annotated[
         Literal["zero", "mean"],
-        typer.Option(
+        valued(
+            "NAME",
+            SHOW,
+            "What replaces the head's output: zero (the default), or its mean over the sentence.",
             "--with",
-            rich_help_panel=_PANEL,
-            help="What stands in for the head's output: zero, or its mean over the sentence.",
         ),
     ] = "zero"
     query: Annotated[
         str | None,
-        valued(
-            "WORD",
-            _PANEL,
-            "With --each: rank heads by how far WORD moves, in place of the mean over all "
-            "words. it, it#2 for its second occurrence, or @10.",
-        ),
+        valued("WORD", SHOW, "With --each: the effect on WORD, not the mean over all words."),
     ] = None
     top: Annotated[
         int | None,
-        count(
-            _PANEL,
-            "Name the K words that move most, or heads that move most (10 in tables, all in data).",
-        ),
+        count("The K words, or heads, with the largest effect; without, 10 in tables."),
     ] = None
-    words: Annotated[
-        bool,
-        typer.Option(
-            "--words/--pieces",
-            rich_help_panel=_PANEL,
-            help="Whole words (the mean of their pieces' states), or what the tokenizer cut.",
-        ),
-    ] = True
+    words: AsWords = True
 
 
 def ablate(
-    source: Source,
-    ablating: Ablating,
-    choice: ModelChoice,
-    output: AnswerOutput,
+    source: Source, ablated: Ablated, heads: HeadChoice, choice: ModelChoice, output: Output
 ) -> None:
-    """Take heads away, and see how far each word's final state moves: does that head matter?
+    """Ablate heads, and show how far each word's final state moves: does that head matter?
 
     The model runs again with the heads' outputs set to zero, or to their mean. The distance is
-    1 - cos between a word's final states: 0 if nothing changes, 1 at right angles. Where the model
-    predicts masked words, also what becomes of its prediction at a mask.
+    1 - cos between a word's final states: 0 if nothing changes, 1 at right angles. If the model
+    predicts masked words, its predictions at a mask are compared too.
 
     Example: attnviz ablate "The animal didn't cross the street because it was too tired."
     --head 3.1
     """
-    _check(ablating)
-    from attnviz.cli.ablating import give_ablations
-    from attnviz.cli.need import NOTHING
-    from attnviz.cli.output import Notes
-    from attnviz.cli.sentences import Sentences
+    _check(ablated, heads)
+    from attnviz.answers.ablate import ablation_of, parts_of, rank_heads
+    from attnviz.cli.inputs import Inputs, answer_each
+    from attnviz.cli.output import check_output
+    from attnviz.cli.session import Selection, Session
+    from attnviz.model import MASKS, check_ablatable
 
-    notes = Notes(output.quiet)
-    sentences = Sentences(source, choice, output, notes, NOTHING)
-    give_ablations(sentences, ablating, output, notes)
-    sentences.finish()
+    check_output(output, "EachAblation" if ablated.each else "Ablation")
+    session = Session(choice, output)
+    selection = Selection(session, Look(words=ablated.words), heads)
+    inputs = Inputs(source, session, output, None)
+
+    def ask(item: "Item") -> "Ablation | EachAblation":
+        check_ablatable(item.inspection)
+        view = selection.view(item.inspection)
+        tokens, context = item.inspection.tokens, view.context
+        query = selection.word(item.place, view, "query", ablated.query)
+        chosen = selection.heads(context)
+        model = session.model_of(item.inspection)
+        session.spinner.update("taking heads away")
+        mask = next((entry for entry in tokens.vocabulary if entry in MASKS), None)
+        if not ablated.each:
+            ablation = ablation_of(context, model.ablate(tokens, chosen, ablated.replacement))
+            if mask is not None:
+                _note_masks(ablation, mask, output.form, session.notes, item.place)
+            return ablation
+        if mask is not None:
+            session.notes.say(
+                f"{item.place}--head tells how predictions at {mask} change, --each does not"
+            )
+        pieces = slice(None) if query is None else parts_of(tokens, context.unit)[query]
+        runs = model.ablate_each(tokens, ablated.replacement, pieces)
+        return rank_heads(context, runs, query)
+
+    answer_each(inputs, ask, ablated.top, doing="taking heads away")
 
 
-def _check(ablating: Ablating) -> None:
-    """Refuse what no sentence can make sense of."""
-    named = bool(ablating.head or ablating.layer)
-    if ablating.each and named:
+def _note_masks(ablation: "Ablation", mask: str, form: "Form", notes: "Notes", place: str) -> None:
+    """Say what is not shown of the predictions at masks, and why."""
+    if ablation.predictions is None:
+        name = ablation.context.model.name
+        notes.say(f"{place}{name} has no masked-LM head, so nothing is predicted at {mask}")
+    elif ablation.predictions and form in ("csv", "tsv", "parquet", "md"):
+        notes.say(f"{place}{form} has no room for the predictions at {mask}; take -f json")
+
+
+def _check(ablated: Ablated, heads: HeadChoice) -> None:
+    """Refuse what makes no sense for any sentence."""
+    named = bool(heads.head or heads.layer)
+    if ablated.each and named:
         raise RequestError(
-            "--each takes every head away alone, and --head or --layer came beside it",
+            "--each ablates every head alone, and does not go with --head or --layer",
             "give one of the two; --each --top 1000 ranks all heads, that one among them",
         )
-    if not ablating.each and not named:
+    if not ablated.each and not named:
         raise RequestError(
             "no head was named",
             "name one, as in --head 3.1, or a layer with --layer 3, or rank all heads with --each",
         )
-    if ablating.query is not None and not ablating.each:
+    if ablated.query is not None and not ablated.each:
         raise RequestError(
-            f"--query {ablating.query} says by which word --each ranks heads, and --each is not "
-            "there",
-            "add --each, or leave --query out: every word's distance is told",
+            f"--query {ablated.query} says by which word --each ranks heads, and --each is missing",
+            "add --each, or leave --query out: every word's distance is shown",
         )

@@ -1,14 +1,54 @@
-"""The application: its commands, and nothing that costs start-up time."""
+"""The application: commands that are imported when they run, options in groups, exit codes.
 
-from typing import Annotated
+A command is a function in the module of its name. It takes dataclasses, each a group of options
+declared once. Typer wants one flat list of parameters, so the groups are spread out for it and
+gathered again for the command.
+"""
+
+import dataclasses
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from attnviz.cli import ablate, compare, explain, find, heatmap, lines, models, run
-from attnviz.cli.command import add_command
+from attnviz.attention.request import LESS_OF_A_TEXT
+from attnviz.cli.options import RARE
+from attnviz.cli.output import STDOUT, complain, lead_nowhere
+from attnviz.errors import AttnvizError, RequestError
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; fine, but could not be done; the request is wrong; interrupted."""
+
+COMMANDS = ("run", "heatmap", "lines", "find", "compare", "explain", "ablate", "models")
+
+
+class Commands(TyperGroup):
+    """The commands, each of which is imported when it is asked for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # the names alone, with which a mistyped one is compared
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        return command(cmd_name) if cmd_name in COMMANDS else None
+
 
 app = typer.Typer(
     name="attnviz",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -38,11 +78,97 @@ def attnviz(
     """See where a Transformer encoder looks: which word attends to which, in which head."""
 
 
-add_command(app, run.run)
-add_command(app, heatmap.heatmap)
-add_command(app, lines.lines)
-add_command(app, find.find)
-add_command(app, compare.compare)
-add_command(app, explain.explain)
-add_command(app, ablate.ablate)
-add_command(app, models.models)
+def command(name: str) -> Any:
+    """The command of that name, from the function of that name in the module of that name."""
+    function = getattr(import_module(f"attnviz.cli.{name}"), name)
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(name, help=_flowing(function.__doc__ or ""))(_flat(function))
+    return get_command(single)
+
+
+def _flat(function: Callable[..., None]) -> Callable[..., None]:
+    """The function with one parameter an option; what goes wrong becomes an exit code."""
+    groups = get_type_hints(function)
+    groups.pop("return", None)
+
+    @functools.wraps(function)
+    def flat(**values: Any) -> None:
+        gathered = {
+            name: group(**{field.name: values[field.name] for field in dataclasses.fields(group)})
+            for name, group in groups.items()
+        }
+        code = exit_code_of(lambda: function(**gathered))
+        if code:
+            raise typer.Exit(code)
+
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=get_type_hints(group, include_extras=True)[field.name],
+        )
+        for group in groups.values()
+        for field in dataclasses.fields(group)
+    ]
+    parameters.sort(key=_is_rare)  # the order stays otherwise
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {p.name: p.annotation for p in parameters}
+    return flat
+
+
+def _is_rare(parameter: inspect.Parameter) -> bool:
+    return any(
+        getattr(option, "rich_help_panel", None) == RARE
+        for option in parameter.annotation.__metadata__
+    )
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs without the source's line ends: the terminal breaks them anew."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.splitlines()) for paragraph in paragraphs)
+
+
+def exit_code_of(action: Callable[[], None]) -> int:
+    """Do it, report what went wrong in words, and return the exit code."""
+    try:
+        return _do(action)
+    except AttnvizError as error:
+        complain(error)
+        return WRONG if isinstance(error, RequestError) else FAILED
+    except BrokenPipeError:
+        lead_nowhere(STDOUT)
+        return DONE
+    except OSError as error:
+        if error.filename is None:  # a standard stream, not a file
+            lead_nowhere(STDOUT)
+        complain(_disk_error(error))
+        return FAILED
+    except MemoryError:
+        complain(AttnvizError("there is not enough memory", LESS_OF_A_TEXT))
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _do(action: Callable[[], None]) -> int:
+    """Do it, flush what it wrote, and return the code that it exits with."""
+    code: str | int | None = DONE
+    try:
+        action()
+    except SystemExit as leaving:
+        # rich and Typer exit with 1 when the reader of a pipe has closed it
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        code = leaving.code
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return code if isinstance(code, int) else DONE
+
+
+def _disk_error(error: OSError) -> AttnvizError:
+    reason = (error.strerror or str(error)).lower()
+    if error.filename is None:
+        return AttnvizError(f"cannot write the results: {reason}", "write to another place with -o")
+    return AttnvizError(f"cannot use {os.fsdecode(error.filename)}: {reason}", "check the path")

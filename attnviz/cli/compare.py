@@ -1,14 +1,40 @@
 """`attnviz compare`: what changes if one word changes?"""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice, Truncate, count, valued
+from attnviz.cli.options import (
+    FOUNDING_EXAMPLE,
+    INPUT,
+    SHOW,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    Truncate,
+    count,
+    valued,
+)
+from attnviz.cli.output import beginning, check_output, writing
+from attnviz.cli.reading import LineReader, is_piped
+from attnviz.errors import AttnvizError, RequestError
 
-_INPUT, _PANEL = "Input", "What to compare"
+if TYPE_CHECKING:
+    from attnviz.answers.align import Aligned
+    from attnviz.answers.compare import Comparison
+    from attnviz.cli.inputs import Request
+    from attnviz.cli.session import Selection, Session
+    from attnviz.inspection import Inspection
+    from attnviz.inspection.context import Role
+
+_TWO = "compare looks at two sentences"
+_HOW = 'as in attnviz compare "It was tired." "It was wide." --query it'
 
 
 @dataclass(frozen=True)
@@ -19,32 +45,21 @@ class TwoSources:
         list[str] | None,
         typer.Argument(
             metavar="A B",
-            help="Two sentences, A and B. One alone is B, and A is that of the last run, or of "
+            help="Two sentences, A and B. One alone is B, and A is the last sentence, or that of "
             "--load. None: two lines on standard input.",
             show_default=False,
         ),
     ] = None
     pair: Annotated[
-        str | None,
-        valued("TEXT", _INPUT, "A second sentence, seen together with A and with B."),
+        str | None, valued("TEXT", INPUT, "A second sentence, read together with A and with B.")
     ] = None
     load: Annotated[
         list[Path] | None,
-        valued(
-            "FILE",
-            _INPUT,
-            "A saved inspection as A; given twice, as A and B. Once, without TEXT: B is that "
-            "of the last run.",
-        ),
+        valued("FILE", INPUT, "A saved inspection as A; twice: A and B; alone: B is the last one."),
     ] = None
     models: Annotated[
         tuple[str, str] | None,
-        typer.Option(
-            metavar="M1 M2",
-            show_default=False,
-            help="Compare one sentence in two models, whose layers and heads match.",
-            rich_help_panel=_INPUT,
-        ),
+        valued("M1 M2", INPUT, "One sentence in two models, whose layers and heads match."),
     ] = None
     truncate: Truncate = False
 
@@ -57,26 +72,17 @@ class Followed:
         str | None,
         valued(
             "WORD",
-            _PANEL,
-            "What WORD looks at in A and in B: it, it#2 for its second occurrence in each, or "
-            "@10 for the token at index 10. Without: all words that both have.",
+            SHOW,
+            "What WORD looks at in A and in B: it, it#2 (its second occurrence in each), or @10. "
+            "Without: all words that both have.",
         ),
     ] = None
     key: Annotated[
-        str | None,
-        valued("WORD", _PANEL, "Follow one link: how much is looked at WORD in A and in B."),
+        str | None, valued("WORD", SHOW, "Rank heads by how much the link to WORD changes.")
     ] = None
     top: Annotated[
-        int | None,
-        count(_PANEL, "Show the K heads that change most (10 in tables, all in data)."),
+        int | None, count("The K heads that change most; without, 10 in tables, all in data.")
     ] = None
-
-
-@dataclass(frozen=True)
-class ComparisonOutput(AnswerOutput):
-    """Where a comparison goes; of two inspections, none can be saved."""
-
-    save: Annotated[Path | None, typer.Option(metavar="FILE", hidden=True)] = None
 
 
 def compare(
@@ -85,26 +91,206 @@ def compare(
     heads: HeadChoice,
     look: Look,
     choice: ModelChoice,
-    output: ComparisonOutput,
+    output: Output,
 ) -> None:
     """Compare two sentences that differ in a word, or two models: which heads change, and how.
 
     Words are aligned; each head has a distance between what WORD looks at in A and in B
-    (Jensen-Shannon: 0 the same, 1 nothing in common) and the words that gained and lost. With -o
-    FILE.png, .svg or .pdf: both heatmaps and their difference.
+    (Jensen-Shannon: 0 the same, 1 nothing in common) and the words that gained and lost. A picture
+    shows both heatmaps and their difference.
 
     Example: attnviz compare "The animal didn't cross the street because it was too wide."
     --query it
     """
-    from attnviz.cli.asked import Asked
-    from attnviz.cli.comparing import check_form, give_comparison
-    from attnviz.cli.need import Need
-    from attnviz.cli.options import Words
-    from attnviz.cli.output import Notes
-    from attnviz.cli.two import two_inspections
+    from attnviz.answers.align import aligned
+    from attnviz.answers.compare import compare
+    from attnviz.cli.session import Selection, Session
+    from attnviz.show.forms import PICTURES
 
-    notes = Notes(output.quiet)
-    check_form(output)
-    asked = Asked(look, heads, Words(followed.query, followed.key), notes)
-    two = two_inspections(source, choice, notes, Need(heads, look.measure))
-    give_comparison(asked, two, output, followed.top)
+    if output.save:
+        raise RequestError(
+            "compare looks at two sentences, and --save keeps one",
+            "save each with attnviz run TEXT --save FILE, and compare them with --load",
+        )
+    check_output(output, "Comparison")
+    session = Session(choice, output)
+    selection = Selection(session, look, heads)
+    with session:
+        two = _Reader(session, source, selection.request).two()
+        session.spinner.update("looking through heads")
+        both = aligned(*map(selection.view, two))
+        chosen = selection.heads(both.a)
+        query = _column(selection, both, "query", followed.query)
+        key = _column(selection, both, "key", followed.key)
+        # a picture shows one head whole, or the query's rows in several
+        drawn = 1 if output.form in PICTURES and len(chosen) < 2 else ()
+        comparison = compare(both, query, key, chosen, drawn)
+        session.spinner.make_way()
+        _note(comparison, session, named=bool(chosen) or output.form not in PICTURES)
+        session.note_what_rows_lack(comparison, output.form)
+        with writing(output, session.notes, followed.top) as write:
+            write(comparison, 0)
+
+
+def _note(comparison: "Comparison", session: "Session", named: bool) -> None:
+    """Say that nothing changes; or which head is drawn, if none was named."""
+    if comparison.alignment.identical:
+        session.notes.say("A and B are the same sentence in the same model: nothing changes")
+    if not named:
+        most = comparison.heads[0].head
+        what = "layer" if most.head is None else "head"
+        session.notes.say(f"{most}, the {what} that changes most; --{what} chooses another")
+
+
+def _column(
+    selection: "Selection", both: "Aligned", role: "Role", selector: str | None
+) -> int | None:
+    if selector is None:
+        return None
+    column, matches = both.find(selector, role)
+    a, b = both.pair(column, role)
+    selection.note_first(selector, f"--{role}", matches, f"@{a.index} in A and @{b.index} in B")
+    return column
+
+
+class _Reader:
+    """Finds A and B: given, piped in, loaded, remembered, or one sentence in two models.
+
+    The last sentence that is read is remembered. RequestError for fewer or more than two, and for a
+    model named beside a sentence that brings its own.
+    """
+
+    def __init__(self, session: "Session", source: TwoSources, request: "Request") -> None:
+        self.session, self.source, self.request = session, source, request
+        self.pair = source.pair
+        self.texts, self.paths = list(source.text or []), list(source.load or [])
+        if self.texts == ["-"] or (not self.texts and not self.paths and is_piped()):
+            self.texts = _lines(1 if source.models else 2)
+        self._check()
+
+    def two(self) -> "Sequence[Inspection]":
+        """A and B."""
+        from attnviz.inspection.storage import load
+        from attnviz.text.tokens import check_text
+
+        if self.source.models:
+            return self._in_two_models(self.source.models)
+        if self.paths:
+            return self._loaded([load(path) for path in self.paths])
+        if len(self.texts) == 2:
+            for place, text in zip(("first", "second"), self.texts, strict=True):
+                check_text(f"{place} sentence", text)
+            return self._read(self.texts, self.session.choice)
+        check_text("sentence", self.texts[0])
+        return self._beside_the_last()
+
+    def _check(self) -> None:
+        choice, loads, texts = self.session.choice, len(self.paths), self.texts
+        if self.pair is not None and not texts:
+            raise RequestError("--pair came without TEXT", "give the first sentence too")
+        if self.source.models:
+            if loads or choice.named:
+                raise RequestError(
+                    "--models names both models, and another source of a model came beside it",
+                    "leave out --load, --model and the numbers that shape a model",
+                )
+            if len(texts) > 1:
+                raise RequestError(
+                    f"--models compares one sentence in two models, and {len(texts)} sentences "
+                    "came",
+                    "give one",
+                )
+            return
+        if loads and choice.chosen:
+            raise RequestError(
+                "--load brings a sentence and its model with it",
+                "leave out the options of the model",
+            )
+        if loads + len(texts) > 2:
+            raise RequestError(f"{_TWO}, and {loads + len(texts)} came", "give two")
+        if not loads and not texts:
+            raise RequestError(f"{_TWO}, and none came", _HOW)
+
+    def _read(self, texts: Sequence[str], choice: ModelChoice) -> "list[Inspection]":
+        from attnviz.cli.inputs import Inputs
+
+        source = Source(text=list(texts), pair=self.pair, truncate=self.source.truncate)
+        self.session.choice = choice
+        inputs = Inputs(source, self.session, Output(), self.request)
+        found = [item.inspection for item in inputs]
+        inputs.finish()
+        return found
+
+    def _read_like(self, a: "Inspection", text: str) -> "Inspection":
+        """A sentence in the model of A, and with its pair unless one was given."""
+        self._take_pair(a)
+        [b] = self._read([text], self.session.choice_like(a, ModelChoice()))
+        if b.model != a.model:
+            raise AttnvizError(
+                f"the model {a.model.name} is not the one of sentence A any more",
+                "read both sentences again: give them as TEXT",
+            )
+        return b
+
+    def _take_pair(self, a: "Inspection") -> None:
+        """Read what follows with the second sentence of A, unless one was given."""
+        if self.pair is None and a.key_tokens.pair is not None:
+            self.pair = a.key_tokens.pair
+            self.session.notes.say(f'B is read with the pair of A, "{beginning(self.pair)}"')
+
+    def _in_two_models(self, models: tuple[str, str]) -> "list[Inspection]":
+        from attnviz.text.tokens import check_text
+
+        if not self.texts:
+            last = self.session.recall()
+            self.texts = [last.key_tokens.text if last else FOUNDING_EXAMPLE]
+            self.session.notes.say(f'no sentence given, so "{beginning(self.texts[0])}"')
+            self.pair = last.key_tokens.pair if last else self.pair
+        check_text("sentence", self.texts[0])
+        choice = self.session.choice
+        return [self._read(self.texts, replace(choice, model=model))[0] for model in models]
+
+    def _loaded(self, loaded: "Sequence[Inspection]") -> "Sequence[Inspection]":
+        """Two saved inspections, or one beside a sentence or the last one."""
+        a = loaded[0]
+        if self.texts:
+            return a, self._read_like(a, self.texts[0])
+        if len(loaded) > 1:
+            return loaded
+        last = self.session.recall()
+        if last is None:
+            raise RequestError(
+                f"{_TWO}, and one saved inspection came", "give --load a second time, or a TEXT"
+            )
+        self.session.notes.say(f'B is the last sentence, "{beginning(last.key_tokens.text)}"')
+        return a, last
+
+    def _beside_the_last(self) -> "Sequence[Inspection]":
+        """The remembered sentence as it is, or in the model chosen, and the one given."""
+        [text], session = self.texts, self.session
+        last, choice = session.recall(), session.choice
+        if last is None:
+            session.notes.say(f'no sentence is remembered, so A is "{FOUNDING_EXAMPLE}"')
+            return self._read([FOUNDING_EXAMPLE, text], choice)
+        first = last.key_tokens.text
+        session.notes.say(f'A is the last sentence, "{beginning(first)}", in {last.model.title}')
+        if not choice.chosen:
+            return last, self._read_like(last, text)
+        self._take_pair(last)
+        if not choice.named:
+            choice = session.choice_like(last, choice)
+        return self._read([first, text], choice)
+
+
+def _lines(count: int) -> list[str]:
+    """The sentences on standard input, which must be that many."""
+    lines: list[str] = []
+    for index, line in islice(filter(None, LineReader()), count + 1):
+        if isinstance(line, RequestError):
+            raise RequestError(f"line {index + 1}: {line.message}", line.hint)
+        lines.append(line)
+    if len(lines) != count:
+        came = "no line" if not lines else "one line" if len(lines) == 1 else "more"
+        wanted = "two lines, A and B," if count == 2 else "one line"
+        raise RequestError(f"{wanted} should come on standard input, and {came} came", _HOW)
+    return lines

@@ -1,43 +1,38 @@
 """`attnviz explain`: how does that number come about?"""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from attnviz.cli.options import AnswerOutput, HeadChoice, ModelChoice, Source, count, valued
+from attnviz.cli.options import (
+    SHOW,
+    AsWords,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    count,
+    valued,
+)
 from attnviz.errors import RequestError
 
-_PANEL = "What to show"
+if TYPE_CHECKING:
+    from attnviz.answers.explain import Explanation
+    from attnviz.cli.inputs import Item
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Which word is followed, in which unit, and how many keys it is shown with."""
+    """Which word to follow, in which unit, and how many keys to show."""
 
     query: Annotated[
         str | None,
-        valued(
-            "WORD",
-            _PANEL,
-            "The word that looks: it, it#2 for its second occurrence, @10 for the token at "
-            "index 10. Each of its pieces is explained, one after the other.",
-        ),
+        valued("WORD", SHOW, "The word that looks: it, it#2 (its second occurrence), or @10."),
     ] = None
-    words: Annotated[
-        bool,
-        typer.Option(
-            "--words/--pieces",
-            rich_help_panel=_PANEL,
-            help="Whether WORD is a word, or one of the tokenizer's pieces.",
-        ),
-    ] = True
+    words: AsWords = True
     top: Annotated[
         int | None,
-        count(
-            _PANEL,
-            "Show the K keys with the largest weights; 20 in tables and pictures, all in data.",
-        ),
+        count("The K largest weights; without, 20 in tables and pictures, all in data."),
     ] = None
 
 
@@ -46,46 +41,60 @@ class OneHead(HeadChoice):
     """Which head to follow; lists as in HeadChoice, so that two heads are told from one."""
 
     layer: Annotated[
-        list[str] | None,
-        valued("N", _PANEL, "The head's layer, from 0; -1 is the last."),
+        list[str] | None, valued("N", SHOW, "The head's layer, from 0; -1 is the last.")
     ] = None
     head: Annotated[
-        list[str] | None,
-        valued("N", _PANEL, "The head, from 0, beside --layer; or 3.1, 3-1, L3H1 alone."),
+        list[str] | None, valued("N", SHOW, "A head, from 0, beside --layer; or L3H1, 3.1, 3-1.")
     ] = None
 
 
 def explain(
-    source: Source,
-    followed: Followed,
-    heads: OneHead,
-    choice: ModelChoice,
-    output: AnswerOutput,
+    source: Source, followed: Followed, heads: OneHead, choice: ModelChoice, output: Output
 ) -> None:
     """Show how a word's attention in one head comes about, step by step, with the real numbers.
 
     The word's vector x; times the head's W_Q, W_K and W_V: q, k and v; q · k for every key; over
-    √d_k; softmax; weights times values, summed; W_O; and a check against the encoder's own.
-
-    A table, JSON, CSV, or a picture: -o FILE.png, .svg or .pdf. Without --layer and --head: the
-    head in which WORD looks hardest at a word further off.
+    √d_k; softmax; weights times values, summed; W_O; and a check against the model's own numbers.
+    A word of several pieces is explained piece by piece. Without --layer and --head: the head in
+    which WORD looks hardest at a word that is not its neighbour.
 
     Example: attnviz explain "I am a student" --model paper --query student --layer 0 --head 0
     """
     if followed.query is None:
         raise RequestError("explain follows one word, and none was named", "add --query WORD")
-    from attnviz.cli.asked import Asked
-    from attnviz.cli.explaining import explain_all
-    from attnviz.cli.need import Need
-    from attnviz.cli.options import Look, Words
-    from attnviz.cli.output import Notes
-    from attnviz.cli.sentences import Sentences
+    from functools import partial
 
-    notes = Notes(output.quiet)
-    drawn = output.form == "picture"
-    # without a head, all layers are searched for one first, and that one's is recorded then
-    need = Need(heads, whole=bool(heads.layer or heads.head))
-    sentences = Sentences(source, choice, output, notes, need, one_picture=drawn)
-    asked = Asked(Look(words=followed.words), heads, Words(query=followed.query), notes)
-    explain_all(sentences, asked, output, followed.top)
-    sentences.finish()
+    from attnviz.answers.explain import explain_token
+    from attnviz.answers.links import one_head
+    from attnviz.cli.inputs import Inputs, answer_each
+    from attnviz.cli.output import check_output
+    from attnviz.cli.session import Selection, Session, request_for
+    from attnviz.model import matrices_of
+    from attnviz.show.forms import PICTURES
+
+    check_output(output, "Explanation")
+    session = Session(choice, output)
+    selection = Selection(session, Look(words=followed.words), heads)
+    # without a head, all layers are searched for one first, and that one's is recorded later
+    named = bool(heads.layer or heads.head)
+    inputs = Inputs(source, session, output, lambda model: request_for(model, heads, whole=named))
+
+    def ask(item: "Item") -> "tuple[Explanation, ...]":
+        view = selection.view(item.inspection)
+        query = selection.word(item.place, view, "query", followed.query) or 0
+        head, note = one_head(view, selection.heads(view.context), query)
+        if note:
+            session.notes.say(item.place + note)
+        inspection = session.with_inputs(item.inspection, item.tokens, head.layer)
+        load = partial(session.model_of, why="taking the matrices from")
+        matrices = matrices_of(inspection, head.layer, load)
+        pieces = explain_token(selection.view(inspection), query, head, matrices)
+        if output.form in PICTURES and len(pieces) > 1:
+            raise RequestError(
+                f"the word was cut into {len(pieces)} pieces, "
+                f"{', '.join(piece.query.label for piece in pieces)}, and a picture explains one",
+                f"choose it with --pieces --query @{pieces[0].query.index}",
+            )
+        return pieces
+
+    answer_each(inputs, ask, followed.top)

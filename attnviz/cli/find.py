@@ -2,94 +2,127 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
-import typer
-
-from attnviz.cli.options import AnswerOutput, HeadChoice, Look, ModelChoice, Source, count, valued
+from attnviz.cli.options import (
+    INPUT,
+    SHOW,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    count,
+    flag,
+    valued,
+)
 from attnviz.errors import RequestError
 
-_PANEL = "What to find"
+if TYPE_CHECKING:
+    from attnviz.answers.find import Finding
+    from attnviz.cli.inputs import Item
+    from attnviz.cli.reading import TsvReader
+    from attnviz.cli.session import Selection
 
 
 @dataclass(frozen=True)
-class Sought:
-    """Which words are to be joined, and how much of the answer to show."""
+class Pair:
+    """Which two words, and how much of the answer to show."""
 
     query: Annotated[
         str | None,
         valued(
             "WORD",
-            _PANEL,
-            "Who looks: it, it#2 for its second occurrence, @10 for the token at index 10, or "
-            'several words, as in "the street".',
+            SHOW,
+            'The word that looks: it, it#2 (its second occurrence), @10, or a phrase such as "the '
+            'street".',
         ),
     ] = None
-    key: Annotated[
-        str | None,
-        valued("WORD", _PANEL, "What is looked at, named likewise."),
-    ] = None
-    both: Annotated[
-        bool,
-        typer.Option(
-            "--both",
-            rich_help_panel=_PANEL,
-            help="Also how much the key looks at the query, as a second ranking.",
-        ),
-    ] = False
+    key: Annotated[str | None, valued("WORD", SHOW, "The word that is looked at.")] = None
+    both: Annotated[bool, flag("--both", SHOW, "Also how much the key looks at the query.")] = False
     tsv: Annotated[
         Path | None,
-        valued(
-            "FILE",
-            "Input",
-            "Sentences with words of their own: tab-separated columns sentence, query and "
-            "key, named by the first line or in this order; - is standard input.",
-        ),
+        valued("FILE", INPUT, "Rows of sentence, query and key, with tabs between; - is stdin."),
     ] = None
-    top: Annotated[
-        int | None,
-        count(_PANEL, "Name the K best heads (10 in tables, all in data)."),
-    ] = None
+    top: Annotated[int | None, count("The K best heads; without, 10 in tables, all in data.")] = (
+        None
+    )
 
 
 def find(
     source: Source,
-    sought: Sought,
+    pair: Pair,
     heads: HeadChoice,
     look: Look,
     choice: ModelChoice,
-    output: AnswerOutput,
+    output: Output,
 ) -> None:
     """Rank all heads by how much one word looks at another, beside what that distance gets anyway.
 
-    Of several sentences (as TEXT, piped in one a line, or in a table): the heads that hold over all
-    of them, which tells a rule from luck.
+    For several sentences (as TEXT, piped in one a line, or in a table): the heads that hold over
+    all of them, which tells a rule from luck.
 
     Example: attnviz find "The ship sank because it was leaking." --query it --key ship
     """
-    _check(source, sought)
-    from attnviz.cli.asked import Asked
-    from attnviz.cli.finding import Finder, give_findings
-    from attnviz.cli.need import Need
-    from attnviz.cli.options import Words
-    from attnviz.cli.output import Notes
-    from attnviz.cli.sentences import Sentences
-    from attnviz.cli.tsv import TsvReader
+    _check(source, pair)
+    from attnviz.answers.holding import Tally
+    from attnviz.cli.inputs import Inputs
+    from attnviz.cli.output import check_output, writing
+    from attnviz.cli.reading import TsvReader
+    from attnviz.cli.session import Selection, Session
 
-    notes = Notes(output.quiet)
-    rows = None if sought.tsv is None else TsvReader(sought.tsv)
-    need = Need(heads, look.measure)
-    sentences = Sentences(source, choice, output, notes, need, rows=rows)
-    words = rows or (sought.query or "", sought.key or "")
-    finder = Finder(Asked(look, heads, Words(), notes), words, sought.both)
-    give_findings(sentences, finder, output, sought.top)
-    sentences.finish()
+    check_output(output, "Finding")
+    rows = None if pair.tsv is None else TsvReader(pair.tsv)
+    session = Session(choice, output)
+    selection = Selection(session, look, heads)
+    inputs = Inputs(source, session, output, selection.request, rows)
+    tally, first = Tally(), list["Finding"]()
+    as_table = output.form in ("table", "md")  # which waits for the last: it has one answer
+
+    with writing(output, session.notes, pair.top) as write:
+
+        def ask(item: "Item") -> None:
+            with session.spinner.doing("looking through heads"):
+                finding = _finding(item, selection, pair, rows)
+            session.note_what_rows_lack(finding, output.form)
+            tally.add(finding)
+            first[:] = first or [finding]
+            session.spinner.make_way()
+            if not as_table:
+                write(finding, item.index)
+
+        inputs.each(ask)
+        left_out = len(session.errors)
+        if rows is not None or tally.count + left_out > 1:
+            if as_table or output.form in ("json", "jsonl"):
+                write(tally.holding(left_out), 0)
+        elif as_table:
+            write(first[0], 0)
+    inputs.finish()
 
 
-def _check(source: Source, sought: Sought) -> None:
+def _finding(
+    item: "Item", selection: "Selection", pair: Pair, rows: "TsvReader | None"
+) -> "Finding":
+    """How the heads join the words of the options, or of the sentence's row."""
+    from attnviz.answers.find import find
+    from attnviz.answers.select import find_phrase
+    from attnviz.inspection.context import Role
+
+    view = selection.view(item.inspection)
+    words = (pair.query or "", pair.key or "") if rows is None else rows.row(item.index)[1:]
+    dashes = "--" if rows is None else ""
+    query, key = (
+        selection.phrase(item.place, view, role, word, f"{dashes}{role}", find_phrase)
+        for role, word in zip(get_args(Role), words, strict=True)
+    )
+    return find(view, query, key, selection.heads(view.context) or None, pair.both)
+
+
+def _check(source: Source, pair: Pair) -> None:
     """Refuse words that are missing, or that come twice."""
-    if sought.tsv is None:
-        given = {"--query": sought.query, "--key": sought.key}
+    if pair.tsv is None:
+        given = {"--query": pair.query, "--key": pair.key}
         missing = [option for option, word in given.items() if word is None]
         if missing:
             raise RequestError(
@@ -98,17 +131,17 @@ def _check(source: Source, sought: Sought) -> None:
                 "as in attnviz find TEXT --query it --key animal",
             )
         return
-    beside = {
+    others = {
         "TEXT": source.text,
         "--pair": source.pair,
         "--load": source.load,
         "--stride": source.stride,
-        "--query": sought.query,
-        "--key": sought.key,
+        "--query": pair.query,
+        "--key": pair.key,
     }
-    extra = [name for name, value in beside.items() if value]
+    extra = [name for name, value in others.items() if value]
     if extra:
         raise RequestError(
-            f"--tsv brings sentences and words with it, and {' and '.join(extra)} came beside it",
+            f"--tsv brings sentences and words with it, and does not go with {' and '.join(extra)}",
             "give one of the two",
         )

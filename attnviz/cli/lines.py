@@ -1,34 +1,46 @@
 """`attnviz lines`: the article's picture."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source, valued
+from attnviz.cli.options import (
+    SHOW,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    PictureOutput,
+    Source,
+    valued,
+)
 from attnviz.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnviz.answers.answer import Answer
+    from attnviz.cli.inputs import Item
 
 
 @dataclass(frozen=True)
-class From:
+class Start:
     """Where the lines begin."""
 
     query: Annotated[
         str | None,
-        valued(
-            "WORD",
-            "What to show",
-            "Draw lines from WORD only: it, it#2 for its second occurrence, @10 for the "
-            "token at index 10.",
-        ),
+        valued("WORD", SHOW, "Draw lines from WORD only: it, it#2 (its second occurrence), @10."),
     ] = None
 
 
 def lines(
-    source: Source, start: From, heads: HeadChoice, look: Look, choice: ModelChoice, output: Output
+    source: Source,
+    start: Start,
+    heads: HeadChoice,
+    look: Look,
+    choice: ModelChoice,
+    output: PictureOutput,
 ) -> None:
     """Draw the sentence twice, with lines from each query to its keys, darker with weight.
 
-    One head, or a layer's heads in a colour each. Without --layer and --head: the head in which
-    WORD looks hardest at a word further off.
+    One head, or all heads of a layer in a colour each. Without --layer and --head: the head in
+    which WORD looks hardest at a word that is not its neighbour.
 
     Example: attnviz lines --query it --layer 3 --head 1 -o it.svg
     """
@@ -37,16 +49,22 @@ def lines(
             "lines of all words in all heads would be a tangle",
             "choose a word with --query WORD, or heads with --layer N and --head N",
         )
-    from attnviz.cli.asked import Asked
-    from attnviz.cli.need import Need
-    from attnviz.cli.options import Words
-    from attnviz.cli.output import Notes
-    from attnviz.cli.picture import draw_all, draw_lines
-    from attnviz.cli.sentences import Sentences
+    from attnviz.answers.links import heads_or_strongest, links
+    from attnviz.cli.inputs import Inputs, answer_each
+    from attnviz.cli.output import check_output
+    from attnviz.cli.session import Selection, Session
 
-    notes = Notes(output.quiet)
-    need = Need(heads, look.measure)
-    sentences = Sentences(source, choice, output, notes, need, one_picture=True)
-    asked = Asked(look, heads, Words(query=start.query), notes)
-    draw_all(sentences, asked, output, draw_lines)
-    sentences.finish()
+    check_output(output, "Links")
+    session = Session(choice, output)
+    selection = Selection(session, look, heads)
+    inputs = Inputs(source, session, output, selection.request)
+
+    def ask(item: "Item") -> "Answer":
+        view = selection.view(item.inspection)
+        query = selection.word(item.place, view, "query", start.query)
+        chosen, note = heads_or_strongest(view, selection.heads(view.context), query)
+        if note:
+            session.notes.say(item.place + note)
+        return links(view, chosen, query)
+
+    answer_each(inputs, ask, doing="drawing")

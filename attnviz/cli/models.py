@@ -1,17 +1,17 @@
 """`attnviz models`: what can be looked at?"""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from attnviz.cli.options import FORMAT, DataOutput, TrustRemoteCode
+from attnviz.cli.options import ModelChoice, Output, TrustRemoteCode
+from attnviz.errors import RequestError
 
 
 @dataclass(frozen=True)
 class WhichModel:
-    """Which model to tell of, if not of all."""
+    """Which model to describe, if not all."""
 
     name: Annotated[
         str | None,
@@ -25,28 +25,25 @@ class WhichModel:
     trust_remote_code: TrustRemoteCode = False
 
 
-@dataclass(frozen=True)
-class ModelsOutput(DataOutput):
-    """Where facts go; there is no inspection to save."""
-
-    save: Annotated[Path | None, typer.Option(metavar="FILE", hidden=True)] = None
-    format: Annotated[Literal["table", "json"] | None, FORMAT] = None
-
-
-def models(which: WhichModel, output: ModelsOutput) -> None:
+def models(which: WhichModel, output: Output) -> None:
     """Show which models can be looked at, or what one of them is made of.
 
-    Without NAME: the models that come with attnviz, those that the hub's cache holds, and the
-    architectures that can be looked into. With NAME: its layers, heads and widths, what each
-    layer's tokens may look at, its parameters, its tokenizer, how it knows order, and where it
-    comes from; a model of the hub is fetched first.
+    Without NAME: the models that come with attnviz, those in the hub's cache, and the architectures
+    that are supported. With NAME: layers, heads and widths, what each layer's tokens may look at,
+    parameters, tokenizer, positions, and where it comes from; a model on the hub is downloaded
+    first.
 
     Example: attnviz models minilm
     """
-    from attnviz.cli.showing_models import check_form, give_catalog, give_model
+    if output.save:
+        raise RequestError("models looks at no sentence that --save could keep", "use -o FILE")
+    from attnviz.cli.output import Notes, check_output, writing
+    from attnviz.model.describe import describe
+    from attnviz.models.describe import catalog
 
-    check_form(output)
-    if which.name is None:
-        give_catalog(output)
-    else:
-        give_model(which.name, which.trust_remote_code, output)
+    check_output(output, "Catalog" if which.name is None else "Described")
+    with writing(output, Notes(output.quiet)) as write:
+        if which.name is None:
+            write(catalog(ModelChoice().name), 0)
+        else:
+            write(describe(which.name, which.trust_remote_code), 0)

@@ -1,27 +1,71 @@
-"""Where things are said: results on standard output or in a file, all else on standard error."""
+"""Where things are written: results on standard output or in a file, all else on standard error."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from attnviz.cli.streams import STDERR, lead_nowhere, on_terminal
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import is_open_stream, whole_file
+from attnviz.show.forms import BINARY, PICTURES, Form, check_form
 from attnviz.show.labels import visible
 
+if TYPE_CHECKING:
+    from attnviz.answers.answer import Answer
+    from attnviz.cli.options import Output
 
-def complain(error: AttnvizError, where: str = "") -> None:
-    """Say an error on standard error: what came and what was expected, then what to try."""
-    _say(f"attnviz: {where}{visible(error.message)}")
+NOTED = 80
+"""The most characters of a sentence that a note repeats."""
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+Write = Callable[["Answer", int], None]
+"""Writes an answer about the text of that index in the input."""
+
+
+def prepare_streams() -> None:
+    """Make the standard streams fit for use, in whatever state the caller hands them over.
+
+    A closed descriptor would be given to the next file that is opened, which would then receive
+    what is meant for the terminal: open it on the null device. Characters that the terminal's
+    encoding lacks become question marks. A terminal 0 columns wide has an unknown width.
+    """
+    for descriptor in (STDIN, STDOUT, STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    if not os.environ.get("COLUMNS", "1").strip("0"):
+        del os.environ["COLUMNS"]
+
+
+def lead_nowhere(descriptor: int) -> None:
+    """Send what is still buffered for a stream nowhere, so that it does not fail again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def on_terminal(stream: object) -> bool:
+    """Whether the stream goes to a terminal, which obeys escape codes."""
+    isatty = getattr(stream, "isatty", None)
+    return isatty is not None and bool(isatty())
+
+
+def complain(error: AttnvizError, place: str = "") -> None:
+    """Report an error on standard error: what came and what was expected, then what to try."""
+    _say(f"attnviz: {place}{visible(error.message)}")
     if error.hint:
         _say(f"  {visible(error.hint)}")
 
 
 class Notes:
-    """What is worth knowing beside the results, on standard error; `--quiet` keeps it back."""
+    """What is worth knowing beside the results, on standard error; `--quiet` silences it."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
@@ -33,10 +77,15 @@ class Notes:
             _say(f"attnviz: {visible(text)}")
 
     def say_once(self, text: str) -> None:
-        """Say what is true of many sentences, and not again for the next."""
+        """Say it, unless it was said before."""
         if text not in self._said:
             self._said.add(text)
             self.say(text)
+
+
+def beginning(text: str) -> str:
+    """As much of a sentence as a note has room for."""
+    return text if len(text) <= NOTED else text[: NOTED - 1].rstrip() + "…"
 
 
 def _say(line: str) -> None:
@@ -45,43 +94,50 @@ def _say(line: str) -> None:
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
-    except OSError:  # nobody is left to be told, and the results are worth more
+    except OSError:  # nobody is left to read it, and the results matter more
         lead_nowhere(STDERR)
 
 
-@contextmanager
-def results(path: Path | None) -> Iterator[BinaryIO]:
-    """The stream that results go to: standard output, or a file that appears when it is whole."""
-    if path is not None:
-        with whole_file(path) as stream:
-            yield stream
-    elif sys.stdout is None:
-        raise AttnvizError("standard output is closed", "write to a file with -o FILE")
-    else:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+def check_output(output: "Output", *kinds: str) -> None:
+    """Refuse, before anything is computed, a form that these answers lack or a file not ours."""
+    form, path = output.form, output.file
+    for kind in kinds:
+        check_form(kind, form, None if output.format else path)
+    if form == "parquet":
+        from attnviz.show import parquet
 
-
-def say_path(path: Path) -> None:
-    """Name a file that was written, on standard output, for people and for scripts."""
-    if sys.stdout is None:
+        parquet.check_installed()
+    if path is None:
+        if form in BINARY and on_terminal(sys.stdout) and not output.names_files:
+            raise RequestError(
+                f"{form} is not for reading on a terminal", f"write it with -o FILE.{form}"
+            )
         return
-    name = visible(str(path)).encode() if on_terminal(sys.stdout) else os.fsencode(path)
-    sys.stdout.buffer.write(name + b"\n")
-    sys.stdout.buffer.flush()
+    if output.save and os.path.realpath(path) == os.path.realpath(output.save):
+        raise RequestError(f"-o and --save both name {path}", "give each a name of its own")
+    _check_ours(path, form, output.force)
+
+
+def _check_ours(path: Path, form: Form, force: bool) -> None:
+    from attnviz.show.write import is_ours
+
+    doubt = "attnviz did not write it, or not in this form"
+    if form == "table":
+        doubt = "a table that attnviz wrote looks like any other text"
+    check_overwrite(path, force, lambda path: is_ours(path, form), doubt)
 
 
 def check_overwrite(
     path: Path,
     force: bool,
-    written_by_us: Callable[[Path], bool],
+    is_ours: Callable[[Path], bool],
     doubt: str = "attnviz did not write it, or not in this form",
 ) -> None:
     """Refuse to overwrite a file that attnviz did not write; RequestError says how to."""
     if force or is_open_stream(path) or not os.path.isfile(path) or not path.stat().st_size:
         return
     try:
-        ours = written_by_us(path)
+        ours = is_ours(path)
     except OSError as error:
         raise AttnvizError(f"cannot read {path}: {error.strerror}") from error
     if not ours:
@@ -89,3 +145,62 @@ def check_overwrite(
             f"{path} exists, and {doubt}",
             "overwrite it with --force, or give another name",
         )
+
+
+@contextmanager
+def writing(output: "Output", notes: Notes, top: int | None = None) -> Iterator[Write]:
+    """Write answers one after the other, in the form and to the place that the options name.
+
+    A picture without `-o` gets a file of its own, named after what it shows. The paths of pictures
+    are printed.
+    """
+    from attnviz.show.write import writer
+
+    form = output.form
+    if form in PICTURES and not output.to_stdout:
+        yield lambda answer, index: _draw(answer, output, notes, top)
+        return
+    with _results(output.file) as stream:
+        with writer(stream, form, top, to_file=output.file is not None) as write:
+            yield write if form not in PICTURES else _with_glyphs_checked(write, notes)
+        stream.flush()
+
+
+@contextmanager
+def _results(path: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that appears when it is whole."""
+    if path is not None:
+        with whole_file(path) as stream:
+            yield stream
+    elif sys.stdout is None:
+        raise AttnvizError("standard output is closed", "write to a file with -o FILE")
+    else:
+        yield sys.stdout.buffer
+
+
+def _draw(answer: "Answer", output: "Output", notes: Notes, top: int | None) -> None:
+    """Draw an answer, write the picture to its file, and print the file's path."""
+    from attnviz.show.write import picture_name, writer
+
+    path = output.file or Path(f"{picture_name(answer)}.{output.form}")
+    _check_ours(path, output.form, output.force)
+    with whole_file(path) as stream, writer(stream, output.form, top) as write:
+        _with_glyphs_checked(write, notes)(answer, 0)
+    if sys.stdout is not None:
+        name = visible(str(path)).encode() if on_terminal(sys.stdout) else os.fsencode(path)
+        sys.stdout.buffer.write(name + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _with_glyphs_checked(write: Write, notes: Notes) -> Write:
+    """The same, and a note on characters that no font has."""
+    from attnviz.show.figure.fonts import missing_glyphs
+    from attnviz.show.write import contexts_of
+
+    def checked(answer: "Answer", index: int) -> None:
+        for note in map(missing_glyphs, contexts_of(answer)):
+            if note:
+                notes.say_once(note)
+        write(answer, index)
+
+    return checked

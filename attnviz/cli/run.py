@@ -1,23 +1,38 @@
 """`attnviz run`: what does every head do here?"""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import DataOutput, HeadChoice, Look, ModelChoice, Source, Words, count
+from attnviz.cli.options import (
+    SHOW,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    Words,
+    count,
+    flag,
+)
+from attnviz.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnviz.answers.answer import Answer
+    from attnviz.cli.inputs import Item
 
 
 @dataclass(frozen=True)
-class HowMuch:
-    """How much of it to show."""
+class Amount:
+    """How much to show."""
 
     top: Annotated[
         int | None,
-        count(
-            "What to show",
-            "Name the K strongest links of each head; with --head, of each query; with "
-            "--query or --key, of that word.",
-        ),
+        count("The K strongest links of each head, of each query, or of WORD."),
     ] = None
+    summary: Annotated[
+        bool,
+        flag("--summary", SHOW, "The overview of heads, without whole matrices, as data too."),
+    ] = False
 
 
 def run(
@@ -25,25 +40,46 @@ def run(
     words: Words,
     heads: HeadChoice,
     look: Look,
-    how_much: HowMuch,
+    amount: Amount,
     choice: ModelChoice,
-    output: DataOutput,
+    output: Output,
 ) -> None:
-    """Show what every head does with a sentence: as tables, JSON, CSV or NPZ.
+    """Show what every head does with a sentence.
 
-    Without a selector: a line for each head, with its kind, its entropy and its strongest links.
-    --query or --key: a grid, layers down and heads across; both: that one weight in every head.
-    --layer, --head: whole tables; beside --query or --key, what these heads do with that word.
+    Without options: a line for each head, with its kind, its entropy and its strongest links.
+    --query or --key: a grid of that word in every head, layers down; both: one weight in every
+    head. --layer, --head: whole tables; with --query or --key, that word in these heads.
 
     Example: attnviz run "The animal didn't cross the street because it was too tired." --query it
     """
-    from attnviz.cli.asked import Asked
-    from attnviz.cli.need import Need
-    from attnviz.cli.output import Notes
-    from attnviz.cli.sentences import Sentences
-    from attnviz.cli.show import show
+    from attnviz.answers import answer_about
+    from attnviz.answers.matrices import matrices
+    from attnviz.answers.overview import LINKS, overview
+    from attnviz.cli.inputs import Inputs, answer_each
+    from attnviz.cli.output import check_output
+    from attnviz.cli.session import Selection, Session
 
-    notes = Notes(output.quiet)
-    sentences = Sentences(source, choice, output, notes, Need(heads, look.measure))
-    show(sentences, Asked(look, heads, words, notes), output, how_much.top)
-    sentences.finish()
+    about_word = words.query is not None or words.key is not None
+    if amount.summary and about_word:
+        raise RequestError(
+            "--summary shows what heads do, and --query and --key follow a word", "give one of them"
+        )
+    is_table = output.form in ("table", "md")
+    in_short = amount.summary or (is_table and not (heads.layer or heads.head))
+    check_output(output, "Word" if about_word else "Overview" if in_short else "Matrices")
+    session = Session(choice, output)
+    selection = Selection(session, look, heads)
+    inputs = Inputs(source, session, output, selection.request)
+
+    def ask(item: "Item") -> "Answer":
+        view = selection.view(item.inspection)
+        chosen = selection.heads(view.context)
+        if about_word:
+            query = selection.word(item.place, view, "query", words.query)
+            key = selection.word(item.place, view, "key", words.key)
+            return answer_about(view, chosen, query, key)
+        if in_short:
+            return overview(view, chosen or None, amount.top or LINKS)
+        return matrices(view, chosen or None)
+
+    answer_each(inputs, ask, amount.top)

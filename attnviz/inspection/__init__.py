@@ -1,7 +1,7 @@
 """What a model computed for one text, as numbers, and views of it."""
 
 from attnviz.inspection.block import Block
-from attnviz.inspection.context import Context
+from attnviz.inspection.context import Context, Shown
 from attnviz.inspection.facts import HeadId, ModelFacts, Window
 from attnviz.inspection.frame import row_shares
 from attnviz.inspection.inspection import Inspection
@@ -13,6 +13,7 @@ __all__ = [
     "HeadId",
     "Inspection",
     "ModelFacts",
+    "Shown",
     "View",
     "Window",
     "row_shares",

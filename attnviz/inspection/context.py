@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -116,3 +117,14 @@ def reach_of(record: LayerRecord) -> Reach | None:
     ).any():
         return None
     return Reach(*(None if reach >= to_end[0] > 0 else reach for reach in most))
+
+
+class Shown:
+    """Shows itself in a notebook, as a table of HTML.
+
+    The room that draws is named here, and imported when a notebook asks: this one knows no drawing.
+    """
+
+    def _repr_html_(self) -> str:
+        html: str = import_module("attnviz.show.notebook").table_html(self)
+        return html

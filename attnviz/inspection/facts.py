@@ -1,10 +1,19 @@
 """Names of heads, and the facts of a model."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from attnviz.errors import RequestError
+
 Window = tuple[int, int]
 """A part of a text: the index of its first token, and the end."""
+
+FullHeadName = str | tuple[int, int | None]
+"""A head with its layer: `"L3H1"`, `"3.1"`, `"3-1"`, `(3, 1)` or a HeadId."""
+
+# Numbers are ASCII digits, and few: int() would also take "1_0", and fails beyond 4300 digits.
+FULL_NAME = re.compile(r"[lL]([0-9]{1,9})[hH]([0-9]{1,9})|([0-9]{1,9})[.-]([0-9]{1,9})")
 
 
 class HeadId(NamedTuple):
@@ -18,6 +27,15 @@ class HeadId(NamedTuple):
 
     def __str__(self) -> str:
         return f"L{self.layer}" if self.head is None else f"L{self.layer}H{self.head}"
+
+    @classmethod
+    def named(cls, name: FullHeadName) -> "HeadId":
+        """The head that `"L3H1"`, `"3.1"`, `"3-1"` or `(3, 1)` names; RequestError for another."""
+        match = FULL_NAME.fullmatch(name.strip()) if isinstance(name, str) else None
+        parts = name if match is None else [int(part) for part in match.groups() if part]
+        if isinstance(parts, tuple | list) and len(parts) == 2 and isinstance(parts[0], int):
+            return cls(*parts)
+        raise RequestError(f"{name!r} is not a head", 'name it as in "L3H1" or (3, 1)')
 
     @property
     def place(self) -> int:

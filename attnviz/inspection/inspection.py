@@ -19,7 +19,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection.facts import ModelFacts, Window
+from attnviz.inspection.facts import FullHeadName, ModelFacts, Window
 from attnviz.inspection.view import View
 from attnviz.text.tokens import Part, Tokens, Unit
 
@@ -67,6 +67,9 @@ class Inspection:
     def __repr__(self) -> str:
         return f"<Inspection of {self.tokens.text!r}: {len(self.tokens)} pieces in {self.model}>"
 
+    def _repr_html_(self) -> str:
+        return self.view()._repr_html_()
+
     @property
     def key_tokens(self) -> Tokens:
         """The keys: the queries' own tokens, or another text's."""
@@ -104,11 +107,16 @@ class Inspection:
         return record
 
     def weights(
-        self, layer: int, head: int | None = None, unit: Unit = "word", special: bool = True
+        self,
+        layer: int | FullHeadName,
+        head: int | None = None,
+        unit: Unit = "word",
+        special: bool = True,
     ) -> np.ndarray:
         """The attention weights of one head, (query, key), or of a layer, (head, query, key).
 
-        Rows and columns are words, or pieces with `unit="piece"`; each row sums to 1.
+        A head is `(3, 1)`, `"L3H1"` or a HeadId, or its layer and its number. Rows and columns are
+        words, or pieces with `unit="piece"`; each row sums to 1.
         `special=False` leaves special tokens out and renormalises (see `View`). Negative numbers
         count from the end. Raises IndexError for a layer or head that is not there.
         """

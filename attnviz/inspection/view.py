@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, get_args
 
@@ -10,10 +11,10 @@ import numpy as np
 
 from attnviz.attention.measures import MEASURES, Measure, MeasureName
 from attnviz.attention.shapes import Bool, Float
-from attnviz.errors import RequestError
+from attnviz.errors import OutOfRangeError, RequestError
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context, reach_of
-from attnviz.inspection.facts import HeadId, ModelFacts, Window
+from attnviz.inspection.facts import FullHeadName, HeadId, ModelFacts, Window
 from attnviz.inspection.frame import Frame, missing_share
 from attnviz.inspection.threads import side_by_side
 from attnviz.text.tokens import Token, Unit
@@ -102,6 +103,12 @@ class View:
                 "keep the special tokens",
             )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; the rooms that ask and draw are imported when it does."""
+        overview, link = import_module("attnviz.answers.links").at_a_glance(self)
+        html: str = import_module("attnviz.show.notebook").overview_html(overview, link)
+        return html
+
     @cached_property
     def context(self) -> Context:
         """What the numbers are about: model, text, tokens, unit, measure."""
@@ -152,12 +159,18 @@ class View:
         """See `Context.all_heads`."""
         return self.context.all_heads()
 
-    def weights(self, layer: int, head: int | None = None) -> Float[np.ndarray, "*head query key"]:
+    def weights(
+        self, layer: int | FullHeadName, head: int | None = None
+    ) -> Float[np.ndarray, "*head query key"]:
         """One head's weights, (query, key), or a layer's, (head, query, key).
+
+        A head is `(3, 1)`, `"L3H1"` or a HeadId, or its layer and its number.
 
         A measure without heads has one matrix a layer, (query, key). Raises IndexError for a layer
         or head that is not there, RequestError for a layer that was not recorded.
         """
+        if not isinstance(layer, int):
+            layer, head = HeadId.named(layer)
         return self._only(self._layer(layer, head).weights, head)
 
     def dropped(self, layer: int, head: int | None = None) -> Float[np.ndarray, "*head query"]:
@@ -341,7 +354,9 @@ class View:
         _check_index("layer", layer, self.model.num_layers)
         numbers = [head for head in heads or () if head is not None]
         if numbers and not self.measured.per_head:
-            raise IndexError(f"{self.measure} mixes the heads of a layer: there is no head to take")
+            raise OutOfRangeError(
+                f"{self.measure} mixes the heads of a layer: there is no head to take"
+            )
         for number in numbers:
             _check_index("head", number, self.model.num_heads)
         # All heads in order are None: the record then computes them without copying q and k.
@@ -360,4 +375,6 @@ def _or_zeros(share: np.ndarray | None, block: Block) -> np.ndarray:
 
 def _check_index(what: str, index: int, count: int) -> None:
     if not -count <= index < count:
-        raise IndexError(f"there is no {what} {index}: there are {count}, from 0 to {count - 1}")
+        raise OutOfRangeError(
+            f"there is no {what} {index}: there are {count}, from 0 to {count - 1}"
+        )

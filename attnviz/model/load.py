@@ -303,6 +303,16 @@ def _module_of(tensor: str) -> str:
     return ".".join(parts[:end]) or tensor
 
 
+def options_of(inspection: Inspection) -> dict[str, Any]:
+    """The options of `load_model` with which the inspection's model was run."""
+    facts = inspection.model
+    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
+    options: dict[str, Any] = {name: getattr(facts, name) for name in (*shape, "dtype")}
+    if inspection.attention != "encoder":  # which a model that has one shows by default
+        options["attention"] = inspection.attention
+    return options
+
+
 def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_model) -> Model:
     """Load the inspection's model as it was run; `load` replaces `load_model`.
 
@@ -314,12 +324,8 @@ def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_mode
             f"the model of this inspection, {facts.name}, cannot be loaded by its name",
             "pass the model itself",
         )
-    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
-    options: dict[str, Any] = {name: getattr(facts, name) for name in (*shape, "dtype")}
-    if inspection.attention != "encoder":  # which a model that has one shows by default
-        options["attention"] = inspection.attention
     try:
-        model = load(facts.name, **options)
+        model = load(facts.name, **options_of(inspection))
     except AttnvizError as error:
         raise AttnvizError(
             f"the model of this inspection cannot be loaded: {error.message}", error.hint

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from attnviz.attention.request import AttentionKind
-from attnviz.inspection import ModelFacts
+from attnviz.inspection import ModelFacts, Shown
 
 AttentionSource = Literal["natively", "through transformers", "weights alone"]
 """Who computes it: our own encoder, or transformers; of some of its models we get weights alone."""
@@ -32,7 +32,7 @@ class CatalogEntry:
 
 
 @dataclass(frozen=True)
-class Catalog:
+class Catalog(Shown):
     """The models that come with attnviz, those in the hub's cache, and the types it can inspect.
 
     `default` names the model that is used if none is named, `tried_with` the version of
@@ -95,7 +95,7 @@ class AttentionFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
+class Described(Shown):
     """What one model is made of, read from its files without running it.
 
     `max_positions`: the number of tokens that fit, None for any. `positions`: how it encodes order

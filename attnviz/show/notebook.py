@@ -15,6 +15,7 @@ from PIL import Image
 from attnviz.answers.overview import HeadSummary, Overview
 from attnviz.answers.word import Pair
 from attnviz.inspection import Context, HeadId
+from attnviz.show import forms
 from attnviz.show.labels import visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, Said, role_name, texts, whose, window_told
 from attnviz.text.tokens import Token
@@ -25,8 +26,8 @@ THUMBNAIL = 44
 NARROWEST = 14
 """Pixels of its shorter side, at least."""
 
-LINKS_SEARCHED = 8
-"""Links of each head among which the one for the sentence below is sought."""
+TABLE_WIDTH = 100
+"""Columns of an answer's table."""
 
 LETTERS = 600
 """Letters of a long text that the header shows."""
@@ -207,3 +208,15 @@ def _word(token: Token, title: str, shade: float, looks: bool) -> str:
 
 def _quiet_special(token: Token) -> str:
     return f";{_QUIET}" if token.special else ""
+
+
+def table_html(answer: object) -> str:
+    """The table of an answer as text with inline colours."""
+    from rich.console import Console
+
+    console = Console(record=True, width=TABLE_WIDTH, file=io.StringIO(), color_system="truecolor")
+    console.print(forms.table(answer))
+    style = "font-family:monospace;line-height:1.3;overflow-x:auto;color:inherit;background:none"
+    return console.export_html(
+        inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>'
+    )

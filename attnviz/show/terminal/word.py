@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
+from attnviz.answers.links import Links
 from attnviz.answers.overview import Link
 from attnviz.answers.word import Pair, Word
-from attnviz.inspection import Context
+from attnviz.inspection import Context, HeadId
+from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
@@ -38,6 +41,9 @@ from attnviz.show.terminal.heading import (
 )
 from attnviz.show.wording import MAY_NOT
 
+LINKS_NAMED = 20
+"""How many links a table of them names, unless the user says how many."""
+
 KEYS_NAMED = 5
 """How many words a line names at most, unless the user says how many."""
 
@@ -55,6 +61,18 @@ def table(word: Word, top: int | None = None) -> RenderableType:
 def pair_table(pair: Pair, top: int | None = None) -> RenderableType:
     """A grid of the one weight in each head; `top` changes nothing."""
     return _PairGrid(pair)
+
+
+def links_table(links: Links, top: int | None = None) -> RenderableType:
+    """The links, strongest first: the `top` strongest, or LINKS_NAMED."""
+    heads = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+    for name in ("head", "query", "key", "weight"):
+        heads.add_column(name, justify="right" if name == "weight" else "left", overflow="fold")
+    for row in links.rows(top or LINKS_NAMED):
+        layer, head, _, query, _, key, weight = row[:7]
+        number = links.context.measured.number(weight)
+        heads.add_row(str(HeadId(layer, head)), visible(query), visible(key), number)
+    return Group(*heading(links.context), "", heads)
 
 
 def _note(word: Word) -> str:

@@ -1,0 +1,318 @@
+"""The inspections that a command works on: of sentences given or piped in, remembered, or saved."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from attnviz.answers.answer import Answer
+from attnviz.attention.request import WHOLE, RecordRequest
+from attnviz.cli.options import FOUNDING_EXAMPLE, Output, Source
+from attnviz.cli.output import beginning, check_overwrite, writing
+from attnviz.cli.reading import Line, LineReader, Lines, is_piped
+from attnviz.cli.session import Session, has_inputs
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspection.storage import is_saved_inspection, load, save
+from attnviz.model import Model
+from attnviz.show.forms import PICTURES
+from attnviz.text.tokens import Tokens, check_text
+
+Request = Callable[[ModelFacts], RecordRequest]
+"""What a command needs recorded in a model; RequestError for a layer that it does not have."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One text looked into: its number in the input, what messages call it, its inspection.
+
+    `tokens` are what the model was given in this command; None if it did not run.
+    """
+
+    index: int
+    place: str
+    inspection: Inspection
+    tokens: Tokens | None = None
+
+
+class Inputs:
+    """The inspections of a command, one after the other.
+
+    If several may come (`many`), an error in one is reported with its number, the rest goes on, and
+    `finish` raises in the end. `rows` give the sentences in place of TEXT. `request` says what of
+    a long text is recorded; None, that the command only runs the model.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        session: Session,
+        output: Output,
+        request: Request | None,
+        rows: Lines | None = None,
+    ) -> None:
+        source.check()
+        self.session = session
+        self._source, self.output, self._rows, self._request = source, output, rows, request
+        self._texts = source.text or []
+        self._from_lines = (
+            rows is not None
+            or self._texts == ["-"]
+            or (not self._texts and not source.load and is_piped())
+        )
+        self._numbered = self._from_lines or len(self._texts) > 1
+        self.many = (self._numbered or source.stride is not None) and not self._too_many("")
+        self._results = 0
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse what does not go together, before a model is loaded."""
+        source, texts = self._source, self._texts
+        if len(texts) > 1:
+            if "-" in texts:
+                raise RequestError("- means standard input, and sentences came too", "give one")
+            too_many = self._too_many()
+            if too_many is not None:
+                raise too_many
+        if source.load and (texts or source.pair is not None or self.session.choice.chosen):
+            raise RequestError(
+                "--load brings a sentence and its model with it",
+                "leave out TEXT, --pair and the options of the model",
+            )
+        if not texts and not self._from_lines:
+            if source.pair is not None:
+                raise RequestError("--pair came without TEXT", "give the first sentence too")
+            if source.stride is not None:
+                raise RequestError("--stride came without TEXT", "give the text too")
+        if len(texts) == 1 and not self._from_lines:
+            check_text("sentence", texts[0])
+        if self.output.save:
+            check_overwrite(self.output.save, self.output.force, is_saved_inspection)
+
+    def _too_many(self, came: str = "several sentences came") -> RequestError | None:
+        """What to say of all that came, if a file has room for one."""
+        output = self.output
+        if output.output is not None and output.form in PICTURES:
+            return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")
+        if output.save:
+            return RequestError(
+                f"{came}, and --save keeps one", "give one, or use attnviz run -f npz -o FILE"
+            )
+        return None
+
+    def each(self, action: Callable[[Item], None]) -> None:
+        """Do something with each text as it comes; raise if it worked for none."""
+        done = False
+        with self.session, closing(iter(self)) as items:
+            for item in items:
+                with self.session.trying(item.place):
+                    action(item)
+                    done = True
+                if not self._from_lines:  # while somebody types lines, nothing is slow
+                    self.session.spinner.start()
+        if not done:  # before the file appears in which there would be nothing
+            self.finish()
+
+    def finish(self) -> None:
+        """Raise if any of many sentences, or windows of one, failed."""
+        self.session.finish("sentence" if self._numbered else "window")
+
+    def __iter__(self) -> Generator[Item, None, None]:
+        """The inspections; `--save` keeps one, and the session remembers the last that ran."""
+        for item in self._items():
+            if self.output.save:
+                save(item.inspection, self.output.save)
+            if item.tokens is not None:
+                self.session.last = item.inspection
+            yield item
+
+    def _items(self) -> Iterator[Item]:
+        if self._source.load:
+            yield Item(0, "", load(self._source.load))
+        elif self._texts or self._from_lines:
+            yield from self._inspected()
+        else:
+            yield self._last()
+
+    def _inspected(self) -> Iterator[Item]:
+        """What is given as TEXT, or comes in lines, run in batches."""
+        reader = self._rows or (LineReader() if self._from_lines else None)
+        lines = self._lines(reader) if reader else enumerate(self._texts)
+        model = self.session.load(self.session.choice)
+        pending: dict[int, tuple[str, Tokens]] = {}
+        stream = model.inspect_stream(self._tokenized(model, lines, pending), self._wanted(model))
+        any_came = False
+        for index, result in stream:
+            place, tokens = pending.pop(index)
+            if isinstance(result, AttnvizError):
+                with self.session.trying(place):
+                    raise result
+                continue
+            any_came = True
+            part = result.part
+            self.session.spinner.update(f"sentence {index + 1}" if part is None else str(part))
+            yield Item(index, place, result, tokens)
+        if reader and not any_came and not self.session.errors:
+            raise RequestError(f"no sentence came {reader.where}", "give one a line")
+        if reader and reader.blank:
+            self.session.notes.say(f"blank lines left out: {reader.blank}")
+
+    def _lines(self, reader: Lines) -> Iterator[Line | None]:
+        """The lines as they come; if only one may, it is run when the end was seen."""
+        too_many = self._too_many()
+        if too_many is None:
+            yield from reader
+            return
+        lines = list(islice(filter(None, reader), 2))
+        if len(lines) > 1:
+            raise too_many
+        yield from lines
+
+    def _tokenized(
+        self,
+        model: Model,
+        lines: Iterable[Line | None],
+        pending: dict[int, tuple[str, Tokens]],
+    ) -> Iterator[tuple[int, Tokens] | None]:
+        """The tokens of the lines as they come; None passes through where more are to come.
+
+        `pending` learns what messages call each, and its tokens.
+        """
+        for line in lines:
+            if line is None:
+                yield None
+                continue
+            number, text = line
+            windows: Sequence[Tokens] = ()
+            with self.session.trying(self._place(number)):
+                if isinstance(text, RequestError):
+                    raise text
+                windows = self._windows(model, number, text)
+            for tokens in windows:
+                index = number if self._source.stride is None else self._results
+                self._results += 1
+                pending[index] = self._place(number, tokens), tokens
+                yield index, tokens
+
+    def _windows(self, model: Model, number: int, text: str) -> Sequence[Tokens]:
+        """A text's tokens; with `--stride`, those of each window if it is too long."""
+        stride = self._source.stride
+        if stride is None:
+            return [self._cut(model, self._place(number), text, self._source.pair)]
+        windows = model.windows(text, stride)
+        too_many = self._too_many(f"the text makes {len(windows)} windows")
+        if len(windows) > 1 and too_many is not None:
+            raise too_many
+        last = windows[-1].part
+        if last is not None:
+            self.session.notes.say(
+                f"{self._place(number)}{last.end} tokens, in {last.count} windows of "
+                f"{len(windows[0])} at most"
+            )
+        return windows
+
+    def _cut(self, model: Model, place: str, text: str, pair: str | None) -> Tokens:
+        tokens = model.tokenize(text, pair, self._source.truncate)
+        if tokens.dropped:
+            self.session.notes.say(
+                f"{place}cut to {len(tokens)} of {len(tokens) + tokens.dropped} tokens"
+            )
+        return tokens
+
+    def _place(self, line: int, tokens: Tokens | None = None) -> str:
+        """What messages call one of many sentences, or windows; nothing if there is one."""
+        if not self.many:
+            return ""
+        what = "line" if self._from_lines else "sentence"
+        before = 1 if self._rows is None else 1 + self._rows.skipped
+        named = [f"{what} {line + before}"] if self._numbered else []
+        if tokens is not None and tokens.part is not None:
+            named.append(f"window {tokens.part.index + 1}")
+        return f"{', '.join(named)}: " if named else ""
+
+    def _wanted(self, model: Model) -> RecordRequest:
+        if self.output.save:
+            return WHOLE
+        if self._request is None:  # something is recorded of every run
+            return RecordRequest(frozenset([0]), whole=False)
+        return self._request(model.facts)
+
+    def _last(self) -> Item:
+        """The remembered inspection, or its sentence run as the options say; or the first example.
+
+        What the options say may be another model, or the same one run in another way.
+        """
+        session = self.session
+        last, notes, choice = session.recall(), session.notes, session.choice
+        if last is None or choice.named:
+            text, pair = _typed(last) if last else (FOUNDING_EXAMPLE, None)
+            notes.say(f'no sentence given, so "{beginning(text)}"')
+            return self._run(session.load(choice), text, pair)
+        text, pair = _typed(last)
+        notes.say(f'the last sentence, "{beginning(text)}", in {last.model.title}')
+        if not choice.chosen:
+            return self._completed(last)
+        choice = session.choice_like(last, choice)
+        if last.keys is not None and choice.attention != "encoder":
+            choice = replace(choice, target=choice.target or last.tokens.text)
+        return self._run(session.load(choice), text, pair, last)
+
+    def _run(
+        self, model: Model, text: str, pair: str | None, last: Inspection | None = None
+    ) -> Item:
+        """A sentence run; `last` is the remembered inspection of the same one."""
+        tokens = self._cut(model, "", text, pair)
+        if last is not None and last.attention == "decoder" and tokens.ids != last.tokens.ids:
+            raise RequestError(
+                "the last sentence is what a decoder was fed, and what its encoder read was not "
+                "remembered",
+                "give that as TEXT, beside --attention decoder",
+            )
+        return Item(0, "", next(model.inspect_tokens([tokens], self._wanted(model))), tokens)
+
+    def _completed(self, last: Inspection) -> Item:
+        """The remembered inspection, run again if it lacks what the command needs."""
+        if last.attention != "encoder" or not self._lacking(last):
+            return Item(0, "", last)
+        model = self.session.model_of(last, "running it again, for what was not recorded of it, in")
+        inspection = next(model.inspect_tokens([last.tokens], self._wanted(model)))
+        return Item(0, "", inspection, last.tokens)
+
+    def _lacking(self, inspection: Inspection) -> bool:
+        """Whether the command needs something that was not recorded."""
+        if self._request is None and not self.output.save:
+            return False
+        wanted = WHOLE if self._request is None else self._request(inspection.model)
+        wanted = WHOLE if self.output.save else wanted
+        return any(
+            record is None or (wanted.whole and not has_inputs(record))
+            for number, record in enumerate(inspection.layers)
+            if wanted.has(number)
+        )
+
+
+def _typed(inspection: Inspection) -> tuple[str, str | None]:
+    """The sentence that was typed, and its pair: the source's, if there is one."""
+    return inspection.key_tokens.text, inspection.key_tokens.pair
+
+
+def answer_each(
+    inputs: Inputs,
+    ask: Callable[[Item], Answer | Sequence[Answer]],
+    top: int | None = None,
+    doing: str = "looking through heads",
+) -> None:
+    """Ask about each text as it comes, and write each answer in the form that the options name."""
+    output, session = inputs.output, inputs.session
+    with writing(output, session.notes, top) as write:
+
+        def answer(item: Item) -> None:
+            with session.spinner.doing(doing):
+                answers = ask(item)
+            session.spinner.make_way()
+            for one in answers if isinstance(answers, Sequence) else [answers]:
+                session.note_what_rows_lack(one, output.form)
+                write(one, item.index)
+
+        inputs.each(answer)
+    inputs.finish()

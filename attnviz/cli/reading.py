@@ -1,0 +1,192 @@
+"""Sentences on standard input, one a line, and tables of sentences with words of their own."""
+
+import csv
+import os
+import queue
+import stat
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from attnviz.errors import AttnvizError, RequestError
+
+Line = tuple[int, str | RequestError]
+"""A line's index from 0, and its sentence, or what is wrong with it."""
+
+COLUMNS = ("sentence", "query", "key")
+
+_END = None
+
+
+def is_piped() -> bool:
+    """Whether standard input is a pipe or a file: not a terminal, not /dev/null."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+class LineReader:
+    """Reads lines in the background, and says when the next one has not come yet.
+
+    So a slow source gets an answer to each line at once, and a file is run in batches. Blank lines
+    and a UTF-8 byte order mark are skipped; a line that is not UTF-8 becomes an error. Without a
+    path it reads standard input. `blank` counts the lines skipped, `skipped` those of a header,
+    and `where` says in words where the lines come from.
+    """
+
+    skipped = 0
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is None and sys.stdin is None:
+            raise AttnvizError("standard input is closed", "give a sentence as TEXT")
+        self.blank = 0
+        self.where = "on standard input" if path is None else f"in {path}"
+        self._path = path
+        self._failure: OSError | None = None
+        self._lines: queue.Queue[Line | None] = queue.Queue(maxsize=4096)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __iter__(self) -> Iterator[Line | None]:
+        """The lines as they come; None when the next one has not come yet."""
+        while True:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                yield None
+                line = self._lines.get()
+            if line is _END:
+                break
+            yield line
+        if self._failure is not None:
+            raise AttnvizError(
+                f"{self._path or 'standard input'} cannot be read: "
+                f"{(self._failure.strerror or '').lower()}",
+                "give a sentence as TEXT, or pipe some in",
+            )
+
+    def _read(self) -> None:
+        """Fill the queue from a stream of its own, which Python does not wait for at exit."""
+        try:
+            with open(self._path or 0, "rb", closefd=self._path is not None) as stream:
+                for index, raw in enumerate(stream):
+                    line = _decoded(index, raw)
+                    if isinstance(line, str) and not line.strip():
+                        self.blank += 1
+                    else:
+                        self._lines.put((index, line))
+        except OSError as error:
+            self._failure = error
+        finally:
+            self._lines.put(_END)
+
+
+def _decoded(index: int, raw: bytes) -> str | RequestError:
+    try:
+        line = raw.decode("utf-8-sig" if index == 0 else "utf-8")
+    except UnicodeDecodeError as error:
+        return RequestError(
+            f"the line is not UTF-8 at byte {error.start}",
+            "convert the file, for instance with iconv -t UTF-8",
+        )
+    return line.rstrip("\r\n")
+
+
+class Row(NamedTuple):
+    """One row of a table: a sentence, and the words that are asked about in it."""
+
+    sentence: str
+    query: str
+    key: str
+
+
+class TsvReader:
+    """Reads rows of tab-separated cells, as LineReader reads lines.
+
+    The first line is a header if one of its cells is `sentence`, or if it names all three columns;
+    then columns may come in any order, beside others. Without a header they are the first three.
+    Quotes are read as spreadsheets write them; a line whose quotes do not fit keeps them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        on_stdin = path == Path("-")
+        if not on_stdin and not path.exists():
+            raise RequestError(f"there is no file {path}", "check the path; - is standard input")
+        if path.is_dir():
+            raise RequestError(f"{path} is a folder", "name a file of tab-separated values")
+        self._lines = LineReader(None if on_stdin else path)
+        self._columns: Sequence[int] | None = None
+        self._rows: dict[int, Row] = {}
+        self.where, self.skipped = self._lines.where, 0
+
+    @property
+    def blank(self) -> int:
+        """How many blank lines were skipped."""
+        return self._lines.blank
+
+    def row(self, index: int) -> Row:
+        """The row of the sentence of that index, which can be asked for once."""
+        return self._rows.pop(index)
+
+    def __iter__(self) -> Iterator[Line | None]:
+        """The sentences as they come, or what is wrong with a row; None as in LineReader."""
+        for line in self._lines:
+            if line is None or isinstance(line[1], RequestError):
+                yield line if line is None else (line[0] - self.skipped, line[1])
+                continue
+            cells = _cells(line[1])
+            if self._columns is None:
+                named = _named_columns(cells)
+                self._columns = named or range(len(COLUMNS))
+                if named:
+                    self.skipped = 1
+                    continue
+            index = line[0] - self.skipped
+            try:
+                self._rows[index] = row = _row(cells, self._columns)
+            except RequestError as error:
+                yield index, error
+            else:
+                yield index, row.sentence
+
+
+Lines = LineReader | TsvReader
+
+
+def _cells(line: str) -> list[str]:
+    try:
+        [cells] = csv.reader([line], "excel-tab", strict=True)
+    except (csv.Error, ValueError):  # not one row by the rules of quotes
+        return line.split("\t")
+    return cells
+
+
+def _named_columns(cells: Sequence[str]) -> list[int] | None:
+    """Where a header has the columns; None if the line is not a header."""
+    names = [cell.strip().casefold() for cell in cells]
+    missing = [column for column in COLUMNS if column not in names]
+    if missing and COLUMNS[0] not in names:
+        return None
+    if missing:
+        raise RequestError(
+            f"the first line names its columns, and {' and '.join(missing)} is not among them",
+            f"name them {', '.join(COLUMNS)}, or leave out the header",
+        )
+    return [names.index(column) for column in COLUMNS]
+
+
+def _row(cells: Sequence[str], columns: Sequence[int]) -> Row:
+    if len(cells) <= max(columns):
+        count = f"{len(cells)} column{'' if len(cells) == 1 else 's'}"
+        raise RequestError(
+            f"the row has {count}, and {', '.join(COLUMNS)} are expected",
+            "put a tab between two columns",
+        )
+    row = Row(*(cells[column].strip() for column in columns))
+    for name, cell in zip(COLUMNS, row, strict=True):
+        if not cell:
+            raise RequestError(f"the {name} is empty", "fill it in, or take the row out")
+    return row

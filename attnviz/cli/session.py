@@ -1,0 +1,214 @@
+"""What a command works with: a model, notes, a spinner, errors; and what was asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+
+from attnviz.answers.answer import Answer
+from attnviz.answers.select import (
+    Find,
+    Phrase,
+    find_in,
+    find_token,
+    select_heads,
+    select_in,
+    with_window,
+)
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.measures import MEASURES
+from attnviz.attention.request import RecordRequest
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output
+from attnviz.cli.output import Notes, complain
+from attnviz.cli.spinner import Spinner
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
+from attnviz.inspection.context import Role
+from attnviz.inspection.storage import recall, remember
+from attnviz.model import Model, load_model, load_model_of
+from attnviz.model.load import options_of
+from attnviz.show.forms import ROWS, Form
+from attnviz.show.write import contexts_of
+from attnviz.text.tokens import Tokens, Unit
+
+
+class Session:
+    """The model of a command, its notes and its spinner, and what went wrong.
+
+    As a context it shows the spinner. At the end it remembers the `last` inspection that ran: after
+    it was shown, and even if showing it failed or the reader of a pipe left.
+    """
+
+    def __init__(self, choice: ModelChoice, output: Output) -> None:
+        self.choice = choice
+        self.notes = Notes(output.quiet)
+        self.spinner = Spinner("at work", output.quiet)
+        self.errors: list[AttnvizError] = []
+        self.model: Model | None = None
+        self.last: Inspection | None = None
+
+    def __enter__(self) -> "Session":
+        self.spinner.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.spinner.stop()
+        if self.last is not None:
+            self._remember(self.last)
+
+    def load(self, choice: ModelChoice) -> Model:
+        """Load a model, in place of the one before."""
+        self.spinner.update("loading the model")
+        return self._take(load_model(choice.name, **choice.placed))
+
+    def model_of(self, inspection: Inspection, why: str = "running it again in") -> Model:
+        """The inspection's model, loaded if it is not; AttnvizError if it has changed."""
+        if self.model is not None:
+            return self.model
+        self.notes.say(f"{why} {inspection.model.title}")
+        self.spinner.update("loading the model")
+        load = partial(load_model, device=self.choice.device or "auto")
+        return self._take(load_model_of(inspection, load))
+
+    def choice_like(self, inspection: Inspection, choice: ModelChoice) -> ModelChoice:
+        """The inspection's model, run as it was, except for what the choice says."""
+        return choice.like(inspection.model.name, options_of(inspection))
+
+    def _take(self, model: Model) -> Model:
+        self.model = model
+        for note in model.notes:
+            self.notes.say(note)
+        return model
+
+    def with_inputs(self, inspection: Inspection, tokens: Tokens | None, layer: int) -> Inspection:
+        """The inspection with the inputs of a layer, which one of a long text may lack.
+
+        Then the layer is run again, if the tokens that the model was given are known.
+        """
+        if has_inputs(inspection.layer(layer)) or self.model is None or tokens is None:
+            return inspection
+        self.notes.say(f"running it again for what layer {layer} worked with")
+        request = RecordRequest(frozenset([layer]), whole=True)
+        return next(self.model.inspect_tokens([tokens], request))
+
+    @contextmanager
+    def trying(self, place: str) -> Iterator[None]:
+        """Report an error in one of many sentences under its place, and go on."""
+        try:
+            yield
+        except AttnvizError as error:
+            if not place:
+                raise
+            self.errors.append(error)
+            complain(error, place)
+
+    def finish(self, what: str = "sentence") -> None:
+        """Raise if any of many sentences failed; each was reported already."""
+        count = len(self.errors)
+        if count:
+            only_wrong = all(isinstance(error, RequestError) for error in self.errors)
+            kind = RequestError if only_wrong else AttnvizError
+            raise kind(f"{count} {what}{'' if count == 1 else 's'} left out, see above")
+
+    def note_what_rows_lack(self, answer: Answer, form: Form) -> None:
+        """Say once what other forms say beside the numbers, and rows have no column for."""
+        for context in contexts_of(answer) if form in ROWS else ():
+            if not context.model.trained:
+                self.notes.say_once(f"{context.model}; its numbers mean nothing")
+            if context.part is not None:
+                self.notes.say_once(
+                    "each window counts as a text of its own: text_index counts them"
+                )
+            if context.measure != "weights" or context.measured.sinks:
+                self.notes.say_once(str(context.measured))
+
+    def _remember(self, inspection: Inspection) -> None:
+        """Keep it for the next command; a note says so if it is too large, or if that fails."""
+        try:
+            if not remember(inspection):
+                self.notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
+        except AttnvizError as error:
+            self.notes.say(f"this sentence is not remembered: {error.message}")
+
+    def recall(self) -> Inspection | None:
+        """The remembered inspection; a note says so if it cannot be read."""
+        try:
+            return recall()
+        except AttnvizError as error:
+            self.notes.say(f"the remembered sentence cannot be used: {error.message}")
+            return None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The options that choose what is shown, for one inspection after the other."""
+
+    session: Session
+    look: Look
+    choice: HeadChoice
+
+    def request(self, model: ModelFacts) -> RecordRequest:
+        """What of a long text is recorded: the layers chosen; all for a measure that needs them."""
+        return request_for(model, self.choice, MEASURES[self.look.measure].per_head)
+
+    def view(self, inspection: Inspection) -> View:
+        """The inspection in the unit and measure chosen; the spinner shows its progress."""
+        unit: Unit = "word" if self.look.words else "piece"
+        count = self.session.spinner.count
+        view = View(inspection, unit, self.look.special, self.look.measure, progress=count)
+        return view if self.look.window is None else with_window(view, self.look.window)
+
+    def heads(self, context: Context) -> list[HeadId]:
+        """The heads chosen; an empty list if none are."""
+        return select_in(context, self.choice.layer or (), self.choice.head or ())
+
+    def word(self, place: str, view: View, role: Role, selector: str | None) -> int | None:
+        """The index of the word that --query or --key names; None if it is not given."""
+        if selector is None:
+            return None
+        return self.phrase(place, view, role, selector, f"--{role}", find_token).token.index
+
+    def phrase(
+        self, place: str, view: View, role: Role, selector: str, option: str, find: Find
+    ) -> Phrase:
+        """What a selector names; a note says so if that is the first of several."""
+        context = view.context
+        found = find_in(context, role, selector, find)
+        if context.window is not None and (role == "query" or not context.is_cross_attention):
+            first = f"that at @{context.first_index + found.token.index}"
+        else:
+            first = f"{selector}#1"
+            first += f" or @{found.token.index}" if len(found.tokens) == 1 else ""
+        self.note_first(place + selector, option, found.matches, first)
+        return found
+
+    def note_first(self, selector: str, option: str, matches: int, first: str) -> None:
+        """Say so if a selector names several words, of which the first is taken."""
+        if matches > 1:
+            self.session.notes.say(
+                f"{selector} occurs {matches} times; {option} takes the first, {first}"
+            )
+
+
+def request_for(
+    model: ModelFacts, choice: HeadChoice, per_head: bool = True, whole: bool = False
+) -> RecordRequest:
+    """The layers of the heads chosen, or all; RequestError for one that the model does not have.
+
+    `whole`: with what queries and keys were made of, and with values.
+    """
+    if not per_head:
+        return RecordRequest(whole=whole)
+    heads = select_heads(model, choice.layer or (), choice.head or ())
+    return RecordRequest(frozenset(head.layer for head in heads) or None, whole)
+
+
+def has_inputs(record: LayerRecord) -> bool:
+    """Whether the layer's inputs were recorded, or cannot be, as with weights alone."""
+    return record.x is not None or record.recorded_weights is not None

@@ -1,0 +1,117 @@
+"""Which answer has which form: the one table that says so. Nothing here costs start-up time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from attnviz.errors import RequestError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+Form = Literal["table", "json", "jsonl", "csv", "tsv", "parquet", "md", "npz", "png", "svg", "pdf"]
+
+PICTURES: tuple[Form, ...] = ("png", "svg", "pdf")
+BINARY: tuple[Form, ...] = ("parquet", "npz", *PICTURES)
+ROWS: tuple[Form, ...] = ("csv", "tsv", "parquet", "md")
+
+SUFFIXES: dict[str, Form] = {
+    ".txt" if form == "table" else f".{form}": form for form in get_args(Form)
+}
+"""The form that a file's suffix stands for."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """How one kind of answer is shown. Every answer has data and rows; functions load by name.
+
+    `table`, `figure`: `module:function` in this room. `header`: the first columns of an answer that
+    is not about one text, and so has no `text_index`; files are recognised by it. `called`: the
+    first word in the names of its pictures.
+    """
+
+    table: str
+    figure: str | None = None
+    npz: bool = False
+    header: tuple[str, ...] | None = None
+    called: str = ""
+
+    @property
+    def offered(self) -> tuple[Form, ...]:
+        """The forms that the answer has."""
+        without: set[Form] = set() if self.figure else set(PICTURES)
+        without |= set() if self.npz else {"npz"}
+        return tuple(form for form in get_args(Form) if form not in without)
+
+
+FORMS: dict[str, Forms] = {
+    "Overview": Forms("terminal.overview:table"),
+    "Word": Forms("terminal.word:table"),
+    "Pair": Forms("terminal.word:pair_table"),
+    "Matrices": Forms("terminal.matrix:table", "figure.heatmap:figure", npz=True),
+    "Links": Forms("terminal.word:links_table", "figure.lines:figure", called="lines"),
+    "Finding": Forms("terminal.find:table"),
+    "Holding": Forms("terminal.find:table", header=("layer", "head", "hits")),
+    "Comparison": Forms(
+        "terminal.compare:table",
+        "figure.compare:figure",
+        header=("layer", "head", "distance"),
+        called="compare",
+    ),
+    "Explanation": Forms("terminal.explain:table", "figure.explain:figure", called="explain"),
+    "Ablation": Forms("terminal.ablate:table"),
+    "EachAblation": Forms("terminal.ablate:table"),
+    "Catalog": Forms("terminal.models:table", header=("name", "source", "family")),
+    "Described": Forms("terminal.models:table", header=("fact", "value")),
+}
+"""Every kind of answer, by the name of its class."""
+
+
+def forms_of(answer: object) -> Forms:
+    """The forms of an answer; RequestError for anything else."""
+    kind = type(answer).__name__
+    if kind not in FORMS:
+        raise RequestError(
+            f"a {kind} is not an answer", "give what a question such as attnviz.find returned"
+        )
+    return FORMS[kind]
+
+
+def check_form(kind: str, form: Form, path: Path | None = None) -> None:
+    """Raise RequestError if that kind of answer lacks the form that -f or a file's name says."""
+    offered = FORMS[kind].offered
+    if form in offered:
+        return
+    what = "a picture" if form in PICTURES else f"an {form} file"
+    came = f"-f {form} asks for" if path is None else f"{path} is the name of"
+    suffixes = [suffix for suffix, form in SUFFIXES.items() if form in offered]
+    raise RequestError(
+        f"{came} {what}, and this answer comes as {', '.join(offered)}",
+        f"take one of these with -f, or end the file's name in {', '.join(suffixes)}",
+    )
+
+
+def table(answer: object, top: int | None = None) -> "RenderableType":
+    """The answer as rich shows it."""
+    shown: RenderableType = _loaded(forms_of(answer).table)(answer, top)
+    return shown
+
+
+def figure(answer: object, top: int | None = None) -> "Figure":
+    """The answer as a picture; RequestError if it has none."""
+    name = forms_of(answer).figure
+    if name is None:
+        raise RequestError(
+            f"a {type(answer).__name__} has no picture", "show it with table, or draw matrices"
+        )
+    drawn: Figure = _loaded(name)(answer, top)
+    return drawn
+
+
+def _loaded(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(import_module(f"attnviz.show.{module}"), function)
+    return found

@@ -1,0 +1,192 @@
+"""One table of forms, one writer: every answer in every form that it has, and refusals."""
+
+import csv
+import io
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+import pytest
+from handmade import random_inspection, tokens_of
+
+import attnviz
+from attnviz.answers.answer import Answer
+from attnviz.answers.overview import overview
+from attnviz.answers.word import word
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId, Inspection
+from attnviz.models.catalog import Catalog
+from attnviz.show import parquet
+from attnviz.show.forms import BINARY, FORMS, PICTURES, SUFFIXES, Form, check_form, forms_of
+from attnviz.show.write import is_ours, writer
+
+FORMS_OF_ALL: tuple[Form, ...] = get_args(Form)
+
+
+@pytest.fixture(scope="module")
+def answers(animal: Inspection) -> dict[str, Answer]:
+    """An answer of each kind."""
+    wide = attnviz.inspect(animal.tokens.text.replace("tired", "wide"))
+    finding = attnviz.find(animal, "it", "animal")
+    found: list[Answer] = [
+        attnviz.overview(animal),
+        attnviz.word(animal, query="it"),
+        attnviz.word(animal, query="it", key="animal"),
+        attnviz.matrices(animal, head=[(3, 1), "L5H11"]),
+        attnviz.links(animal, "it"),
+        finding,
+        attnviz.holding([finding]),
+        attnviz.compare(animal, wide, query="it"),
+        attnviz.explain(animal, "it", head=(3, 1))[0],
+        attnviz.ablate(animal, (3, 1)),
+        attnviz.ablate_each(animal, query="it"),
+        attnviz.catalog(),
+        attnviz.describe("minilm"),
+    ]
+    return {type(answer).__name__: answer for answer in found}
+
+
+def written(answer: Answer, form: Form, top: int | None = None, index: int = 0) -> bytes:
+    stream = io.BytesIO()
+    with writer(stream, form, top, to_file=True) as write:
+        write(answer, index)
+    return stream.getvalue()
+
+
+def test_every_kind_of_answer_is_in_the_table(answers: dict[str, Answer]) -> None:
+    assert set(answers) == set(FORMS)
+
+
+def test_every_function_that_the_table_names_is_there() -> None:
+    for forms in FORMS.values():
+        for name in filter(None, (forms.table, forms.figure)):
+            module, _, function = name.partition(":")
+            assert callable(getattr(import_module(f"attnviz.show.{module}"), function)), name
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("form", FORMS_OF_ALL)
+def test_an_answer_has_the_forms_that_the_table_says(
+    answers: dict[str, Answer], tmp_path: Path, kind: str, form: Form
+) -> None:
+    if form not in FORMS[kind].offered:
+        with pytest.raises(RequestError, match=f"-f {form} asks for .*, and this answer comes as"):
+            check_form(kind, form)
+        with pytest.raises(RequestError, match=r"^x\.y is the name of"):
+            check_form(kind, form, Path("x.y"))
+        return
+    check_form(kind, form)
+    content = written(answers[kind], form)
+    path = tmp_path / f"answer.{form}"
+    path.write_bytes(content)
+    assert content
+    assert is_ours(path, form) == (form != "table")
+    path.write_bytes(b"layer,head,mine\n" + content[::-1])
+    assert not is_ours(path, form)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_rows_are_those_of_all_tables_of_data(answers: dict[str, Answer], kind: str) -> None:
+    answer = answers[kind]
+    rows = list(answer.rows())
+    assert {len(row) for row in rows} == {len(answer.columns)}
+    about_text = FORMS[kind].header is None
+    columns = ["text_index", *answer.columns] if about_text else list(answer.columns)
+    delimiters: dict[Form, str] = {"csv": ",", "tsv": "\t"}
+    for form, between in delimiters.items():
+        read = list(
+            csv.reader(io.StringIO(written(answer, form, index=7).decode()), delimiter=between)
+        )
+        assert read[0] == columns
+        assert len(read) == 1 + len(rows)
+        assert about_text == (read[1][0] == "7" and read[0][0] == "text_index")
+    table = pyarrow.parquet.read_table(io.BytesIO(written(answer, "parquet")))
+    assert table.column_names == columns
+    assert table.num_rows == len(rows)
+    lines = [line for line in written(answer, "md").decode().splitlines() if line[:1] == "|"]
+    assert len(lines) == 2 + len(rows)
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {1 + len(answer.columns)}
+
+
+@pytest.mark.parametrize("kind", sorted(set(FORMS) - {"Described"}))
+def test_top_limits_every_form(answers: dict[str, Answer], kind: str) -> None:
+    answer = answers[kind]
+    fewer = len(list(answer.rows(1)))
+    assert 0 < fewer <= len(list(answer.rows()))
+    assert written(answer, "csv", 1).count(b"\n") == 1 + fewer
+    if kind != "Pair":
+        assert len(written(answer, "json", 1)) < len(written(answer, "json"))
+
+
+def test_numbers_keep_their_float32_in_data_and_are_readable_in_markdown(
+    animal: Inspection,
+) -> None:
+    answer = word(animal.view(), 8, "query", [HeadId(3, 1)])
+    expected = np.sort(answer.weights[0])[::-1]
+    rows = list(csv.DictReader(io.StringIO(written(answer, "csv").decode())))
+    assert np.array_equal(np.array([row["weight"] for row in rows], np.float32), expected)
+    table = pyarrow.parquet.read_table(io.BytesIO(written(answer, "parquet")))
+    assert np.array_equal(table["weight"].to_numpy(), expected)
+    assert "| 3 | 1 | 8 | it | 2 | animal | 0.677 |" in written(answer, "md").decode()
+
+
+def test_a_form_is_known_by_its_suffix() -> None:
+    assert SUFFIXES[".txt"] == "table"
+    assert {SUFFIXES[f".{form}"] for form in FORMS_OF_ALL if form != "table"} == {*FORMS_OF_ALL} - {
+        "table"
+    }
+    assert set(PICTURES) < set(BINARY)
+
+
+def test_markdown_shows_what_was_typed() -> None:
+    words = ["a|b", "`x`", "_it_", "*", "<b>", "\\|", "[CLS]", "a`b", ":smile:", "\x1b[1m", "it's"]
+    inspection = random_inspection(tokens_of(words), 1, 1, seed=1)
+    text = written(word(inspection.view(), 0, "query"), "md").decode()
+    cells = {line.split(" | ")[-2] for line in text.splitlines() if line.startswith("| 0")}
+    shown = {"`a\\|b`", "`` `x` ``", "`_it_`", "`*`", "`<b>`", "`\\\\|`", "`[CLS]`", "``a`b``"}
+    assert shown <= cells
+    assert {"`\\x1b[1m`", "it's"} <= cells
+    assert "\x1b" not in text
+
+
+def test_parquet_is_written_in_row_groups_to_a_pipe(
+    animal: Inspection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "ROWS_AT_ONCE", 100)
+    stream = io.BytesIO()
+    stream.seek = stream.tell = None  # type: ignore[assignment,method-assign]
+    with writer(stream, "parquet") as write:
+        for index in range(2):
+            write(overview(animal.view()), index)
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(stream.getvalue()))
+    groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert sum(groups) == file.metadata.num_rows
+    assert groups == [100, 100, 100, 100, 32]
+    assert set(file.read()["text_index"].to_pylist()) == {0, 1}
+
+
+def test_what_is_no_answer_is_refused() -> None:
+    with pytest.raises(RequestError, match="a int is not an answer"):
+        forms_of(3)
+    with pytest.raises(RequestError, match="a Catalog has no picture"):
+        attnviz.figure(attnviz.catalog())
+    assert isinstance(attnviz.catalog(), Catalog)
+
+
+def test_the_python_api_gives_rows_of_any_answer(answers: dict[str, Answer]) -> None:
+    for kind, answer in answers.items():
+        rows = attnviz.to_rows(answer)
+        frame = attnviz.to_dataframe(answer)
+        assert isinstance(frame, pd.DataFrame)
+        assert list(frame.columns) == list(answer.columns) == list(rows[0])
+        assert len(frame) == len(rows)
+        assert json.loads(attnviz.to_json(answer))["schema"].startswith("attnviz."), kind
+        assert attnviz.table(answer) is not None
+        html = answer._repr_html_()  # type: ignore[attr-defined]
+        assert html.startswith("<")
+        assert "<script" not in html

@@ -1,6 +1,7 @@
 """The house stays in shape: small files, short functions, few parameters, documented names."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
+@functools.cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 

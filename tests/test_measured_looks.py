@@ -21,7 +21,7 @@ from test_run_schema import check
 import attnviz
 from attnviz.answers.links import strongest_link
 from attnviz.answers.overview import overview
-from attnviz.answers.word import special_share
+from attnviz.answers.word import word
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.inspection import HeadId, Inspection
 from attnviz.show.figure.captions import default_name, heads_title
@@ -141,7 +141,7 @@ def test_a_share_of_special_tokens_is_of_the_rows_own_sum() -> None:
     inspection = inspection_of(tokens_of(["a", "b"]), weights, value_norms=norms)
     for special in (True, False):
         view = inspection.view("word", special, "norm")
-        share = special_share(view, 1 if special else 0, view.all_heads())
+        share = word(view, 1 if special else 0, "query").special
         assert share == pytest.approx(8 / 16)
 
 

@@ -12,7 +12,7 @@ from shown import head_table, key_grid, key_rows, view_html
 
 from attnviz.answers import answer_about
 from attnviz.answers.overview import overview
-from attnviz.answers.word import special_share, word
+from attnviz.answers.word import word
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.show.forms import table as table_of
@@ -38,13 +38,13 @@ def test_a_querys_share_is_that_of_the_heads_asked_for(
     view = animal.view(special=special)
     rows = np.array([animal.weights(*head)[8] for head in HEADS])
     expected = rows[:, [0, -1]].sum(axis=-1).mean()
-    assert special_share(view, it, HEADS) == pytest.approx(expected, abs=1e-6)
-    assert special_share(view, it, view.all_heads()) == pytest.approx(0.39, abs=5e-3)
+    assert word(view, it, "query", HEADS).special == pytest.approx(expected, abs=1e-6)
+    assert word(view, it, "query").special == pytest.approx(0.39, abs=5e-3)
 
 
 def test_without_special_tokens_there_is_no_share() -> None:
     view = random_inspection(tokens_of(["a", "b"], special=False), 1, 2, seed=1).view()
-    assert special_share(view, 0, view.all_heads()) is None
+    assert word(view, 0, "query").special is None
     np.testing.assert_array_equal(view.row(0).special, np.zeros(2))
 
 

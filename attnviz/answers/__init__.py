@@ -19,8 +19,7 @@ def answer_about(
 ) -> "Overview | Word | Pair | Matrices":
     """What `attnviz run` answers about some heads (none: all), a query and a key, by index.
 
-    A pair of words, or a word, in the heads chosen or in all; the heads chosen, each whole; or the
-    overview, with the `top` strongest links of each head.
+    A pair of words, a word, the heads chosen, each whole, or an overview with `top` links a head.
     """
     from attnviz.answers.matrices import matrices
     from attnviz.answers.overview import LINKS, overview

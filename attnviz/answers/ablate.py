@@ -1,8 +1,7 @@
 """Does that head matter? How far words' final states move where heads are ablated.
 
-The distance of two states is `1 - cos`: 0 where nothing moved, 1 at right angles, 2 where the state
-points the other way. Final states have been through a layer norm, so direction is nearly all that
-there is to them.
+The distance of two states is `1 - cos`, from 0 (nothing moved) to 2: a final state has been through
+a layer norm, so direction is nearly all that there is to it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from attnviz.answers.answer import facts_of
 from attnviz.attention.order import NEAR_ZERO, descending, largest
+from attnviz.attention.shapes import Float
 from attnviz.inspection import Context, HeadId, Shown
 from attnviz.inspection.ablated import Ablated, Guess, Replacement
 from attnviz.text.tokens import Token, Tokens, Unit
@@ -21,7 +21,6 @@ from attnviz.text.tokens import Token, Tokens, Unit
 SCHEMA = "attnviz.ablate/1"
 
 DISTANCE = "1 − cos(plain, ablated)"
-"""The formula of every distance here, as outputs name it."""
 
 COLUMNS = ("ablated", "with", "token_index", "token", "distance")
 
@@ -40,10 +39,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model predicts at a `[MASK]`, before and after heads are ablated; best first.
-
-    `kept` is the best guess before, with its probability after.
-    """
+    """The best guesses at a `[MASK]`; `kept` is the best one before, with its probability after."""
 
     token: Token
     before: tuple[Guess, ...]
@@ -56,11 +52,8 @@ class Prediction:
             [{"token": guess.token, "probability": guess.probability} for guess in guesses]
             for guesses in (self.before, self.after)
         )
-        best = {
-            "token": self.before[0].token,
-            "before": self.before[0].probability,
-            "after": self.kept.probability,
-        }
+        first, after_it = self.before[0], self.kept.probability
+        best = {"token": first.token, "before": first.probability, "after": after_it}
         return {"index": self.token.index, "before": before, "after": after, "best": best}
 
 
@@ -68,8 +61,7 @@ class Prediction:
 class Ablation(Shown):
     """What changes in a sentence if some heads are ablated together.
 
-    `moved` has every token, special ones too, most moved first. `predictions` has one entry for
-    each `[MASK]`; None where the model has no masked-LM head.
+    `moved`: every token, most moved first. `predictions`: one a `[MASK]`; None without an MLM head.
     """
 
     schema: ClassVar[str] = SCHEMA
@@ -100,10 +92,10 @@ class Ablation(Shown):
 
 @dataclass(frozen=True)
 class HeadEffect:
-    """What changes in a sentence if one head alone is ablated.
+    """What changes if one head alone is ablated; `rank` counts from 1.
 
-    `distance`: how far the query moved, or, without a query, the mean over the words that are not
-    special tokens. `most`: the query, or the word that moved most. `rank` counts from 1.
+    `distance`: of the query, or the mean over words. `most`: the query, or the word that moved
+    most.
     """
 
     head: HeadId
@@ -157,23 +149,16 @@ def _facts(context: Context, replacement: Replacement) -> dict[str, Any]:
 
 
 def ablation_of(context: Context, run: Ablated) -> Ablation:
-    """How far each token moved; a word's state is the mean of its pieces' states.
-
-    The run must have the states of all pieces.
-    """
+    """How far each token moved; the run must have the states of all pieces."""
     unit = context.unit
     tokens, pieces = run.tokens.unit(unit), run.tokens.pieces
     distances = _distances(run, parts_of(run.tokens, unit))
     order = descending(distances, floor=NEAR_ZERO)
     predictions = None
     if run.masks is not None:
+        of_piece = pieces if unit == "piece" else [tokens[piece.word] for piece in pieces]
         predictions = tuple(
-            Prediction(
-                tokens[mask.piece if unit == "piece" else pieces[mask.piece].word],
-                mask.before,
-                mask.after,
-                mask.kept,
-            )
+            Prediction(of_piece[mask.piece], mask.before, mask.after, mask.kept)
             for mask in run.masks
         )
     moved = tuple(Moved(tokens[i], float(distances[i])) for i in order)
@@ -181,10 +166,9 @@ def ablation_of(context: Context, run: Ablated) -> Ablation:
 
 
 def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = None) -> EachAblation:
-    """Rank heads, each of them ablated alone in one of the runs, by what that does.
+    """Rank heads, each ablated alone in one of the runs of a sentence, by what that does.
 
-    `query`: the index of the token asked about; its pieces' states are all that the runs need.
-    There must be at least one run, and all of the same sentence.
+    The runs, one at least, need the states of the pieces of token `query`, or (None) of all.
     """
     runs = iter(runs)
     first = next(runs)
@@ -192,7 +176,12 @@ def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = No
     words = [token for token in tokens if not token.special] or list(tokens)
     asked = words if query is None else [tokens[query]]
     own = [parts[token.index] for token in asked]
-    found = [_effect(run, asked, _distances(run, own)) for run in chain([first], runs)]
+    found = []
+    for run in chain([first], runs):
+        distances = _distances(run, own)
+        most = int(largest(distances, floor=NEAR_ZERO))
+        moved = Moved(asked[most], float(distances[most]))
+        found.append(HeadEffect(run.heads[0], 0, float(distances.mean()), moved))
     found.sort(key=lambda effect: effect.head)
     order = descending(np.array([effect.distance for effect in found]), floor=NEAR_ZERO)
     ranked = tuple(replace(found[place], rank=rank) for rank, place in enumerate(order, start=1))
@@ -201,21 +190,19 @@ def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = No
     )
 
 
-def _effect(run: Ablated, tokens: Sequence[Token], distances: np.ndarray) -> HeadEffect:
-    most = int(largest(distances, floor=NEAR_ZERO))
-    moved = Moved(tokens[most], float(distances[most]))
-    return HeadEffect(run.heads[0], 0, float(distances.mean()), moved)
-
-
 def parts_of(tokens: Tokens, unit: Unit) -> list[slice]:
     """The pieces of each token."""
     starts = range(len(tokens)) if unit == "piece" else tokens.word_starts
     return [slice(start, end) for start, end in pairwise((*starts, len(tokens)))]
 
 
-def _distances(run: Ablated, parts: Sequence[slice]) -> np.ndarray:
+def _distances(run: Ablated, parts: Sequence[slice]) -> Float[np.ndarray, "token"]:
     """How far the mean state of each run of pieces moved, in float64."""
-    plain, ablated = (_means(states, parts, run.first) for states in (run.plain, run.ablated))
+    own = [slice(part.start - run.first, part.stop - run.first) for part in parts]
+    plain, ablated = (
+        np.stack([states[part].mean(axis=0) for part in own]).astype(np.float64)
+        for states in (run.plain, run.ablated)
+    )
     lengths = np.linalg.norm(plain, axis=-1) * np.linalg.norm(ablated, axis=-1)
     products = np.einsum("td,td->t", plain, ablated)
     # an all-zero state has no direction: it moved unless the other is all zero too
@@ -223,8 +210,3 @@ def _distances(run: Ablated, parts: Sequence[slice]) -> np.ndarray:
     cosines = np.divide(products, lengths, out=same, where=lengths > 0)
     distances: np.ndarray = np.clip(1 - cosines, 0, 2)
     return distances
-
-
-def _means(states: np.ndarray, parts: Sequence[slice], first: int) -> np.ndarray:
-    rows = [states[part.start - first : part.stop - first].mean(axis=0) for part in parts]
-    return np.stack(rows).astype(np.float64)

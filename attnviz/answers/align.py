@@ -17,10 +17,7 @@ SIDES: tuple[Side, Side] = ("a", "b")
 
 
 class Column(NamedTuple):
-    """A word of A and the word of B that stands in its place; None where there is no such word.
-
-    `same`: whether they are one word, upper and lower case alike.
-    """
+    """A word of A and the word of B in its place, None where there is none; `same`: case aside."""
 
     a: Token | None
     b: Token | None
@@ -61,11 +58,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """The words of A and B side by side.
-
-    `a` and `b` say which texts and models these are. `columns` are the words that look; `keys`
-    those looked at, the same tuple unless they are of another text.
-    """
+    """The words of A and B side by side; `keys` are `columns` unless of another text."""
 
     a: Context
     b: Context
@@ -110,10 +103,9 @@ class Alignment:
         return a, b
 
     def find(self, selector: str, role: Role = "query") -> tuple[int, int]:
-        """The column that a selector names, and how many it could have meant.
+        """The column that a selector names in both sentences, the first of several; and how many.
 
-        The word must stand there in both sentences; of several columns, the first. Raises
-        RequestError, which says where the word is missing.
+        Raises RequestError, which says where the word is missing.
         """
         in_a, in_b = (self._matches(side, role, selector) for side in SIDES)
         if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
@@ -167,9 +159,8 @@ class Aligned(Alignment):
 def aligned(a: View, b: View) -> Aligned:
     """Align the words of A and B; in cross-attention, queries and keys each for themselves.
 
-    Raises RequestError where layers and heads of the models do not match, where only one of the two
-    is cross-attention, where A and B have no word in common, or where two models cut one sentence
-    into different pieces.
+    RequestError where models differ in layers or heads, only one of the two is cross-attention, A
+    and B have no word in common, or two models cut one sentence into different pieces.
     """
     of_a, of_b = a.context, b.context
     _check_shapes(of_a, of_b)
@@ -206,11 +197,10 @@ def _aligned(a: Context, b: Context, role: Role) -> tuple[Column, ...]:
 
 
 def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:
-    """The tokens of both, each once and in its order.
+    """The tokens of both, each once and in its order: difflib's SequenceMatcher finds equal words.
 
-    Equal words are found by difflib's SequenceMatcher. A run of words that is replaced by as many
-    others pairs with them one by one; all other words stand alone. Special tokens stand beside
-    special tokens, and each sentence of a pair beside the same sentence of the other.
+    A run of words replaced by as many others pairs with them one by one; all others stand alone.
+    Special tokens pair with special tokens, each sentence of a pair with the same of the other.
     """
     keys_a, keys_b = [_key(token) for token in a], [_key(token) for token in b]
     columns: list[Column] = []

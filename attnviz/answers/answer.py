@@ -1,7 +1,6 @@
 """What an answer is, and what every answer's data say first: the text, the model, the tokens.
 
-A question is a function that takes a View, or two, and gives a frozen answer: numbers and tokens,
-computed once. An answer says itself as one JSON object, and as rows.
+A question is a function from a View, or two, to a frozen answer, which is computed once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ from attnviz.inspection import Context
 from attnviz.text.tokens import Token, Tokens
 
 RUN_SCHEMA = "attnviz.run/1"
-"""The name and version of the format that holds whole matrices."""
 
 
 class Answer(Protocol):
@@ -33,11 +31,10 @@ class Answer(Protocol):
 
 
 def facts_of(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
-    """Format, sentence, model, unit, measure, and tokens; and what else there is to say.
+    """The facts that JSON starts with: sentence, model, unit, measure, tokens; others if they
+    apply.
 
-    That is whose attention it is, unless an encoder's, the window, the part of a longer text that
-    it was, and where keys are of another
-    text, this `source`, and its tokens under the name of `keys`.
+    Keys of another text come under the name of `keys`.
     """
     window = window_of(context)
     tokens, source = context.text, context.source
@@ -72,8 +69,7 @@ def shortest(number: float) -> float:
 def last_columns(context: Context) -> tuple[str, ...]:
     """The last columns of rows about weights, as far as they apply.
 
-    `dropped`: the share of the query's row that went to the special tokens left out. `measure`:
-    what the numbers are, where they are not attention weights.
+    `dropped`: the share that went to special tokens left out. `measure`: unless it is weights.
     """
     dropped = () if context.special else ("dropped",)
     return dropped if context.measure == "weights" else (*dropped, "measure")
@@ -87,8 +83,7 @@ def last_cells(context: Context, dropped: float | None) -> tuple[Any, ...]:
 
 def attention_facts(context: Context) -> dict[str, str]:
     """Whose attention it is; nothing of an encoder's own."""
-    attention = context.attention
-    return {} if attention == "encoder" else {"attention": attention}
+    return {} if context.attention == "encoder" else {"attention": context.attention}
 
 
 def source_facts(source: Tokens | None) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """What changes, and in which heads, if a word of the sentence changes, or the model?
 
-A query has a distribution over the aligned words of each sentence, 0 where a sentence lacks a word.
-Their distance is the square root of the Jensen-Shannon divergence to base 2 (Lin 1991), from 0
-(equal) to 1 (nothing in common); Endres & Schindelin 2003 show that it is a metric.
+The distance of a query's two distributions over the aligned words is the square root of the
+Jensen-Shannon divergence to base 2 (Lin 1991): a metric (Endres & Schindelin 2003), 0 if equal, 1
+if they have nothing in common.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +15,7 @@ import numpy as np
 from attnviz.answers.align import SIDES, Aligned, Alignment, Column, Side
 from attnviz.answers.answer import facts_of, shortest
 from attnviz.attention.order import NEAR_ZERO, descending
+from attnviz.attention.shapes import Float
 from attnviz.inspection import Block, HeadId, Shown, row_shares
 from attnviz.inspection.view import QueryRow
 
@@ -22,7 +23,7 @@ NUMBERS_AT_ONCE = 1 << 18
 """Weights of each side that are compared together: all of a short text's, some rows of a long's."""
 
 NAMED = 3
-"""Keys that gained, and that lost, which data name for each head at most."""
+"""How many of the keys that gained, and that lost, JSON names for each head."""
 
 COLUMNS = (
     "layer", "head", "distance", "a_query_index", "a_query", "b_query_index", "b_query",
@@ -54,41 +55,38 @@ class Arrays(NamedTuple):
 class HeadChange:
     """One head in A and in B.
 
-    a, b: (key,), the query's distribution over the aligned words, 0 where the sentence lacks the
-    word; without a query the mean of those of all words that both have. `distance`: between them,
-    or the mean of the words' distances. `distances`: (column,), each word's own as a query, NaN
-    for a special token and for a word of one sentence alone; None with a query.
-
-    `sums`: what rows were divided by, for measures whose rows are not shares. `dropped`: the share
-    of the rows that went to special tokens, where they are left out. `rest`: the share that went to
-    the model's sink or out of the window; distances count it as one more key.
+    `a`, `b`: the query's distribution, 0 for a word that the sentence lacks; without a query the
+    mean over all words that both have. `distance`: between them, or the mean of the words'
+    `distances`, NaN for special tokens and words of one sentence alone. `sums`: what rows that are
+    not shares were divided by. `dropped`, `rest`: the share of special tokens left out, and of the
+    sink or what is outside the window, which distances count as one more key.
     """
 
     head: HeadId
     distance: float
-    a: np.ndarray
-    b: np.ndarray
-    distances: np.ndarray | None
+    a: Float[np.ndarray, "key"]
+    b: Float[np.ndarray, "key"]
+    distances: Float[np.ndarray, "column"] | None
     sums: Both | None
     dropped: Both | None
     rest: Both | None = None
 
     @property
-    def change(self) -> np.ndarray:
-        """B minus A, (key,)."""
+    def change(self) -> Float[np.ndarray, "key"]:
+        """B minus A."""
         change: np.ndarray = self.b - self.a
         return change
 
     def gained(self, count: int) -> list[int]:
-        """The keys that gained most, most first, `count` at most."""
+        """The keys that gained most, most first."""
         return _largest(self.change, count)
 
     def lost(self, count: int) -> list[int]:
-        """The keys that lost most, most first, `count` at most."""
+        """The keys that lost most, most first."""
         return _largest(-self.change, count)
 
     def data(self, key: int | None) -> dict[str, Any]:
-        """The head's object in JSON; `key`: the column whose change is asked for."""
+        """The head's object in JSON; `key` is the column whose change is asked for."""
         facts: dict[str, Any] = {
             "layer": self.head.layer,
             "head": self.head.head,
@@ -109,13 +107,10 @@ class HeadChange:
 class Comparison(Shown):
     """Heads of A beside the same heads of B, those that change most first.
 
-    `query` is one of the `columns`, `key` one of the `keys`, None where none was asked for. Heads
-    are ranked by distance; with a key by how much the link to it changes.
-
-    With a query, `special` is the mean share that it gives special tokens in these heads (None if
-    there are none, or they are left out), and `sees` says for each layer which aligned keys it may
-    look at, (key,). `matrices`: the whole matrices of the heads they were asked for, (column, key),
-    NaN where masked and for words that a sentence lacks.
+    `query` is one of the `columns`, `key` one of the `keys`. With a key, heads are ranked by how
+    much the link to it changes. With a query, `special` is the mean share that it gives special
+    tokens, if any are shown, and `sees` has the keys that it may look at in each layer. `matrices`:
+    those kept, (column, key), NaN where masked and for words that a sentence lacks.
     """
 
     schema: ClassVar[str] = "attnviz.compare/1"
@@ -185,9 +180,9 @@ def compare(
 ) -> Comparison:
     """Compare what the word in column `query`, or every word, looks at in the heads (none: all).
 
-    `key` is a column of the keys. `matrices_of`: the heads whose whole matrices are kept for
-    pictures, or how many of those that change most. Raises RequestError for a query or key that is
-    not in both sentences.
+    `key` is a column of the keys. `matrices_of`: the heads whose matrices are kept for pictures, or
+    how many of those that change most. Raises RequestError if query or key is not in both
+    sentences.
     """
     if query is not None:
         aligned.pair(query)
@@ -218,8 +213,10 @@ def _largest(change: np.ndarray, count: int) -> list[int]:
     return [int(place) for place in order if change[place] > NEAR_ZERO]
 
 
-def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """The Jensen-Shannon distance to base 2 of distributions: (..., n), (..., n) -> (...).
+def jensen_shannon(
+    p: Float[np.ndarray, "*rows key"], q: Float[np.ndarray, "*rows key"]
+) -> Float[np.ndarray, "*rows"]:
+    """The Jensen-Shannon distance to base 2 of distributions.
 
     An all-zero row is at distance 1 from any other, and at 0 from another all-zero one.
     """
@@ -234,17 +231,16 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 def _relative_entropy(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The Kullback-Leibler divergence in bits; 0 log 0 counts as 0."""
     logs = np.log2(np.divide(p, q, out=np.ones_like(p), where=p > 0))
-    entropy: np.ndarray = (p * logs).sum(axis=-1)
-    return entropy
+    return np.asarray((p * logs).sum(axis=-1))
 
 
 class _Rows(NamedTuple):
-    """Some queries' rows of one head: (query, key), and (query,); see HeadChange."""
+    """Some queries' rows of one head; see HeadChange."""
 
-    shares: np.ndarray
-    sums: np.ndarray
-    dropped: np.ndarray | None
-    rest: np.ndarray | None
+    shares: Float[np.ndarray, "query key"]
+    sums: Float[np.ndarray, "query"]
+    dropped: Float[np.ndarray, "query"] | None
+    rest: Float[np.ndarray, "query"] | None
 
     @classmethod
     def of(cls, aligned: Aligned, side: Side, block: Block, place: int = 0) -> "_Rows":
@@ -261,7 +257,7 @@ class _Rows(NamedTuple):
         return cls(spread, sums, dropped, rest)
 
 
-def _distances(a: _Rows, b: _Rows) -> np.ndarray:
+def _distances(a: _Rows, b: _Rows) -> Float[np.ndarray, "query"]:
     """How far the rows of A and B are apart, (query,); `rest` counts as one more key."""
     if a.rest is None and b.rest is None:
         return jensen_shannon(a.shares, b.shares)
@@ -322,9 +318,8 @@ def _all_words(aligned: Aligned, heads: Sequence[HeadId]) -> Iterator[HeadChange
 
 
 def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterator[Iterator[_Rows]]:
-    """What the words that stand in both sentences look at, head by head.
-
-    Of long texts some words at a time, as many on both sides.
+    """What the words in both sentences look at, head by head; of long texts, as many words at a
+    time on both sides.
     """
     own = SIDES.index(side)
     queries = np.array([aligned.pair(column)[own].index for column in aligned.words])
@@ -341,10 +336,7 @@ def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterato
 def _rows_of(
     queries: np.ndarray, blocks: Iterator[Block], place: int, at_once: int
 ) -> Iterator[Block]:
-    """The rows of some queries, ascending, of the head at `place` in the blocks that have its rows.
-
-    `at_once` of them come together, and fewer at the end.
-    """
+    """The rows of some queries, ascending, of the head at `place`, `at_once` of them together."""
     held: list[Block] = []
     left = len(queries)
     while left:
@@ -352,7 +344,7 @@ def _rows_of(
         while sum(block.weights.shape[1] for block in held) < wanted:
             block = next(blocks)
             first, end = np.searchsorted(queries, (block.rows.start, block.rows.stop))
-            held.append(block.head(place).take(queries[first:end] - block.rows.start))
+            held.append(block.of([place]).take(queries[first:end] - block.rows.start))
         joined = Block.concat(held)
         yield joined.take(np.arange(wanted))
         held = [joined.take(np.arange(wanted, joined.weights.shape[1]))]
@@ -365,7 +357,7 @@ def _change(
     pairs: Iterable[tuple[_Rows, _Rows]],
     words: Sequence[int] | None,
 ) -> HeadChange:
-    """From the rows of A and of B; `words` are the columns whose rows they are, None for one."""
+    """From the rows of A and of B; `words` are their columns, None for one word."""
     found: list[np.ndarray] = []
     sides: tuple[list[_Rows], list[_Rows]] = ([], [])
     for both in pairs:

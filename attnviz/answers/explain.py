@@ -12,17 +12,17 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from attnviz.answers.answer import facts_of, shortest, token_facts
-from attnviz.attention.layer import Between, LayerRecord, Projections
+from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.order import descending
 from attnviz.attention.request import AttentionKind
+from attnviz.attention.shapes import Bool, Float
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Context, HeadId, Inspection, Shown, View
 from attnviz.text.tokens import Token
 
 Z_TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
-"""How far the model's z may be from what its q, k and v make, as a part of the largest value.
-
-Scores of some hundred, whose rounding softmax enlarges, leave 1e-5 in float32.
+"""How far z may be from what q, k and v make, as a part of the largest value: in float32, softmax
+enlarges the rounding of scores of some hundred to 1e-5.
 """
 
 COLUMNS = (
@@ -35,8 +35,7 @@ COLUMNS = (
 class Differences:
     """The largest differences between recomputed numbers and the model's own.
 
-    None where there is nothing to compare: in an inspection without z, and where the model does
-    more to x W_Q (or W_K, W_V) than these steps follow, so that they take its own q.
+    None where there is nothing to compare: no z was recorded, or q, k or v are the model's own.
     """
 
     q: float | None
@@ -46,14 +45,13 @@ class Differences:
 
 
 class Projected(NamedTuple):
-    """x W_Q of the query, (d_k,), and W_K and W_V of every key's vector, (key, d_k or d_v).
-
-    Each with its bias; None where it is q, k or v already.
+    """What W_Q, W_K and W_V make of the vectors, with biases; None where it is q, k or v
+    already.
     """
 
-    q: np.ndarray | None
-    k: np.ndarray | None
-    v: np.ndarray | None
+    q: Float[np.ndarray, "d_k"] | None
+    k: Float[np.ndarray, "key d_k"] | None
+    v: Float[np.ndarray, "key d_v"] | None
 
 
 class Sink(NamedTuple):
@@ -67,18 +65,14 @@ class Sink(NamedTuple):
 class Explanation(Shown):
     """Every step of one query in one head, recomputed in float64 and kept in float32.
 
-    The keys are all pieces, special tokens included: the softmax runs over them; in cross-attention
-    they are the source's. `matrices`: the head's. x: (d_model,); q: (d_k,); k: (key, d_k); v:
-    (key, d_v); z: (d_v,). Where the model does more than x W_Q (`matrices.between`), `projected`
-    has what W_Q made, and q is the model's own; k and v alike.
+    The keys are all pieces, special tokens included. Where the model does more than x W_Q
+    (`matrices.between`), `projected` has what W_Q made, and q is the model's own; k and v alike.
 
-    dots, scores, weights: (key,); `dots` are q k^T; `scores` are scale times these, through
-    `softcap * tanh(score / softcap)` if there is a soft cap, plus `bias` if the layer has one, and
-    minus infinity for keys that the query may not look at; `weights` are their softmax, together
-    with the `sink`'s score where there is one. z is the sum of weights times v. outputs:
-    (num_heads, d_model), z W_O of each head of the layer, with the head's rows of W_O. `masked`:
-    whether the layer's mask keeps some queries from some keys. `shared_by`: how many heads share
-    one k and v.
+    `dots` are q k^T; `scores` are scale times these, through `softcap * tanh(score / softcap)`,
+    plus `bias`, as far as the layer has them, minus infinity for keys that the query may not look
+    at; `weights` are their softmax, the `sink`'s score included. z is the sum of weights times v,
+    and `outputs` are each head's z W_O. `masked`: whether some queries may not look at some keys.
+    `shared_by`: how many heads share one k and v.
     """
 
     schema: ClassVar[str] = "attnviz.explain/1"
@@ -89,19 +83,19 @@ class Explanation(Shown):
     query: Token
     matrices: Projections
     scale: float
-    x: np.ndarray
+    x: Float[np.ndarray, "d_model"]
     projected: Projected
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-    dots: np.ndarray
+    q: Float[np.ndarray, "d_k"]
+    k: Float[np.ndarray, "key d_k"]
+    v: Float[np.ndarray, "key d_v"]
+    dots: Float[np.ndarray, "key"]
     softcap: float | None
-    bias: np.ndarray | None
-    scores: np.ndarray
-    weights: np.ndarray
+    bias: Float[np.ndarray, "key"] | None
+    scores: Float[np.ndarray, "key"]
+    weights: Float[np.ndarray, "key"]
     sink: Sink | None
-    z: np.ndarray
-    outputs: np.ndarray
+    z: Float[np.ndarray, "d_v"]
+    outputs: Float[np.ndarray, "head d_model"]
     check: Differences
     masked: bool
     shared_by: int
@@ -120,16 +114,14 @@ class Explanation(Shown):
         return _stack(self.context.attention)
 
     @property
-    def seen(self) -> np.ndarray:
-        """Which keys the query may look at: (key,)."""
+    def seen(self) -> Bool[np.ndarray, "key"]:
+        """Which keys the query may look at."""
         seen: np.ndarray = np.isfinite(self.scores)
         return seen
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of x and of the head's matrices; of memory's vectors, which keys are made of,
-        where these are another text's.
-        """
+        """The shapes of x and the head's matrices, and of another text's vectors (`memory`)."""
         matrices = {name: getattr(self.matrices, name).shape for name in ("W_Q", "W_K", "W_V")}
         memory = {"memory": self.matrices.W_K.shape[:1]} if self.context.is_cross_attention else {}
         return {"x": self.x.shape, **memory, **matrices, "W_O": self.matrices.W_O.shape}
@@ -140,33 +132,30 @@ class Explanation(Shown):
         return [int(key) for key in descending(self.weights)]
 
     @cached_property
-    def brought(self) -> np.ndarray:
-        """What each key brings to z: its weight times its v, (key, d_k)."""
+    def brought(self) -> Float[np.ndarray, "key d_v"]:
+        """What each key brings to z: its weight times its v."""
         brought: np.ndarray = self.weights[:, None] * self.v
         return brought
 
     @cached_property
-    def norms(self) -> np.ndarray:
-        """How much of each key arrives: the lengths of weight * v W_O, (key,).
-
-        Kobayashi et al. 2020, "Attention is Not Only a Weight", equation 4.
+    def norms(self) -> Float[np.ndarray, "key"]:
+        """How much of each key arrives, the lengths of weight * v W_O: Kobayashi et al. 2020,
+        equation 4.
         """
         norms: np.ndarray = np.linalg.norm(self.brought @ self.matrices.W_O, axis=1)
         return norms
 
     @property
-    def output(self) -> np.ndarray:
-        """What the head adds to what W_O gives: z W_O, (d_model,)."""
+    def output(self) -> Float[np.ndarray, "d_model"]:
+        """What the head adds to what W_O gives: z W_O."""
         own: np.ndarray = self.outputs[self.head.place]
         return own
 
     @property
     def share(self) -> float:
-        """The head's share of what W_O gives for the query, b_O left out.
+        """The head's share of the outputs' sum o: o_h . o / o . o, 0 if o is 0.
 
-        The outputs of all heads sum to one vector. A head's share is how far its own reaches in
-        that vector's direction, o_h . o / o . o: the heads' shares sum to 1, and a head that works
-        against the others has one below 0. It is 0 where all outputs are.
+        The heads' shares sum to 1; a head that works against the others has one below 0.
         """
         whole = self.outputs.sum(axis=0, dtype=np.float64)
         length = float(whole @ whole)
@@ -242,16 +231,21 @@ def _if_there(name: str, value: object) -> dict[str, object]:
 def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections) -> Explanation:
     """How one piece's attention in one head comes about; `layer` holds its layer's matrices.
 
-    `query` is the piece's index. Raises IndexError for a piece, layer or head that is not there,
-    AttnvizError if the model's own z is not what these steps make.
+    Raises IndexError for a piece, layer or head that is not there, AttnvizError if the model's own
+    z is not what these steps make.
     """
     context, record = inspection.view("piece").context, inspection.layer(head.layer)
     token, number = context.tokens[query], range(inspection.model.num_heads)[head.place]
+    head = HeadId(head.layer, number)
     matrices, inputs = layer.head(number, record.num_heads), record.inputs()
     own = _Vectors(
         inputs.q[number, query], record.of_head(inputs.k, number), record.of_head(inputs.v, number)
     )
-    made = _made(inputs.x[query], inputs.key_value_states, matrices)
+    made = _Vectors(
+        _times(inputs.x[query], matrices.W_Q, matrices.b_Q),
+        _times(inputs.key_value_states, matrices.W_K, matrices.b_K),
+        _times(inputs.key_value_states, matrices.W_V, matrices.b_V),
+    )
     between = matrices.between
     q, k, v = (
         recorded.astype(np.float64) if step else product
@@ -261,10 +255,14 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
     scores = record.scores_row(number, query, dots)
     weights, sink = _softmax(scores, None if record.sinks is None else float(record.sinks[number]))
     z = weights @ v
-    _check_z(inspection, HeadId(head.layer, number), query, z)
+    check = [
+        None if step else _largest(product - recorded)
+        for step, product, recorded in zip(between, made, own, strict=True)
+    ]
+    check.append(_checked_z(inspection, head, query, z))
     return Explanation(
         context=context,
-        head=HeadId(head.layer, number),
+        head=head,
         query=token,
         matrices=matrices,
         scale=record.scale,
@@ -282,10 +280,8 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
         weights=_short(weights),
         sink=sink,
         z=_short(z),
-        outputs=_short(_outputs(record, layer, query, HeadId(head.layer, number), z)),
-        check=_differences(
-            between, made, own, None if record.z is None else z - record.z[number, query]
-        ),
+        outputs=_short(_outputs(record, layer, query, head, z)),
+        check=Differences(*check),
         masked=record.key_ranges is not None,
         shared_by=1 if record.k is None else inspection.model.num_heads // len(record.k),
     )
@@ -306,30 +302,9 @@ def explain_token(
 class _Vectors(NamedTuple):
     """A query's q, and all keys' k and v, in one head."""
 
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-
-
-def _made(x: np.ndarray, memory: np.ndarray, matrices: Projections) -> _Vectors:
-    """What a head's matrices make of the query's vector, and of all keys' vectors."""
-    x, memory = x.astype(np.float64), memory.astype(np.float64)
-    return _Vectors(
-        _times(x, matrices.W_Q, matrices.b_Q),
-        _times(memory, matrices.W_K, matrices.b_K),
-        _times(memory, matrices.W_V, matrices.b_V),
-    )
-
-
-def _differences(
-    between: Between, made: _Vectors, recorded: _Vectors, z: np.ndarray | None
-) -> Differences:
-    """How far products are from what was recorded, where they should be that; z: the same, of z."""
-    q, k, v = (
-        None if step else _largest(product - own)
-        for step, product, own in zip(between, made, recorded, strict=True)
-    )
-    return Differences(q, k, v, None if z is None else _largest(z))
+    q: Float[np.ndarray, "d_k"]
+    k: Float[np.ndarray, "key d_k"]
+    v: Float[np.ndarray, "key d_v"]
 
 
 def _softmax(scores: np.ndarray, sink: float | None) -> tuple[np.ndarray, Sink | None]:
@@ -343,24 +318,26 @@ def _softmax(scores: np.ndarray, sink: float | None) -> tuple[np.ndarray, Sink |
     return powers / total, Sink(sink, float(taken / total))
 
 
-def _check_z(inspection: Inspection, head: HeadId, query: int, z: np.ndarray) -> None:
-    """Raise AttnvizError unless z follows from q, k and v, as in an undamaged inspection."""
+def _checked_z(inspection: Inspection, head: HeadId, query: int, z: np.ndarray) -> float | None:
+    """How far z is from the model's own; AttnvizError where that does not follow from q, k, v."""
     record = inspection.layer(head.layer)
     if record.z is None:
-        return
+        return None
+    difference = _largest(z - record.z[head.place, query])
     # z is a mean of values, so that these say what is large
     largest = _largest(record.of_head(record.inputs().v, head.place))
     tolerance = Z_TOLERANCES[inspection.model.dtype]
-    if not _largest(z - record.z[head.place, query]) <= tolerance * largest:
+    if not difference <= tolerance * largest:
         raise AttnvizError(
             f"the {_stack(inspection.attention)}'s z is not what its q, k and v make: this "
             "inspection is damaged",
             "run the sentence again",
         )
+    return difference
 
 
 def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    product: np.ndarray = x @ matrix.astype(np.float64)
+    product: np.ndarray = x.astype(np.float64) @ matrix.astype(np.float64)
     return product if bias is None else product + bias
 
 
@@ -375,9 +352,8 @@ def _bias(record: LayerRecord, head: int, query: int) -> np.ndarray | None:
 def _outputs(
     record: LayerRecord, layer: Projections, query: int, head: HeadId, z: np.ndarray
 ) -> np.ndarray:
-    """Each head's z W_O, (num_heads, d_model): of this head's z, and of the others' as recorded.
-
-    Where they were not recorded, z is what weights and values must have made.
+    """Each head's z W_O: of this head's z, and the others' as recorded or as their weights
+    make it.
     """
     if record.z is not None:
         every = record.z[:, query].astype(np.float64)

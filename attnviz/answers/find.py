@@ -11,11 +11,11 @@ from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest
 from attnviz.answers.masks import by_mask
 from attnviz.answers.select import Phrase, check_apart
 from attnviz.attention.order import descending, exceeds, largest
+from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.errors import RequestError
 from attnviz.inspection import Block, Context, HeadId, Shown, View
 
 ROWS_AT_ONCE = 512
-"""Rows of a long text's attention mask that are read together."""
 
 COLUMNS = (
     "layer", "head", "query_index", "query", "key_index", "key",
@@ -27,12 +27,10 @@ COLUMNS = (
 class HeadFinding:
     """How one head joins a query and a key.
 
-    `weight`: what the query gives the key, in the view's measure: the sum over the key's words,
-    averaged over the query's. `rank`: 1 plus the number of keys outside the phrase that get more.
-    `expected`: the same head's mean over pairs like these, see `find`; None where the mask allows
-    none of them. `lift`: weight / expected, None where nothing is expected. `argmax`: whether the
-    key, or a word of it, gets more than any other key. `sees`: whether the mask lets the query look
-    at the key.
+    `weight`: the sum over the key's words, averaged over the query's. `rank`: 1 plus the number of
+    other keys that get more. `expected`: the head's mean over pairs like these, see `find`; None
+    where the mask allows none. `lift`: weight / expected. `argmax`: whether a word of the key gets
+    more than any other key. `sees`: whether the mask lets the query look at the key.
     """
 
     head: HeadId
@@ -46,14 +44,12 @@ class HeadFinding:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Finding(Shown):
-    """How heads join a query and a key in one sentence; arrays have one entry a head.
+    """How heads join a query and a key in one sentence; arrays are as in HeadFinding, NaN for None.
 
-    weights, ranks, expected, argmax, sees: as in HeadFinding, in the order of `places`, NaN for
-    None. `strongest`: the index of the key that the query gives most, and `most` how much that is.
-    `keys`: how many keys are ranked: those that the query may look at, a phrase counted as one.
-    `pairs`: how many pairs of tokens `expected` is a mean of; the most, where layers' masks differ.
-    `dropped`: the share of the query's row that went to special tokens, None unless they are left
-    out. `reverse`: the same for the key as query and the query as key, if asked for.
+    `strongest`: the key that the query gives most, `most` how much. `keys`: how many keys are
+    ranked. A phrase counts as one. `pairs`: how many pairs of tokens `expected` is a mean of, at
+    most. `dropped`: the share that went to special tokens left out. `reverse`: the other direction,
+    if asked for.
     """
 
     schema: ClassVar[str] = "attnviz.find/1"
@@ -62,28 +58,28 @@ class Finding(Shown):
     query: Phrase
     key: Phrase
     places: list[HeadId]
-    weights: np.ndarray
-    ranks: np.ndarray
-    expected: np.ndarray
-    argmax: np.ndarray
-    sees: np.ndarray
-    strongest: np.ndarray
-    most: np.ndarray
+    weights: Float[np.ndarray, "head"]
+    ranks: Int[np.ndarray, "head"]
+    expected: Float[np.ndarray, "head"]
+    argmax: Bool[np.ndarray, "head"]
+    sees: Bool[np.ndarray, "head"]
+    strongest: Int[np.ndarray, "head"]
+    most: Float[np.ndarray, "head"]
     keys: int
     pairs: int
-    dropped: np.ndarray | None = None
+    dropped: Float[np.ndarray, "head"] | None = None
     reverse: "Finding | None" = None
 
     def __repr__(self) -> str:
         return f"<Finding of {self.query.text!r} looking at {self.key.text!r}: {self.heads[:1]}>"
 
     @cached_property
-    def order(self) -> np.ndarray:
-        """The heads' places in the arrays, best first: by weight, then as in the model."""
+    def order(self) -> Int[np.ndarray, "head"]:
+        """The heads' places, best first: by weight, then as in the model."""
         return descending(self.weights)
 
     @cached_property
-    def lifts(self) -> np.ndarray:
+    def lifts(self) -> Float[np.ndarray, "head"]:
         """Weight / expected, NaN where nothing is expected."""
         return lifts_of(self.weights, self.expected)
 
@@ -179,12 +175,12 @@ def find(
 ) -> Finding:
     """How the heads given, or all, join a query and a key; with `both`, also the other way round.
 
-    A phrase of several words counts as a word of several pieces does: the sum over the key's words,
-    the mean over the query's (Clark et al. 2019). `expected` is the mean over all pairs of tokens
-    that are as far apart, in the same order; special tokens count only where the query or the key
-    is one. In cross-attention, where no distance is defined, it is the mean of what all queries
-    give the key. Masked pairs do not count. For phrases, each pair of words has its own mean, and
-    these are summed and averaged as the weights are.
+    A phrase counts as a word of several pieces does: the sum over the key's words, the mean over
+    the query's (Clark et al. 2019). `expected` is the mean over all pairs of tokens as far apart,
+    in the same order, that no mask keeps apart; special tokens count only where the query or the
+    key is one. In cross-attention, which has no distances, it is the mean of what all queries give
+    the key. Each pair of words of phrases has its own mean; these are summed and averaged as
+    weights are.
 
     Raises RequestError if query and key overlap, where a mask keeps them apart in all heads, and
     for `both` in cross-attention.
@@ -212,11 +208,12 @@ def find(
     return replace(found[0], reverse=found[1]) if both else found[0]
 
 
-def lifts_of(weights: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Weight / expected, entry by entry; NaN where nothing is expected."""
+def lifts_of(
+    weights: Float[np.ndarray, "head"], expected: Float[np.ndarray, "head"]
+) -> Float[np.ndarray, "head"]:
+    """Weight / expected; NaN where nothing is expected."""
     nothing = np.full_like(weights, np.nan)
-    lifts: np.ndarray = np.divide(weights, expected, out=nothing, where=expected > 0)
-    return lifts
+    return np.asarray(np.divide(weights, expected, out=nothing, where=expected > 0))
 
 
 def _or_none(number: Any) -> Any:
@@ -224,22 +221,15 @@ def _or_none(number: Any) -> Any:
 
 
 class _Pairs(NamedTuple):
-    """Pairs of tokens that are like some pairs of the words asked about.
-
-    `words`: how many of the words' own pairs they are like. rows (ascending), columns: (pair,).
-    """
+    """Pairs of tokens, rows ascending, that are like `words` of the asked words' own pairs."""
 
     words: int
-    rows: np.ndarray
-    columns: np.ndarray
+    rows: Int[np.ndarray, "pair"]
+    columns: Int[np.ndarray, "pair"]
 
 
 def _pairs_like(view: View, query: Phrase, key: Phrase) -> list[_Pairs]:
-    """For the words of a query and a key, the pairs of tokens like them: as far apart.
-
-    In cross-attention: all pairs with the key. Special tokens do not count, unless the query or the
-    key is one.
-    """
+    """The pairs of tokens as far apart as words of the query and the key; see `find`."""
     looks = np.array([query.special or not token.special for token in view.tokens])
     if view.is_cross_attention:
         rows, words = np.flatnonzero(looks), len(query.tokens)
@@ -255,8 +245,8 @@ def _pairs_like(view: View, query: Phrase, key: Phrase) -> list[_Pairs]:
     return found
 
 
-def _count(view: View, layer: int, pairs: Sequence[_Pairs]) -> np.ndarray:
-    """How many of the pairs the layer's mask allows: (pairs,)."""
+def _count(view: View, layer: int, pairs: Sequence[_Pairs]) -> Int[np.ndarray, "like"]:
+    """How many of the pairs the layer's mask allows."""
     counts = np.zeros(len(pairs), int)
     for start in range(0, len(view.tokens), ROWS_AT_ONCE):
         stop = start + ROWS_AT_ONCE
@@ -268,8 +258,8 @@ def _count(view: View, layer: int, pairs: Sequence[_Pairs]) -> np.ndarray:
     return counts
 
 
-def _seen(view: View, query: Phrase, layer: int) -> np.ndarray:
-    """Which keys any word of the query may look at in a layer: (key,)."""
+def _seen(view: View, query: Phrase, layer: int) -> Bool[np.ndarray, "key"]:
+    """Which keys any word of the query may look at in a layer."""
     mask = view.visible(layer, slice(query.indices[0], query.indices[-1] + 1))
     return np.ones(len(view.keys), bool) if mask is None else np.asarray(mask.any(axis=0))
 
@@ -277,7 +267,7 @@ def _seen(view: View, query: Phrase, layer: int) -> np.ndarray:
 class _Link:
     """One query and key: which entries of a head's matrix answer for them, and what masks allow.
 
-    `pairs`: the pairs like those of its words; `counts`: how many of them each layer allows.
+    `pairs`: those like its words'; `counts`: how many of them each layer allows.
     """
 
     def __init__(
@@ -360,27 +350,19 @@ class _Sums:
             raise ValueError("the query's rows did not come")
         words = self._row.dtype.type(len(link.query.tokens))
         row = self._row / words
+        counts = np.stack([link.counts[head.layer] for head in self._heads], axis=1)
+        means = np.divide(
+            self._expected, counts, out=np.zeros_like(self._expected), where=counts > 0
+        )
+        expected = np.array([pairs.words for pairs in link.pairs]) @ means / len(link.query.tokens)
+        expected[~counts.any(axis=0)] = np.nan  # the mask allows no pair
         weight, others = row[:, link.keys].sum(axis=1), row[:, link.others]
         found = {
             "weights": weight,
             "ranks": 1 + exceeds(others, weight[:, None]).sum(axis=1),
-            "expected": self._mean_expected().astype(row.dtype),
+            "expected": expected.astype(row.dtype),
             "argmax": exceeds(row[:, link.keys].max(axis=1), others.max(axis=1, initial=0)),
             "strongest": largest(row),
             "most": row.max(axis=1),
         }
         return found if self._dropped is None else {**found, "dropped": self._dropped / words}
-
-    def _mean_expected(self) -> np.ndarray:
-        """The mean of pairs like each word's, summed and averaged as the weights are: (head,).
-
-        NaN where the mask allows none of them; those that it does not allow count as 0.
-        """
-        link = self._link
-        counts = np.stack([link.counts[head.layer] for head in self._heads], axis=1)
-        means = np.divide(
-            self._expected, counts, out=np.zeros_like(self._expected), where=counts > 0
-        )
-        words = np.array([pairs.words for pairs in link.pairs])
-        mean: np.ndarray = words @ means / len(link.query.tokens)
-        return np.where(counts.any(axis=0), mean, np.nan)

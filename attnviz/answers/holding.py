@@ -17,10 +17,9 @@ from attnviz.inspection import Context, HeadId, Shown
 class HoldingHead:
     """How one head joins queries and keys over many sentences.
 
-    `hits`: in how many sentences the key is the query's argmax; `share`: hits / sentences. `mean`
-    and `minimum`: of the weights. `expected`: the mean of what was expected, None where some
-    sentence has none. `lift`: mean / expected, None where nothing is expected. `dropped`: the mean
-    share of the queries' rows that went to special tokens, None unless they are left out.
+    `hits`: in how many of them the key is the query's argmax; `share`: the part of all. `mean`,
+    `minimum`: of the weights. `expected`: the mean, None where some sentence has none. `lift`: mean
+    / expected. `dropped`: the mean share of special tokens left out.
     """
 
     head: HeadId
@@ -37,10 +36,8 @@ class HoldingHead:
 class Holding(Shown):
     """The heads, best first: by hits, then by mean weight, then as in the model.
 
-    `context` is that of the first sentence; all share its model, kind of attention, unit and
-    measure. `link`: the query and the key where all sentences have the same (case aside), else
-    None. `left_out`: how many sentences could not be counted. `reverse`: the other direction, if
-    asked for.
+    `context` is that of the first sentence. `link`: the query and the key where all sentences have
+    the same, case aside. `left_out`: how many could not be counted. `reverse`: the other direction.
     """
 
     schema: ClassVar[str] = "attnviz.find-summary/1"
@@ -94,17 +91,11 @@ class Holding(Shown):
 
     def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:
         for held in self.heads[:top]:
-            yield {
-                "layer": held.head.layer,
-                "head": held.head.head,
-                "hits": held.hits,
-                "share": held.share,
-                "mean": held.mean,
-                "minimum": held.minimum,
-                "expected": held.expected,
-                "lift": held.lift,
-                **({} if held.dropped is None else {"dropped": held.dropped}),
-            }
+            facts = dict(vars(held))
+            layer, head = facts.pop("head")
+            if held.dropped is None:
+                del facts["dropped"]
+            yield {"layer": layer, "head": head, **facts}
 
 
 class Tally:
@@ -112,7 +103,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._first: Finding | None = None
-        self._count = 0
+        self.count = 0
         self._link: tuple[str, str] | None = None
         self._reverse: Tally | None = None
 
@@ -125,7 +116,7 @@ class Tally:
             self._sum, self._expected, self._dropped = np.zeros((3, len(finding.places)))
             self._reverse = None if finding.reverse is None else Tally()
         _check_alike(self._first, finding)
-        self._count += 1
+        self.count += 1
         self._link = link if link == self._link else None
         self._hits += finding.argmax
         self._sum += finding.weights
@@ -136,11 +127,6 @@ class Tally:
         if self._reverse is not None and finding.reverse is not None:
             self._reverse.add(finding.reverse)
 
-    @property
-    def count(self) -> int:
-        """How many findings were counted."""
-        return self._count
-
     def holding(self, left_out: int = 0) -> Holding:
         """The heads over what was counted; RequestError if nothing was."""
         if self._first is None:
@@ -148,7 +134,7 @@ class Tally:
         order = np.lexsort((tiers(self._sum), -self._hits))
         return Holding(
             context=self._first.context,
-            sentences=self._count,
+            sentences=self.count,
             link=self._link,
             heads=tuple(self._head(self._first, int(place)) for place in order),
             left_out=left_out,
@@ -157,24 +143,23 @@ class Tally:
 
     def _head(self, first: Finding, place: int) -> HoldingHead:
         lift = float(lifts_of(self._sum, self._expected)[place])
-        expected = float(self._expected[place] / self._count)
+        expected = float(self._expected[place] / self.count)
         return HoldingHead(
             head=first.places[place],
             hits=int(self._hits[place]),
-            share=float(self._hits[place] / self._count),
-            mean=float(self._sum[place] / self._count),
+            share=float(self._hits[place] / self.count),
+            mean=float(self._sum[place] / self.count),
             minimum=float(self._minimum[place]),
             expected=None if np.isnan(expected) else expected,
             lift=None if np.isnan(lift) else lift,
-            dropped=None if first.dropped is None else float(self._dropped[place] / self._count),
+            dropped=None if first.dropped is None else float(self._dropped[place] / self.count),
         )
 
 
 def holding(findings: Iterable[Finding]) -> Holding:
     """The heads that hold over all of these sentences.
 
-    Raises RequestError if there are none, or if they differ in model, kind of attention, unit,
-    measure, special tokens or heads.
+    RequestError if there are none, or they differ in model, attention, unit, measure or heads.
     """
     tally = Tally()
     for finding in findings:
@@ -189,7 +174,7 @@ def _check_alike(first: Finding, other: Finding) -> None:
         ("kind of attention", a.attention, b.attention),
         ("unit", a.unit, b.unit),
         ("measure", a.measure, b.measure),
-        ("special tokens", _shown(a), _shown(b)),
+        ("special tokens", *("shown" if c.special else "left out" for c in (a, b))),
         ("choice of heads", first.places, other.places),
     ):
         if one != two:
@@ -199,7 +184,3 @@ def _check_alike(first: Finding, other: Finding) -> None:
                 f"{names[1]}",
                 "count each kind for itself",
             )
-
-
-def _shown(context: Context) -> str:
-    return "shown" if context.special else "left out"

@@ -7,36 +7,35 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
+from attnviz.answers.masks import allowed
 from attnviz.answers.matrices import RowShares, ShareTally
 from attnviz.answers.overview import Link, Overview, is_near, overview
 from attnviz.answers.word import LINK_COLUMNS, Pair, pair
 from attnviz.attention.measures import number
 from attnviz.attention.order import descending, largest
+from attnviz.attention.shapes import Float, Int
 from attnviz.errors import RequestError
 from attnviz.inspection import Block, Context, HeadId, Shown, View
 from attnviz.text.tokens import Token
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-"""Shares under the first are left out; the later ones keep long texts' pictures readable.
-
-Where rows are not distributions, they are parts of the largest number.
+"""Shares, or parts of the largest number, under which links are not drawn; the later ones are for
+long texts.
 """
 
 MOST_LINES = 1500
-"""More links than this raise the threshold, so that pictures stay small and readable."""
+"""More links than this raise the threshold."""
 
 MANY_TOKENS = 148
-"""Tokens from which on they cannot all be labelled in a picture: the strongest links are enough."""
+"""Of a text of so many tokens, which cannot all be labelled, the strongest links are kept."""
 
 LINKS_SEARCHED = 8
 """Links of each head among which the one that a notebook shows is sought."""
 
 STRONGEST, PALEST = 30, 0.05
-"""How many links of a text of so many tokens are kept; and what part of the largest weight each
-has at least, since paler lines could not be seen."""
+"""How many links those are, and what part of the largest weight each has at least, to be seen."""
 
 SMALLEST = 1e-30
-"""What a largest number of nothing counts as, so that nothing is a link."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +43,8 @@ class Links(Shown):
     """The strong links of some heads, from one query or from all, an entry each in four arrays.
 
     `places` are places in `heads`; they, queries and keys ascend. `threshold`: weaker links are
-    left out. `shares` are means over the queries asked about. `strongest`: whether these are the
-    strongest links of a text of many tokens; otherwise, all links from the threshold on.
+    left out. `shares` are means over the queries. `strongest`: whether these are not all from there
+    on.
     """
 
     schema: ClassVar[str] = "attnviz.links/1"
@@ -53,10 +52,10 @@ class Links(Shown):
     context: Context
     heads: tuple[HeadId, ...]
     query: Token | None
-    places: np.ndarray
-    queries: np.ndarray
-    keys: np.ndarray
-    weights: np.ndarray
+    places: Int[np.ndarray, "link"]
+    queries: Int[np.ndarray, "link"]
+    keys: Int[np.ndarray, "link"]
+    weights: Float[np.ndarray, "link"]
     threshold: float
     shares: RowShares
     strongest: bool
@@ -90,44 +89,42 @@ class Links(Shown):
 
     def _links(self, top: int | None) -> Iterator[tuple[HeadId, Link]]:
         """All links in the heads' order, or the `top` strongest, strongest first."""
-        order = np.arange(len(self.weights))
-        if top is not None:
-            order = descending(self.weights, top)
-        for at in order:
+        every = np.arange(len(self.weights))
+        for at in every if top is None else descending(self.weights, top):
             query = self.context.tokens[self.queries[at]]
             key = self.context.keys[self.keys[at]]
             yield self.heads[self.places[at]], Link(query, key, float(self.weights[at]))
 
 
 def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Links:
-    """The links of some heads that are strong enough to be drawn, from one query or from all.
+    """The links of some heads, of one query or all, that are strong enough to be drawn.
 
-    Of a text of many tokens, the strongest alone. Raises RequestError without a head.
+    Raises RequestError without a head.
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
     many = max(len(view.tokens), len(view.keys)) >= MANY_TOKENS
     least, most = (0.0, STRONGEST) if many else (THRESHOLDS[0], MOST_LINES + 1)
 
+    def tallies() -> tuple[_Strongest, ShareTally]:
+        return _Strongest(most, least, view.measured.shares), ShareTally(view.context)
+
     def collected(
         some: list[HeadId], blocks: Iterator[Block]
     ) -> tuple[_Strongest, ShareTally, int]:
-        strongest = _Strongest(most, least, view.measured.shares)
-        shares = ShareTally(view.context)
+        own, own_shares = tallies()
         for block in blocks:
-            strongest.add(block)
-            shares.add(block)
-        return strongest, shares, len(some)
+            own.add(block)
+            own_shares.add(block)
+        return own, own_shares, len(some)
 
     if query is None:
         groups = view.over(heads, collected)
     else:
-        groups = iter([collected(list(heads), iter([_row(view, heads, query)]))])
-    strongest, shares, done = (
-        _Strongest(most, least, view.measured.shares),
-        ShareTally(view.context),
-        0,
-    )
+        places = [view.all_heads().index(head) for head in heads]
+        own_rows = view.row(query).block.of(places)
+        groups = iter([collected(list(heads), iter([own_rows]))])
+    (strongest, shares), done = tallies(), 0
     for own, own_shares, count in groups:
         strongest.join(own, done)
         shares.join(own_shares)
@@ -152,20 +149,11 @@ def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Link
     )
 
 
-def _row(view: View, heads: Sequence[HeadId], query: int) -> Block:
-    """The row of one query in some heads."""
-    block, every = view.row(query).block, view.all_heads()
-    places = [every.index(head) for head in heads]
-    dropped, sink = (None if one is None else one[places] for one in (block.dropped, block.sink))
-    return Block(list(heads), block.rows, block.weights[places], dropped, sink)
-
-
 class _Strongest:
-    """The strongest links, `most` of them, an entry each in four arrays; of equal ones the first.
+    """The strongest links, `most` of them; of equal ones the first.
 
     `heads` are places in the order in which heads came; they, queries and keys ascend. Links are
-    weights above 0 of at least `least`, which is a part of the largest number where rows are not
-    shares: `scale`, 1 for shares.
+    weights above 0 of at least `least` times the `scale`: 1 for shares, else the largest number.
     """
 
     def __init__(self, most: int, least: float, shares: bool) -> None:
@@ -178,7 +166,8 @@ class _Strongest:
         """Add some rows of some heads."""
         if not self._shares:
             self.scale = max(self.scale, float(block.weights.max()))
-        needed = max(self._least * self.scale, self._weakest)
+        weakest = float(self.weights.min()) if len(self.weights) == self._most else 0.0
+        needed = max(self._least * self.scale, weakest)
         heads, queries, keys = np.nonzero((block.weights >= needed) & (block.weights > 0))
         weights = block.weights[heads, queries, keys]
         self._keep(heads, queries + block.rows.start, keys, weights)
@@ -187,11 +176,6 @@ class _Strongest:
         """Add what another has; its heads come after `first` others."""
         self.scale = max(self.scale, other.scale)
         self._keep(other.heads + first, other.queries, other.keys, other.weights)
-
-    @property
-    def _weakest(self) -> float:
-        """What a link must have to be among the strongest."""
-        return float(self.weights.min()) if len(self.weights) == self._most else 0.0
 
     def _keep(self, *more: np.ndarray) -> None:
         """Put more after those there are, and keep the strongest."""
@@ -223,11 +207,12 @@ class HeadLink:
 def strongest_link(view: View, query: int) -> HeadLink:
     """The strongest link from the query at index `query` to a word further off, in any head.
 
-    Links to neighbours, which a head can find by place alone, come after those, and links to itself
-    and to special tokens last: they count only where there is nothing else that it may look at.
+    Links to neighbours, which place alone can explain, come after those; then itself and special
+    tokens.
     """
     rows, token = view.query(query), view.tokens[query]
-    ranks = {key: _rank(view.context, token, key) for key in _may_look_at(view, query)}
+    seen = np.any(allowed(view, query, "query", view.inspection.recorded), axis=0)
+    ranks = {key: _rank(view.context, token, key) for key in view.keys if seen[key.index]}
     keys = [key for key, rank in ranks.items() if rank == min(ranks.values())]
     weights = rows[..., [key.index for key in keys]]
     layer, head, place = (int(i) for i in np.unravel_index(largest(weights.ravel()), weights.shape))
@@ -236,7 +221,7 @@ def strongest_link(view: View, query: int) -> HeadLink:
 
 
 def strongest_of(overview: Overview) -> HeadLink | None:
-    """The same for all queries, out of the links that an overview names; None if it names none."""
+    """The same of all links that an overview names; None if it names none."""
     named = [HeadLink(head.head, link) for head in overview.heads for link in head.links]
     ranks = [_rank(overview.context, one.link.query, one.link.key) for one in named]
     first = [one for one, rank in zip(named, ranks, strict=True) if rank == min(ranks)]
@@ -244,10 +229,7 @@ def strongest_of(overview: Overview) -> HeadLink | None:
 
 
 def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, str]:
-    """The head chosen; without one, that of the query's strongest link, and a note on it.
-
-    Raises RequestError where several were chosen.
-    """
+    """The head chosen, or the query's strongest link's and a note; RequestError for several."""
     if len(heads) > 1:
         raise RequestError(
             f"one head can be followed, and {len(heads)} were chosen",
@@ -264,7 +246,7 @@ def heads_or_strongest(
 ) -> tuple[list[HeadId], str]:
     """The heads chosen; without any, the one of the query's strongest link, and a note on it.
 
-    It is a layer, where the measure has no heads. Raises RequestError where there is neither.
+    Raises RequestError where there is neither.
     """
     if heads:
         return heads, ""
@@ -276,20 +258,8 @@ def heads_or_strongest(
     return [strongest.head], strongest.why
 
 
-def _may_look_at(view: View, query: int) -> list[Token]:
-    """The keys that the query may look at in any layer."""
-    allowed = np.zeros(len(view.keys), dtype=bool)
-    for layer in view.inspection.recorded:
-        mask = view.visible(layer, slice(query, query + 1))
-        allowed |= True if mask is None else mask[0]
-    return [key for key in view.keys if allowed[key.index]]
-
-
 def _rank(context: Context, query: Token, key: Token) -> int:
-    """0 for a key further off, 1 for a neighbour, 2 for itself and special tokens.
-
-    In cross-attention no key is a neighbour.
-    """
+    """0 for a key further off, 1 for a neighbour, 2 for itself and special tokens."""
     if key.special:
         return 2
     if context.is_cross_attention or not is_near(query, key):

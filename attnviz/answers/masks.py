@@ -1,7 +1,4 @@
-"""The attention mask as answers need it: who may look where, and which links say what a head does.
-
-Also `Pool`, which makes a matrix that is too large to show smaller.
-"""
+"""The attention mask as answers need it, and `Pool`, which makes large matrices smaller."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -10,24 +7,28 @@ from typing import TypeVar
 
 import numpy as np
 
+from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.inspection import Context, View
 from attnviz.inspection.context import Role
 
 ROWS_AT_ONCE = 256
-"""Rows of a mask that are read together: 2 MB of them where a text has 8192 words."""
+"""Rows of a mask that are read together."""
 
 _Made = TypeVar("_Made")
 
 
 def by_mask(view: View, make: Callable[[int], _Made]) -> Callable[[int], _Made]:
-    """`make(layer)`, called once for all layers that have the same mask.
-
-    For a long text this saves much work: most models have one mask or two.
+    """`make(layer)`, called once for all layers that have the same mask: most models have one or
+    two.
     """
     made: dict[object, _Made] = {}
 
     def of(layer: int) -> _Made:
-        mask = _mask(view, layer)
+        mask: object = layer
+        if view.measured.per_head:  # else what is reached grows from layer to layer
+            record = view.inspection.layer(layer)
+            ranges = None if record.key_ranges is None else record.key_ranges.tobytes()
+            mask = ranges, None if record.bias is None else id(record.bias)
         if mask not in made:
             made[mask] = make(layer)
         return made[mask]
@@ -35,50 +36,39 @@ def by_mask(view: View, make: Callable[[int], _Made]) -> Callable[[int], _Made]:
     return of
 
 
-def _mask(view: View, layer: int) -> object:
-    """Equal for layers with the same mask."""
-    if not view.measured.per_head:
-        return layer  # what is reached grows from layer to layer
-    record = view.inspection.layer(layer)
-    visible = None if record.key_ranges is None else record.key_ranges.tobytes()
-    return visible, None if record.bias is None else id(record.bias)
-
-
-def allowed(view: View, index: int, role: Role, layers: Sequence[int]) -> np.ndarray:
-    """Which tokens one may look at, or which may look at it, in each layer: (layer, other)."""
-    mask_of = _row if role == "query" else _column
-    masks = {layer: mask_of(view, layer, index) for layer in dict.fromkeys(layers)}
+def allowed(
+    view: View, index: int, role: Role, layers: Sequence[int]
+) -> Bool[np.ndarray, "layer other"]:
+    """Which tokens one may look at, or which may look at it, in each layer."""
+    masks = {}
+    for layer in dict.fromkeys(layers):
+        if role == "query":
+            mask = view.visible(layer, slice(index, index + 1))
+            masks[layer] = np.ones(len(view.keys), bool) if mask is None else mask[0]
+            continue
+        masks[layer] = np.ones(len(view.tokens), bool)
+        for rows in _some_rows(view):
+            mask = view.visible(layer, rows)
+            if mask is not None:
+                masks[layer][rows] = mask[:, index]
     return np.stack([masks[layer] for layer in layers])
 
 
-def _row(view: View, layer: int, index: int) -> np.ndarray:
-    """Which keys a query may look at: (key,)."""
-    mask = view.visible(layer, slice(index, index + 1))
-    return np.ones(len(view.keys), bool) if mask is None else mask[0]
-
-
-def _column(view: View, layer: int, index: int) -> np.ndarray:
-    """Which queries may look at a key: (query,)."""
-    column = np.ones(len(view.tokens), bool)
-    for start in range(0, len(column), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        mask = view.visible(layer, rows)
-        if mask is not None:
-            column[rows] = mask[:, index]
-    return column
-
-
-def allowed_blocks(view: View, layer: int, steps: tuple[int, int]) -> np.ndarray | None:
-    """Whether any query of a block of `steps` queries and keys may look at any of its keys.
-
-    (block of queries, block of keys); None where all may.
-    """
+def _some_rows(view: View) -> Iterator[slice]:
+    """All rows of a view, some at a time."""
     count = len(view.tokens)
-    pool = Pool((count, len(view.keys)), steps)
     for start in range(0, count, ROWS_AT_ONCE):
-        rows = slice(start, min(start + ROWS_AT_ONCE, count))
+        yield slice(start, min(start + ROWS_AT_ONCE, count))
+
+
+def allowed_blocks(
+    view: View, layer: int, steps: tuple[int, int]
+) -> Bool[np.ndarray, "row column"] | None:
+    """Whether any query of a block may look at any of its keys; None where all may."""
+    pool = Pool((len(view.tokens), len(view.keys)), steps)
+    for rows in _some_rows(view):
         mask = view.visible(layer, rows)
-        every = np.ones((rows.stop - start, len(view.keys)), np.float32)
+        every = np.ones((rows.stop - rows.start, len(view.keys)), np.float32)
         pool.add(rows, every if mask is None else mask.astype(np.float32))
     blocks: np.ndarray = pool.numbers > 0
     return None if blocks.all() else blocks
@@ -87,8 +77,8 @@ def allowed_blocks(view: View, layer: int, steps: tuple[int, int]) -> np.ndarray
 class Pool:
     """The largest number of each block of `steps` rows and columns, collected as rows come.
 
-    The largest, not the mean, which would hide diagonals and single links. `numbers`: (..., block
-    of rows, block of columns), 0 until rows are added; the last blocks may be smaller.
+    A mean would hide diagonals and single links. `numbers`: (..., block of rows, block of columns),
+    0 until rows are added; the last blocks may be smaller.
     """
 
     def __init__(self, shape: tuple[int, ...], steps: tuple[int, int]) -> None:
@@ -116,27 +106,26 @@ def steps_within(shape: tuple[int, int], most: int) -> tuple[int, int]:
     return math.ceil(shape[0] / most), math.ceil(shape[1] / most)
 
 
-Pairs = tuple[np.ndarray, np.ndarray]
-"""The rows and the columns of some entries of a matrix."""
+Pairs = tuple[np.ndarray, np.ndarray]  # the rows and the columns of some entries of a matrix
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
     """The entries of a layer's matrices that say what a head does, as index arrays.
 
-    `rows`: the words that look and have a choice; `columns`: the words that are looked at;
-    `special`: the columns of special tokens, and of the first token of all. `itself`, `previous`,
-    `next`: pairs of words, as far as the mask allows, rows ascending. `largest`: (row,), the
-    largest entropy possible, in bits.
+    `rows`: the words that look and have a choice; `columns`: those looked at; `special`: the
+    columns of special tokens, and of the first token of all. `itself`, `previous`, `next`: pairs of
+    words, as far as the mask allows, rows ascending. `largest`: the largest entropy possible, in
+    bits.
     """
 
-    rows: np.ndarray
-    columns: np.ndarray
-    special: np.ndarray
+    rows: Int[np.ndarray, "row"]
+    columns: Int[np.ndarray, "column"]
+    special: Int[np.ndarray, "special"]
     itself: Pairs
     previous: Pairs
     next: Pairs
-    largest: np.ndarray
+    largest: Float[np.ndarray, "all_rows"]
 
     @classmethod
     def of(cls, view: View, layer: int) -> "Places":
@@ -164,13 +153,11 @@ class Places:
         if rows.start == 0 and (not len(self.rows) or rows.stop > self.rows[-1]):
             return self
         own = slice(*np.searchsorted(self.rows, [rows.start, rows.stop]))
-        return replace(
-            self,
-            rows=self.rows[own] - rows.start,
-            itself=_within(self.itself, rows),
-            previous=_within(self.previous, rows),
-            next=_within(self.next, rows),
+        itself, previous, next_ = (
+            _within(pairs, rows) for pairs in (self.itself, self.previous, self.next)
         )
+        rows_in = self.rows[own] - rows.start
+        return replace(self, rows=rows_in, itself=itself, previous=previous, next=next_)
 
 
 def has_rest(context: Context) -> bool:
@@ -180,21 +167,20 @@ def has_rest(context: Context) -> bool:
 
 
 def _choices(view: View, layer: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """How many keys each query may look at, and whether the keys next to it are among them.
-
-    Both (query,); the second for the offsets -1, 0 and 1. What is not shown counts as one key.
+    """How many keys each query may look at, what is not shown counted as one; and whether the keys
+    at offsets -1, 0 and 1 from it are among them.
     """
     count, across = len(view.tokens), len(view.keys)
     choices = np.full(count, across + has_rest(view.context))
     near = {offset: np.ones(count, dtype=bool) for offset in (-1, 0, 1)}
-    for first in range(0, count, ROWS_AT_ONCE):
-        rows = np.arange(first, min(first + ROWS_AT_ONCE, count))
-        mask = view.visible(layer, slice(rows[0], rows[-1] + 1))
+    for rows in _some_rows(view):
+        mask = view.visible(layer, rows)
         if mask is None:
             continue
         choices[rows] += mask.sum(axis=1) - across
+        own = np.arange(rows.start, rows.stop)
         for offset, may_look in near.items():
-            may_look[rows] = mask[rows - first, np.clip(rows + offset, 0, across - 1)]
+            may_look[rows] = mask[own - rows.start, np.clip(own + offset, 0, across - 1)]
     return choices, near
 
 
@@ -206,16 +192,12 @@ def _within(pairs: Pairs, rows: slice) -> Pairs:
 
 def _pairs(view: View, rows: list[int], offset: int, may_look: np.ndarray) -> Pairs:
     """Each word and the one `offset` after it in its sentence, where it may look at it."""
-    queries = np.array(list(_queries(view, rows, offset, may_look)), dtype=np.intp)
-    return queries, queries + offset
-
-
-def _queries(view: View, rows: list[int], offset: int, may_look: np.ndarray) -> Iterator[int]:
-    tokens = view.tokens
+    found, tokens = [], view.tokens
     for row in [] if view.is_cross_attention else rows:
-        column = row + offset
-        if not (0 <= column < len(tokens) and may_look[row]):
-            continue
-        one, other = tokens[row], tokens[column]
-        if one is other or (one.segment == other.segment and not (one.special or other.special)):
-            yield row
+        if 0 <= row + offset < len(tokens) and may_look[row]:
+            one, other = tokens[row], tokens[row + offset]
+            same = one.segment == other.segment and not (one.special or other.special)
+            if one is other or same:
+                found.append(row)
+    queries = np.array(found, dtype=np.intp)
+    return queries, queries + offset

@@ -1,4 +1,4 @@
-"""The whole matrices of some heads: the one answer whose rows come one block after the other."""
+"""The whole matrices of some heads: the one answer that comes block by block."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,14 @@ from attnviz.answers.answer import RUN_SCHEMA, facts_of, last_cells, last_column
 from attnviz.answers.masks import Pool, allowed_blocks, by_mask
 from attnviz.answers.overview import LINKS, HeadSummary, tallies
 from attnviz.answers.word import LINK_COLUMNS, by_weight
+from attnviz.attention.shapes import Bool, Float
 from attnviz.inspection import Block, Context, HeadId, Shown, View
 
 
 @dataclass(frozen=True)
 class RowShares:
-    """Means over rows; None where there is nothing to tell.
-
-    `dropped` went to the special tokens left out, `sink` to the model's sink, and `inside` stayed
-    in the view's window.
+    """Means over rows of what went to special tokens left out (`dropped`), to the sink, and of what
+    stayed in the window; None where there is nothing to tell.
     """
 
     dropped: float | None = None
@@ -58,23 +57,19 @@ class ShareTally:
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Heads' weights, each block of `steps` queries and keys by its largest.
+    """Heads' weights, each block of `steps` queries and keys by its largest, NaN where masked.
 
-    NaN where the mask lets no query of a block look at any of its keys. `shares`: means over all
-    rows.
+    `shares`: means over all rows.
     """
 
-    weights: dict[HeadId, np.ndarray]
+    weights: dict[HeadId, Float[np.ndarray, "row column"]]
     steps: tuple[int, int]
     shares: RowShares
 
 
 @dataclass(frozen=True, eq=False)
 class Matrices(Shown):
-    """The matrices of some heads, (query, key) each, computed as they are asked for.
-
-    Whoever goes through them does so once: every walk computes the weights again.
-    """
+    """The matrices of some heads; every walk through them computes the weights again."""
 
     schema = RUN_SCHEMA
 
@@ -99,8 +94,10 @@ class Matrices(Shown):
                 break
         return Block.concat(blocks).take(slice(0, most))
 
-    def allowed(self, layer: int, rows: slice = slice(None)) -> np.ndarray | None:
-        """A layer's attention mask for some queries, (query, key); None where nothing is masked."""
+    def allowed(
+        self, layer: int, rows: slice = slice(None)
+    ) -> Bool[np.ndarray, "query key"] | None:
+        """A layer's attention mask for some queries; None where nothing is masked."""
         return self._view.visible(layer, rows)
 
     def summarised(self, links: int = LINKS) -> Iterator[tuple[Block, list[HeadSummary]]]:
@@ -178,14 +175,12 @@ class Matrices(Shown):
                 ):
                     start = (*head, query.index, query.text)
                     end = last_cells(self.context, share)
-                    for key in self._keys(weights, None if mask is None else mask[row], top):
+                    keys: Sequence[int] = range(len(weights))
+                    if top is not None:
+                        keys = by_weight(weights, None if mask is None else mask[row], top)
+                    for key in keys:
                         named = (key, self.context.keys[key].text)
                         yield (*start, *named, shortest(weights[key]), *end)
-
-    def _keys(
-        self, weights: np.ndarray, allowed: np.ndarray | None, top: int | None
-    ) -> Sequence[int]:
-        return range(len(weights)) if top is None else by_weight(weights, allowed, top)
 
 
 def matrices(view: View, heads: Sequence[HeadId] | None = None) -> Matrices:

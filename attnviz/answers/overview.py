@@ -9,6 +9,7 @@ import numpy as np
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
 from attnviz.answers.masks import Places, Pool, allowed_blocks, by_mask, has_rest, steps_within
 from attnviz.attention.order import descending
+from attnviz.attention.shapes import Float
 from attnviz.inspection import Block, Context, HeadId, Shown, View, row_shares
 from attnviz.text.tokens import Token
 
@@ -21,14 +22,12 @@ SPECIAL_SHARE = 0.6
 """A head is `first/special` above this share (Clark et al. 2019)."""
 
 BROAD_ENTROPY = 0.78
-"""A head is `broad` above this part of the largest entropy possible, log(number of keys).
-
-Clark et al. 2019 call a head broad above 3.8 nats, on segments of 128 tokens: 3.8 / ln 128 = 0.78.
-Taken relative to the length, the threshold also serves sentences that cannot reach 3.8 nats.
+"""A head is `broad` above this part of the largest entropy possible, log(number of keys): Clark et
+al. 2019 call heads broad above 3.8 nats, of 128 tokens, and 3.8 / ln 128 = 0.78.
 """
 
 LINKS = 3
-"""The strongest links that are named for each head, unless the user asks for more or fewer."""
+"""How many of its strongest links are named for each head, unless the user says."""
 
 POOLED = 64
 """Rows and columns of a head's small picture, at most."""
@@ -60,10 +59,9 @@ def is_near(query: Token, key: Token) -> bool:
 class HeadShares:
     """Where a head's attention goes: means over the words that look, from 0 to 1.
 
-    `itself`: the word's own column. `previous`, `next`: the neighbouring word, over the words that
-    have one in their own sentence and may look there. Each is None where no word may, and in
-    cross-attention. `special`: special tokens, a model's sink, and the first token of all, where
-    models without special tokens rest their attention (not in cross-attention).
+    `itself`: the word's own column. `previous`, `next`: the neighbouring word in the same sentence;
+    None where no word may look there, as in cross-attention. `special`: special tokens, a sink, and
+    (but in cross-attention) the first token, where models without special tokens rest.
     """
 
     itself: float | None
@@ -76,12 +74,11 @@ class HeadShares:
 class HeadSummary:
     """What one head does on this sentence.
 
-    `entropy`, in bits, and `spread`, the entropy as a part of the largest possible (0: one key
-    takes all, 1: all keys alike), are means over the words that look. What is not shown of a row,
-    because it went to a sink or left the window, counts as one more key. `links` are the strongest
-    between two different words, strongest first. `dropped` is the mean share that went to special
-    tokens where they are left out, else 0; `sink` the mean share of a sink, None in models without.
-    Where rows are not distributions, all but the links are of the rows divided by their sum.
+    `entropy`, in bits, and `spread`, the part of the largest possible, are means over the words
+    that look; what went to a sink or out of the window counts as one more key. `links`: the
+    strongest between different words. `dropped`, `sink`: the mean share of special tokens left out,
+    and of a sink. Where rows are not distributions, all but the links are of rows divided by their
+    sum.
     """
 
     head: HeadId
@@ -106,15 +103,14 @@ class HeadSummary:
 class Overview(Shown):
     """One HeadSummary a head, layer by layer.
 
-    `pictures`: each head's weights, pooled to at most POOLED rows and columns, NaN where the mask
-    allows nothing; empty unless they were asked for.
+    `pictures`: each head's weights, pooled to at most POOLED rows and columns, if asked for.
     """
 
     schema: ClassVar[str] = "attnviz.overview/1"
 
     context: Context
     heads: tuple[HeadSummary, ...]
-    pictures: Mapping[HeadId, np.ndarray] = field(default_factory=dict)
+    pictures: Mapping[HeadId, Float[np.ndarray, "row column"]] = field(default_factory=dict)
 
     def layer(self, number: int) -> tuple[HeadSummary, ...]:
         """The heads of one layer."""
@@ -155,11 +151,9 @@ def overview(
 ) -> Overview:
     """What every head does, or each of some heads, with its strongest `links`.
 
-    Rows of special tokens do not count: what `[SEP]` looks at says nothing of the sentence. Nor do
-    rows that may look at one key alone, as the first under a causal mask: they have no choice.
-    Kinds follow Clark et al. 2019, "What Does BERT Look At?", section 3. They are tried in the
-    order to itself / previous / next (the largest), first/special, broad; a head that is none of
-    these is `other`. In cross-attention no head is named by place.
+    Rows of special tokens do not count, nor rows that may look at one key alone. Kinds are those of
+    Clark et al. 2019, "What Does BERT Look At?", section 3, tried in the order to itself / previous
+    / next (the largest), first/special, broad, other. In cross-attention no head is named by place.
     """
     tally_of = tallies(view, links)
     shape = len(view.tokens), len(view.keys)
@@ -196,10 +190,7 @@ def tallies(view: View, links: int = LINKS) -> Callable[[HeadId], "HeadTally"]:
 
 
 class HeadTally:
-    """What one head's summary is made of, collected as its rows come.
-
-    The shares are those that its rows are, or become when divided by their sum.
-    """
+    """What one head's summary is made of, collected as its rows come."""
 
     def __init__(self, context: Context, places: Places, head: HeadId, links: int) -> None:
         self._context, self._places, self._head, self._most = context, places, head, links
@@ -218,7 +209,10 @@ class HeadTally:
         if not len(places.rows):
             return
         weights = own if self._context.measured.shares else row_shares(own)
-        self._add_entropies(weights[places.rows])
+        rows = weights[places.rows]
+        if has_rest(self._context):
+            rows = np.hstack([rows, np.maximum(1 - rows.sum(axis=1, keepdims=True), 0)])
+        self._entropies.append(_entropies(rows))
         for name, numbers in self._near.items():
             numbers.append(weights[getattr(places, name)])
         # a word's own column is no resting place
@@ -235,7 +229,8 @@ class HeadTally:
         largest = float(self._places.largest.mean())
         spread = entropy / largest if largest else 0.0
         sink = float(np.concatenate(self._sinks).mean()) if self._sinks else None
-        near = {name: _mean(np.concatenate(numbers)) for name, numbers in self._near.items()}
+        joined = {name: np.concatenate(numbers) for name, numbers in self._near.items()}
+        near = {name: float(all_.mean()) if all_.size else None for name, all_ in joined.items()}
         special = self._special / len(self._places.rows) + (sink or 0.0)
         shares = HeadShares(**near, special=special)
         return HeadSummary(
@@ -249,16 +244,9 @@ class HeadTally:
             sink=sink,
         )
 
-    def _add_entropies(self, rows: np.ndarray) -> None:
-        if has_rest(self._context):
-            rest = np.maximum(1 - rows.sum(axis=1, keepdims=True), 0)
-            rows = np.hstack([rows, rest])
-        self._entropies.append(_entropies(rows))
-
     def _keep_strongest(self, weights: np.ndarray, places: Places, first: int) -> None:
-        """Keep the strongest links, strongest first; of equal ones those first in the sentence.
-
-        weights: of some rows, from `first` on.
+        """Keep the strongest links of rows from `first` on; of equal ones the first in the
+        sentence.
         """
         apart = not self._context.is_cross_attention
         if apart:  # set to 0 and back, which saves a copy of the matrix
@@ -292,18 +280,14 @@ def _taken(weights: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
     return weights.take(places, axis=axis)
 
 
-def _entropies(rows: np.ndarray) -> np.ndarray:
-    """The entropy of each row in bits: (query, key) -> (query,); 0 log 0 counts as 0."""
+def _entropies(rows: Float[np.ndarray, "query key"]) -> Float[np.ndarray, "query"]:
+    """The entropy of each row in bits; 0 log 0 counts as 0."""
     looked_at = np.flatnonzero(rows.max(axis=0))  # few columns, where a mask keeps off the others
     if len(looked_at):
         rows = rows[:, looked_at[0] : looked_at[-1] + 1]
     logs = np.log2(rows, out=np.zeros_like(rows), where=rows > 0)
     entropies: np.ndarray = np.abs(np.einsum("qk,qk->q", rows, logs))
     return entropies
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return float(values.mean()) if values.size else None
 
 
 def _kind(shares: HeadShares, spread: float) -> Kind:

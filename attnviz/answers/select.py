@@ -14,7 +14,6 @@ from attnviz.inspection.facts import FULL_NAME, FullHeadName
 from attnviz.text.tokens import Token, Unit
 
 WORDS_LISTED = 40
-"""How many words an error message lists at most."""
 
 SENTENCE = "the sentence"
 """What messages call the text, where there is only one."""
@@ -31,10 +30,7 @@ _WINDOW = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
 
 @dataclass(frozen=True)
 class Phrase:
-    """One token, or several in a row in one sentence.
-
-    `matches`: how many phrases the selector could have meant; this is the first of them.
-    """
+    """One token, or several in a row in one sentence: the first of `matches` it could have been."""
 
     tokens: tuple[Token, ...]
     matches: int = field(default=1, compare=False)
@@ -61,13 +57,12 @@ class Phrase:
 
 
 Find = Callable[[Sequence[Token], str, str], Phrase]
-"""`find_token` or `find_phrase`."""
 
 
 def find_token(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> Phrase:
-    """The one token that `it`, `it#2` (the second occurrence) or `@10` (by index) names.
+    """The one token that `it`, `it#2` (the second) or `@10` (by index) names, case aside.
 
-    Case does not matter. Raises RequestError, which lists the words of `text`.
+    Raises RequestError, which lists the words of `text`.
     """
     words = selector.split()
     several = len(words) > 1 and not matching(tokens, selector)
@@ -80,10 +75,9 @@ def find_token(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> 
 
 
 def find_phrase(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> Phrase:
-    """The tokens that `it`, `the street`, `the street#2` or `@10` names.
+    """The tokens that `it`, `the street`, `the street#2` or `@10` names, case and spaces aside.
 
-    A single token of that name wins over several that read the same, such as a word's pieces.
-    Case and the amount of white space do not matter. Raises RequestError, which lists the words.
+    A single token of that name wins over several, such as a word's pieces. Raises RequestError.
     """
     return _choose(
         tokens, selector, lambda word: matching(tokens, word) or list(_runs(tokens, word)), text
@@ -93,8 +87,8 @@ def find_phrase(tokens: Sequence[Token], selector: str, text: str = SENTENCE) ->
 def find_in(context: Context, role: Role, selector: str, find: Find = find_token) -> Phrase:
     """What a selector names among the queries, or among the keys.
 
-    In cross-attention, the error says in which text the word is missing, and whether the other has
-    it. A window does not change what `@10` and `it#2` mean; `it` is the first one in the window.
+    In cross-attention, the error says whether the other text has the word. A window does not change
+    what `@10` and `it#2` mean; `it` is the first one in the window.
     """
     texts: dict[Role, Sequence[Token]] = {"query": context.tokens, "key": context.keys}
     crossed = context.is_cross_attention
@@ -241,10 +235,10 @@ def _text_of(run: Sequence[Token]) -> str:
 def select_heads(
     model: ModelFacts, layers: Iterable[int | str] = (), heads: Sequence[HeadName] = ()
 ) -> list[HeadId]:
-    """The heads named, in the model's order; an empty list if none are.
+    """The heads named, in the model's order; none if none are.
 
     A plain head number counts in each of the layers; `3.1`, `3-1`, `L3H1` and `(3, 1)` stand alone.
-    A layer without a head means all of its heads. `-1` is the last. Raises RequestError.
+    A layer alone means all its heads. `-1` is the last. Raises RequestError.
     """
     in_layers = [_number("layer", layer, model.num_layers) for layer in layers]
     full, plain = [], []
@@ -316,9 +310,9 @@ def _number(what: str, name: object, count: int) -> int:
 
 
 def with_window(view: View, text: str) -> View:
-    """The view with only the tokens that `40:80` names: from `@40` up to, not including, `@80`.
+    """The view with only the tokens that `40:80` names, the second left out; each has a default.
 
-    An end left out is the text's own. Raises RequestError where that names no token.
+    Raises RequestError where that names no token.
     """
     asked, count = _WINDOW.fullmatch(text.strip()), len(view.tokens)
     if asked is None:

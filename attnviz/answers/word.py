@@ -9,6 +9,7 @@ import numpy as np
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
 from attnviz.answers.masks import allowed
 from attnviz.attention.order import descending
+from attnviz.attention.shapes import Bool, Float
 from attnviz.inspection import Block, Context, HeadId, Shown, View
 from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
@@ -20,12 +21,10 @@ LINK_COLUMNS = ("layer", "head", "query_index", "query", "key_index", "key", "we
 class Word(Shown):
     """One token in some heads: the keys that it looks at, or the queries that look at it.
 
-    weights, allowed: (head, other token), the second by the attention mask. `special` and `sink`
-    are means over these heads. Of a query: the shares of its attention that special tokens, shown
-    or not, and the model's sink take. Of a key: `special` is what all queries give the special
-    tokens left out. None where there are no special tokens, no sink, or nothing is left out.
-    dropped: (head, query), the share of each query's row that went to the special tokens left out;
-    None where none are. `chosen`: whether the user named the heads.
+    `allowed`: by the attention mask. `special`, `sink`: means over these heads; of a query, the
+    shares that special tokens, shown or not, and the sink take; of a key, what all queries give the
+    special tokens left out. None if there is no such thing. `dropped`: the share of each query's
+    row that went to special tokens left out. `chosen`: whether the user named the heads.
     """
 
     schema: ClassVar[str] = "attnviz.word/1"
@@ -34,11 +33,11 @@ class Word(Shown):
     role: Role
     token: Token
     heads: tuple[HeadId, ...]
-    weights: np.ndarray
-    allowed: np.ndarray
+    weights: Float[np.ndarray, "head other"]
+    allowed: Bool[np.ndarray, "head other"]
     special: float | None
     sink: float | None
-    dropped: np.ndarray | None
+    dropped: Float[np.ndarray, "head query"] | None
     chosen: bool
 
     @property
@@ -125,16 +124,14 @@ class Pair(Shown):
         return self.word.token
 
     @property
-    def weights(self) -> np.ndarray:
-        """How much the query looks at the key: (head,)."""
-        weights: np.ndarray = self.word.weights[:, self.key.index]
-        return weights
+    def weights(self) -> Float[np.ndarray, "head"]:
+        """How much the query looks at the key."""
+        return self.word.weights[:, self.key.index]
 
     @property
-    def allowed(self) -> np.ndarray:
-        """Whether the attention mask lets the query look at the key: (head,)."""
-        allowed: np.ndarray = self.word.allowed[:, self.key.index]
-        return allowed
+    def allowed(self) -> Bool[np.ndarray, "head"]:
+        """Whether the attention mask lets the query look at the key."""
+        return self.word.allowed[:, self.key.index]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -156,9 +153,8 @@ class Pair(Shown):
 
 
 def word(view: View, index: int, role: Role, heads: Sequence[HeadId] | None = None) -> Word:
-    """What the token at `index` looks at, or (`role="key"`) who looks at it.
-
-    In some heads, or in all that were recorded. Each head's rows are computed once.
+    """What the token at `index` looks at, or (`role="key"`) who looks at it, in some heads or in
+    all.
     """
     chosen = tuple(view.all_heads() if heads is None else heads)
     make = _query if role == "query" else _key
@@ -171,7 +167,7 @@ def pair(view: View, query: int, key: int, heads: Sequence[HeadId] | None = None
 
 
 def _query(view: View, index: int, heads: tuple[HeadId, ...], chosen: bool) -> Word:
-    row = view.row(index)
+    row, has_special = view.row(index), any(t.special for t in view.context.key_text.pieces)
     every = {head: place for place, head in enumerate(view.all_heads())}
     places = [every[head] for head in heads]
     dropped = row.block.dropped
@@ -182,7 +178,7 @@ def _query(view: View, index: int, heads: tuple[HeadId, ...], chosen: bool) -> W
         heads=heads,
         weights=row.block.weights[places, 0],
         allowed=allowed(view, index, "query", [head.layer for head in heads]),
-        special=float(row.special[places].mean()) if _has_special(view.context) else None,
+        special=float(row.special[places].mean()) if has_special else None,
         sink=None if row.sink is None else float(row.sink[places].mean()),
         dropped=None if dropped is None else dropped[places],
         chosen=chosen,
@@ -215,22 +211,9 @@ def _key(view: View, index: int, heads: tuple[HeadId, ...], chosen: bool) -> Wor
     )
 
 
-def by_weight(row: np.ndarray, allowed: np.ndarray | None, top: int | None = None) -> list[int]:
-    """The places of a row's `top` largest weights, largest first; only those that are allowed."""
+def by_weight(
+    row: Float[np.ndarray, "key"], allowed: Bool[np.ndarray, "key"] | None, top: int | None = None
+) -> list[int]:
+    """The places of a row's largest weights, largest first; only those that are allowed."""
     places = np.arange(len(row)) if allowed is None else np.flatnonzero(allowed)
     return [int(place) for place in places[descending(row[places], top)]]
-
-
-def special_share(view: View, query: int, heads: Sequence[HeadId]) -> float | None:
-    """The mean share of the query's attention that special tokens take in these heads.
-
-    It is the same whether the view leaves them out or not. None where there are no special tokens.
-    """
-    if not _has_special(view.context):
-        return None
-    special = dict(zip(view.all_heads(), view.row(query).special, strict=True))
-    return float(np.mean([special[head] for head in heads]))
-
-
-def _has_special(context: Context) -> bool:
-    return any(token.special for token in context.key_text.pieces)

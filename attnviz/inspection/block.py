@@ -31,10 +31,10 @@ class Block:
         span = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
         return self._mapped(self.heads, span, lambda array: array[:, rows])
 
-    def head(self, place: int) -> "Block":
-        """The rows of the head at `place`."""
-        own = slice(place, place + 1)
-        return self._mapped(self.heads[own], self.rows, lambda array: array[own])
+    def of(self, places: Sequence[int]) -> "Block":
+        """The rows of the heads at some places."""
+        own, heads = list(places), [self.heads[place] for place in places]
+        return self._mapped(heads, self.rows, lambda array: array[own])
 
     @classmethod
     def concat(cls, blocks: Sequence["Block"]) -> "Block":

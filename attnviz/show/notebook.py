@@ -20,27 +20,15 @@ from attnviz.show.labels import visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, Said, role_name, texts, whose, window_told
 from attnviz.text.tokens import Token
 
-THUMBNAIL = 44
-"""Pixels of a thumbnail's longer side on the page."""
-
-NARROWEST = 14
-"""Pixels of its shorter side, at least."""
-
-TABLE_WIDTH = 100
-"""Columns of an answer's table."""
-
-LETTERS = 600
-"""Letters of a long text that the header shows."""
-
+THUMBNAIL = 44  # Pixels of a thumbnail's longer side on the page
+NARROWEST = 14  # Pixels of its shorter side, at least
+TABLE_WIDTH = 100  # Columns of an answer's table
+LETTERS = 600  # Letters of a long text that the header shows
 EXCERPT = 60
 """Tokens of a long text that the sentence below the heads shows, around the word that looks."""
 
-COLOUR = (237, 137, 33)
-"""The one colour: an orange that stands out on white and on black."""
-
-LEVELS = 16
-"""Shades, from clear to opaque."""
-
+COLOUR = (237, 137, 33)  # The one colour: an orange that stands out on white and on black
+LEVELS = 16  # Shades, from clear to opaque
 GREY, VEIL = (128, 128, 128), 56
 """The colour where a query may not look, and how opaque it is, of 255: on any ground."""
 

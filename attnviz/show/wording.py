@@ -7,14 +7,11 @@ from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role
 from attnviz.text.tokens import Token, Tokens, Unit
 
-MAY_NOT = "may not look there"
-"""What a table's blank cells mean, and a picture's grey ones."""
-
+MAY_NOT = "may not look there"  # What a table's blank cells mean, and a picture's grey ones
 PURPOSE = "what a word of the target looks at helps to choose the word after it"
 """What to know about cross-attention; otherwise rows seem to be one word late."""
 
-LAYERS_NAMED = 6
-"""How many layers a line names; more are counted."""
+LAYERS_NAMED = 6  # How many layers a line names; more are counted
 
 
 @dataclass(frozen=True)

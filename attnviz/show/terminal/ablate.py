@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.style import Style
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from attnviz.answers.ablate import DISTANCE, Ablation, EachAblation, Moved, Prediction
@@ -20,29 +19,24 @@ from attnviz.show.terminal.cells import (
     PLAIN,
     QUIET_BELOW,
     RAMPS,
+    Page,
     Ranking,
     Scale,
     Tone,
     column,
     cut,
     label,
-    percent,
-    render_lines,
+    step_of,
+    title,
 )
 from attnviz.show.terminal.grid import HeadGrid
 from attnviz.show.terminal.heading import ASKED, hidden_note, marked, model_line, quiet_line
 from attnviz.show.wording import window_told
 from attnviz.text.tokens import Token
 
-SHOWN = 10
-"""Words, or heads, in a table, unless the user says how many."""
-
-LONGEST_WORD = 18
-"""Cells of a word beyond which it is cut."""
-
-HEADS_NAMED = 6
-"""How many heads a line names; the others are counted."""
-
+SHOWN = 10  # Words, or heads, in a table, unless the user says how many
+LONGEST_WORD = 18  # Cells of a word beyond which it is cut
+HEADS_NAMED = 6  # How many heads a line names; the others are counted
 REPLACED: dict[Replacement, tuple[str, str]] = {
     "zero": ("zero", "zero"),
     "mean": ("its mean over the sentence", "their means over the sentence"),
@@ -65,10 +59,7 @@ class Distances(Scale):
 
     @classmethod
     def to(cls, largest: float, readable: float) -> "Distances":
-        """The scale for distances, the largest of which is `largest`.
-
-        Where that is below `readable`, they are shown as multiples of a power of ten.
-        """
+        """The scale for distances up to `largest`; below `readable` it has a unit."""
         if not largest > 0:
             return cls()
         small = largest < readable
@@ -98,19 +89,9 @@ def _digits(number: float, decimals: int) -> str:
 
 def table(answer: Ablation | EachAblation, top: int | None = None) -> RenderableType:
     """What moves: words, or the heads that move most; `top` of them, 10 unless told."""
-    return _Page(answer, top or SHOWN)
-
-
-@dataclass(frozen=True, eq=False)
-class _Page:
-    answer: Ablation | EachAblation
-    top: int
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if isinstance(self.answer, Ablation):
-            yield from _moved(self.answer, self.top)
-        else:
-            yield from _effects(self.answer, self.top, options.max_width)
+    if isinstance(answer, Ablation):
+        return Group(*_moved(answer, top or SHOWN))
+    return Page(lambda width, _: _effects(answer, top or SHOWN, width))
 
 
 def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
@@ -120,22 +101,16 @@ def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
     yield from _heading(context, shown, scale)
     yield Text()
     heads = heads_named(ablation.heads, context.model.num_heads)
-    title = Text(f"without {heads}", style="bold", overflow="fold")
     replaced = REPLACED[ablation.replacement][len(ablation.heads) > 1]
-    yield title.append(
-        f"  set to {replaced}: how far each {context.unit} moves", style="not bold dim"
-    )
+    what = f"  set to {replaced}: how far each {context.unit} moves"
+    yield Text(f"without {heads}", style="bold", overflow="fold").append(what, "not bold dim")
     times = Counter(label(token).casefold() for token in context.tokens)
     rows = []
     for moved in shown:
         name, style = label(moved.token), DIM if moved.token.special else PLAIN
         place = f" @{moved.token.index}" if times[name.casefold()] > 1 else ""
-        rows.append(
-            [
-                Text.assemble((cut(name, LONGEST_WORD), style), (place, DIM)),
-                Text(scale.fine(moved.distance)),
-            ]
-        )
+        named = Text.assemble((cut(name, LONGEST_WORD), style), (place, DIM))
+        rows.append([named, Text(scale.fine(moved.distance))])
     bars = [_bar(moved.distance, scale, _tone(moved.token)) for moved in shown]
     yield Ranking([column(), column()], rows, bars=bars)
     for prediction in ablation.predictions or ():
@@ -151,17 +126,15 @@ def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
     yield from quiet_line(DOUBTS)
 
 
-def _effects(each: EachAblation, top: int, width: int) -> RenderResult:
+def _effects(each: EachAblation, top: int, width: int) -> Iterator[RenderableType]:
     """Every head's own effect on a word, or on all of them: a grid, then the heads, ranked."""
     context, heads, query = each.context, each.heads, each.query
     scale = Distances.to(heads[0].distance, readable=0.01)
     yield from _heading(context, (), scale, query)
     yield Text()
     moves = "words move on average" if query is None else f"{label(query)} moves"
-    asked = f"how far {moves} if one head is set to {REPLACED[each.replacement][0]}"
-    yield Text(asked, style=BOLD, no_wrap=True, overflow="ellipsis")
-    grid = HeadGrid({effect.head: effect.distance for effect in heads}, scale, "warm")
-    yield from render_lines(grid.blocks(width), width)
+    yield title(f"how far {moves} if one head is set to {REPLACED[each.replacement][0]}")
+    yield from HeadGrid({one.head: one.distance for one in heads}, scale, "warm").blocks(width)
     shown = heads[:top]
     rows = [
         [
@@ -219,7 +192,11 @@ def _heading(
 ) -> Iterator[RenderableType]:
     """The model, the sentence, the words that moved shaded and the query marked; the formula."""
     yield model_line(context)
-    styles = {one.token: str(_shade(one, scale)) for one in moved}
+    styles = {
+        one.token: str(scale.style(one.distance, _tone(one.token)))
+        for one in moved
+        if one.distance >= QUIET_BELOW * scale.largest
+    }
     yield from marked(context, styles if query is None else {**styles, query: ASKED})
     yield from quiet_line(window_told(context))
     formula = f"distance: {DISTANCE} of final hidden states"
@@ -230,17 +207,10 @@ def _tone(token: Token) -> Tone:
     return "cool" if token.special else "warm"
 
 
-def _shade(moved: Moved, scale: Scale) -> Style:
-    """The style of a word by how far it moved beside the others; plain if next to nothing."""
-    if moved.distance < QUIET_BELOW * scale.largest:
-        return PLAIN
-    return scale.style(moved.distance, _tone(moved.token))
-
-
 def _bar(distance: float, scale: Scale, tone: Tone) -> tuple[float, str]:
     """A bar as long as the distance is beside the largest, and its colour."""
-    part, ramp = distance / scale.largest, RAMPS[tone]
-    return part, ramp[min(int(part * len(ramp)), len(ramp) - 1)]
+    part = distance / scale.largest
+    return part, step_of(RAMPS[tone], part)
 
 
 def _prediction(prediction: Prediction) -> Iterator[RenderableType]:
@@ -253,10 +223,10 @@ def _prediction(prediction: Prediction) -> Iterator[RenderableType]:
         for guess in guesses:
             mark, style = ("  ", PLAIN) if rank else (f"{MARKER} ", BOLD)
             cells.append(Text(mark + cut(visible(guess.token), LONGEST_WORD), style=style))
-            cells.append(Text(percent(guess.probability)))
+            cells.append(Text(f"{guess.probability:.0%}"))
         rows.append(cells)
     columns = [column("  before"), column(justify="right"), column("  after")]
     yield Ranking([*columns, column(justify="right")], rows, least=4)
     best, kept = prediction.before[0], prediction.kept
-    told = f"{visible(best.token)}: {percent(best.probability)} → {percent(kept.probability)}"
-    yield Text(f"  {told}", no_wrap=True, overflow="ellipsis")
+    told = f"  {visible(best.token)}: {best.probability:.0%} → {kept.probability:.0%}"
+    yield Text(told, no_wrap=True, overflow="ellipsis")

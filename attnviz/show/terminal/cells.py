@@ -7,16 +7,15 @@ grow vivid: seven steps in OKLCH, warm from (0.56, 0.06, 55) to (0.77, 0.17, 62)
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Literal
 
 from rich.bar import Bar
 from rich.cells import cell_len, set_cell_size
 from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.segment import Segment
 from rich.style import Style
 from rich.table import Column, Table
 from rich.text import Text
@@ -27,16 +26,8 @@ from attnviz.inspection import Context
 from attnviz.show.labels import visible
 from attnviz.text.tokens import Token
 
-Line = list[Segment]
-
-LONGEST_WORD = 14
-"""Cells of a word in a margin or a column title, beyond which it is cut."""
-
-EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
-"""The ends of a bar, by how many eighths of a cell they fill."""
-
-BLANK = "␣"
-"""How a token of nothing but white space is shown."""
+LONGEST_WORD = 14  # Cells of a word in a margin or a column title, beyond which it is cut
+BLANK = "␣"  # How a token of nothing but white space is shown
 
 Tone = Literal["warm", "cool"]
 """Warm: a link between words further off. Cool: one to a neighbour, itself, or a special token.
@@ -52,24 +43,17 @@ RAMPS: dict[Tone, tuple[str, ...]] = {
 TINTS: dict[Tone, str] = {"warm": "#b7743d", "cool": "#5c85a8"}
 """Letters of weights too small for a background."""
 
-QUIET_BELOW = 0.05
-"""Weights below are dim."""
-
+QUIET_BELOW = 0.05  # Weights below are dim
 TINTED_FROM = 0.15
-FILLED_FROM = 0.25
-"""Weights from here on have a background."""
-
-FULL_FROM = 0.8
-"""Weights from here on share the last colour of the ramp."""
-
+FILLED_FROM = 0.25  # Weights from here on have a background
+FULL_FROM = 0.8  # Weights from here on share the last colour of the ramp
 STRONG_FROM = 0.5
 """A key that takes half of a query's attention, or more, is strong; half of a Scale's largest."""
 
 PLAIN = Style()
 BOLD = Style(bold=True)
 DIM = Style(dim=True)
-MARKER = "▸"
-"""What shows the strongest without colour."""
+MARKER = "▸"  # What shows the strongest without colour
 
 
 def label(token: Token) -> str:
@@ -87,12 +71,6 @@ def cut(text: str, width: int) -> str:
     return fit(text, min(width, cell_len(text)))
 
 
-def bar(part: float, width: int) -> str:
-    """A bar that is a part of `width` cells long, in eighths of a cell."""
-    whole, rest = divmod(round(part * width * 8), 8)
-    return "█" * whole + EIGHTHS[rest]
-
-
 def fit(text: str, width: int, right: bool = False) -> str:
     """The text in exactly `width` cells: cut with an ellipsis or padded (left, if `right`)."""
     length = cell_len(text)
@@ -103,53 +81,42 @@ def fit(text: str, width: int, right: bool = False) -> str:
 
 
 def tone_of(context: Context, query: Token, key: Token) -> Tone:
-    """The colour of a link: cool to special tokens, itself and neighbours, warm to all others.
-
-    In cross-attention no word is the neighbour of another.
-    """
+    """Cool for links to special tokens, itself and neighbours (none in cross-attention)."""
     near = not context.is_cross_attention and is_near(query, key)
     return "cool" if key.special or near else "warm"
 
 
-def render_lines(lines: Iterable[Line], width: int) -> Iterator[Segment]:
-    """The lines as segments, each with its end, cut where a console is very narrow."""
-    for line in lines:
-        yield from Segment.adjust_line_length(line, width, pad=False)
-        yield Segment.line()
+def line(*parts: str | Text | tuple[str, Style | str]) -> Text:
+    """A line of these parts, cut where a console is very narrow."""
+    return Text.assemble(*parts, no_wrap=True, overflow="crop")
 
 
-def remarks(text: str, width: int) -> Iterator[Line]:
-    """A quiet remark below a table; no line where there is nothing to say."""
-    if text:
-        yield from sentences(text, width)
+def title(text: str) -> Text:
+    """A bold line above a table; an ellipsis where the console is too narrow."""
+    return Text(text, style=BOLD, no_wrap=True, overflow="ellipsis")
 
 
-def sentences(text: str, width: int) -> Iterator[Line]:
-    """A quiet remark below a table, broken between words."""
-    line = ""
-    for word in text.split():
-        if line and cell_len(line) + 1 + cell_len(word) > width:
-            yield [Segment(line, DIM)]
-            line = ""
-        line = f"{line} {word}" if line else cut(word, width)
-    yield [Segment(line, DIM)]
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What `draw` yields, given the console's width and whether it has colours."""
+
+    draw: Callable[[int, bool], Iterable[RenderableType]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        colored = console.color_system is not None and not console.no_color
+        yield from self.draw(options.max_width, colored)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How the numbers of one table are shown: relative to 1 for shares, else to the largest.
-
-    Shares that are all close to zero, as in a long text, are also relative to their largest.
-    `largest` has the strongest colour. Digits are multiples of `unit`, a power of ten that is 1
-    unless three cells could not tell the numbers apart.
-    """
+    """How one table shows numbers: `largest` has the strongest colour, digits count `unit`s."""
 
     largest: float = 1.0
     unit: float = 1.0
 
     @classmethod
     def of(cls, measured: Measure, largest: float) -> "Scale":
-        """The scale for numbers of this measure, the largest of which is `largest`."""
+        """The scale for numbers up to `largest`; shares are relative to 1 unless all are tiny."""
         if not largest > 0 or (measured.shares and largest >= SMALLEST_SHARE):
             return SHARES
         readable = SMALLEST_READABLE <= largest < LARGEST_READABLE
@@ -187,32 +154,28 @@ def weight_text(weight: float) -> str:
     return f"{weight:.2f}"[1:]
 
 
-def percent(share: float) -> str:
-    """A share of attention as `41%`."""
-    return f"{share:.0%}"
-
-
 def weight_style(weight: float, tone: Tone = "warm", bold: bool = False) -> Style:
     """The style of a cell that holds this weight."""
     if weight < QUIET_BELOW:
         return BOLD if bold else DIM
     if weight < FILLED_FROM:
-        return _tinted(tone if weight >= TINTED_FROM else None, bold)
+        return _style(TINTS[tone] if weight >= TINTED_FROM else None, None, bold)
     place = (weight - FILLED_FROM) / (FULL_FROM - FILLED_FROM)
-    steps = len(RAMPS[tone])
-    return _filled(RAMPS[tone][min(int(place * steps), steps - 1)], bold)
+    background = step_of(RAMPS[tone], place)
+    return _style(_ink(background), background, bold)
+
+
+def step_of(ramp: tuple[str, ...], part: float) -> str:
+    """The colour of a ramp for a part from 0 to 1."""
+    return ramp[min(int(part * len(ramp)), len(ramp) - 1)]
 
 
 @cache
-def _tinted(tone: Tone | None, bold: bool) -> Style:
-    return Style(color=None if tone is None else TINTS[tone], bold=bold or None)
+def _style(ink: str | None, background: str | None, bold: bool) -> Style:
+    return Style(color=ink, bgcolor=background, bold=bold or None)
 
 
 @cache
-def _filled(background: str, bold: bool) -> Style:
-    return Style(color=_ink(background), bgcolor=background, bold=bold or None)
-
-
 def _ink(background: str) -> str:
     """Black or white, whichever contrasts more (WCAG relative luminance above or below 0.18)."""
     channels = Color.parse(background).get_truecolor()
@@ -221,16 +184,14 @@ def _ink(background: str) -> str:
     return "#000000" if luminance > 0.18 else "#ffffff"
 
 
-LONGEST_BAR = 40
-"""Cells of the longest bar of a ranking."""
+LONGEST_BAR = 40  # Cells of the longest bar of a ranking
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """A table with a line a head, or a word; from the right, columns that do not fit are left out.
+    """A line for each head, or word; columns that do not fit are left out, from the right.
 
-    `least`: how many columns always stay. `bars`: for each row a bar, as a part of the longest and
-    its colour, in the room that remains.
+    The first `least` columns stay. `bars`: each row's bar, a part of the longest, and its colour.
     """
 
     columns: Sequence[Column]
@@ -242,26 +203,7 @@ class Ranking:
         count, width = len(self.columns), options.max_width
         while count > self.least and not self.fits(width, count):
             count -= 1
-        room = min(LONGEST_BAR, width - self._width(count) - 2)
-        yield self._table(count, room if self.bars and room > 0 else 0)
-
-    def fits(self, width: int, count: int | None = None) -> bool:
-        """Whether the first `count` columns, or all of them, fit."""
-        return self._width(len(self.columns) if count is None else count) <= width
-
-    def _width(self, count: int) -> int:
-        return sum(self._widths[:count]) + 2 * (count - 1)
-
-    @cached_property
-    def _widths(self) -> list[int]:
-        titles = [str(column.header) for column in self.columns]
-        return [
-            max(cell_len(title), *(row[place].cell_len for row in self.rows))
-            for place, title in enumerate(titles)
-        ]
-
-    def _table(self, count: int, room: int = 0) -> Table:
-        """The first `count` columns, and bars if there is room."""
+        room = min(LONGEST_BAR, width - self._width(count) - 2) if self.bars else 0
         columns = [column.copy() for column in self.columns[:count]]
         table = Table(
             *columns,
@@ -271,15 +213,26 @@ class Ranking:
             header_style=DIM,
             show_header=any(column.header for column in columns),
         )
-        if room:
+        if room > 0:
             table.add_column(no_wrap=True)
         for place, row in enumerate(self.rows):
             cells: list[RenderableType] = list(row[:count])
-            if room:
+            if room > 0:
                 part, color = self.bars[place]
                 cells.append(Bar(1, 0, part, width=room, color=color))
             table.add_row(*cells)
-        return table
+        yield table
+
+    def fits(self, width: int, count: int | None = None) -> bool:
+        """Whether the first `count` columns, or all of them, fit."""
+        return self._width(len(self.columns) if count is None else count) <= width
+
+    def _width(self, count: int) -> int:
+        widths = [
+            max(cell_len(str(column.header)), *(row[place].cell_len for row in self.rows))
+            for place, column in enumerate(self.columns[:count])
+        ]
+        return sum(widths) + 2 * (count - 1)
 
 
 def column(title: str = "", justify: Literal["left", "right"] = "left") -> Column:

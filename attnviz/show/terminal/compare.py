@@ -1,10 +1,9 @@
 """Two sentences, or two models, beside each other: which heads change, and what gained and lost."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, groupby
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import RenderableType
 from rich.style import Style
 from rich.text import Text
 
@@ -18,11 +17,12 @@ from attnviz.show.terminal.cells import (
     MARKER,
     PLAIN,
     TINTS,
+    Page,
     Ranking,
     column,
     cut,
     label,
-    percent,
+    title,
     tone_of,
     weight_style,
     weight_text,
@@ -39,27 +39,17 @@ from attnviz.show.terminal.heading import (
 from attnviz.show.wording import Said, texts, tokens_of, whose, window_told
 from attnviz.text.tokens import Token
 
-HEADS_SHOWN = 10
-"""Heads that the table shows, unless the user chose heads or said how many."""
-
+HEADS_SHOWN = 10  # Heads that the table shows, unless the user chose heads or said how many
 WORDS = ((4, 16), (3, 16), (2, 16), (1, 16))
 """How many words that gained, and that lost, a line names, and their cells: the first that fit."""
 
 NARROW, LEAST = ((1, 16), (1, 7), (1, 4)), 4
 """The same for narrow terminals, where the first four columns should fit."""
 
-SMALLEST_CHANGE = 0.005
-"""Smaller changes are not named: they would read as 0."""
-
-BAR = 14
-"""Cells that the largest change of a link takes."""
-
-FULL_FROM = 0.1
-"""A change from here on may have a whole bar: one that rounds to nothing has none."""
-
-ONE_SIDED = "*"
-"""After a word that only one sentence has."""
-
+SMALLEST_CHANGE = 0.005  # Smaller changes are not named: they would read as 0
+BAR = 14  # Cells that the largest change of a link takes
+FULL_FROM = 0.1  # A change from here on may have a whole bar: one that rounds to nothing has none
+ONE_SIDED = "*"  # After a word that only one sentence has
 _CHANGED: dict[Side, str] = {"a": f"bold {TINTS['cool']}", "b": f"bold {TINTS['warm']}"}
 """What only A has is lost in B, and what only B has is gained; in the colours of changes."""
 
@@ -67,41 +57,30 @@ _CHANGED: dict[Side, str] = {"a": f"bold {TINTS['cool']}", "b": f"bold {TINTS['w
 def table(answer: Comparison, top: int | None = None) -> RenderableType:
     """The `top` heads that change most; without `top`, 10 of all, or all that were chosen."""
     chosen = len(answer.heads) < len(answer.alignment.a.all_heads())
-    return _Page(answer, top or (len(answer.heads) if chosen else HEADS_SHOWN))
+    shown = answer.heads[: top or (len(answer.heads) if chosen else HEADS_SHOWN)]
+    return Page(lambda width, _: _lines(answer, shown, width))
 
 
-@dataclass(frozen=True, eq=False)
-class _Page:
-    comparison: Comparison
-    top: int
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        comparison, width = self.comparison, options.max_width
-        shown = comparison.heads[: self.top]
-        yield from _sides(comparison.alignment, comparison.query)
-        yield Text()
-        yield Text(_title(comparison), style=BOLD, no_wrap=True, overflow="ellipsis")
-        if comparison.key is not None:
-            yield _links(comparison, comparison.key, shown)
-        else:
-            every = [_distances(comparison, shown, *words) for words in WORDS + NARROW]
-            fitting = (one for one in every[:-1] if one.fits(width))
-            least = (one for one in every[-len(NARROW) :] if one.fits(width, LEAST))
-            yield next(chain(fitting, least), every[-1])
-        for number, note in enumerate(_notes(comparison, len(shown))):
-            if number == 0:
-                yield Text()
-            yield from quiet_line(note)
-
-
-def _title(comparison: Comparison) -> str:
-    """What is compared, and what heads are ranked by."""
-    words = comparison.alignment
-    query = comparison.query
+def _lines(
+    comparison: Comparison, shown: Sequence[HeadChange], width: int
+) -> Iterator[RenderableType]:
+    words, query, key = comparison.alignment, comparison.query, comparison.key
+    yield from _sides(words, query)
+    yield Text()
     who = "all words look" if query is None else f'"{_name(words.columns[query])}" looks'
-    if comparison.key is None:
-        return f"what {who} at, by Jensen-Shannon distance"
-    return f'how much {who} at "{_name(words.keys[comparison.key])}", by change'
+    if key is None:
+        yield title(f"what {who} at, by Jensen-Shannon distance")
+        every = [_distances(comparison, shown, *named) for named in WORDS + NARROW]
+        fitting = (one for one in every[:-1] if one.fits(width))
+        least = (one for one in every[-len(NARROW) :] if one.fits(width, LEAST))
+        yield next(chain(fitting, least), every[-1])
+    else:
+        yield title(f'how much {who} at "{_name(words.keys[key])}", by change')
+        yield _links(comparison, key, shown)
+    for number, note in enumerate(_notes(comparison, len(shown))):
+        if number == 0:
+            yield Text()
+        yield from quiet_line(note)
 
 
 def _distances(
@@ -116,11 +95,8 @@ def _distances(
     rows = []
     for place, change in enumerate(shown):
         mark = MARKER if place == 0 and change.distance > 0 else " "
-        style = BOLD if place == 0 else PLAIN
-        row = [
-            Text(str(change.head), style=BOLD),
-            Text(f"{mark}{weight_text(change.distance)}", style=style),
-        ]
+        distance = Text(mark + weight_text(change.distance), style=PLAIN if place else BOLD)
+        row = [Text(str(change.head), style=BOLD), distance]
         for keys in (change.gained(count), change.lost(count)):
             named = [key for key in keys if abs(float(change.change[key])) >= SMALLEST_CHANGE]
             row += [_changed(comparison, change, key, room) for key in named]
@@ -143,13 +119,11 @@ def _strongest(comparison: Comparison, change: HeadChange, room: int) -> list[Te
     for side, query, shares in zip(SIDES, queries, (change.a, change.b), strict=True):
         best = int(largest(shares))
         token, weight = comparison.keys[best].token(side), float(shares[best])
-        if token is None:
-            cells.append(Text())
-            continue
-        style = weight_style(weight, tone_of(words.context(side), query, token))
-        cells.append(
-            Text.assemble((f" {weight_text(weight)} ", style), f" {cut(label(token), room)}")
-        )
+        cell = Text()
+        if token is not None:
+            style = weight_style(weight, tone_of(words.context(side), query, token))
+            cell.append(f" {weight_text(weight)} ", style).append(f" {cut(label(token), room)}")
+        cells.append(cell)
     return cells
 
 
@@ -240,10 +214,8 @@ def _sentences(
     name, margin = f"{side.upper()}  " if named else "", max(len(said.name) for said in shown)
     for said in shown:
         text = sentence(said.text, _marks(words, side, said, query), said.span)
-        if margin:
-            yield after_name(Text.assemble((name, "bold"), (f"{said.name:<{margin}}", "dim")), text)
-        else:
-            yield Text.assemble((name, "bold"), text)
+        start = Text.assemble((name, "bold"), (f"{said.name:<{margin}}", "dim"))
+        yield after_name(start, text) if margin else start.append_text(text)
         name = " " * len(name)
 
 
@@ -266,11 +238,11 @@ def _marks(words: Alignment, side: Side, said: Said, query: int | None) -> list[
         start, end = run[0].start, run[-1].end
         if start is None or end is None or (is_kept and not is_asked):
             continue
-        underline = " underline" if is_asked else ""
         if is_kept:
             marks.append(Mark(start, end))
         else:
-            marks.append(Mark(start, end, f"{_CHANGED[side]}{underline}", "‹", "›"))
+            style = _CHANGED[side] + (" underline" if is_asked else "")
+            marks.append(Mark(start, end, style, "‹", "›"))
     return marks
 
 
@@ -295,7 +267,7 @@ def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
         if context.window is not None and not context.is_cross_attention:
             where.append("words outside the window")
         yield (
-            f"{percent(rest.a)} in A and {percent(rest.b)} in B ({over}) goes to "
+            f"{rest.a:.0%} in A and {rest.b:.0%} in B ({over}) goes to "
             f"{' or '.join(where)}; distances count it as one more word."
         )
     if context.model != words.b.model:
@@ -321,14 +293,14 @@ def _special_note(comparison: Comparison, over: str) -> Iterator[str]:
     if dropped is not None:
         rest = comparison.heads[0].rest
         yield (
-            f"Special tokens are left out: they had {percent(dropped.a)} of what is compared in A "
-            f"and {percent(dropped.b)} in B ({over}), and what remains of each row "
+            f"Special tokens are left out: they had {dropped.a:.0%} of what is compared in A "
+            f"and {dropped.b:.0%} in B ({over}), and what remains of each row "
             f"{'sums to 1' if rest is None else 'is shared with the sink'}."
         )
     elif comparison.query is not None and special is not None:
         words = comparison.alignment
         yield (
-            f'"{label(words.pair(comparison.query)[0])}" gives {percent(special.a)} of its '
-            f"{words.a.measured.noun} to special tokens in A and {percent(special.b)} in B "
+            f'"{label(words.pair(comparison.query)[0])}" gives {special.a:.0%} of its '
+            f"{words.a.measured.noun} to special tokens in A and {special.b:.0%} in B "
             f"({over}); --no-special leaves them out."
         )

@@ -1,9 +1,9 @@
 """Which heads join two words in a sentence, and which hold over many: the best first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import product
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from attnviz.answers.find import Finding, HeadFinding
@@ -14,13 +14,14 @@ from attnviz.show.terminal.cells import (
     DIM,
     MARKER,
     PLAIN,
+    Page,
     Ranking,
     Scale,
     Tone,
     column,
     cut,
     label,
-    percent,
+    title,
     tone_of,
 )
 from attnviz.show.terminal.heading import (
@@ -34,73 +35,59 @@ from attnviz.show.terminal.heading import (
 )
 from attnviz.show.wording import MAY_NOT, whose
 
-HEADS_SHOWN = 10
-"""Heads in a table, unless the user says how many."""
-
+HEADS_SHOWN = 10  # Heads in a table, unless the user says how many
 LONGEST_PHRASE, LONGEST_WORD = 40, 14
 """Cells of a phrase in a title, and of the strongest key; the rest is an ellipsis."""
 
-NUMBER = 6
-"""Cells of a number."""
-
+NUMBER = 6  # Cells of a number
 LEGEND = f"{MARKER}: its strongest key"
 
-CLEAR_LIFT = 1.25
-"""From this lift on a weight counts as more than expected, below 1 / 1.25 as less."""
+CLEAR_LIFT = 1.25  # From this lift on a weight counts as more than expected, below 1 / 1.25 as less
 
 
 def table(answer: Finding | Holding, top: int | None = None) -> RenderableType:
-    """The `top` best heads (10 unless told), a line each, then the best in words."""
-    return _Page(answer, top or HEADS_SHOWN)
+    """A table for each direction: the `top` best heads (10 unless told), then the best in words."""
+    if isinstance(answer, Holding):
+        return Group(*_holding(answer, top or HEADS_SHOWN))
+    return Page(lambda width, _: _finding(answer, top or HEADS_SHOWN, width))
 
 
-@dataclass(frozen=True, eq=False)
-class _Page:
-    """A table for each direction asked for."""
+def _finding(finding: Finding, top: int, width: int) -> Iterator[RenderableType]:
+    largest = max(float(one.weights.max()) for one in finding.both)
+    scale = Scale.of(finding.context.measured, largest)
+    yield from heading(finding.context, scale, finding.query.tokens, finding.key.tokens)
+    for one in finding.both:
+        yield Text()
+        yield from _found(one, scale, top, width)
 
-    answer: Finding | Holding
-    top: int
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        answer, context = self.answer, self.answer.context
-        if isinstance(answer, Finding):
-            scale = Scale.of(context.measured, max(float(f.weights.max()) for f in answer.both))
-            yield from heading(context, scale, answer.query.tokens, answer.key.tokens)
-            for finding in answer.both:
-                yield Text()
-                yield from _found(finding, scale, self.top, options.max_width)
-            return
-        largest = max(head.mean for holding in answer.both for head in holding.heads)
-        scale = Scale.of(context.measured, largest)
-        yield model_line(context)
-        yield from quiet_line(whose(context))
-        yield Text(_sentences(answer))
-        yield measure_line(context.measured, scale)
-        names = answer.link or ("the query", "the key")
-        for holding, link in zip(answer.both, (names, names[::-1]), strict=False):
-            yield Text()
-            yield from _held(holding, holding.link or link, scale, self.top)
+def _holding(holding: Holding, top: int) -> Iterator[RenderableType]:
+    context = holding.context
+    largest = max(head.mean for one in holding.both for head in one.heads)
+    scale = Scale.of(context.measured, largest)
+    yield model_line(context)
+    yield from quiet_line(whose(context))
+    said = _counted(holding.sentences)
+    said += "" if holding.link else ", each with a query and a key of its own"
+    yield Text(said + (f" ({_counted(holding.left_out)} left out)" if holding.left_out else ""))
+    yield measure_line(context.measured, scale)
+    names = holding.link or ("the query", "the key")
+    for one, link in zip(holding.both, (names, names[::-1]), strict=False):
+        yield Text()
+        yield from _held(one, one.link or link, scale, top)
 
 
 def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[RenderableType]:
     """One direction in one sentence."""
     context, tone = finding.context, _tone(finding)
-    question = f"how much {_short(finding.query.text)} looks at {_short(finding.key.text)}"
-    title = Text(question, style=BOLD, no_wrap=True, overflow="ellipsis")
-    if title.cell_len + len(LEGEND) + 3 <= width:
-        title.append(f"   {LEGEND}", style="not bold dim")
-    yield title
+    asked = title(f"how much {_short(finding.query.text)} looks at {_short(finding.key.text)}")
+    if asked.cell_len + len(LEGEND) + 3 <= width:
+        asked.append(f"   {LEGEND}", style="not bold dim")
+    yield asked
     margin = max(len(str(head)) for head in finding.places)
     name = {"weights": "weight"}.get(context.measure, context.measure)
-    columns = [
-        column(),
-        column(f"{name} ", "right"),
-        column("rank"),
-        column("expected", "right"),
-        column("lift", "right"),
-        column("strongest"),
-        column(),
-    ]
+    columns = [column(), column(f"{name} ", "right"), column("rank")]
+    columns += [column("expected", "right"), column("lift", "right"), column("strongest"), column()]
     rows = []
     for head, place in zip(finding.heads[:top], finding.order[:top], strict=True):
         weight = _weight(head.weight, scale, tone, head.argmax)
@@ -162,34 +149,18 @@ def _beside(best: HeadFinding, finding: Finding) -> str:
     return f", but about what {usual} {pairs}: {reason}"
 
 
-def _sentences(holding: Holding) -> str:
-    text = _counted(holding.sentences)
-    if holding.link is None:
-        text += ", each with a query and a key of its own"
-    return text + (f" ({_counted(holding.left_out)} left out)" if holding.left_out else "")
-
-
 def _held(
     holding: Holding, link: tuple[str, str], scale: Scale, top: int
 ) -> Iterator[RenderableType]:
     """One direction over many sentences."""
     query, key = map(_short, link)
-    question = f"how often {query} looks at {key} most of all"
-    yield Text(question, style=BOLD, no_wrap=True, overflow="ellipsis")
-    columns = [
-        column(),
-        column("hits"),
-        column(),
-        column("mean ", "right"),
-        column("minimum", "right"),
-        column("expected", "right"),
-        column("lift", "right"),
-    ]
+    yield title(f"how often {query} looks at {key} most of all")
+    numbers = [column(name, "right") for name in ("mean ", "minimum", "expected", "lift")]
     rows = [
         [
             Text(str(head.head), style=BOLD),
             Text(f"{head.hits} of {holding.sentences}"),
-            Text(f"{percent(head.share):>4}", style=BOLD if head.share >= 0.5 else DIM),
+            Text(f"{head.share:>4.0%}", style=BOLD if head.share >= 0.5 else DIM),
             _weight(head.mean, scale, "warm", strong=False),
             Text(_number(head.minimum, scale, NUMBER)),
             Text(_number(head.expected, scale, NUMBER)),
@@ -197,7 +168,7 @@ def _held(
         ]
         for head in holding.heads[:top]
     ]
-    yield Ranking(columns, rows, least=3)
+    yield Ranking([column(), column("hits"), column(), *numbers], rows, least=3)
     if len(holding.heads) > top:
         yield from quiet_line(hidden_note(holding.context, len(holding.heads), top))
     yield Text()
@@ -213,7 +184,7 @@ def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iter
         times = f", {_times(best.lift)[1:]} times what {usual}"
     yield (
         f"{best.head}: {query} looks at {key} most of all in {best.hits} of "
-        f"{_counted(holding.sentences)} ({percent(best.share)}), and gives it "
+        f"{_counted(holding.sentences)} ({best.share:.0%}), and gives it "
         f"{_number(best.mean, scale)} on average{times}; {_number(best.minimum, scale)} at least."
     )
     if len(holding.heads) > 1:
@@ -229,12 +200,8 @@ def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iter
 
 def _tone(finding: Finding) -> Tone:
     """Cool where the key is a special token, or next to the query: place alone may explain it."""
-    tones = [
-        tone_of(finding.context, query, key)
-        for query in finding.query.tokens
-        for key in finding.key.tokens
-    ]
-    return "cool" if "cool" in tones else "warm"
+    pairs = product(finding.query.tokens, finding.key.tokens)
+    return "cool" if "cool" in (tone_of(finding.context, *pair) for pair in pairs) else "warm"
 
 
 def _weight(weight: float, scale: Scale, tone: Tone, strong: bool) -> Text:

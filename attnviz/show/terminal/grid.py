@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.segment import Segment
+from rich.console import RenderableType
 from rich.style import Style
 from rich.text import Text
 
@@ -20,27 +19,23 @@ from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
     MARKER,
-    PLAIN,
     STRONG_FROM,
-    Line,
     Scale,
     Tone,
+    cut,
     fit,
     label,
-    render_lines,
+    line,
     width_of,
 )
-from attnviz.show.terminal.heading import question, quiet_line, word_heading
-from attnviz.text.tokens import Token
+from attnviz.show.terminal.heading import question, word_heading
 
 LONGEST_WORD = 12
 SHORTEST_WORD = 6
 """Cells of a word in the grid: cut beyond the one, set in fewer columns before the other."""
 
 WORDS_TOLD = 3
-HEADS_TOLD = 4
-"""How many words, and heads for each, the lines below the grid name."""
-
+HEADS_TOLD = 4  # How many words, and heads for each, the lines below the grid name
 TOLD_FROM = 0.1
 """Parts of the scale below are not worth a line below the grid, unless nothing is above."""
 
@@ -79,54 +74,36 @@ def shape_for(width: int, num_heads: int, longest: int) -> Shape:
     return Shape(1, max(1, width - 6), 1, 0)
 
 
-@dataclass(frozen=True, eq=False)
 class Grid:
-    """One token's strongest partner in every head.
+    """One token's strongest partner in every head; lines below name the `top` strongest of all."""
 
-    The lines below name the `top` strongest partners; without `top`, those that are worth it.
-    """
+    def __init__(self, word: Word, top: int | None = None) -> None:
+        self._word, self._top, self._others = word, top, word.others
+        self._scale = Scale.of(word.context.measured, float(word.weights.max()))
+        self._told_from = TOLD_FROM * self._scale.largest
+        # (layer, head, other token)
+        self._weights = word.weights.reshape(-1, word.context.num_heads, len(word.others))
 
-    word: Word
-    note: str
-    top: int | None = None
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        word = self.word
-        yield from word_heading(word.context, word.token, word.role, word.weights, self._scale)
+    def lines(self, width: int, colored: bool) -> Iterator[RenderableType]:
+        """The heading, the grid and the words below it."""
+        word = self._word
+        yield from word_heading(word, self._scale)
         yield Text()
-        coloured = console.color_system is not None and not console.no_color
         legends = CROSSED_LEGENDS if word.context.is_cross_attention else (LEGEND, PLAIN_LEGEND)
-        legend = legends[0 if coloured else 1]
-        width = options.max_width
-        yield from render_lines(self._question(width, legend), width)
-        yield from render_lines(self._blocks(width), width)
-        yield from render_lines(self._answers(width), width)
-        yield from quiet_line(self.note)
-
-    @cached_property
-    def _scale(self) -> Scale:
-        return Scale.of(self.word.context.measured, float(self.word.weights.max()))
-
-    @cached_property
-    def _weights(self) -> np.ndarray:
-        """(layer, head, other token)."""
-        return self.word.weights.reshape(-1, self.word.context.num_heads, len(self._others))
-
-    @cached_property
-    def _told_from(self) -> float:
-        return TOLD_FROM * self._scale.largest
-
-    @cached_property
-    def _others(self) -> tuple[Token, ...]:
-        return self.word.others
+        legend = "   " + legends[0 if colored else 1]
+        asked = question(word.token, word.role, width)
+        fits = cell_len(asked) + len(legend) <= width
+        yield line((asked, BOLD), (legend if fits else "", DIM))
+        yield from self._blocks(width)
+        yield from self._answers(width)
 
     @cached_property
     def _near(self) -> list[int]:
         """The token itself and the words next to it; none in cross-attention."""
-        if self.word.context.is_cross_attention:
+        if self._word.context.is_cross_attention:
             return []
         others = (other for other in self._others if not other.special)
-        return [other.index for other in others if is_near(self.word.token, other)]
+        return [other.index for other in others if is_near(self._word.token, other)]
 
     @cached_property
     def _far(self) -> np.ndarray:
@@ -139,7 +116,7 @@ class Grid:
     @cached_property
     def _partners(self) -> np.ndarray:
         """The index of each head's strongest partner, (layer, head)."""
-        best = largest(np.where(self.word.allowed, self.word.weights, -1))
+        best = largest(np.where(self._word.allowed, self._word.weights, -1))
         partners: np.ndarray = best.reshape(self._weights.shape[:-1])
         return partners
 
@@ -150,32 +127,24 @@ class Grid:
         shown = np.where(self._far[best], self._weights.max(axis=-1), 0)
         return float(shown.max(initial=0))
 
-    def _question(self, width: int, legend: str) -> Iterator[Line]:
-        asked = question(self.word.token, self.word.role, width)
-        line = [Segment(asked, BOLD)]
-        if cell_len(asked) + cell_len(legend) + 3 <= width:
-            line.append(Segment("   " + legend, DIM))
-        yield line
-
-    def _blocks(self, width: int) -> Iterator[Line]:
-        model, layers = self.word.context.model, self.word.context.recorded
+    def _blocks(self, width: int) -> Iterator[Text]:
+        model, layers = self._word.context.model, self._word.context.recorded
         margin = len(f"L{layers[-1]}") + 1
         shown = {int(i) for i in self._partners.ravel()}
         longest = width_of((self._others[i] for i in shown), LONGEST_WORD)
         shape = shape_for(width - margin, model.num_heads, longest)
         for first in range(0, model.num_heads, shape.columns):
             heads = range(first, min(first + shape.columns, model.num_heads))
-            names = (fit(f" H{head}", shape.cell + shape.gap) for head in heads)
-            yield [Segment(" " * margin + "".join(names).rstrip(), DIM)]
+            names = "".join(fit(f" H{head}", shape.cell + shape.gap) for head in heads)
+            yield line((" " * margin + names.rstrip(), DIM))
             for place, layer in enumerate(layers):
                 cells = [self._cell(place, head, shape) for head in heads]
                 for part in range(shape.lines):
-                    name = f"L{layer}" if part == 0 else ""
-                    line = [Segment(fit(name, margin), DIM)]
+                    parts: list[tuple[str, Style] | str] = []
                     for texts, style in cells:
-                        line += [Segment(texts[part], style), Segment(" " * shape.gap)]
-                    yield line
-            yield []
+                        parts += [(texts[part], style), " " * shape.gap]
+                    yield line((fit("" if part else f"L{layer}", margin), DIM), *parts)
+            yield Text()
 
     def _cell(self, place: int, head: int, shape: Shape) -> tuple[tuple[str, ...], Style]:
         best = int(self._partners[place, head])
@@ -196,70 +165,55 @@ class Grid:
         strong = tone == "warm" and weight > 0 and weight >= least
         return self._scale.style(weight, tone, strong), strong
 
-    def _answers(self, width: int) -> Iterator[Line]:
+    def _answers(self, width: int) -> Iterator[Text]:
         """Which words it is joined to most, strongest first, and in which heads."""
-        flat = self.word.weights
+        flat = self._word.weights
         far = np.where(self._far, flat.max(axis=0), 0)
-        order = descending(far, self.top or WORDS_TOLD)
-        least = min(self._told_from, far.max()) if self.top is None else 0
+        order = descending(far, self._top or WORDS_TOLD)
+        least = min(self._told_from, far.max()) if self._top is None else 0
         told = [int(i) for i in order if far[i] >= least and far[i] > 0]
         margin = width_of((self._others[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
         if told:
-            yield [Segment(fit("strongest in", min(width, 12)), DIM)]
+            yield line((cut("strongest in", width), DIM))
         for other in told:
             yield self._answer(flat[:, other], other, "warm", margin, width)
         for other in self._near:
             if other not in told and flat[:, other].max() >= self._told_from:
                 yield self._answer(flat[:, other], other, "cool", margin, width)
 
-    def _answer(self, column: np.ndarray, other: int, tone: Tone, margin: int, width: int) -> Line:
-        line = [Segment(fit(label(self._others[other]), margin - 2) + "  ", BOLD)]
-        heads, used = self.word.heads, margin
+    def _answer(self, column: np.ndarray, other: int, tone: Tone, margin: int, width: int) -> Text:
+        answer = line((fit(label(self._others[other]), margin - 2) + "  ", BOLD))
+        heads, used = self._word.heads, margin
         name_width = len(str(heads[-1]))
         for place in descending(column, HEADS_TOLD):
             weight = float(column[place])
-            head = f"{heads[int(place)]!s:<{name_width}}"
             size = name_width + 7
             if used + size > width or weight < min(self._told_from, column.max()):
                 break
             style = self._scale.style(weight, tone, self._scale.strong(weight))
-            line += [Segment(head + " ", PLAIN), Segment(f" {self._scale.text(weight)} ", style)]
-            line.append(Segment(" "))
+            answer.append(f"{heads[int(place)]!s:<{name_width}} ")
+            answer.append(f" {self._scale.text(weight)} ", style).append(" ")
             used += size
         kind = {-1: "the word before", 0: "itself", 1: "the word after"}
-        said = kind.get(other - self.word.token.index, "") if tone == "cool" else ""
-        if said and used + len(said) + 1 <= width:
-            line.append(Segment(" " + said, DIM))
-        return line
+        said = kind.get(other - self._word.token.index, "") if tone == "cool" else ""
+        fits = used + len(said) + 1 <= width
+        return answer.append(" " + said, DIM) if said and fits else answer
 
 
-HEADS_NAMED = 6
-"""How many heads the line below the grid names."""
-
-CELL = 6
-"""Marker, number, and space around it."""
+HEADS_NAMED = 6  # How many heads the line below the grid names
+CELL = 6  # Marker, number, and space around it
 
 
 @dataclass(frozen=True, eq=False)
 class HeadGrid:
-    """A number for each head, or for each layer where heads are mixed; others stay empty.
-
-    `blank`: heads that have no number, and their place all the same.
-    """
+    """A number for each head, or for each layer where heads are mixed; none for `blank` heads."""
 
     numbers: Mapping[HeadId, float]
     scale: Scale
     tone: Tone
     blank: Sequence[HeadId] = ()
 
-    @property
-    def ranked(self) -> list[HeadId]:
-        """The heads, largest number first."""
-        places = sorted(self.numbers)
-        numbers = np.array([self.numbers[place] for place in places])
-        return [places[i] for i in descending(numbers)]
-
-    def blocks(self, width: int) -> Iterator[Line]:
+    def blocks(self, width: int) -> Iterator[Text]:
         """The grid, in as many blocks of heads as the width calls for; an empty line after each."""
         at = {(place.layer, place.place): place for place in self.numbers}
         places = {*at, *((place.layer, place.place) for place in self.blank)}
@@ -272,34 +226,31 @@ class HeadGrid:
             heads = across[first : first + columns]
             if named:
                 names = "".join(fit(fit(f"H{head}", end, right=True), CELL) for head in heads)
-                yield [Segment(" " * margin + names.rstrip(), DIM)]
+                yield line((" " * margin + names.rstrip(), DIM))
             for layer in layers:
-                line = [Segment(fit(f"L{layer}", margin), DIM)]
-                for head in heads:
-                    line += self._cell(at.get((layer, head)))
-                yield line
-            yield []
+                cells = [self._cell(at.get((layer, head))) for head in heads]
+                yield line((fit(f"L{layer}", margin), DIM), *cells)
+            yield Text()
 
-    def _cell(self, place: HeadId | None) -> Line:
+    def _cell(self, place: HeadId | None) -> Text:
         if place is None:
-            return [Segment(" " * CELL)]
+            return Text(" " * CELL)
         number = self.numbers[place]
         largest = number > 0 and number == max(self.numbers.values())
-        style = self.scale.style(number, self.tone, largest)
-        mark = MARKER if largest else " "
-        return [Segment(fit(f"{mark}{self.scale.text(number)}", CELL - 1), style), Segment(" ")]
+        text = fit((MARKER if largest else " ") + self.scale.text(number), CELL - 1)
+        return Text.assemble((text, self.scale.style(number, self.tone, largest)), " ")
 
-    def strongest(self, width: int) -> Iterator[Line]:
+    def strongest(self, width: int) -> Iterator[Text]:
         """A line that names the heads with the largest numbers; none where there is no choice."""
-        line, used = [Segment("strongest in  ", DIM)], len("strongest in  ")
-        for place in self.ranked[:HEADS_NAMED]:
-            size = len(str(place)) + 7
-            if used + size > width:
+        named, places = line(("strongest in  ", DIM)), sorted(self.numbers)
+        numbers = np.array([self.numbers[place] for place in places])
+        for at in descending(numbers, HEADS_NAMED):
+            number, name = float(numbers[at]), f"{places[at]} "
+            if named.cell_len + len(name) + 6 > width:
                 break
-            number = self.numbers[place]
-            style = self.scale.style(number, self.tone)
-            line += [Segment(f"{place} ", PLAIN), Segment(f" {self.scale.text(number)} ", style)]
-            line.append(Segment(" "))
-            used += size
-        if len(self.numbers) > 1 and len(line) > 1:
-            yield line
+            named.append(name).append(
+                f" {self.scale.text(number)} ", self.scale.style(number, self.tone)
+            )
+            named.append(" ")
+        if len(places) > 1 and len(named.spans) > 1:
+            yield named

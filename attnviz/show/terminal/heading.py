@@ -6,35 +6,26 @@ special tokens and the model's sink take, and what is not shown.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from attnviz.answers.word import Word
 from attnviz.attention.measures import Measure
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.labels import visible
-from attnviz.show.terminal.cells import LONGEST_WORD, SHARES, Scale, cut, label, percent, width_of
+from attnviz.show.terminal.cells import LONGEST_WORD, SHARES, Scale, cut, label, width_of
 from attnviz.show.wording import PURPOSE, are_all, texts, tokens_of, whose, window_told
 from attnviz.text.tokens import Token
 
-ASKED = "bold underline"
-"""The style of a word that is asked about."""
-
-EXCERPT = 240
-"""Characters of a sentence that a heading shows; the rest is an ellipsis."""
-
-LONG_TEXT = 300
-"""Tokens from which on a head is a list, in which words have their positions."""
-
-SHORT_WORD = 10
-"""How much of a word is shown beside its position."""
-
-SINK = "the model's sink, a place that is none of the keys"
-"""What takes weight beside all keys."""
+ASKED = "bold underline"  # The style of a word that is asked about
+EXCERPT = 240  # Characters of a sentence that a heading shows; the rest is an ellipsis
+LONG_TEXT = 300  # Tokens from which on a head is a list, in which words have their positions
+SHORT_WORD = 10  # How much of a word is shown beside its position
+SINK = "the model's sink, a place that is none of the keys"  # What takes weight beside all keys
 
 
 @dataclass(frozen=True)
@@ -56,10 +47,9 @@ def heading(
     inside: float | None = None,
     layers: Sequence[int] = (),
 ) -> Iterator[RenderableType]:
-    """The model, whose attention it is, the sentence (or pair, or both texts), and the measure.
+    """The model, whose attention it is, the texts with `queries` and `keys` marked, the measure.
 
-    `queries` and `keys` are asked about, and underlined. `inside`: how much of the attention shown
-    stays in the window. `layers`: those that are shown, if not all.
+    `inside`: how much of the attention shown stays in the window. `layers`: those shown.
     """
     yield model_line(context)
     yield from quiet_line(whose(context, layers))
@@ -69,14 +59,12 @@ def heading(
     yield measure_line(context.measured, scale)
 
 
-def word_heading(
-    context: Context, token: Token, role: Role, weights: np.ndarray, scale: Scale
-) -> Iterator[RenderableType]:
-    """The heading above one word, as query or as key: weights, (..., other token)."""
-    if role == "key":
-        return heading(context, scale, keys=[token])
-    inside = None if context.window is None else float(weights.sum(axis=-1).mean())
-    return heading(context, scale, [token], inside=inside)
+def word_heading(word: Word, scale: Scale) -> Iterator[RenderableType]:
+    """The heading above one word, as query or as key."""
+    if word.role == "key":
+        return heading(word.context, scale, keys=[word.token])
+    inside = None if word.context.window is None else float(word.weights.sum(axis=-1).mean())
+    return heading(word.context, scale, [word.token], inside=inside)
 
 
 def quiet_line(text: str) -> Iterator[Text]:
@@ -134,15 +122,11 @@ def head_title(head: HeadId, what: str) -> Text:
 def question(token: Token, role: Role, width: int) -> str:
     """The question that a table of one word answers, in `width` cells at most."""
     name = label(token)
-    asked = f"{name} looks at" if role == "query" else f"who looks at {name}"
-    return cut(asked, width)
+    return cut(f"{name} looks at" if role == "query" else f"who looks at {name}", width)
 
 
 def sentence(text: str, marks: Sequence[Mark] = (), span: tuple[int, int] | None = None) -> Text:
-    """A sentence with marks in it, in their order; of a long one the parts around them.
-
-    Without marks its beginning, or that of `span`.
-    """
+    """A sentence with marks in it; of a long one the parts around them, or the start of `span`."""
     line, at = Text(overflow="fold"), 0
     for first, last in _excerpts(marks, len(text), span):
         line.append("…" if first > at else "")
@@ -184,8 +168,7 @@ class Names:
     """What a table calls tokens: in a long text with the position by which one can ask for them."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
-        self._long = is_long(context)
+        self._context, self._long, self._first = context, is_long(context), context.first_index
 
     def width(self, role: Role) -> int:
         """The cells that the longest name of the queries, or of the keys, takes."""
@@ -203,10 +186,6 @@ class Names:
         place = f" @{first + token.index}"
         return cut(label(token), max(1, width - len(place))) + place
 
-    @cached_property
-    def _first(self) -> int:
-        return self._context.first_index
-
 
 def query_note(
     context: Context,
@@ -215,29 +194,21 @@ def query_note(
     special: float | None,
     sink: float | None,
 ) -> str:
-    """How much of a query's attention special tokens, and the sink, take in the heads shown.
-
-    None where there are none.
-    """
+    """How much of a query's attention goes to special tokens, and to the sink, if there are any."""
     name, notes = label(context.tokens[query]), []
     if context.is_cross_attention:
         notes.append(purpose_note())
     takers, hint = [], ""
     if special is not None and context.special:
-        takers.append((special, "special tokens"))
-        them = "them" if sink is None else "special tokens"
-        hint = f"; --no-special leaves {them} out"
+        takers.append(f"{special:.0%} of its {context.measured.noun} to special tokens")
+        hint = f"; --no-special leaves {'them' if sink is None else 'special tokens'} out"
     elif special is not None:
         notes.append(left_out_note(context, name, special, heads))
     if sink is not None:
-        takers.append((sink, SINK))
+        of = "" if takers else f" of its {context.measured.noun}"
+        takers.append(f"{sink:.0%}{of} to {SINK}")
     if takers:
-        of = (f" of its {context.measured.noun}", "")
-        given = " and ".join(
-            f"{percent(share)}{of[bool(number)]} to {taker}"
-            for number, (share, taker) in enumerate(takers)
-        )
-        notes.append(f'"{name}" gives {given} {_over(context, heads)}{hint}.')
+        notes.append(f'"{name}" gives {" and ".join(takers)} {_over(context, heads)}{hint}.')
     return " ".join(notes)
 
 
@@ -252,14 +223,14 @@ def sink_note(context: Context, sink: np.ndarray | None, of: str = "") -> str:
         return ""
     whole = f"the {context.measured.noun}" if context.special else "what is shown"
     average = f"On average of {of}" if of else "On average"
-    return f"{average}, {percent(float(sink.mean()))} of {whole} goes to {SINK}."
+    return f"{average}, {float(sink.mean()):.0%} of {whole} goes to {SINK}."
 
 
 def left_out_note(context: Context, name: str, share: float, heads: Sequence[HeadId]) -> str:
     """How much of a query's attention went to special tokens that are left out."""
     noun, over = context.measured.noun, _over(context, heads)
     return (
-        f'Special tokens are left out: "{name}" gave them {percent(share)} of its {noun} {over}, '
+        f'Special tokens are left out: "{name}" gave them {share:.0%} of its {noun} {over}, '
         f"and {_rest(context)}."
     )
 
@@ -270,7 +241,7 @@ def dropped_note(context: Context, dropped: float | None, heads: Sequence[HeadId
         return ""
     noun, over = context.measured.noun, _over(context, heads)
     return (
-        f"Special tokens are left out: they took {percent(dropped)} of the words' {noun} {over}, "
+        f"Special tokens are left out: they took {dropped:.0%} of the words' {noun} {over}, "
         f"and {_rest(context)}."
     )
 

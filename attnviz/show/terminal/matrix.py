@@ -1,13 +1,11 @@
 """Whole heads: as a matrix, queries down and keys across, or each query with its strongest keys."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.segment import Segment
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from attnviz.answers.matrices import Matrices
@@ -20,14 +18,12 @@ from attnviz.show.terminal.cells import (
     DIM,
     LONGEST_WORD,
     MARKER,
-    PLAIN,
-    Line,
+    Page,
     Scale,
     cut,
     fit,
     label,
-    percent,
-    render_lines,
+    line,
     tone_of,
     width_of,
 )
@@ -45,21 +41,14 @@ from attnviz.show.wording import MAY_NOT, role_name
 from attnviz.text.tokens import Token
 
 WIDEST_CELL = 10
-NARROWEST_CELL = 4
-"""Marker and weight: `▸.68`."""
-
-HEADER_LINES = 3
-"""Lines that the keys' names are staggered over at most."""
-
-SHARE_WIDTH = 9
-"""The column that tells what went to special tokens."""
-
+NARROWEST_CELL = 4  # Marker and weight: `▸.68`
+HEADER_LINES = 3  # Lines that the keys' names are staggered over at most
+SHARE_WIDTH = 9  # The column that tells what went to special tokens
 SIDE_WORD = 8
 SIDE_WIDTH = SIDE_WORD + 8
 """The column that tells each query's strongest key, beside a table that cannot show all keys."""
 
-ROWS_SHOWN = 40
-"""How many queries of a long text are listed."""
+ROWS_SHOWN = 40  # How many queries of a long text are listed
 
 
 def table(matrices: Matrices, top: int | None = None) -> RenderableType:
@@ -77,17 +66,15 @@ def table(matrices: Matrices, top: int | None = None) -> RenderableType:
 def _head_table(matrices: Matrices, head: HeadId, top: int | None) -> RenderableType:
     context = matrices.context
     if top is None and not is_long(context):
-        return _Matrix(context, matrices.block(head), matrices.allowed(head.layer))
+        matrix = _Matrix(context, matrices.block(head), matrices.allowed(head.layer))
+        return Page(lambda width, _: matrix.lines(width))
     block = matrices.first_rows(head, ROWS_SHOWN if is_long(context) else len(context.tokens))
-    return _TopKeys(context, block, matrices.allowed(head.layer, block.rows), top)
+    keys = _TopKeys(context, block, matrices.allowed(head.layer, block.rows))
+    return Page(lambda width, _: keys.lines(width, top))
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Which keys are shown, in cells how wide; `margin` is the width of the queries' names.
-
-    `side`: whether a column beside the table tells each query's strongest key.
-    """
+class _Layout(NamedTuple):
+    """Which keys are shown, in cells how wide; `side`: a column tells each query's strongest."""
 
     margin: int
     cell: int
@@ -101,66 +88,40 @@ class _Layout:
         return 1 if self.cell > NARROWEST_CELL else 0
 
 
-@dataclass(frozen=True, eq=False)
 class _Head:
     """The rows of one head, and the attention mask for them, (query, key), if there is one."""
 
-    context: Context
-    block: Block
-    allowed: np.ndarray | None
-
-    @property
-    def _head(self) -> HeadId:
-        return self.block.heads[0]
-
-    @property
-    def _weights(self) -> np.ndarray:
-        """(query, key)."""
-        weights: np.ndarray = self.block.weights[0]
-        return weights
-
-    @property
-    def _sink(self) -> np.ndarray | None:
-        """(query,)."""
-        return None if self.block.sink is None else self.block.sink[0]
-
-    @property
-    def _complete(self) -> bool:
-        return len(self._weights) == len(self.context.tokens)
-
-    @cached_property
-    def _scale(self) -> Scale:
-        return Scale.of(self.context.measured, float(self._weights.max()))
+    def __init__(self, context: Context, block: Block, allowed: np.ndarray | None) -> None:
+        self.context, self.block, self.allowed = context, block, allowed
+        self._weights = block.weights[0]  # (query, key)
+        self._sink = None if block.sink is None else block.sink[0]  # (query,)
+        self._scale = Scale.of(context.measured, float(self._weights.max()))
 
     def _heading(self) -> Iterator[RenderableType]:
         inside = None
-        if self.context.window is not None and self._complete:
+        if self.context.window is not None and len(self._weights) == len(self.context.tokens):
             inside = float(self._weights.sum(axis=-1).mean())
-        yield from heading(self.context, self._scale, inside=inside, layers=[self._head.layer])
+        layers = [self.block.heads[0].layer]
+        yield from heading(self.context, self._scale, inside=inside, layers=layers)
         yield Text()
 
     def _margin(self, width: int) -> int:
         """The cells that the queries' names take in a line of `width`."""
         return min(width_of(self.context.tokens, LONGEST_WORD) + 2, max(3, width // 4))
 
-    def _dropped(self, query: int) -> str:
-        """What of a query's row went to the special tokens left out; nothing where none are."""
-        return "" if self.block.dropped is None else percent(float(self.block.dropped[0, query]))
-
 
 class _Matrix(_Head):
     """One head as a matrix. Keys that do not fit are hidden: those with the smallest weights."""
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = options.max_width
-        layout, queries = self._layout(width), range(len(self._weights))
+    def lines(self, width: int) -> Iterator[RenderableType]:
+        layout = self._layout(width)
         yield from self._heading()
-        yield head_title(self._head, self._axes)
-        yield from render_lines(self._header(layout), width)
-        yield from render_lines((self._row(query, layout) for query in queries), width)
+        yield head_title(self.block.heads[0], self._axes())
+        yield from self._header(layout)
+        for query in range(len(self._weights)):
+            yield self._row(query, layout)
         yield from self._closing(layout)
 
-    @property
     def _axes(self) -> str:
         """What rows and columns are, and what a cell without a number says."""
         if not self.context.is_cross_attention and self.allowed is None:
@@ -181,10 +142,7 @@ class _Matrix(_Head):
         return _Layout(margin, cell, columns, header, side)
 
     def _columns(self, room: int) -> tuple[tuple[int, ...], bool]:
-        """The keys shown: all, or those with the largest weights, in the sentence's order.
-
-        Where a query's strongest key is still hidden, a side column has to tell it.
-        """
+        """The keys shown: all, or those of most weight; a side column tells keys still hidden."""
         count = len(self.context.keys)
         if count * NARROWEST_CELL <= room:
             return tuple(range(count)), False
@@ -195,7 +153,7 @@ class _Matrix(_Head):
             shown = order[: max(1, (room - SIDE_WIDTH) // NARROWEST_CELL)]
         return tuple(sorted(shown)), side
 
-    def _header(self, layout: _Layout) -> Iterator[Line]:
+    def _header(self, layout: _Layout) -> Iterator[Text]:
         """The keys' names, each ending above its column's end, staggered where cells are narrow."""
         names = [label(self.context.keys[i]) for i in layout.columns]
         for part in reversed(range(layout.header)):
@@ -208,31 +166,30 @@ class _Matrix(_Head):
                 text = fit(text, layout.margin + len(names) * layout.cell)
                 text += "" if self.block.dropped is None else fit("special", SHARE_WIDTH, True)
                 text += "  strongest" if layout.side else ""
-            yield [Segment(text, BOLD)]
+            yield line((text, BOLD))
 
-    def _row(self, query: int, layout: _Layout) -> Line:
-        row, token, keys = self._weights[query], self.context.tokens[query], self.context.keys
-        best = int(largest(row))
-        line = [_query_name(token, layout.margin, label(token))]
+    def _row(self, query: int, layout: _Layout) -> Text:
+        weights, token, keys = self._weights[query], self.context.tokens[query], self.context.keys
+        best = int(largest(weights))
+        row = _start(token, layout.margin, label(token))
         for key in layout.columns:
             if self.allowed is not None and not self.allowed[query, key]:
-                line.append(Segment(" " * layout.cell))
+                row.append(" " * layout.cell)
                 continue
-            weight = float(row[key])
+            weight = float(weights[key])
             strongest = key == best and weight > 0
             mark = MARKER if strongest else " "
             text = mark + self._scale.text(weight) + " " * layout.padding
-            line.append(Segment(" " * (layout.cell - cell_len(text))))
             tone = tone_of(self.context, token, keys[key])
-            line.append(Segment(text, self._scale.style(weight, tone, strongest)))
+            row.append(" " * (layout.cell - cell_len(text)))
+            row.append(text, self._scale.style(weight, tone, strongest))
         if self.block.dropped is not None:
-            line.append(Segment(fit(self._dropped(query), SHARE_WIDTH, right=True), DIM))
+            row.append(f"{self.block.dropped[0, query]:>{SHARE_WIDTH}.0%}", DIM)
         if layout.side:
-            weight, tone = float(row[best]), tone_of(self.context, token, keys[best])
-            line.append(Segment("  " + fit(label(keys[best]), SIDE_WORD) + " ", PLAIN))
-            style = self._scale.style(weight, tone, bold=True)
-            line.append(Segment(f" {self._scale.text(weight)} ", style))
-        return line
+            weight, tone = float(weights[best]), tone_of(self.context, token, keys[best])
+            row.append(f"  {fit(label(keys[best]), SIDE_WORD)} ")
+            row.append(f" {self._scale.text(weight)} ", self._scale.style(weight, tone, bold=True))
+        return row
 
     def _closing(self, layout: _Layout) -> Iterator[Text]:
         count = len(self.context.keys)
@@ -257,60 +214,36 @@ class _Matrix(_Head):
             yield from quiet_line(purpose_note())
 
 
-@dataclass(frozen=True, eq=False)
 class _TopKeys(_Head):
     """One head as a list: each query with its `top` strongest keys, or as many as fit on a line."""
 
-    top: int | None
-
-    @cached_property
-    def _names(self) -> Names:
-        return Names(self.context)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = options.max_width
+    def lines(self, width: int, top: int | None) -> Iterator[RenderableType]:
         yield from self._heading()
-        margin, share = self._margin(width), 0 if self.block.dropped is None else 14
-        if is_long(self.context):
-            margin = min(self._names.width("query") + 2, max(3, width // 3))
-        word = max(1, min(self._names.width("key"), width - margin - share - 7))
+        context, dropped, names = self.context, self.block.dropped, Names(self.context)
+        margin, share = self._margin(width), 0 if dropped is None else 14
+        if is_long(context):
+            margin = min(names.width("query") + 2, max(3, width // 3))
+        word = max(1, min(names.width("key"), width - margin - share - 7))
         across = max(1, (width - margin - share) // (word + 7))
-        count = self.top or min(KEYS_NAMED, across)
-        shown = min(count, len(self.context.keys))
+        count = top or min(KEYS_NAMED, across)
+        shown = min(count, len(context.keys))
         what = "the strongest key" if shown == 1 else f"the {shown} strongest keys"
-        yield head_title(self._head, f"{what} of each query")
-        for query in range(len(self._weights)):
-            line = self._start(query, margin, share)
-            links = self._links(query, count, word)
-            for first in range(0, max(1, len(links)), across):
-                if first:
-                    line = [Segment(" " * (margin + share))]
-                own = [segment for link in links[first : first + across] for segment in link]
-                yield from render_lines([line + own], width)
+        yield head_title(self.block.heads[0], f"{what} of each query")
+        for query, token in enumerate(context.tokens[: len(self._weights)]):
+            row = _start(token, margin, names.of(token, "query", margin - 1))
+            if dropped is not None:
+                row.append(fit(f"special {dropped[0, query]:.0%}", share), DIM)
+            weights, allowed = self._weights[query], self.allowed
+            keys = by_weight(weights, None if allowed is None else allowed[query], count)
+            for place, key in enumerate(keys):
+                if place and place % across == 0:
+                    yield row
+                    row = line(" " * (margin + share))
+                link = Link(token, context.keys[key], float(weights[key]))
+                name = fit(names.of(link.key, "key", word), word)
+                row.append_text(named_weight(context, link, name, place == 0, self._scale))
+            yield row
         yield from self._closing()
-
-    def _start(self, query: int, margin: int, share: int) -> Line:
-        """A query's name, and what special tokens have of its row where they are left out."""
-        token = self.context.tokens[query]
-        line = [_query_name(token, margin, self._names.of(token, "query", margin - 1))]
-        if share:
-            line.append(Segment(fit(f"special {self._dropped(query)}", share), DIM))
-        return line
-
-    def _links(self, query: int, count: int, word: int) -> list[Line]:
-        row, token, keys = self._weights[query], self.context.tokens[query], self.context.keys
-        order = by_weight(row, None if self.allowed is None else self.allowed[query], count)
-        return [
-            named_weight(
-                self.context,
-                Link(token, keys[key], float(row[key])),
-                self._names.of(keys[key], "key", word),
-                word,
-                place == 0,
-                self._scale,
-            )
-            for place, key in enumerate(order)
-        ]
 
     def _closing(self) -> Iterator[Text]:
         rows, count = len(self._weights), len(self.context.tokens)
@@ -327,6 +260,6 @@ class _TopKeys(_Head):
         )
 
 
-def _query_name(token: Token, margin: int, name: str) -> Segment:
-    """A query's name in the margin."""
-    return Segment(fit(name, margin - 1) + " ", DIM if token.special else BOLD)
+def _start(token: Token, margin: int, name: str) -> Text:
+    """A line that starts with a query's name in the margin."""
+    return line((fit(name, margin - 1) + " ", DIM if token.special else BOLD))

@@ -17,9 +17,7 @@ from attnviz.models.catalog import (
 )
 from attnviz.show.labels import visible
 
-COMMIT = 12
-"""How many of a commit's letters are shown; the hub's pages show fewer."""
-
+COMMIT = 12  # How many of a commit's letters are shown; the hub's pages show fewer
 FAMILIES: dict[AttentionSource, str] = {
     "natively": "architectures that attnviz runs itself",
     "through transformers": "architectures that transformers runs",
@@ -34,8 +32,7 @@ HOW: dict[AttentionSource, str] = {
 }
 
 GAP = (0, 2, 0, 0)
-INDENT = 2
-"""Cells between a fact's name and the fact, and before the facts of a model in a list."""
+INDENT = 2  # Cells between a fact's name and the fact, and before the facts of a model in a list
 
 
 def table(answer: Catalog | Described, top: int | None = None) -> RenderableType:

@@ -1,12 +1,9 @@
 """One word in some heads or in all, and how much one word looks at another."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.segment import Segment
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,13 +17,12 @@ from attnviz.show.terminal.cells import (
     DIM,
     MARKER,
     PLAIN,
-    SHARES,
-    Line,
+    Page,
     Scale,
     cut,
     fit,
     label,
-    render_lines,
+    line,
     tone_of,
 )
 from attnviz.show.terminal.grid import Grid, HeadGrid
@@ -41,11 +37,8 @@ from attnviz.show.terminal.heading import (
 )
 from attnviz.show.wording import MAY_NOT
 
-LINKS_NAMED = 20
-"""How many links a table of them names, unless the user says how many."""
-
-KEYS_NAMED = 5
-"""How many words a line names at most, unless the user says how many."""
+LINKS_NAMED = 20  # How many links a table of them names, unless the user says how many
+KEYS_NAMED = 5  # How many words a line names at most, unless the user says how many
 
 
 def table(word: Word, top: int | None = None) -> RenderableType:
@@ -54,13 +47,13 @@ def table(word: Word, top: int | None = None) -> RenderableType:
     `top` limits the words that the grid's lines, or each head's line, name.
     """
     if word.chosen or not word.context.measured.per_head:
-        return _Rows(word, top)
-    return Grid(word, _note(word), top)
+        return Page(lambda width, _: _rows(word, top, width))
+    return Page(lambda width, colored: _grid(word, top, width, colored))
 
 
 def pair_table(pair: Pair, top: int | None = None) -> RenderableType:
-    """A grid of the one weight in each head; `top` changes nothing."""
-    return _PairGrid(pair)
+    """A grid of the one weight in each head, blank where it may not look; `top` changes nothing."""
+    return Page(lambda width, _: _pair(pair, width))
 
 
 def links_table(links: Links, top: int | None = None) -> RenderableType:
@@ -82,90 +75,60 @@ def _note(word: Word) -> str:
     return query_note(context, word.token.index, heads, word.special, word.sink)
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """What one token looks at, or who looks at it: a line for each head, strongest first."""
+def _grid(word: Word, top: int | None, width: int, colored: bool) -> Iterator[RenderableType]:
+    yield from Grid(word, top).lines(width, colored)
+    yield from quiet_line(_note(word))
 
-    word: Word
-    top: int | None
 
-    @cached_property
-    def _scale(self) -> Scale:
-        return Scale.of(self.word.context.measured, float(self.word.weights.max()))
-
-    @cached_property
-    def _names(self) -> Names:
-        return Names(self.word.context)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        word, width = self.word, options.max_width
-        yield from word_heading(word.context, word.token, word.role, word.weights, self._scale)
+def _rows(word: Word, top: int | None, width: int) -> Iterator[RenderableType]:
+    """A line for each head, strongest first; more lines where the user asked for more than fits."""
+    scale = Scale.of(word.context.measured, float(word.weights.max()))
+    yield from word_heading(word, scale)
+    yield Text()
+    yield Text(question(word.token, word.role, width), style=BOLD)
+    names, role = Names(word.context), word.other_role
+    margin = max(len(str(head)) for head in word.heads) + 2
+    room = max(1, min(names.width(role), width - margin - 7))
+    across = max(1, (width - margin) // (room + 7))
+    for place, head in enumerate(word.heads):
+        row = line((fit(str(head), margin), BOLD))
+        for at, other in enumerate(word.strongest(place, top or min(KEYS_NAMED, across))):
+            if at and at % across == 0:
+                yield row
+                row = line(" " * margin)
+            # what is named and coloured is the other word, whichever of the two looks
+            link = Link(word.token, word.others[other], float(word.weights[place, other]))
+            name = fit(names.of(link.key, role, room), room)
+            row.append_text(named_weight(word.context, link, name, at == 0, scale))
+        yield row
+    if note := _note(word):
         yield Text()
-        yield Text(question(word.token, word.role, width), style=BOLD)
-        yield from render_lines(self._lines(width), width)
-        note = _note(word)
-        if note:
-            yield Text()
-            yield from quiet_line(note)
-
-    def _lines(self, width: int) -> Iterator[Line]:
-        """A head's line; and more below it, where the user asked for more than fits."""
-        word, role = self.word, self.word.other_role
-        margin = max(len(str(head)) for head in word.heads) + 2
-        room = max(1, min(self._names.width(role), width - margin - 7))
-        across = max(1, (width - margin) // (room + 7))
-        count = self.top or min(KEYS_NAMED, across)
-        for place, head in enumerate(word.heads):
-            line = [Segment(fit(str(head), margin), BOLD)]
-            for at, other in enumerate(word.strongest(place, count)):
-                if at and at % across == 0:
-                    yield line
-                    line = [Segment(" " * margin)]
-                # what is named and coloured is the other word, whichever of the two looks
-                link = Link(word.token, word.others[other], float(word.weights[place, other]))
-                name = self._names.of(link.key, role, room)
-                line += named_weight(word.context, link, name, room, at == 0, self._scale)
-            yield line
+        yield from quiet_line(note)
 
 
-def named_weight(
-    context: Context, link: Link, name: str, word: int, first: bool, scale: Scale = SHARES
-) -> Line:
-    """A weight with the name of what it goes to, in `word` + 7 cells; a row's first stands out."""
+def named_weight(context: Context, link: Link, name: str, first: bool, scale: Scale) -> Text:
+    """A weight and the name of what it goes to; a row's first stands out."""
     mark = MARKER if first and link.weight > 0 else " "
     style = scale.style(link.weight, tone_of(context, link.query, link.key), bold=first)
     name_style = BOLD if first else DIM if link.key.special else PLAIN
-    return [
-        Segment(f"{mark}{scale.text(link.weight)} ", style),
-        Segment(" " + fit(name, word) + " ", name_style),
-    ]
+    return Text.assemble((f"{mark}{scale.text(link.weight)} ", style), (f" {name} ", name_style))
 
 
-@dataclass(frozen=True, eq=False)
-class _PairGrid:
-    """How much one token looks at another: layers down, heads across, then the strongest heads.
-
-    Where the mask does not let the one look at the other, a head is blank.
-    """
-
-    pair: Pair
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        pair, context, width = self.pair, self.pair.context, options.max_width
-        places = np.flatnonzero(pair.allowed)
-        weights = {pair.heads[place]: float(pair.weights[place]) for place in places}
-        blank = [head for head in pair.heads if head not in weights]
-        scale = Scale.of(context.measured, max(weights.values(), default=0))
-        grid = HeadGrid(weights, scale, tone_of(context, pair.query, pair.key), blank)
-        yield from heading(context, scale, [pair.query], [pair.key])
-        yield Text()
-        query, key = label(pair.query), label(pair.key)
-        yield Text(cut(f"how much {query} looks at {key}", width), style="bold")
-        if weights:
-            yield from render_lines(grid.blocks(width), width)
-            yield from render_lines(grid.strongest(width), width)
-            if blank:
-                yield from quiet_line(f"blank: {MAY_NOT}")
-        else:
-            yield from quiet_line(f'"{query}" may not look at "{key}".')
-        yield from quiet_line(_note(pair.word))
+def _pair(pair: Pair, width: int) -> Iterator[RenderableType]:
+    """Layers down, heads across, then the strongest heads."""
+    context, places = pair.context, np.flatnonzero(pair.allowed)
+    weights = {pair.heads[place]: float(pair.weights[place]) for place in places}
+    blank = [head for head in pair.heads if head not in weights]
+    scale = Scale.of(context.measured, max(weights.values(), default=0))
+    grid = HeadGrid(weights, scale, tone_of(context, pair.query, pair.key), blank)
+    yield from heading(context, scale, [pair.query], [pair.key])
+    yield Text()
+    query, key = label(pair.query), label(pair.key)
+    yield Text(cut(f"how much {query} looks at {key}", width), style="bold")
+    if weights:
+        yield from grid.blocks(width)
+        yield from grid.strongest(width)
+        yield from quiet_line(f"blank: {MAY_NOT}" if blank else "")
+    else:
+        yield from quiet_line(f'"{query}" may not look at "{key}".')
+    yield from quiet_line(_note(pair.word))

@@ -9,8 +9,7 @@ from typing import Any, TypedDict
 from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View, Window
-from attnviz.inspection.context import Role
-from attnviz.inspection.facts import FULL_NAME, FullHeadName
+from attnviz.inspection.context import FULL_NAME, FullHeadName, Role
 from attnviz.text.tokens import Token, Unit
 
 WORDS_LISTED = 40

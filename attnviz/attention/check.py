@@ -14,11 +14,9 @@ DAMAGED = "the model's weights are damaged or overflow; try another checkpoint"
 def check_record(
     number: int, record: LayerRecord, sizes: Mapping[str, int], dtype: str = "float32"
 ) -> None:
-    """Raise AttnvizError if the record of layer `number` is inconsistent.
+    """Raise AttnvizError for wrong shapes, dtypes or values, or a query without a key.
 
-    Each array must have the shape and number type that LayerRecord declares and hold finite numbers
-    (a bias may hold -inf), and every query must have a key to attend to. sizes: those of the axes
-    head, query, key, d_model and d_k. dtype: what the model computed in.
+    sizes: of the axes head, query, key, d_model and d_k. dtype: what the model computed in.
     """
     if record.recorded_weights is None and (record.q is None or record.k is None):
         raise AttnvizError(
@@ -46,10 +44,7 @@ def check_record(
 
 
 def check_finite(number: int, name: str, array: np.ndarray, dtype: str) -> None:
-    """Raise AttnvizError if an array of layer `number` holds NaN or infinity.
-
-    `dtype`: what the model computed in.
-    """
+    """Raise AttnvizError if an array holds NaN or infinity; `dtype`: what the model computed in."""
     if not np.isfinite(array).all():
         raise AttnvizError(
             f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",

@@ -1,7 +1,4 @@
-"""The attention of one layer: what the model recorded, and the weights computed from it.
-
-`Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V` (Vaswani et al. 2017, equation 1). numpy only.
-"""
+"""A layer's record and weights: softmax(Q K^T / sqrt(d_k)) (Vaswani et al. 2017, equation 1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,17 +18,13 @@ WIDER = "try --dtype bfloat16, which has the range of float32, or float32 itself
 
 @dataclass(frozen=True)
 class Array:
-    """What LayerRecord declares of an array.
+    """What LayerRecord declares of an array."""
 
-    shape: the names of its axes, as in `check._all_sizes`. shared: there may be one head for all.
-    stored: its name in files, if that differs from the field's. finite: False if -inf is allowed.
-    """
-
-    shape: str
-    shared: bool = False
-    stored: str = ""
+    shape: str  # the names of its axes, as in `check._all_sizes`
+    shared: bool = False  # there may be one head for all
+    stored: str = ""  # its name in files, if that differs from the field's
     dtype: type = np.float32
-    finite: bool = True
+    finite: bool = True  # False if -inf is allowed
 
 
 class Inputs(NamedTuple):
@@ -48,40 +41,33 @@ class Inputs(NamedTuple):
 class LayerRecord:
     """What one layer's attention computed with, in float32; None for what was not recorded.
 
-    In grouped-query attention (Ainslie et al. 2023) consecutive heads share k and v. weights =
-    softmax(scores), and scores = scale * q k^T (scale is 1/sqrt(d_k) in Vaswani et al. 2017),
-    changed in this order:
-
-    - softcap: softcap * tanh(scores / softcap) (Gemma 2);
-    - bias is added, and so is distance_bias, whose entry j - i + n - 1 is for query i of n and key
-      j (MPNet, T5);
-    - key_ranges, the attention mask as intervals (causal masks, sliding windows): the first key
-      that each query may attend to, and the end of its keys;
-    - sinks: scores of a place beside the keys, which takes weight too, so that rows sum to less
-      than 1 (gpt-oss).
-
-    recorded_weights: the weights themselves, from models that give no queries and keys.
-    x: what W_Q multiplies, and W_K and W_V too unless there are encoder_states (cross-attention).
-    z: the model's own sums of weights times v. value_norms: the length of v W_O, which is what each
-    value adds to the layer's output.
+    weights = softmax(scores), and scores = scale * q k^T, changed by these in this order: softcap,
+    bias and distance_bias, key_ranges, sinks. In grouped-query attention (Ainslie et al. 2023)
+    consecutive heads share k and v.
     """
 
+    # What W_Q multiplies, and W_K and W_V too unless there are encoder_states (cross-attention).
     x: Annotated[np.ndarray | None, Array("query d_model")] = None
     q: Annotated[np.ndarray | None, Array("head query d_k")] = None
     k: Annotated[np.ndarray | None, Array("kv_head key d_k")] = None
     v: Annotated[np.ndarray | None, Array("kv_head key d_v")] = None
-    scale: float = 1.0
+    scale: float = 1.0  # 1 / sqrt(d_k) in Vaswani et al. 2017
     encoder_states: Annotated[np.ndarray | None, Array("key d_encoder", stored="memory")] = None
     bias: Annotated[np.ndarray | None, Array("head query key", finite=False, shared=True)] = None
+    # Entry j - i + n - 1 is added for query i of n and key j (MPNet, T5).
     distance_bias: Annotated[np.ndarray | None, Array("head query+key-1", shared=True)] = None
+    # The mask as intervals: the first key that each query may attend to, and the end of its keys.
     key_ranges: Annotated[np.ndarray | None, Array("query 2", stored="visible", dtype=np.int32)] = (
         None
     )
-    softcap: float | None = None
+    softcap: float | None = None  # softcap * tanh(scores / softcap) (Gemma 2)
+    # Scores of a place beside the keys, whose weight is left out of the rows (gpt-oss).
     sinks: Annotated[np.ndarray | None, Array("head")] = None
+    # the weights, from models that give no queries and keys
     recorded_weights: Annotated[np.ndarray | None, Array("head query key", stored="given")] = None
+    # the model's sums of weights times v
     z: Annotated[np.ndarray | None, Array("head query d_v")] = None
-    value_norms: Annotated[np.ndarray | None, Array("head key")] = None
+    value_norms: Annotated[np.ndarray | None, Array("head key")] = None  # lengths of v W_O
 
     @property
     def num_heads(self) -> int:
@@ -135,11 +121,7 @@ class LayerRecord:
     def weights(
         self, layer: int, heads: Sequence[int] | None = None, queries: slice = slice(None)
     ) -> Float[np.ndarray, "head query key"]:
-        """Attention weights between pieces of these heads or (None) of all.
-
-        Errors name the layer as `layer`. AttnvizError if a row does not sum to 1 (to at most 1, if
-        there are sinks).
-        """
+        """Attention weights between pieces; AttnvizError if rows sum to other than 1 (or <= 1)."""
         numbers = np.arange(self.num_heads)[slice(None) if heads is None else list(heads)]
         if self.recorded_weights is not None:
             weights = self.recorded_weights[numbers, queries]
@@ -166,10 +148,7 @@ class LayerRecord:
         return adjusted
 
     def attention_mask(self, queries: slice = slice(None)) -> Bool[np.ndarray, "query key"] | None:
-        """The attention mask: True if any head may attend; None if nothing is masked.
-
-        Both key_ranges and a bias of -inf mask.
-        """
+        """The attention mask: True if any head may attend; None if nothing is masked."""
         if self.key_ranges is None and self.bias is None:
             return None
         count, keys = self.lengths
@@ -256,10 +235,7 @@ ARRAYS: dict[str, Array] = {
 
 
 class Between(NamedTuple):
-    """What a model does to x W_Q, x W_K and x W_V to get q, k and v; None for nothing.
-
-    For example "rotated by its position" (Su et al. 2021, "RoFormer").
-    """
+    """What a model does to x W_Q, x W_K, x W_V to get q, k, v, as "rotated by its position"."""
 
     q: str | None = None
     k: str | None = None
@@ -273,13 +249,8 @@ NOTHING_BETWEEN = Between()
 class Projections:
     """The matrices and biases that turn x into queries, keys and values, and mix the results.
 
-    As in the article, x stands on the left: q = x W_Q + b_Q. Shapes: W_Q (d_model, heads * d_k);
-    W_K (d_model, kv_heads * d_k) and W_V (d_model, kv_heads * d_v), which in cross-attention
-    multiply the encoder's states; W_O (heads * d_v, d_model). `head` gives one head's columns. A
-    bias is None if the model has none; one head has no b_O, which is added to the sum of all.
-
-    direct: x is the output of the layer below, or the embeddings; otherwise x is what enters
-    attention, whatever the model did before.
+    x stands on the left, as in the article: q = x W_Q + b_Q. Widths are heads * d_k or d_v,
+    kv_heads * d_k or d_v for W_K and W_V, which multiply the encoder's states in cross-attention.
     """
 
     W_Q: Float[np.ndarray, "d_model queries_width"]
@@ -289,15 +260,13 @@ class Projections:
     b_Q: Float[np.ndarray, "queries_width"] | None = None
     b_K: Float[np.ndarray, "keys_width"] | None = None
     b_V: Float[np.ndarray, "values_width"] | None = None
-    b_O: Float[np.ndarray, "d_model"] | None = None
+    b_O: Float[np.ndarray, "d_model"] | None = None  # added to the sum of heads; None for one
     between: Between = field(default=NOTHING_BETWEEN, kw_only=True)
+    # x is the output of the layer below, or the embeddings; else what enters attention.
     direct: bool = field(default=True, kw_only=True)
 
     def head(self, number: int, num_heads: int) -> "Projections":
-        """The columns of W_Q, W_K, W_V and the rows of W_O of one head.
-
-        Heads that share keys and values have the same columns of W_K and W_V.
-        """
+        """One head's columns of W_Q, W_K, W_V, which heads may share, and rows of W_O."""
         d_k, d_v = self.W_Q.shape[1] // num_heads, len(self.W_O) // num_heads
         shared = number * (self.W_K.shape[1] // d_k) // num_heads
         q, k, v, z = (
@@ -320,10 +289,7 @@ class Projections:
 def softmax(
     scores: Float[np.ndarray, "head query key"], sinks: Float[np.ndarray, "head"] | None = None
 ) -> Float[np.ndarray, "head query key"]:
-    """The softmax of each row, in place.
-
-    Sinks are scores that count in each sum; their weight is left out of the result.
-    """
+    """The softmax of each row, in place; sinks count in the sums, and their weight is left out."""
     highest = scores.max(axis=-1, keepdims=True)
     if sinks is not None:
         sinks = sinks[:, None, None]

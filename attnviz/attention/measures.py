@@ -1,8 +1,4 @@
-"""The measures: what the number between two tokens can be.
-
-MEASURES has one whole entry for each. No numpy is imported here, so that the command line can name
-the measures without it.
-"""
+"""The measures: what a number between two tokens can be. No numpy: the command line imports it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,28 +15,23 @@ if TYPE_CHECKING:
 
 MeasureName = Literal["weights", "norm", "rollout", "flow"]
 
-Heads = Sequence[int] | None
-"""Some heads of a layer by number, or all of them (None)."""
+Heads = Sequence[int] | None  # Some heads of a layer by number, or all of them (None)
 
+# from a layer's record, its number, heads and queries to (head, query, key)
 OfHeads = Callable[["LayerRecord", int, Heads, slice], "np.ndarray"]
-"""From a layer's record, its number, heads and queries to numbers between pieces,
-(head, query, key)."""
 
+# from a function that gives a layer's record, and the number of layers, to a measure of layers
 OfLayers = Callable[[Callable[[int], "LayerRecord"], int], "Mixed"]
-"""From a function that gives a layer's record, and the number of layers, to a measure of layers."""
 
-NO_SHARES = "rows are not distributions"
-"""What outputs say of a measure whose rows do not sum to 1."""
+NO_SHARES = "rows are not distributions"  # said of a measure whose rows do not sum to 1
 
-WITH_SINK = "rows sum to 1 with the sink's share"
-"""What outputs say where the model has a sink, which takes a part of every row."""
+WITH_SINK = "rows sum to 1 with the sink's share"  # of a model with a sink
 
 SCORES = "q kᵀ / √d_k"
-SOFTMAX = f"softmax({SCORES})"
-"""The weights of Vaswani et al. 2017, equation 1."""
+SOFTMAX = f"softmax({SCORES})"  # Vaswani et al. 2017, equation 1
 
+# the formula of weights that come without queries and keys
 GIVEN = "as the model's own code computes them"
-"""What replaces the formula of weights that the model gives without queries and keys."""
 
 
 def weights(record: "LayerRecord", layer: int, heads: Heads, queries: slice) -> "np.ndarray":
@@ -49,11 +40,9 @@ def weights(record: "LayerRecord", layer: int, heads: Heads, queries: slice) -> 
 
 
 def norms(record: "LayerRecord", layer: int, heads: Heads, queries: slice) -> "np.ndarray":
-    """`||alpha * v W_O||`, (head, query, key), in the units of the layer's output.
+    """`||alpha * v W_O||` (Kobayashi et al. 2020, equation 4), (head, query, key).
 
-    Kobayashi et al. 2020, equation 4: a head's output is the sum of its values v, each times its
-    weight alpha, multiplied by the head's rows of W_O. A large weight on a small value brings
-    little. v includes the bias of W_V; the bias of W_O belongs to no token and is left out.
+    In units of the layer's output. v includes the bias of W_V; the bias of W_O belongs to no token.
     """
     if record.value_norms is None:
         record.check_more_than_weights()
@@ -81,21 +70,16 @@ def _flow(record_of: Callable[[int], "LayerRecord"], num_layers: int) -> "Mixed"
 
 @dataclass(frozen=True)
 class Measure:
-    """What the numbers mean, as every output says it, and how they are computed.
-
-    quantity: what a colour bar calls one number. shares: rows sum to 1, together with what goes to
-    a sink if the model has `sinks`. of_heads: computes a measure of heads. of_layers: starts a
-    measure that mixes the heads of each layer; None otherwise.
-    """
+    """What the numbers mean, as every output says it, and how they are computed."""
 
     name: MeasureName
-    quantity: str
+    quantity: str  # what a colour bar calls one number
     formula: str
     source: str
-    shares: bool
+    shares: bool  # rows sum to 1, with what goes to a sink if there are `sinks`
     sinks: bool = False
     of_heads: OfHeads = weights
-    of_layers: OfLayers | None = None
+    of_layers: OfLayers | None = None  # for a measure that mixes the heads of each layer
 
     def __str__(self) -> str:
         rows = self.caveat or "rows sum to 1"
@@ -133,10 +117,7 @@ class Measure:
         return "attention" if self.name == "weights" else self.name
 
     def adapted(self, records: Sequence["LayerRecord"]) -> "Measure":
-        """The measure with the formula of these layers: their scale, soft cap, bias and sinks.
-
-        A term that only some layers have is named too.
-        """
+        """The measure with the formula of these layers: scale, soft cap, bias, sinks of any."""
         sinks = any(record.sinks is not None for record in records)
         if any(record.recorded_weights is not None for record in records):
             softmax = GIVEN

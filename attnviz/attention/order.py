@@ -1,25 +1,17 @@
-"""Orders that rounding does not change: numbers that are all but equal stay in their places.
-
-Processors round differently, in float32's last digits. Where two numbers differ by no more than
-that, the one that stands first in the model or the sentence comes first.
-"""
+"""Orders that rounding does not change: numbers that are all but equal stay in their places."""
 
 import numpy as np
 
 from attnviz.attention.shapes import Bool, Float, Int
 
-EQUAL = 1e-5
-"""Two numbers are equal if they differ by less than this part of the larger one."""
+EQUAL = 1e-5  # numbers are equal if they differ by less than this part of the larger one
 
+# differences and distances of numbers up to 1 are equal if this near to each other
 NEAR_ZERO = 1e-6
-"""Differences and distances of numbers up to 1 are equal if they are this near to each other."""
 
 
 def tiers(values: Float[np.ndarray, "n"], floor: float = 0.0) -> Int[np.ndarray, "n"]:
-    """The tier of each number: 0 for the largest and its equals, then 1, and so on.
-
-    Numbers are also equal if they differ by less than `floor`. NaN comes last.
-    """
+    """The tier of each number: 0 for the largest and equals (by `floor` too); NaN comes last."""
     order = np.argsort(-values, kind="stable")
     found, tier, least = np.empty(len(values), np.intp), -1, np.inf
     for place, value in zip(order, values[order].tolist(), strict=True):

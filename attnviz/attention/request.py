@@ -18,14 +18,10 @@ LESS_OF_A_TEXT = (
 
 @dataclass(frozen=True)
 class RecordRequest:
-    """What to record of a long text; short texts are recorded whole, see KEPT_BYTES.
+    """What to record of a long text; short texts are recorded whole, see KEPT_BYTES."""
 
-    layers: their numbers, None for all. whole: also x, v and z, which `explain` and files need, not
-    only queries, keys and the lengths of v W_O.
-    """
-
-    layers: frozenset[int] | None = None
-    whole: bool = True
+    layers: frozenset[int] | None = None  # None for all
+    whole: bool = True  # also x, v and z, which `explain` and files need
 
     def of(self, numbers: int) -> "RecordRequest":
         """What to record of a text whose layers hold this many float32 numbers together."""
@@ -40,5 +36,4 @@ class RecordRequest:
         return self.layers is None or layer in self.layers
 
 
-WHOLE = RecordRequest()
-"""Everything of every layer."""
+WHOLE = RecordRequest()  # Everything of every layer

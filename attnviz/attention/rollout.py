@@ -1,8 +1,6 @@
-"""Measures that follow attention down through the layers and mix the heads of each.
+"""Measures that mix the heads of each layer: A = 0.5 * mean of the heads + 0.5 * I.
 
-Both take a layer as `A = 0.5 * mean of the heads + 0.5 * I`: half of a token comes from attention,
-half from the residual connection (Abnar & Zuidema 2020, "Quantifying Attention Flow in
-Transformers", section 3).
+Half of a token comes from attention, half from the residual (Abnar & Zuidema 2020, section 3).
 """
 
 from abc import ABC, abstractmethod
@@ -25,11 +23,9 @@ LARGEST_FLOW_WORK = 1_200_000_000
 KEPT_BYTES = 1 << 28
 """The rollouts of all layers are kept up to this size; of a longer text, only the last one."""
 
-WEIGHTS_AT_ONCE = 1 << 20
-"""How many weights, of all heads of a layer, are averaged at once."""
+WEIGHTS_AT_ONCE = 1 << 20  # How many weights, of all heads of a layer, are averaged at once
 
-_UNIT = 1 << 28
-"""The integer that stands for a capacity of 1 in the flow's network: exact to 4e-9."""
+_UNIT = 1 << 28  # The integer that stands for a capacity of 1 in the flow's network: exact to 4e-9
 
 
 class Mixed(ABC):
@@ -89,9 +85,7 @@ class Rollout(Mixed):
 class Flow(Mixed):
     """Attention flow: the maximum flow from a query in a layer down to a token of the input.
 
-    The network has a node for each token in each layer and an edge for each entry of A. Capacities
-    hold for each edge alone, so a row of flows may sum to more than 1. scipy computes the flows
-    (Dinic's algorithm).
+    A node for each token in each layer, an edge for each entry of A. A row may sum to more than 1.
     """
 
     def __init__(self, record_of: Callable[[int], LayerRecord], num_layers: int) -> None:
@@ -101,10 +95,7 @@ class Flow(Mixed):
         self._row = lru_cache(maxsize=None)(self._maximum_flows)
 
     def pieces(self, layer: int, queries: slice) -> Float[np.ndarray, "1 query key"]:
-        """The flow from each query in the layer to each input token.
-
-        RequestError if that would take too long.
-        """
+        """The flow from each query to each input token; RequestError if it takes too long."""
         rows = range(self._length)[queries]
         # Count the edges of all layers, or minutes would go into the lower ones before the refusal.
         edges = self._length**2 * self._num_layers * (self._num_layers + 1) // 2
@@ -129,10 +120,7 @@ class Flow(Mixed):
         return np.array(flows, np.float32) / np.float32(_UNIT)
 
     def _network_below(self, layer: int) -> "csr_array":
-        """Capacities from node to node: first the input's tokens, then those of layer 0, and so on.
-
-        An entry of A that rounds to 0 units is no edge.
-        """
+        """Capacities between nodes: the input's tokens, then layer 0's, and so on; 0 is no edge."""
         from scipy.sparse import bmat, csr_array
 
         count = layer + 2

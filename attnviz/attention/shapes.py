@@ -1,7 +1,6 @@
-"""`Float[np.ndarray, "head query key"]`: arrays in annotations, with the names of their axes.
+"""`Float[np.ndarray, "head query key"]`: arrays with named axes (docs/shapes.md).
 
-The names are those of docs/shapes.md. In the tests they are jaxtyping's, which checks each call;
-otherwise they cost nothing: jaxtyping takes a tenth of a second to import.
+In the tests these are jaxtyping's, which takes 0.1 s to import and checks each call.
 """
 
 import sys

@@ -1,8 +1,6 @@
-"""Run a sentence again without some of its heads, as often as needed.
+"""Run a sentence again without some of its heads, in batches that grow from layer to layer.
 
-Such a run equals the plain one up to the first layer with an ablated head. It starts there, with
-the plain run's vectors. So runs are batches that grow: each joins at its first layer, and they go
-through the layers above together.
+A run equals the plain one up to its first ablated layer, and joins the batch there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,27 +18,20 @@ from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError
 from attnviz.files import look_ahead
 
+# Nearly full speed, yet several threads get a batch of a short sentence; no run is cut.
 BATCH_TOKENS = 256
-"""The most tokens in a batch; a run is never cut.
 
-Enough for matrix products at nearly full speed, and few enough that a short sentence's runs make
-batches for several threads.
-"""
-
-LONG = 512
-"""The number of tokens above which a single run uses all threads."""
+LONG = 512  # tokens above which a single run uses all threads
 
 EVERYWHERE = slice(None)
 
-Place = tuple[int, int]
-"""A head: its layer, and its number in the layer."""
+Place = tuple[int, int]  # a head: its layer, and its number in the layer
 
 
 class AblatedRuns:
     """A sentence that was run once, and can be run again without some heads.
 
-    `states`: (n, d_model), the last layer's output. ids, types: one number a token. Raises
-    AttnvizError if memory is too small, or a number leaves float16's range.
+    states: (n, d_model), the last layer's output. AttnvizError if memory or a dtype is too small.
     """
 
     def __init__(self, encoder: Encoder, ids: Sequence[int], types: Sequence[int]) -> None:
@@ -61,11 +52,10 @@ class AblatedRuns:
     def without(
         self, runs: Sequence[Sequence[Place]], mean: bool = False, pieces: slice = EVERYWHERE
     ) -> Iterator[np.ndarray]:
-        """The last layer's output in each run, (piece, d_model), in the order of the runs.
+        """The last layer's output of `pieces` in each run in turn, (piece, d_model).
 
-        A run is the heads to ablate together, at least one. Their z become zeros or, with `mean`,
-        the mean over positions of their z in the plain run. Only the states of `pieces` are
-        computed. The runs' first layers must ascend.
+        A run is the heads to ablate together: their z become zeros or, with `mean`, the mean over
+        positions in the plain run. The runs' first layers must ascend.
         """
         at_once = max(1, BATCH_TOKENS // len(self.states))
         all_threads = len(runs) <= at_once and len(runs) * len(self.states) > LONG

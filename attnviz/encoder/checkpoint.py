@@ -31,16 +31,12 @@ NAMES_LISTED = 5
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A filled encoder, its family's name, and the file's tensors that belong to another part.
-
-    `left_over` leaves out what every such file may have, such as a pooler. `masked_lm` is None if
-    the file has no complete masked-LM head.
-    """
+    """A filled encoder, its family's name, and the file's tensors that belong to another part."""
 
     encoder: Encoder
     family: str
-    left_over: tuple[str, ...]
-    masked_lm: MaskedLm | None
+    left_over: tuple[str, ...]  # without what every such file may have, such as a pooler
+    masked_lm: MaskedLm | None  # None if the file has no complete head
 
 
 def load_checkpoint(
@@ -51,13 +47,9 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Read a published model onto a device, in the dtype that it computes in.
 
-    `config` is its config.json, read or still to be read; `weights_path` the file of the weights, a
-    pickle too, or the index of those in parts. With `verified`, the file's hash was checked
-    already, and its numbers are not.
-
-    Raises AttnvizError for an unknown model type, a damaged file, names that are missing or not
-    expected, a shape that differs from config.json's, numbers that are not finite, not
-    floating-point or too large for the dtype, and too little memory.
+    `weights_path`: a file, a pickle too, or the index of those in parts. `verified`: its hash was
+    checked. AttnvizError for an unknown model type, a damaged file, wrong names, shapes, dtypes or
+    numbers, and too little memory.
     """
     family, shape = read_config(model_type(config) if isinstance(config, Path) else config)
     found: dict[str, Tensor] = (
@@ -153,11 +145,9 @@ def _listed(names: list[str]) -> str:
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
-    """All tensors of a pytorch_model.bin.
+    """All tensors of a pytorch_model.bin; AttnvizError if it is damaged or holds more than tensors.
 
-    A pickle is a program that builds what it holds. torch's reader runs only the steps that build
-    tensors, and refuses all others. Raises AttnvizError for a file that cannot be read, is damaged,
-    or holds more than tensors.
+    torch's reader runs only the steps of a pickle that build tensors, and refuses all others.
     """
     check_readable(path)
     try:

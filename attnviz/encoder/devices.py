@@ -14,14 +14,13 @@ from torch import Tensor
 from attnviz.attention.layer import WIDER
 from attnviz.errors import AttnvizError, RequestError
 
+# the dtypes that a model may compute in
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""The dtypes that a model may compute in."""
 
+# the devices that a model may run on
 DEVICES = {"cpu": "the processor", "cuda": "an NVIDIA or AMD GPU", "mps": "an Apple GPU"}
-"""The devices that a model may run on."""
 
-LARGE = 1 << 22
-"""Bytes from which an array gets its own memory mapping."""
+LARGE = 1 << 22  # Bytes from which an array gets its own memory mapping
 
 
 class Placement(NamedTuple):
@@ -31,10 +30,7 @@ class Placement(NamedTuple):
     dtype: torch.dtype
 
     def put(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A model's tensors on the device, by name; those already there are not copied.
-
-        Raises AttnvizError if one is too large for the dtype, or memory is too small.
-        """
+        """A model's tensors on the device; AttnvizError if the dtype or memory is too small."""
         with enough_memory("the model's weights do", LESS_MEMORY):
             placed = {name: tensor.to(self.device, self.dtype) for name, tensor in weights.items()}
         if self.dtype == torch.float16:
@@ -51,10 +47,7 @@ HERE = Placement(torch.device("cpu"), torch.float32)
 
 
 def placement(device: str = "auto", dtype: str = "float32") -> Placement:
-    """What `--device` and `--dtype` mean; "auto" is a GPU if there is one.
-
-    Raises RequestError for a device that is not present, or an unknown name.
-    """
+    """What `--device` and `--dtype` mean; RequestError for an unknown name or an absent device."""
     present = _present()
     if device != "auto" and device not in DEVICES:
         raise RequestError(f"there is no device {device}", f"choose auto, {', '.join(DEVICES)}")
@@ -89,8 +82,7 @@ def as_numpy(tensor: Tensor) -> np.ndarray:
 def _empty(shape: Sequence[int]) -> np.ndarray:
     """A float32 array of this shape; a large one has its own memory mapping.
 
-    In torch's heap, arrays that stay would be scattered among tensors that are freed. The gaps
-    would be too small for the next tensors: a third of all memory for a long text.
+    Among tensors in torch's heap, arrays that stay leave gaps: a third of memory for a long text.
     """
     size = 4 * math.prod(shape)
     if size < LARGE:
@@ -136,12 +128,10 @@ class Begin(Protocol):
 
 @contextmanager
 def workers(alone: bool = False) -> Iterator[Begin]:
-    """As many workers as torch has threads; work not begun when the block ends is dropped.
+    """As many workers as torch has threads, or one if `alone` (a GPU has one queue and one memory).
 
-    A short sentence's matrix products are small. Cutting one up among threads takes longer than it
-    saves, so each thread runs a batch of its own, and all run one batch only if it is long and
-    alone. With `alone`, there is one worker: a GPU has one queue and one memory. torch's number of
-    threads is restored at the end.
+    Cutting up the small products of a short sentence takes longer than it saves, so each thread
+    runs a batch of its own. Work not begun when the block ends is dropped.
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(1 if alone else threads)

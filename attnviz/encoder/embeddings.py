@@ -1,9 +1,4 @@
-"""Token ids to the vectors that enter the first layer; and what scores get for distance.
-
-Self-attention does not see order. So each vector also carries its position, looked up in a learned
-table (BERT) or written in sines and cosines (the paper, Marian). MPNet also adds a number to each
-score that depends on how far apart query and key are.
-"""
+"""Token ids to the vectors that enter the first layer; and what scores get for distance."""
 
 import math
 from collections.abc import Mapping
@@ -14,27 +9,21 @@ from torch import Tensor, nn
 from attnviz.models.config import BUCKETS, EncoderConfig
 from attnviz.models.families import Embeddings
 
-FARTHEST = 128
-"""Distances from this on are all in the last bucket."""
+FARTHEST = 128  # Distances from this on are all in the last bucket
 
 
 class Table(nn.Embedding):
-    """A table of vectors by number; a checkpoint or a seed fills it.
-
-    torch's own first draws random numbers. On the meta device it imports its compiler to do so,
-    which takes longer than all the rest of loading a model.
-    """
+    """A table of vectors by number; torch's own draws random numbers first, which takes long."""
 
     def reset_parameters(self) -> None:
         """Leave the table as it is."""
 
 
 class LearnedEmbeddings(nn.Module):
-    """Word + position + token type, each from a learned table, then a layer norm.
+    """Word + position + token type (BERT, figure 2), then a layer norm.
 
-    Devlin et al. 2019, "BERT", section 3, figure 2. Sanh et al. 2019, "DistilBERT", do without the
-    token types. Clark et al. 2020, "ELECTRA", 3.2, have smaller tables, and a matrix from their
-    width to d_model.
+    DistilBERT has no token types; ELECTRA has smaller tables, and a matrix from their width to
+    d_model.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -62,8 +51,7 @@ class LearnedEmbeddings(nn.Module):
 class OffsetEmbeddings(LearnedEmbeddings):
     """The same, with positions counted as in fairseq's RoBERTa (Liu et al. 2019).
 
-    The first token has the row after the padding token's id; the rows before are not used. A
-    padding token has its id's row wherever it stands, and is not counted.
+    The first token has the row after the padding token's id, a padding token always its id's row.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -95,9 +83,7 @@ class SinusoidalEmbeddings(nn.Module):
 
 
 class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
-    """The same numbers with all sines before all cosines, as in Marian (Junczys-Dowmunt et al.
-    2018).
-    """
+    """All sines before all cosines, as in Marian (Junczys-Dowmunt et al. 2018)."""
 
     def positions(self, length: int, d_model: int) -> Tensor:
         """The vector to add at each position: (length, d_model)."""
@@ -111,14 +97,10 @@ EMBEDDINGS: Mapping[Embeddings, type[LearnedEmbeddings | SinusoidalEmbeddings]] 
     "sinusoidal": SinusoidalEmbeddings,
     "halved sinusoidal": HalvedSinusoidalEmbeddings,
 }
-"""The embeddings by the names that families have for them."""
 
 
 def sinusoidal_positions(length: int, d_model: int) -> Tensor:
-    """PE(pos, 2i) = sin(pos / 10000^(2i / d_model)), PE(pos, 2i+1) = cos of the same.
-
-    Returns (length, d_model), float32.
-    """
+    """PE(pos, 2i) = sin(pos / 10000^(2i / d_model)), PE(pos, 2i+1) = cos; (length, d_model)."""
     angles = _angles(length, d_model)
     waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
     return waves[:, :d_model].float()
@@ -132,10 +114,7 @@ def _angles(length: int, d_model: int) -> Tensor:
 
 
 class DistanceBias(nn.Module):
-    """A learned number for each head and bucket of distances, the same in every layer.
-
-    Song et al. 2020, "MPNet", 3.1, with the buckets of Raffel et al. 2020, "T5", 2.1.
-    """
+    """A number for each head and bucket of distances (MPNet, 3.1; buckets: T5, 2.1)."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -151,8 +130,8 @@ class DistanceBias(nn.Module):
 def buckets(distances: Tensor) -> Tensor:
     """The bucket of each distance from query to key, in any shape; below 0 is to the left.
 
-    Half of the buckets are for keys to the right. In each half, the first half has a bucket for
-    each distance; the others grow logarithmically.
+    Half are for keys to the right. Half of each half have one distance; the rest grow
+    logarithmically.
     """
     half = BUCKETS // 2
     alone, far = half // 2, distances.abs()

@@ -1,10 +1,7 @@
 """The Transformer encoder, top to bottom (Vaswani et al. 2017, "Attention Is All You Need", 3).
 
-A stack of `num_layers` identical layers. Each has two sublayers, multi-head self-attention and a
-position-wise feed-forward network, and around each a residual connection and a layer norm:
-`norm(x + sublayer(x))`. For inspection only, so there is no dropout and no training.
-
-Axes: batch, token (n of them), d_model; and, inside attention, head and d_k = d_model / num_heads.
+Each layer is self-attention, then feed-forward, each in `norm(x + sublayer(x))`. No dropout and no
+training. Axes: batch, token (n of them), d_model; head and d_k = d_model / num_heads.
 """
 
 from collections.abc import Callable, Generator
@@ -31,10 +28,7 @@ def activation_of(config: EncoderConfig) -> Callable[[Tensor], Tensor]:
 
 
 class LayerVectors(NamedTuple):
-    """The vectors of one layer's self-attention.
-
-    x: (batch, n, d_model); q, k, v, and z, their result: (batch, num_heads, n, d_k).
-    """
+    """One layer's x, (batch, n, d_model); q, k, v and their result z, (batch, heads, n, d_k)."""
 
     x: Tensor
     q: Tensor
@@ -46,9 +40,7 @@ class LayerVectors(NamedTuple):
 class MultiHeadSelfAttention(nn.Module):
     """Self-attention, run `num_heads` times in parallel (Vaswani et al. 2017, 3.2.2).
 
-    Queries, keys and values all come from the same vectors x: that is what "self" means. Each head
-    has its own W_Q, W_K and W_V of size d_model x d_k; side by side they make the three square
-    matrices here, and a head's part is its d_k columns of the product.
+    Each head's W_Q, W_K and W_V, d_model x d_k, are d_k columns of the square matrices here.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -63,10 +55,8 @@ class MultiHeadSelfAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None, queries: slice = slice(None)) -> LayerVectors:
         """`z = softmax(Q K^T / sqrt(d_k)) V` in every head, and the vectors that go into it.
 
-        Each vector x, d_model wide, becomes a query, a key and a value, d_k wide, per head. mask,
-        broadcastable to (batch, num_heads, query, key): True where attention is allowed, or numbers
-        to add to the scores. `queries`: the tokens to compute z for; q, z and the mask then have
-        only these.
+        mask, broadcastable to (batch, num_heads, query, key): True where attention is allowed, or
+        numbers to add to the scores. `queries`: q, z and the mask have only these tokens.
         """
         q = split_heads(self.W_Q(x[:, queries]), self.num_heads)
         k = split_heads(self.W_K(x), self.num_heads)
@@ -79,11 +69,7 @@ class MultiHeadSelfAttention(nn.Module):
         return mixed
 
     def value_norms(self, v: Tensor) -> Tensor:
-        """The lengths of v W_O, a head's values as they reach the output (Kobayashi et al. 2020).
-
-        v: (batch, num_heads, n, d_k); returns (batch, num_heads, n). W_O's bias belongs to no token
-        and is left out.
-        """
+        """|v W_O| without bias (Kobayashi et al. 2020): (batch, heads, n, d_k) -> (…, n)."""
         lengths: Tensor = torch.linalg.vector_norm(v.float() @ self._output_shape, dim=-1)
         return lengths
 
@@ -111,9 +97,8 @@ def join_heads(z: Tensor) -> Tensor:
 def shape_of_output(weight: Tensor, num_heads: int) -> Tensor:
     """Each head's part of W_O without its rotation, (num_heads, d_k, d_k), in float32.
 
-    weight: (d_model, num_heads x d_k). A head's part is L times orthonormal rows, which keep
-    lengths: |v W_O| = |v L|, at d_k / d_model of the work. L is the transposed R of a QR
-    decomposition.
+    A head's part is L times orthonormal rows, which keep lengths: |v W_O| = |v L|, at d_k / d_model
+    of the work. L is the transposed R of a QR decomposition.
     """
     # on the CPU: not every GPU has float64
     columns = weight.to("cpu", torch.float64).T.reshape(num_heads, -1, len(weight))
@@ -122,10 +107,7 @@ def shape_of_output(weight: Tensor, num_heads: int) -> Tensor:
 
 
 class FeedForward(nn.Module):
-    """The position-wise feed-forward network, d_model -> d_ff -> d_model.
-
-    An ordinary two-layer network, applied to each position separately (Vaswani et al. 2017, 3.3).
-    """
+    """The position-wise feed-forward network, d_model -> d_ff -> d_model (the article, 3.3)."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -150,10 +132,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """The next layer's x, from this layer's x and its attention's z.
-
-        x: (batch, n, d_model); z: (batch, num_heads, n, d_k); returns (batch, n, d_model).
-        """
+        """The next layer's x from this one's, both (batch, n, d_model), and its attention's z."""
         x = self.attention_norm(x + self.attention.mix(z))
         out: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
         return out
@@ -169,8 +148,8 @@ class EncoderOutput(NamedTuple):
 class Encoder(nn.Module):
     """Embeddings, then `num_layers` layers; it gives every layer's x, q, k, v and z.
 
-    `embeddings` turns (ids, token types), each (batch, n), into vectors (batch, n, d_model).
-    `position_bias`, if any, turns n into the numbers that every layer adds to its scores.
+    embeddings: (ids, token types), each (batch, n), to (batch, n, d_model). position_bias: n to
+    what every layer adds to its scores.
     """
 
     def __init__(
@@ -200,19 +179,15 @@ class Encoder(nn.Module):
         return layer
 
     def bias(self, length: int) -> Tensor | None:
-        """The numbers that every layer adds to the scores of n tokens, (1, num_heads, n, n).
-
-        None if it adds none. They depend on distances alone.
-        """
+        """What every layer adds to the scores of n tokens, (1, num_heads, n, n), if anything."""
         return None if self.position_bias is None else self.position_bias(length)
 
     def steps(
         self, ids: Tensor, types: Tensor, mask: Tensor | None
     ) -> Generator[LayerVectors, None, Tensor]:
-        """Each layer's vectors in turn; a layer is finished only when the next is asked for.
+        """Each layer's vectors in turn; returns the last layer's output, (batch, n, d_model).
 
-        ids, types: (batch, n); mask: (batch, n), True at tokens and False at padding, or None.
-        The generator's return value is the last layer's output, (batch, n, d_model).
+        ids, types, mask: (batch, n); the mask is True at tokens and False at padding.
         """
         keys = None if mask is None else mask[:, None, None, :]
         bias = self.bias(ids.shape[1])

@@ -1,7 +1,4 @@
-"""The masked-LM head of some checkpoints: from a token's final state to the word in its place.
-
-It comes after the encoder, which does not need it (Devlin et al. 2019, "BERT", 3.1, task 1).
-"""
+"""The masked-LM head of some checkpoints (BERT, 3.1): from a final state to a word."""
 
 from collections.abc import Mapping
 
@@ -16,10 +13,7 @@ from attnviz.models.families import HeadNames
 
 
 class MaskedLm(nn.Module):
-    """A dense layer, its activation and a layer norm; then a score for each vocabulary entry.
-
-    The dense layer's output has the width of the embeddings.
-    """
+    """A dense layer, its activation and a layer norm; then a score for each vocabulary entry."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()

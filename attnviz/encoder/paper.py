@@ -18,9 +18,8 @@ LARGEST_SEED = 2**63 - 1
 def paper_encoder(config: EncoderConfig, seed: int, place: Placement = HERE) -> Encoder:
     """An encoder with random weights, which the seed alone determines on every device.
 
-    Matrices are Xavier-uniform, biases zero, word vectors normal with variance 1 / d_model, so that
-    they have variance 1 once scaled by sqrt(d_model). Raises RequestError for a seed out of range,
-    AttnvizError if it does not fit in memory.
+    Word vectors have variance 1 / d_model, or 1 once scaled by sqrt(d_model). RequestError for a
+    seed out of range, AttnvizError if it does not fit in memory.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise RequestError(f"seed is {seed}", f"it should be from 0 to {LARGEST_SEED}")

@@ -21,11 +21,9 @@ def record(
     types: Sequence[Sequence[int]],
     request: RecordRequest = WHOLE,
 ) -> list[list[LayerRecord | None]]:
-    """Run a batch of sentences and return each one's layers.
+    """Run a batch of sentences and return each one's layers, without padding and in its own arrays.
 
-    Padding is cut off, and each sentence has its own arrays, so that it does not keep the batch in
-    memory. A layer that is not requested is None; the run stops at the last requested one. Raises
-    AttnvizError if memory is too small.
+    A layer not requested is None. AttnvizError if memory is too small.
     """
     lengths = [len(sentence) for sentence in ids]
     longest = max(lengths)
@@ -69,10 +67,7 @@ def _record(
 
 
 def _biases(bias: Tensor | None, lengths: Sequence[int]) -> list[np.ndarray | None]:
-    """Each sentence's bias by distance, from key n - 1 before the query to key n - 1 after it.
-
-    The last query's row has the keys before it, the first query's row those after it.
-    """
+    """Each sentence's bias by distance, from key n - 1 before the query to key n - 1 after it."""
     if bias is None:
         return [None] * len(lengths)
     before, after = as_numpy(bias[0, :, -1]), as_numpy(bias[0, :, 0, 1:])

@@ -1,7 +1,4 @@
-"""What ablated heads leave behind: a sentence's final hidden states with and without them.
-
-numpy only; `attnviz.model` makes them, `attnviz.answers.ablation` asks how far words moved.
-"""
+"""A sentence's final hidden states with and without some heads; numpy only."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,9 +8,8 @@ import numpy as np
 from attnviz.inspection import HeadId, ModelFacts
 from attnviz.text.tokens import Tokens
 
+# For an ablated head's z at every position: zeros, or its mean over positions in the plain run.
 Replacement = Literal["zero", "mean"]
-"""What stands in for an ablated head's output z at every position: zeros, or the mean of that
-head's z over the sentence's positions, as it was before anything was ablated."""
 
 
 @dataclass(frozen=True)
@@ -26,32 +22,24 @@ class Guess:
 
 @dataclass(frozen=True)
 class MaskPrediction:
-    """What the model predicts at a `[MASK]`, with the heads (before) and without them (after).
+    """Predictions at a `[MASK]`, with the heads (before) and without, likeliest first."""
 
-    `piece` is its place among the pieces. Both lists are most likely first; `kept` is what was most
-    likely before, with its probability after.
-    """
-
-    piece: int
+    piece: int  # its place among the pieces
     before: tuple[Guess, ...]
     after: tuple[Guess, ...]
-    kept: Guess
+    kept: Guess  # what was most likely before, with its probability after
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ablated:
-    """A sentence's final hidden states, as the model gives them and without some of its heads.
-
-    plain, ablated: (piece, d_model), float32, of the pieces from `first` on, all of them unless
-    only some were asked for. `masks` tells the predictions at each `[MASK]`; None where the model
-    has no masked-LM head, or was not asked.
-    """
+    """A sentence's final hidden states, as the model gives them and without some of its heads."""
 
     tokens: Tokens
     model: ModelFacts
     heads: tuple[HeadId, ...]
     replacement: Replacement
-    plain: np.ndarray
-    ablated: np.ndarray
-    first: int = 0
+    plain: np.ndarray  # (piece, d_model), float32
+    ablated: np.ndarray  # likewise
+    first: int = 0  # the first piece whose states were asked for
+    # at each `[MASK]`; None without a masked-LM head, or if not asked
     masks: tuple[MaskPrediction, ...] | None = None

@@ -7,23 +7,19 @@ from typing import Any
 import numpy as np
 
 from attnviz.attention.shapes import Float
-from attnviz.inspection.facts import HeadId
+from attnviz.inspection.context import HeadId
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some rows of some heads, which may belong to several layers.
-
-    weights: the view's measure for the queries in `rows`. dropped: the share of each row that went
-    to special tokens left out; None if none are. sink: the share of what is shown that went to the
-    model's sink; None without a sink and for measures whose rows are not shares.
-    """
+    """Some rows of some heads, which may belong to several layers."""
 
     heads: Sequence[HeadId]
     rows: slice
     weights: Float[np.ndarray, "head query key"]
+    # share that went to special tokens left out
     dropped: Float[np.ndarray, "head query"] | None = None
-    sink: Float[np.ndarray, "head query"] | None = None
+    sink: Float[np.ndarray, "head query"] | None = None  # share that went to the model's sink
 
     def take(self, rows: slice | np.ndarray) -> "Block":
         """Some of the rows, counted from the block's first row."""

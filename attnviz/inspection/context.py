@@ -1,20 +1,94 @@
-"""What numbers are about: the model, the text, the tokens, the unit and the measure."""
+"""What numbers are about: heads, the model, the text, the tokens, the unit and the measure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import Measure, MeasureName
 from attnviz.attention.request import AttentionKind
-from attnviz.inspection.facts import HeadId, ModelFacts, Window
+from attnviz.errors import RequestError
 from attnviz.text.tokens import Part, Token, Tokens, Unit
 
-Role = Literal["query", "key"]
-"""A query looks (a row); a key is looked at (a column)."""
+Window = tuple[int, int]  # the index of the first token, and the end
+
+FullHeadName = str | tuple[int, int | None]  # `"L3H1"`, `"3.1"`, `"3-1"`, `(3, 1)` or a HeadId
+
+# Numbers are ASCII digits, and few: int() would also take "1_0", and fails beyond 4300 digits.
+FULL_NAME = re.compile(r"[lL]([0-9]{1,9})[hH]([0-9]{1,9})|([0-9]{1,9})[.-]([0-9]{1,9})")
+
+
+class HeadId(NamedTuple):
+    """A head, printed as `L3H1`; `head` is None (`L3`) if a measure mixes the heads of a layer."""
+
+    layer: int
+    head: int | None
+
+    def __str__(self) -> str:
+        return f"L{self.layer}" if self.head is None else f"L{self.layer}H{self.head}"
+
+    @classmethod
+    def named(cls, name: FullHeadName) -> "HeadId":
+        """The head that `"L3H1"`, `"3.1"`, `"3-1"` or `(3, 1)` names; RequestError for another."""
+        match = FULL_NAME.fullmatch(name.strip()) if isinstance(name, str) else None
+        parts = name if match is None else [int(part) for part in match.groups() if part]
+        if isinstance(parts, tuple | list) and len(parts) == 2 and isinstance(parts[0], int):
+            return cls(*parts)
+        raise RequestError(f"{name!r} is not a head", 'name it as in "L3H1" or (3, 1)')
+
+    @property
+    def place(self) -> int:
+        """The number of its matrix in its layer, from 0."""
+        return self.head or 0
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model's name, the article's hyperparameters, and whether it was trained."""
+
+    name: str
+    family: str
+    num_layers: int
+    num_heads: int
+    d_model: int
+    d_k: int
+    d_ff: int
+    trained: bool
+    seed: int | None = None
+    dtype: str = "float32"  # what it computed in; recorded numbers are float32 whatever it is
+
+    def __str__(self) -> str:
+        dtype = "" if self.dtype == "float32" else f", in {self.dtype}"
+        untrained = "" if self.trained else f", UNTRAINED (seed {self.seed})"
+        return (
+            f"{self.name}: {_counted(self.num_layers, 'layer')} × "
+            f"{_counted(self.num_heads, 'head')}, "
+            f"d_model {self.d_model}, d_k {self.d_k}, d_ff {self.d_ff}{dtype}{untrained}"
+        )
+
+    @property
+    def title(self) -> str:
+        """The name, marked if the model is untrained."""
+        return self.name if self.trained else f"{self.name} (UNTRAINED)"
+
+    def data(self) -> dict[str, Any]:
+        """The facts as JSON has them; `seed` if untrained, `dtype` unless it is float32."""
+        names = ("name", "family", "num_layers", "num_heads", "d_model", "d_k", "d_ff", "trained")
+        facts = {name: getattr(self, name) for name in names}
+        if not self.trained:
+            facts["seed"] = self.seed
+        return facts if self.dtype == "float32" else facts | {"dtype": self.dtype}
+
+
+Role = Literal["query", "key"]  # A query looks (a row); a key is looked at (a column)
 
 
 class Reach(NamedTuple):
@@ -29,27 +103,21 @@ ALL = Reach(None, None)
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """The model, text, tokens, unit and measure that an answer is about; no weights.
-
-    text: the queries' tokens. source: the keys' tokens in cross-attention, None otherwise. tokens:
-    the rows shown. keys: the columns shown. positions: the index of each row among all tokens of
-    the text. recorded: the layers that were recorded. reaches: how far their queries may attend,
-    None if that is not a question of distance.
-    """
+    """The model, text, tokens, unit and measure that an answer is about; no weights."""
 
     model: ModelFacts
     attention: AttentionKind
-    text: Tokens
-    source: Tokens | None
-    tokens: tuple[Token, ...]
-    keys: tuple[Token, ...]
-    positions: Sequence[int]
+    text: Tokens  # the queries'
+    source: Tokens | None  # the keys' in cross-attention
+    tokens: tuple[Token, ...]  # the rows shown
+    keys: tuple[Token, ...]  # the columns shown
+    positions: Sequence[int]  # the index of each row among all tokens of the text
     unit: Unit
     special: bool
     window: Window | None
     measured: Measure
-    recorded: Sequence[int]
-    reaches: Mapping[int, Reach | None]
+    recorded: Sequence[int]  # layers
+    reaches: Mapping[int, Reach | None]  # by layer; None if that is no question of distance
 
     @property
     def measure(self) -> MeasureName:
@@ -120,10 +188,7 @@ def reach_of(record: LayerRecord) -> Reach | None:
 
 
 class Shown:
-    """Shows itself in a notebook, as a table of HTML.
-
-    The room that draws is named here, and imported when a notebook asks: this one knows no drawing.
-    """
+    """Shows itself in a notebook, as a table of HTML."""
 
     def _repr_html_(self) -> str:
         html: str = import_module("attnviz.show.notebook").table_html(self)

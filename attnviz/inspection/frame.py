@@ -8,26 +8,19 @@ import numpy as np
 
 from attnviz.attention.shapes import Bool, Float
 from attnviz.inspection.block import Block
-from attnviz.inspection.facts import HeadId, Window
+from attnviz.inspection.context import HeadId, Window
 from attnviz.text.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The rows and columns of a view: which tokens of the two texts are shown.
-
-    special: show special tokens too. window: the rows to show, and the columns too if rows and
-    columns are one text.
-
-    Arrays over "every key" have a column for each token of `columns`, shown or not: a view needs
-    all of them to know what special tokens and tokens outside the window get.
-    """
+    """The rows and columns of a view; arrays over "every key" also have the columns not shown."""
 
     rows: Tokens
     columns: Tokens
     unit: Unit
-    special: bool
-    window: Window | None
+    special: bool  # show special tokens too
+    window: Window | None  # of the rows, and of the columns if both are one text
 
     @cached_property
     def queries(self) -> list[int]:
@@ -64,10 +57,7 @@ class Frame:
     def merged(
         self, numbers: Float[np.ndarray, "head query_piece key_piece"], first: int
     ) -> Float[np.ndarray, "head query every_key"]:
-        """Merge pieces into tokens.
-
-        The rows are the pieces of the tokens from `first` on.
-        """
+        """Merge pieces into tokens; the rows are the pieces of the tokens from `first` on."""
         if self.unit == "piece":
             return numbers
         return self.merged_keys(merge_queries(numbers, self._starts_in(numbers, first)))
@@ -81,10 +71,7 @@ class Frame:
     def mask(
         self, pieces: Bool[np.ndarray, "query_piece key_piece"], tokens: list[int]
     ) -> Bool[np.ndarray, "query key"]:
-        """The attention mask of these tokens of `rows`, from that of pieces.
-
-        The rows of `pieces` are those of the tokens, and of others between them.
-        """
+        """The attention mask of these tokens; `pieces` has the rows from the first to the last."""
         first = tokens[0]
         if self.unit == "word":
             starts = self._starts_in(pieces, first)
@@ -100,12 +87,7 @@ class Frame:
         shares: bool,
         sinks: bool,
     ) -> Block:
-        """The block of columns shown, from rows over every key.
-
-        If rows are shares and special tokens are left out, what remains is divided by its sum. The
-        sum includes the sink's share and what lies outside the window, which special tokens did not
-        take.
-        """
+        """The block of columns shown, from rows over every key."""
         sink = missing_share(every_key) if shares and sinks else None
         whole = len(self.keys) == every_key.shape[-1]
         kept = every_key if whole else every_key[..., self.keys]
@@ -124,10 +106,7 @@ class Frame:
     def special_shares(
         self, every_key: Float[np.ndarray, "head query every_key"], sinks: bool
     ) -> Float[np.ndarray, "head query"]:
-        """The share of special tokens in each row.
-
-        `sinks`: rows are shares, and a sink takes 1 − row sum.
-        """
+        """The share of special tokens in each row; `sinks`: a sink takes 1 − row sum."""
         total = every_key.sum(axis=-1) + missing_share(every_key) * sinks
         return ratio(every_key[..., self._special].sum(axis=-1), total)
 

@@ -1,12 +1,4 @@
-"""What a model computed for one text, as numbers.
-
-An Inspection keeps the queries and keys of each layer and what they were made from. Attention
-weights are computed when a head is asked for: all of them are `num_layers x num_heads x n^2`
-numbers, queries and keys only `num_layers x 2 x n x d_model`. numpy only: nothing here knows where
-the vectors come from, or how they are shown.
-
-The axes of every array are in this order: layer, head, query (a row), key (a column).
-"""
+"""What a model computed for one text. Axes: layer, head, query (a row), key (a column)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +11,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection.facts import FullHeadName, ModelFacts, Window
+from attnviz.inspection.context import FullHeadName, ModelFacts, Window
 from attnviz.inspection.view import View
 from attnviz.text.tokens import Part, Tokens, Unit
 
@@ -29,21 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
-    """Tokens, the model's facts, and a LayerRecord for each layer.
+    """Tokens, the model's facts, and each layer's record, from which weights are computed.
 
-    tokens: the queries, and also the keys unless `keys` has another text's (cross-attention).
-    layers: None for a layer that was not recorded. attention: whose attention it is; `model` has
-    the facts of that part of the model.
-
-    All is checked here: AttnvizError if the sizes do not agree, a number is not finite, or a query
-    has no key to attend to. So every row of weights sums to 1, which is checked again whenever
-    weights are computed.
+    AttnvizError if sizes do not agree, a number is not finite, or a query has no key to attend to.
     """
 
-    tokens: Tokens
-    model: ModelFacts
-    layers: tuple[LayerRecord | None, ...]
-    keys: Tokens | None = None
+    tokens: Tokens  # the queries, and the keys too if `keys` is None
+    model: ModelFacts  # the facts of the part whose attention this is
+    layers: tuple[LayerRecord | None, ...]  # None for a layer that was not recorded
+    keys: Tokens | None = None  # another text's, in cross-attention
     attention: AttentionKind = "encoder"
 
     def __post_init__(self) -> None:
@@ -113,13 +99,7 @@ class Inspection:
         unit: Unit = "word",
         special: bool = True,
     ) -> np.ndarray:
-        """The attention weights of one head, (query, key), or of a layer, (head, query, key).
-
-        A head is `(3, 1)`, `"L3H1"` or a HeadId, or its layer and its number. Rows and columns are
-        words, or pieces with `unit="piece"`; each row sums to 1.
-        `special=False` leaves special tokens out and renormalises (see `View`). Negative numbers
-        count from the end. Raises IndexError for a layer or head that is not there.
-        """
+        """One head's weights, (query, key), or a layer's, (head, query, key); see `View`."""
         return self.view(unit, special).weights(layer, head)
 
     def mixed(self, measure: MeasureName) -> "Mixed | None":
@@ -140,8 +120,5 @@ class Inspection:
         measure: MeasureName = "weights",
         window: Window | None = None,
     ) -> "View":
-        """The attention in one unit and measure, with or without special tokens.
-
-        `window`: the part of the text to show, in tokens of the unit: the first, and the end.
-        """
+        """The attention in one unit and measure; `window`: the first token to show, and the end."""
         return View(self, unit, special, measure, window)

@@ -1,9 +1,7 @@
-"""Inspections in files: those that the user saves, and the last one, which is remembered.
+"""Inspections in safetensors files: those that the user saves, and the last one.
 
-The format is safetensors, which holds numbers and text, and nothing that could run. Arrays are
-named `{layer}.q`, `{layer}.k` and so on (`attnviz.attention.layer.ARRAYS`). The metadata's entry
-`attnviz` is a JSON object with the tokens, the model's facts, and the factors of each layer, null
-for a layer that was not recorded. Version 1 knew only encoders, with one scale for each layer.
+Arrays are named `{layer}.q` and so on (`attention.layer.ARRAYS`). The metadata's entry `attnviz` is
+JSON: tokens, facts, and each layer's factors, null for a layer that was not recorded.
 """
 
 import json
@@ -30,8 +28,7 @@ _SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
 
 _T = TypeVar("_T", Tokens, Part, ModelFacts)
 
-MEMORY_LIMIT = KEPT_BYTES
-"""The largest size of the remembered inspection's file, in bytes."""
+MEMORY_LIMIT = KEPT_BYTES  # The largest size of the remembered inspection's file, in bytes
 
 SAVE = "make one with attnviz run TEXT --save FILE"
 SAVE_AGAIN = "save it again with attnviz run TEXT --save FILE"
@@ -44,11 +41,7 @@ def save(inspection: Inspection, path: Path) -> None:
 
 
 def load(path: Path) -> Inspection:
-    """Read a saved inspection; nothing in the file can run.
-
-    RequestError if there is no such file, AttnvizError if it is damaged, is something else, or was
-    written by a newer attnviz.
-    """
+    """Read a saved inspection; RequestError if there is none, AttnvizError if it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     if not os.path.isfile(path):
@@ -72,10 +65,7 @@ def is_saved_inspection(path: Path) -> bool:
 
 
 def remember(inspection: Inspection) -> bool:
-    """Keep an inspection as the last one, readable by the user alone; False if it is too large.
-
-    `ATTNVIZ_NO_MEMORY=1` turns this off. AttnvizError if the cache cannot be written.
-    """
+    """Keep an inspection as the last one, readable by the user alone; False if it is too large."""
     if _memory_off():
         return True
     if inspection.nbytes > MEMORY_LIMIT:

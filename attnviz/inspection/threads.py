@@ -1,9 +1,4 @@
-"""Work on several heads of a long text at once, in threads.
-
-numpy releases Python's lock in products, exponentials and sums, which take most of the time. Its
-BLAS library is held to one thread meanwhile: splitting each product instead would make threads wait
-for each other between any two steps.
-"""
+"""Work on several heads of a long text at once, in threads: numpy releases Python's lock."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +11,7 @@ from attnviz.files import look_ahead
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-MOST_THREADS = 8
-"""Each thread holds a few megabytes of weights."""
+MOST_THREADS = 8  # Each thread holds a few megabytes of weights
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

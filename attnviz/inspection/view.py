@@ -13,8 +13,7 @@ from attnviz.attention.measures import MEASURES, Measure, MeasureName
 from attnviz.attention.shapes import Bool, Float
 from attnviz.errors import OutOfRangeError, RequestError
 from attnviz.inspection.block import Block
-from attnviz.inspection.context import Context, reach_of
-from attnviz.inspection.facts import FullHeadName, HeadId, ModelFacts, Window
+from attnviz.inspection.context import Context, FullHeadName, HeadId, ModelFacts, Window, reach_of
 from attnviz.inspection.frame import Frame, missing_share
 from attnviz.inspection.threads import side_by_side
 from attnviz.text.tokens import Token, Unit
@@ -22,48 +21,30 @@ from attnviz.text.tokens import Token, Unit
 if TYPE_CHECKING:
     from attnviz.inspection.inspection import Inspection
 
+# Between pieces (4 MiB): many heads of a short text, or some rows of one head of a long text.
 WEIGHTS_AT_ONCE = 1 << 20
-"""How many weights between pieces are computed at once (4 MiB): many heads of a short text, some
-rows of one head of a long text."""
 
-Progress = Callable[[int, int], None]
-"""Called with the number of heads done, and of all heads."""
+Progress = Callable[[int, int], None]  # Called with the number of heads done, and of all heads
 
 Result = TypeVar("Result")
 
 
 class QueryRow(NamedTuple):
-    """The row of one query in every recorded head, in the order of `Context.all_heads`.
-
-    block: this one row. special: the share of special tokens, shown or not. sink: the share of the
-    model's sink; None without a sink.
-    """
+    """The row of one query in every recorded head, in the order of `Context.all_heads`."""
 
     block: Block
-    special: Float[np.ndarray, "head"]
-    sink: Float[np.ndarray, "head"] | None
+    special: Float[np.ndarray, "head"]  # the share of special tokens, shown or not
+    sink: Float[np.ndarray, "head"] | None  # the share of the model's sink
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """An inspection's attention in one unit and one measure.
 
-    Every measure merges pieces into words alike: the sum over the key's pieces, the mean over the
-    query's (`tokens.merge_queries`). Shares stay shares. The norm or flow of a word is the sum of
-    its pieces', which can exceed what they bring together.
-
-    With `special=False`, special tokens are neither queries nor keys, and `dropped` has the share
-    of each row that went to them. Rows that are shares are then divided by their sum; a row that
-    went to special tokens entirely becomes zero. Other measures' rows stay as they are. In a model
-    with sinks, rows that are shares sum to less than 1, and `sink` has the difference.
-
-    With a `window`, only its tokens are queries and keys. Weights stay those of the whole text, so
-    rows sum to less than 1. In cross-attention the window selects queries only.
-
-    `progress` is called while `over` works on many heads.
-
-    RequestError for an unknown unit or measure, a window without a token, a text of special tokens
-    only if they are left out, and a measure that mixes heads in cross-attention.
+    A word has the sum over its pieces as a key, the mean as a query. Without special tokens, rows
+    that are shares are divided by their sum, and `dropped` has what went to them. `sink` has what a
+    sink takes. A window keeps the weights of the whole text. RequestError if nothing is left to
+    show, and for a measure that mixes heads in cross-attention.
     """
 
     inspection: "Inspection"
@@ -71,7 +52,7 @@ class View:
     special: bool = True
     measure: MeasureName = "weights"
     window: Window | None = None
-    progress: Progress | None = None
+    progress: Progress | None = None  # called while `over` works on many heads
 
     def __post_init__(self) -> None:
         for what, name, known in (
@@ -162,12 +143,9 @@ class View:
     def weights(
         self, layer: int | FullHeadName, head: int | None = None
     ) -> Float[np.ndarray, "*head query key"]:
-        """One head's weights, (query, key), or a layer's, (head, query, key).
+        """One head's weights, or a mixed layer's, (query, key); or a layer's, (head, query, key).
 
-        A head is `(3, 1)`, `"L3H1"` or a HeadId, or its layer and its number.
-
-        A measure without heads has one matrix a layer, (query, key). Raises IndexError for a layer
-        or head that is not there, RequestError for a layer that was not recorded.
+        IndexError for a layer or head that is not there, RequestError for a layer not recorded.
         """
         if not isinstance(layer, int):
             layer, head = HeadId.named(layer)
@@ -190,10 +168,7 @@ class View:
     def visible(
         self, layer: int, rows: slice = slice(None)
     ) -> Bool[np.ndarray, "query key"] | None:
-        """The attention mask of some rows in a layer; None if nothing is masked.
-
-        A word may attend to another if any of its pieces may attend to any of the other's.
-        """
+        """The attention mask of some rows (of any piece of words); None if all may attend."""
         _check_index("layer", layer, self.model.num_layers)
         tokens = self._frame.queries[rows]
         pieces = self._frame.pieces(tokens[0], tokens[-1])
@@ -212,12 +187,7 @@ class View:
         heads: Iterable[HeadId],
         work: Callable[[list[HeadId], Iterator[Block]], Result],
     ) -> Iterator[Result]:
-        """The results of `work` on groups of heads, in the order of the heads.
-
-        Of a short text, many heads come in one block. Of a long text, one head comes in blocks of
-        some rows each, so that its weights are never all in memory, and threads work on several
-        heads at once.
-        """
+        """The results of `work` on groups of heads, in their order; threads share a long text."""
         chosen, done = list(heads), 0
         groups = ((some, self._blocks_of(some)) for some in self._together(chosen))
 
@@ -238,10 +208,7 @@ class View:
             yield from self._blocks_of(some)
 
     def query(self, index: int) -> Float[np.ndarray, "layer head key"]:
-        """The row of the query at `index` in every head.
-
-        NaN for layers that were not recorded. IndexError for a token that is not there.
-        """
+        """The row of the query at `index` in every head; NaN for layers that were not recorded."""
         weights = self.row(index).block.weights[:, 0]
         shape = self.model.num_layers, self.context.num_heads, len(self.keys)
         rows = np.full(shape, np.nan, weights.dtype)

@@ -1,15 +1,9 @@
-"""Spans of characters: the words of a text, and the characters that a piece stands for.
+"""Spans of characters: the words of a text (UAX #29, 4.1), and the characters of each piece.
 
-Words are those of the Unicode standard (UAX #29, section 4.1, default word boundaries). The
-segments come from `unicode-segmentation-rs`, which passes the standard's own test. The `regex`
-package's `(?w)` does not: it leaves the opening quotation mark on 'apple', and `apple` would not be
-found.
-
-The spans of pieces are for tokenizers that do not give them. Text and pieces are first spelled
-alike: decomposed for compatibility (NFKD), without case, white space and unprinted characters. What
-SentencePiece normalises (NFKC) is then the same on both sides. Pieces take characters in order.
-Where the two differ, they continue at the next place where they agree; pieces in between get the
-characters in between.
+unicode-segmentation-rs passes the standard's own test; the regex package's `(?w)` leaves a
+quotation mark on 'apple'. Text and pieces are spelled alike to find spans: NFKD, without case,
+white space and unprinted characters. Where they differ, they continue at the next place where they
+agree.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,23 +14,17 @@ from unicodedata import category, normalize
 
 import unicode_segmentation_rs
 
-Span = tuple[int, int]
-"""The first character, and the end."""
+Span = tuple[int, int]  # The first character, and the end
 
-SPACE = "▁"
-"""SentencePiece's mark for a space; a typed one counts as a space too."""
+SPACE = "▁"  # SentencePiece's mark for a space; a typed one counts as a space too
 
-UNPRINTED = ("Cc", "Cf")
-"""Control and format characters, which tokenizers drop or turn into spaces."""
+UNPRINTED = ("Cc", "Cf")  # Control and format characters, which tokenizers drop or turn into spaces
 
-AGREEING = 3
-"""How many characters must agree before pieces and text continue together."""
+AGREEING = 3  # How many characters must agree before pieces and text continue together
 
-NEAR = 64
-"""How many characters, of text and pieces together, may be skipped to find agreement."""
+NEAR = 64  # How many characters, of text and pieces together, may be skipped to find agreement
 
-FAR = 1024
-"""How many characters of the text may be skipped after a piece that spells nothing."""
+FAR = 1024  # How many characters of the text may be skipped after a piece that spells nothing
 
 
 def segments(text: str) -> list[Span]:
@@ -46,22 +34,16 @@ def segments(text: str) -> list[Span]:
 
 
 def word_spans(text: str) -> list[Span]:
-    """The words and punctuation marks of a text, in order, without white space.
-
-    A segment may have white space at its ends: a joiner binds a space to what follows it.
-    """
+    """The words and punctuation marks of a text, in order, without white space."""
     return [
         _without_space(text, start, end) for start, end in segments(text) if text[start:end].strip()
     ]
 
 
 class _Letter(NamedTuple):
-    """A letter that pieces spell, and the first and last piece with a part of it.
+    """A letter that pieces spell, and the first and last piece with a part of it."""
 
-    `spelled` is None for a piece that does not say what it stands for.
-    """
-
-    spelled: str | None
+    spelled: str | None  # None for a piece that does not say what it stands for
     first: int
     last: int
 
@@ -69,9 +51,7 @@ class _Letter(NamedTuple):
 def spans_of(text: str, spellings: Sequence[bytes | None]) -> list[Span]:
     """The characters of the text that each piece stands for, in the pieces' order.
 
-    spellings: the UTF-8 of each piece, which may be a part of a character; None for a piece that
-    does not say, such as `[UNK]`. Pieces that share a character all get it. A piece of white space
-    alone gets the space that stands there, if there is one.
+    spellings: each piece's UTF-8, perhaps half a character; None if it does not say (`[UNK]`).
     """
     places = [i for i, character in enumerate(text) for _ in _spelled(character)]
     ours = "".join(map(_spelled, text))
@@ -84,10 +64,7 @@ def spans_of(text: str, spellings: Sequence[bytes | None]) -> list[Span]:
 
 
 def spans_in_reading(text: str, read: Sequence[str]) -> list[Span]:
-    """The characters that each piece adds; `read`: the text of the pieces up to and with each.
-
-    The end of such a text may differ from the whole, as in half a character.
-    """
+    """The characters that each piece adds; `read`: the text of the pieces up to and with each."""
     ends: list[int] = []
     for beginning in read:
         alike = zip(beginning, text, strict=False)

@@ -16,22 +16,17 @@ if TYPE_CHECKING:
 
 SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
 
-UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP}"
-"""A letter of old Korean, which vocabularies lack."""
+UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP}"  # A letter of old Korean, which vocabularies lack
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Text as a library cut it, with one entry for each piece in every field.
-
-    entries: the vocabulary's. sentences: which sentence of a pair the piece is in, None for a
-    special token that the tokenizer added. spans: characters of that sentence, None likewise.
-    """
+    """Text as a library cut it, with one entry for each piece in every field."""
 
     ids: tuple[int, ...]
-    entries: tuple[str, ...]
-    spans: tuple[Span | None, ...]
-    sentences: tuple[int | None, ...]
+    entries: tuple[str, ...]  # the vocabulary's
+    spans: tuple[Span | None, ...]  # characters of that sentence; None likewise
+    sentences: tuple[int | None, ...]  # of a pair; None for a special token that was added
     type_ids: tuple[int, ...]
 
 
@@ -43,14 +38,10 @@ class Ends(NamedTuple):
 
 
 class Cutter(Protocol):
-    """A library's tokenizer, as `Tokenizer` needs it.
+    """A library's tokenizer, as `Tokenizer` needs it."""
 
-    size: how many ids it can give. special_ids: the ids of its special tokens, without the one that
-    stands for unknown text.
-    """
-
-    size: int
-    special_ids: frozenset[int]
+    size: int  # how many ids it can give
+    special_ids: frozenset[int]  # without the one that stands for unknown text
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """Cut a sentence or a pair, with or without special tokens, into at most `most` pieces."""
@@ -66,11 +57,7 @@ class Cutter(Protocol):
 
 
 class Tokenizer:
-    """A model's own tokenizer, which cuts text into Tokens.
-
-    add_special_tokens: add those that the model was trained with, such as `[CLS]` and `[SEP]`.
-    target, max_target: the cutter and the length for a decoder's text, where they differ.
-    """
+    """A model's own tokenizer; target, max_target: for a decoder's text, where they differ."""
 
     def __init__(
         self,
@@ -111,8 +98,8 @@ class Tokenizer:
     def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
         """Cut a sentence, or a pair of sentences.
 
-        RequestError for a sentence that is empty, is not valid Unicode, holds nothing that the
-        tokenizer reads, or is longer than `max_length` pieces unless `truncate` is set.
+        RequestError for text that cannot be cut, or is longer than `max_length` unless `truncate`
+        is set.
         """
         for name, part in (("sentence", text), ("second sentence", pair)):
             if part is not None:
@@ -121,10 +108,10 @@ class Tokenizer:
         return self._tokens(text, pair, cut, dropped)
 
     def windows(self, text: str, stride: int) -> list[Tokens]:
-        """Cut a text into overlapping windows of `max_length`, at most `stride` apart.
+        """Cut a text into overlapping windows of `max_length`, `stride` apart (see `windows_of`).
 
-        See `windows_of`. A text that fits is one window, without `part`. RequestError if the
-        model's length is unknown, if the stride leaves no overlap, and as in `encode`.
+        A text that fits is one window, without `part`. RequestError if the model's length is
+        unknown.
         """
         check_text("text", text)
         if self.max_length is None:
@@ -144,9 +131,7 @@ class Tokenizer:
     def encode_target(self, text: str, start: int | None = None, truncate: bool = False) -> Tokens:
         """Cut the decoder's input for this target text: the text shifted right by one.
 
-        First comes the id `start` of config.json, then the text without the special token at its
-        end, which the decoder writes last. Without a `start` that token comes first instead, as in
-        mBART, where it is the language. RequestError as in `encode`.
+        The id `start` comes first, or without one the special token at the end, as in mBART.
         """
         check_text("target", text)
         cut, dropped = self._cut("target", text, None, truncate, fed=1)
@@ -271,10 +256,7 @@ def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> list[int]:
 
 
 def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
-    """Read a `tokenizer.json`; AttnvizError if it is not one.
-
-    ends: the special tokens to put around a text, instead of those that the file names.
-    """
+    """Read a `tokenizer.json`; AttnvizError if it is not one. ends: special tokens to use."""
     import tokenizers
 
     try:

@@ -1,9 +1,4 @@
-"""Tokens: the pieces that a tokenizer cut, and which of them make up which word.
-
-attnviz has two units. A *piece* is what the model's own tokenizer cut. A *word* is a Unicode word
-(UAX #29, default word boundaries). Pieces are joined to words by character offsets alone, so the
-same rule serves WordPiece, BPE, SentencePiece and byte-level vocabularies.
-"""
+"""Tokens: a model's *pieces*, joined by their offsets alone to Unicode *words* (UAX #29)."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -19,44 +14,33 @@ from attnviz.text.spans import Span, word_spans
 
 Unit = Literal["word", "piece"]
 
-LONG_ROW = 1000
-"""From this many words on, their pieces are added with array operations."""
+LONG_ROW = 1000  # From this many words on, their pieces are added with array operations
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One row or column of an attention matrix: a word, a piece, or a special token.
-
-    text: what was typed, `text[start:end]` of its sentence; a special token has its own name and no
-    span. label: what tables and pictures print: the text of a word, the vocabulary's entry
-    (`##ing`) of a piece. word: the index of the word it belongs to. segment: 1 in the second
-    sentence of a pair. pieces: the vocabulary's entries that it was cut into.
-    """
+    """One row or column of an attention matrix: a word, a piece, or a special token."""
 
     index: int
-    text: str
-    label: str
-    start: int | None
+    text: str  # what was typed, `text[start:end]`, or a special token's name
+    label: str  # printed: a word's text, or a piece's entry (`##ing`)
+    start: int | None  # None for a special token
     end: int | None
     special: bool
-    segment: int
-    word: int
-    pieces: tuple[str, ...]
+    segment: int  # 1 in the second sentence of a pair
+    word: int  # the index of its word
+    pieces: tuple[str, ...]  # the vocabulary's entries that it was cut into
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the overlapping windows that a long text was cut into.
-
-    It is window `index` of `count`, from 0. start, end: its pieces among those of the whole text
-    without special tokens. offset: the first character of its text in the whole text.
-    """
+    """One of the overlapping windows that a long text was cut into, `index` of `count`, from 0."""
 
     index: int
     count: int
-    start: int
+    start: int  # its first piece among those of the whole text without special tokens
     end: int
-    offset: int
+    offset: int  # the first character of its text in the whole text
 
     def __str__(self) -> str:
         return f"window {self.index + 1} of {self.count}"
@@ -64,23 +48,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenized sentence, or pair of sentences, in pieces and in words.
-
-    These have one entry for each piece: ids; vocabulary, the pieces as the vocabulary spells them;
-    spans, characters of the segment's text (None for special tokens); segments, 1 in the second
-    sentence of a pair; type_ids, the model's token types. dropped: how many pieces truncation cut
-    off. part: which window of a longer text this is, if it is one.
-    """
+    """A tokenized sentence, or pair of sentences, with one entry for each piece in every tuple."""
 
     text: str
     pair: str | None
     ids: tuple[int, ...]
-    vocabulary: tuple[str, ...]
-    spans: tuple[Span | None, ...]
-    segments: tuple[int, ...]
-    type_ids: tuple[int, ...]
-    dropped: int = 0
-    part: Part | None = None
+    vocabulary: tuple[str, ...]  # the pieces as the vocabulary spells them
+    spans: tuple[Span | None, ...]  # in the segment's text; None for special tokens
+    segments: tuple[int, ...]  # 1 in the second sentence of a pair
+    type_ids: tuple[int, ...]  # the model's token types
+    dropped: int = 0  # how many pieces truncation cut off
+    part: Part | None = None  # which window of a longer text this is
 
     def __post_init__(self) -> None:
         columns = (self.ids, self.vocabulary, self.spans, self.segments, self.type_ids)
@@ -151,14 +129,11 @@ class Tokens:
 
 @dataclass(frozen=True)
 class _Boundaries:
-    """Ascending starts and ends of a text's words, without white space.
-
-    spaced: the starts right after a space (not after a tab or a new line).
-    """
+    """Ascending starts and ends of a text's words, without white space."""
 
     starts: list[int]
     ends: list[int]
-    spaced: frozenset[int]
+    spaced: frozenset[int]  # the starts right after a space (not a tab or a new line)
 
     @classmethod
     def of(cls, text: str) -> "_Boundaries":
@@ -174,9 +149,7 @@ def _join_pieces(
     """The rule that joins pieces to words: for each word its first piece and its span.
 
     A piece joins the word before it if it starts before that word ends. A piece that touches
-    several words (a typed `[MASK]`, an unknown run) makes one word of them. White space that a
-    piece covers beside a word does not count. A piece of white space alone goes with the word that
-    follows a space at once, as in SentencePiece's `▁`, `animal`; any other is a word.
+    several words (a typed `[MASK]`, an unknown run) makes one word of them.
     """
     runs: list[tuple[int, Span | None]] = []
     limit, current = -1, -1
@@ -199,8 +172,7 @@ def _join_pieces(
 def _span_in_words(span: Span, words: _Boundaries) -> Span:
     """From the start of the first word that a piece touches to the end of the last.
 
-    A piece of white space alone gets the word that follows at once, if it ends in a space, or else
-    its own span.
+    White space alone gets the word that follows at once if it ends in a space, else its own span.
     """
     start, end = span
     first = bisect_right(words.ends, start)
@@ -213,8 +185,7 @@ def _span_in_words(span: Span, words: _Boundaries) -> Span:
 def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
     """The mean over each query's pieces: (..., query piece, key) -> (..., query word, key).
 
-    With `merge_keys`, the sum over each key's pieces, rows that sum to 1 still do (Clark et al.
-    2019, "What Does BERT Look At?", section 4.1).
+    With `merge_keys`, rows that sum to 1 still do (Clark et al. 2019, section 4.1).
     """
     rows = _summed_queries(weights, word_starts)
     sizes = np.diff(np.asarray(word_starts), append=weights.shape[-2])
@@ -248,10 +219,7 @@ def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
 def merge_masks(
     mask: np.ndarray, query_starts: Sequence[int], key_starts: Sequence[int]
 ) -> np.ndarray:
-    """The attention mask of words: True if any piece of the query may attend to any of the key.
-
-    mask: (..., query piece, key piece) -> (..., query word, key word).
-    """
+    """(..., piece, piece) -> (..., word, word): True if any piece may attend to any of the key."""
     return merge_keys(_summed_queries(mask, query_starts), key_starts)  # True + True is True
 
 
@@ -263,10 +231,7 @@ def _summed_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarr
 
 
 def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, int]]:
-    """Each piece that is not the first of its word, and that word's index.
-
-    They are few: adding them one by one takes a third of the time of np.add.reduceat.
-    """
+    """Each piece that is not the first of its word, and that word's index."""
     ends = (*word_starts[1:], length)
     return [
         (piece, word)

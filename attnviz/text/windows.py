@@ -20,11 +20,10 @@ def check_stride(stride: int, room: int) -> None:
 
 
 def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
-    """A text in windows of at most `most` pieces; each begins `stride` pieces after the last one.
+    """A text in windows of at most `most` pieces, `stride` apart; no piece is left out.
 
-    The special tokens around the text are put around each window. Edges move, back if possible, to
-    the start of a word, unless the word is too long for that. No piece is left out. `part` says
-    which piece of the text a window holds. RequestError as in `check_stride`.
+    Each has the special tokens around the text. Edges move, back if possible, to the start of a
+    word, unless the word is too long for that. RequestError as in `check_stride`.
     """
     first = next(i for i, span in enumerate(tokens.spans) if span is not None)
     after = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
@@ -61,10 +60,7 @@ def _edges(
 def _window(
     tokens: Tokens, text: tuple[int, int], edge: tuple[int, int], number: tuple[int, int]
 ) -> Tokens:
-    """The pieces between two edges, with the special tokens around the whole text.
-
-    number: the window's index, and how many there are.
-    """
+    """The pieces between two edges, with the special tokens around; number: (index, count)."""
     spans = [span for span in tokens.spans[slice(*edge)] if span is not None]
     start, end = min(begin for begin, _ in spans), max(stop for _, stop in spans)
     kept = [*range(text[0]), *range(*edge), *range(text[1], len(tokens))]

@@ -17,11 +17,7 @@ from attnviz.models.describe import (
 
 
 def describe(name: str, trust_remote_code: bool = False) -> Described:
-    """What a model is made of; a model of the Hugging Face Hub is fetched first.
-
-    Raises what `find_model` does, and AttnvizError for a damaged file or a model attnviz cannot
-    record.
-    """
+    """What a model is made of; one on the hub is fetched first; raises as `find_model` does."""
     if name == PAPER:
         return describe_paper()
     config = ModelConfig(name, RunOptions(trust_remote_code=trust_remote_code))

@@ -119,10 +119,7 @@ class ModelConfig:
         return self.kind(path).name in FAMILIES and self.run.attention not in ("decoder", "cross")
 
     def architecture(self, path: Path) -> "Architecture":
-        """What transformers makes of it.
-
-        Raises RequestError for attention that the model lacks, AttnvizError for an unknown model.
-        """
+        """What transformers makes of it; RequestError for attention that it does not have."""
         if self._architecture is None:
             from attnviz.transformers_backend.load import architecture
 
@@ -227,10 +224,7 @@ def _recordable(
     tokenizer_for: Callable[[int | None, int | None, int | None], Tokenizer],
     notes: tuple[str, ...] = (),
 ) -> Model:
-    """A model of transformers after its self-check.
-
-    `tokenizer_for` takes the most tokens of a text and of a target, and the id to write first.
-    """
+    """A model of transformers; `tokenizer_for(most, most_of_target, first_id)` is its tokenizer."""
     from attnviz.transformers_backend.describe import max_positions
     from attnviz.transformers_backend.recordable import RecordableModel
     from attnviz.transformers_backend.runner import TransformersRunner
@@ -314,10 +308,7 @@ def options_of(inspection: Inspection) -> dict[str, Any]:
 
 
 def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_model) -> Model:
-    """Load the inspection's model as it was run; `load` replaces `load_model`.
-
-    Raises AttnvizError if the model cannot be loaded, or is not the same now.
-    """
+    """Load the inspection's model as it was run; AttnvizError if it is not the same now."""
     facts = inspection.model
     if facts.name.endswith(IN_MEMORY):
         raise AttnvizError(

@@ -99,10 +99,7 @@ class Model:
     def inspect_tokens(
         self, sentences: Sequence[Tokens], recording: RecordRequest = WHOLE
     ) -> Iterator[Inspection]:
-        """Run tokenized sentences in batches of similar length; yield inspections in order.
-
-        Other sentences in the batch change no number by more than 1e-5.
-        """
+        """Run sentences in batches, which change no number by more than 1e-5; yield in order."""
         for _, inspection in self.inspect_stream(enumerate(sentences), recording):
             if isinstance(inspection, AttnvizError):
                 raise inspection

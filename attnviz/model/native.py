@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attnviz.attention.layer import LayerRecord, Projections
+from attnviz.attention.layer import Projections
 from attnviz.attention.order import descending, largest
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import AttnvizError, RequestError
@@ -63,7 +63,13 @@ class NativeRunner:
             layers_of = record(self.encoder, ids, types, request)
         except AttnvizError as error:
             return [error] * len(batch)
-        return [self._inspection(*parts) for parts in zip(batch, layers_of, strict=True)]
+        results: Results = []
+        for tokens, layers in zip(batch, layers_of, strict=True):
+            try:
+                results.append(Inspection(tokens, self.facts, tuple(layers)))
+            except AttnvizError as error:
+                results.append(error)
+        return results
 
     def projections(self, inspection: Inspection, layer: int) -> Projections:
         """See `Runner`. Reads them from the model's files."""
@@ -108,14 +114,6 @@ class NativeRunner:
         for head, ablated in zip(heads, alone, strict=True):
             states = plain, ablated
             yield Ablated(tokens, self.facts, (head,), replacement, *states, first=first)
-
-    def _inspection(
-        self, tokens: Tokens, layers: list[LayerRecord | None]
-    ) -> Inspection | AttnvizError:
-        try:
-            return Inspection(tokens, self.facts, tuple(layers))
-        except AttnvizError as error:
-            return error
 
     def _predictions(
         self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray, tokenizer: Tokenizer
@@ -164,10 +162,7 @@ def projections_of(inspection: Inspection, layer: int) -> Projections:
 
 
 def read_projections(model: ModelFacts, layer: int) -> Projections:
-    """A layer's matrices and biases, in float32, rounded to the dtype that the model computed in.
-
-    Raises AttnvizError if the model's files are missing, damaged, or do not fit the facts.
-    """
+    """A layer's matrices and biases, in float32, rounded to the dtype of the computation."""
     matrices: dict[str, Any] = {}
     if model.family == PAPER:  # drawn from its seed
         for matrix in MATRICES:

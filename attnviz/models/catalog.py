@@ -33,11 +33,7 @@ class CatalogEntry:
 
 @dataclass(frozen=True)
 class Catalog(Shown):
-    """The models that come with attnviz, those in the hub's cache, and the types it can inspect.
-
-    `default` names the model that is used if none is named, `tried_with` the version of
-    transformers.
-    """
+    """The models that come with attnviz or are in the hub's cache, and the types it can inspect."""
 
     schema: ClassVar[str] = "attnviz.models/1"
     columns: ClassVar[tuple[str, ...]] = (
@@ -45,11 +41,11 @@ class Catalog(Shown):
         "bytes", "trained", "read", "obstacle",
     )  # fmt: skip
 
-    default: str
+    default: str  # the one that is used if none is named
     built_in: tuple[CatalogEntry, ...]
     cached: tuple[CatalogEntry, ...]
     families: Mapping[AttentionSource, tuple[str, ...]]
-    tried_with: str
+    tried_with: str  # this version of transformers
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.models/1` object; `top`: how many models it has."""

@@ -1,7 +1,4 @@
-"""The model families that attnviz's own encoder runs: one record each.
-
-A new family is one entry of FAMILIES.
-"""
+"""The model families that attnviz's own encoder runs; a new family is one entry of FAMILIES."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -120,10 +117,7 @@ class Family:
     head_activation: str | None = None
 
     def config(self, content: Config) -> EncoderConfig:
-        """The hyperparameters in a config.json; AttnvizError if they are missing or make no sense.
-
-        RequestError if they do not fit together.
-        """
+        """The hyperparameters in a config.json; AttnvizError if they are missing or wrong."""
         positions = content.get("position_embedding_type") or "absolute"
         if positions != "absolute":
             raise AttnvizError(

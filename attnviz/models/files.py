@@ -1,8 +1,4 @@
-"""The files that make up a model: how its weights are stored, what else it may need, its hash.
-
-Weights are in one safetensors file, in parts with an index (a `weight_map` from each tensor's name
-to the file that holds it, as transformers saves it), or, for older models, in a pickle.
-"""
+"""The files of a model: its weights in one safetensors file, in parts or in a pickle; its hash."""
 
 import hashlib
 import json
@@ -92,10 +88,7 @@ def is_pickle(path: Path) -> bool:
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:
-    """The files of the weights, given the one file or the index; they need not exist.
-
-    Raises AttnvizError for an index that names anything but safetensors files beside it.
-    """
+    """The files of the weights, from the one file or the index; AttnvizError for a bad index."""
     if path.name != WEIGHTS_INDEX:
         return (Part(path),)
     weight_map = read_json(path, AGAIN).get("weight_map")
@@ -133,10 +126,8 @@ def has_tokenizer(names: Collection[str]) -> bool:
 
 
 def check_sha256(path: Path, expected: str, hint: str) -> None:
-    """Raise AttnvizError, with this hint, unless the file has this SHA-256.
-
-    A file that passed is hashed again only after its size or time stamp changed.
-    """
+    """Raise AttnvizError, with this hint, unless the file has this SHA-256."""
+    # a file that passed is hashed again only after its size or time stamp changed
     stamps_path = cache_folder() / "verified.json"
     stamps: Mapping[str, object] = {}
     with suppress(AttnvizError):

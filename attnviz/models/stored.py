@@ -16,10 +16,7 @@ from attnviz.models.files import AGAIN, CONVERT, Part, is_pickle, parts_of
 
 
 def read_weights(path: Path, framework: str) -> dict[str, Any]:
-    """All tensors, as tensors of the framework ("pt" or "numpy"), from one file or from parts.
-
-    Raises AttnvizError for a file that is not complete, or an index that names other tensors.
-    """
+    """All tensors, for the framework "pt" or "numpy"; AttnvizError for a file that is not whole."""
     tensors = {}
     for part in parts_of(path):
         with _open(part, framework) as (file, names):

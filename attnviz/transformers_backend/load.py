@@ -1,7 +1,4 @@
-"""Load a model with transformers, or take one that is in memory already.
-
-Nothing is fetched, and no code of a model runs unless the user trusts it.
-"""
+"""Load a model with transformers, or take one that is in memory already. Nothing is fetched."""
 
 import re
 import warnings
@@ -90,8 +87,8 @@ def architecture(
 ) -> Architecture:
     """What a folder's config.json asks for; `kind` is the attention to record.
 
-    Own code runs only with `trust_remote_code`, for a type that transformers does not know. Raises
-    AttnvizError for an unknown type, or one that reads no text.
+    Own code runs only with `trust_remote_code`. Raises AttnvizError for a type that transformers
+    does not know, or that reads no text.
     """
     name = model_type.name
     own_code = model_type.own_code and not knows(name)

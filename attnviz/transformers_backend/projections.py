@@ -30,10 +30,6 @@ ROTATED = "rotated by its position"
 NORMALISED = "normalised"
 
 
-class _UnknownError(Exception):
-    """No matrix gives what was recorded."""
-
-
 class _Matrix:
     """A linear layer's matrix, (in, out), and what it gives for some tokens."""
 
@@ -83,17 +79,15 @@ def find_projections(
     record: LayerRecord,
     dtype: str,
 ) -> Projections:
-    """The matrices of a layer's attention, in float32.
+    """The matrices of a layer's attention, in float32; AttnvizError if none give the record.
 
-    `modules`: the candidates, the most likely first, and `outputs`: the W_O of each. `dtype`: what
-    the model computes in. Raises AttnvizError if no candidate gives what was recorded.
+    `modules`: the candidates, the most likely first, and `outputs`: the W_O of each.
     """
     inputs, tolerance = record.inputs(), TOLERANCES.get(dtype, TOLERANCES["float32"])
     for module, output in zip(modules, outputs, strict=True):
         search = _Search(module, output, inputs, tolerance)
-        try:
-            q, k, v = map(search.part, ("q", "k", "v"))
-        except _UnknownError:
+        q, k, v = map(search.part, ("q", "k", "v"))
+        if q is None or k is None or v is None:
             continue
         if output is None:
             raise AttnvizError(
@@ -135,8 +129,8 @@ class _Search:
         }
         self._rows["v"], self._matrices["v"] = self._rows["k"], self._matrices["k"]
 
-    def part(self, name: str) -> _Part:
-        """What gives q, k or v; _UnknownError if no matrix does."""
+    def part(self, name: str) -> _Part | None:
+        """What gives q, k or v; None if no matrix does."""
         vectors = self._recorded[name][:, self._rows[name]].swapaxes(0, 1)
         target = _Target(vectors, self._tolerance)
         candidates = [
@@ -150,7 +144,7 @@ class _Search:
             if exact or step:
                 bias = None if matrix.bias is None else matrix.bias[columns]
                 return _Part(matrix.weight[:, columns], bias, step)
-        raise _UnknownError(name)
+        return None
 
     def _columns(self, name: str, width: int) -> Iterator[np.ndarray]:
         """Columns that may give q, k or v in a matrix of this width, which may give all three."""

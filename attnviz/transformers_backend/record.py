@@ -15,8 +15,14 @@ from attnviz.attention.check import check_finite
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
-from attnviz.transformers_backend.attention_call import Call, UnlikeError
-from attnviz.transformers_backend.call_sites import CallSites, ModuleInputs, entering, inputs_of
+from attnviz.transformers_backend.attention_call import (
+    Call,
+    CallSites,
+    ModuleInputs,
+    UnlikeError,
+    entering,
+    inputs_of,
+)
 
 ROWS_AT_ONCE = 512  # rows of a mask that are examined together, to limit memory
 
@@ -32,7 +38,7 @@ class LastRecorded(Exception):
 
 
 class Recorder:
-    """A listener that records attention of one kind in `layers`, up to layer number `last`."""
+    """Records attention of one kind in `layers`, up to layer number `last`."""
 
     def __init__(
         self,
@@ -52,7 +58,7 @@ class Recorder:
         self._inputs: dict[nn.Module, ModuleInputs] = {}
 
     def heard(self, call: Call, z: Tensor) -> None:
-        """See Listener; raises LastRecorded."""
+        """Record a call; see `listening`. Raises LastRecorded."""
         if self._sites.kinds.get(call.module) != self._kind:
             return
         number = len(self.layers)

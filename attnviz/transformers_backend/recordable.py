@@ -19,8 +19,13 @@ from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for, padded
 from attnviz.errors import AttnvizError
-from attnviz.transformers_backend.attention_call import NAME, UnlikeError, listening
-from attnviz.transformers_backend.call_sites import CallSites, SiteFinder
+from attnviz.transformers_backend.attention_call import (
+    NAME,
+    CallSites,
+    SiteFinder,
+    UnlikeError,
+    listening,
+)
 from attnviz.transformers_backend.load import (
     EAGER,
     Architecture,
@@ -97,10 +102,7 @@ class RecordableModel:
     def after_self_check(
         cls, built: Architecture, loaded: Loaded, kind: AttentionKind | None
     ) -> "RecordableModel":
-        """Run the model on a few tokens, to decide how to record it; `kind` None: the usual one.
-
-        Raises AttnvizError for a model that cannot be recorded, or lacks weights.
-        """
+        """Run the model on a few tokens, to decide how to record it; AttnvizError if it cannot."""
         self = cls(built, loaded, kind)
         with self._running():
             self.sample = self._self_check(loaded)
@@ -197,7 +199,7 @@ class RecordableModel:
             return weights_only(self._eager(batch), lengths, recording)
         last = recording.last(len(self.sample)) if self.sample else None
         recorder = Recorder(self._sites, self._called, lengths, recording, last)
-        with recorder.watching(), listening(recorder), suppress(LastRecorded):
+        with recorder.watching(), listening(recorder.heard), suppress(LastRecorded):
             self._forward(batch)
         return recorder.layers
 
@@ -249,7 +251,7 @@ class RecordableModel:
     def _find_sites(self, batch: Batch) -> set[nn.Module]:
         """Find the call sites; returns the modules that began to run up to the last of them."""
         finder = SiteFinder(self._encoder)
-        with finder.watching(self.model), listening(finder):
+        with finder.watching(self.model), listening(finder.heard):
             try:
                 self._forward(batch)
             except UnlikeError:

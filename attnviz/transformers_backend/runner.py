@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attnviz.attention.layer import LayerRecord, Projections
+from attnviz.attention.layer import Projections
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
@@ -62,25 +62,22 @@ class TransformersRunner:
             records = self.model.record(ids, recording.of(longest * self.numbers_per_token))
         except AttnvizError as error:
             return [error] * len(batch)
-        queries = targets or batch
-        return [self._inspection(*parts) for parts in zip(batch, queries, records, strict=True)]
+        results: Results = []
+        kind = self.model.kind
+        for source, queries, layers in zip(batch, targets or batch, records, strict=True):
+            keys = source if kind == "cross" else None
+            if source.part is not None and keys is None:  # a decoder's text, next to a window
+                queries = replace(queries, part=source.part)
+            try:
+                results.append(Inspection(queries, self.facts, tuple(layers), keys, kind))
+            except AttnvizError as error:
+                results.append(error)
+        return results
 
     def projections(self, inspection: Inspection, layer: int) -> Projections:
         """See `Runner`."""
         number = range(self.facts.num_layers)[layer]
         return self.model.projections(number, inspection.layer(number))
-
-    def _inspection(
-        self, source: Tokens, queries: Tokens, layers: list[LayerRecord | None]
-    ) -> Inspection | AttnvizError:
-        kind = self.model.kind
-        keys = source if kind == "cross" else None
-        if source.part is not None and keys is None:  # a decoder's text, next to a window
-            queries = replace(queries, part=source.part)
-        try:
-            return Inspection(queries, self.facts, tuple(layers), keys, kind)
-        except AttnvizError as error:
-            return error
 
     def _target_of(self, source: Tokens) -> Tokens:
         """What the decoder is fed for this text."""

@@ -28,7 +28,6 @@ from attnviz.transformers_backend.quirks import (
 )
 
 SAVE_FAST = "or save a tokenizer.json there with tokenizer.save_pretrained(folder)"
-
 LIBRARIES = ("sentencepiece", "protobuf", "tiktoken", "sacremoses", "fugashi", "rjieba")
 """Optional libraries of transformers' tokenizers."""
 
@@ -46,8 +45,7 @@ def tokenizer_of(
 ) -> Tokenizer:
     """The tokenizer of a model's files; `family` is its model type.
 
-    `max_target`: the most tokens a decoder takes. `forced_first`: the id that the model must write
-    first, such as a language. Raises AttnvizError for damaged files.
+    `max_target`: the most tokens a decoder takes. `forced_first`: the id it must write first.
     """
     settings = files.folder / TOKENIZER_CONFIG
     # language tokens depend on settings, which tokenizer.json does not hold
@@ -79,11 +77,11 @@ def wrapped(
     forced_first: int | None = None,
 ) -> Tokenizer:
     """A transformers tokenizer as ours, which may change its settings; see `tokenizer_of`."""
-    cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else Slow(library)
+    cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else _Slow(library)
     if not hasattr(library, "_switch_to_target_mode"):
         return Tokenizer(cutter, max_length, max_target=max_target)
     set_target_language(library, forced_first)
-    target = InTargetMode(library, cutter)
+    target = _InTargetMode(library, cutter)
     return Tokenizer(cutter, max_length, target=target, max_target=max_target)
 
 
@@ -141,7 +139,7 @@ def _is_installed(library: str) -> bool:
         return False
 
 
-class Slow:
+class _Slow:
     """Implements `Cutter` with a slow tokenizer; `text.spans` matches its pieces with the text."""
 
     def __init__(self, library: Any) -> None:
@@ -152,7 +150,6 @@ class Slow:
         self._spelling = spelling_of(library.get_vocab())
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
-        """See `Cutter`."""
         texts = [text] if pair is None else [text, pair]
         cut = [self._pieces(sentence, part) for sentence, part in enumerate(texts)]
         if most is not None:
@@ -168,18 +165,15 @@ class Slow:
         return Cut(ids, entries, spans, sentences, self._types(cut, special))
 
     def num_special(self, pair: bool) -> int:
-        """See `Cutter`."""
         return len(self._places([0] * (1 + pair), special=True))
 
     def entry(self, number: int) -> str | None:
-        """See `Cutter`."""
         try:
             return str(self._library.convert_ids_to_tokens(number))
         except (IndexError, KeyError, OverflowError):
             return None
 
     def read(self, ids: Sequence[int]) -> str:
-        """See `Cutter`."""
         return str(self._library.decode(list(ids), clean_up_tokenization_spaces=False))
 
     def _pieces(self, sentence: int, text: str) -> list["_Piece"]:
@@ -230,7 +224,7 @@ class _Piece(NamedTuple):
     sentence: int | None = None
 
 
-class InTargetMode:
+class _InTargetMode:
     """Implements `Cutter` for a decoder's text, with its own language and vocabulary."""
 
     def __init__(self, library: Any, cutter: Cutter) -> None:
@@ -242,12 +236,10 @@ class InTargetMode:
         self.read = cutter.read
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
-        """See `Cutter`; RequestError if the tokenizer does not know the language."""
         with self._switched():
             return self._cutter.cut(text, pair, special, most)
 
     def num_special(self, pair: bool) -> int:
-        """See `Cutter`."""
         with self._switched():
             return self._cutter.num_special(pair)
 

@@ -53,7 +53,7 @@ from attnviz.model.describe import describe
 from attnviz.model.load import ModelOptions
 from attnviz.model.reload import model_behind, model_for
 from attnviz.models import DEFAULT
-from attnviz.models.catalog import Catalog, Described
+from attnviz.models.describe import Catalog, Described
 from attnviz.models.describe import catalog as models_at_hand
 from attnviz.show import forms, write
 from attnviz.text.tokens import Part, Token, Tokens, Unit

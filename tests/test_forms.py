@@ -20,7 +20,7 @@ from attnviz.answers.overview import overview
 from attnviz.answers.word import word
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
-from attnviz.models.catalog import Catalog
+from attnviz.models.describe import Catalog
 from attnviz.show import parquet
 from attnviz.show.forms import BINARY, FORMS, PICTURES, SUFFIXES, Form, check_form, forms_of
 from attnviz.show.write import is_ours, writer

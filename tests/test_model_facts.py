@@ -21,8 +21,7 @@ from written import answer_json
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
 from attnviz.model.describe import describe
-from attnviz.models.catalog import Catalog, Described, TokenizerFacts
-from attnviz.models.describe import catalog
+from attnviz.models.describe import Catalog, Described, TokenizerFacts, catalog
 from attnviz.show.terminal.models import _facts
 
 SCHEMAS = {

@@ -20,7 +20,7 @@ from tiny_others import RECORDED, SEQ2SEQ, WEIGHTS_ONLY
 
 from attnviz.attention.layer import LayerRecord
 from attnviz.model import load_model
-from attnviz.models.catalog import other_types
+from attnviz.models.describe import other_types
 from attnviz.models.families import FAMILIES, Embeddings
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"

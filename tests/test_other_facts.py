@@ -20,8 +20,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
 from attnviz.model.describe import describe
 from attnviz.model.load import ModelOptions
-from attnviz.models.catalog import AttentionFacts, Described, TokenizerFacts, other_types
-from attnviz.models.describe import catalog
+from attnviz.models.describe import AttentionFacts, Described, TokenizerFacts, catalog, other_types
 from attnviz.show.terminal.models import _facts
 
 OTHERS = {**RECORDED, **SEQ2SEQ, **WEIGHTS_ONLY}

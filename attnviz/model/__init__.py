@@ -13,13 +13,6 @@ from attnviz.model.native import MASKS
 from attnviz.models.config import RunOptions
 
 __all__ = [
-    "MASKS",
-    "PICKLE_NOTES",
-    "Model",
-    "RunOptions",
-    "check_ablatable",
-    "load_model",
-    "load_model_of",
-    "matrices_of",
-    "model_in_memory",
-]
+    "MASKS", "PICKLE_NOTES", "Model", "RunOptions", "check_ablatable", "load_model",
+    "load_model_of", "matrices_of", "model_in_memory",
+]  # fmt: skip

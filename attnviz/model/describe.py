@@ -1,46 +1,36 @@
 """Describe a model without loading its weights."""
 
 from attnviz.errors import AttnvizError
-from attnviz.model.load import ModelConfig
-from attnviz.models import PAPER, ModelFiles, find_model
-from attnviz.models.catalog import Described, TokenizerFacts
+from attnviz.model.load import ModelConfig, find_config
+from attnviz.models import PAPER, ModelFiles
+from attnviz.models import describe as own
 from attnviz.models.config import RunOptions
-from attnviz.models.describe import (
-    describe_native,
-    describe_paper,
-    dtypes_of,
-    facts_in,
-    numbers_in,
-    origin_of,
-    tokenizer_facts,
-)
+from attnviz.models.describe import Described, TokenizerFacts
 
 
 def describe(name: str, trust_remote_code: bool = False) -> Described:
     """What a model is made of; one on the hub is fetched first; raises as `find_model` does."""
     if name == PAPER:
-        return describe_paper()
-    config = ModelConfig(name, RunOptions(trust_remote_code=trust_remote_code))
-    files = find_model(name, config.look)
-    if config.is_native(files.config):
-        tokenizer = _tokenizer(files, trust_remote_code)
-        return describe_native(files, config.kind(files.config), tokenizer)
+        return own.describe_paper()
+    config, files = find_config(name, RunOptions(trust_remote_code=trust_remote_code))
+    if config.is_native:
+        return own.describe_native(files, config.kind, _tokenizer(files, trust_remote_code))
     return _describe_through_transformers(config, files)
 
 
 def _tokenizer(files: ModelFiles, trust_remote_code: bool) -> TokenizerFacts:
     if files.tokenizer is not None:
-        return tokenizer_facts(files.tokenizer)
+        return own.tokenizer_facts(files.tokenizer)
     from attnviz.transformers_backend.tokenizers import content_of
 
     content, kind, size = content_of(files.folder, trust_remote_code)
-    return TokenizerFacts(kind, False, size) if content is None else facts_in(content)
+    return TokenizerFacts(kind, False, size) if content is None else own.facts_in(content)
 
 
 def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> Described:
     from attnviz.transformers_backend import describe as backend
 
-    architecture = config.architecture(files.config)
+    architecture = config.architecture
     model = backend.without_weights(architecture)
     try:
         facts = backend.facts(files.name, architecture.name, model)
@@ -53,7 +43,7 @@ def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> De
             "heads under any name that attnviz knows",
             "attnviz run looks into the model itself",
         ) from error
-    numbers = {} if files.pickled else numbers_in(files.weights)
+    numbers = {} if files.pickled else own.numbers_in(files.weights)
     return Described(
         model=facts,
         vocab_size=int(model.own_config.vocab_size),
@@ -62,9 +52,9 @@ def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> De
         positions=backend.positions(model),
         encoder_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         parameters=None if files.pickled else sum(count for _, count in numbers.values()),
-        dtypes=dtypes_of(numbers.values()),
+        dtypes=own.dtypes_of(numbers.values()),
         tokenizer=_tokenizer(files, config.run.trust_remote_code),
         num_kv_heads=backend.num_kv_heads(model),
         attention=attention,
-        **origin_of(files),
+        **own.origin_of(files),
     )

@@ -1,8 +1,8 @@
 """Load a model by its name: into our own encoder, or through transformers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
-from functools import partial
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -35,8 +35,7 @@ PICKLE_NOTES: tuple[str, ...] = (
     "and nothing in it was run",
 )
 
-IN_MEMORY = " (in memory)"
-"""The end of a model's name that cannot be used to load it."""
+IN_MEMORY = " (in memory)"  # the end of a model's name that cannot be used to load it
 
 Parts = Literal["encoder", "decoder", "both", "one"]
 """The parts a model has; "one": an encoder or a decoder, and it is not known yet which."""
@@ -54,8 +53,6 @@ IS: dict[Parts, str] = {
     "decoder": "is a decoder alone",
     "one": "does not have both",
 }
-
-WITH_BOTH = "leave it out, or choose a model with an encoder and a decoder, such as T5 or BART"
 
 
 class ModelOptions(TypedDict, total=False):
@@ -90,57 +87,60 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
             f"{flags} shapes the untrained model, and {name} has its own shape",
             f"use it with --model {PAPER}",
         )
-    config = ModelConfig(name, run)
-    files = find_model(name, config.look)
-    if config.is_native(files.config):
-        return _load_native(config.kind(files.config), files, run)
+    config, files = find_config(name, run)
+    if config.is_native:
+        return _load_native(config.kind, files, run)
     return _load_through_transformers(config, files)
 
 
+def find_config(name: str, run: RunOptions) -> tuple["ModelConfig", ModelFiles]:
+    """A model's config.json, read once and checked before weights are fetched, and its files."""
+    config = cache(partial(ModelConfig, name, run))
+    files = find_model(name, lambda path: config(path).wanted())
+    return config(files.config), files
+
+
+@dataclass(frozen=True)
 class ModelConfig:
-    """A model's config.json: read once, and checked before any weights are fetched."""
+    """A model's config.json, and how it is to be run."""
 
-    def __init__(self, name: str, run: RunOptions) -> None:
-        self.name = name
-        self.run = run
-        self._kind: ModelType | None = None
-        self._architecture: Architecture | None = None
+    name: str
+    run: RunOptions
+    path: Path
 
-    def kind(self, path: Path) -> ModelType:
+    @cached_property
+    def kind(self) -> ModelType:
         """The type of the model; RequestError for attention that a native family does not have."""
-        if self._kind is None:
-            self._kind = model_type(path)
-            if self._kind.name in FAMILIES:
-                check_parts(self.name, self.run, "both" if self._kind.both else "encoder")
-        return self._kind
+        kind = model_type(self.path)
+        if kind.name in FAMILIES:
+            check_parts(self.name, self.run, "both" if kind.both else "encoder")
+        return kind
 
-    def is_native(self, path: Path) -> bool:
+    @property
+    def is_native(self) -> bool:
         """Whether our own encoder gives the attention that was asked for."""
-        return self.kind(path).name in FAMILIES and self.run.attention not in ("decoder", "cross")
+        return self.kind.name in FAMILIES and self.run.attention not in ("decoder", "cross")
 
-    def architecture(self, path: Path) -> "Architecture":
+    @cached_property
+    def architecture(self) -> "Architecture":
         """What transformers makes of it; RequestError for attention that it does not have."""
-        if self._architecture is None:
-            from attnviz.transformers_backend.load import architecture
+        from attnviz.transformers_backend.load import architecture
 
-            run = self.run
-            self._architecture = architecture(
-                path.parent, self.kind(path), run.attention, run.trust_remote_code
-            )
-            check_parts(self.name, run, "both" if self._architecture.seq2seq else "one")
-        return self._architecture
+        folder, run = self.path.parent, self.run
+        built = architecture(folder, self.kind, run.attention, run.trust_remote_code)
+        check_parts(self.name, run, "both" if built.seq2seq else "one")
+        return built
 
-    def look(self, path: Path) -> Wanted:
+    def wanted(self) -> Wanted:
         """Which files the model needs beside its weights; raises for one that cannot be loaded."""
-        if self.is_native(path):
-            read_config(self.kind(path))
+        if self.is_native:
+            read_config(self.kind)
             return Wanted()
         from attnviz.transformers_backend.load import knows
 
-        kind = self.kind(path)
-        if kind.own_code and self.run.trust_remote_code and not knows(kind.name):
+        if self.kind.own_code and self.run.trust_remote_code and not knows(self.kind.name):
             return Wanted(settings=True, code=True)  # its architecture is in code not yet here
-        self.architecture(path)
+        _ = self.architecture  # raises
         return Wanted(settings=True)
 
 
@@ -181,9 +181,9 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     from attnviz.transformers_backend.load import read
     from attnviz.transformers_backend.tokenizers import tokenizer_of
 
-    run, kind = config.run, config.kind(files.config)
+    run, kind = config.run, config.kind
     place = placement(run.device, run.dtype)
-    architecture = config.architecture(files.config)
+    architecture = config.architecture
     tensors = read_pickle(files.weights) if files.pickled else None
     loaded = read(architecture, files.folder, place, tensors)
     tokenizer = partial(tokenizer_of, files, kind.name, trust_remote_code=architecture.own_code)
@@ -245,18 +245,15 @@ def _recordable(
 def check_parts(name: str, run: RunOptions, parts: Parts) -> None:
     """RequestError for attention that the model does not have, or a target that it cannot take."""
     attention = run.attention
+    hint = "leave it out, or choose a model with an encoder and a decoder, such as T5 or BART"
     if attention in LACKS[parts]:
-        raise RequestError(
-            f"--attention {attention} needs {LACKS[parts][attention]}, and {name} {IS[parts]}",
-            WITH_BOTH,
-        )
+        needs = f"--attention {attention} needs {LACKS[parts][attention]}"
+        raise RequestError(f"{needs}, and {name} {IS[parts]}", hint)
     if run.target is None:
         return
     if parts != "both":
-        raise RequestError(
-            f"--target is the text for a decoder next to an encoder, and {name} {IS[parts]}",
-            WITH_BOTH,
-        )
+        target = "--target is the text for a decoder next to an encoder"
+        raise RequestError(f"{target}, and {name} {IS[parts]}", hint)
     if attention not in ("decoder", "cross"):
         raise RequestError(
             "--target is the text for the decoder, but this shows the encoder",

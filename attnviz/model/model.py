@@ -18,8 +18,8 @@ from attnviz.text.tokens import Tokens
 if TYPE_CHECKING:
     from attnviz.encoder.devices import Begin
 
+# memory for the recorded vectors of one window of sentences; at most two are in memory
 WINDOW_BYTES = 96 * 1024 * 1024
-"""The memory for the recorded vectors of one window of sentences; at most two are in memory."""
 
 BATCH_TOKENS = 512
 """The most tokens in a batch, padding included: enough for matrix products at full speed, and few

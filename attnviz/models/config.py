@@ -154,9 +154,8 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 class RunOptions:
     """How a model is run, and what of it is inspected.
 
-    "auto" takes a GPU if there is one. Without `attention`, the encoder's is recorded if the model
-    has one, else the decoder's. `target` is the text for the decoder; without it, the model writes
-    one. `trust_remote_code`: run the model's own code if transformers does not know its type.
+    "auto" takes a GPU if there is one. Without `attention`, the encoder's is recorded if there is
+    one, else the decoder's. `target` is the decoder's text; without it, the model writes one.
     """
 
     device: Device = "cpu"

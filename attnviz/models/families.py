@@ -40,10 +40,9 @@ class HeadNames:
 class TensorNames:
     """What a family's checkpoints call the tensors of our encoder.
 
-    `modules` maps our modules to theirs, which a model may lack. `prefixes` may stand before every
-    name. `inside`: how the names of the encoder's own tensors begin; one of these that we do not
-    read is an error. `unused`: how the names of tensors begin that attention does not need.
-    `shared`: the other name of a module that the encoder shares with another part.
+    `modules` maps our modules to theirs; `shared` maps theirs to a second name. `prefixes` may
+    stand before every name. Names of the encoder's own tensors begin as in `inside`: one that we do
+    not read is an error. Those of tensors that attention does not need begin as in `unused`.
     """
 
     modules: Mapping[str, str]

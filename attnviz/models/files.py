@@ -31,13 +31,12 @@ VOCABULARY = re.compile(
     re.VERBOSE,
 )
 
+CODE = re.compile(r".*\.py")
+
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SETTINGS = (
-    TOKENIZER_CONFIG,
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "generation_config.json",
-)
+    TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json", "generation_config.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,19 +109,9 @@ def parts_of(path: Path) -> tuple[Part, ...]:
     return tuple(Part(path.parent / file, frozenset(names[file])) for file in sorted(names))
 
 
-def is_vocabulary(name: str) -> bool:
-    """Whether a file of this name has a tokenizer's pieces, and is not tokenizer.json."""
-    return VOCABULARY.fullmatch(name) is not None
-
-
-def is_code(name: str) -> bool:
-    """Whether a file of this name is code."""
-    return name.endswith(".py")
-
-
 def has_tokenizer(names: Collection[str]) -> bool:
     """Whether transformers may be able to build a tokenizer from files of these names."""
-    return TOKENIZER_CONFIG in names or any(map(is_vocabulary, names))
+    return TOKENIZER_CONFIG in names or any(map(VOCABULARY.fullmatch, names))
 
 
 def check_sha256(path: Path, expected: str, hint: str) -> None:

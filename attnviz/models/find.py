@@ -8,20 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.models.files import (
-    CONVERT,
-    LAYOUTS,
-    SETTINGS,
-    WEIGHTS,
-    WEIGHTS_INDEX,
-    ModelFiles,
-    Wanted,
-    check_sha256,
-    has_tokenizer,
-    is_code,
-    is_vocabulary,
-    parts_of,
-)
+from attnviz.models import files
+from attnviz.models.files import LAYOUTS, WEIGHTS, WEIGHTS_INDEX, ModelFiles, Wanted
 
 DEFAULT = "minilm"
 PAPER = "paper"
@@ -38,9 +26,8 @@ DEFAULT_SHA256 = {
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 OTHER_PICKLES = (
-    *("pytorch_model.bin.index.json", "pytorch_model.pt"),
-    *("model.pt", "model.bin", "model.ckpt"),
-)
+    "pytorch_model.bin.index.json", "pytorch_model.pt", "model.pt", "model.bin", "model.ckpt",
+)  # fmt: skip
 
 ON_THE_HUB = {
     CONFIG: "choose a model for the transformers library",
@@ -115,7 +102,7 @@ def _default_file(file: str) -> Path:
         # the hub's cache has links to files; only without the file itself is it fetched again
         hint = f"delete {path.resolve()} and try again"
     if file in DEFAULT_SHA256:
-        check_sha256(path, DEFAULT_SHA256[file], hint)
+        files.check_sha256(path, DEFAULT_SHA256[file], hint)
     return path
 
 
@@ -127,14 +114,15 @@ def _on_the_hub(name: str, check: CheckConfig, repository: str, revision: str | 
     commit = config.parent.name
     tokenizer = _if_there(repository, TOKENIZER, commit)
     if wanted.settings or tokenizer is None:
-        for file in SETTINGS:
+        for file in files.SETTINGS:
             _if_there(repository, file, commit)
-    needed = [*([is_vocabulary] if tokenizer is None else []), *([is_code] if wanted.code else [])]
+    needed = [files.VOCABULARY] if tokenizer is None else []
+    needed += [files.CODE] if wanted.code else []
     if needed:
         names = _names(repository, commit, config.parent, needed)
-        if tokenizer is None and not has_tokenizer(names):
+        if tokenizer is None and not files.has_tokenizer(names):
             raise NotOnTheHub(f"{repository} on the hub has no {TOKENIZER}", ON_THE_HUB[TOKENIZER])
-        for file in sorted(name for name in names if any(of(name) for of in needed)):
+        for file in sorted(name for name in names if any(of.fullmatch(name) for of in needed)):
             download(repository, file, commit)
     return ModelFiles(name, config, tokenizer, _weights_on_the_hub(repository, commit))
 
@@ -155,19 +143,19 @@ def _if_there(repository: str, file: str, commit: str) -> Path | None:
 
 
 def _names(
-    repository: str, commit: str, folder: Path, needed: Sequence[Callable[[str], bool]]
+    repository: str, commit: str, folder: Path, needed: Sequence[re.Pattern[str]]
 ) -> frozenset[str]:
     """The names of a commit's files: the cached ones if it has all sorts needed, or the hub's."""
     here = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     has_weights = any(file in here for file in LAYOUTS)
-    if has_weights and all(any(map(of, here)) for of in needed):
+    if has_weights and all(any(map(of.fullmatch, here)) for of in needed):
         return here
     try:
         return listed(repository, commit)
     except RequestError:
         raise
     except AttnvizError:  # offline: use the files that are here
-        if has_weights and has_tokenizer(here):
+        if has_weights and files.has_tokenizer(here):
             return here
         raise
 
@@ -179,7 +167,7 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
         if weights is None:
             continue
         if file == WEIGHTS_INDEX:
-            for part in parts_of(weights):
+            for part in files.parts_of(weights):
                 download(repository, part.path.name, commit, f"{WEIGHTS_INDEX} there names it")
         return weights
     raise NotOnTheHub(f"{repository} on the hub has no {WEIGHTS}", ON_THE_HUB[WEIGHTS])
@@ -187,7 +175,7 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
 
 def _in_folder(name: str, folder: Path, check: CheckConfig) -> ModelFiles:
     config, tokenizer = folder / CONFIG, folder / TOKENIZER
-    builds = has_tokenizer({path.name for path in folder.iterdir()})
+    builds = files.has_tokenizer({path.name for path in folder.iterdir()})
     weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
     has = {CONFIG: config.is_file(), TOKENIZER: tokenizer.is_file() or builds, WEIGHTS: weights}
     missing = [file for file, there in has.items() if not there]
@@ -196,7 +184,7 @@ def _in_folder(name: str, folder: Path, check: CheckConfig) -> ModelFiles:
             f'the folder "{name}" has no {" and no ".join(missing)}', _hint(folder, missing)
         )
     check(config)
-    for part in parts_of(weights):
+    for part in files.parts_of(weights):
         if not part.path.is_file():
             raise RequestError(
                 f'the folder "{name}" has no {part.path.name}, and {weights.name} names it',
@@ -212,7 +200,7 @@ def _hint(folder: Path, missing: list[str]) -> str:
         return "save its tokenizer there with tokenizer.save_pretrained(folder)"
     pickles = [file for file in OTHER_PICKLES if (folder / file).is_file()]
     if pickles:
-        return f"its {pickles[0]} is not a file that attnviz reads; " + CONVERT
+        return f"its {pickles[0]} is not a file that attnviz reads; " + files.CONVERT
     return "save the model there with model.save_pretrained(folder)"
 
 
@@ -247,7 +235,7 @@ def download(
     # the cache names a file as the hub does: a large one by its hash
     kept = path.resolve()
     if re.fullmatch("[0-9a-f]{64}", kept.name):
-        check_sha256(kept, kept.name, f"delete {kept} and try again")
+        files.check_sha256(kept, kept.name, f"delete {kept} and try again")
     return path
 
 

@@ -35,9 +35,8 @@ class Call:
     """One layer's call for a batch of sentences.
 
     q: (batch, num_heads, n, d_k); k, v: (batch, num_kv_heads, m, d_k or d_v). mask: (batch or 1,
-    num_heads or 1, n, m), True where a key may be attended to, or numbers added to the scores.
-    `causal`: each query attends to itself and all earlier keys. position_bias: shaped as the mask,
-    added to the scores. `softcap` and `sinks`: see LayerRecord.
+    num_heads or 1, n, m), True where a key may be attended to, or numbers added to the scores, like
+    position_bias. `causal`: each query attends to itself and all earlier keys.
     """
 
     module: nn.Module
@@ -201,10 +200,9 @@ class ModuleInputs(NamedTuple):
 
 @dataclass(eq=False)
 class CallSites:
-    """The modules that call our attention function, and the kind of attention of each.
+    """The modules that call our attention function: the kind of attention and W_O of each.
 
-    `outputs`: W_O of each, if it was found. `begun`: for each kind, the modules that had begun to
-    run when its last layer called. `shapes`: kept results of `shape_of_output`.
+    `begun`: for each kind, the modules that had begun to run when its last layer called.
     """
 
     kinds: dict[nn.Module, AttentionKind] = field(default_factory=dict)
@@ -233,10 +231,7 @@ class CallSites:
 
 
 class SiteFinder:
-    """Finds a model's call sites, and notes which modules begin to run.
-
-    `encoder`: the encoder of a model that has a decoder too.
-    """
+    """Finds call sites, and which modules begin to run; `encoder`: the one before a decoder."""
 
     def __init__(self, encoder: nn.Module | None) -> None:
         self.sites = CallSites()
@@ -254,13 +249,8 @@ class SiteFinder:
         self.sites.begun[kind] = set(self.begun)
         self._last = call.module, z.transpose(1, 2).flatten(2)
 
-    @contextmanager
-    def watching(self, model: nn.Module) -> Iterator[None]:
-        """See what enters each module of the model inside the block."""
-        with entering(model.modules(), self._entered):
-            yield
-
-    def _entered(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+    def entered(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+        """Note what enters a module; see `entering`."""
         self.begun.add(module)
         self._inputs[module] = inputs_of(module, args, kwargs)
         if self._last is None or not isinstance(module, nn.Linear | Conv1D) or not args:

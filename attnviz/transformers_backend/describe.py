@@ -12,7 +12,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
-from attnviz.models.catalog import AttentionFacts, AttentionSource, other_types
+from attnviz.models.describe import AttentionFacts, AttentionSource, other_types
 from attnviz.transformers_backend import quirks
 from attnviz.transformers_backend.load import Architecture, quiet
 from attnviz.transformers_backend.recordable import RecordableModel
@@ -36,8 +36,7 @@ D_FF = (
 )  # fmt: skip
 D_K = ("head_dim", "d_kv", "attention_head_size")  # where it is not d_model / num_heads
 
-TYPICAL_LENGTH = 512
-"""The sentence length assumed for the memory of recorded weights, which grows with its square."""
+TYPICAL_LENGTH = 512  # assumed for the memory of recorded weights, which grows with its square
 
 POSITIONS = {
     "rotary": ("rotary",),

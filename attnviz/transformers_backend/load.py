@@ -23,8 +23,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.config import ModelType
 from attnviz.transformers_backend.attention_call import NAME, register
 
-EAGER = "eager"
-"""What transformers calls the attention that keeps and returns all weights."""
+EAGER = "eager"  # transformers' name of the attention that keeps and returns all weights
 
 HEADS = re.compile(
     r"(lm_head|lm_loss|cls|predictions|head|pooler|sop_classifier|final_logits_bias)\b"
@@ -39,8 +38,8 @@ SEQ2SEQ_CLASSES = ("AutoModelForSeq2SeqLM", *MODEL_CLASSES)
 
 TOGETHER = "check that config.json and the weights belong together"
 
+# the attribute that says that transformers added hooks to a model, to return its weights
 HOOKED = "_output_capturing_hooks_installed"
-"""The attribute that says that transformers added hooks to a model, to return its weights."""
 
 _ALONE = RLock()
 
@@ -65,10 +64,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with its weights.
+    """A model with its weights; `borrowed`: it is the user's.
 
     `missing`: its tensors that the files lack, which are random now. `left_over`: tensors of the
-    files that it does not have, apart from pretraining heads. `borrowed`: the model is the user's.
+    files that it does not have, apart from pretraining heads.
     """
 
     model: Any

@@ -49,10 +49,7 @@ def layer_windows(config: Any, layers: int) -> Sequence[int] | None:
 
 
 def global_attention(config: Any, batch: int, n: int) -> dict[str, Tensor]:
-    """Input that makes the first token attend, and be attended to, globally.
-
-    Longformers that classify sentences have such a token; those that fill masks do not.
-    """
+    """Input that makes the first token global, in Longformers that classify sentences."""
     if not any("LongformerForSequence" in name for name in config.architectures or ()):
         return {}
     mask = torch.zeros((batch, n), dtype=torch.long)

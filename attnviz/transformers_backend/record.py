@@ -26,8 +26,7 @@ from attnviz.transformers_backend.attention_call import (
 
 ROWS_AT_ONCE = 512  # rows of a mask that are examined together, to limit memory
 
-Lengths = Sequence[tuple[int, int]]
-"""The number of queries and of keys of each sentence."""
+Lengths = Sequence[tuple[int, int]]  # the number of queries and of keys of each sentence
 
 Layers = list[list[LayerRecord] | None]
 """For each layer, the record of each sentence; None for a layer that was not requested."""

@@ -19,28 +19,20 @@ from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for, padded
 from attnviz.errors import AttnvizError
+from attnviz.transformers_backend import load
 from attnviz.transformers_backend.attention_call import (
     NAME,
     CallSites,
     SiteFinder,
     UnlikeError,
+    entering,
     listening,
-)
-from attnviz.transformers_backend.load import (
-    EAGER,
-    Architecture,
-    Loaded,
-    borrowing,
-    check_missing,
-    first_line,
-    quiet,
 )
 from attnviz.transformers_backend.projections import find_projections
 from attnviz.transformers_backend.quirks import global_attention, whole_rows
 from attnviz.transformers_backend.record import LastRecorded, Layers, Recorder, weights_only
 
-CHECKED_TOKENS = 7
-"""Tokens in the self-check; a decoder gets two fewer, so that the lengths differ."""
+CHECKED_TOKENS = 7  # in the self-check; a decoder gets two fewer, so that the lengths differ
 
 TOLERANCE = 5e-3
 """How far a weight may be off in the self-check: rounding errors add up over layers. A soft cap or
@@ -84,7 +76,9 @@ class RecordableModel:
     `weights_only`: it gives no queries, keys and values. `sample`: the self-check's record a layer.
     """
 
-    def __init__(self, built: Architecture, loaded: Loaded, kind: AttentionKind | None) -> None:
+    def __init__(
+        self, built: load.Architecture, loaded: load.Loaded, kind: AttentionKind | None
+    ) -> None:
         self.model = loaded.model
         self.config = built.config
         self.name = built.name
@@ -100,7 +94,7 @@ class RecordableModel:
 
     @classmethod
     def after_self_check(
-        cls, built: Architecture, loaded: Loaded, kind: AttentionKind | None
+        cls, built: load.Architecture, loaded: load.Loaded, kind: AttentionKind | None
     ) -> "RecordableModel":
         """Run the model on a few tokens, to decide how to record it; AttnvizError if it cannot."""
         self = cls(built, loaded, kind)
@@ -176,7 +170,7 @@ class RecordableModel:
                 )
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise AttnvizError(
-                    f"the model cannot write a target itself: {first_line(error)}",
+                    f"the model cannot write a target itself: {load.first_line(error)}",
                     "give the text for the decoder with --target",
                 ) from error
         row: list[int] = written[0].tolist()
@@ -186,8 +180,8 @@ class RecordableModel:
     def _running(self) -> Iterator[None]:
         """Get the model ready to be run inside the block, by no other thread of ours."""
         borrowed = self._borrowed is not None
-        with quiet(), borrowing(self._borrowed) if borrowed else torch.inference_mode():
-            self._use(EAGER if self.weights_only else NAME)
+        with load.quiet(), load.borrowing(self._borrowed) if borrowed else torch.inference_mode():
+            self._use(load.EAGER if self.weights_only else NAME)
             if borrowed:  # it may have been trained since the last run
                 self._sites.shapes.clear()
             yield
@@ -219,20 +213,22 @@ class RecordableModel:
             return weights
         return whole_rows(self.config, output, weights)
 
-    def _self_check(self, loaded: Loaded) -> list[LayerRecord]:
+    def _self_check(self, loaded: load.Loaded) -> list[LayerRecord]:
         """The records of a few tokens, after it has been decided how to record them."""
         begun: set[nn.Module] = set()
         try:
-            batch = self._sample_batch()
+            vocabulary = range(self.config.get_text_config().vocab_size)
+            ids = [i for i in vocabulary if i != self.pad][:CHECKED_TOKENS]
+            batch = Batch([ids], targets=[ids[:-2]] if self.decodes else None)
             if not self.weights_only:
                 begun = self._find_sites(batch)
                 self.weights_only = self._called not in self._sites.begun
             layers = None if self.weights_only else self._checked(batch)
             if layers is None:
                 self.weights_only = True
-                self._use(EAGER)
+                self._use(load.EAGER)
                 finder = SiteFinder(None)
-                with finder.watching(self.model):
+                with entering(self.model.modules(), finder.entered):
                     layers = self._recorded(batch, WHOLE)
                 begun = begun or finder.begun.difference(_poolers(self.model))
         except UnlikeError as error:
@@ -242,16 +238,16 @@ class RecordableModel:
         except Exception as error:  # whatever a model raises when it gets ids alone
             raise AttnvizError(
                 f"attnviz cannot show {self.name} models: run on text alone, they fail with "
-                f"{first_line(error)}",
+                f"{load.first_line(error)}",
                 "it may need images or sound next to text; choose a text model",
             ) from error
-        check_missing(loaded, begun)
+        load.check_missing(loaded, begun)
         return [layer[0] for layer in layers if layer is not None]
 
     def _find_sites(self, batch: Batch) -> set[nn.Module]:
         """Find the call sites; returns the modules that began to run up to the last of them."""
         finder = SiteFinder(self._encoder)
-        with finder.watching(self.model), listening(finder.heard):
+        with entering(self.model.modules(), finder.entered), listening(finder.heard):
             try:
                 self._forward(batch)
             except UnlikeError:
@@ -260,45 +256,36 @@ class RecordableModel:
         return finder.sites.begun.get(self._called, set())
 
     def _checked(self, batch: Batch) -> Layers | None:
-        """What we record of a batch; None if the weights are not those of eager attention."""
+        """What we record of a batch; None if the weights are not those of eager attention.
+
+        AttnvizError if a number overflows the dtype in which the model computes.
+        """
         ours = self._recorded(batch, WHOLE)
-        self._use(EAGER)
+        self._use(load.EAGER)
         eager = self._eager(batch)
         self._use(NAME)
         records = [layer[0] for layer in ours if layer is not None]
-        return ours if _agree(records, eager, self.dtype) else None
+        if eager is None or len(eager) != len(records):
+            return None
+        for number, (record, own) in enumerate(zip(records, eager, strict=True)):
+            if record.q is not None and record.k is not None:
+                check_finite(number, "q", record.q, self.dtype)
+                check_finite(number, "k", record.k, self.dtype)
+            weights = record.weights(number)
+            if own is None or weights.shape != own.shape[1:]:
+                return None
+            tolerance = TOLERANCE if own.dtype == torch.float32 else COARSE_TOLERANCE
+            if not np.abs(weights - as_numpy(own[0])).max() < tolerance:
+                return None
+        return ours
 
     def _use(self, implementation: str) -> None:
         if self.config._attn_implementation != implementation:
             self.model.set_attn_implementation(implementation)
 
-    def _sample_batch(self) -> Batch:
-        vocabulary = range(self.config.get_text_config().vocab_size)
-        ids = [i for i in vocabulary if i != self.pad][:CHECKED_TOKENS]
-        return Batch([ids], targets=[ids[: CHECKED_TOKENS - 2]] if self.decodes else None)
-
     def _refusal(self, error: UnlikeError) -> AttnvizError:
         message = f"attnviz cannot show {self.name} models: they give {error}"
         return AttnvizError(message, "attnviz models lists the models that it can show")
-
-
-def _agree(
-    records: Sequence[LayerRecord], eager: Sequence[Tensor | None] | None, dtype: str
-) -> bool:
-    """Whether the records give the weights of eager attention; AttnvizError if a number is inf."""
-    if eager is None or len(eager) != len(records):
-        return False
-    for number, (record, own) in enumerate(zip(records, eager, strict=True)):
-        if record.q is not None and record.k is not None:
-            check_finite(number, "q", record.q, dtype)
-            check_finite(number, "k", record.k, dtype)
-        weights = record.weights(number)
-        if own is None or weights.shape != own.shape[1:]:
-            return False
-        tolerance = TOLERANCE if own.dtype == torch.float32 else COARSE_TOLERANCE
-        if not np.abs(weights - as_numpy(own[0])).max() < tolerance:
-            return False
-    return True
 
 
 def _poolers(model: nn.Module) -> set[nn.Module]:

@@ -9,12 +9,7 @@ from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
-from attnviz.transformers_backend.describe import (
-    facts_of,
-    max_positions,
-    num_token_types,
-    numbers_per_token,
-)
+from attnviz.transformers_backend import describe
 from attnviz.transformers_backend.recordable import Batch, RecordableModel
 
 MAX_WRITTEN = 128  # the most tokens that a decoder writes when no target is given
@@ -34,10 +29,10 @@ class TransformersRunner:
     def __init__(
         self, name: str, model: RecordableModel, tokenizer: Tokenizer, target: str | None = None
     ) -> None:
-        self.facts = facts_of(name, model)
+        self.facts = describe.facts_of(name, model)
         self.vocab_size: int = model.config.get_text_config().vocab_size
-        self.num_token_types = num_token_types(model)
-        self.numbers_per_token = numbers_per_token(model.sample)
+        self.num_token_types = describe.num_token_types(model)
+        self.numbers_per_token = describe.numbers_per_token(model.sample)
         self.model = model
         self._tokenizer = tokenizer
         self._target: Tokens | None = None
@@ -83,5 +78,5 @@ class TransformersRunner:
         """What the decoder is fed for this text."""
         if self._target is not None:
             return self._target
-        most = min(MAX_WRITTEN, max_positions(self.model) or MAX_WRITTEN)
+        most = min(MAX_WRITTEN, describe.max_positions(self.model) or MAX_WRITTEN)
         return self._tokenizer.reading(self.model.write(source.ids, most))

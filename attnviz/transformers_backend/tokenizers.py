@@ -28,11 +28,10 @@ from attnviz.transformers_backend.quirks import (
 )
 
 SAVE_FAST = "or save a tokenizer.json there with tokenizer.save_pretrained(folder)"
+# optional libraries of transformers' tokenizers
 LIBRARIES = ("sentencepiece", "protobuf", "tiktoken", "sacremoses", "fugashi", "rjieba")
-"""Optional libraries of transformers' tokenizers."""
 
-Spelling = Callable[[str], bytes]
-"""Gives the UTF-8 text that a piece stands for."""
+Spelling = Callable[[str], bytes]  # gives the UTF-8 text that a piece stands for
 
 
 def tokenizer_of(
@@ -196,11 +195,8 @@ class _Slow:
     def _places(self, lengths: Sequence[int], special: bool) -> list[int]:
         """The order of pieces, by their number, and of special tokens, as -1 - their id."""
         # ids below 0, which no vocabulary has, stand for the pieces
-        ends = [sum(lengths[: part + 1]) for part in range(len(lengths))]
-        parts = [
-            [-1 - piece for piece in range(end - n, end)]
-            for end, n in zip(ends, lengths, strict=True)
-        ]
+        numbers = iter(range(sum(lengths)))
+        parts = [[-1 - next(numbers) for _ in range(length)] for length in lengths]
         built = [piece for part in parts for piece in part]
         if special:
             built = self._library.build_inputs_with_special_tokens(*parts)

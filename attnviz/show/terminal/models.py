@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.models.catalog import (
+from attnviz.models.describe import (
     AttentionFacts,
     AttentionSource,
     Catalog,

@@ -200,9 +200,9 @@ def model_in_memory(
 ) -> Model:
     """Wrap a transformers model and its tokenizer that are in memory already.
 
-    transformers runs the model, whatever its family, and it is left as it was. Do not run it in
-    another thread at the same time. Raises RequestError for objects of another kind and for
-    attention that the model does not have, AttnvizError for a model that attnviz cannot record.
+    The model is left as it was; do not run it in another thread at the same time. Raises
+    RequestError for other objects or attention that it does not have, AttnvizError for a model that
+    attnviz cannot record.
     """
     from attnviz.transformers_backend.load import in_memory
     from attnviz.transformers_backend.tokenizers import copy_of, wrapped

@@ -31,17 +31,13 @@ Window = list[tuple[list[int], Future[Results]]]
 
 
 class Runner(Protocol):
-    """A loaded model without its tokenizer; `facts` describe the part that is recorded.
-
-    `numbers_per_token`: how many float32 numbers a full recording keeps for a token. `alone`:
-    batches run one after another, as on a GPU.
-    """
+    """A loaded model without its tokenizer; `facts` describe the part that is recorded."""
 
     facts: ModelFacts
     vocab_size: int
     num_token_types: int
-    numbers_per_token: int
-    alone: bool
+    numbers_per_token: int  # float32 numbers that a full recording keeps
+    alone: bool  # batches run one after another, as on a GPU
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """Run sentences together; return an inspection or an error for each, in order."""

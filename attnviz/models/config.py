@@ -162,4 +162,4 @@ class RunOptions:
     dtype: Dtype = "float32"
     attention: AttentionKind | None = None
     target: str | None = None
-    trust_remote_code: bool = False
+    trust_remote_code: bool = False  # run its own code if transformers does not know its type

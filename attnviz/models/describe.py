@@ -33,18 +33,14 @@ AttentionSource = Literal["natively", "through transformers", "weights alone"]
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A model that is on this machine, or comes with attnviz.
+    """A model that is on this machine, or comes with attnviz."""
 
-    `name` is what `--model` takes, `family` config.json's model_type, `size` the bytes of its
-    files, `obstacle` why it cannot be inspected (or empty), `revision` a commit on the hub.
-    """
-
-    name: str
-    family: str | None
-    size: int | None
-    obstacle: str = ""
+    name: str  # what `--model` takes
+    family: str | None  # config.json's model_type
+    size: int | None  # the bytes of its files
+    obstacle: str = ""  # why it cannot be inspected, if so
     repository: str | None = None
-    revision: str | None = None
+    revision: str | None = None  # a commit on the hub
     trained: bool = True
 
 
@@ -96,25 +92,20 @@ class TokenizerFacts:
 
 @dataclass(frozen=True)
 class AttentionFacts:
-    """One kind of attention in a model: its source, and the heads of each layer.
-
-    `sees`: which keys a query of each layer may attend to, such as "causal sliding window 4096".
-    """
+    """One kind of attention in a model."""
 
     kind: AttentionKind
     how: AttentionSource
     num_heads: int
-    sees: tuple[str, ...]
+    sees: tuple[str, ...]  # each layer's reach, such as "causal sliding window 4096"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Described(Shown):
     """What one model is made of, read from its files without running it.
 
-    `max_positions`: the number of tokens that fit, None for any. `positions`: how it encodes order
-    (learned, sinusoidal, rotary, relative). `encoder_parameters`: those of the part that is
-    inspected; `parameters`: all in its files. They are None, and `dtypes` empty, if the weights are
-    a pickle. `masked_lm`: whether it predicts masked words, None if it does not run natively.
+    The parameters of the inspected part, and all in its files, are None, and `dtypes` is empty, if
+    the weights are a pickle.
     """
 
     schema: ClassVar[str] = "attnviz.model/1"
@@ -122,10 +113,10 @@ class Described(Shown):
 
     model: ModelFacts
     vocab_size: int
-    max_positions: int | None = None
+    max_positions: int | None = None  # the number of tokens that fit; None for any
     num_token_types: int = 0
-    positions: tuple[str, ...]
-    masked_lm: bool | None = None
+    positions: tuple[str, ...]  # how it encodes order: learned, sinusoidal, rotary, relative
+    masked_lm: bool | None = None  # whether it predicts masked words; None if it is not native
     encoder_parameters: int | None = None
     parameters: int | None = None
     dtypes: tuple[str, ...] = ()

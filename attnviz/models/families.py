@@ -95,10 +95,8 @@ class Family:
     """One model family: its parts, how its config.json is spelled, what its tensors are called.
 
     `sizes` maps hyperparameters of `EncoderConfig` to keys of config.json; the other keys are
-    `activation`, `norm_eps_key` (None: the family always has `norm_eps`), `padding_key`,
-    `distance_buckets` and `scaled_embeddings`. Positions are counted after `padding`, the padding
-    token's usual id, or from 0. `head` names the masked-LM head; `head_activation` is its
-    activation, if it is not the encoder's.
+    `activation`, `norm_eps_key`, `padding_key`, `distance_buckets` and `scaled_embeddings`.
+    Positions are counted after `padding`, the padding token's usual id, or from 0.
     """
 
     name: str
@@ -106,14 +104,14 @@ class Family:
     sizes: Mapping[str, str]
     activation: str = "hidden_act"
     norm_eps: float = 1e-12
-    norm_eps_key: str | None = "layer_norm_eps"
+    norm_eps_key: str | None = "layer_norm_eps"  # None: the family always has `norm_eps`
     embeddings: Embeddings = "learned"
     padding: int | None = None
     padding_key: str | None = None
     distance_buckets: str | None = None
     scaled_embeddings: str | None = None
-    head: HeadNames | None = None
-    head_activation: str | None = None
+    head: HeadNames | None = None  # of the masked LM
+    head_activation: str | None = None  # if it is not the encoder's
 
     def config(self, content: Config) -> EncoderConfig:
         """The hyperparameters in a config.json; AttnvizError if they are missing or wrong."""

@@ -41,18 +41,13 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one model.
-
-    `tokenizer`: its tokenizer.json, or None if transformers builds the tokenizer from other files
-    in the folder. `weights`: one file, or the index of parts beside it. `verified`: they have a
-    known hash.
-    """
+    """The files of one model; `weights`: one file, or the index of parts beside it."""
 
     name: str
     config: Path
-    tokenizer: Path | None
+    tokenizer: Path | None  # None: transformers builds it from other files in the folder
     weights: Path
-    verified: bool = False
+    verified: bool = False  # whether the weights have a known hash
 
     @property
     def folder(self) -> Path:

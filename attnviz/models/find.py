@@ -217,9 +217,8 @@ def download(
 ) -> Path:
     """The file in the hub's cache, fetched if it is not there yet.
 
-    `where_missing`: the hint if the repository has no such file. Raises RequestError if the
-    repository, revision or file does not exist (NotOnTheHub for the file), AttnvizError if the hub
-    cannot be reached (NotInCache) or refuses the file, or the file's hash is not the hub's.
+    `where_missing`: the hint of NotOnTheHub. Raises RequestError if what is asked for does not
+    exist, AttnvizError if the hub cannot be reached (NotInCache), refuses it, or its hash differs.
     """
     import huggingface_hub
     from huggingface_hub.utils.logging import set_verbosity

@@ -48,32 +48,24 @@ logging: Any = typed_logging
 
 @dataclass(frozen=True)
 class Architecture:
-    """A kind of model that transformers has, before its weights are read.
-
-    `config` and `model_class` are transformers', or the model's own with `own_code`. `seq2seq`: it
-    has an encoder and a decoder. `calls`: it lets us compute its attention.
-    """
+    """A kind of model that transformers has, before its weights are read."""
 
     name: str
     config: Any
     model_class: Any
-    seq2seq: bool
-    calls: bool
-    own_code: bool = False
+    seq2seq: bool  # it has an encoder and a decoder
+    calls: bool  # it lets us compute its attention
+    own_code: bool = False  # its configuration and class are not transformers'
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with its weights; `borrowed`: it is the user's.
-
-    `missing`: its tensors that the files lack, which are random now. `left_over`: tensors of the
-    files that it does not have, apart from pretraining heads.
-    """
+    """A model with its weights."""
 
     model: Any
-    missing: tuple[str, ...] = ()
-    left_over: tuple[str, ...] = ()
-    borrowed: bool = False
+    missing: tuple[str, ...] = ()  # its tensors that the files lack, which are random now
+    left_over: tuple[str, ...] = ()  # the files' that it does not have, pretraining heads aside
+    borrowed: bool = False  # it is the user's
 
 
 def knows(model_type: str) -> bool:

@@ -34,10 +34,10 @@ from attnviz.transformers_backend.record import LastRecorded, Layers, Recorder, 
 
 CHECKED_TOKENS = 7  # in the self-check; a decoder gets two fewer, so that the lengths differ
 
+# how far a weight may be off in the self-check: rounding errors add up over layers, but a soft cap
+# or a bias that we missed would change weights by much more
 TOLERANCE = 5e-3
-"""How far a weight may be off in the self-check: rounding errors add up over layers. A soft cap or
-a bias that we missed would change weights by much more. bfloat16 and float16 have another."""
-COARSE_TOLERANCE = 0.1
+COARSE_TOLERANCE = 0.1  # in bfloat16 and float16
 
 Ids = Sequence[int]
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """What `attnviz.api` offers, loaded when it is asked for (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("attnviz")
     if name == "__all__" or not name.startswith("_"):
         api = import_module("attnviz.api")
         if name in ("__all__", *api.__all__):

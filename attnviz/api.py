@@ -253,7 +253,7 @@ def explain(
 
 def ablate(
     inspection: Inspection,
-    heads: HeadName | Sequence[HeadName],
+    heads: HeadName | list[HeadName],
     replacement: Replacement = "zero",
     unit: Unit = "word",
     model: Model | None = None,

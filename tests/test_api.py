@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -238,3 +241,63 @@ def test_a_decoder_looks_at_its_encoder(translated: attnviz.Inspection) -> None:
         attnviz.explain(translated, "tired")
     with pytest.raises(attnviz.RequestError, match="ablate"):
         attnviz.ablate(translated, "L1H3")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert attnviz.__version__ == version("attnviz")
+
+
+def test_a_list_of_texts_gives_a_list(minilm: Model) -> None:
+    texts = ["I am a student", "It rains.", "The animal was tired."]
+    found = attnviz.inspect(texts, minilm)
+    assert [one.tokens.text for one in found] == texts
+    alone = attnviz.inspect(texts[1], minilm)
+    np.testing.assert_allclose(found[1].weights(3, 1), alone.weights(3, 1), atol=1e-5)
+    assert attnviz.inspect([], minilm) == []
+
+
+@pytest.mark.parametrize("head", ["L3H1", "3.1", "3-1", (3, 1), attnviz.HeadId(3, 1)])
+def test_a_head_has_many_names(animal: attnviz.Inspection, head: Any) -> None:
+    assert np.array_equal(animal.weights(head), animal.weights(3, 1))
+    [only] = attnviz.matrices(animal, head=head).heads
+    assert only == (3, 1)
+    assert attnviz.find(animal, "it", "animal", head=head).heads[0].head == (3, 1)
+    assert attnviz.ablate(animal, head).heads == ((3, 1),)
+
+
+untyped: Any = attnviz
+"""The same without types: what is wrong below is wrong for the type checker too."""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda i: i.weights("L9H9"),
+        lambda i: i.weights(9, 9),
+        lambda i: i.weights("animal"),
+        lambda i: i.weights(2.5),
+        lambda i: untyped.inspect(3),
+        lambda i: untyped.inspect(["I am", 3]),
+        lambda i: untyped.inspect("I am", 3),
+        lambda i: untyped.inspect("I am", devise="cpu"),
+        lambda i: untyped.find("I am", "I", "am"),
+        lambda i: untyped.find(i, "it", "animal", heads=3),
+        lambda i: untyped.word(i),
+        lambda i: untyped.matrices(i, head=(1, 2, 3)),
+        lambda i: untyped.matrices(i, head=2.5),
+        lambda i: untyped.overview(i, top=0),
+        lambda i: untyped.table("it"),
+        lambda i: untyped.table(untyped.overview(i), query="it"),
+        lambda i: untyped.figure(untyped.overview(i)),
+        lambda i: untyped.figure([untyped.matrices(i)] * 2),
+        lambda i: untyped.to_json(None),
+        lambda i: untyped.compare(i, "A"),
+        lambda i: untyped.explain(i, "dog"),
+    ],
+)
+def test_what_is_wrong_is_told_in_words(
+    animal: attnviz.Inspection, call: Callable[[Any], object]
+) -> None:
+    with pytest.raises(attnviz.AttnvizError) as caught:
+        call(animal)
+    assert caught.value.hint or isinstance(caught.value, IndexError)

@@ -10,6 +10,7 @@ from rounding import assert_numbers
 from tiny_bert import tiny_bert, tiny_tokenizer
 from tiny_others import RECORDED, SENTENCES, SEQ2SEQ, TARGET, WEIGHTS_ONLY, eager, hold
 
+import attnviz
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import Model, check_ablatable, matrices_of, model_in_memory
@@ -265,3 +266,14 @@ def test_heads_of_it_are_not_ablated() -> None:
         wrapped.ablate(wrapped.tokenize("a dog"), [])
     with pytest.raises(RequestError, match="runs through transformers here"):
         check_ablatable(wrapped.inspect("a dog"))
+
+
+def test_from_python() -> None:
+    """`inspect` takes it as any other model; options that came too late are refused."""
+    model, cut = bert(), tokenizer()
+    inspection = attnviz.inspect(SENTENCES[0], model=model, tokenizer=cut)
+    one, two = attnviz.inspect(SENTENCES[:2], model=model, tokenizer=cut)
+    assert_numbers(one.weights(0, 0), inspection.weights("L0H0"))
+    assert two.tokens.text == SENTENCES[1]
+    with pytest.raises(RequestError, match="loaded already, and dtype came with it"):
+        attnviz.inspect(SENTENCES[0], model=model, tokenizer=cut, dtype="bfloat16")

@@ -348,7 +348,7 @@ class Heads(Look, total=False):
     """Which heads, and how they are looked at. `head` may also be a list of heads."""
 
     layer: int | None
-    head: HeadName | Sequence[HeadName] | None
+    head: HeadName | list[HeadName] | None
 
 
 def looked_at(inspection: Any, heads: Heads) -> tuple[View, list[HeadId]]:
@@ -374,8 +374,8 @@ def looked_at(inspection: Any, heads: Heads) -> tuple[View, list[HeadId]]:
     return view, select_in(view.context, layers, several(heads.get("head")))
 
 
-def several(head: HeadName | Sequence[HeadName] | None) -> list[HeadName]:
+def several(head: HeadName | list[HeadName] | None) -> list[HeadName]:
     """A head, or several, as a list; a tuple is one head."""
     if head is None:
         return []
-    return [head] if isinstance(head, int | str | tuple) else list(head)
+    return list(head) if isinstance(head, list) else [head]

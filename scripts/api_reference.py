@@ -27,10 +27,10 @@ INTRODUCTION = """\
 import attnviz
 
 inspection = attnviz.inspect("The animal didn't cross the street because it was too tired.")
-inspection.weights("L3H1")                      # (query, key), each row sums to 1
+inspection.weights("L3H1")  # (query, key), each row sums to 1
 finding = attnviz.find(inspection, "it", "animal")
-attnviz.table(finding)                          # for rich.print
-attnviz.to_dataframe(finding)                   # with pandas
+attnviz.table(finding)  # for rich.print
+attnviz.to_dataframe(finding)  # with pandas
 attnviz.write_figure(attnviz.heatmap(inspection, head="L3H1"), "animal.png")
 ```
 
@@ -85,7 +85,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"(?:attnviz|collections|pathlib|typing)\.(?:\w+\.)*(\w+)", r"\1", text)
     text = re.sub(r"\*<class '(\w+)'>", r"\1", text)
     text = re.sub(r"Literal\[([^\]]*)\]", lambda found: found[1].replace(", ", " | "), text)
-    return re.sub(r"tuple\[int, int \| None\]", "tuple[int, int]", text)
+    return text.replace("'", '"')
 
 
 def _fields(options: Any) -> str:

@@ -38,19 +38,17 @@ LARGEST_FONT = 10.0
 LINE_SPACING = 1.3
 
 LONGEST_LABEL = 22
-"""How wide a token's label may be, in columns, before it is cut with an ellipsis."""
+"""Columns from which on a token's label is cut."""
 
-_SENTENCE_ROOM = 6.0
-"""How much of a sentence is shown over even the narrowest picture, in inches."""
+_SENTENCE_ROOM = 6.0  # of a sentence over even the narrowest picture, in inches
 
 MOST_SKIPPED = 6
-"""At least one of so many tokens is labelled; where that is too dense, few are, by position."""
+"""At least one of so many tokens is labelled; else a few, by position."""
 
-POSITIONS_APART = 0.42
-"""How far apart labels stand that are positions, in inches."""
+POSITIONS_APART = 0.42  # of labels that are positions, in inches
 
 HEADS_NAMED = 4
-"""How many single heads a title or a file name lists; more are counted."""
+"""How many single heads a title or a file name lists."""
 
 
 def label(text: str) -> str:
@@ -88,8 +86,7 @@ def fitted(text: str, width: float, size: float) -> str:
 class TokenLabels:
     """Which tokens along an axis are labelled, and how.
 
-    `slanted`: whether there is room for labels at 45 degrees, which read more easily than upright
-    ones. `numbered`: whether labels are positions, with the words there.
+    `slanted`: at 45 degrees, if there is room, else upright. `numbered`: by position, with words.
     """
 
     places: tuple[int, ...]
@@ -109,13 +106,11 @@ class TokenLabels:
     @property
     def note(self) -> str:
         """Which tokens are labelled; empty if all are."""
-        how = ", with its position" if self.numbered else ""
-        return "" if self.step == 1 else f"every {_ordinal(self.step)} token labelled{how}"
-
-
-def _ordinal(number: int) -> str:
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{'th' if 10 <= number % 100 <= 20 else ending}"
+        if self.step == 1:
+            return ""
+        ending = {1: "st", 2: "nd", 3: "rd"}.get(self.step % 10, "th")
+        ordinal = f"{self.step}{'th' if 10 <= self.step % 100 <= 20 else ending}"
+        return f"every {ordinal} token labelled{', with its position' if self.numbered else ''}"
 
 
 def axis_name(context: Context, role: Role) -> str:
@@ -124,10 +119,7 @@ def axis_name(context: Context, role: Role) -> str:
 
 
 def token_labels(context: Context, room: float, role: Role = "query") -> TokenLabels:
-    """Labels for tokens `room` inches apart, as large and as many as fit.
-
-    Where few would fit, labels stand at round positions, with the words that begin there.
-    """
+    """Labels for tokens `room` inches apart, as large and as many as fit: if few, by position."""
     tokens = tokens_of(context, role)
     if not many_labelled(room):
         return _position_labels(context, room, role)
@@ -144,7 +136,8 @@ def _position_labels(context: Context, room: float, role: Role) -> TokenLabels:
     """Round positions of the text, as in `@500`, each with the words that follow."""
     count = len(tokens_of(context, role))
     first = 0 if role == "key" and context.is_cross_attention else context.first_index
-    apart = next(step for step in _round_numbers() if step * room >= POSITIONS_APART)
+    steps = (factor * 10**power for power in powers(1) for factor in (1, 2, 5))
+    apart = next(step for step in steps if step * room >= POSITIONS_APART)
     places = range(-first % apart, count, apart)
     texts = tuple(f"{first + place}  {_words_from(context, role, place)}" for place in places)
     return TokenLabels(
@@ -157,11 +150,6 @@ def _position_labels(context: Context, room: float, role: Role) -> TokenLabels:
         slanted=True,
         numbered=True,
     )
-
-
-def _round_numbers() -> Iterator[int]:
-    """10, 20, 50, 100, 200, and so on."""
-    return (factor * 10**power for power in powers(1) for factor in (1, 2, 5))
 
 
 def _words_from(context: Context, role: Role, place: int) -> str:
@@ -309,8 +297,7 @@ def heads_title(context: Context, heads: Sequence[HeadId]) -> str:
     return f"{len(heads)} {context.places}"
 
 
-NAME_BYTES = 96
-"""How long a default file name may be, in UTF-8, without its suffix."""
+NAME_BYTES = 96  # of a default file name without its suffix, in UTF-8
 
 HASH_DIGITS = 6
 
@@ -318,9 +305,9 @@ HASH_DIGITS = 6
 def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> str:
     """A file name without suffix, from model, heads, `what` and sentence.
 
-    Letters and digits of any script stay, everything else becomes a hyphen, and long parts are cut.
-    The name ends in a hash of all that the picture depends on: without it, "He left." and "He
-    left?" would have the same name, and replace each other's pictures.
+    Letters and digits of any script stay, all else becomes a hyphen, and long parts are cut. It
+    ends in a hash of all that the picture depends on: "He left." and "He left?" must not share a
+    name.
     """
     model, said = context.model, [one.text for one in texts(context)]
     attention, window, part = context.attention, context.window, context.part

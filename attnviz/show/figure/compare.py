@@ -1,8 +1,7 @@
 """Two sentences, or two models, as heatmaps side by side, and their difference.
 
-One head: queries down, keys across. Several heads, of one query: a row for each head. Words that
-one of the two lacks are hatched there, and so is their change: 0 would say that they were looked at
-by nobody. What a query may not look at is grey.
+One head: queries down, keys across. Several heads, of one query: a row for each head. Where one of
+the two lacks a word, it and its change are hatched. What a query may not look at is grey.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,28 +51,19 @@ from attnviz.show.figure.matrix import (
 from attnviz.show.labels import visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, texts, whose
 
-NUMBERED_UP_TO = 20
-"""Words up to which numbers are written into cells."""
+NUMBERED_UP_TO = 20  # words up to which numbers are written into cells
 
 NUMBERED_FROM = 0.1
 """Shares and changes from here on are written; in the query's row those from half of it."""
 
 _USUAL_CELL, _SMALLEST_CELL, _SMALLEST_SIDE, _LARGEST_SIDE = 0.31, 0.115, 2.2, 9.0
 _AXIS_TITLE, _TITLE, _GAP, _BAR_ROOM = 0.3, 0.28, 0.2, 1.0
-_ABSENT: dict[str, Any] = {
-    "facecolor": "#f3f3f5",
-    "edgecolor": "#b9b9c0",
-    "hatch": "////",
-    "linewidth": 0,
-}
+_HATCHED: dict[str, Any] = {"facecolor": "#f3f3f5", "edgecolor": "#b9b9c0", "hatch": "////"}
 
 
 @dataclass(frozen=True, eq=False)
 class _Panel:
-    """Numbers, (row, column): NaN where masked, and in `absent` rows and columns.
-
-    `absent`: the places of words that the sentence lacks, among rows and among columns.
-    """
+    """Numbers, (row, column), NaN where masked, and in rows and columns of `absent` words."""
 
     numbers: np.ndarray
     absent: tuple[set[int], set[int]]
@@ -88,10 +78,7 @@ class _Panel:
 
 @dataclass(frozen=True, eq=False)
 class _Sheet:
-    """What is drawn of A and of B. `marked`: the query's row, where rows are words.
-
-    `rows`: what rows stand for; `row_colors`: their colours; `row_axis`: the axis's name.
-    """
+    """What is drawn of A and of B. `marked`: the query's row, where rows are words."""
 
     rows: tuple[str, ...]
     row_colors: tuple[str, ...]
@@ -150,7 +137,7 @@ def figure(
 
     Without `heads`: the head that changes most, where its matrices were kept; else, for a query,
     the `top` heads compared. Raises RequestError without a head, for one that was not compared or
-    whose matrices were not kept, for several heads without a query, and for texts too long to draw.
+    whose matrices were not kept, several heads without a query, and texts too long to draw.
     """
     if heads is None:
         compared = [change.head for change in answer.heads]
@@ -238,7 +225,7 @@ def _draw(axes: Axes, panel: _Panel, limits: tuple[float, float]) -> AxesImage:
     numbers = panel.numbers
     down, across = numbers.shape
     colors = signed_colors() if limits[0] < 0 else weight_colors()
-    style: dict[str, Any] = {**_ABSENT, "zorder": 2.5}
+    style: dict[str, Any] = {**_HATCHED, "linewidth": 0, "zorder": 2.5}
     rows, columns = panel.absent
     for column in sorted(columns):
         axes.add_patch(Rectangle((column - 0.5, -0.5), 1, down, **style))

@@ -1,8 +1,7 @@
 """What the pictures share: their look, their colours, and how they become files.
 
-Only matplotlib's `Figure` is used, never pyplot: no window, no global state, no back-end. Lengths
-are inches and font sizes points; a picture's parts are placed by hand, since matplotlib's automatic
-layouts would draw everything several times.
+Only matplotlib's `Figure` is used, never pyplot: no window, no global state. Lengths are inches and
+font sizes points; parts are placed by hand, since automatic layouts would draw everything twice.
 """
 
 import logging
@@ -37,9 +36,10 @@ BLANK = "#e9e9ed"
 """The ground where there is no number: where a query may not look."""
 
 MARGIN = 0.15
-"""White space around a picture."""
 
 _CREATOR = "attnviz"
+
+_NOISY = ("matplotlib.font_manager", "fontTools.subset")
 
 _LOOK: dict[Any, Any] = {
     "text.parse_math": False,  # `$` in a token is a letter
@@ -58,7 +58,7 @@ _LOOK: dict[Any, Any] = {
 def drawing(families: Sequence[str] = ()) -> Iterator[None]:
     """Inside, matplotlib has attnviz's look, whatever the user's matplotlibrc says.
 
-    `fonts.missing_glyphs` reports missing glyphs once, in place of matplotlib's warnings.
+    `fonts.missing_glyphs` reports missing glyphs, in place of matplotlib's warnings.
     """
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
@@ -68,22 +68,16 @@ def drawing(families: Sequence[str] = ()) -> Iterator[None]:
             matplotlib.rcParams["font.family"] = [*families, "sans-serif"]
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        with _quiet_loggers():
+        # messages on stderr that do not help: a family without a bold face, font tables
+        loggers = [logging.getLogger(name) for name in _NOISY]
+        levels = [logger.level for logger in loggers]
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
             yield
-
-
-@contextmanager
-def _quiet_loggers() -> Iterator[None]:
-    """Keep messages off stderr that do not help: a family without a bold face, font tables."""
-    loggers = [logging.getLogger(name) for name in ("matplotlib.font_manager", "fontTools.subset")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 @contextmanager
@@ -134,19 +128,14 @@ def format_of(path: Path) -> FigureFormat:
 
 
 def write_figure(figure: Figure, stream: BinaryIO, format: FigureFormat) -> None:
-    """Write the figure; the same figure gives the same bytes, today and tomorrow.
-
-    Text in SVG and PDF can be selected and searched.
-    """
-    metadata: dict[str, str | None]
-    if format == "png":
-        metadata = {"Software": _CREATOR}
-    elif format == "svg":
-        metadata = {"Creator": _CREATOR, "Date": None}
-    else:
-        metadata = {"Creator": _CREATOR, "CreationDate": None}
+    """Write the figure, with text that can be selected; the same figure gives the same bytes."""
+    metadata: dict[FigureFormat, dict[str, str | None]] = {
+        "png": {"Software": _CREATOR},
+        "svg": {"Creator": _CREATOR, "Date": None},
+        "pdf": {"Creator": _CREATOR, "CreationDate": None},
+    }
     with drawing():
-        figure.savefig(stream, format=format, dpi=DPI, facecolor="white", metadata=metadata)
+        figure.savefig(stream, format=format, dpi=DPI, facecolor="white", metadata=metadata[format])
 
 
 _MARKS = (
@@ -157,7 +146,7 @@ _MARKS = (
 
 
 def written_by_attnviz(path: Path) -> bool:
-    """Whether the file is a picture that `write_figure` wrote, so that it may be replaced.
+    """Whether `write_figure` wrote the picture, so that it may be replaced.
 
     Raises OSError if it cannot be read.
     """
@@ -171,9 +160,8 @@ def written_by_attnviz(path: Path) -> bool:
 
 @cache
 def weight_colors() -> Colormap:
-    """White for nothing, through orange and red, to nearly black: even steps in OKLab.
-
-    Equal differences of weight look equally large, it prints, and it stays a scale in grey.
+    """White for nothing, through orange and red, to nearly black: even steps in OKLab, so that
+    equal differences of weight look equal, in print and grey too.
     """
     stops = "#fdfdfd #fcd8a8 #faa868 #ee7551 #d2495d #a72f6c #71246c #3d1c57 #141030"
     return LinearSegmentedColormap.from_list("attnviz", stops.split())

@@ -1,7 +1,7 @@
 """A learner's page: how one query's attention in one head comes about, as one picture.
 
-From above: x and the three matrices that make q, k and v of it; a row for each key, from its k to
-what it brings to z; and z through W_O.
+From above: x and the matrices that make q, k and v; a row a key, from k to what it brings to z; and
+z through W_O.
 """
 
 from collections.abc import Sequence
@@ -45,8 +45,7 @@ from attnviz.show.figure.drawing import (
 )
 from attnviz.show.wording import whose
 
-KEYS_SHOWN = 20
-"""Keys that are drawn, unless somebody says how many."""
+KEYS_SHOWN = 20  # unless somebody says how many
 
 FORMULA = "Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V, step by step for one query"
 _GAP, _ROW, _STRIP, _SIGN = 0.36, 0.25, 0.22, 0.3
@@ -54,15 +53,14 @@ _MATRIX_HEIGHT, _MATRIX_WIDTH = 1.7, 0.62
 _VECTOR, _BARS, _NUMBERS = 1.9, 1.15, 0.55
 _SHORTEST_LABELS = 0.95
 _TITLE, _TEXT, _NOTE = 10.0, 9.0, 8.0
-_LINE = 0.2
-"""The room of a line of text."""
+_LINE = 0.2  # of text
 
 FULL_FROM = 99
-"""The percentile of the sizes from which on numbers have the strongest colour: few are far out."""
+"""The percentile of sizes from which on numbers have the strongest colour."""
 
 
 @dataclass(frozen=True)
-class Place:
+class _Place:
     """Where a part of a picture stands, in inches from the figure's upper left corner."""
 
     left: float
@@ -72,17 +70,14 @@ class Place:
 
     @property
     def right(self) -> float:
-        """Its right edge."""
         return self.left + self.width
 
     @property
     def bottom(self) -> float:
-        """Its lower edge."""
         return self.top + self.height
 
     @property
     def middle(self) -> float:
-        """How far down its middle lies."""
         return self.top + self.height / 2
 
 
@@ -138,14 +133,8 @@ def figure(answer: Explanation, top: int | None = None) -> Figure:
         _vectors(picture, e, frame)
         _keys(picture, e, frame, shown)
         _values(picture, e, frame, shown)
-        write(
-            picture,
-            (MARGIN, frame.sum + _STRIP / 2),
-            missing_keys(e, hidden),
-            _NOTE,
-            MUTED,
-            va="center",
-        )
+        at = MARGIN, frame.sum + _STRIP / 2
+        write(picture, at, missing_keys(e, hidden), _NOTE, MUTED, va="center")
         image = _output(picture, e, frame)
         _closing(picture, e, image, frame)
     return picture
@@ -155,11 +144,7 @@ def _heading(e: Explanation) -> Heading:
     """Model, head and texts, whose attention it is, the formula, and where Q, K and V come from."""
     formula = e.context.measured.formula
     own = FORMULA if formula == SOFTMAX else f"weights: {formula}, step by step for one query"
-    said = (
-        whose(e.context, [e.head.layer]),
-        own + computed_in(e.context),
-        short_origin(e),
-    )
+    said = (whose(e.context, [e.head.layer]), own + computed_in(e.context), short_origin(e))
     whole = heading(e.context, [e.head], query=e.query.index)
     return replace(whole, notes=tuple(filter(None, said)))
 
@@ -172,7 +157,7 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     matrices = top + 2 * _LINE
     middle = matrices + (_MATRIX_HEIGHT - _STRIP) / 2
     write(figure, (MARGIN, top), "1  the word's vector x", _TITLE, weight="bold")
-    x = Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
+    x = _Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
     cells(figure, x, e.x, full_size(e.x))
     name = fitted(f"“{label(e.query.label)}”{_origin(e)}", x.width, _TEXT)
     write(figure, (x.left, x.top - 0.05), name, _TEXT, va="bottom")
@@ -181,23 +166,18 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     for number, one in enumerate(head_vectors(e)):
         left, big = first + number * (group + _GAP), one.name.upper()
         matrix = getattr(e.matrices, f"W_{big}")
-        place = Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
+        place = _Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
         cells(figure, place, matrix, full_size(matrix))
         shape = f"{matrix.shape[0]} × {matrix.shape[1]}"
         write(figure, (left, matrices - 0.05), f"W_{big}", _TEXT, va="bottom")
         write(figure, (left, place.bottom + 0.05), shape, _NOTE, MUTED)
         _sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
-        last = _steps(figure, one, Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
-        write(
-            figure,
-            (last.left, last.bottom + 0.05),
-            size_of(e, one, label(shown_key(e).label)),
-            _NOTE,
-            MUTED,
-        )
+        last = _steps(figure, one, _Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
+        size = size_of(e, one, label(shown_key(e).label))
+        write(figure, (last.left, last.bottom + 0.05), size, _NOTE, MUTED)
 
 
-def _steps(figure: Figure, one: HeadVector, middle: Place) -> Place:
+def _steps(figure: Figure, one: HeadVector, middle: _Place) -> _Place:
     """What a matrix makes, and below it the vector made of that; the place of the last."""
     named = [(_wrapped(told, middle.width), vector) for told, vector in one.steps]
     between = sum(len(lines) * _LINE + _SIGN / 2 + _STRIP for lines, _ in named[1:])
@@ -237,11 +217,11 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
     left, products, scores, weights, *_ = frame.columns
     height = frame.rows * _ROW
     full = full_size(e.k)
-    strip = Place(left, frame.keys - 0.08 - _STRIP, _VECTOR, _STRIP)
+    strip = _Place(left, frame.keys - 0.08 - _STRIP, _VECTOR, _STRIP)
     _column(figure, strip.left, strip.top, "K: the keys", f"below q, {rows_of(e)}")
     write(figure, (left - 0.08, strip.middle), "q", _TEXT, ha="right", va="center", weight="bold")
     cells(figure, strip, e.q, full_size(e.q))
-    cells(figure, Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
+    cells(figure, _Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
     scaled = f"÷ √{e.context.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
     after = [*(["soft cap"] if e.softcap else []), *(["+ bias"] if biased(e) else [])]
     summed = "weights: sum 1" if e.sink is None else "with the sink's: 1"
@@ -249,17 +229,11 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
     _column(figure, products, above, "3  q · k", "larger: more alike")
     _column(figure, scores, above, f"4  {scaled}", ", ".join(after))
     _column(figure, weights, above, "5  softmax", summed)
-    ends = [signed_colors()(0.12), signed_colors()(0.8)]
-    place = Place(products, frame.keys, _BARS, height)
-    bars(figure, place, e.dots[shown], [ends[int(dot > 0)] for dot in e.dots[shown]])
+    colors = [signed_colors()(0.8 if dot > 0 else 0.12) for dot in e.dots[shown]]
+    bars(figure, _Place(products, frame.keys, _BARS, height), e.dots[shown], colors)
     largest = float(e.weights.max())
-    place = Place(weights, frame.keys, _BARS, height)
-    bars(
-        figure,
-        place,
-        e.weights[shown],
-        [weight_colors()(0.2 + 0.5 * w / largest) for w in e.weights[shown]],
-    )
+    colors = [weight_colors()(0.2 + 0.5 * weight / largest) for weight in e.weights[shown]]
+    bars(figure, _Place(weights, frame.keys, _BARS, height), e.weights[shown], colors)
     for row, key in enumerate(shown):
         y, strongest = frame.keys + (row + 0.5) * _ROW, key == e.order[0]
         token = e.keys[key]
@@ -279,27 +253,25 @@ def _values(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int])
     *_, values, weighted, _ = frame.columns
     height, full = frame.rows * _ROW, full_size(e.v)
     _column(figure, values, frame.keys - 0.08, "V: the values", rows_of(e))
-    cells(figure, Place(values, frame.keys, _VECTOR, height), e.v[shown], full)
+    cells(figure, _Place(values, frame.keys, _VECTOR, height), e.v[shown], full)
     _column(figure, weighted, frame.keys - 0.08, "6  weight × v", "same colours as V")
-    cells(figure, Place(weighted, frame.keys, _VECTOR, height), e.brought[shown], full)
-    z = Place(weighted, frame.sum, _VECTOR, _STRIP)
+    cells(figure, _Place(weighted, frame.keys, _VECTOR, height), e.brought[shown], full)
+    z = _Place(weighted, frame.sum, _VECTOR, _STRIP)
     cells(figure, z, e.z, full)
-    write(
-        figure, (z.left - 0.08, z.middle), "sum: z", _TEXT, ha="right", va="center", weight="bold"
-    )
+    at = z.left - 0.08, z.middle
+    write(figure, at, "sum: z", _TEXT, ha="right", va="center", weight="bold")
 
 
 def _output(figure: Figure, e: Explanation, frame: _Frame) -> AxesImage:
     """Step 7: z through the head's part of W_O, and what that is of all heads' output."""
     top, matrix = frame.output, e.matrices.W_O
-    write(
-        figure, (MARGIN, top), "7  z through W_O: what the head gives back", _TITLE, weight="bold"
-    )
+    name = "7  z through W_O: what the head gives back"
+    write(figure, (MARGIN, top), name, _TITLE, weight="bold")
     across = (frame.right - MARGIN - _VECTOR - 2 * _SIGN) / 2
-    place = Place(MARGIN + _VECTOR + _SIGN, top + _LINE + 0.25, across, _MATRIX_WIDTH)
+    place = _Place(MARGIN + _VECTOR + _SIGN, top + _LINE + 0.25, across, _MATRIX_WIDTH)
     strip = place.middle - _STRIP / 2
-    z = Place(MARGIN, strip, _VECTOR, _STRIP)
-    output = Place(place.right + _SIGN, strip, across, _STRIP)
+    z = _Place(MARGIN, strip, _VECTOR, _STRIP)
+    output = _Place(place.right + _SIGN, strip, across, _STRIP)
     cells(figure, z, e.z, full_size(e.z))
     cells(figure, place, matrix, full_size(matrix))
     image = cells(figure, output, e.output, full_size(e.output))
@@ -343,7 +315,7 @@ def _column(figure: Figure, left: float, bottom: float, name: str, told: str) ->
     write(figure, (left, bottom - 0.03), told, _NOTE, MUTED, va="bottom")
 
 
-def _sign(figure: Figure, sign: str, x: float, place: Place) -> None:
+def _sign(figure: Figure, sign: str, x: float, place: _Place) -> None:
     write(figure, (x, place.middle), sign, 12, ha="center", va="center")
 
 
@@ -352,7 +324,7 @@ def full_size(values: np.ndarray) -> float:
     return float(np.percentile(np.abs(values), FULL_FROM)) or 1.0
 
 
-def cells(figure: Figure, place: Place, values: np.ndarray, full: float) -> AxesImage:
+def cells(figure: Figure, place: _Place, values: np.ndarray, full: float) -> AxesImage:
     """A matrix, (rows, columns), or a vector as one row: a cell a number, blue below 0.
 
     Where there are more numbers than dots, those that share one are averaged.
@@ -360,20 +332,14 @@ def cells(figure: Figure, place: Place, values: np.ndarray, full: float) -> Axes
     axes = axes_at(figure, place.left, place.top, place.width, place.height)
     rows = np.atleast_2d(values)
     crowded = rows.shape[0] > place.height * DPI or rows.shape[1] > place.width * DPI
-    image = axes.imshow(
-        rows,
-        cmap=signed_colors(),
-        vmin=-full,
-        vmax=full,
-        aspect="auto",
-        interpolation="antialiased" if crowded else "nearest",
-    )
+    style: dict[str, Any] = {"cmap": signed_colors(), "vmin": -full, "vmax": full, "aspect": "auto"}
+    image = axes.imshow(rows, interpolation="antialiased" if crowded else "nearest", **style)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color=FAINT, linewidth=0.6)
     return image
 
 
-def bars(figure: Figure, place: Place, values: np.ndarray, colors: Sequence[object]) -> Axes:
+def bars(figure: Figure, place: _Place, values: np.ndarray, colors: Sequence[object]) -> Axes:
     """A bar a number, one below the other, from 0 to the left or to the right."""
     axes = axes_at(figure, place.left, place.top, place.width, place.height)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
@@ -385,12 +351,7 @@ def bars(figure: Figure, place: Place, values: np.ndarray, colors: Sequence[obje
 
 
 def write(
-    figure: Figure,
-    at: tuple[float, float],
-    text: str,
-    size: float = 9.0,
-    color: str = INK,
-    **style: Any,
+    figure: Figure, at: tuple[float, float], text: str, size: float, color: str = INK, **style: Any
 ) -> None:
     """Words at a place in inches from the upper left corner, on their upper left corner."""
     width, height = figure.get_size_inches()

@@ -2,8 +2,7 @@
 
 DejaVu Sans comes with matplotlib and has Latin, Greek, Cyrillic, Hebrew, Arabic and more. Hangul is
 drawn with NanumGothic from the package koreanize-matplotlib, whose code is never imported: it would
-change matplotlib's global settings. Installed fonts are searched only for what both lack, since
-that takes a moment.
+change matplotlib's global settings. Searching the installed fonts takes a moment, so it comes last.
 """
 
 import importlib.util
@@ -14,7 +13,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from matplotlib import font_manager
-from matplotlib.font_manager import FontEntry, FontProperties
+from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 
 from attnviz.inspection import Context
@@ -24,36 +23,33 @@ from attnviz.show.wording import texts
 BASE_FAMILY = "DejaVu Sans"
 KOREAN_FAMILY = "NanumGothic"
 
-CHARACTERS_TOLD = 12
+CHARACTERS_LISTED = 12
 """How many missing characters a message lists at most."""
 
+# families that matplotlib carries for formulas, and for boxes in place of missing characters
 _NOT_FOR_TEXT = ("Last Resort", "STIXNonUnicode", "STIXSize", "cm")
-"""Families that matplotlib carries for formulas, and for boxes in place of missing characters."""
 
 _EAST_ASIAN = ("CJK", "HANGUL", "HIRAGANA", "KATAKANA", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH")
 
 
 @dataclass(frozen=True)
 class FontChoice:
-    """Font families in the order to try them, the characters that none of them has, and a hint.
-
-    `package` names the Debian package to install, and is empty where none is known to help.
-    """
+    """Families in the order to try them, the characters none has, and families to install."""
 
     families: tuple[str, ...]
     missing: tuple[str, ...]
-    package: str
+    install: tuple[str, ...]
 
     @property
     def message(self) -> str | None:
         """What to tell the user; None if every character can be drawn."""
         if not self.missing:
             return None
-        told = " ".join(self.missing[:CHARACTERS_TOLD])
-        more = len(self.missing) - CHARACTERS_TOLD
-        told += f" and {more} more" if more > 0 else ""
-        what = f"no installed font has {told}: drawn as a box"
-        return f"{what} (try: apt-get install {self.package})" if self.package else what
+        listed = " ".join(self.missing[:CHARACTERS_LISTED])
+        more = len(self.missing) - CHARACTERS_LISTED
+        listed += f" and {more} more" if more > 0 else ""
+        hint = f" (try: install the font {' and '.join(self.install)})" if self.install else ""
+        return f"no installed font has {listed}: drawn as a box{hint}"
 
 
 def missing_glyphs(context: Context) -> str | None:
@@ -70,8 +66,7 @@ def texts_of(context: Context) -> list[str]:
 
 def font_families(texts: Iterable[str]) -> FontChoice:
     """The families that together have the characters of the texts, as far as possible."""
-    characters = frozenset().union(*texts)
-    return _choose(frozenset(filter(_needs_glyph, characters)))
+    return _choose(frozenset(filter(_needs_glyph, frozenset().union(*texts))))
 
 
 def _needs_glyph(character: str) -> bool:
@@ -85,28 +80,32 @@ def _needs_glyph(character: str) -> bool:
 def _choose(characters: frozenset[str]) -> FontChoice:
     families = [BASE_FAMILY]
     missing = characters - _had_by(_file_of(BASE_FAMILY), characters)
-    if missing and _add_korean():
-        had = _had_by(_file_of(KOREAN_FAMILY), missing)
-        if had == missing:
-            families.append(KOREAN_FAMILY)
-            missing -= had
+    if missing and _add_korean() and _had_by(_file_of(KOREAN_FAMILY), missing) == missing:
+        families.append(KOREAN_FAMILY)
+        missing = frozenset()
     if missing:
-        found, lacking = _search(missing, _installed())
+        found, lacking = _search(missing)
         if lacking and _add_new_fonts():
-            found, lacking = _search(missing, _installed())
+            found, lacking = _search(missing)
         families += found
         missing = lacking
-    ordered = tuple(sorted(missing))
-    return FontChoice(tuple(families), ordered, _package(ordered))
+    return FontChoice(tuple(families), tuple(sorted(missing)), _helpful(missing))
 
 
-def _search(missing: frozenset[str], faces: dict[str, str]) -> tuple[list[str], frozenset[str]]:
+def _search(missing: frozenset[str]) -> tuple[list[str], frozenset[str]]:
     """Families to add, the most useful first, and the characters that stay missing."""
-    had = {family: _had_by(path, missing) for family, path in faces.items()}
+    had = {family: _had_by(path, missing) for family, path in _installed().items()}
     locale = _east_asian_locale(missing)
+
+    def rank(family: str) -> tuple[object, ...]:
+        """Most characters first; then what looks best beside DejaVu Sans."""
+        ornate = "Serif" in family or "Mono" in family
+        gained, other_locale = len(had[family] & missing), not family.endswith(locale)
+        return -gained, other_locale, ornate, not family.startswith("Noto Sans"), family
+
     found: list[str] = []
     while had:
-        best = min(had, key=lambda family: (-len(had[family] & missing), _taste(family, locale)))
+        best = min(had, key=rank)
         gained = had.pop(best) & missing
         if not gained:
             break
@@ -118,19 +117,9 @@ def _search(missing: frozenset[str], faces: dict[str, str]) -> tuple[list[str], 
     return found, missing
 
 
-def _taste(family: str, locale: str) -> tuple[bool, bool, bool, str]:
-    """A sort key: which of the families with the same characters looks best beside DejaVu Sans."""
-    return (
-        not family.endswith(locale),
-        "Serif" in family or "Mono" in family,
-        not family.startswith("Noto Sans"),
-        family,
-    )
-
-
 def _east_asian_locale(characters: Iterable[str]) -> str:
     """The locale of a text: Han characters look different in Japanese, Korean and Chinese."""
-    names = " ".join(_name(character) for character in characters)
+    names = " ".join(map(_name, characters))
     if "HIRAGANA" in names or "KATAKANA" in names:
         return "JP"
     return "KR" if "HANGUL" in names else "SC"
@@ -138,20 +127,16 @@ def _east_asian_locale(characters: Iterable[str]) -> str:
 
 def _installed() -> dict[str, str]:
     """Each installed family with the file of its plainest face."""
-    plainest: dict[str, tuple[tuple[int, str], str]] = {}
+    plainest: dict[str, tuple[int, str]] = {}
     for entry in font_manager.fontManager.ttflist:
         if entry.style != "normal" or entry.name.startswith(_NOT_FOR_TEXT):
             continue
-        rank = (abs(_weight(entry) - 400), entry.fname)
-        if entry.name not in plainest or rank < plainest[entry.name][0]:
-            plainest[entry.name] = (rank, entry.fname)
+        weight = entry.weight
+        if not isinstance(weight, int):
+            weight = font_manager.weight_dict.get(weight, 400)
+        face = abs(weight - 400), entry.fname
+        plainest[entry.name] = min(face, plainest.get(entry.name, face))
     return {family: path for family, (_, path) in sorted(plainest.items())}
-
-
-def _weight(entry: FontEntry) -> int:
-    if isinstance(entry.weight, int):
-        return entry.weight
-    return font_manager.weight_dict.get(entry.weight, 400)
 
 
 @cache
@@ -161,25 +146,23 @@ def _add_korean() -> bool:
     if spec is None or spec.origin is None:
         return False
     folder = Path(spec.origin).parent / "fonts"
-    regular, bold = (folder / f"{KOREAN_FAMILY}{weight}.ttf" for weight in ("", "Bold"))
-    if not regular.is_file():
-        return False
-    for path in (regular, bold):
-        if path.is_file():
-            font_manager.fontManager.addfont(path)
-    return True
+    return _add_fonts(folder / f"{KOREAN_FAMILY}{weight}.ttf" for weight in ("", "Bold"))
 
 
-def _add_new_fonts() -> int:
-    """Register fonts installed after matplotlib made its list; return how many there were."""
+def _add_new_fonts() -> bool:
+    """Register fonts installed after matplotlib made its list; whether there are any."""
     known = {entry.fname for entry in font_manager.fontManager.ttflist}
-    added = 0
-    for path in sorted(set(font_manager.findSystemFonts()) - known):
+    return _add_fonts(map(Path, sorted(set(font_manager.findSystemFonts()) - known)))
+
+
+def _add_fonts(paths: Iterable[Path]) -> bool:
+    added = False
+    for path in paths:
         try:
             font_manager.fontManager.addfont(path)
         except (OSError, RuntimeError, NotImplementedError):
-            continue  # damaged, or made of bitmaps, which matplotlib cannot draw
-        added += 1
+            continue  # gone, damaged, or made of bitmaps, which matplotlib cannot draw
+        added = True
     return added
 
 
@@ -199,21 +182,15 @@ def _name(character: str) -> str:
     return unicodedata.name(character, "")
 
 
-def _package(missing: tuple[str, ...]) -> str:
-    """The Debian packages likely to have the characters, without those already installed."""
-    families = {entry.name for entry in font_manager.fontManager.ttflist} if missing else set()
-    packages: dict[str, None] = {}
-    for character in missing:
-        package, family = _package_for(character)
-        if not any(name.startswith(family) for name in families):
-            packages[package] = None
-    return " ".join(packages)
-
-
-def _package_for(character: str) -> tuple[str, str]:
-    """A Debian package whose fonts matplotlib can draw, and a family that shows it is installed."""
-    if _name(character).startswith(_EAST_ASIAN):
-        return "fonts-noto-cjk", "Noto Sans CJK"
-    if unicodedata.category(character) in ("So", "Sk", "Sm"):
-        return "fonts-symbola", "Symbola"  # outlines; matplotlib cannot draw colour emoji
-    return "fonts-noto-core", "Noto Sans Devanagari"
+def _helpful(missing: frozenset[str]) -> tuple[str, ...]:
+    """Free fonts likely to have the characters, without those already installed."""
+    helpful: dict[str, None] = {}
+    for character in sorted(missing):
+        if _name(character).startswith(_EAST_ASIAN):
+            helpful[f"Noto Sans CJK {_east_asian_locale(missing)}"] = None
+        elif unicodedata.category(character) in ("So", "Sk", "Sm"):
+            helpful["Symbola"] = None  # outlines; matplotlib cannot draw colour emoji
+        else:
+            helpful["Noto Sans"] = None
+    installed = {entry.name for entry in font_manager.fontManager.ttflist} if missing else set()
+    return tuple(family for family in helpful if family not in installed)

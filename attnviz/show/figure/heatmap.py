@@ -1,13 +1,14 @@
 """Attention as heatmaps: one head with its numbers, a layer's heads, or all heads of a model.
 
-Rows are queries (who looks), columns are keys (what is looked at). All panels of a picture share
-one scale from 0 to the largest weight shown, so that their colours can be compared. What a query
-may not look at is grey, and not the white of a weight of 0.
+Rows are queries (who looks), columns are keys (what is looked at). All panels share one scale from
+0 to the largest weight shown. What a query may not look at is grey, not the white of a weight of 0.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,10 +52,9 @@ NUMBERED_UP_TO = 20
 """Tokens up to which one head's larger weights are written into their cells."""
 
 NUMBERED_FROM = 0.1
-"""Shares from here on are written into their cells; of other numbers, parts of the largest."""
+"""Shares from here on are written into cells; else, parts of the largest number."""
 
-LABELLED_PANELS = 16
-"""Panels up to which each has its name over it and tokens are labelled at the grid's edge."""
+LABELLED_PANELS = 16  # up to so many, each has its name over it
 
 _LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
 _SMALLEST_DOT = 2  # pixels: one would vanish under the frame, and in a smaller view
@@ -70,7 +70,7 @@ _BAR_ROOM = 1.05
 class _Panels:
     """The matrices as they are drawn, `wide` and `tall` inches each.
 
-    Where there are too many tokens for a panel's dots, a cell stands for several of them.
+    Where a panel has too few dots, a cell stands for several tokens.
     """
 
     context: Context
@@ -91,12 +91,10 @@ class _Panels:
 
     @cached_property
     def rows(self) -> TokenLabels:
-        """The labels of the queries."""
         return token_labels(self.context, self.tall / len(self.context.tokens))
 
     @cached_property
     def columns(self) -> TokenLabels:
-        """The labels of the keys."""
         return token_labels(self.context, self.wide / len(self.context.keys), "key")
 
     @property
@@ -105,7 +103,6 @@ class _Panels:
         return f"{down} × {across}" if down * across > 1 else ""
 
     def heading(self, *notes: str) -> Heading:
-        """What stands over the picture."""
         weights = self.pooled.weights
         lines = [*notes]
         if self._block:
@@ -116,7 +113,6 @@ class _Panels:
         return heading(self.context, list(weights), self.pooled.shares, lines, legend=legend)
 
     def draw(self, axes: Axes, head: HeadId) -> AxesImage:
-        """Draw one head's matrix."""
         weights, (down, across) = self.pooled.weights[head], self.pooled.steps
         edges = weights.shape[1] * across - 0.5, weights.shape[0] * down - 0.5
         colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
@@ -158,8 +154,7 @@ def _step(count: int, side: float, least: int) -> int:
 def figure(matrices: Matrices, top: int | None = None) -> Figure:
     """One head large, or several as small multiples; `top` changes nothing.
 
-    The heads of a grid of layers and heads stand layers down, heads across; layers alone fold.
-    Raises RequestError without a head.
+    Layers stand down and heads across, where all are there. Raises RequestError without a head.
     """
     context, heads = matrices.context, matrices.heads
     if not heads:
@@ -176,13 +171,9 @@ def figure(matrices: Matrices, top: int | None = None) -> Figure:
         return _labelled(matrices, columns)
 
 
-def _longest(context: Context) -> int:
-    return max(len(context.tokens), len(context.keys))
-
-
 def _one_head(matrices: Matrices) -> Figure:
     context, (head,) = matrices.context, matrices.heads
-    count = _longest(context)
+    count = max(len(context.tokens), len(context.keys))
     largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
     panels = _Panels.of(matrices, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
@@ -210,85 +201,82 @@ def _one_head(matrices: Matrices) -> Figure:
 
 def _labelled(matrices: Matrices, columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
-    context, heads = matrices.context, matrices.heads
-    rows = math.ceil(len(heads) / columns)
-    room = min(_panel_room(context), 12 / columns)
+    heads = matrices.heads
+    room = min(_panel_room(matrices.context), 12 / columns)
     panels = _Panels.of(matrices, room, _SMALLEST_DOT)
-    title = panels.heading(*_label_notes(panels))
-    left = MARGIN + _AXIS_TITLE + panels.rows.width + 0.1
-    top = MARGIN + title.height + 0.25
-    across, down = panels.wide + 0.15, panels.tall + 0.33
-    width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
-    below = panels.columns.height + _AXIS_TITLE + MARGIN
-    picture = blank(width, top + rows * down - 0.2 + below)
-    title.draw(picture)
-    for place, head in enumerate(heads):
-        row, column = divmod(place, columns)
-        axes = axes_at(picture, left + column * across, top + row * down, panels.wide, panels.tall)
-        image = panels.draw(axes, head)
+    rows, keys = panels.rows.note, panels.columns.note
+    notes = [rows]
+    if rows != keys:
+        notes = [rows.replace("token", "query"), keys.replace("token", "key")]
+    below = panels.columns.height + _AXIS_TITLE + MARGIN - 0.2
+    grid = _Grid(columns, (panels.rows.width, 0.25), (0.15, 0.33), below, _SHORTEST_BAR)
+    picture, drawn = _draw_grid(panels, panels.heading(*notes), heads, grid)
+    for place, (head, axes) in enumerate(zip(heads, drawn, strict=True)):
         axes.set_title(str(head), size=9, pad=3)
-        if column == 0:
+        if place % columns == 0:
             label_rows(axes, panels.rows)
         if place + columns >= len(heads):
             label_columns(axes, panels.columns)
-    _axis_titles(picture, context, (left, left + columns * across), (top, top + rows * down))
-    bar = (left + columns * across + 0.05, top, max(rows * down - 0.33, _SHORTEST_BAR))
-    panels.color_bar(picture, image, bar)
     return picture
 
 
 def _overview(matrices: Matrices, columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
-    context, heads = matrices.context, sorted(set(matrices.heads))
-    rows = len(heads) // columns
-    room = min(max(13 / columns, 0.5), 1.1)
-    panels = _Panels.of(matrices, room, _SMALLEST_DOT)
-    title = panels.heading()
+    heads = sorted(set(matrices.heads))
+    panels = _Panels.of(matrices, min(max(13 / columns, 0.5), 1.1), _SMALLEST_DOT)
     names = [f"layer {head.layer}" for head in heads[::columns]]
-    left = MARGIN + _AXIS_TITLE + widest(names, 8) + 0.1
-    top = MARGIN + title.height + 0.22
-    across, down = panels.wide + 0.06, panels.tall + 0.06
-    width = max(left + columns * across + _BAR_ROOM, title.width + 2 * MARGIN)
-    picture = blank(width, top + rows * down + _AXIS_TITLE + MARGIN)
-    title.draw(picture)
-    for place, head in enumerate(heads):
+    grid = _Grid(columns, (widest(names, 8), 0.22), (0.06, 0.06), _AXIS_TITLE + MARGIN, 0)
+    picture, drawn = _draw_grid(panels, panels.heading(), heads, grid)
+    for place, (head, axes) in enumerate(zip(heads, drawn, strict=True)):
         row, column = divmod(place, columns)
-        axes = axes_at(picture, left + column * across, top + row * down, panels.wide, panels.tall)
-        image = panels.draw(axes, head)
         axes.spines[:].set_color(FAINT)
         if row == 0:
             axes.set_title(f"head {head.head}", size=8, pad=3)
         if column == 0:
             name = axes.text(-0.08, 0.5, names[row], size=8, transform=axes.transAxes)
             name.set(ha="right", va="center")
-    _axis_titles(picture, context, (left, left + columns * across), (top, top + rows * down))
-    bar = (left + columns * across + 0.05, top, rows * down - 0.06)
-    panels.color_bar(picture, image, bar)
     return picture
 
 
-def _axis_titles(
-    picture: Figure, context: Context, sides: tuple[float, float], ends: tuple[float, float]
-) -> None:
-    """Name rows and columns for all panels at once; they lie between `sides`, and `ends`."""
+class _Grid(NamedTuple):
+    """A grid's columns, and in inches the room for labels left and above, gaps, and the rest."""
+
+    columns: int
+    labels: tuple[float, float]
+    gaps: tuple[float, float]
+    below: float
+    shortest_bar: float
+
+
+def _draw_grid(
+    panels: _Panels, title: Heading, heads: Sequence[HeadId], grid: _Grid
+) -> tuple[Figure, list[Axes]]:
+    """Draw the heads in a grid, with a title, the names of both axes, and one scale."""
+    rows, (left, top) = math.ceil(len(heads) / grid.columns), grid.labels
+    left, top = MARGIN + _AXIS_TITLE + left + 0.1, MARGIN + title.height + top
+    across, down = panels.wide + grid.gaps[0], panels.tall + grid.gaps[1]
+    right, bottom = left + grid.columns * across, top + rows * down
+    picture = blank(max(right + _BAR_ROOM, title.width + 2 * MARGIN), bottom + grid.below)
+    title.draw(picture)
+    drawn = []
+    for place, head in enumerate(heads):
+        row, column = divmod(place, grid.columns)
+        axes = axes_at(picture, left + column * across, top + row * down, panels.wide, panels.tall)
+        image = panels.draw(axes, head)
+        drawn.append(axes)
     width, height = picture.get_size_inches()
-    middle, center = 1 - sum(ends) / 2 / height, sum(sides) / 2 / width
-    rows, columns = axis_name(context, "query"), axis_name(context, "key")
-    picture.supylabel(rows, x=MARGIN / width, y=middle, ha="left", size=10)
-    picture.supxlabel(columns, x=center, y=MARGIN / height, va="bottom", size=10)
-
-
-def _label_notes(panels: _Panels) -> list[str]:
-    """Which tokens are labelled, once where rows and columns are alike."""
-    rows, columns = panels.rows.note, panels.columns.note
-    if rows == columns:
-        return [rows]
-    return [rows.replace("token", "query"), columns.replace("token", "key")]
+    middle, center = 1 - (top + bottom) / 2 / height, (left + right) / 2 / width
+    queries, keys = axis_name(panels.context, "query"), axis_name(panels.context, "key")
+    picture.supylabel(queries, x=MARGIN / width, y=middle, ha="left", size=10)
+    picture.supxlabel(keys, x=center, y=MARGIN / height, va="bottom", size=10)
+    bar = (right + 0.05, top, max(rows * down - grid.gaps[1], grid.shortest_bar))
+    panels.color_bar(picture, image, bar)
+    return picture, drawn
 
 
 def _panel_room(context: Context) -> float:
     """How long a panel's side is, where there is room for all."""
-    return min(max(_longest(context) * _SMALLEST_CELL, 1.2), 2.9)
+    return min(max(max(len(context.tokens), len(context.keys)) * _SMALLEST_CELL, 1.2), 2.9)
 
 
 def _columns(context: Context, panels: int) -> int:

@@ -1,7 +1,4 @@
-"""The article's picture: two columns of tokens, and lines from who looks to what is looked at.
-
-Lengths are inches and font sizes points; heights are rows of the longer column, from 0 on top.
-"""
+"""The article's picture: two columns of tokens, and lines from who looks to what is looked at."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,11 +38,9 @@ from attnviz.show.figure.drawing import (
 )
 from attnviz.show.wording import tokens_of
 
-Labels = dict[Role, TokenLabels]
-"""The labels of both columns."""
+Labels = dict[Role, TokenLabels]  # of both columns
 
-STANDS_OUT = 0.5
-"""Keys with at least this part of the largest weight of a query stand out."""
+STANDS_OUT = 0.5  # the part of the largest weight from which on keys do
 
 _LEGEND_ROW, _LEGEND_COLUMN = 0.19, 0.85
 
@@ -58,21 +53,18 @@ class Gap(NamedTuple):
 
 
 ROLES: tuple[Role, Role] = ("query", "key")
-"""The left column and the right."""
 
 _ROW, _CLOSE, _LOWEST, _USUAL, _TALLEST = 0.28, 0.16, 1.2, 12.0, 16.0
 _SOME_USUAL = 7.0
-_DRAWN_OUT = 3.0
-"""How many rows a token of the shorter column takes at most."""
+_DRAWN_OUT = 3.0  # rows that a token of the shorter column takes at most
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The heights of the tokens: (query,) and (key,), NaN for those left out.
+    """The heights of the tokens in rows from 0 on top, NaN for those left out.
 
     `row` is the height of a row in inches, `rows` how many the longer column has. The shorter one
-    is drawn out, so that lines between two texts run level, and stands in the middle. `gaps`: where
-    tokens are left out of a column.
+    is drawn out, so that lines between two texts run level. `gaps`: where tokens are left out.
     """
 
     query: np.ndarray
@@ -145,10 +137,7 @@ def _spread(count: int, rows: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Emphasis:
-    """What stands out in a column, by the tokens' indices: `bold` tokens, beside quiet others.
-
-    `beside`: what is written beside a token.
-    """
+    """What stands out in a column: `bold` tokens among quiet others, and texts `beside` tokens."""
 
     bold: Sequence[int] = ()
     others_quiet: bool = False
@@ -312,54 +301,16 @@ def _write_column(
         token, bold = tokens[index], index in emphasis.bold
         quiet = token.special or (emphasis.others_quiet and not bold)
         shown, y = label(token.label), float(places[index])
-        style: dict[str, Any] = {
-            "size": labels.size,
-            "va": "center",
-            "ha": align,
-            "weight": "bold" if bold else "normal",
-            "color": MUTED if quiet else INK,
-        }
-        axes.text(x, y, shown, **style)
+        weight, color = "bold" if bold else "normal", MUTED if quiet else INK
+        style: dict[str, Any] = {"va": "center", "ha": align}
+        axes.text(x, y, shown, size=labels.size, weight=weight, color=color, **style)
         if index in beside:
-            room = text_width(shown, labels.size, bold)
-            _write_beside(axes, (x, y), align, room, beside[index], labels)
+            away = text_width(shown, labels.size, bold) * 72 + 6
+            size = max(labels.size - 2, SMALLEST_FONT)
+            style |= {"textcoords": "offset points", "annotation_clip": False, "color": MUTED}
+            at = (away if align == "left" else -away, 0)
+            axes.annotate(beside[index], (x, y), at, size=size, **style)
     for y, left_out in columns.gaps.get(role, ()):
         axes.text(x, y, f"⋮ {left_out}", size=SMALLEST_FONT, color=MUTED, va="center", ha=align)
-    _write_name(axes, x, align, axis_name(context, role))
-
-
-def _write_beside(
-    axes: Axes,
-    place: tuple[float, float],
-    align: str,
-    room: float,
-    text: str,
-    labels: TokenLabels,
-) -> None:
-    """A key's weight, or a position, beside a label that takes `room` inches."""
-    away = room * 72 + 6
-    axes.annotate(
-        text,
-        place,
-        (away if align == "left" else -away, 0),
-        textcoords="offset points",
-        size=max(labels.size - 2, SMALLEST_FONT),
-        color=MUTED,
-        ha=align,
-        va="center",
-        annotation_clip=False,
-    )
-
-
-def _write_name(axes: Axes, x: float, align: str, name: str) -> None:
-    axes.annotate(
-        name,
-        (x, 1),
-        (0, 8),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        size=9,
-        color=MUTED,
-        ha=align,
-        va="bottom",
-    )
+    style = {"xycoords": "axes fraction", "textcoords": "offset points", "color": MUTED}
+    axes.annotate(axis_name(context, role), (x, 1), (0, 8), size=9, ha=align, va="bottom", **style)

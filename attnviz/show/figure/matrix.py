@@ -29,10 +29,7 @@ def draw_matrix(
     limits: tuple[float, float],
     edges: tuple[float, float],
 ) -> AxesImage:
-    """Draw numbers, (row, column), as an image whose last column and row end at `edges`.
-
-    NaN shows the ground of the axes.
-    """
+    """Draw numbers, (row, column), up to `edges` on the right and below; NaN shows the ground."""
     right, bottom = edges
     image = BandedImage(
         axes,
@@ -72,10 +69,7 @@ def label_columns(axes: Axes, labels: TokenLabels) -> None:
 def color_bar(
     figure: Figure, image: AxesImage, name: str, place: tuple[float, float, float]
 ) -> None:
-    """The image's scale, at `place`: left, top, and the height of what it stands beside.
-
-    A scale that goes below zero has the sign at each number.
-    """
+    """The image's scale, at `place`: left, top, and the height of what it stands beside."""
     left, top, side = place
     axes = axes_at(figure, left, top, _BAR_WIDTH, min(side, _BAR_HEIGHT))
     lowest, highest = image.get_clim()
@@ -94,15 +88,14 @@ def _bar_number(value: float, signed: bool) -> str:
     return sign + (f"{size:.2g}" if size < 100 else f"{size:.0f}")
 
 
-BAND = 128
-"""Dots that a band is high."""
+BAND = 128  # dots that a band is high
 
 
 class BandedImage(AxesImage):
-    """An image whose cells are enlarged to dots one band after the other.
+    """An image that is enlarged to dots one band after the other; the picture is the same.
 
-    matplotlib keeps several floating-point numbers for every dot that it enlarges an image to, for
-    512 tokens some 200 MB at once, and its Agg renderer alone has dots. The picture is the same.
+    matplotlib keeps several floating-point numbers for every dot: for 512 tokens some 200 MB at
+    once. Its Agg renderer alone has dots.
     """
 
     def draw(self, renderer: Any) -> None:

@@ -103,9 +103,8 @@ class Alignment:
         return a, b
 
     def find(self, selector: str, role: Role = "query") -> tuple[int, int]:
-        """The column that a selector names in both sentences, the first of several; and how many.
-
-        Raises RequestError, which says where the word is missing.
+        """The column that a selector names in both (the first), and how many it may;
+        RequestError.
         """
         in_a, in_b = (self._matches(side, role, selector) for side in SIDES)
         if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
@@ -185,7 +184,8 @@ def _aligned(a: Context, b: Context, role: Role) -> tuple[Column, ...]:
             "compare words, without --pieces",
         )
     columns = align(*(side.tokens if role == "query" else side.keys for side in (a, b)))
-    if not any(column.same and _is_word(column) for column in columns):
+    words = [column.label for column in columns if column.same and not column.special]
+    if not any(category(letter)[0] not in "PZ" for letter in "".join(words)):
         what = (
             ("targets" if role == "query" else "sources") if a.is_cross_attention else "sentences"
         )
@@ -197,10 +197,10 @@ def _aligned(a: Context, b: Context, role: Role) -> tuple[Column, ...]:
 
 
 def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:
-    """The tokens of both, each once and in its order: difflib's SequenceMatcher finds equal words.
+    """The tokens of both, each once, in order; equal words are found by difflib's SequenceMatcher.
 
-    A run of words replaced by as many others pairs with them one by one; all others stand alone.
-    Special tokens pair with special tokens, each sentence of a pair with the same of the other.
+    A run of words replaced by as many pairs with them one by one; all others stand alone, as do
+    special tokens beside words, and words of different sentences of a pair.
     """
     keys_a, keys_b = [_key(token) for token in a], [_key(token) for token in b]
     columns: list[Column] = []
@@ -208,11 +208,6 @@ def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:
     for _, first_a, last_a, first_b, last_b in matcher.get_opcodes():
         columns += _laid_beside(a[first_a:last_a], b[first_b:last_b])
     return tuple(columns)
-
-
-def _is_word(column: Column) -> bool:
-    """Whether it is more than a special token, or a full stop."""
-    return not column.special and any(category(letter)[0] not in "PZ" for letter in column.label)
 
 
 def _key(token: Token) -> tuple[bool, int, str]:

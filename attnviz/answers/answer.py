@@ -31,11 +31,7 @@ class Answer(Protocol):
 
 
 def facts_of(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> dict[str, Any]:
-    """The facts that JSON starts with: sentence, model, unit, measure, tokens; others if they
-    apply.
-
-    Keys of another text come under the name of `keys`.
-    """
+    """The facts that JSON starts with; keys of another text come under the name of `keys`."""
     window = window_of(context)
     tokens, source = context.text, context.source
     positions = None if window is None else context.positions
@@ -67,9 +63,8 @@ def shortest(number: float) -> float:
 
 
 def last_columns(context: Context) -> tuple[str, ...]:
-    """The last columns of rows about weights, as far as they apply.
-
-    `dropped`: the share that went to special tokens left out. `measure`: unless it is weights.
+    """The last columns of rows about weights: `dropped` without special tokens, `measure` if not
+    weights.
     """
     dropped = () if context.special else ("dropped",)
     return dropped if context.measure == "weights" else (*dropped, "measure")

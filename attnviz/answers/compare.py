@@ -1,8 +1,7 @@
 """What changes, and in which heads, if a word of the sentence changes, or the model?
 
 The distance of a query's two distributions over the aligned words is the square root of the
-Jensen-Shannon divergence to base 2 (Lin 1991): a metric (Endres & Schindelin 2003), 0 if equal, 1
-if they have nothing in common.
+Jensen-Shannon divergence to base 2, from 0 to 1 (Lin 1991; Endres & Schindelin 2003).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -191,7 +190,11 @@ def compare(
     chosen = list(heads) or aligned.a.all_heads()
     special, sees = None, {}
     if query is None:
-        changes = list(_all_words(aligned, chosen))
+        sides = (_each_head(aligned, side, chosen) for side in SIDES)
+        changes = [
+            _change(aligned, head, zip(a, b, strict=True), aligned.words)
+            for head, a, b in zip(chosen, *sides, strict=True)
+        ]
     else:
         tokens = aligned.pair(query)
         rows = [view.row(t.index) for view, t in zip(aligned.views, tokens, strict=True)]
@@ -216,10 +219,7 @@ def _largest(change: np.ndarray, count: int) -> list[int]:
 def jensen_shannon(
     p: Float[np.ndarray, "*rows key"], q: Float[np.ndarray, "*rows key"]
 ) -> Float[np.ndarray, "*rows"]:
-    """The Jensen-Shannon distance to base 2 of distributions.
-
-    An all-zero row is at distance 1 from any other, and at 0 from another all-zero one.
-    """
+    """The Jensen-Shannon distance to base 2; 1 from an all-zero row to another that is not."""
     p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
     middle = (p + q) / 2
     divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
@@ -308,13 +308,6 @@ def _matrices(aligned: Aligned, head: HeadId) -> Arrays:
         spread[own] = shares if mask is None else np.where(mask, shares, np.nan)
         found.append(spread)
     return Arrays(*found)
-
-
-def _all_words(aligned: Aligned, heads: Sequence[HeadId]) -> Iterator[HeadChange]:
-    """The heads' changes for the words that stand in both sentences, few in memory at a time."""
-    sides = (_each_head(aligned, side, heads) for side in SIDES)
-    for head, a, b in zip(heads, *sides, strict=True):
-        yield _change(aligned, head, zip(a, b, strict=True), aligned.words)
 
 
 def _each_head(aligned: Aligned, side: Side, heads: Sequence[HeadId]) -> Iterator[Iterator[_Rows]]:

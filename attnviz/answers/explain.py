@@ -1,7 +1,6 @@
 """How does a weight come about? One query in one head, from x to what the head puts out.
 
-The steps are the attention function's (Vaswani et al. 2017, 3.2): q, k and v from x, the query's
-products with all keys, scaled, their softmax, the sum of the values so weighted, and W_O.
+The steps are the attention function's (Vaswani et al. 2017, 3.2).
 """
 
 from collections.abc import Iterator
@@ -33,9 +32,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Differences:
-    """The largest differences between recomputed numbers and the model's own.
-
-    None where there is nothing to compare: no z was recorded, or q, k or v are the model's own.
+    """The largest differences from the model's own numbers; None where there are none to
+    compare.
     """
 
     q: float | None
@@ -231,8 +229,8 @@ def _if_there(name: str, value: object) -> dict[str, object]:
 def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections) -> Explanation:
     """How one piece's attention in one head comes about; `layer` holds its layer's matrices.
 
-    Raises IndexError for a piece, layer or head that is not there, AttnvizError if the model's own
-    z is not what these steps make.
+    IndexError for what is not there, AttnvizError if the model's own z is not what these steps
+    make.
     """
     context, record = inspection.view("piece").context, inspection.layer(head.layer)
     token, number = context.tokens[query], range(inspection.model.num_heads)[head.place]

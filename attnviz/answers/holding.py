@@ -157,9 +157,8 @@ class Tally:
 
 
 def holding(findings: Iterable[Finding]) -> Holding:
-    """The heads that hold over all of these sentences.
-
-    RequestError if there are none, or they differ in model, attention, unit, measure or heads.
+    """The heads that hold over all of these sentences; RequestError if there are none, or they
+    differ.
     """
     tally = Tally()
     for finding in findings:

@@ -97,9 +97,8 @@ class Links(Shown):
 
 
 def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Links:
-    """The links of some heads, of one query or all, that are strong enough to be drawn.
-
-    Raises RequestError without a head.
+    """The links of one query or all that are strong enough to be drawn; RequestError without a
+    head.
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
@@ -205,10 +204,8 @@ class HeadLink:
 
 
 def strongest_link(view: View, query: int) -> HeadLink:
-    """The strongest link from the query at index `query` to a word further off, in any head.
-
-    Links to neighbours, which place alone can explain, come after those; then itself and special
-    tokens.
+    """The strongest link from a query to a word further off, in any head; if there is none, to a
+    neighbour, which place alone can explain; else to itself or a special token.
     """
     rows, token = view.query(query), view.tokens[query]
     seen = np.any(allowed(view, query, "query", view.inspection.recorded), axis=0)
@@ -244,10 +241,7 @@ def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, s
 def heads_or_strongest(
     view: View, heads: list[HeadId], query: int | None
 ) -> tuple[list[HeadId], str]:
-    """The heads chosen; without any, the one of the query's strongest link, and a note on it.
-
-    Raises RequestError where there is neither.
-    """
+    """The heads chosen, or the query's strongest link's and a note; RequestError without either."""
     if heads:
         return heads, ""
     if query is None:

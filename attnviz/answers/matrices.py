@@ -57,10 +57,7 @@ class ShareTally:
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Heads' weights, each block of `steps` queries and keys by its largest, NaN where masked.
-
-    `shares`: means over all rows.
-    """
+    """Heads' weights, each block of `steps` queries and keys by its largest, NaN where masked."""
 
     weights: dict[HeadId, Float[np.ndarray, "row column"]]
     steps: tuple[int, int]

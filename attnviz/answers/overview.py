@@ -256,20 +256,17 @@ class HeadTally:
         full = len(self._links) == self._most
         least = self._links[-1].weight if full and self._links else 0.0
         if self._most > 0 and between.max() > least:
-            self._keep(between, places, first, least)
+            candidates = np.flatnonzero(between > least)
+            numbers = between.ravel()[candidates]
+            for place in descending(numbers, self._most):
+                row, column = divmod(int(candidates[place]), between.shape[1])
+                query = self._context.tokens[first + places.rows[row]]
+                key = self._context.keys[places.columns[column]]
+                self._links.append(Link(query, key, float(numbers[place])))
+            strongest = descending(np.array([link.weight for link in self._links]), self._most)
+            self._links = [self._links[place] for place in strongest]
         if apart:
             weights[places.itself] = itself
-
-    def _keep(self, between: np.ndarray, places: Places, first: int, least: float) -> None:
-        candidates = np.flatnonzero(between > least)
-        numbers = between.ravel()[candidates]
-        for place in descending(numbers, self._most):
-            row, column = divmod(int(candidates[place]), between.shape[1])
-            query = self._context.tokens[first + places.rows[row]]
-            key = self._context.keys[places.columns[column]]
-            self._links.append(Link(query, key, float(numbers[place])))
-        strongest = descending(np.array([link.weight for link in self._links]), self._most)
-        self._links = [self._links[place] for place in strongest]
 
 
 def _taken(weights: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:

@@ -59,10 +59,7 @@ Find = Callable[[Sequence[Token], str, str], Phrase]
 
 
 def find_token(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> Phrase:
-    """The one token that `it`, `it#2` (the second) or `@10` (by index) names, case aside.
-
-    Raises RequestError, which lists the words of `text`.
-    """
+    """The one token that `it`, `it#2` (the second) or `@10` names, case aside; RequestError."""
     words = selector.split()
     several = len(words) > 1 and not matching(tokens, selector)
     if several and all(matching(tokens, word) for word in words):
@@ -309,10 +306,7 @@ def _number(what: str, name: object, count: int) -> int:
 
 
 def with_window(view: View, text: str) -> View:
-    """The view with only the tokens that `40:80` names, the second left out; each has a default.
-
-    Raises RequestError where that names no token.
-    """
+    """The view with only the tokens that `40:80` names, `@80` not among them; RequestError."""
     asked, count = _WINDOW.fullmatch(text.strip()), len(view.tokens)
     if asked is None:
         raise RequestError(

@@ -84,10 +84,7 @@ def fitted(text: str, width: float, size: float) -> str:
 
 @dataclass(frozen=True)
 class TokenLabels:
-    """Which tokens along an axis are labelled, and how.
-
-    `slanted`: at 45 degrees, if there is room, else upright. `numbered`: by position, with words.
-    """
+    """Which tokens along an axis are labelled, `slanted` or upright, or `numbered`: by position."""
 
     places: tuple[int, ...]
     texts: tuple[str, ...]
@@ -235,10 +232,7 @@ def heading(
     query: int | None = None,
     legend: str = "",
 ) -> Heading:
-    """The heading of a picture of some heads, and of one query if there is one.
-
-    A `legend` follows whose attention it is; `notes` come last.
-    """
+    """The heading of a picture; a `legend` follows whose attention it is, `notes` come last."""
     asked = "" if query is None else f" · query: {label(context.tokens[query].label)}"
     sight = "; ".join(filter(None, (whose(context, [head.layer for head in heads]), legend)))
     purpose = PURPOSE if context.is_cross_attention else ""
@@ -305,9 +299,8 @@ HASH_DIGITS = 6
 def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> str:
     """A file name without suffix, from model, heads, `what` and sentence.
 
-    Letters and digits of any script stay, all else becomes a hyphen, and long parts are cut. It
-    ends in a hash of all that the picture depends on: "He left." and "He left?" must not share a
-    name.
+    It ends in a hash of all that the picture depends on: "He left." and "He left?" must not share
+    it.
     """
     model, said = context.model, [one.text for one in texts(context)]
     attention, window, part = context.attention, context.window, context.part

@@ -1,7 +1,6 @@
 """Two sentences, or two models, as heatmaps side by side, and their difference.
 
-One head: queries down, keys across. Several heads, of one query: a row for each head. Where one of
-the two lacks a word, it and its change are hatched. What a query may not look at is grey.
+Hatched: a word that one of the two lacks, and its change. Grey: what a query may not look at.
 """
 
 from collections.abc import Iterator, Sequence
@@ -133,11 +132,11 @@ def _absent(columns: Sequence[Column], side: Side) -> set[int]:
 def figure(
     answer: Comparison, top: int | None = None, heads: Sequence[HeadId] | None = None
 ) -> Figure:
-    """A, B and their difference, of one head or, for one query, of several heads.
+    """A, B and their difference, of one head (queries down) or, for one query, of several (a row
+    each).
 
     Without `heads`: the head that changes most, where its matrices were kept; else, for a query,
-    the `top` heads compared. Raises RequestError without a head, for one that was not compared or
-    whose matrices were not kept, several heads without a query, and texts too long to draw.
+    the `top` heads compared. Raises RequestError, which says which heads can be drawn.
     """
     if heads is None:
         compared = [change.head for change in answer.heads]
@@ -351,14 +350,11 @@ def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:
 
 def _column_labels(aligned: Alignment, side: Side | None, room: float) -> TokenLabels:
     """What columns stand for in A, in B, or in both; absent words are muted."""
-    shown, colors = [], []
-    for column in aligned.keys:
-        token = None if side is None else column.token(side)
-        own = column.label if token is None else token.label
-        absent = (side is not None and token is None) or column.special
-        shown.append(own)
-        colors.append(MUTED if absent else INK)
-    return labels_for(shown, colors, room)
+    tokens = [None if side is None else column.token(side) for column in aligned.keys]
+    both = list(zip(aligned.keys, tokens, strict=True))
+    shown = [column.label if token is None else token.label for column, token in both]
+    quiet = [column.special or (side is not None and token is None) for column, token in both]
+    return labels_for(shown, [MUTED if one else INK for one in quiet], room)
 
 
 def _panel_name(aligned: Alignment, side: Side) -> str:

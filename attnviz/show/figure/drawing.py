@@ -56,10 +56,7 @@ _LOOK: dict[Any, Any] = {
 
 @contextmanager
 def drawing(families: Sequence[str] = ()) -> Iterator[None]:
-    """Inside, matplotlib has attnviz's look, whatever the user's matplotlibrc says.
-
-    `fonts.missing_glyphs` reports missing glyphs, in place of matplotlib's warnings.
-    """
+    """Inside, matplotlib has attnviz's look; `fonts.missing_glyphs` reports missing glyphs."""
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_LOOK)
@@ -146,10 +143,7 @@ _MARKS = (
 
 
 def written_by_attnviz(path: Path) -> bool:
-    """Whether `write_figure` wrote the picture, so that it may be replaced.
-
-    Raises OSError if it cannot be read.
-    """
+    """Whether `write_figure` wrote the picture, so that it may be replaced; may raise OSError."""
     span = 1 << 16
     with path.open("rb") as stream:
         head = stream.read(span)

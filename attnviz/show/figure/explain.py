@@ -1,8 +1,4 @@
-"""A learner's page: how one query's attention in one head comes about, as one picture.
-
-From above: x and the matrices that make q, k and v; a row a key, from k to what it brings to z; and
-z through W_O.
-"""
+"""A learner's page: how one query's attention in one head comes about, as one picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -325,9 +321,8 @@ def full_size(values: np.ndarray) -> float:
 
 
 def cells(figure: Figure, place: _Place, values: np.ndarray, full: float) -> AxesImage:
-    """A matrix, (rows, columns), or a vector as one row: a cell a number, blue below 0.
-
-    Where there are more numbers than dots, those that share one are averaged.
+    """A matrix, or a vector as one row: a cell a number, blue below 0; crowded ones are
+    averaged.
     """
     axes = axes_at(figure, place.left, place.top, place.width, place.height)
     rows = np.atleast_2d(values)

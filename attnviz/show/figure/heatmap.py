@@ -1,7 +1,7 @@
 """Attention as heatmaps: one head with its numbers, a layer's heads, or all heads of a model.
 
-Rows are queries (who looks), columns are keys (what is looked at). All panels share one scale from
-0 to the largest weight shown. What a query may not look at is grey, not the white of a weight of 0.
+Queries are rows, keys columns. All panels share one scale from 0 to the largest weight shown. What
+a query may not look at is grey.
 """
 
 import math
@@ -68,10 +68,7 @@ _BAR_ROOM = 1.05
 
 @dataclass(frozen=True, eq=False)
 class _Panels:
-    """The matrices as they are drawn, `wide` and `tall` inches each.
-
-    Where a panel has too few dots, a cell stands for several tokens.
-    """
+    """The matrices as they are drawn, `wide` and `tall` inches each."""
 
     context: Context
     pooled: Pooled
@@ -131,24 +128,18 @@ class _Panels:
 
 
 def _sides(context: Context, room: float, least: int) -> tuple[float, float, tuple[int, int]]:
-    """A panel's width and height, in inches, and how many queries and keys a cell stands for.
-
-    All cells take the same whole number of dots. Few rows or columns are drawn out.
-    """
+    """A panel's width and height, in inches, and how many queries and keys a cell stands for."""
     counts = len(context.keys), len(context.tokens)
     cell = room / max(counts)
     shortest = [min(_SMALLEST_SIDE, room, _DRAWN_OUT * cell * count) for count in counts]
     sides = [max(cell * count, short) for count, short in zip(counts, shortest, strict=True)]
-    steps = [_step(count, side, least) for count, side in zip(counts, sides, strict=True)]
+    steps = [
+        1 if count * _SMALLEST_DOT <= round(side * DPI) else math.ceil(count * least / (side * DPI))
+        for count, side in zip(counts, sides, strict=True)
+    ]
     blocks = [math.ceil(count / step) for count, step in zip(counts, steps, strict=True)]
     wide, tall = (whole_dots(*side) for side in zip(sides, blocks, strict=True))
     return wide, tall, (steps[1], steps[0])
-
-
-def _step(count: int, side: float, least: int) -> int:
-    """How many tokens a cell stands for: more than one where its dots would be too few."""
-    dots = side * DPI
-    return 1 if count * _SMALLEST_DOT <= round(dots) else math.ceil(count * least / dots)
 
 
 def figure(matrices: Matrices, top: int | None = None) -> Figure:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,13 +45,6 @@ STANDS_OUT = 0.5  # the part of the largest weight from which on keys do
 _LEGEND_ROW, _LEGEND_COLUMN = 0.19, 0.85
 
 
-class Gap(NamedTuple):
-    """A place in a column where tokens are left out, and how many."""
-
-    y: float
-    left_out: int
-
-
 ROLES: tuple[Role, Role] = ("query", "key")
 
 _ROW, _CLOSE, _LOWEST, _USUAL, _TALLEST = 0.28, 0.16, 1.2, 12.0, 16.0
@@ -61,26 +54,25 @@ _DRAWN_OUT = 3.0  # rows that a token of the shorter column takes at most
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The heights of the tokens in rows from 0 on top, NaN for those left out.
+    """The heights of the tokens in rows from 0 on top, NaN for those left out, and the `gaps`
+    there.
 
-    `row` is the height of a row in inches, `rows` how many the longer column has. The shorter one
-    is drawn out, so that lines between two texts run level. `gaps`: where tokens are left out.
+    `row` is a row's height in inches, `rows` how many the longer column has; the shorter is drawn
+    out.
     """
 
-    query: np.ndarray
-    key: np.ndarray
+    heights: Mapping[Role, np.ndarray]
     row: float
     rows: int
-    gaps: Mapping[Role, Sequence[Gap]] = field(default_factory=dict)
+    gaps: Mapping[Role, Sequence[tuple[float, int]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, context: Context) -> "Columns":
         """The columns of all tokens, as high as is readable."""
-        counts = len(context.tokens), len(context.keys)
-        rows = max(counts)
+        rows = max(len(context.tokens), len(context.keys))
         row = min(_ROW, max(_CLOSE, _USUAL / rows), _TALLEST / rows)
-        queries, keys = (_spread(count, rows) for count in counts)
-        return cls(queries, keys, max(row, _LOWEST / rows), rows)
+        heights = {role: _spread(len(tokens_of(context, role)), rows) for role in ROLES}
+        return cls(heights, max(row, _LOWEST / rows), rows)
 
     @classmethod
     def some(cls, context: Context, shown: Mapping[Role, Sequence[int]]) -> "Columns":
@@ -91,22 +83,18 @@ class Columns:
         for role, (places, marks, count) in laid.items():
             spread = _spread(count, rows)
             heights[role] = np.where(places < 0, np.nan, spread[places])
-            gaps[role] = [Gap(float(spread[place]), left_out) for place, left_out in marks]
+            gaps[role] = [(float(spread[place]), left_out) for place, left_out in marks]
         row = min(_ROW, max(_CLOSE, _SOME_USUAL / rows))
-        return cls(heights["query"], heights["key"], max(row, _LOWEST / rows), rows, gaps)
+        return cls(heights, max(row, _LOWEST / rows), rows, gaps)
 
     def shown(self, role: Role) -> list[int]:
         """The tokens that a column shows, by their indices."""
-        return np.flatnonzero(~np.isnan(self.places(role))).tolist()
+        return np.flatnonzero(~np.isnan(self.heights[role])).tolist()
 
     @property
     def side(self) -> float:
         """The height of both, in inches."""
         return self.row * self.rows
-
-    def places(self, role: Role) -> np.ndarray:
-        """The heights of one column's tokens."""
-        return self.query if role == "query" else self.key
 
     def room(self, role: Role) -> float:
         """How far apart a column's tokens stand, in inches."""
@@ -174,10 +162,7 @@ class _Frame:
 
 
 def figure(links: Links, top: int | None = None) -> Figure:
-    """Lines from who looks to what is looked at, darker and thicker with the weight.
-
-    Several heads have a colour each, and a legend. `top` changes nothing.
-    """
+    """Lines from who looks to what is looked at, darker and thicker with the weight."""
     context, heads = links.context, links.heads
     query = None if links.query is None else links.query.index
     columns = Columns.some(context, _ends(links)) if links.strongest else Columns.of(context)
@@ -235,8 +220,8 @@ def _draw_links(axes: Axes, links: Links, columns: Columns) -> None:
     shift = 0.6 * ((place + 0.5) / len(links.heads) - 0.5)
     ends = np.zeros((len(order), 2, 2))
     ends[:, 1, 0] = 1
-    ends[:, 0, 1] = columns.query[links.queries[order]] + shift
-    ends[:, 1, 1] = columns.key[links.keys[order]] + shift
+    ends[:, 0, 1] = columns.heights["query"][links.queries[order]] + shift
+    ends[:, 1, 1] = columns.heights["key"][links.keys[order]] + shift
     shades = np.empty((len(order), 4))
     shades[:, :3] = np.array(head_colors(len(links.heads)))[place]
     shades[:, 3] = 0.05 + 0.95 * share
@@ -281,8 +266,7 @@ def _with_positions(context: Context, role: Role, emphasis: Emphasis) -> Emphasi
     """The emphasis with each token's position beside it, as in `@12`."""
     first = 0 if role == "key" and context.is_cross_attention else context.first_index
     beside = {index: f"@{first + index}" for index in range(len(tokens_of(context, role)))}
-    for index, text in (emphasis.beside or {}).items():
-        beside[index] = f"{text}  {beside[index]}"
+    beside |= {index: f"{text}  {beside[index]}" for index, text in (emphasis.beside or {}).items()}
     return replace(emphasis, beside=beside, others_quiet=False)
 
 
@@ -296,7 +280,7 @@ def _write_column(
 ) -> None:
     """Write one column's tokens, and its name above them."""
     x, align = (-0.03, "right") if role == "query" else (1.03, "left")
-    tokens, places, beside = tokens_of(context, role), columns.places(role), emphasis.beside or {}
+    tokens, places, beside = tokens_of(context, role), columns.heights[role], emphasis.beside or {}
     for index in columns.shown(role):
         token, bold = tokens[index], index in emphasis.bold
         quiet = token.special or (emphasis.others_quiet and not bold)

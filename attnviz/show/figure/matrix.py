@@ -92,10 +92,9 @@ BAND = 128  # dots that a band is high
 
 
 class BandedImage(AxesImage):
-    """An image that is enlarged to dots one band after the other; the picture is the same.
+    """An image that is enlarged to dots in bands: at once, 512 tokens would take some 200 MB.
 
-    matplotlib keeps several floating-point numbers for every dot: for 512 tokens some 200 MB at
-    once. Its Agg renderer alone has dots.
+    Agg alone has dots.
     """
 
     def draw(self, renderer: Any) -> None:

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
@@ -13,16 +15,17 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 from handmade import random_inspection, tokens_of
+from rich.console import Console
 
 import attnviz
 from attnviz.answers.answer import Answer
 from attnviz.answers.overview import overview
 from attnviz.answers.word import word
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection import Context, HeadId, Inspection
 from attnviz.models.describe import Catalog
 from attnviz.show import parquet
-from attnviz.show.forms import BINARY, FORMS, PICTURES, SUFFIXES, Form, check_form, forms_of
+from attnviz.show.forms import BINARY, FORMS, PICTURES, SUFFIXES, Form, Forms, check_form, forms_of
 from attnviz.show.write import is_ours, writer
 
 FORMS_OF_ALL: tuple[Form, ...] = get_args(Form)
@@ -168,6 +171,31 @@ def test_parquet_is_written_in_row_groups_to_a_pipe(
     assert sum(groups) == file.metadata.num_rows
     assert groups == [100, 100, 100, 100, 32]
     assert set(file.read()["text_index"].to_pylist()) == {0, 1}
+
+
+def test_an_answer_without_a_table_of_its_own_is_shown_as_rows(
+    animal: Inspection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True)
+    class Shares:
+        context: Context | None = None
+        columns: tuple[str, ...] = ("word", "share", "place")
+
+        def rows(self, top: int | None = None) -> Sequence[tuple[object, ...]]:
+            return [("[b]it\x1b", np.float32(2 / 3), 12), ("was", None, 3)][:top]
+
+    def printed(answer: Shares, top: int | None = None) -> list[str]:
+        stream = io.StringIO()
+        Console(file=stream, width=60).print(attnviz.table(answer, top))
+        return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+    monkeypatch.setitem(FORMS, "Shares", Forms())
+    lines = ["word       share  place", r"[b]it\x1b  0.667     12", "was                   3"]
+    assert printed(Shares()) == lines
+    assert printed(Shares(), 1) == lines[:2]
+    below = printed(Shares(animal.view().context))
+    assert below[0].startswith("minilm")
+    assert below[-4:] == ["", *lines]
 
 
 def test_what_is_no_answer_is_refused() -> None:

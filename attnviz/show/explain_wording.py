@@ -9,9 +9,7 @@ import numpy as np
 from attnviz.answers.explain import Explanation
 from attnviz.text.tokens import Token
 
-SMALLEST_EXPONENT = -5
-"""Of the smallest bound that is shown; below it, digits depend on the processor."""
-
+SMALLEST_EXPONENT = -5  # Below 1e-5, digits depend on the processor
 
 SELF_ATTENTION = (
     "Self-attention: Q, K and V all come from the same vectors x, those of this sentence. In "
@@ -24,17 +22,13 @@ SEQ2SEQ_ATTENTION = (
 
 
 class HeadVector(NamedTuple):
-    """One of a head's vectors, q, k or v: its formula and its numbers.
-
-    `product` is what the matrix gives. `between` says what the model does to it before it is the
-    `vector`; None where both are the same.
-    """
+    """One of a head's vectors, q, k or v: its formula and its numbers."""
 
     name: str
     source: str
     formula: str
-    product: np.ndarray
-    between: str | None
+    product: np.ndarray  # what the matrix gives
+    between: str | None  # what the model does to the product before it is the vector
     vector: np.ndarray
 
     @property
@@ -51,10 +45,7 @@ def shown_key(e: Explanation) -> Token:
 
 
 def head_vectors(e: Explanation) -> list[HeadVector]:
-    """The query's q, and k and v of `shown_key`.
-
-    They come from x, the vectors of this text; in cross-attention k and v from y, the encoder's.
-    """
+    """The query's q, and k and v of `shown_key`, from x; in cross-attention k and v from y."""
     key = shown_key(e).index
     found = []
     for name, vector in (("q", e.q), ("k", e.k[key]), ("v", e.v[key])):
@@ -139,8 +130,8 @@ def origin(e: Explanation, key: str) -> str:
         return (
             "This is seq2seq attention: Q comes from x, the decoder's hidden states, K and V from "
             "y, the encoder's, so that each token of the source has its own k and v. Shown are "
-            f'those of "{key}", the key that gets the most weight. In '
-            "self-attention, all three come from the same vectors."
+            f'those of "{key}", the key that gets the most weight. In self-attention, all three '
+            "come from the same vectors."
         )
     return (
         "This is self-attention: Q, K and V all come from the same vectors x, those "
@@ -193,10 +184,7 @@ def numbers(values: np.ndarray) -> str:
 
 
 def agreement(difference: float) -> str:
-    """How closely two numbers agree: `within 1e-5`, the smallest power of ten that holds.
-
-    The exact difference is rounding, and depends on the processor; JSON has it.
-    """
+    """How closely two numbers agree: `within 1e-5`, the smallest power of ten that holds."""
     exponent = SMALLEST_EXPONENT
     if difference > 10.0**exponent:
         exponent = math.ceil(math.log10(difference))

@@ -33,7 +33,7 @@ class Forms:
     first word in the names of its pictures.
     """
 
-    table: str
+    table: str = "terminal.heading:rows_table"
     figure: str | None = None
     npz: bool = False
     header: tuple[str, ...] | None = None

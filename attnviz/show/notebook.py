@@ -33,14 +33,12 @@ GREY, VEIL = (128, 128, 128), 56
 """The colour where a query may not look, and how opaque it is, of 255: on any ground."""
 
 _QUIET = "opacity:.65"
+_WARNING = "background:#f5d742;color:#000;padding:0 .4em"
 _CELL = "padding:2px;border:none;text-align:center;background:none"
 
 
 def overview_html(overview: Overview, pair: Pair | None) -> str:
-    """The model, all heads as small pictures, and one link in one head with its query's row.
-
-    `overview` has to have pictures.
-    """
+    """The model, all heads as small pictures (which `overview` has), and one link with its row."""
     context, heads = overview.context, overview.heads
     largest = 1.0
     if not context.measured.shares:
@@ -53,9 +51,8 @@ def overview_html(overview: Overview, pair: Pair | None) -> str:
     sinks = [one.sink for one in heads if one.sink is not None]
     if sinks:
         share = sum(sinks) / len(sinks)
-        parts.append(
-            _remark(f"on average, {share:.0%} goes to the model's sink, which is no token")
-        )
+        remark = f"on average, {share:.0%} goes to the model's sink, which is no token"
+        parts.append(_remark(remark))
     if pair is not None:
         parts.append(_sentence(pair, largest))
     body = "".join(parts)
@@ -68,7 +65,7 @@ def _text(text: str) -> str:
 
 def _header(context: Context) -> str:
     model = context.model
-    mark = "" if model.trained else _untrained()
+    mark = "" if model.trained else f' <b style="{_WARNING}">UNTRAINED</b>'
     shape = (
         f"{model.num_layers} layers × {model.num_heads} heads · "
         f"d_model {model.d_model} · d_k {model.d_k}"
@@ -91,12 +88,7 @@ def _line(said: Said) -> str:
 
 
 def _remark(text: str) -> str:
-    """A quiet line; none for an empty text."""
     return f'<div style="{_QUIET};font-size:85%">{_text(text)}</div>' if text else ""
-
-
-def _untrained() -> str:
-    return ' <b style="background:#f5d742;color:#000;padding:0 .4em">UNTRAINED</b>'
 
 
 def _heads(context: Context, pictures: Mapping[HeadId, str]) -> str:
@@ -115,7 +107,6 @@ def _heads(context: Context, pictures: Mapping[HeadId, str]) -> str:
 
 
 def _caption(context: Context, masked: bool) -> str:
-    """What the small pictures are."""
     place = context.places.removesuffix("s")
     if context.is_cross_attention:
         queries, keys = role_name(context, "query"), role_name(context, "key")
@@ -151,10 +142,7 @@ def _picture(context: Context, head: HeadSummary, shades: np.ndarray) -> str:
 
 
 def thumbnail(shades: np.ndarray) -> bytes:
-    """A PNG of a few hundred bytes, a pixel a number: opaque where it is 1, clear where it is 0.
-
-    NaN is grey: the query may not look there.
-    """
+    """A PNG of a few hundred bytes, a pixel a number: opaque at 1, clear at 0, grey for NaN."""
     levels = np.rint(np.clip(shades, 0, 1) * (LEVELS - 1))
     pixels = np.nan_to_num(levels, nan=LEVELS).astype(np.uint8)
     image = Image.fromarray(pixels).convert("P")
@@ -187,15 +175,13 @@ def _sentence(pair: Pair, largest: float) -> str:
 
 def _word(token: Token, title: str, shade: float, looks: bool) -> str:
     red, green, blue = COLOUR
-    outline = ";outline:1px solid currentColor" if looks else _quiet_special(token)
+    outline = f";{_QUIET}" if token.special else ""
+    if looks:
+        outline = ";outline:1px solid currentColor"
     return (
         f'<span title="{title}" style="padding:.15em .3em;border-radius:.2em{outline};'
         f'background:rgba({red},{green},{blue},{shade:.2f})">{_text(token.label)}</span>'
     )
-
-
-def _quiet_special(token: Token) -> str:
-    return f";{_QUIET}" if token.special else ""
 
 
 def table_html(answer: object) -> str:

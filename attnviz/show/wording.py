@@ -1,7 +1,7 @@
 """Sentences that tables, pictures and notebooks share: whose attention it is, masks, windows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role
@@ -14,19 +14,14 @@ PURPOSE = "what a word of the target looks at helps to choose the word after it"
 LAYERS_NAMED = 6  # How many layers a line names; more are counted
 
 
-@dataclass(frozen=True)
-class Said:
-    """A text that is shown, one of a pair (`segment`) or alone.
-
-    `name` is what it is called, empty where there is only one kind. `span` is the part in the
-    window, in characters; None without a window.
-    """
+class Said(NamedTuple):
+    """A text that is shown; `name` is empty where there is only one kind of text."""
 
     name: str
     role: Role
     segment: int
     text: str
-    span: tuple[int, int] | None
+    span: tuple[int, int] | None  # the characters in the window, if there is one
 
 
 def role_name(context: Context, role: Role) -> str:
@@ -70,38 +65,26 @@ def _span(context: Context, segment: int) -> tuple[int, int] | None:
 
 
 def window_told(context: Context, inside: float | None = None, whose: str = "their") -> str:
-    """Which tokens the window holds, and the share of `whose` attention that stays `inside` it.
-
-    Where the text is itself a window of a longer one, also which.
-    """
-    return "; ".join(filter(None, (part_told(context), _window_told(context, inside, whose))))
+    """Which tokens the window holds, and the share of `whose` attention that stays `inside` it."""
+    told = [part_told(context)]
+    if context.window is not None:
+        count = len(context.text.unit(context.unit))
+        first, last = context.window[0], min(context.window[1], count) - 1
+        tokens = f"tokens {first} to {last}" if last > first else f"token {first}"
+        told.append(f"{tokens} of {count}")
+        if inside is not None and not context.is_cross_attention and context.measured.shares:
+            told.append(f"{inside:.0%} of {whose} {context.measured.noun} lies in the window")
+    return "; ".join(filter(None, told))
 
 
 def part_told(context: Context) -> str:
     """Which window of a longer text this is, where one was cut into windows."""
     part = context.part
-    if part is None:
-        return ""
-    return f"{part}: pieces {part.start} to {part.end - 1} of the text"
-
-
-def _window_told(context: Context, inside: float | None, whose: str) -> str:
-    if context.window is None:
-        return ""
-    count = len(context.text.unit(context.unit))
-    first, end = context.window
-    last = min(end, count) - 1
-    told = f"tokens {first} to {last} of {count}" if last > first else f"token {first} of {count}"
-    if inside is None or context.is_cross_attention or not context.measured.shares:
-        return told
-    return f"{told}; {inside:.0%} of {whose} {context.measured.noun} lies in the window"
+    return f"{part}: pieces {part.start} to {part.end - 1} of the text" if part else ""
 
 
 def whose(context: Context, layers: Sequence[int] = ()) -> str:
-    """Whose attention it is, and who may look where in these layers (none: in all recorded).
-
-    Empty where every token of an encoder may look at every other.
-    """
+    """Whose attention it is, and who may look where; empty where all of an encoder see all."""
     attention, unit = context.attention, context.unit
     if context.is_cross_attention:
         return f"cross-attention: the decoder's {unit}s look at the encoder's"
@@ -120,7 +103,6 @@ def whose(context: Context, layers: Sequence[int] = ()) -> str:
 
 
 def _sees(reach: Reach | None, unit: Unit) -> str:
-    """What a token may look at."""
     if reach is None:
         return f"each {unit} sees some"
     if reach == ALL:

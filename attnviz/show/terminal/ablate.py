@@ -208,13 +208,11 @@ def _tone(token: Token) -> Tone:
 
 
 def _bar(distance: float, scale: Scale, tone: Tone) -> tuple[float, str]:
-    """A bar as long as the distance is beside the largest, and its colour."""
     part = distance / scale.largest
     return part, step_of(RAMPS[tone], part)
 
 
 def _prediction(prediction: Prediction) -> Iterator[RenderableType]:
-    """What the model predicts at a mask, before and after, side by side."""
     place = f" @{prediction.token.index}: what is predicted"
     yield Text.assemble((label(prediction.token), BOLD), (place, DIM))
     rows = []

@@ -30,26 +30,20 @@ LONGEST_WORD = 14  # Cells of a word in a margin or a column title, beyond which
 BLANK = "␣"  # How a token of nothing but white space is shown
 
 Tone = Literal["warm", "cool"]
-"""Warm: a link between words further off. Cool: one to a neighbour, itself, or a special token.
-
-In a comparison, warm is an increase and cool a decrease.
-"""
+"""Warm: links between words further off, and increases. Cool: all other links, and decreases."""
 
 RAMPS: dict[Tone, tuple[str, ...]] = {
     "warm": ("#906b52", "#a37250", "#b57a4c", "#c88146", "#da883e", "#ed9032", "#ff971e"),
     "cool": ("#657383", "#64798f", "#63809b", "#6086a6", "#5d8db2", "#5993be", "#549ac9"),
 }
 
+# letters of weights too small for a background
 TINTS: dict[Tone, str] = {"warm": "#b7743d", "cool": "#5c85a8"}
-"""Letters of weights too small for a background."""
-
 QUIET_BELOW = 0.05  # Weights below are dim
 TINTED_FROM = 0.15
 FILLED_FROM = 0.25  # Weights from here on have a background
 FULL_FROM = 0.8  # Weights from here on share the last colour of the ramp
-STRONG_FROM = 0.5
-"""A key that takes half of a query's attention, or more, is strong; half of a Scale's largest."""
-
+STRONG_FROM = 0.5  # A key of half of a Scale's largest, or more, is strong
 PLAIN = Style()
 BOLD = Style(bold=True)
 DIM = Style(dim=True)

@@ -106,7 +106,6 @@ def _distances(
 
 
 def _changed(comparison: Comparison, change: HeadChange, key: int, room: int) -> Text:
-    """A key that gained or lost, and how much."""
     difference = float(change.change[key])
     name = cut(_name(comparison.keys[key]), room)
     return Text.assemble((f" {_change_text(difference)} ", _change_style(difference)), f" {name}")
@@ -220,7 +219,6 @@ def _sentences(
 
 
 def _marks(words: Alignment, side: Side, said: Said, query: int | None) -> list[Mark]:
-    """The words that only this side has, and the query."""
     asked = None
     if query is not None and said.role == "query":
         asked = words.pair(query)[SIDES.index(side)].index
@@ -247,7 +245,6 @@ def _marks(words: Alignment, side: Side, said: Said, query: int | None) -> list[
 
 
 def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
-    """What must be known to read a table of the first `shown` heads."""
     words, context = comparison.alignment, comparison.alignment.a
     if len(comparison.heads) > shown:
         yield hidden_note(context, len(comparison.heads), shown)
@@ -278,7 +275,6 @@ def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
 
 
 def _over(comparison: Comparison) -> str:
-    """Which heads a share is the mean of."""
     context, heads = comparison.alignment.a, comparison.heads
     if len(heads) == 1:
         return f"in {heads[0].head}"
@@ -287,7 +283,6 @@ def _over(comparison: Comparison) -> str:
 
 
 def _special_note(comparison: Comparison, over: str) -> Iterator[str]:
-    """What special tokens take in A and in B, in the heads compared."""
     special = comparison.special
     dropped = Both.mean([change.dropped for change in comparison.heads])
     if dropped is not None:

@@ -77,7 +77,6 @@ class _Columns(NamedTuple):
 
     @property
     def before_strip(self) -> int:
-        """The cells of all columns before it."""
         return self.name + 2 * NUMBER + WEIGHT + self.bar + 2
 
     @classmethod
@@ -99,8 +98,6 @@ def table(answer: Explanation, top: int | None = None) -> RenderableType:
 
 
 class _Steps:
-    """An explanation on a console of some width, with or without colours."""
-
     def __init__(self, explanation: Explanation, width: int, colored: bool) -> None:
         self._e, self._width, self._colored = explanation, width, colored
         self._columns = _Columns.of(explanation, width, colored)
@@ -215,7 +212,6 @@ class _Steps:
         return fit("█" * whole + EIGHTHS[rest], cells)
 
     def _step(self, number: int, text: str) -> Iterator[Text]:
-        """A step's number, and what is done in it."""
         return _broken(text, self._width, f"{number}  ", PLAIN)
 
     def _remark(self, text: str) -> Iterator[Text]:
@@ -223,7 +219,6 @@ class _Steps:
         return _broken(text, self._width, "   ", DIM)
 
     def _named_vector(self, name: str, values: np.ndarray) -> Iterator[Text]:
-        """A vector with its name before it, on one line if there is room."""
         told, named = _told(values), fit(f"   {name}", max(NAMED, cell_len(name) + 4))
         if len(named) + len(values) + 2 + len(told) <= self._width:
             [cells] = strip(values, full_size(values), len(values), self._colored)
@@ -313,7 +308,6 @@ def strip(values: np.ndarray, full: float, width: int, colored: bool) -> Iterato
 
 
 def _color(part: float) -> str:
-    """The colour of a number, as a part of the full size."""
     ramp = ABOVE if part > 0 else BELOW
     step = min(round(abs(part) * len(ramp)), len(ramp))
     return ramp[step - 1] if step else ZERO

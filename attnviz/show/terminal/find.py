@@ -78,7 +78,6 @@ def _holding(holding: Holding, top: int) -> Iterator[RenderableType]:
 
 
 def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[RenderableType]:
-    """One direction in one sentence."""
     context, tone = finding.context, _tone(finding)
     asked = title(f"how much {_short(finding.query.text)} looks at {_short(finding.key.text)}")
     if asked.cell_len + len(LEGEND) + 3 <= width:
@@ -152,7 +151,6 @@ def _beside(best: HeadFinding, finding: Finding) -> str:
 def _held(
     holding: Holding, link: tuple[str, str], scale: Scale, top: int
 ) -> Iterator[RenderableType]:
-    """One direction over many sentences."""
     query, key = map(_short, link)
     yield title(f"how often {query} looks at {key} most of all")
     numbers = [column(name, "right") for name in ("mean ", "minimum", "expected", "lift")]

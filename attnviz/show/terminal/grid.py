@@ -36,9 +36,7 @@ SHORTEST_WORD = 6
 
 WORDS_TOLD = 3
 HEADS_TOLD = 4  # How many words, and heads for each, the lines below the grid name
-TOLD_FROM = 0.1
-"""Parts of the scale below are not worth a line below the grid, unless nothing is above."""
-
+TOLD_FROM = 0.1  # Smaller parts of the scale have no line below the grid, unless all are smaller
 
 LEGEND = "orange: words further off · blue: itself or next to it · dim: special"
 PLAIN_LEGEND = f"{MARKER}: the strongest of the words further off"

@@ -6,12 +6,15 @@ special tokens and the model's sink take, and what is not shown.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from attnviz.answers.answer import Answer
 from attnviz.answers.word import Word
 from attnviz.attention.measures import Measure
 from attnviz.inspection import Context, HeadId
@@ -65,6 +68,26 @@ def word_heading(word: Word, scale: Scale) -> Iterator[RenderableType]:
         return heading(word.context, scale, keys=[word.token])
     inside = None if word.context.window is None else float(word.weights.sum(axis=-1).mean())
     return heading(word.context, scale, [word.token], inside=inside)
+
+
+def rows_table(answer: Answer, top: int | None = None) -> RenderableType:
+    """The rows of an answer that has no table of its own, below the heading of its context."""
+    rows = list(answer.rows(top))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for place, name in enumerate(answer.columns):
+        numeric = all(isinstance(row[place], Real | None) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    context = getattr(answer, "context", None)
+    return Group(*heading(context), Text(), table) if context else table
+
+
+def _cell(value: Any) -> Text:
+    """Text as typed, a number with three digits, nothing for None."""
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return Text(f"{float(value):.3g}")
+    return Text("" if value is None else visible(str(value)))
 
 
 def quiet_line(text: str) -> Iterator[Text]:
@@ -145,7 +168,7 @@ def sentence(text: str, marks: Sequence[Mark] = (), span: tuple[int, int] | None
 def _excerpts(
     marks: Sequence[Mark], length: int, span: tuple[int, int] | None
 ) -> list[tuple[int, int]]:
-    """The parts of a text of this length that are shown, each mark with what stands around it."""
+    """The parts of a text of this length that are shown: each mark and what stands around it."""
     if span is not None and not marks:
         return [(span[0], min(span[1], span[0] + EXCERPT))]
     room = EXCERPT // max(1, len(marks))
@@ -195,9 +218,8 @@ def query_note(
     sink: float | None,
 ) -> str:
     """How much of a query's attention goes to special tokens, and to the sink, if there are any."""
-    name, notes = label(context.tokens[query]), []
-    if context.is_cross_attention:
-        notes.append(purpose_note())
+    name = label(context.tokens[query])
+    notes = [PURPOSE_NOTE] if context.is_cross_attention else []
     takers, hint = [], ""
     if special is not None and context.special:
         takers.append(f"{special:.0%} of its {context.measured.noun} to special tokens")
@@ -212,9 +234,7 @@ def query_note(
     return " ".join(notes)
 
 
-def purpose_note() -> str:
-    """What cross-attention is for."""
-    return f"{PURPOSE[0].upper()}{PURPOSE[1:]}."
+PURPOSE_NOTE = f"{PURPOSE[0].upper()}{PURPOSE[1:]}."
 
 
 def sink_note(context: Context, sink: np.ndarray | None, of: str = "") -> str:
@@ -228,22 +248,20 @@ def sink_note(context: Context, sink: np.ndarray | None, of: str = "") -> str:
 
 def left_out_note(context: Context, name: str, share: float, heads: Sequence[HeadId]) -> str:
     """How much of a query's attention went to special tokens that are left out."""
-    noun, over = context.measured.noun, _over(context, heads)
-    return (
-        f'Special tokens are left out: "{name}" gave them {share:.0%} of its {noun} {over}, '
-        f"and {_rest(context)}."
-    )
+    return _left_out(context, f'"{name}" gave them {share:.0%} of its', heads)
 
 
 def dropped_note(context: Context, dropped: float | None, heads: Sequence[HeadId]) -> str:
     """How much of all words' attention went to special tokens, where they are left out."""
     if dropped is None:
         return ""
-    noun, over = context.measured.noun, _over(context, heads)
-    return (
-        f"Special tokens are left out: they took {dropped:.0%} of the words' {noun} {over}, "
-        f"and {_rest(context)}."
-    )
+    return _left_out(context, f"they took {dropped:.0%} of the words'", heads)
+
+
+def _left_out(context: Context, what: str, heads: Sequence[HeadId]) -> str:
+    shares, over = context.measured.shares, _over(context, heads)
+    rest = "the rest is shown as 100%" if shares else "the other numbers are unchanged"
+    return f"Special tokens are left out: {what} {context.measured.noun} {over}, and {rest}."
 
 
 def hidden_note(context: Context, count: int, shown: int) -> str:
@@ -251,12 +269,6 @@ def hidden_note(context: Context, count: int, shown: int) -> str:
     hidden = count - shown
     places = context.places if hidden > 1 else context.places.removesuffix("s")
     return f"{hidden} more {places}: --top {count} shows all."
-
-
-def _rest(context: Context) -> str:
-    if context.measured.shares:
-        return "the rest is shown as 100%"
-    return "the other numbers are unchanged"
 
 
 def _over(context: Context, heads: Sequence[HeadId]) -> str:

@@ -28,11 +28,11 @@ from attnviz.show.terminal.cells import (
     width_of,
 )
 from attnviz.show.terminal.heading import (
+    PURPOSE_NOTE,
     Names,
     head_title,
     heading,
     is_long,
-    purpose_note,
     quiet_line,
     sink_note,
 )
@@ -52,10 +52,7 @@ ROWS_SHOWN = 40  # How many queries of a long text are listed
 
 
 def table(matrices: Matrices, top: int | None = None) -> RenderableType:
-    """Each head's whole matrix, or the `top` strongest keys of each query.
-
-    Of a long text the first queries, with as many of their strongest keys as there is room for.
-    """
+    """Each head's whole matrix, or its strongest keys: `top` of each query, or those that fit."""
     parts: list[RenderableType] = []
     for head in matrices.heads:
         parts += [Text()] if parts else []
@@ -210,8 +207,7 @@ class _Matrix(_Head):
                 f"and {rest}."
             )
         yield from quiet_line(sink_note(self.context, self._sink))
-        if self.context.is_cross_attention:
-            yield from quiet_line(purpose_note())
+        yield from quiet_line(PURPOSE_NOTE if self.context.is_cross_attention else "")
 
 
 class _TopKeys(_Head):
@@ -261,5 +257,4 @@ class _TopKeys(_Head):
 
 
 def _start(token: Token, margin: int, name: str) -> Text:
-    """A line that starts with a query's name in the margin."""
     return line((fit(name, margin - 1) + " ", DIM if token.special else BOLD))

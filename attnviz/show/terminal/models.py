@@ -13,7 +13,6 @@ from attnviz.models.describe import (
     Catalog,
     CatalogEntry,
     Described,
-    TokenizerFacts,
 )
 from attnviz.show.labels import visible
 
@@ -37,17 +36,14 @@ INDENT = 2  # Cells between a fact's name and the fact, and before the facts of 
 
 def table(answer: Catalog | Described, top: int | None = None) -> RenderableType:
     """The models at hand and what can be read, or the facts of one model; `top` changes nothing."""
-    parts = _catalog(answer) if isinstance(answer, Catalog) else _model(answer)
-    first, *others = parts
+    first, *others = _catalog(answer) if isinstance(answer, Catalog) else _model(answer)
     return Group(first, *(line for part in others for line in (Text(), part)))
 
 
 def _catalog(catalog: Catalog) -> Iterator[RenderableType]:
     yield _models("models that come with attnviz", catalog.built_in, catalog.default)
-    if catalog.cached:
-        yield _models("models in the hub's cache", catalog.cached, catalog.default)
-    else:
-        yield _quiet("The hub's cache holds no models.")
+    cached = _models("models in the hub's cache", catalog.cached, catalog.default)
+    yield cached if catalog.cached else _quiet("The hub's cache holds no models.")
     named = {known.name for known in (*catalog.built_in, *catalog.cached)}
     if catalog.default not in named:
         yield Text.assemble(("default  ", "dim"), visible(catalog.default), overflow="fold")
@@ -90,7 +86,6 @@ def _models(title: str, models: Iterable[CatalogEntry], default: str) -> Rendera
 
 
 def _of_one(known: CatalogEntry) -> Iterator[str]:
-    """What is told below a model's name."""
     size = None if known.size is None else _size(known.size)
     yield ", ".join(filter(None, (known.family, size)))
     if known.revision and not known.name.endswith(known.revision):
@@ -125,7 +120,9 @@ def _facts(described: Described) -> Iterator[tuple[str, str]]:
     yield "context", "any number of tokens" if most is None else f"{most:,} tokens"
     yield "positions", " and ".join(described.positions) or "nothing says how it knows them"
     yield "token types", f"{described.num_token_types}" if described.num_token_types else "none"
-    yield "tokenizer", _tokenizer(described.tokenizer)
+    tokenizer = described.tokenizer
+    level = " on bytes" if tokenizer.byte_level else ""
+    yield "tokenizer", f"{tokenizer.kind}{level}, {tokenizer.size:,} pieces"
     yield "vocabulary", f"{described.vocab_size:,} entries"
     if described.repository:
         yield "from the hub", f"{described.repository}@{described.revision}"
@@ -147,7 +144,6 @@ def _weights(described: Described) -> Iterator[tuple[str, str]]:
 
 
 def _attention(attention: AttentionFacts, several: bool) -> str:
-    """How it is had, and what its layers' queries see."""
     kinds = list(dict.fromkeys(attention.sees))
     of = {kind: [n for n, seen in enumerate(attention.sees) if seen == kind] for kind in kinds}
     if len(kinds) == 1:
@@ -163,14 +159,8 @@ def _attention(attention: AttentionFacts, several: bool) -> str:
 
 
 def _layers(numbers: list[int]) -> str:
-    """Layers by their numbers: `layer 0`, `layers 0, 3 and 6`."""
     *others, last = map(str, numbers)
     return f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
-
-
-def _tokenizer(tokenizer: TokenizerFacts) -> str:
-    level = " on bytes" if tokenizer.byte_level else ""
-    return f"{tokenizer.kind}{level}, {tokenizer.size:,} pieces"
 
 
 def _size(size: int) -> str:

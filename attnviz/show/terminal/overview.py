@@ -41,10 +41,7 @@ KINDS: dict[Kind, Style] = {
 
 
 def table(overview: Overview, top: int | None = None) -> RenderableType:
-    """A table for each layer, a line for each head, with at most `top` links.
-
-    Two layers stand side by side where they fit. A measure without heads has one table.
-    """
+    """A line for each head, with at most `top` links; two layers side by side where they fit."""
     if top is not None:
         heads = tuple(replace(head, links=head.links[:top]) for head in overview.heads)
         overview = replace(overview, heads=heads)
@@ -75,7 +72,11 @@ class _Layers:
         wanted = self._prefix + max(self._slot * most, len("strongest links") if most else 0)
         across = 2 if console_width >= 2 * wanted + GUTTER else 1
         width = min(wanted, (console_width - GUTTER * (across - 1)) // across)
-        tables = self._tables()
+        heads = self._overview.heads
+        tables: list[tuple[str, Sequence[HeadSummary]]] = [("", heads)]
+        if self._context.measured.per_head:
+            layers = dict.fromkeys(head.head.layer for head in heads)
+            tables = [(f"L{number}", self._overview.layer(number)) for number in layers]
         for first in range(0, len(tables), across):
             blocks = [self._lines(*one, width) for one in tables[first : first + across]]
             for left, *right in zip(*blocks, strict=True):
@@ -93,13 +94,6 @@ class _Layers:
         if not context.measured.shares:
             told += "; kind and bits: of rows divided by their sum"
         return Text(told, style="dim")
-
-    def _tables(self) -> list[tuple[str, Sequence[HeadSummary]]]:
-        """The name and the heads of each table."""
-        if not self._context.measured.per_head:
-            return [("", self._overview.heads)]
-        layers = dict.fromkeys(head.head.layer for head in self._overview.heads)
-        return [(f"L{number}", self._overview.layer(number)) for number in layers]
 
     def _lines(self, name: str, heads: Sequence[HeadSummary], width: int) -> Iterator[Text]:
         titles = fit(self._titles, width - self._name_width).rstrip()

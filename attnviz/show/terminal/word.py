@@ -1,6 +1,7 @@
 """One word in some heads or in all, and how much one word looks at another."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -42,13 +43,10 @@ KEYS_NAMED = 5  # How many words a line names at most, unless the user says how 
 
 
 def table(word: Word, top: int | None = None) -> RenderableType:
-    """A grid of all heads; or a line for each head chosen, or for each layer of a mixed measure.
-
-    `top` limits the words that the grid's lines, or each head's line, name.
-    """
+    """A grid of all heads, or a line for each chosen; `top` limits the words that a line names."""
     if word.chosen or not word.context.measured.per_head:
         return Page(lambda width, _: _rows(word, top, width))
-    return Page(lambda width, colored: _grid(word, top, width, colored))
+    return Page(lambda *console: chain(Grid(word, top).lines(*console), quiet_line(_note(word))))
 
 
 def pair_table(pair: Pair, top: int | None = None) -> RenderableType:
@@ -73,11 +71,6 @@ def _note(word: Word) -> str:
     if word.role == "key":
         return dropped_note(context, word.special, heads)
     return query_note(context, word.token.index, heads, word.special, word.sink)
-
-
-def _grid(word: Word, top: int | None, width: int, colored: bool) -> Iterator[RenderableType]:
-    yield from Grid(word, top).lines(width, colored)
-    yield from quiet_line(_note(word))
 
 
 def _rows(word: Word, top: int | None, width: int) -> Iterator[RenderableType]:

@@ -82,7 +82,7 @@ def test_other_measures_are_valid(minilm: Model, measure: MeasureName) -> None:
     check(all_of_them, SUMMARY)
     assert len(one["heads"]) == len(all_of_them["reverse"]) == 4
     assert {head["head"] is None for head in one["heads"]} == {measure == "rollout"}
-    assert one["formula"] == all_of_them["formula"] == view.measured.description
+    assert one["formula"] == all_of_them["formula"] == view.context.measured.description
 
 
 def test_numbers_keep_float32_precision() -> None:

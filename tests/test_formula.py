@@ -32,7 +32,7 @@ def with_layers(change: Callable[[int], dict[str, Any]]) -> Inspection:
 
 def test_plain_attention_has_the_papers_formula() -> None:
     for name, measure in MEASURES.items():
-        assert PLAIN.view(measure=name).measured == measure
+        assert PLAIN.view(measure=name).context.measured == measure
 
 
 @pytest.mark.parametrize(
@@ -51,32 +51,32 @@ def test_plain_attention_has_the_papers_formula() -> None:
 )
 def test_what_is_beside_the_products(changes: dict[str, Any], formula: str) -> None:
     inspection = with_layers(lambda _: changes)
-    assert inspection.view().measured.formula == formula
-    norm = inspection.view(measure="norm").measured.formula
+    assert inspection.view().context.measured.formula == formula
+    norm = inspection.view(measure="norm").context.measured.formula
     assert norm == f"‖α v W_O‖ with α = {formula}"
     for measure in ("rollout", "flow"):
         view = inspection.view(measure=measure)
-        assert view.measured.formula == MEASURES[view.measure].formula
+        assert view.context.measured.formula == MEASURES[view.measure].formula
 
 
 def test_what_some_layers_have_is_named() -> None:
     first = with_layers(lambda number: {} if number else {"bias": FINITE})
-    assert first.view().measured.formula == "softmax(q kᵀ / √d_k + bias)"
+    assert first.view().context.measured.formula == "softmax(q kᵀ / √d_k + bias)"
     caps = with_layers(lambda number: {"softcap": 10.0 + number})
-    assert caps.view().measured.formula == "softmax(cap · tanh(q kᵀ / √d_k / cap))"
+    assert caps.view().context.measured.formula == "softmax(cap · tanh(q kᵀ / √d_k / cap))"
     scales = with_layers(lambda number: {"scale": 0.5 / (number + 1)})
-    assert scales.view().measured.formula == "softmax(scale · q kᵀ)"
+    assert scales.view().context.measured.formula == "softmax(scale · q kᵀ)"
     partly = replace(scales, layers=(None, scales.layers[1]))
-    assert partly.view().measured.formula == "softmax(0.25 · q kᵀ)"
+    assert partly.view().context.measured.formula == "softmax(0.25 · q kᵀ)"
 
 
 def test_rows_with_a_sink_sum_to_1_with_it() -> None:
     inspection = with_layers(lambda _: {"sinks": np.zeros(2, np.float32)})
     said = "rows sum to 1 with the sink's share"
-    assert inspection.view().measured.caveat == said
-    assert inspection.view(measure="rollout").measured.caveat == said
-    assert inspection.view(measure="norm").measured.caveat == "rows are not distributions"
-    assert PLAIN.view().measured.caveat == ""
+    assert inspection.view().context.measured.caveat == said
+    assert inspection.view(measure="rollout").context.measured.caveat == said
+    assert inspection.view(measure="norm").context.measured.caveat == "rows are not distributions"
+    assert PLAIN.view().context.measured.caveat == ""
 
 
 def given_view(measure: MeasureName = "weights") -> View:
@@ -85,7 +85,7 @@ def given_view(measure: MeasureName = "weights") -> View:
 
 
 def test_weights_that_are_given_have_no_formula_of_ours() -> None:
-    assert given_view().measured.description == "as the model's own code computes them"
+    assert given_view().context.measured.description == "as the model's own code computes them"
     assert_numbers(given_view().weights(1, 1), PLAIN.view().weights(1, 1))
 
 

@@ -113,8 +113,8 @@ def test_no_line_is_wider_than_the_console(
             lines = printed(look, width)
             assert max(map(cell_len, lines)) <= width
             said = " ".join(" ".join(lines).split())
-            assert f"{measure}: {view.measured.formula}" in said
-            assert ("rows are not distributions" in said) != view.measured.shares
+            assert f"{measure}: {view.context.measured.formula}" in said
+            assert ("rows are not distributions" in said) != view.context.measured.shares
             assert "None" not in said
 
 

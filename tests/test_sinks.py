@@ -90,7 +90,7 @@ def test_norms_have_no_sink() -> None:
 
 
 def test_the_measure_says_so() -> None:
-    measured = view_of().measured
+    measured = view_of().context.measured
     assert measured.formula == "softmax([q kᵀ / √d_k, sink])"
     assert (
         measured.description == "softmax([q kᵀ / √d_k, sink]); rows sum to 1 with the sink's share"

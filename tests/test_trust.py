@@ -199,8 +199,8 @@ def test_the_share_is_in_json(kept: View) -> None:
     assert written.count(b"\n") == 1
     told = orjson.loads(written)
     assert told["measure"] == kept.measure
-    assert told["formula"].startswith(kept.measured.formula)
-    assert told["formula"].endswith("rows are not distributions") != kept.measured.shares
+    assert told["formula"].startswith(kept.context.measured.formula)
+    assert told["formula"].endswith("rows are not distributions") != kept.context.measured.shares
     [head] = told["heads"]
     np.testing.assert_allclose(head["dropped"], SHARES[kept.measure], rtol=1e-6)
     np.testing.assert_allclose(head["weights"], KEPT[kept.measure], rtol=1e-6)
@@ -242,7 +242,7 @@ def test_the_share_is_in_every_table(kept: View) -> None:
         table = printed(kept, heads=[HeadId(0, 0)], top=top)
         assert first in table
         assert second in table
-    assert ("sums to 1" in printed(kept, heads=[HeadId(0, 0)])) == kept.measured.shares
+    assert ("sums to 1" in printed(kept, heads=[HeadId(0, 0)])) == kept.context.measured.shares
 
 
 def figures(view: View) -> Iterator[tuple[Figure, float]]:
@@ -263,9 +263,9 @@ def test_the_share_is_over_every_picture(kept: View, tmp_path: Path) -> None:
 
 def test_pictures_name_the_measure_and_its_formula(kept: View) -> None:
     for figure, _ in figures(kept):
-        assert f"{kept.measure}: {kept.measured.formula}" in texts(figure)
-        assert ("rows are not distributions" in texts(figure)) != kept.measured.shares
-    assert heatmap(kept, kept.all_heads()).axes[-1].get_ylabel() == kept.measured.quantity
+        assert f"{kept.measure}: {kept.context.measured.formula}" in texts(figure)
+        assert ("rows are not distributions" in texts(figure)) != kept.context.measured.shares
+    assert heatmap(kept, kept.all_heads()).axes[-1].get_ylabel() == kept.context.measured.quantity
 
 
 # Through the command line

@@ -139,7 +139,7 @@ def test_rows_and_columns_of_their_own(
     monkeypatch.setattr(module, "WEIGHTS_AT_ONCE", at_once)
     inspection = crossed(ROWS, made_tokens())
     view = inspection.view(unit, special, measure)
-    assert view.is_cross_attention
+    assert view.context.is_cross_attention
     assert inspection.key_tokens is inspection.keys
     assert [token.label for token in view.tokens] == (
         ["[CLS]", "Es", "regnet", "nicht", "[SEP]"] if special else ["Es", "regnet", "nicht"]
@@ -192,7 +192,7 @@ def test_rows_of_several_pieces_look_at_another_text() -> None:
 
 def test_a_text_that_looks_at_itself_has_its_own_keys() -> None:
     view = made().view(special=False)
-    assert not view.is_cross_attention
+    assert not view.context.is_cross_attention
     assert view.keys is view.tokens
 
 

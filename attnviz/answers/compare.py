@@ -302,7 +302,7 @@ def _matrices(aligned: Aligned, head: HeadId) -> Arrays:
     found = []
     for side, view in zip(SIDES, aligned.views, strict=True):
         weights, mask = view.block(head).weights[0], view.visible(head.layer)
-        shares = weights if view.measured.shares else row_shares(weights)
+        shares = weights if view.context.measured.shares else row_shares(weights)
         spread = np.full((len(aligned.columns), len(aligned.keys)), np.nan, shares.dtype)
         own = np.ix_(aligned.places(side, "query"), aligned.places(side))
         spread[own] = shares if mask is None else np.where(mask, shares, np.nan)

@@ -185,7 +185,7 @@ def find(
     Raises RequestError if query and key overlap, where a mask keeps them apart in all heads, and
     for `both` in cross-attention.
     """
-    if not view.is_cross_attention:
+    if not view.context.is_cross_attention:
         check_apart(query, key)
     elif both:
         raise RequestError(
@@ -231,7 +231,7 @@ class _Pairs(NamedTuple):
 def _pairs_like(view: View, query: Phrase, key: Phrase) -> list[_Pairs]:
     """The pairs of tokens as far apart as words of the query and the key; see `find`."""
     looks = np.array([query.special or not token.special for token in view.tokens])
-    if view.is_cross_attention:
+    if view.context.is_cross_attention:
         rows, words = np.flatnonzero(looks), len(query.tokens)
         return [_Pairs(words, rows, np.full_like(rows, column)) for column in key.indices]
     found, length = [], len(view.keys)
@@ -310,7 +310,7 @@ def _masked(
     """The error where no word of the query may look at any of the key."""
     if both:
         hint = "leave out --both"
-    elif not view.is_cross_attention and any(
+    elif not view.context.is_cross_attention and any(
         _seen(view, key, layer)[query.indices].any() for layer in layers
     ):
         hint = f'"{key.text}" may look at "{query.text}": name them the other way round'

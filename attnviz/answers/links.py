@@ -106,7 +106,7 @@ def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Link
     least, most = (0.0, STRONGEST) if many else (THRESHOLDS[0], MOST_LINES + 1)
 
     def tallies() -> tuple[_Strongest, ShareTally]:
-        return _Strongest(most, least, view.measured.shares), ShareTally(view.context)
+        return _Strongest(most, least, view.context.measured.shares), ShareTally(view.context)
 
     def collected(
         some: list[HeadId], blocks: Iterator[Block]

@@ -25,7 +25,7 @@ def by_mask(view: View, make: Callable[[int], _Made]) -> Callable[[int], _Made]:
 
     def of(layer: int) -> _Made:
         mask: object = layer
-        if view.measured.per_head:  # else what is reached grows from layer to layer
+        if view.context.measured.per_head:  # else what is reached grows from layer to layer
             record = view.inspection.layer(layer)
             ranges = None if record.key_ranges is None else record.key_ranges.tobytes()
             mask = ranges, None if record.bias is None else id(record.bias)
@@ -136,7 +136,7 @@ class Places:
         rows = [word for word in words if choices[word] > 1] or words
         columns = [key.index for key in view.keys if not key.special]
         rests = [key.index for key in view.keys if key.special]
-        if not view.is_cross_attention and 0 not in rests:
+        if not view.context.is_cross_attention and 0 not in rests:
             rests.insert(0, 0)
         return cls(
             rows=np.array(rows, dtype=np.intp),
@@ -193,7 +193,7 @@ def _within(pairs: Pairs, rows: slice) -> Pairs:
 def _pairs(view: View, rows: list[int], offset: int, may_look: np.ndarray) -> Pairs:
     """Each word and the one `offset` after it in its sentence, where it may look at it."""
     found, tokens = [], view.tokens
-    for row in [] if view.is_cross_attention else rows:
+    for row in [] if view.context.is_cross_attention else rows:
         if 0 <= row + offset < len(tokens) and may_look[row]:
             one, other = tokens[row], tokens[row + offset]
             same = one.segment == other.segment and not (one.special or other.special)

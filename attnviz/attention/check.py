@@ -8,7 +8,6 @@ from attnviz.attention.layer import ARRAYS, WIDER, LayerRecord
 from attnviz.errors import AttnvizError
 
 DAMAGED = "the model's weights are damaged or overflow; try another checkpoint"
-"""Hint for numbers that are not finite."""
 
 
 def check_record(

@@ -9,11 +9,8 @@ import numpy as np
 from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.errors import AttnvizError
 
-ROW_SUM_TOLERANCE = 1e-4
-"""How far from 1 a row of float32 weights may sum before it counts as damaged."""
-
+ROW_SUM_TOLERANCE = 1e-4  # of float32 weights; rows beyond count as damaged
 WIDER = "try --dtype bfloat16, which has the range of float32, or float32 itself"
-"""Hint for numbers beyond float16's range, 65504."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +158,7 @@ class LayerRecord:
         return None if mask.all() else mask
 
     @property
-    def _by_head(self) -> np.ndarray:
-        """An array whose first axes are (head, query)."""
+    def _by_head(self) -> np.ndarray:  # (head, query, ...)
         by_head = self.q if self.recorded_weights is None else self.recorded_weights
         if by_head is None:
             raise AttnvizError("a layer was recorded with neither queries and keys nor weights")
@@ -171,7 +167,6 @@ class LayerRecord:
     def _softmax(
         self, heads: Int[np.ndarray, "head"], rows: range
     ) -> Float[np.ndarray, "head row key"]:
-        """The weights of some heads' rows."""
         if self.q is None or self.k is None:
             raise AttnvizError("a layer was recorded without queries or keys")
         _, count = self.lengths
@@ -231,7 +226,6 @@ ARRAYS: dict[str, Array] = {
     for name, hint in get_type_hints(LayerRecord, include_extras=True).items()
     if get_origin(hint) is Annotated
 }
-"""The arrays of a LayerRecord by field name; recorded_weights, or q and k, are always recorded."""
 
 
 class Between(NamedTuple):
@@ -273,17 +267,10 @@ class Projections:
             slice(place * width, (place + 1) * width)
             for place, width in ((number, d_k), (shared, d_k), (shared, d_v), (number, d_v))
         )
-        return Projections(
-            self.W_Q[:, q],
-            self.W_K[:, k],
-            self.W_V[:, v],
-            self.W_O[z],
-            None if self.b_Q is None else self.b_Q[q],
-            None if self.b_K is None else self.b_K[k],
-            None if self.b_V is None else self.b_V[v],
-            between=self.between,
-            direct=self.direct,
-        )
+        given = ((self.b_Q, q), (self.b_K, k), (self.b_V, v))
+        biases = [None if bias is None else bias[columns] for bias, columns in given]
+        matrices = self.W_Q[:, q], self.W_K[:, k], self.W_V[:, v], self.W_O[z]
+        return Projections(*matrices, *biases, between=self.between, direct=self.direct)
 
 
 def softmax(

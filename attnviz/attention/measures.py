@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from attnviz.attention.rollout import Mixed
 
 MeasureName = Literal["weights", "norm", "rollout", "flow"]
-
 Heads = Sequence[int] | None  # Some heads of a layer by number, or all of them (None)
 
 # from a layer's record, its number, heads and queries to (head, query, key)
@@ -22,11 +21,8 @@ OfHeads = Callable[["LayerRecord", int, Heads, slice], "np.ndarray"]
 
 # from a function that gives a layer's record, and the number of layers, to a measure of layers
 OfLayers = Callable[[Callable[[int], "LayerRecord"], int], "Mixed"]
-
 NO_SHARES = "rows are not distributions"  # said of a measure whose rows do not sum to 1
-
 WITH_SINK = "rows sum to 1 with the sink's share"  # of a model with a sink
-
 SCORES = "q kᵀ / √d_k"
 SOFTMAX = f"softmax({SCORES})"  # Vaswani et al. 2017, equation 1
 
@@ -146,14 +142,10 @@ def _capped(records: Sequence["LayerRecord"], scores: str) -> str:
 
 
 def _bias(records: Sequence["LayerRecord"]) -> str:
-    for record in records:
-        bias = record.bias
-        # A bias of 0 and minus infinity only masks, and is not named.
-        if record.distance_bias is not None or (
-            bias is not None and ((abs(bias) < inf) & (bias != 0)).any()
-        ):
-            return " + bias"
-    return ""
+    # A bias of 0 and minus infinity only masks, and is not named.
+    dense = (record.bias for record in records if record.bias is not None)
+    biased = any(((abs(bias) < inf) & (bias != 0)).any() for bias in dense)
+    return " + bias" * (biased or any(record.distance_bias is not None for record in records))
 
 
 def number(value: float) -> str:
@@ -163,40 +155,31 @@ def number(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
-MEASURES: dict[MeasureName, Measure] = {
-    measure.name: measure
-    for measure in (
-        Measure(
-            name="weights",
-            quantity="attention weight",
-            formula=SOFTMAX,
-            source="Vaswani et al. 2017",
-            shares=True,
-        ),
-        Measure(
-            name="norm",
-            quantity="size of what arrives",
-            formula=f"‖α v W_O‖ with α = {SOFTMAX}",
-            source="Kobayashi et al. 2020",
-            shares=False,
-            of_heads=norms,
-        ),
-        Measure(
-            name="rollout",
-            quantity="attention rollout",
-            formula="A · rollout of the layer below, with A = ½ (mean of heads + I)",
-            source="Abnar & Zuidema 2020",
-            shares=True,
-            of_layers=_rollout,
-        ),
-        Measure(
-            name="flow",
-            quantity="attention flow",
-            formula="maximum flow down to the input, with capacities A = ½ (mean of heads + I)",
-            source="Abnar & Zuidema 2020",
-            shares=False,
-            of_layers=_flow,
-        ),
-    )
-}
-"""The measures by name."""
+_EVERY = (
+    Measure("weights", "attention weight", SOFTMAX, "Vaswani et al. 2017", shares=True),
+    Measure(
+        "norm",
+        "size of what arrives",
+        f"‖α v W_O‖ with α = {SOFTMAX}",
+        "Kobayashi et al. 2020",
+        shares=False,
+        of_heads=norms,
+    ),
+    Measure(
+        "rollout",
+        "attention rollout",
+        "A · rollout of the layer below, with A = ½ (mean of heads + I)",
+        "Abnar & Zuidema 2020",
+        shares=True,
+        of_layers=_rollout,
+    ),
+    Measure(
+        "flow",
+        "attention flow",
+        "maximum flow down to the input, with capacities A = ½ (mean of heads + I)",
+        "Abnar & Zuidema 2020",
+        shares=False,
+        of_layers=_flow,
+    ),
+)
+MEASURES: dict[MeasureName, Measure] = {measure.name: measure for measure in _EVERY}

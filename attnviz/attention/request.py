@@ -3,17 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-AttentionKind = Literal["encoder", "decoder", "cross"]
-"""Whose attention: an encoder's or a decoder's own, or a decoder's attention to its encoder."""
-
-KEPT_BYTES = 64_000_000
-"""Inspections up to this size are recorded whole, whatever is asked for, to be remembered."""
+AttentionKind = Literal["encoder", "decoder", "cross"]  # a decoder's own, or to its encoder
+KEPT_BYTES = 64_000_000  # up to this size, inspections are recorded whole and remembered
 
 LESS_OF_A_TEXT = (
     "give a shorter text; --layer N records that layer alone, --window START:END looks at a part, "
     "and --dtype bfloat16 takes half of float32's room"
 )
-"""Hint for texts that are too long for memory."""
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,9 @@ from attnviz.errors import RequestError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-LARGEST_FLOW_WORK = 1_200_000_000
-"""Limit on edges times flows in all layers: at most about two minutes (0.1 µs each)."""
-
-KEPT_BYTES = 1 << 28
-"""The rollouts of all layers are kept up to this size; of a longer text, only the last one."""
-
+LARGEST_FLOW_WORK = 1_200_000_000  # edges times flows in all layers: two minutes (0.1 µs each)
+KEPT_BYTES = 1 << 28  # of the rollouts of all layers; of a longer text, only the last is kept
 WEIGHTS_AT_ONCE = 1 << 20  # How many weights, of all heads of a layer, are averaged at once
-
 _UNIT = 1 << 28  # The integer that stands for a capacity of 1 in the flow's network: exact to 4e-9
 
 
@@ -50,7 +45,6 @@ class Mixed(ABC):
         return None if mask is None else mask[queries]
 
     def _mixed(self, layer: int) -> Float[np.ndarray, "query key"]:
-        """A = 0.5 * mean of the heads + 0.5 * I."""
         record = self._record_of(layer)
         mixed = np.empty((self._length, self._length), np.float32)
         at_once = max(1, WEIGHTS_AT_ONCE // (record.num_heads * self._length))

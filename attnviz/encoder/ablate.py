@@ -20,11 +20,8 @@ from attnviz.files import look_ahead
 
 # Nearly full speed, yet several threads get a batch of a short sentence; no run is cut.
 BATCH_TOKENS = 256
-
 LONG = 512  # tokens above which a single run uses all threads
-
 EVERYWHERE = slice(None)
-
 Place = tuple[int, int]  # a head: its layer, and its number in the layer
 
 

@@ -19,13 +19,9 @@ from attnviz.models.families import Family, read_config
 from attnviz.models.files import AGAIN, CONVERT, is_pickle
 from attnviz.models.stored import read_weights
 
-FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-"""The dtypes that weights may be stored in; whole numbers are quantised weights."""
-
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # stored
 BELONG_TOGETHER = "check that config.json and the weights belong together"
-
 WORD_VECTORS = "embeddings.word.weight"
-
 NAMES_LISTED = 5
 
 
@@ -40,16 +36,12 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    config: ModelType | Path,
-    weights_path: Path,
-    verified: bool = False,
-    place: Placement = HERE,
+    config: ModelType | Path, weights_path: Path, verified: bool = False, place: Placement = HERE
 ) -> Checkpoint:
     """Read a published model onto a device, in the dtype that it computes in.
 
-    `weights_path`: a file, a pickle too, or the index of those in parts. `verified`: its hash was
-    checked. AttnvizError for an unknown model type, a damaged file, wrong names, shapes, dtypes or
-    numbers, and too little memory.
+    `weights_path`: a file, a pickle too, or the index of parts. `verified`: its hash was checked.
+    AttnvizError for what is unknown, damaged or not as expected, and too little memory.
     """
     family, shape = read_config(model_type(config) if isinstance(config, Path) else config)
     found: dict[str, Tensor] = (
@@ -170,7 +162,6 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _is_plain(item: tuple[object, object]) -> bool:
-    """Whether it is a name with a dense tensor in main memory."""
     name, tensor = item
     return (
         isinstance(name, str)

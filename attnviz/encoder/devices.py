@@ -14,12 +14,8 @@ from torch import Tensor
 from attnviz.attention.layer import WIDER
 from attnviz.errors import AttnvizError, RequestError
 
-# the dtypes that a model may compute in
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-# the devices that a model may run on
 DEVICES = {"cpu": "the processor", "cuda": "an NVIDIA or AMD GPU", "mps": "an Apple GPU"}
-
 LARGE = 1 << 22  # Bytes from which an array gets its own memory mapping
 
 
@@ -35,20 +31,23 @@ class Placement(NamedTuple):
             placed = {name: tensor.to(self.device, self.dtype) for name, tensor in weights.items()}
         if self.dtype == torch.float16:
             for name, tensor in placed.items():
-                _check_in_range(name, tensor, weights[name])
+                if not torch.isfinite(tensor).all():
+                    raise AttnvizError(
+                        f"{name} holds numbers up to {weights[name].abs().max():.3g}, and float16 "
+                        f"ends at {torch.finfo(torch.float16).max:.0f}",
+                        WIDER,
+                    )
         return placed
 
 
 LESS_MEMORY = "--dtype bfloat16 takes half of float32's; --device cpu takes the main memory"
-"""What to try if a model is too large for a device."""
-
-HERE = Placement(torch.device("cpu"), torch.float32)
-"""The processor and float32: no GPU needed, and the least rounding."""
+HERE = Placement(torch.device("cpu"), torch.float32)  # the least rounding
 
 
 def placement(device: str = "auto", dtype: str = "float32") -> Placement:
     """What `--device` and `--dtype` mean; RequestError for an unknown name or an absent device."""
-    present = _present()
+    gpus = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    present = [*(name for name, there in gpus.items() if there), "cpu"]  # the fastest first
     if device != "auto" and device not in DEVICES:
         raise RequestError(f"there is no device {device}", f"choose auto, {', '.join(DEVICES)}")
     if dtype not in DTYPES:
@@ -60,12 +59,6 @@ def placement(device: str = "auto", dtype: str = "float32") -> Placement:
             f"use --device {present[0]}, or leave --device out",
         )
     return Placement(torch.device(present[0] if device == "auto" else device), DTYPES[dtype])
-
-
-def _present() -> list[str]:
-    """The devices present, the fastest first."""
-    gpus = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return [*(name for name, there in gpus.items() if there), "cpu"]
 
 
 def as_numpy(tensor: Tensor) -> np.ndarray:
@@ -105,15 +98,6 @@ def enough_memory(what: str, hint: str) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise AttnvizError(f"{what} not fit in memory", hint) from error
-
-
-def _check_in_range(name: str, placed: Tensor, tensor: Tensor) -> None:
-    if not torch.isfinite(placed).all():
-        raise AttnvizError(
-            f"{name} holds numbers up to {tensor.abs().max():.3g}, and float16 ends at "
-            f"{torch.finfo(torch.float16).max:.0f}",
-            WIDER,
-        )
 
 
 Result = TypeVar("Result")

@@ -22,8 +22,7 @@ class Table(nn.Embedding):
 class LearnedEmbeddings(nn.Module):
     """Word + position + token type (BERT, figure 2), then a layer norm.
 
-    DistilBERT has no token types; ELECTRA has smaller tables, and a matrix from their width to
-    d_model.
+    DistilBERT has no token types; ELECTRA has narrower tables, and a matrix from there to d_model.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -130,8 +129,7 @@ class DistanceBias(nn.Module):
 def buckets(distances: Tensor) -> Tensor:
     """The bucket of each distance from query to key, in any shape; below 0 is to the left.
 
-    Half are for keys to the right. Half of each half have one distance; the rest grow
-    logarithmically.
+    Half are for keys to the right. In each, half have one distance; others grow logarithmically.
     """
     half = BUCKETS // 2
     alone, far = half // 2, distances.abs()

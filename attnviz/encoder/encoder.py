@@ -148,8 +148,7 @@ class EncoderOutput(NamedTuple):
 class Encoder(nn.Module):
     """Embeddings, then `num_layers` layers; it gives every layer's x, q, k, v and z.
 
-    embeddings: (ids, token types), each (batch, n), to (batch, n, d_model). position_bias: n to
-    what every layer adds to its scores.
+    embeddings: ids and types, (batch, n), to (batch, n, d_model). position_bias: see `bias`.
     """
 
     def __init__(

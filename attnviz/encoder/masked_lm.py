@@ -56,9 +56,8 @@ def read_masked_lm(
         head = MaskedLm(config)
     for name, expected in head.state_dict().items():
         tensor = weights[name]
-        if tensor.shape != expected.shape or not tensor.is_floating_point():
-            return None
-        if not torch.isfinite(tensor).all():
+        whole = tensor.shape == expected.shape and tensor.is_floating_point()
+        if not whole or not torch.isfinite(tensor).all():
             return None
     head.load_state_dict(place.put(weights), assign=True)
     return head.eval()

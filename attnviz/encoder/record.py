@@ -54,12 +54,8 @@ def _record(
     def own(tensor: Tensor) -> np.ndarray:
         return as_numpy(tensor[sentence, :, :length])
 
-    record = LayerRecord(
-        q=own(vectors.q),
-        k=own(vectors.k),
-        scale=vectors.q.shape[-1] ** -0.5,
-        value_norms=own(norms),
-    )
+    scale = vectors.q.shape[-1] ** -0.5
+    record = LayerRecord(q=own(vectors.q), k=own(vectors.k), scale=scale, value_norms=own(norms))
     if not whole:
         return record
     x = as_numpy(vectors.x[sentence, :length])

@@ -15,7 +15,6 @@ from attnviz.errors import RequestError
 from attnviz.text.tokens import Part, Token, Tokens, Unit
 
 Window = tuple[int, int]  # the index of the first token, and the end
-
 FullHeadName = str | tuple[int, int | None]  # `"L3H1"`, `"3.1"`, `"3-1"`, `(3, 1)` or a HeadId
 
 # Numbers are ASCII digits, and few: int() would also take "1_0", and fails beyond 4300 digits.

@@ -21,6 +21,8 @@ class Frame:
     unit: Unit
     special: bool  # show special tokens too
     window: Window | None  # of the rows, and of the columns if both are one text
+    shares: bool  # rows are shares
+    sinks: bool  # rows are shares, and a sink takes 1 − row sum
 
     @cached_property
     def queries(self) -> list[int]:
@@ -40,9 +42,8 @@ class Frame:
     @cached_property
     def key_tokens(self) -> tuple[Token, ...]:
         """The columns shown, with indices from 0."""
-        if self.columns is self.rows:
-            return self.tokens
-        return self._numbered(self.columns, self.keys)
+        one_text = self.columns is self.rows
+        return self.tokens if one_text else self._numbered(self.columns, self.keys)
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
@@ -72,11 +73,10 @@ class Frame:
         self, pieces: Bool[np.ndarray, "query_piece key_piece"], tokens: list[int]
     ) -> Bool[np.ndarray, "query key"]:
         """The attention mask of these tokens; `pieces` has the rows from the first to the last."""
-        first = tokens[0]
         if self.unit == "word":
-            starts = self._starts_in(pieces, first)
+            starts = self._starts_in(pieces, tokens[0])
             pieces = merge_masks(pieces, starts, self.columns.word_starts)
-        shown: np.ndarray = pieces[np.ix_([token - first for token in tokens], self.keys)]
+        shown: np.ndarray = pieces[np.ix_([token - tokens[0] for token in tokens], self.keys)]
         return shown
 
     def shown(
@@ -84,17 +84,15 @@ class Frame:
         heads: Sequence[HeadId],
         rows: slice,
         every_key: Float[np.ndarray, "head query every_key"],
-        shares: bool,
-        sinks: bool,
     ) -> Block:
         """The block of columns shown, from rows over every key."""
-        sink = missing_share(every_key) if shares and sinks else None
+        sink = missing_share(every_key) if self.sinks else None
         whole = len(self.keys) == every_key.shape[-1]
         kept = every_key if whole else every_key[..., self.keys]
         if self.special:
             return Block(heads, rows, kept, None, sink)
-        if not shares:
-            return Block(heads, rows, kept, self.special_shares(every_key, sinks=False), None)
+        if not self.shares:
+            return Block(heads, rows, kept, self.special_shares(every_key), None)
         plain = kept if self.window is None else every_key[..., self._plain]
         remaining = plain.sum(axis=-1)
         if sink is not None:
@@ -104,10 +102,10 @@ class Frame:
         return Block(heads, rows, ratio(kept, remaining[..., None]), dropped, sink)
 
     def special_shares(
-        self, every_key: Float[np.ndarray, "head query every_key"], sinks: bool
+        self, every_key: Float[np.ndarray, "head query every_key"]
     ) -> Float[np.ndarray, "head query"]:
-        """The share of special tokens in each row; `sinks`: a sink takes 1 − row sum."""
-        total = every_key.sum(axis=-1) + missing_share(every_key) * sinks
+        """The share of special tokens in each row, a sink's share included."""
+        total = every_key.sum(axis=-1) + missing_share(every_key) * self.sinks
         return ratio(every_key[..., self._special].sum(axis=-1), total)
 
     @cached_property

@@ -23,13 +23,8 @@ from attnviz.text.tokens import Part, Tokens
 
 SCHEMA = "attnviz.inspection"
 VERSION = 2
-
-_SCHEMA_NAME = re.compile(re.escape(SCHEMA) + r"/([0-9]{1,9})")
-
 _T = TypeVar("_T", Tokens, Part, ModelFacts)
-
 MEMORY_LIMIT = KEPT_BYTES  # The largest size of the remembered inspection's file, in bytes
-
 SAVE = "make one with attnviz run TEXT --save FILE"
 SAVE_AGAIN = "save it again with attnviz run TEXT --save FILE"
 
@@ -66,14 +61,14 @@ def is_saved_inspection(path: Path) -> bool:
 
 def remember(inspection: Inspection) -> bool:
     """Keep an inspection as the last one, readable by the user alone; False if it is too large."""
-    if _memory_off():
+    path = _last_path()
+    if path is None:
         return True
     if inspection.nbytes > MEMORY_LIMIT:
         return False
     content = _to_bytes(inspection)
     if len(content) > MEMORY_LIMIT:
         return False
-    path = _last_path()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -86,7 +81,7 @@ def remember(inspection: Inspection) -> bool:
 def recall() -> Inspection | None:
     """The remembered inspection, or None; AttnvizError if its file is damaged."""
     path = _last_path()
-    if _memory_off() or not os.path.isfile(path):
+    if path is None or not os.path.isfile(path):
         return None
     try:
         return load(path)
@@ -94,12 +89,9 @@ def recall() -> Inspection | None:
         raise AttnvizError(error.message, "run a text, which will replace it") from error
 
 
-def _memory_off() -> bool:
-    return os.environ.get("ATTNVIZ_NO_MEMORY", "") not in ("", "0")
-
-
-def _last_path() -> Path:
-    return cache_folder() / "last.safetensors"
+def _last_path() -> Path | None:
+    off = os.environ.get("ATTNVIZ_NO_MEMORY", "") not in ("", "0")
+    return None if off else cache_folder() / "last.safetensors"
 
 
 def _to_bytes(inspection: Inspection) -> bytes:
@@ -123,7 +115,7 @@ def _to_bytes(inspection: Inspection) -> bytes:
 
 def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Inspection:
     schema = metadata.get("schema") if isinstance(metadata, dict) else None
-    named = _SCHEMA_NAME.fullmatch(str(schema))
+    named = re.fullmatch(re.escape(SCHEMA) + r"/([0-9]{1,9})", str(schema))
     if named is None:
         raise AttnvizError(
             f"{path} is a safetensors file, but not a saved inspection",
@@ -135,7 +127,7 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
             "upgrade with pip install --upgrade attnviz",
         )
     try:
-        if named[1] == "1":
+        if named[1] == "1":  # which knew only encoders, with one scale for each layer
             metadata["layers"] = [{"scale": scale} for scale in metadata["scales"]]
         keys, attention = metadata.get("keys"), metadata.get("attention", "encoder")
         if attention not in get_args(AttentionKind):
@@ -143,10 +135,7 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
         return Inspection(
             tokens=_built(Tokens, metadata["tokens"]),
             model=_built(ModelFacts, metadata["model"]),
-            layers=tuple(
-                _record(number, factors, arrays)
-                for number, factors in enumerate(metadata["layers"])
-            ),
+            layers=tuple(_record(n, each, arrays) for n, each in enumerate(metadata["layers"])),
             keys=None if keys is None else _built(Tokens, keys),
             attention=attention,
         )
@@ -161,7 +150,6 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
 def _record(
     layer: int, factors: dict[str, Any] | None, arrays: dict[str, np.ndarray]
 ) -> LayerRecord | None:
-    """The record of a layer; None if the layer was not recorded."""
     if factors is None:
         return None
     softcap = factors.get("softcap")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 MOST_THREADS = 8  # Each thread holds a few megabytes of weights
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -37,7 +36,6 @@ def _libraries() -> "ThreadpoolController":
 
 
 def _processors() -> int:
-    """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
-from attnviz.attention.measures import MEASURES, Measure, MeasureName
+from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.shapes import Bool, Float
 from attnviz.errors import OutOfRangeError, RequestError
 from attnviz.inspection.block import Block
-from attnviz.inspection.context import Context, FullHeadName, HeadId, ModelFacts, Window, reach_of
+from attnviz.inspection.context import Context, FullHeadName, HeadId, Window, reach_of
 from attnviz.inspection.frame import Frame, missing_share
 from attnviz.inspection.threads import side_by_side
 from attnviz.text.tokens import Token, Unit
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 # Between pieces (4 MiB): many heads of a short text, or some rows of one head of a long text.
 WEIGHTS_AT_ONCE = 1 << 20
-
 Progress = Callable[[int, int], None]  # Called with the number of heads done, and of all heads
-
 Result = TypeVar("Result")
 
 
@@ -80,8 +78,7 @@ class View:
             )
         if not self._frame.queries or not self._frame.keys:
             raise RequestError(
-                "without special tokens, nothing is left to show",
-                "keep the special tokens",
+                "without special tokens, nothing is left to show", "keep the special tokens"
             )
 
     def _repr_html_(self) -> str:
@@ -121,21 +118,6 @@ class View:
         """The columns: the rows' own tokens, or another text's."""
         return self._frame.key_tokens
 
-    @property
-    def is_cross_attention(self) -> bool:
-        """Whether the keys come from another text than the queries."""
-        return self.inspection.keys is not None
-
-    @property
-    def model(self) -> ModelFacts:
-        """The facts of the model."""
-        return self.inspection.model
-
-    @property
-    def measured(self) -> Measure:
-        """What the numbers mean, in this model's attention."""
-        return self.context.measured
-
     def all_heads(self) -> list[HeadId]:
         """See `Context.all_heads`."""
         return self.context.all_heads()
@@ -169,10 +151,10 @@ class View:
         self, layer: int, rows: slice = slice(None)
     ) -> Bool[np.ndarray, "query key"] | None:
         """The attention mask of some rows (of any piece of words); None if all may attend."""
-        _check_index("layer", layer, self.model.num_layers)
+        _check_index("layer", layer, self.inspection.model.num_layers)
         tokens = self._frame.queries[rows]
         pieces = self._frame.pieces(tokens[0], tokens[-1])
-        layer %= self.model.num_layers
+        layer %= self.inspection.model.num_layers
         mixed = self.inspection.mixed(self.measure)
         if mixed is None:
             mask = self.inspection.layer(layer).attention_mask(pieces)
@@ -183,9 +165,7 @@ class View:
         return None if mask is None or mask.all() else mask
 
     def over(
-        self,
-        heads: Iterable[HeadId],
-        work: Callable[[list[HeadId], Iterator[Block]], Result],
+        self, heads: Iterable[HeadId], work: Callable[[list[HeadId], Iterator[Block]], Result]
     ) -> Iterator[Result]:
         """The results of `work` on groups of heads, in their order; threads share a long text."""
         chosen, done = list(heads), 0
@@ -195,7 +175,7 @@ class View:
             return len(group[0]), work(*group)
 
         # A measure that mixes heads caches what it computes, which is not safe in threads.
-        threads = self._is_long and self.measured.per_head
+        threads = self._is_long and self.context.measured.per_head
         for count, result in (side_by_side if threads else map)(counted, groups):
             done += count
             if self.progress is not None:
@@ -210,7 +190,7 @@ class View:
     def query(self, index: int) -> Float[np.ndarray, "layer head key"]:
         """The row of the query at `index` in every head; NaN for layers that were not recorded."""
         weights = self.row(index).block.weights[:, 0]
-        shape = self.model.num_layers, self.context.num_heads, len(self.keys)
+        shape = self.inspection.model.num_layers, self.context.num_heads, len(self.keys)
         rows = np.full(shape, np.nan, weights.dtype)
         rows[self.inspection.recorded] = weights.reshape(-1, *shape[1:])
         return rows
@@ -226,19 +206,17 @@ class View:
             for layer in self.inspection.recorded
         ]
         every_key = np.concatenate([self._frame.merged_keys(row) for row in rows])
-        block = self._shown(self.all_heads(), slice(index, index + 1), every_key)
-        special = self._frame.special_shares(every_key, self._has_sinks)[:, 0]
-        return QueryRow(block, special, missing_share(every_key)[:, 0] if self._has_sinks else None)
+        block = self._frame.shown(self.context.all_heads(), slice(index, index + 1), every_key)
+        special = self._frame.special_shares(every_key)[:, 0]
+        sink = missing_share(every_key)[:, 0] if self._frame.sinks else None
+        return QueryRow(block, special, sink)
 
     @cached_property
     def _frame(self) -> Frame:
-        inspection = self.inspection
-        return Frame(inspection.tokens, inspection.key_tokens, self.unit, self.special, self.window)
-
-    @property
-    def _has_sinks(self) -> bool:
-        """Whether rows are shares and a sink takes a part of them."""
-        return self.measured.shares and self.inspection.sinks
+        rows, columns = self.inspection.tokens, self.inspection.key_tokens
+        shares = MEASURES[self.measure].shares
+        sinks = shares and self.inspection.sinks
+        return Frame(rows, columns, self.unit, self.special, self.window, shares, sinks)
 
     @property
     def _weights_a_head(self) -> int:
@@ -276,9 +254,8 @@ class View:
 
     def _only(self, array: np.ndarray, head: int | None) -> np.ndarray:
         """The only head of an array by heads; the whole array if a layer of heads was asked for."""
-        if head is None and self.measured.per_head:
-            return array
-        own: np.ndarray = array[0]
+        whole = head is None and self.context.measured.per_head
+        own: np.ndarray = array if whole else array[0]
         return own
 
     def _parts(self, heads: list[HeadId]) -> Iterator[Block]:
@@ -309,31 +286,27 @@ class View:
         rows = self._frame.merged(pieces, first)
         if len(tokens) < rows.shape[1]:
             rows = rows[:, [token - first for token in tokens]]
-        return self._shown(heads, span, rows)
-
-    def _shown(self, heads: Sequence[HeadId], span: slice, every_key: np.ndarray) -> Block:
-        return self._frame.shown(heads, span, every_key, self.measured.shares, self._has_sinks)
+        return self._frame.shown(heads, span, rows)
 
     def _pieces(
         self, layer: int, heads: Sequence[int | None] | None, queries: slice = slice(None)
     ) -> Float[np.ndarray, "head query_piece key_piece"]:
-        """The measure's numbers between pieces."""
-        _check_index("layer", layer, self.model.num_layers)
+        _check_index("layer", layer, self.inspection.model.num_layers)
         numbers = [head for head in heads or () if head is not None]
-        if numbers and not self.measured.per_head:
+        if numbers and not self.context.measured.per_head:
             raise OutOfRangeError(
                 f"{self.measure} mixes the heads of a layer: there is no head to take"
             )
         for number in numbers:
-            _check_index("head", number, self.model.num_heads)
+            _check_index("head", number, self.inspection.model.num_heads)
         # All heads in order are None: the record then computes them without copying q and k.
-        whole = len(numbers) == self.model.num_heads and numbers == sorted(set(numbers))
+        whole = len(numbers) == self.inspection.model.num_heads and numbers == sorted(set(numbers))
         chosen = None if whole or not numbers else numbers
-        layer %= self.model.num_layers
+        layer %= self.inspection.model.num_layers
         mixed = self.inspection.mixed(self.measure)
         if mixed is not None:
             return mixed.pieces(layer, queries)
-        return self.measured.of_heads(self.inspection.layer(layer), layer, chosen, queries)
+        return self.context.measured.of_heads(self.inspection.layer(layer), layer, chosen, queries)
 
 
 def _or_zeros(share: np.ndarray | None, block: Block) -> np.ndarray:

@@ -1,9 +1,8 @@
 """Spans of characters: the words of a text (UAX #29, 4.1), and the characters of each piece.
 
-unicode-segmentation-rs passes the standard's own test; the regex package's `(?w)` leaves a
-quotation mark on 'apple'. Text and pieces are spelled alike to find spans: NFKD, without case,
-white space and unprinted characters. Where they differ, they continue at the next place where they
-agree.
+unicode-segmentation-rs passes the standard's test; regex's `(?w)` leaves a quotation mark on words.
+Text and pieces are spelled alike to find spans: NFKD, without case, white space and unprinted
+characters. Where they differ, they continue at the next place where they agree.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,10 @@ from unicodedata import category, normalize
 import unicode_segmentation_rs
 
 Span = tuple[int, int]  # The first character, and the end
-
 SPACE = "▁"  # SentencePiece's mark for a space; a typed one counts as a space too
-
 UNPRINTED = ("Cc", "Cf")  # Control and format characters, which tokenizers drop or turn into spaces
-
 AGREEING = 3  # How many characters must agree before pieces and text continue together
-
 NEAR = 64  # How many characters, of text and pieces together, may be skipped to find agreement
-
 FAR = 1024  # How many characters of the text may be skipped after a piece that spells nothing
 
 

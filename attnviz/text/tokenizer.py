@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import tokenizers
 
 SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
-
 UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP}"  # A letter of old Korean, which vocabularies lack
 
 
@@ -98,8 +97,7 @@ class Tokenizer:
     def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
         """Cut a sentence, or a pair of sentences.
 
-        RequestError for text that cannot be cut, or is longer than `max_length` unless `truncate`
-        is set.
+        RequestError for text that cannot be cut, or is too long and not to be truncated.
         """
         for name, part in (("sentence", text), ("second sentence", pair)):
             if part is not None:
@@ -110,8 +108,7 @@ class Tokenizer:
     def windows(self, text: str, stride: int) -> list[Tokens]:
         """Cut a text into overlapping windows of `max_length`, `stride` apart (see `windows_of`).
 
-        A text that fits is one window, without `part`. RequestError if the model's length is
-        unknown.
+        A text that fits is one window, without `part`. RequestError if no length is known.
         """
         check_text("text", text)
         if self.max_length is None:
@@ -124,9 +121,8 @@ class Tokenizer:
         with _errors_name("text"):
             cut = self._cutter.cut(text, None, self.add_special_tokens, None)
         whole = self._tokens(text, None, cut)
-        if len(whole) <= self.max_length:
-            return [whole]
-        return windows_of(whole, self.max_length, stride)
+        fits = len(whole) <= self.max_length
+        return [whole] if fits else windows_of(whole, self.max_length, stride)
 
     def encode_target(self, text: str, start: int | None = None, truncate: bool = False) -> Tokens:
         """Cut the decoder's input for this target text: the text shifted right by one.
@@ -156,16 +152,8 @@ class Tokenizer:
     def _tokens(text: str, pair: str | None, cut: Cut, dropped: int = 0) -> Tokens:
         for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
             _check_read(name, (text, pair)[segment], segment in cut.sentences)
-        return Tokens(
-            text=text,
-            pair=pair,
-            ids=cut.ids,
-            vocabulary=cut.entries,
-            spans=cut.spans,
-            segments=_segments(cut.sentences),
-            type_ids=cut.type_ids,
-            dropped=dropped,
-        )
+        segments = _segments(cut.sentences)
+        return Tokens(text, pair, cut.ids, cut.entries, cut.spans, segments, cut.type_ids, dropped)
 
     def _entry(self, number: int) -> str:
         return self._target.entry(number) or f"[{number}]"
@@ -210,8 +198,11 @@ class FastCutter:
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
         added = tokenizer.get_added_tokens_decoder()
         special = frozenset(number for number, token in added.items() if token.special)
-        # [UNK] is marked special too, but stands for a part of the text.
-        self.special_ids = special.difference(_unknown_ids(tokenizer))
+        try:  # [UNK] is marked special too, but stands for a part of the text
+            unknown = tokenizer.encode(UNKNOWN, add_special_tokens=False).ids
+        except Exception:  # the Rust side raises bare Exception; known text can still be cut
+            unknown = []
+        self.special_ids = special.difference(unknown)
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """As in `Cutter`."""
@@ -222,16 +213,10 @@ class FastCutter:
         finally:
             self._tokenizer.no_truncation()
         sentences = encoding.sequence_ids
-        return Cut(
-            ids=tuple(encoding.ids),
-            entries=tuple(encoding.tokens),
-            spans=tuple(
-                None if sentence is None else span
-                for sentence, span in zip(sentences, encoding.offsets, strict=True)
-            ),
-            sentences=tuple(sentences),
-            type_ids=tuple(encoding.type_ids),
-        )
+        offsets = zip(sentences, encoding.offsets, strict=True)
+        spans = tuple(None if sentence is None else span for sentence, span in offsets)
+        ids, entries, types = encoding.ids, encoding.tokens, encoding.type_ids
+        return Cut(tuple(ids), tuple(entries), spans, tuple(sentences), tuple(types))
 
     def num_special(self, pair: bool) -> int:
         """As in `Cutter`."""
@@ -244,15 +229,6 @@ class FastCutter:
     def read(self, ids: Sequence[int]) -> str:
         """As in `Cutter`."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
-
-
-def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> list[int]:
-    """The ids for unknown text; none if unknown text is an error to the tokenizer."""
-    try:
-        ids: list[int] = tokenizer.encode(UNKNOWN, add_special_tokens=False).ids
-    except Exception:  # the Rust side raises bare Exception; known text can still be cut
-        return []
-    return ids
 
 
 def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
@@ -280,9 +256,7 @@ def _put_around(tokenizer: "tokenizers.Tokenizer", ends: Ends) -> None:
         for place, text in enumerate(("$A", "$B"))
     )
     tokenizer.post_processor = TemplateProcessing(
-        single=single,
-        pair=single + second,
-        special_tokens=list(ids.items()),
+        single=single, pair=single + second, special_tokens=list(ids.items())
     )
 
 

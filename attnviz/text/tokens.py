@@ -13,7 +13,6 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.text.spans import Span, word_spans
 
 Unit = Literal["word", "piece"]
-
 LONG_ROW = 1000  # From this many words on, their pieces are added with array operations
 
 

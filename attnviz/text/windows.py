@@ -32,9 +32,8 @@ def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
     end = len(tokens) - after
     starts = [start for start in tokens.word_starts if first <= start < end]
     edges = list(_edges(starts, (first, end), room, stride))
-    return [
-        _window(tokens, (first, end), edge, (index, len(edges))) for index, edge in enumerate(edges)
-    ]
+    text, count = (first, end), len(edges)
+    return [_window(tokens, text, edge, (index, count)) for index, edge in enumerate(edges)]
 
 
 def _edges(
@@ -68,13 +67,8 @@ def _window(
         None if span is None else (span[0] - start, span[1] - start)
         for span in (tokens.spans[i] for i in kept)
     ]
-    return Tokens(
-        text=tokens.text[start:end],
-        pair=None,
-        ids=tuple(tokens.ids[i] for i in kept),
-        vocabulary=tuple(tokens.vocabulary[i] for i in kept),
-        spans=tuple(moved),
-        segments=tuple(tokens.segments[i] for i in kept),
-        type_ids=tuple(tokens.type_ids[i] for i in kept),
-        part=Part(*number, edge[0] - text[0], edge[1] - text[0], start),
-    )
+    columns = (tokens.ids, tokens.vocabulary, tokens.segments, tokens.type_ids)
+    ids, vocabulary, segments, types = (tuple(column[i] for i in kept) for column in columns)
+    part = Part(*number, edge[0] - text[0], edge[1] - text[0], start)
+    inside = tokens.text[start:end]
+    return Tokens(inside, None, ids, vocabulary, tuple(moved), segments, types, part=part)

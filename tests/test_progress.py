@@ -8,8 +8,8 @@ import pytest
 from handmade import random_inspection, tokens_of
 
 from attnviz.answers.word import word
-from attnviz.cli import spinner as spinners
-from attnviz.cli.spinner import Spinner
+from attnviz.cli import session as spinners
+from attnviz.cli.session import Spinner
 from attnviz.inspection import View
 from attnviz.inspection import view as rooms
 

@@ -4,18 +4,11 @@ In the tests these are jaxtyping's, which takes 0.1 s to import and checks each 
 """
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 if TYPE_CHECKING or "jaxtyping" in sys.modules:
     from jaxtyping import Bool, Float, Int
 else:
-
-    class Float:
-        """An array of floating-point numbers; without the tests, any array."""
-
-        def __class_getitem__(cls, array_and_axes: tuple[type, str]) -> type:
-            return array_and_axes[0]
-
-    Bool = Int = Float
+    Bool = Float = Int = Annotated
 
 __all__ = ["Bool", "Float", "Int"]

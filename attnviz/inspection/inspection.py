@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnviz.attention.check import check_record
-from attnviz.attention.layer import LayerRecord
+from attnviz.attention.layer import LayerRecord, check_record
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnviz.attention.check import check_finite
-from attnviz.attention.layer import LayerRecord
+from attnviz.attention.layer import LayerRecord, check_finite
 from attnviz.attention.request import AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
 from attnviz.transformers_backend.attention_call import (

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnviz.attention.check import check_finite
-from attnviz.attention.layer import LayerRecord, Projections
+from attnviz.attention.layer import LayerRecord, Projections, check_finite
 from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for, padded

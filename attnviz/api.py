@@ -39,9 +39,7 @@ from attnviz.answers.select import (
     select_heads,
     several,
 )
-from attnviz.answers.word import Pair, Word
-from attnviz.answers.word import pair as pair_of
-from attnviz.answers.word import word as word_of
+from attnviz.answers.word import Pair, Word, word_or_pair
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import whole_file
@@ -169,13 +167,7 @@ def word(
     """What a query looks at, or who looks at a key, in each head; with both, that one weight."""
     view, chosen = looked_at(inspection, heads)
     row, column = _index(view.context, "query", query), _index(view.context, "key", key)
-    if row is not None and column is not None:
-        return pair_of(view, row, column, chosen or None)
-    if row is not None:
-        return word_of(view, row, "query", chosen or None)
-    if column is not None:
-        return word_of(view, column, "key", chosen or None)
-    raise RequestError("no word was named", 'name one, as in query="it"')
+    return word_or_pair(view, row, column, chosen or None)
 
 
 def matrices(inspection: Inspection | View, **heads: Unpack[Heads]) -> Matrices:

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
-from attnviz.answers import answer_about
+from attnviz.answers.answer import Answer
 from attnviz.answers.links import links
 from attnviz.answers.matrices import matrices
-from attnviz.answers.overview import overview
-from attnviz.answers.word import pair, word
+from attnviz.answers.overview import LINKS, overview
+from attnviz.answers.word import pair, word, word_or_pair
 from attnviz.inspection import HeadId, View
 from attnviz.show.figure import heatmap as heatmap_picture
 from attnviz.show.figure import lines as lines_picture
@@ -30,6 +30,19 @@ def looks(
 ) -> Iterator[RenderableType]:
     """What `attnviz run` prints."""
     yield table_of(answer_about(view, heads, query, key, top), top)
+
+
+def answer_about(
+    view: View,
+    heads: Sequence[HeadId] = (),
+    query: int | None = None,
+    key: int | None = None,
+    top: int | None = None,
+) -> Answer:
+    """What `attnviz run` answers: a word or a pair, whole matrices, or the overview."""
+    if query is not None or key is not None:
+        return word_or_pair(view, query, key, list(heads) or None)
+    return matrices(view, heads) if heads else overview(view, links=LINKS if top is None else top)
 
 
 def overview_table(view: View) -> RenderableType:

@@ -17,7 +17,7 @@ from attnviz.inspection import Inspection
 from attnviz.model import load_model
 from attnviz.model.native import projections_of
 from attnviz.models import find_model
-from attnviz.models.stored import read_tensors, tensor_names
+from attnviz.models.files import read_tensors, tensor_names
 
 INDEX = "model.safetensors.index.json"
 QUERY = "encoder.layer.1.attention.self.query.weight"

@@ -19,7 +19,7 @@ from attnviz.inspection import Inspection
 from attnviz.model import PICKLE_NOTES, load_model
 from attnviz.model.native import projections_of
 from attnviz.models import find_model
-from attnviz.models.stored import tensor_names
+from attnviz.models.files import tensor_names
 
 PICKLE = "pytorch_model.bin"
 QUERY = "encoder.layer.1.attention.self.query.weight"

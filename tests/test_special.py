@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
 from rich.console import Console
-from shown import head_table, key_grid, key_rows, view_html
+from shown import answer_about, head_table, key_grid, key_rows, view_html
 
-from attnviz.answers import answer_about
 from attnviz.answers.overview import overview
 from attnviz.answers.word import word
 from attnviz.attention.layer import LayerRecord

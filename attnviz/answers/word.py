@@ -10,6 +10,7 @@ from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest,
 from attnviz.answers.masks import allowed
 from attnviz.attention.order import descending
 from attnviz.attention.shapes import Bool, Float
+from attnviz.errors import RequestError
 from attnviz.inspection import Block, Context, HeadId, Shown, View
 from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
@@ -164,6 +165,19 @@ def word(view: View, index: int, role: Role, heads: Sequence[HeadId] | None = No
 def pair(view: View, query: int, key: int, heads: Sequence[HeadId] | None = None) -> Pair:
     """How much the token at `query` looks at the one at `key`, in some heads or in all."""
     return Pair(word(view, query, "query", heads), view.keys[key])
+
+
+def word_or_pair(
+    view: View, query: int | None, key: int | None, heads: Sequence[HeadId] | None = None
+) -> Word | Pair:
+    """What a query looks at, who looks at a key, or how much the one looks at the other."""
+    if query is not None and key is not None:
+        return pair(view, query, key, heads)
+    if query is not None:
+        return word(view, query, "query", heads)
+    if key is not None:
+        return word(view, key, "key", heads)
+    raise RequestError("no word was named", "name one, as a query or as a key")
 
 
 def _query(view: View, index: int, heads: tuple[HeadId, ...], chosen: bool) -> Word:

@@ -52,9 +52,9 @@ def run(
 
     Example: attnviz run "The animal didn't cross the street because it was too tired." --query it
     """
-    from attnviz.answers import answer_about
     from attnviz.answers.matrices import matrices
     from attnviz.answers.overview import LINKS, overview
+    from attnviz.answers.word import word_or_pair
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_output
     from attnviz.cli.session import Selection, Session
@@ -77,7 +77,7 @@ def run(
         if about_word:
             query = selection.word(item.place, view, "query", words.query)
             key = selection.word(item.place, view, "key", words.key)
-            return answer_about(view, chosen, query, key)
+            return word_or_pair(view, query, key, chosen or None)
         if in_short:
             return overview(view, chosen or None, amount.top or LINKS)
         return matrices(view, chosen or None)

@@ -10,7 +10,7 @@ from attnviz.encoder.embeddings import SinusoidalEmbeddings
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.config import EncoderConfig
-from attnviz.models.stored import draw_matrix
+from attnviz.models.files import draw_matrix
 
 LARGEST_SEED = 2**63 - 1
 

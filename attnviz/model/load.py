@@ -22,8 +22,7 @@ from attnviz.models.config import (
     model_type,
     paper_config,
 )
-from attnviz.models.describe import model_facts
-from attnviz.models.families import FAMILIES, read_config
+from attnviz.models.families import FAMILIES, model_facts, read_config
 from attnviz.models.files import Wanted
 from attnviz.text.tokenizer import Tokenizer, read_fast
 

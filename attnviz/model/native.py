@@ -14,14 +14,13 @@ from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
 from attnviz.models import PAPER, find_model
 from attnviz.models.families import FAMILIES
-from attnviz.models.files import is_pickle
-from attnviz.models.stored import draw_matrix, read_tensors, rounded, tensor_names
+from attnviz.models.files import draw_matrix, is_pickle, read_tensors, rounded, tensor_names
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
 if TYPE_CHECKING:
+    from attnviz.encoder.checkpoint import MaskedLm
     from attnviz.encoder.encoder import Encoder
-    from attnviz.encoder.masked_lm import MaskedLm
 
 Results = list[Inspection | AttnvizError]
 

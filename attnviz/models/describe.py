@@ -23,9 +23,8 @@ from attnviz.models.config import (
     number,
     paper_config,
 )
-from attnviz.models.families import FAMILIES, Family, read_config
-from attnviz.models.files import LAYOUTS, WEIGHTS, ModelFiles, has_tokenizer
-from attnviz.models.stored import tensor_kinds
+from attnviz.models.families import FAMILIES, Family, model_facts, read_config
+from attnviz.models.files import LAYOUTS, WEIGHTS, ModelFiles, has_tokenizer, tensor_kinds
 
 AttentionSource = Literal["natively", "through transformers", "weights alone"]
 """Who computes it: our own encoder, or transformers; of some of its models we get weights alone."""
@@ -250,15 +249,6 @@ def _family_and_obstacle(folder: Path) -> tuple[str | None, str]:
     if not any((folder / file).is_file() for file in LAYOUTS):
         return family, f"no {WEIGHTS}"
     return family, ""
-
-
-def model_facts(
-    name: str, family: str, config: EncoderConfig, seed: int | None = None
-) -> ModelFacts:
-    """The facts that outputs give of a model; only an untrained one has a seed."""
-    sizes = ("num_layers", "num_heads", "d_model", "d_k", "d_ff")
-    shape = {size: getattr(config, size) for size in sizes}
-    return ModelFacts(name=name, family=family, **shape, trained=seed is None, seed=seed)
 
 
 def describe_native(files: ModelFiles, kind: ModelType, tokenizer: TokenizerFacts) -> Described:

@@ -6,6 +6,7 @@ from reprlib import repr as shortened
 from typing import Any, Literal
 
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import ModelFacts
 from attnviz.models.config import BUCKETS, Config, EncoderConfig, ModelType, epsilon, number
 
 # a module's tensors, and what the first BERT checkpoints call those of a layer norm
@@ -346,3 +347,12 @@ def read_config(kind: ModelType) -> tuple[Family, EncoderConfig]:
         return family, family.config(kind.content)
     except RequestError as error:  # the numbers are the file's, not the user's
         raise AttnvizError(f"in {kind.path}, {error.message}", error.hint) from error
+
+
+def model_facts(
+    name: str, family: str, config: EncoderConfig, seed: int | None = None
+) -> ModelFacts:
+    """The facts that outputs give of a model; only an untrained one has a seed."""
+    sizes = ("num_layers", "num_heads", "d_model", "d_k", "d_ff")
+    shape = {size: getattr(config, size) for size in sizes}
+    return ModelFacts(name=name, family=family, **shape, trained=seed is None, seed=seed)

@@ -1,7 +1,5 @@
 """Whole matrices as JSON, CSV and NPZ, written while they are computed.
 
-Other answers are small, and one writer serves them all; these forms are for many numbers.
-
 For sentence i of the input, counted from 0, `np.load(file)` of an NPZ file has
 
 - `{i}.weights`: float32 (head, query, key)
@@ -44,30 +42,17 @@ from attnviz.attention.measures import MeasureName
 from attnviz.inspection import Block, HeadId
 from attnviz.text.tokens import Token
 
-NUMBERS_AT_ONCE = 1 << 16
-"""Numbers made into JSON together at most (about 1 MB of it), however long the sentence is."""
-
-ROWS_AT_ONCE = 1 << 14
-"""Rows of CSV written together at most (about half a megabyte), however long the sentence is."""
-
+NUMBERS_AT_ONCE = 1 << 16  # numbers made into JSON together at most, about 1 MB of it
+ROWS_AT_ONCE = 1 << 14  # rows of CSV written together at most, about half a megabyte
 CSV_HEADER = b"text_index,layer,head,query_index,query,key_index,key,weight"
-"""How the first line of a CSV file begins; it names the columns."""
-
-NO_HEAD = -1
-"""What stands in an NPZ file for the head of a measure that has none."""
+NO_HEAD = -1  # in an NPZ file, for the head of a measure that has none
 
 
 def json_chunks(matrices: Matrices, top: int | None = None) -> Iterator[bytes]:
-    """The object `attnviz.run/1`, on one line that a newline ends, in chunks of UTF-8.
-
-    Weights have float32's own shortest digits: read as float32 they are the same numbers. Each head
-    also has its kind, its entropy and its `top` strongest links.
-    """
+    """The object `attnviz.run/1` as one line of UTF-8, in chunks; `top` links a head."""
     yield orjson.dumps(facts_of(matrices.context)).removesuffix(b"}") + b',"heads":['
-    comma = b""
-    for text in _objects(matrices, LINKS if top is None else top):
-        yield comma + text
-        comma = b","
+    for place, text in enumerate(_objects(matrices, LINKS if top is None else top)):
+        yield b"," + text if place else text
     yield b"]}\n"
 
 
@@ -86,7 +71,7 @@ def _objects(matrices: Matrices, top: int) -> Iterator[bytes]:
             continue
         for name, share in _shares(block, 0).items():
             shares[name].append(share)
-        opening = _opening(_place(block, 0)) if block.rows.start == 0 else b""
+        opening = _opening(block.heads[0]._asdict()) if block.rows.start == 0 else b""
         closing = b""
         if summaries:
             told = {name: np.concatenate(parts) for name, parts in shares.items() if parts}
@@ -100,23 +85,19 @@ def _whole(block: Block, summaries: list[HeadSummary]) -> Iterator[bytes]:
     numbers = block.weights.shape[1] * block.weights.shape[2]
     if numbers > NUMBERS_AT_ONCE:
         for place, summary in enumerate(summaries):
-            opening = _opening(_place(block, place) | _shares(block, place))
+            opening = _opening(block.heads[place]._asdict() | _shares(block, place))
             yield from _framed(opening, _rows(block.weights[place]), _closing(summary.data()))
         return
     weights, at_once = np.ascontiguousarray(block.weights), NUMBERS_AT_ONCE // numbers
     for start in range(0, len(summaries), at_once):
         heads = [
-            _place(block, place)
+            block.heads[place]._asdict()
             | _shares(block, place)
             | {"weights": weights[place]}
             | summary.data()
             for place, summary in enumerate(summaries[start : start + at_once], start)
         ]
         yield with_numbers(heads)[1:-1]
-
-
-def _place(block: Block, place: int) -> dict[str, Any]:
-    return {"layer": block.heads[place].layer, "head": block.heads[place].head}
 
 
 def _shares(block: Block, place: int) -> dict[str, np.ndarray]:
@@ -154,22 +135,13 @@ def _rows(weights: np.ndarray) -> Iterator[bytes]:
 
 
 def csv_header(special: bool, measure: MeasureName, columns: bytes = CSV_HEADER) -> bytes:
-    """The first line; two columns come last, each where it has something to say.
-
-    `dropped`: without special tokens, the share of the query's row that they had. `measure`: what
-    the numbers are, where they are not attention weights.
-    """
+    """The first line; `dropped` is added without special tokens, `measure` unless it is weights."""
     dropped = b"" if special else b",dropped"
     return columns + dropped + (b"" if measure == "weights" else b",measure") + b"\n"
 
 
 def csv_chunks(matrices: Matrices, text_index: int) -> Iterator[bytes]:
-    """One row a link, without the header, in chunks of UTF-8.
-
-    Heads come in their order, then queries, then keys. Words stand as they were typed, quoted where
-    they need it (RFC 4180); weights have float32's own shortest digits. A measure without heads
-    leaves the column `head` empty.
-    """
+    """One row a link, by head, query and key, in chunks of UTF-8; quoted as in RFC 4180."""
     context = matrices.context
     queries, keys = ([_named(token) for token in side] for side in (context.tokens, context.keys))
     at_once = max(1, ROWS_AT_ONCE // len(keys))
@@ -235,10 +207,9 @@ def quoted(field: str) -> str:
 
 
 class NpzWriter:
-    """Writes matrices, one sentence after the other, as the members of one `.npz`.
+    """Writes matrices, a sentence after the other, as members of one `.npz`.
 
-    Used as a context manager: the file is complete once the block ends, and nothing more is written
-    if it ends with an error. The stream need not be seekable, and is not closed.
+    A context manager: an error inside abandons the file. The stream need not seek and stays open.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -265,10 +236,7 @@ class NpzWriter:
         self._archive.close()
 
     def add(self, matrices: Matrices, index: int | None = None) -> None:
-        """Write the next sentence; `index` is its place in the input, larger than those before.
-
-        Raises ValueError if its model, unit or measure is not that of the sentences before it.
-        """
+        """Write the sentence of this index; ValueError for another model, unit or measure."""
         context, heads = matrices.context, matrices.heads
         number = len(self._sentences) if index is None else index
         self._add_facts(matrices, number)
@@ -341,11 +309,7 @@ def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 class _Sequential:
-    """A stream that is only written to, front to back, until it is abandoned.
-
-    zipfile goes back to fill in sizes where a stream can seek; on this one it writes them after
-    each member, so that a file and a pipe get the same bytes.
-    """
+    """A stream without seek, so that zipfile writes the same bytes to a file and to a pipe."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream: BinaryIO | None = stream

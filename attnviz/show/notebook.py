@@ -1,8 +1,4 @@
-"""What a notebook shows of an inspection: one piece of HTML that needs nothing else.
-
-No script, no style sheet, no address: inline styles and pictures inside the text. Letters keep the
-notebook's own colour and shades are transparent, so that light and dark pages serve alike.
-"""
+"""An inspection as self-contained HTML for a notebook; its shades suit light and dark pages."""
 
 import base64
 import html
@@ -24,13 +20,11 @@ THUMBNAIL = 44  # Pixels of a thumbnail's longer side on the page
 NARROWEST = 14  # Pixels of its shorter side, at least
 TABLE_WIDTH = 100  # Columns of an answer's table
 LETTERS = 600  # Letters of a long text that the header shows
-EXCERPT = 60
-"""Tokens of a long text that the sentence below the heads shows, around the word that looks."""
+EXCERPT = 60  # Tokens of a long text that the sentence below the heads shows
 
 COLOUR = (237, 137, 33)  # The one colour: an orange that stands out on white and on black
 LEVELS = 16  # Shades, from clear to opaque
-GREY, VEIL = (128, 128, 128), 56
-"""The colour where a query may not look, and how opaque it is, of 255: on any ground."""
+GREY, VEIL = (128, 128, 128), 56  # Where a query may not look: the colour, and its opacity of 255
 
 _QUIET = "opacity:.65"
 _WARNING = "background:#f5d742;color:#000;padding:0 .4em"

@@ -11,9 +11,7 @@ import orjson
 
 from attnviz.errors import AttnvizError
 
-ROWS_AT_ONCE = 1 << 16
-"""Rows of a row group."""
-
+ROWS_AT_ONCE = 1 << 16  # in a row group
 Row = tuple[Any, ...]
 
 
@@ -38,11 +36,7 @@ def is_ours(path: Path) -> bool:
 
 
 class Writer:
-    """Writes rows of one kind to a stream that need not be seekable, and is not closed.
-
-    The first rows decide the types of the columns. `schema`, the name and version of the format,
-    goes into the metadata.
-    """
+    """Writes rows, typed by the first ones, to a stream that need not seek and stays open."""
 
     def __init__(self, stream: BinaryIO, columns: Sequence[str], schema: str) -> None:
         self._stream, self._columns, self._name = stream, columns, schema

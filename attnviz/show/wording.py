@@ -8,9 +8,8 @@ from attnviz.inspection.context import ALL, Reach, Role
 from attnviz.text.tokens import Token, Tokens, Unit
 
 MAY_NOT = "may not look there"  # What a table's blank cells mean, and a picture's grey ones
+# without it, the rows of cross-attention seem to be one word late
 PURPOSE = "what a word of the target looks at helps to choose the word after it"
-"""What to know about cross-attention; otherwise rows seem to be one word late."""
-
 LAYERS_NAMED = 6  # How many layers a line names; more are counted
 
 

@@ -20,17 +20,11 @@ from attnviz.show.labels import visible
 if TYPE_CHECKING:
     from attnviz.answers.matrices import Matrices
 
-Write = Callable[[Answer, int], None]
-"""Writes an answer about the text of that index in the input."""
+Write = Callable[[Answer, int], None]  # the answer, and its text's index in the input
 
-FILE_WIDTH = 100
-"""Columns of a table that is written to a file."""
-
-ROWS_AT_ONCE = 1 << 14
-"""Rows of CSV that are written together."""
-
-HEAD_BYTES = 256
-"""How many of a file's first bytes say whether attnviz wrote it."""
+FILE_WIDTH = 100  # columns of a table that is written to a file
+ROWS_AT_ONCE = 1 << 14  # rows of CSV that are written together
+HEAD_BYTES = 256  # how many of a file's first bytes say whether attnviz wrote it
 
 _JSON_START = b'{"schema":"attnviz.'
 _MARKDOWN_START = "<!-- attnviz."
@@ -52,11 +46,7 @@ def contexts_of(answer: object) -> tuple[Context, ...]:
 def writer(
     stream: BinaryIO, form: Form, top: int | None = None, to_file: bool = False
 ) -> Iterator[Write]:
-    """Write answers of one kind to a stream, one after the other; each is flushed.
-
-    `top` limits links, heads or keys as it does in tables. `to_file`: tables have a fixed width.
-    Nothing is written before the first answer.
-    """
+    """Write answers of one kind, each flushed; `top` as in tables, of fixed width if `to_file`."""
     opened: AbstractContextManager[Write]
     if form == "table":
         opened = _tables(stream, top, to_file)
@@ -172,10 +162,7 @@ def indexed_rows(answer: Answer, index: int, top: int | None) -> Iterator[tuple[
 
 @contextmanager
 def _markdown(stream: BinaryIO, top: int | None) -> Iterator[Write]:
-    """A GitHub Markdown table an answer, below the text it is about; numbers as people read them.
-
-    A comment that is not shown names the format, by which the file is recognised as ours.
-    """
+    """A GitHub Markdown table an answer, below its text; a hidden comment names the format."""
     first = True
 
     def write(answer: Answer, index: int) -> None:

@@ -18,12 +18,8 @@ from attnviz.attention.request import AttentionKind
 from attnviz.encoder.encoder import shape_of_output
 
 NAME = "attnviz"  # of our attention function among transformers' own
-
-CAUSAL = "attnviz_causal"
-"""An attribute that marks a mask as causal and nothing else, so that it need not be applied."""
-
-WEIGHTS_AT_ONCE = 1 << 22
-"""Most weights in memory where torch's fused function cannot be used (16 MiB in float32)."""
+CAUSAL = "attnviz_causal"  # marks a mask as causal and nothing else: it need not be applied
+WEIGHTS_AT_ONCE = 1 << 22  # in memory without torch's fused function (16 MiB in float32)
 
 
 class UnlikeError(Exception):
@@ -90,10 +86,8 @@ def attend(call: Call) -> Tensor:
         )
     batch, heads, n, _ = call.q.shape
     at_once = max(1, WEIGHTS_AT_ONCE // (batch * heads * k.shape[-2]))
-    blocks = [
-        _weights(call, slice(first, min(first + at_once, n)), k) @ v
-        for first in range(0, n, at_once)
-    ]
+    parts = (slice(first, min(first + at_once, n)) for first in range(0, n, at_once))
+    blocks = [_weights(call, rows, k) @ v for rows in parts]
     return torch.cat(blocks, dim=-2)
 
 
@@ -172,8 +166,7 @@ def attention(
 def make_mask(*, allow_is_causal_skip: bool = True, **options: Any) -> Tensor | None:
     """The mask of transformers' fused attention, True where a key may be attended to; or None.
 
-    transformers makes no mask that would be causal and nothing else, and trusts each module to know
-    that. Some modules do not, so we make the mask, and mark it as CAUSAL.
+    transformers leaves a purely causal mask to each module. Some forget it: we make it, as CAUSAL.
     """
     mask: Tensor | None = sdpa_mask(allow_is_causal_skip=allow_is_causal_skip, **options)
     if mask is not None or not allow_is_causal_skip:
@@ -200,10 +193,7 @@ class ModuleInputs(NamedTuple):
 
 @dataclass(eq=False)
 class CallSites:
-    """The modules that call our attention function: the kind of attention and W_O of each.
-
-    `begun`: for each kind, the modules that had begun to run when its last layer called.
-    """
+    """The modules that call us: kind and W_O; `begun`: those begun by the kind's last call."""
 
     kinds: dict[nn.Module, AttentionKind] = field(default_factory=dict)
     outputs: dict[nn.Module, nn.Module] = field(default_factory=dict)
@@ -223,10 +213,8 @@ class CallSites:
             self.shapes[module] = shape_of_output(matrix, num_heads)
         # consecutive heads share a value
         shapes = torch.unflatten(self.shapes[module], 0, (v.shape[1], -1))
-        lengths = [
-            torch.linalg.vector_norm(v.float() @ shapes[:, nth], dim=-1)
-            for nth in range(shapes.shape[1])
-        ]
+        norm = torch.linalg.vector_norm
+        lengths = [norm(v.float() @ shape, dim=-1) for shape in shapes.unbind(1)]
         return torch.stack(lengths, 2).flatten(1, 2)
 
 

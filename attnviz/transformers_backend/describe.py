@@ -20,6 +20,7 @@ from attnviz.transformers_backend.recordable import RecordableModel
 Side = Literal["encoder", "decoder"]
 Entries = Mapping[Side, tuple[str, ...]]
 
+# config entries for the number of layers and of heads; the last of each is the usual one
 LAYERS: Entries = {
     "encoder": ("encoder_layers", "num_hidden_layers"),
     "decoder": ("decoder_layers", "num_decoder_layers", "num_hidden_layers"),
@@ -28,23 +29,19 @@ HEADS: Entries = {
     "encoder": ("encoder_attention_heads", "num_attention_heads"),
     "decoder": ("decoder_attention_heads", "num_attention_heads"),
 }
-"""Config entries for the number of layers and of heads; the last of each is the usual one."""
-
 D_FF = (
     "intermediate_size", "d_ff", "n_inner", "d_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim",
     "moe_intermediate_size",
 )  # fmt: skip
 D_K = ("head_dim", "d_kv", "attention_head_size")  # where it is not d_model / num_heads
-
 TYPICAL_LENGTH = 512  # assumed for the memory of recorded weights, which grows with its square
 
-POSITIONS = {
+POSITIONS = {  # parts of the names of modules or their classes
     "rotary": ("rotary",),
     "relative": ("relative", "rel_embeddings", "alibi"),
     "sinusoidal": ("sinusoidal", "sinusoid"),
     "learned": ("position", "wpe"),
 }
-"""For each kind of position encoding, parts of the names of its modules or their classes."""
 
 
 def facts_of(name: str, model: RecordableModel) -> ModelFacts:

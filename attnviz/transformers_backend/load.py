@@ -25,24 +25,21 @@ from attnviz.transformers_backend.attention_call import NAME, register
 
 EAGER = "eager"  # transformers' name of the attention that keeps and returns all weights
 
-HEADS = re.compile(
+HEADS = re.compile(  # tensors of pretraining heads: no note mentions them
     r"(lm_head|lm_loss|cls|predictions|head|pooler|sop_classifier|final_logits_bias)\b"
     r"|decoder\.(weight|bias)$"
 )
-"""Tensors of pretraining heads, which published models often have: no note mentions them."""
 
+# the entries of `auto_map` in a config.json that name a model's own classes, best first
 CONFIG_CLASS = "AutoConfig"
 MODEL_CLASSES = ("AutoModel", "AutoModelForCausalLM", "AutoModelForMaskedLM")
 SEQ2SEQ_CLASSES = ("AutoModelForSeq2SeqLM", *MODEL_CLASSES)
-"""The entries of `auto_map` in a config.json that name a model's own classes, best first."""
 
 TOGETHER = "check that config.json and the weights belong together"
-
 # the attribute that says that transformers added hooks to a model, to return its weights
 HOOKED = "_output_capturing_hooks_installed"
 
 _ALONE = RLock()
-
 logging: Any = typed_logging
 
 
@@ -76,11 +73,7 @@ def knows(model_type: str) -> bool:
 def architecture(
     folder: Path, model_type: ModelType, kind: AttentionKind | None, trust_remote_code: bool = False
 ) -> Architecture:
-    """What a folder's config.json asks for; `kind` is the attention to record.
-
-    Own code runs only with `trust_remote_code`. Raises AttnvizError for a type that transformers
-    does not know, or that reads no text.
-    """
+    """What config.json asks for; own code only if trusted. AttnvizError if it reads no text."""
     name = model_type.name
     own_code = model_type.own_code and not knows(name)
     if not knows(name) and not (own_code and trust_remote_code):
@@ -264,10 +257,9 @@ def _configs(modules: Sequence[nn.Module]) -> list[Any]:
 
 
 def check_missing(loaded: Loaded, begun: set[nn.Module]) -> None:
-    """AttnvizError if the files lack a tensor that the recorded attention depends on.
+    """AttnvizError if the files lack a tensor that the attention depends on.
 
-    `begun`: the modules that had begun to run when the last layer's attention was computed. A
-    module that had not, such as a pooler, may be random; a module of a layer may not.
+    `begun`: the modules that began before the last layer's attention ended; a pooler may be random.
     """
     names = {name for name, module in loaded.model.named_modules() if module in begun}
     lacking = [tensor for tensor in loaded.missing if not _is_unused(tensor, names)]

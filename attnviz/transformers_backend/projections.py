@@ -1,7 +1,6 @@
-"""Find the matrices that made a layer's queries, keys and values, by recomputing them.
+"""Find a layer's W_Q, W_K and W_V: x times it is what was recorded, but for a norm or a rotation.
 
-A matrix is W_Q if x times it gives the recorded q, perhaps after one of the module's own norms, or
-after a rotation, which keeps the length of each vector (Su et al. 2021, "RoFormer").
+A rotation keeps the length of each vector (Su et al. 2021, "RoFormer").
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +17,9 @@ from attnviz.attention.layer import Between, Inputs, LayerRecord, Projections
 from attnviz.encoder.devices import as_numpy
 from attnviz.errors import AttnvizError
 
-TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 3e-2}
-"""How far a recomputed number may be from the recorded one, relative to the largest of them."""
-
+TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 3e-2}  # relative to the largest number
 TRIED_ROWS = 32  # the most tokens on which a matrix is tried
-
-JOINT = (("q",), ("k",), ("v",), ("q", "k", "v"), ("k", "v"))
-"""What one matrix may give, in this order."""
-
+JOINT = (("q",), ("k",), ("v",), ("q", "k", "v"), ("k", "v"))  # what one matrix may give, in order
 ROTATED = "rotated by its position"
 NORMALISED = "normalised"
 
@@ -79,10 +73,7 @@ def find_projections(
     record: LayerRecord,
     dtype: str,
 ) -> Projections:
-    """The matrices of a layer's attention, in float32; AttnvizError if none give the record.
-
-    `modules`: the candidates, the most likely first, and `outputs`: the W_O of each.
-    """
+    """A layer's matrices, in float32; AttnvizError if none fit. `modules`: likeliest first."""
     inputs, tolerance = record.inputs(), TOLERANCES.get(dtype, TOLERANCES["float32"])
     for module, output in zip(modules, outputs, strict=True):
         search = _Search(module, output, inputs, tolerance)

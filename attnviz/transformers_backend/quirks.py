@@ -8,10 +8,9 @@ from torch import Tensor
 
 TOKEN_TYPES = {"xlnet": 3}  # for model types whose configurations do not give it
 
-LANGUAGE_FAMILIES = frozenset(
+LANGUAGE_FAMILIES = frozenset(  # their tokenizers add a language token to source and target
     {"mbart", "plbart", "m2m_100", "nllb-moe", "seamless_m4t", "seamless_m4t_v2"}
 )
-"""Model types whose tokenizers add a language token, one for the source and one for the target."""
 
 
 def layer_width(config: Any) -> int:
@@ -66,9 +65,9 @@ def whole_rows(config: Any, output: Any, weights: Sequence[Tensor]) -> Sequence[
 
 
 def _whole_rows(local: Tensor, everywhere: Tensor | None) -> Tensor:
-    """local: (batch, num_heads, n, window + 1). With a global first token, it has a column more in
-    front, the weights that all give to that token; everywhere: (batch, num_heads, n, 1), the
-    weights that the token gives to each key.
+    """local: (batch, num_heads, n, window + 1), with a column in front for a global first token.
+
+    everywhere: (batch, num_heads, n, 1), the weights that this token gives to each key.
     """
     n, first = local.shape[-2], 0 if everywhere is None else 1
     window = local.shape[-1] - first - 1

@@ -26,9 +26,7 @@ from attnviz.transformers_backend.attention_call import (
 ROWS_AT_ONCE = 512  # rows of a mask that are examined together, to limit memory
 
 Lengths = Sequence[tuple[int, int]]  # the number of queries and of keys of each sentence
-
-Layers = list[list[LayerRecord] | None]
-"""For each layer, the record of each sentence; None for a layer that was not requested."""
+Layers = list[list[LayerRecord] | None]  # by layer, then sentence; None if not requested
 
 
 class LastRecorded(Exception):
@@ -47,11 +45,8 @@ class Recorder:
         last: int | None = None,
     ) -> None:
         self.layers: Layers = []
-        self._sites = sites
-        self._kind = kind
-        self._lengths = lengths
-        self._recording = recording
-        self._last = last
+        self._sites, self._kind, self._lengths = sites, kind, lengths
+        self._recording, self._last = recording, last
         self._masks = Masks(lengths)
         self._inputs: dict[nn.Module, ModuleInputs] = {}
 
@@ -115,10 +110,9 @@ class Recorder:
 def weights_only(
     attentions: Sequence[Tensor | None] | None, lengths: Lengths, recording: RecordRequest
 ) -> Layers:
-    """Records of weights that the model gave: a tensor a layer, (batch, num_heads, n, m).
+    """Records of the model's own weights, (batch, num_heads, n, m) a layer; padding is cut off.
 
-    Padding is cut off, the model's own too. Raises UnlikeError for weights of another shape or
-    whose rows do not sum to 1, AttnvizError for weights that are not finite.
+    UnlikeError for another shape or rows that do not sum to 1, AttnvizError if not finite.
     """
     if not attentions:
         raise UnlikeError("no attention weights")
@@ -202,10 +196,7 @@ def _combined(tensors: Sequence[Tensor | None], how: Callable[..., Tensor]) -> T
 
 
 def _split(mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """Split a mask, or numbers added to scores, into allowed keys and the rest of the numbers.
-
-    About the lowest number of the dtype masks a key; the sum of two such numbers is -inf.
-    """
+    """A mask's allowed keys, and its other numbers; about the dtype's lowest masks a key."""
     if mask.dtype == torch.bool:
         return mask, None
     low = mask <= torch.finfo(mask.dtype).min / 2
@@ -214,9 +205,9 @@ def _split(mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
 
 
 def _intervals(allowed: Tensor) -> np.ndarray | None:
-    """The first allowed key of each query and the end of the allowed ones, (n, 2).
+    """First allowed key and end, (n, 2), of (num_heads or 1, n, m).
 
-    allowed: (num_heads or 1, n, m). None if heads differ, if a row has gaps, or if it is empty.
+    None if heads differ, if a row has gaps, or if it is empty.
     """
     first_head, m = allowed[0], allowed.shape[-1]
     if len(allowed) > 1 and not bool((allowed == first_head).all()):
@@ -234,10 +225,7 @@ def _intervals(allowed: Tensor) -> np.ndarray | None:
 
 
 def _by_distance(added: Tensor) -> np.ndarray | None:
-    """A bias that depends on key − query alone, (heads, n + m − 1), as in LayerRecord; else None.
-
-    added: (heads, n, m).
-    """
+    """(heads, n + m − 1), if `added`, (heads, n, m), depends on key − query alone; else None."""
     n, m = added.shape[-2:]
     if not torch.isfinite(added).all():  # a mask that is no interval
         return None

@@ -1,7 +1,6 @@
 """A model that transformers runs, ready to record one kind of its attention.
 
-A self-check runs it on a few tokens first: the weights of our record must equal those of its own
-eager attention. Otherwise its own weights are recorded alone; without these, it is refused.
+A self-check compares our weights with its eager attention's; if unlike, it records the latter.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +31,6 @@ from attnviz.transformers_backend.quirks import global_attention, whole_rows
 from attnviz.transformers_backend.record import LastRecorded, Layers, Recorder, weights_only
 
 CHECKED_TOKENS = 7  # in the self-check; a decoder gets two fewer, so that the lengths differ
-
 # how far a weight may be off in the self-check: rounding errors add up over layers, but a soft cap
 # or a bias that we missed would change weights by much more
 TOLERANCE = 5e-3
@@ -70,10 +68,7 @@ class Batch:
 
 
 class RecordableModel:
-    """A model whose attention of one kind can be recorded; make one with `after_self_check`.
-
-    `weights_only`: it gives no queries, keys and values. `sample`: the self-check's record a layer.
-    """
+    """Made by `after_self_check`, which records `sample`; `weights_only`: no q, k and v."""
 
     def __init__(
         self, built: load.Architecture, loaded: load.Loaded, kind: AttentionKind | None
@@ -255,10 +250,7 @@ class RecordableModel:
         return finder.sites.begun.get(self._called, set())
 
     def _checked(self, batch: Batch) -> Layers | None:
-        """What we record of a batch; None if the weights are not those of eager attention.
-
-        AttnvizError if a number overflows the dtype in which the model computes.
-        """
+        """Our record; None if unlike eager attention; AttnvizError for overflow of the dtype."""
         ours = self._recorded(batch, WHOLE)
         self._use(load.EAGER)
         eager = self._eager(batch)

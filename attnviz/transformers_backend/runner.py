@@ -18,10 +18,9 @@ Results = list[Inspection | AttnvizError]
 
 
 class TransformersRunner:
-    """Implements `Runner` of attnviz/model/model.py with a model that transformers runs.
+    """A `Runner` with a model of transformers; RequestError for a target that cannot be tokenized.
 
-    A decoder is fed `target`, or else what it writes itself, after its start token: row i is the
-    step that writes token i + 1. Raises RequestError for a target that cannot be tokenized.
+    A decoder is fed `target`, or its own output, after its start token: row i writes token i + 1.
     """
 
     alone = True

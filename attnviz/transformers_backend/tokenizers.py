@@ -42,10 +42,7 @@ def tokenizer_of(
     forced_first: int | None = None,
     trust_remote_code: bool = False,
 ) -> Tokenizer:
-    """The tokenizer of a model's files; `family` is its model type.
-
-    `max_target`: the most tokens a decoder takes. `forced_first`: the id it must write first.
-    """
+    """The tokenizer of a model of type `family`; `forced_first`: the first id it must write."""
     settings = files.folder / TOKENIZER_CONFIG
     # language tokens depend on settings, which tokenizer.json does not hold
     adds_language = family in LANGUAGE_FAMILIES and settings.is_file()
@@ -274,14 +271,13 @@ def _byte_letters() -> dict[str, int]:
     return {letter: byte for byte, letter in letters().items()}
 
 
-MARKS: dict[str, Spelling] = {
+MARKS: dict[str, Spelling] = {  # of pieces that begin, continue or end a word
     "▁": _sentencepiece,
     "Ġ": _byte_level,
     "##": lambda piece: piece.removeprefix("##").encode(),
     "</w>": lambda piece: piece.removesuffix("</w>").encode(),
     "@@": lambda piece: piece.removesuffix("@@").encode(),
 }
-"""The marks of pieces that begin, continue or end a word, and how such a vocabulary spells."""
 
 
 def spelling_of(vocabulary: Iterable[str]) -> Spelling:

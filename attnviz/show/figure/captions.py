@@ -1,7 +1,4 @@
-"""The words in and around pictures: tokens along an axis, the heading, and the file's name.
-
-Lengths are inches and font sizes points. What measures text is called inside `figure.drawing`.
-"""
+"""The words in and around pictures: token labels, headings, file names. Lengths are inches."""
 
 import math
 import re
@@ -32,23 +29,14 @@ from attnviz.show.wording import (
 )
 
 _AXES: dict[Role, str] = {"query": "who looks", "key": "what is looked at"}
-
 SMALLEST_FONT = 6.0
 LARGEST_FONT = 10.0
 LINE_SPACING = 1.3
-
-LONGEST_LABEL = 22
-"""Columns from which on a token's label is cut."""
-
+LONGEST_LABEL = 22  # columns from which on a token's label is cut
 _SENTENCE_ROOM = 6.0  # of a sentence over even the narrowest picture, in inches
-
-MOST_SKIPPED = 6
-"""At least one of so many tokens is labelled; else a few, by position."""
-
+MOST_SKIPPED = 6  # at least one of so many tokens is labelled; else a few, by position
 POSITIONS_APART = 0.42  # of labels that are positions, in inches
-
-HEADS_NAMED = 4
-"""How many single heads a title or a file name lists."""
+HEADS_NAMED = 4  # single heads that a title or a file name lists
 
 
 def label(text: str) -> str:
@@ -292,16 +280,11 @@ def heads_title(context: Context, heads: Sequence[HeadId]) -> str:
 
 
 NAME_BYTES = 96  # of a default file name without its suffix, in UTF-8
-
 HASH_DIGITS = 6
 
 
 def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> str:
-    """A file name without suffix, from model, heads, `what` and sentence.
-
-    It ends in a hash of all that the picture depends on: "He left." and "He left?" must not share
-    it.
-    """
+    """A file name without suffix; its hash tells “He left.” from “He left?”, and other views."""
     model, said = context.model, [one.text for one in texts(context)]
     attention, window, part = context.attention, context.window, context.part
     parts = [

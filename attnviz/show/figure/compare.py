@@ -1,7 +1,4 @@
-"""Two sentences, or two models, as heatmaps side by side, and their difference.
-
-Hatched: a word that one of the two lacks, and its change. Grey: what a query may not look at.
-"""
+"""Two sentences or models as heatmaps side by side, and B − A; absent words are hatched."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,21 +37,12 @@ from attnviz.show.figure.drawing import (
     weight_colors,
 )
 from attnviz.show.figure.fonts import font_families, texts_of
-from attnviz.show.figure.matrix import (
-    color_bar,
-    draw_matrix,
-    label_columns,
-    label_rows,
-    whole_dots,
-)
+from attnviz.show.figure.matrix import color_bar, draw_matrix, label_columns, label_rows, whole_dots
 from attnviz.show.labels import visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, texts, whose
 
 NUMBERED_UP_TO = 20  # words up to which numbers are written into cells
-
-NUMBERED_FROM = 0.1
-"""Shares and changes from here on are written; in the query's row those from half of it."""
-
+NUMBERED_FROM = 0.1  # shares and changes from here on are written; in the query's row from half
 _USUAL_CELL, _SMALLEST_CELL, _SMALLEST_SIDE, _LARGEST_SIDE = 0.31, 0.115, 2.2, 9.0
 _AXIS_TITLE, _TITLE, _GAP, _BAR_ROOM = 0.3, 0.28, 0.2, 1.0
 _HATCHED: dict[str, Any] = {"facecolor": "#f3f3f5", "edgecolor": "#b9b9c0", "hatch": "////"}
@@ -132,11 +120,10 @@ def _absent(columns: Sequence[Column], side: Side) -> set[int]:
 def figure(
     answer: Comparison, top: int | None = None, heads: Sequence[HeadId] | None = None
 ) -> Figure:
-    """A, B and their difference, of one head (queries down) or, for one query, of several (a row
-    each).
+    """A, B and B − A: of one head, or for one query of several heads, a row each.
 
-    Without `heads`: the head that changes most, where its matrices were kept; else, for a query,
-    the `top` heads compared. Raises RequestError, which says which heads can be drawn.
+    Without `heads`: the most changed head whose matrices were kept; else, for a query, the `top`
+    heads. Raises RequestError, which says which heads can be drawn.
     """
     if heads is None:
         compared = [change.head for change in answer.heads]
@@ -146,8 +133,7 @@ def figure(
     missing = set(heads) - {change.head for change in answer.heads}
     if missing:
         raise RequestError(
-            f"{min(missing)} was not compared",
-            f"compare it too, or draw {answer.heads[0].head}",
+            f"{min(missing)} was not compared", f"compare it too, or draw {answer.heads[0].head}"
         )
     if len(heads) > 1 and answer.query is None:
         raise RequestError(

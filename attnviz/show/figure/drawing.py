@@ -1,8 +1,4 @@
-"""What the pictures share: their look, their colours, and how they become files.
-
-Only matplotlib's `Figure` is used, never pyplot: no window, no global state. Lengths are inches and
-font sizes points; parts are placed by hand, since automatic layouts would draw everything twice.
-"""
+"""What the pictures share: look, colours, files. No pyplot, no global state; inches throughout."""
 
 import logging
 import re
@@ -26,19 +22,14 @@ from attnviz.inspection import Context
 from attnviz.show.figure.fonts import font_families, texts_of
 
 FigureFormat = Literal["png", "svg", "pdf"]
-
-FORMATS: dict[str, FigureFormat] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
-"""The forms a picture is written in, by its file's suffix."""
+FORMATS: dict[str, FigureFormat] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}  # by suffix
 
 DPI = 200
 INK, MUTED, FAINT = "#1b1b1f", "#6e6e76", "#d9d9de"
-BLANK = "#e9e9ed"
-"""The ground where there is no number: where a query may not look."""
-
+BLANK = "#e9e9ed"  # the ground where there is no number: where a query may not look
 MARGIN = 0.15
 
 _CREATOR = "attnviz"
-
 _NOISY = ("matplotlib.font_manager", "fontTools.subset")
 
 _LOOK: dict[Any, Any] = {
@@ -154,9 +145,7 @@ def written_by_attnviz(path: Path) -> bool:
 
 @cache
 def weight_colors() -> Colormap:
-    """White for nothing, through orange and red, to nearly black: even steps in OKLab, so that
-    equal differences of weight look equal, in print and grey too.
-    """
+    """White through orange and red to nearly black: even steps in OKLab, in print and grey too."""
     stops = "#fdfdfd #fcd8a8 #faa868 #ee7551 #d2495d #a72f6c #71246c #3d1c57 #141030"
     return LinearSegmentedColormap.from_list("attnviz", stops.split())
 

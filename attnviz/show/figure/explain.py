@@ -50,9 +50,7 @@ _VECTOR, _BARS, _NUMBERS = 1.9, 1.15, 0.55
 _SHORTEST_LABELS = 0.95
 _TITLE, _TEXT, _NOTE = 10.0, 9.0, 8.0
 _LINE = 0.2  # of text
-
-FULL_FROM = 99
-"""The percentile of sizes from which on numbers have the strongest colour."""
+FULL_FROM = 99  # the percentile of sizes from which on numbers have the strongest colour
 
 
 @dataclass(frozen=True)
@@ -321,9 +319,7 @@ def full_size(values: np.ndarray) -> float:
 
 
 def cells(figure: Figure, place: _Place, values: np.ndarray, full: float) -> AxesImage:
-    """A matrix, or a vector as one row: a cell a number, blue below 0; crowded ones are
-    averaged.
-    """
+    """A matrix, or a vector as one row, blue below 0; crowded cells are averaged."""
     axes = axes_at(figure, place.left, place.top, place.width, place.height)
     rows = np.atleast_2d(values)
     crowded = rows.shape[0] > place.height * DPI or rows.shape[1] > place.width * DPI

@@ -1,8 +1,7 @@
-"""Which fonts have the characters of a sentence, and what to install if none has them.
+"""Which fonts have a sentence's characters, and what to install if none has them.
 
-DejaVu Sans comes with matplotlib and has Latin, Greek, Cyrillic, Hebrew, Arabic and more. Hangul is
-drawn with NanumGothic from the package koreanize-matplotlib, whose code is never imported: it would
-change matplotlib's global settings. Searching the installed fonts takes a moment, so it comes last.
+DejaVu Sans comes with matplotlib. Hangul needs NanumGothic from koreanize-matplotlib, which is not
+imported, as it would change matplotlib's global settings. Searching installed fonts is slow: last.
 """
 
 import importlib.util
@@ -22,9 +21,7 @@ from attnviz.show.wording import texts
 
 BASE_FAMILY = "DejaVu Sans"
 KOREAN_FAMILY = "NanumGothic"
-
-CHARACTERS_LISTED = 12
-"""How many missing characters a message lists at most."""
+CHARACTERS_LISTED = 12  # missing characters that a message lists at most
 
 # families that matplotlib carries for formulas, and for boxes in place of missing characters
 _NOT_FOR_TEXT = ("Last Resort", "STIXNonUnicode", "STIXSize", "cm")

@@ -1,8 +1,4 @@
-"""Attention as heatmaps: one head with its numbers, a layer's heads, or all heads of a model.
-
-Queries are rows, keys columns. All panels share one scale from 0 to the largest weight shown. What
-a query may not look at is grey.
-"""
+"""Heatmaps of one head, a layer's or all: queries down, keys across, one scale; masked is grey."""
 
 import math
 from collections.abc import Sequence
@@ -39,21 +35,11 @@ from attnviz.show.figure.drawing import (
     weight_colors,
     widest,
 )
-from attnviz.show.figure.matrix import (
-    color_bar,
-    draw_matrix,
-    label_columns,
-    label_rows,
-    whole_dots,
-)
+from attnviz.show.figure.matrix import color_bar, draw_matrix, label_columns, label_rows, whole_dots
 from attnviz.show.wording import MAY_NOT
 
-NUMBERED_UP_TO = 20
-"""Tokens up to which one head's larger weights are written into their cells."""
-
-NUMBERED_FROM = 0.1
-"""Shares from here on are written into cells; else, parts of the largest number."""
-
+NUMBERED_UP_TO = 20  # tokens up to which one head's larger weights are written into their cells
+NUMBERED_FROM = 0.1  # shares from here on are written into cells; else, parts of the largest number
 LABELLED_PANELS = 16  # up to so many, each has its name over it
 
 _LARGEST_CELL, _SMALLEST_CELL, _USUAL_SIDE, _LARGEST_SIDE, _SMALLEST_SIDE = 0.9, 0.17, 6.0, 12, 1.6
@@ -143,10 +129,7 @@ def _sides(context: Context, room: float, least: int) -> tuple[float, float, tup
 
 
 def figure(matrices: Matrices, top: int | None = None) -> Figure:
-    """One head large, or several as small multiples; `top` changes nothing.
-
-    Layers stand down and heads across, where all are there. Raises RequestError without a head.
-    """
+    """One head large, or several small ones; `top` is ignored. RequestError without a head."""
     context, heads = matrices.context, matrices.heads
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")

@@ -54,11 +54,9 @@ _DRAWN_OUT = 3.0  # rows that a token of the shorter column takes at most
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The heights of the tokens in rows from 0 on top, NaN for those left out, and the `gaps`
-    there.
+    """Token heights in rows from the top, NaN for those left out, and the `gaps` there.
 
-    `row` is a row's height in inches, `rows` how many the longer column has; the shorter is drawn
-    out.
+    `row`: a row's height in inches; `rows`: how many the longer column has; the shorter is spread.
     """
 
     heights: Mapping[Role, np.ndarray]

@@ -92,10 +92,7 @@ BAND = 128  # dots that a band is high
 
 
 class BandedImage(AxesImage):
-    """An image that is enlarged to dots in bands: at once, 512 tokens would take some 200 MB.
-
-    Agg alone has dots.
-    """
+    """An image enlarged to dots in bands, for Agg: at once, 512 tokens would take some 200 MB."""
 
     def draw(self, renderer: Any) -> None:
         """Draw the image, as every artist does."""

@@ -177,9 +177,8 @@ def matrices(inspection: Inspection | View, **heads: Unpack[Heads]) -> Matrices:
 
 
 def links(inspection: Inspection | View, query: str | None = None, **heads: Unpack[Heads]) -> Links:
-    """The strong links from a query, or from all words, in some heads.
-
-    Without `layer` and `head`: in the head of the query's strongest link to a word further off.
+    """The strong links from a query, or from all words, in some heads; without `layer` and `head`,
+    in the head of the query's strongest link to a word further off.
     """
     view, chosen = looked_at(inspection, heads)
     index = _index(view.context, "query", query)
@@ -187,11 +186,7 @@ def links(inspection: Inspection | View, query: str | None = None, **heads: Unpa
 
 
 def find(
-    inspection: Inspection | View,
-    query: str,
-    key: str,
-    both: bool = False,
-    **heads: Unpack[Heads],
+    inspection: Inspection | View, query: str, key: str, both: bool = False, **heads: Unpack[Heads]
 ) -> Finding:
     """Which heads join a query and a key, best first; each may be a phrase, as in "the street".
 
@@ -276,9 +271,8 @@ def ablate_each(
     unit: Unit = "word",
     model: Model | None = None,
 ) -> EachAblation:
-    """Rank all heads, each ablated alone, by how far the query's final state moves.
-
-    Without a query: by the mean over all words but special tokens.
+    """Rank all heads, each ablated alone, by how far the query's final state moves; without a
+    query, by the mean over all words but special tokens.
     """
     context = looked_at(inspection, {"unit": unit})[0].context
     check_ablatable(inspection)

@@ -3,11 +3,8 @@
 import gc
 import signal
 import sys
-from types import FrameType
 
-GARBAGE = 1 << 18
-"""Objects that are made before Python looks for garbage among them. The usual 700 cost a tenth of
-the start, since nearly all that is imported stays."""
+GARBAGE = 1 << 18  # objects made before Python looks for garbage; the usual 700 slow the start
 
 
 def main() -> int:
@@ -16,7 +13,8 @@ def main() -> int:
     for name in ("SIGTERM", "SIGHUP"):  # not every system has the second
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets
-            signal.signal(number, _terminated)
+            # leave in order, so that no temporary file stays behind
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
     try:
         from attnviz.cli.output import prepare_streams
 
@@ -28,8 +26,3 @@ def main() -> int:
         return 130
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second ctrl-C would show a traceback
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    """Exit in order, so that no temporary file stays behind."""
-    sys.exit(128 + number)

@@ -3,18 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from attnviz.cli.options import (
-    SHOW,
-    AsWords,
-    HeadChoice,
-    Look,
-    ModelChoice,
-    Output,
-    Source,
-    count,
-    flag,
-    valued,
-)
+from attnviz.cli.options import AsWords, HeadChoice, Look, ModelChoice, Output, Source
+from attnviz.cli.panels import SHOW, count, flag, valued
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
@@ -45,8 +35,7 @@ class Ablated:
         valued("WORD", SHOW, "With --each: the effect on WORD, not the mean over all words."),
     ] = None
     top: Annotated[
-        int | None,
-        count("The K words, or heads, with the largest effect; without, 10 in tables."),
+        int | None, count("The K words, or heads, with the largest effect; without, 10 in tables.")
     ] = None
     words: AsWords = True
 

@@ -1,9 +1,4 @@
-"""The application: commands that are imported when they run, options in groups, exit codes.
-
-A command is a function in the module of its name. It takes dataclasses, each a group of options
-declared once. Typer wants one flat list of parameters, so the groups are spread out for it and
-gathered again for the command.
-"""
+"""The application: commands that are imported when they run, options in groups, exit codes."""
 
 import dataclasses
 import functools
@@ -19,12 +14,11 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from attnviz.attention.request import LESS_OF_A_TEXT
-from attnviz.cli.options import RARE
 from attnviz.cli.output import STDOUT, complain, lead_nowhere
+from attnviz.cli.panels import RARE
 from attnviz.errors import AttnvizError, RequestError
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; fine, but could not be done; the request is wrong; interrupted."""
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
 
 COMMANDS = ("run", "heatmap", "lines", "find", "compare", "explain", "ablate", "models")
 
@@ -82,12 +76,15 @@ def command(name: str) -> Any:
     """The command of that name, from the function of that name in the module of that name."""
     function = getattr(import_module(f"attnviz.cli.{name}"), name)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    single.command(name, help=_flowing(function.__doc__ or ""))(_flat(function))
+    # the terminal breaks lines, so paragraphs come without those of the source
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    flowing = "\n\n".join(" ".join(paragraph.splitlines()) for paragraph in paragraphs)
+    single.command(name, help=flowing)(_flat(function))
     return get_command(single)
 
 
 def _flat(function: Callable[..., None]) -> Callable[..., None]:
-    """The function with one parameter an option; what goes wrong becomes an exit code."""
+    """The function with one parameter an option, as Typer wants it; errors become exit codes."""
     groups = get_type_hints(function)
     groups.pop("return", None)
 
@@ -118,16 +115,8 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _is_rare(parameter: inspect.Parameter) -> bool:
-    return any(
-        getattr(option, "rich_help_panel", None) == RARE
-        for option in parameter.annotation.__metadata__
-    )
-
-
-def _flowing(text: str) -> str:
-    """Paragraphs without the source's line ends: the terminal breaks them anew."""
-    paragraphs = inspect.cleandoc(text).split("\n\n")
-    return "\n\n".join(" ".join(paragraph.splitlines()) for paragraph in paragraphs)
+    options = parameter.annotation.__metadata__
+    return any(getattr(option, "rich_help_panel", None) == RARE for option in options)
 
 
 def exit_code_of(action: Callable[[], None]) -> int:

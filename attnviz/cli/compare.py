@@ -10,24 +10,20 @@ import typer
 
 from attnviz.cli.options import (
     FOUNDING_EXAMPLE,
-    INPUT,
-    SHOW,
     HeadChoice,
     Look,
     ModelChoice,
     Output,
     Source,
     Truncate,
-    count,
-    valued,
 )
 from attnviz.cli.output import beginning, check_output, writing
+from attnviz.cli.panels import INPUT, SHOW, count, valued
 from attnviz.cli.reading import LineReader, is_piped
 from attnviz.errors import AttnvizError, RequestError
 
 if TYPE_CHECKING:
     from attnviz.answers.align import Aligned
-    from attnviz.answers.compare import Comparison
     from attnviz.cli.inputs import Request
     from attnviz.cli.session import Selection, Session
     from attnviz.inspection import Inspection
@@ -126,20 +122,15 @@ def compare(
         drawn = 1 if output.form in PICTURES and len(chosen) < 2 else ()
         comparison = compare(both, query, key, chosen, drawn)
         session.spinner.make_way()
-        _note(comparison, session, named=bool(chosen) or output.form not in PICTURES)
+        if comparison.alignment.identical:
+            session.notes.say("A and B are the same sentence in the same model: nothing changes")
+        if output.form in PICTURES and not chosen:
+            most = comparison.heads[0].head
+            what = "layer" if most.head is None else "head"
+            session.notes.say(f"{most}, the {what} that changes most; --{what} chooses another")
         session.note_what_rows_lack(comparison, output.form)
         with writing(output, session.notes, followed.top) as write:
             write(comparison, 0)
-
-
-def _note(comparison: "Comparison", session: "Session", named: bool) -> None:
-    """Say that nothing changes; or which head is drawn, if none was named."""
-    if comparison.alignment.identical:
-        session.notes.say("A and B are the same sentence in the same model: nothing changes")
-    if not named:
-        most = comparison.heads[0].head
-        what = "layer" if most.head is None else "head"
-        session.notes.say(f"{most}, the {what} that changes most; --{what} chooses another")
 
 
 def _column(
@@ -154,11 +145,7 @@ def _column(
 
 
 class _Reader:
-    """Finds A and B: given, piped in, loaded, remembered, or one sentence in two models.
-
-    The last sentence that is read is remembered. RequestError for fewer or more than two, and for a
-    model named beside a sentence that brings its own.
-    """
+    """Finds A and B: given, piped in, loaded, remembered, or one sentence in two models."""
 
     def __init__(self, session: "Session", source: TwoSources, request: "Request") -> None:
         self.session, self.source, self.request = session, source, request

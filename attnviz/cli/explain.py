@@ -3,17 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import (
-    SHOW,
-    AsWords,
-    HeadChoice,
-    Look,
-    ModelChoice,
-    Output,
-    Source,
-    count,
-    valued,
-)
+from attnviz.cli.options import AsWords, HeadChoice, Look, ModelChoice, Output, Source
+from attnviz.cli.panels import SHOW, count, valued
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
@@ -31,8 +22,7 @@ class Followed:
     ] = None
     words: AsWords = True
     top: Annotated[
-        int | None,
-        count("The K largest weights; without, 20 in tables and pictures, all in data."),
+        int | None, count("The K largest weights; without, 20 in tables and pictures, all in data.")
     ] = None
 
 

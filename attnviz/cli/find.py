@@ -4,18 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
-from attnviz.cli.options import (
-    INPUT,
-    SHOW,
-    HeadChoice,
-    Look,
-    ModelChoice,
-    Output,
-    Source,
-    count,
-    flag,
-    valued,
-)
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source
+from attnviz.cli.panels import INPUT, SHOW, count, flag, valued
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
@@ -50,12 +40,7 @@ class Pair:
 
 
 def find(
-    source: Source,
-    pair: Pair,
-    heads: HeadChoice,
-    look: Look,
-    choice: ModelChoice,
-    output: Output,
+    source: Source, pair: Pair, heads: HeadChoice, look: Look, choice: ModelChoice, output: Output
 ) -> None:
     """Rank all heads by how much one word looks at another, beside what that distance gets anyway.
 
@@ -131,14 +116,8 @@ def _check(source: Source, pair: Pair) -> None:
                 "as in attnviz find TEXT --query it --key animal",
             )
         return
-    others = {
-        "TEXT": source.text,
-        "--pair": source.pair,
-        "--load": source.load,
-        "--stride": source.stride,
-        "--query": pair.query,
-        "--key": pair.key,
-    }
+    others: dict[str, object] = {"TEXT": source.text, "--pair": source.pair, "--load": source.load}
+    others |= {"--stride": source.stride, "--query": pair.query, "--key": pair.key}
     extra = [name for name, value in others.items() if value]
     if extra:
         raise RequestError(

@@ -18,29 +18,23 @@ from attnviz.model import Model
 from attnviz.show.forms import PICTURES
 from attnviz.text.tokens import Tokens, check_text
 
-Request = Callable[[ModelFacts], RecordRequest]
-"""What a command needs recorded in a model; RequestError for a layer that it does not have."""
+Request = Callable[[ModelFacts], RecordRequest]  # what a command needs recorded in a model
 
 
 @dataclass(frozen=True)
 class Item:
-    """One text looked into: its number in the input, what messages call it, its inspection.
-
-    `tokens` are what the model was given in this command; None if it did not run.
-    """
+    """One text looked into: its number in the input, what messages call it, its inspection."""
 
     index: int
     place: str
     inspection: Inspection
-    tokens: Tokens | None = None
+    tokens: Tokens | None = None  # what the model was given in this command, if it ran
 
 
 class Inputs:
-    """The inspections of a command, one after the other.
+    """The inspections of a command; if several may come (`many`), an error does not stop the rest.
 
-    If several may come (`many`), an error in one is reported with its number, the rest goes on, and
-    `finish` raises in the end. `rows` give the sentences in place of TEXT. `request` says what of
-    a long text is recorded; None, that the command only runs the model.
+    `rows` give the sentences in place of TEXT. Without a `request` only the model is run.
     """
 
     def __init__(
@@ -169,15 +163,9 @@ class Inputs:
         yield from lines
 
     def _tokenized(
-        self,
-        model: Model,
-        lines: Iterable[Line | None],
-        pending: dict[int, tuple[str, Tokens]],
+        self, model: Model, lines: Iterable[Line | None], pending: dict[int, tuple[str, Tokens]]
     ) -> Iterator[tuple[int, Tokens] | None]:
-        """The tokens of the lines as they come; None passes through where more are to come.
-
-        `pending` learns what messages call each, and its tokens.
-        """
+        """The lines' tokens, None where more are to come; `pending` gets places and tokens."""
         for line in lines:
             if line is None:
                 yield None
@@ -238,10 +226,7 @@ class Inputs:
         return self._request(model.facts)
 
     def _last(self) -> Item:
-        """The remembered inspection, or its sentence run as the options say; or the first example.
-
-        What the options say may be another model, or the same one run in another way.
-        """
+        """The remembered inspection, or its sentence run as the options say; or the example."""
         session = self.session
         last, notes, choice = session.recall(), session.notes, session.choice
         if last is None or choice.named:

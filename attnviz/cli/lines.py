@@ -3,15 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import (
-    SHOW,
-    HeadChoice,
-    Look,
-    ModelChoice,
-    PictureOutput,
-    Source,
-    valued,
-)
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, PictureOutput, Source
+from attnviz.cli.panels import SHOW, valued
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:

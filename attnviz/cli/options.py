@@ -1,8 +1,4 @@
-"""The options that commands share, declared once, in groups.
-
-Each group is a dataclass; `app.py` spreads its fields out into options. Rare ones come last in the
-help, in a panel of their own.
-"""
+"""The options that commands share, declared once, in groups, which `app.py` spreads out."""
 
 import os
 from dataclasses import dataclass, fields, replace
@@ -13,31 +9,12 @@ import typer
 
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
+from attnviz.cli.panels import INPUT, MODEL, OUTPUT, RARE, SHOW, flag, valued
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
-from attnviz.show.forms import PICTURES, SUFFIXES, Form
+from attnviz.show.forms import SUFFIXES, Form
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
-
-INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
-
-
-def valued(metavar: str, panel: str, help: str, *names: str) -> Any:
-    """An option that takes a value."""
-    return typer.Option(
-        *names, metavar=metavar, rich_help_panel=panel, show_default=False, help=help
-    )
-
-
-def flag(names: str, panel: str, help: str) -> Any:
-    """An option that is there or not."""
-    return typer.Option(names, metavar="", rich_help_panel=panel, show_default=False, help=help)
-
-
-def count(help: str) -> Any:
-    """`--top`: how many to show, 1 or more."""
-    return typer.Option(metavar="K", min=1, rich_help_panel=SHOW, show_default=False, help=help)
-
 
 Truncate = Annotated[bool, flag("--truncate", RARE, "Cut a text that is too long for the model.")]
 
@@ -89,11 +66,8 @@ class Source:
         others = {"--load": self.load, "--pair": self.pair, "--truncate": self.truncate}
         extra = [name for name, value in others.items() if value]
         if extra:
-            raise RequestError(
-                f"--stride cuts one long text into windows, and does not go with "
-                f"{' and '.join(extra)}",
-                "give one of the two",
-            )
+            what = "--stride cuts one long text into windows, and does not go with "
+            raise RequestError(what + " and ".join(extra), "give one of the two")
 
 
 @dataclass(frozen=True)
@@ -118,12 +92,10 @@ class ModelChoice:
         Dtype | None, valued("NAME", RARE, "float32 (the default), bfloat16 or float16.")
     ] = None
     attention: Annotated[
-        AttentionKind | None,
-        valued("NAME", RARE, "encoder, decoder or cross: whose attention."),
+        AttentionKind | None, valued("NAME", RARE, "encoder, decoder or cross: whose attention.")
     ] = None
     target: Annotated[
-        str | None,
-        valued("TEXT", RARE, "The decoder's text. Without: the model writes it."),
+        str | None, valued("TEXT", RARE, "The decoder's text. Without: the model writes it.")
     ] = None
     trust_remote_code: TrustRemoteCode = False
     num_layers: Annotated[int | None, valued("N", RARE, "Layers of paper (6).")] = None
@@ -142,11 +114,6 @@ class ModelChoice:
         """What `load_model` takes beside the name; None where an option was not given."""
         given = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
         return {name: None if value is False else value for name, value in given.items()}
-
-    @property
-    def placed(self) -> dict[str, Any]:
-        """The same, on a GPU if there is one and no other device was named."""
-        return {**self.options, "device": self.device or "auto"}
 
     @property
     def chosen(self) -> bool:
@@ -189,8 +156,7 @@ class Look:
         ),
     ] = "weights"
     window: Annotated[
-        str | None,
-        valued("A:B", RARE, "Only the tokens from @A up to, not including, @B."),
+        str | None, valued("A:B", RARE, "Only the tokens from @A up to, not including, @B.")
     ] = None
 
 
@@ -199,8 +165,7 @@ class HeadChoice:
     """Which heads to show."""
 
     layer: Annotated[
-        list[str] | None,
-        valued("N", SHOW, "A layer, from 0; -1 is the last. May repeat."),
+        list[str] | None, valued("N", SHOW, "A layer, from 0; -1 is the last. May repeat.")
     ] = None
     head: Annotated[
         list[str] | None,
@@ -265,11 +230,6 @@ class Output:
     def file(self) -> Path | None:
         """The file that results go to; None for standard output."""
         return None if self.to_stdout else self.output
-
-    @property
-    def names_files(self) -> bool:
-        """Whether each result gets a file of its own, as pictures do without `-o`."""
-        return self.output is None and self.form in PICTURES
 
     @property
     def form(self) -> Form:

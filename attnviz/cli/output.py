@@ -17,30 +17,23 @@ if TYPE_CHECKING:
     from attnviz.answers.answer import Answer
     from attnviz.cli.options import Output
 
-NOTED = 80
-"""The most characters of a sentence that a note repeats."""
+NOTED = 80  # the most characters of a sentence that a note repeats
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
-Write = Callable[["Answer", int], None]
-"""Writes an answer about the text of that index in the input."""
+Write = Callable[["Answer", int], None]  # the number is the text's index in the input
 
 
 def prepare_streams() -> None:
-    """Make the standard streams fit for use, in whatever state the caller hands them over.
-
-    A closed descriptor would be given to the next file that is opened, which would then receive
-    what is meant for the terminal: open it on the null device. Characters that the terminal's
-    encoding lacks become question marks. A terminal 0 columns wide has an unknown width.
-    """
+    """Make the standard streams fit for use, in whatever state the caller hands them over."""
     for descriptor in (STDIN, STDOUT, STDERR):
         try:
             os.fstat(descriptor)
-        except OSError:
+        except OSError:  # the next file opened would take its number, and receive its messages
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    if not os.environ.get("COLUMNS", "1").strip("0"):
+    if not os.environ.get("COLUMNS", "1").strip("0"):  # 0 columns: the width is unknown
         del os.environ["COLUMNS"]
 
 
@@ -108,7 +101,8 @@ def check_output(output: "Output", *kinds: str) -> None:
 
         parquet.check_installed()
     if path is None:
-        if form in BINARY and on_terminal(sys.stdout) and not output.names_files:
+        shown = output.to_stdout or form not in PICTURES  # other pictures get files of their own
+        if shown and form in BINARY and on_terminal(sys.stdout):
             raise RequestError(
                 f"{form} is not for reading on a terminal", f"write it with -o FILE.{form}"
             )
@@ -142,18 +136,13 @@ def check_overwrite(
         raise AttnvizError(f"cannot read {path}: {error.strerror}") from error
     if not ours:
         raise RequestError(
-            f"{path} exists, and {doubt}",
-            "overwrite it with --force, or give another name",
+            f"{path} exists, and {doubt}", "overwrite it with --force, or give another name"
         )
 
 
 @contextmanager
 def writing(output: "Output", notes: Notes, top: int | None = None) -> Iterator[Write]:
-    """Write answers one after the other, in the form and to the place that the options name.
-
-    A picture without `-o` gets a file of its own, named after what it shows. The paths of pictures
-    are printed.
-    """
+    """Write answers one after the other, in the form and to the place that the options name."""
     from attnviz.show.write import writer
 
     form = output.form

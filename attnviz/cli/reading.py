@@ -12,30 +12,30 @@ from typing import NamedTuple
 
 from attnviz.errors import AttnvizError, RequestError
 
-Line = tuple[int, str | RequestError]
-"""A line's index from 0, and its sentence, or what is wrong with it."""
+Line = tuple[int, str | RequestError]  # index from 0, and sentence or what is wrong with it
 
 COLUMNS = ("sentence", "query", "key")
 
-_END = None
+
+def mode_of(descriptor: int) -> int:
+    """The mode of an open file, as `stat` reads it; 0 if it is closed."""
+    try:
+        return os.fstat(descriptor).st_mode
+    except OSError:
+        return 0
 
 
 def is_piped() -> bool:
     """Whether standard input is a pipe or a file: not a terminal, not /dev/null."""
-    try:
-        mode = os.fstat(0).st_mode
-    except OSError:
-        return False
+    mode = mode_of(0)
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
 class LineReader:
     """Reads lines in the background, and says when the next one has not come yet.
 
-    So a slow source gets an answer to each line at once, and a file is run in batches. Blank lines
-    and a UTF-8 byte order mark are skipped; a line that is not UTF-8 becomes an error. Without a
-    path it reads standard input. `blank` counts the lines skipped, `skipped` those of a header,
-    and `where` says in words where the lines come from.
+    So a slow source gets an answer to each line at once, and a file is run in batches. `blank`
+    counts blank lines, `skipped` those of a header. Without a path it reads standard input.
     """
 
     skipped = 0
@@ -58,7 +58,7 @@ class LineReader:
             except queue.Empty:
                 yield None
                 line = self._lines.get()
-            if line is _END:
+            if line is None:
                 break
             yield line
         if self._failure is not None:
@@ -81,7 +81,7 @@ class LineReader:
         except OSError as error:
             self._failure = error
         finally:
-            self._lines.put(_END)
+            self._lines.put(None)  # the end
 
 
 def _decoded(index: int, raw: bytes) -> str | RequestError:
@@ -108,7 +108,6 @@ class TsvReader:
 
     The first line is a header if one of its cells is `sentence`, or if it names all three columns;
     then columns may come in any order, beside others. Without a header they are the first three.
-    Quotes are read as spreadsheets write them; a line whose quotes do not fit keeps them.
     """
 
     def __init__(self, path: Path) -> None:

@@ -3,17 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import (
-    SHOW,
-    HeadChoice,
-    Look,
-    ModelChoice,
-    Output,
-    Source,
-    Words,
-    count,
-    flag,
-)
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source, Words
+from attnviz.cli.panels import SHOW, count, flag
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
@@ -26,12 +17,10 @@ class Amount:
     """How much to show."""
 
     top: Annotated[
-        int | None,
-        count("The K strongest links of each head, of each query, or of WORD."),
+        int | None, count("The K strongest links of each head, of each query, or of WORD.")
     ] = None
     summary: Annotated[
-        bool,
-        flag("--summary", SHOW, "The overview of heads, without whole matrices, as data too."),
+        bool, flag("--summary", SHOW, "The overview of heads, without whole matrices, as data too.")
     ] = False
 
 

@@ -1,6 +1,5 @@
 """What a command works with: a model, notes, a spinner, errors; and what was asked for."""
 
-import os
 import stat
 import sys
 import threading
@@ -8,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from attnviz.answers.answer import Answer
@@ -26,6 +24,7 @@ from attnviz.attention.measures import MEASURES
 from attnviz.attention.request import RecordRequest
 from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output
 from attnviz.cli.output import STDOUT, Notes, complain, on_terminal
+from attnviz.cli.reading import mode_of
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
 from attnviz.inspection.context import Role
@@ -41,11 +40,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """The model of a command, its notes and its spinner, and what went wrong.
-
-    As a context it shows the spinner. At the end it remembers the `last` inspection that ran: after
-    it was shown, and even if showing it failed or the reader of a pipe left.
-    """
+    """The model of a command, its notes and errors, and its spinner, shown inside the context."""
 
     def __init__(self, choice: ModelChoice, output: Output) -> None:
         self.choice = choice
@@ -59,20 +54,21 @@ class Session:
         self.spinner.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.spinner.stop()
-        if self.last is not None:
-            self._remember(self.last)
+        if self.last is None:
+            return
+        try:  # to keep it for the next command, even if showing it failed
+            if not remember(self.last):
+                self.notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
+        except AttnvizError as failure:
+            self.notes.say(f"this sentence is not remembered: {failure.message}")
 
     def load(self, choice: ModelChoice) -> Model:
-        """Load a model, in place of the one before."""
+        """Load a model in place of the one before: on a GPU, if no other device was named."""
         self.spinner.update("loading the model")
-        return self._take(load_model(choice.name, **choice.placed))
+        options = choice.options | {"device": choice.device or "auto"}
+        return self._take(load_model(choice.name, **options))
 
     def model_of(self, inspection: Inspection, why: str = "running it again in") -> Model:
         """The inspection's model, loaded if it is not; AttnvizError if it has changed."""
@@ -94,10 +90,7 @@ class Session:
         return model
 
     def with_inputs(self, inspection: Inspection, tokens: Tokens | None, layer: int) -> Inspection:
-        """The inspection with the inputs of a layer, which one of a long text may lack.
-
-        Then the layer is run again, if the tokens that the model was given are known.
-        """
+        """The inspection with a layer's inputs: run again if it lacks them, as of a long text."""
         if has_inputs(inspection.layer(layer)) or self.model is None or tokens is None:
             return inspection
         self.notes.say(f"running it again for what layer {layer} worked with")
@@ -129,19 +122,10 @@ class Session:
             if not context.model.trained:
                 self.notes.say_once(f"{context.model}; its numbers mean nothing")
             if context.part is not None:
-                self.notes.say_once(
-                    "each window counts as a text of its own: text_index counts them"
-                )
+                once = "each window counts as a text of its own: text_index counts them"
+                self.notes.say_once(once)
             if context.measure != "weights" or context.measured.sinks:
                 self.notes.say_once(str(context.measured))
-
-    def _remember(self, inspection: Inspection) -> None:
-        """Keep it for the next command; a note says so if it is too large, or if that fails."""
-        try:
-            if not remember(inspection):
-                self.notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
-        except AttnvizError as error:
-            self.notes.say(f"this sentence is not remembered: {error.message}")
 
     def recall(self) -> Inspection | None:
         """The remembered inspection; a note says so if it cannot be read."""
@@ -206,10 +190,7 @@ class Selection:
 def request_for(
     model: ModelFacts, choice: HeadChoice, per_head: bool = True, whole: bool = False
 ) -> RecordRequest:
-    """The layers of the heads chosen, or all; RequestError for one that the model does not have.
-
-    `whole`: with what queries and keys were made of, and with values.
-    """
+    """The layers of the heads chosen, or all; `whole`: with a layer's inputs and values."""
     if not per_head:
         return RecordRequest(whole=whole)
     heads = select_heads(model, choice.layer or (), choice.head or ())
@@ -221,16 +202,13 @@ def has_inputs(record: LayerRecord) -> bool:
     return record.x is not None or record.recorded_weights is not None
 
 
-PATIENCE = 2.0
-"""Seconds that pass before anything is shown."""
+PATIENCE = 2.0  # seconds that pass before anything is shown
 
 
 class Spinner:
     """A context that shows what is going on, if standard error is a terminal.
 
-    Results may appear on the same terminal, so the spinner is gone before any are written: until
-    the next start if they go there directly, and for good if they go through a pipe, whose reader
-    may write to the terminal at any time.
+    It stops before results are written there; for good if a pipe's reader may write them any time.
     """
 
     def __init__(self, what: str, quiet: bool = False) -> None:
@@ -239,19 +217,15 @@ class Spinner:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._enabled = not quiet and on_terminal(sys.stderr)
-        self._piped = _is_pipe(STDOUT)
+        mode = mode_of(STDOUT)
+        self._piped = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
         self._in_the_way = self._piped or on_terminal(sys.stdout)
 
     def __enter__(self) -> "Spinner":
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def update(self, what: str) -> None:
@@ -306,11 +280,3 @@ class Spinner:
             if self._timer is not None:
                 self._status = Console(stderr=True).status(self.what)
                 self._status.start()
-
-
-def _is_pipe(descriptor: int) -> bool:
-    try:
-        mode = os.fstat(descriptor).st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from attnviz.errors import AttnvizError
 from attnviz.files import cache_folder, check_readable, read_json, whole_file
+
+if TYPE_CHECKING:
+    import numpy as np
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -171,11 +173,13 @@ def tensor_kinds(path: Path) -> dict[str, tuple[str, int]]:
     return kinds
 
 
-def read_tensors(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+def read_tensors(path: Path, names: Sequence[str]) -> "dict[str, np.ndarray]":
     """The tensors of these names, in float32; only the parts that hold them are opened.
 
     Raises KeyError for a name that is not there, AttnvizError as in `read_weights`.
     """
+    import numpy as np
+
     tensors: dict[str, np.ndarray] = {}
     for part in parts_of(path):
         wanted = [name for name in names if part.names is None or name in part.names]
@@ -218,8 +222,10 @@ def _header(path: Path) -> tuple[Mapping[str, Any], int]:
         return json.loads(stream.read(size)), 8 + size
 
 
-def _bfloat16(path: Path, entry: Mapping[str, Any], start: int) -> np.ndarray:
+def _bfloat16(path: Path, entry: Mapping[str, Any], start: int) -> "np.ndarray":
     """A tensor of bfloat16 numbers, exactly: each is the upper half of a float32."""
+    import numpy as np
+
     first, end = entry["data_offsets"]
     with path.open("rb") as stream:
         stream.seek(start + first)
@@ -227,8 +233,10 @@ def _bfloat16(path: Path, entry: Mapping[str, Any], start: int) -> np.ndarray:
     return (upper.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
 
 
-def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
+def rounded(numbers: "np.ndarray", dtype: str) -> "np.ndarray":
     """Float32 numbers rounded to "bfloat16" or "float16", ties to even; others as they are."""
+    import numpy as np
+
     if dtype == "float16":
         return numbers.astype(np.float16).astype(np.float32)
     if dtype != "bfloat16":
@@ -241,8 +249,10 @@ def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
     return out
 
 
-def draw_matrix(out: np.ndarray, seed: int, name: str) -> None:
+def draw_matrix(out: "np.ndarray", seed: int, name: str) -> None:
     """Fill a matrix of the untrained model from its seed and name: Glorot & Bengio 2010, 16."""
+    import numpy as np
+
     # the generator takes numbers, so the name becomes one per byte
     np.random.default_rng([seed, *name.encode()]).random(out=out, dtype=np.float32)
     bound = (6 / sum(out.shape)) ** 0.5

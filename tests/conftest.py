@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
+
+# nothing fails for being slow on a busy day
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ANIMAL = "The animal didn't cross the street because it was too tired."
 

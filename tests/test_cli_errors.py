@@ -191,7 +191,7 @@ def test_models_that_are_none(place: Workplace) -> None:
     for name, message, hint in (
         ("./nowhere", 'there is no model "./nowhere", and no such folder', "use minilm, paper"),
         ("empty", 'the folder "empty" has no config.json', "give the folder that"),
-        ("pickle", 'the folder "pickle" has no model.safetensors', "its model.pt is not how"),
+        ("pickle", 'the folder "pickle" has no model.safetensors', "its model.pt is not a file"),
     ):
         first, second = told(place("run", "I am", "-m", name, env=walled))
         assert first.startswith(f"attnviz: {message}")

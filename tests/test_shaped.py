@@ -49,8 +49,9 @@ def test_results_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nobody_else_pays_for_it() -> None:
     code = (
-        "import sys, numpy\nfrom attnviz.attention.layer import softmax\n"
-        "print('jaxtyping' in sys.modules, softmax.__annotations__['return'] is numpy.ndarray)"
+        "import sys, numpy\nfrom typing import get_type_hints\n"
+        "from attnviz.attention.layer import softmax\n"
+        "print('jaxtyping' in sys.modules, get_type_hints(softmax)['return'] is numpy.ndarray)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False True\n"

@@ -25,4 +25,5 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     finally:
+        gc.freeze()  # or Python would go through all that torch made once more at exit
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second ctrl-C would show a traceback

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -126,6 +127,18 @@ class Places:
     previous: Pairs
     next: Pairs
     largest: Float[np.ndarray, "all_rows"]
+
+    @cached_property
+    def resting(self) -> tuple[np.ndarray, ...]:
+        """The entries of the rows in the columns of special tokens."""
+        return np.ix_(self.rows, self.special)
+
+    @cached_property
+    def own_resting(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of them that are a word's own column, which is no resting place."""
+        down, across = self.itself
+        own = np.isin(across, self.special)
+        return down[own], across[own]
 
     @classmethod
     def of(cls, view: View, layer: int) -> "Places":

@@ -215,10 +215,7 @@ class HeadTally:
         self._entropies.append(_entropies(rows))
         for name, numbers in self._near.items():
             numbers.append(weights[getattr(places, name)])
-        # a word's own column is no resting place
-        itself = self._near["itself"][-1][np.isin(places.itself[1], places.special)]
-        resting = weights[np.ix_(places.rows, places.special)]
-        self._special += float(resting.sum() - itself.sum())
+        self._special += float(weights[places.resting].sum() - weights[places.own_resting].sum())
         if block.sink is not None:
             self._sinks.append(block.sink[number, places.rows])
         self._keep_strongest(own, places, block.rows.start)
@@ -258,13 +255,15 @@ class HeadTally:
         if self._most > 0 and between.max() > least:
             candidates = np.flatnonzero(between > least)
             numbers = between.ravel()[candidates]
+            before = len(self._links)
             for place in descending(numbers, self._most):
                 row, column = divmod(int(candidates[place]), between.shape[1])
                 query = self._context.tokens[first + places.rows[row]]
                 key = self._context.keys[places.columns[column]]
                 self._links.append(Link(query, key, float(numbers[place])))
-            strongest = descending(np.array([link.weight for link in self._links]), self._most)
-            self._links = [self._links[place] for place in strongest]
+            if before:
+                strongest = descending(np.array([link.weight for link in self._links]), self._most)
+                self._links = [self._links[place] for place in strongest]
         if apart:
             weights[places.itself] = itself
 

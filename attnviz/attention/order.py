@@ -25,6 +25,7 @@ def descending(
     values: Float[np.ndarray, "n"], top: int | None = None, floor: float = 0.0
 ) -> Int[np.ndarray, "top"]:
     """The places of the `top` largest numbers, or of all: largest first, equal ones by place."""
+    values = values.astype(np.float64)  # or the bounds of equality would be rounded themselves
     places = np.arange(len(values))
     if top is not None and top < len(values):
         if top < 1:
@@ -37,6 +38,7 @@ def descending(
 
 def largest(values: Float[np.ndarray, "*rows n"], floor: float = 0.0) -> np.ndarray:
     """The place of the largest number along the last axis, the first of equal ones; NaN is none."""
+    values = values.astype(np.float64)
     most = np.fmax.reduce(values, axis=-1, keepdims=True)
     place: np.ndarray = (values >= most - np.maximum(EQUAL * np.abs(most), floor)).argmax(axis=-1)
     return place

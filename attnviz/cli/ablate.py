@@ -3,8 +3,18 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from attnviz.cli.options import AsWords, HeadChoice, Look, ModelChoice, Output, Source
-from attnviz.cli.panels import SHOW, count, flag, valued
+from attnviz.cli.options import (
+    SHOW,
+    AsWords,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    count,
+    flag,
+    valued,
+)
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from attnviz.attention.request import LESS_OF_A_TEXT
+from attnviz.cli.options import RARE
 from attnviz.cli.output import STDOUT, complain, lead_nowhere
-from attnviz.cli.panels import RARE
 from attnviz.errors import AttnvizError, RequestError
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request

@@ -10,15 +10,18 @@ import typer
 
 from attnviz.cli.options import (
     FOUNDING_EXAMPLE,
+    INPUT,
+    SHOW,
     HeadChoice,
     Look,
     ModelChoice,
     Output,
     Source,
     Truncate,
+    count,
+    valued,
 )
 from attnviz.cli.output import beginning, check_output, writing
-from attnviz.cli.panels import INPUT, SHOW, count, valued
 from attnviz.cli.reading import LineReader, is_piped
 from attnviz.errors import AttnvizError, RequestError
 

@@ -3,8 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import AsWords, HeadChoice, Look, ModelChoice, Output, Source
-from attnviz.cli.panels import SHOW, count, valued
+from attnviz.cli.options import (
+    SHOW,
+    AsWords,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    count,
+    valued,
+)
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:

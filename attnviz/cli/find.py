@@ -4,8 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source
-from attnviz.cli.panels import INPUT, SHOW, count, flag, valued
+from attnviz.cli.options import (
+    INPUT,
+    SHOW,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    count,
+    flag,
+    valued,
+)
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:

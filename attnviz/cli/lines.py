@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, PictureOutput, Source
-from attnviz.cli.panels import SHOW, valued
+from attnviz.cli.options import SHOW, HeadChoice, Look, ModelChoice, PictureOutput, Source, valued
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:

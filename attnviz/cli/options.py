@@ -9,10 +9,29 @@ import typer
 
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
-from attnviz.cli.panels import INPUT, MODEL, OUTPUT, RARE, SHOW, flag, valued
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
 from attnviz.show.forms import SUFFIXES, Form
+
+INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
+
+
+def valued(metavar: str, panel: str, help: str, *names: str) -> Any:
+    """An option that takes a value."""
+    return typer.Option(
+        *names, metavar=metavar, rich_help_panel=panel, show_default=False, help=help
+    )
+
+
+def flag(names: str, panel: str, help: str) -> Any:
+    """An option that is there or not."""
+    return typer.Option(names, metavar="", rich_help_panel=panel, show_default=False, help=help)
+
+
+def count(help: str) -> Any:
+    """`--top`: how many to show, 1 or more."""
+    return typer.Option(metavar="K", min=1, rich_help_panel=SHOW, show_default=False, help=help)
+
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
 

@@ -44,6 +44,14 @@ def lead_nowhere(descriptor: int) -> None:
     os.close(nowhere)
 
 
+def mode_of(descriptor: int) -> int:
+    """The mode of an open file, as `stat` reads it; 0 if it is closed."""
+    try:
+        return os.fstat(descriptor).st_mode
+    except OSError:
+        return 0
+
+
 def on_terminal(stream: object) -> bool:
     """Whether the stream goes to a terminal, which obeys escape codes."""
     isatty = getattr(stream, "isatty", None)

@@ -1,7 +1,6 @@
 """Sentences on standard input, one a line, and tables of sentences with words of their own."""
 
 import csv
-import os
 import queue
 import stat
 import sys
@@ -10,19 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from attnviz.cli.output import mode_of
 from attnviz.errors import AttnvizError, RequestError
 
 Line = tuple[int, str | RequestError]  # index from 0, and sentence or what is wrong with it
 
 COLUMNS = ("sentence", "query", "key")
-
-
-def mode_of(descriptor: int) -> int:
-    """The mode of an open file, as `stat` reads it; 0 if it is closed."""
-    try:
-        return os.fstat(descriptor).st_mode
-    except OSError:
-        return 0
 
 
 def is_piped() -> bool:

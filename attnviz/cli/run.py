@@ -3,8 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output, Source, Words
-from attnviz.cli.panels import SHOW, count, flag
+from attnviz.cli.options import (
+    SHOW,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Output,
+    Source,
+    Words,
+    count,
+    flag,
+)
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES
 from attnviz.attention.request import RecordRequest
 from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output
-from attnviz.cli.output import STDOUT, Notes, complain, on_terminal
-from attnviz.cli.reading import mode_of
+from attnviz.cli.output import STDOUT, Notes, complain, mode_of, on_terminal
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
 from attnviz.inspection.context import Role

@@ -102,11 +102,10 @@ class Matrices(Shown):
         tally_of = tallies(self._view, links)
         for block in self.blocks():
             if block.rows.start == 0:
-                own = [tally_of(head) for head in block.heads]
-            for place, tally in enumerate(own):
-                tally.add(block, place)
+                tally = tally_of(block.heads)
+            tally.add(block)
             complete = block.rows.stop == len(self.context.tokens)
-            yield block, [tally.summary() for tally in own] if complete else []
+            yield block, tally.summaries() if complete else []
 
     def pooled(self, steps: tuple[int, int]) -> Pooled:
         """The matrices by blocks of `steps` queries and keys, as a picture of them needs."""

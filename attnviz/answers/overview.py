@@ -8,7 +8,7 @@ import numpy as np
 
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest, token_name
 from attnviz.answers.masks import Places, Pool, allowed_blocks, by_mask, has_rest, steps_within
-from attnviz.attention.order import descending
+from attnviz.attention.order import descending, descending_rows
 from attnviz.attention.shapes import Float
 from attnviz.inspection import Block, Context, HeadId, Shown, View, row_shares
 from attnviz.text.tokens import Token
@@ -25,6 +25,9 @@ BROAD_ENTROPY = 0.78
 """A head is `broad` above this part of the largest entropy possible, log(number of keys): Clark et
 al. 2019 call heads broad above 3.8 nats, of 128 tokens, and 3.8 / ln 128 = 0.78.
 """
+
+NEAR = ("itself", "previous", "next")
+"""The places near a word that heads look at, as `Places` and `HeadShares` call them."""
 
 LINKS = 3
 """How many of its strongest links are named for each head, unless the user says."""
@@ -163,15 +166,14 @@ def overview(
     def summed(
         some: list[HeadId], blocks: Iterator[Block]
     ) -> list[tuple[HeadSummary, np.ndarray | None]]:
-        own = [tally_of(head) for head in some]
+        tally = tally_of(some)
         pool = Pool((len(some), *shape), steps) if pictures else None
         for block in blocks:
             if pool is not None:
                 pool.add(block.rows, block.weights)
-            for place, tally in enumerate(own):
-                tally.add(block, place)
+            tally.add(block)
         drawn = [None] * len(some) if pool is None else pool.numbers
-        return [(tally.summary(), picture) for tally, picture in zip(own, drawn, strict=True)]
+        return list(zip(tally.summaries(), drawn, strict=True))
 
     chosen = view.all_heads() if heads is None else heads
     found = [pair for group in view.over(chosen, summed) for pair in group]
@@ -183,106 +185,152 @@ def overview(
     return Overview(view.context, tuple(summary for summary, _ in found), drawn)
 
 
-def tallies(view: View, links: int = LINKS) -> Callable[[HeadId], "HeadTally"]:
-    """Makes the tally of a head, which wants all rows of it to give its summary."""
+def tallies(view: View, links: int = LINKS) -> Callable[[Sequence[HeadId]], "Tally"]:
+    """Makes the tally of some heads, which wants all their rows to give their summaries."""
     places = by_mask(view, lambda layer: Places.of(view, layer))
-    return lambda head: HeadTally(view.context, places(head.layer), head, links)
+
+    def tally(heads: Sequence[HeadId]) -> Tally:
+        groups: dict[int, _Group] = {}  # by mask
+        for number, head in enumerate(heads):
+            own = places(head.layer)
+            groups.setdefault(id(own), _Group(view.context, own, links, [], [])).take(number, head)
+        return Tally(list(groups.values()))
+
+    return tally
 
 
-class HeadTally:
-    """What one head's summary is made of, collected as its rows come."""
+class Tally:
+    """What some heads' summaries are made of, collected as their rows come."""
 
-    def __init__(self, context: Context, places: Places, head: HeadId, links: int) -> None:
-        self._context, self._places, self._head, self._most = context, places, head, links
-        self._entropies: list[np.ndarray] = []
-        self._near: dict[str, list[np.ndarray]] = {"itself": [], "previous": [], "next": []}
-        self._special = 0.0
-        self._dropped: list[np.ndarray] = []
-        self._sinks: list[np.ndarray] = []
-        self._links: list[Link] = []
+    def __init__(self, groups: "Sequence[_Group]") -> None:
+        self._groups = groups
 
-    def add(self, block: Block, number: int) -> None:
-        """Add some rows of the head, which is at `number` in the block."""
-        own, places = block.weights[number], self._places.within(block.rows)
+    def add(self, block: Block) -> None:
+        """Add some rows of the heads."""
+        for group in self._groups:
+            group.add(block if len(self._groups) == 1 else block.of(group.numbers))
+
+    def summaries(self) -> list[HeadSummary]:
+        """The heads' summaries in their order, once all rows are added."""
+        numbered = [pair for group in self._groups for pair in group.summaries()]
+        return [summary for _, summary in sorted(numbered, key=lambda pair: pair[0])]
+
+
+@dataclass
+class _Group:
+    """The tally of heads that have the same mask, at `numbers` in their blocks: sums by head."""
+
+    context: Context
+    places: Places
+    most_links: int
+    numbers: list[int]
+    heads: list[HeadId]
+    sums: dict[str, np.ndarray] = field(default_factory=dict)
+    links: list[list[Link]] = field(default_factory=list)
+
+    def take(self, number: int, head: HeadId) -> None:
+        """Add a head."""
+        self.numbers.append(number)
+        self.heads.append(head)
+        self.links.append([])
+
+    def add(self, block: Block) -> None:
+        """Add some rows."""
+        own, places = block.weights, self.places.within(block.rows)
         if block.dropped is not None:
-            self._dropped.append(block.dropped[number])
+            self._sum("dropped", block.dropped)
         if not len(places.rows):
             return
-        weights = own if self._context.measured.shares else row_shares(own)
-        rows = weights[places.rows]
-        if has_rest(self._context):
-            rows = np.hstack([rows, np.maximum(1 - rows.sum(axis=1, keepdims=True), 0)])
-        self._entropies.append(_entropies(rows))
-        for name, numbers in self._near.items():
-            numbers.append(weights[getattr(places, name)])
-        self._special += float(weights[places.resting].sum() - weights[places.own_resting].sum())
+        weights = own if self.context.measured.shares else row_shares(own)
+        rows = _taken(weights, places.rows, 1)
+        if has_rest(self.context):
+            rest = np.maximum(1 - rows.sum(axis=2, keepdims=True), 0)
+            rows = np.concatenate([rows, rest], axis=2)
+        self._sum("entropy", _entropies(rows))
+        for name in NEAR:
+            self._sum(name, _entries(weights, getattr(places, name)))
+        self._sum("special", _entries(weights, places.resting))
+        self._sum("special", -_entries(weights, places.own_resting))
         if block.sink is not None:
-            self._sinks.append(block.sink[number, places.rows])
+            self._sum("sink", block.sink[:, places.rows])
         self._keep_strongest(own, places, block.rows.start)
 
-    def summary(self) -> HeadSummary:
-        """The summary, once all rows are added."""
-        entropy = float(np.concatenate(self._entropies).mean())
-        largest = float(self._places.largest.mean())
-        spread = entropy / largest if largest else 0.0
-        sink = float(np.concatenate(self._sinks).mean()) if self._sinks else None
-        joined = {name: np.concatenate(numbers) for name, numbers in self._near.items()}
-        near = {name: float(all_.mean()) if all_.size else None for name, all_ in joined.items()}
-        special = self._special / len(self._places.rows) + (sink or 0.0)
-        shares = HeadShares(**near, special=special)
-        return HeadSummary(
-            head=self._head,
-            kind=_kind(shares, spread),
-            entropy=entropy,
-            spread=spread,
-            shares=shares,
-            links=tuple(self._links),
-            dropped=float(np.concatenate(self._dropped).mean()) if self._dropped else 0.0,
-            sink=sink,
-        )
+    def summaries(self) -> Iterator[tuple[int, HeadSummary]]:
+        """Each head's number and summary, once all rows are added."""
+        rows, largest = len(self.places.rows), float(self.places.largest.mean())
+        counts = {name: len(getattr(self.places, name)[0]) for name in NEAR}
+        counts |= {"dropped": len(self.context.tokens)}
+        means = {
+            name: (total / counts.get(name, rows)).tolist()
+            for name, total in self.sums.items()
+            if counts.get(name, rows)
+        }
+        for place, (number, head) in enumerate(zip(self.numbers, self.heads, strict=True)):
+            own = {name: numbers[place] for name, numbers in means.items()}
+            entropy, sink = own["entropy"], own.get("sink")
+            spread = entropy / largest if largest else 0.0
+            near = {name: own.get(name) for name in NEAR}
+            shares = HeadShares(**near, special=own["special"] + (sink or 0.0))
+            kind, links = _kind(shares, spread), tuple(self.links[place])
+            dropped = own.get("dropped", 0.0)
+            yield number, HeadSummary(head, kind, entropy, spread, shares, links, dropped, sink)
+
+    def _sum(self, name: str, numbers: np.ndarray) -> None:
+        total = numbers.sum(axis=tuple(range(1, numbers.ndim)), dtype=np.float64)
+        self.sums[name] = self.sums[name] + total if name in self.sums else total
 
     def _keep_strongest(self, weights: np.ndarray, places: Places, first: int) -> None:
         """Keep the strongest links of rows from `first` on; of equal ones the first in the
         sentence.
         """
-        apart = not self._context.is_cross_attention
-        if apart:  # set to 0 and back, which saves a copy of the matrix
-            itself = weights[places.itself]
-            weights[places.itself] = 0
-        between = _taken(_taken(weights, places.rows, 0), places.columns, 1)
-        full = len(self._links) == self._most
-        least = self._links[-1].weight if full and self._links else 0.0
-        if self._most > 0 and between.max() > least:
-            candidates = np.flatnonzero(between > least)
-            numbers = between.ravel()[candidates]
-            before = len(self._links)
-            for place in descending(numbers, self._most):
-                row, column = divmod(int(candidates[place]), between.shape[1])
-                query = self._context.tokens[first + places.rows[row]]
-                key = self._context.keys[places.columns[column]]
-                self._links.append(Link(query, key, float(numbers[place])))
+        apart = not self.context.is_cross_attention
+        if apart:  # set to 0 and back, which saves a copy of the matrices
+            itself = _entries(weights, places.itself)
+            weights[:, places.itself[0], places.itself[1]] = 0
+        between = _taken(_taken(weights, places.rows, 1), places.columns, 2)
+        across = between.shape[2]
+        numbers = between.reshape(len(weights), -1)
+        most = self.most_links
+        least = [own[-1].weight if own and len(own) == most else 0.0 for own in self.links]
+        better = np.flatnonzero(numbers.max(axis=1) > least)
+        some = numbers if len(better) == len(numbers) else numbers[better]
+        for head, found in zip(better, descending_rows(some, most), strict=True):
+            links, before = self.links[head], len(self.links[head])
+            for place in found[numbers[head, found] > 0].tolist():
+                row, column = divmod(place, across)
+                query = self.context.tokens[first + places.rows[row]]
+                key = self.context.keys[places.columns[column]]
+                links.append(Link(query, key, float(numbers[head, place])))
             if before:
-                strongest = descending(np.array([link.weight for link in self._links]), self._most)
-                self._links = [self._links[place] for place in strongest]
+                strongest = descending(np.array([link.weight for link in links]), most)
+                self.links[head] = [links[place] for place in strongest]
         if apart:
-            weights[places.itself] = itself
+            weights[:, places.itself[0], places.itself[1]] = itself
+
+
+def _entries(weights: np.ndarray, places: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The entries of each head at some pairs of rows and columns."""
+    rows, columns = places
+    entries: np.ndarray = weights[:, rows, columns]
+    return entries
 
 
 def _taken(weights: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
     """Some rows or columns, as they lie where they follow each other, which saves a copy."""
     if places[-1] - places[0] + 1 == len(places):
         own = slice(places[0], places[-1] + 1)
-        return weights[own] if axis == 0 else weights[:, own]
+        return weights[:, own] if axis == 1 else weights[:, :, own]
     return weights.take(places, axis=axis)
 
 
-def _entropies(rows: Float[np.ndarray, "query key"]) -> Float[np.ndarray, "query"]:
+def _entropies(rows: Float[np.ndarray, "head query key"]) -> Float[np.ndarray, "head query"]:
     """The entropy of each row in bits; 0 log 0 counts as 0."""
-    looked_at = np.flatnonzero(rows.max(axis=0))  # few columns, where a mask keeps off the others
+    # few columns, where a mask keeps off the others
+    looked_at = np.flatnonzero(rows.max(axis=(0, 1)))
     if len(looked_at):
-        rows = rows[:, looked_at[0] : looked_at[-1] + 1]
+        rows = rows[:, :, looked_at[0] : looked_at[-1] + 1]
     logs = np.log2(rows, out=np.zeros_like(rows), where=rows > 0)
-    entropies: np.ndarray = np.abs(np.einsum("qk,qk->q", rows, logs))
+    entropies: np.ndarray = np.abs(np.einsum("hqk,hqk->hq", rows, logs))
     return entropies
 
 

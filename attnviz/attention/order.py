@@ -12,6 +12,7 @@ NEAR_ZERO = 1e-6
 
 def tiers(values: Float[np.ndarray, "n"], floor: float = 0.0) -> Int[np.ndarray, "n"]:
     """The tier of each number: 0 for the largest and equals (by `floor` too); NaN comes last."""
+    values = values.astype(np.float64)  # or the bounds of equality would be rounded themselves
     order = np.argsort(-values, kind="stable")
     found, tier, least = np.empty(len(values), np.intp), -1, np.inf
     for place, value in zip(order, values[order].tolist(), strict=True):
@@ -25,15 +26,28 @@ def descending(
     values: Float[np.ndarray, "n"], top: int | None = None, floor: float = 0.0
 ) -> Int[np.ndarray, "top"]:
     """The places of the `top` largest numbers, or of all: largest first, equal ones by place."""
-    values = values.astype(np.float64)  # or the bounds of equality would be rounded themselves
-    places = np.arange(len(values))
-    if top is not None and top < len(values):
-        if top < 1:
-            return places[:0]
-        last = -np.partition(-values, top - 1)[top - 1]
-        places = np.flatnonzero(~(values < last - max(EQUAL * abs(last), floor)))
-    found: np.ndarray = places[np.argsort(tiers(values[places], floor), kind="stable")]
-    return found[:top]
+    return descending_rows(values[None], top, floor)[0]
+
+
+def descending_rows(
+    values: Float[np.ndarray, "row n"], top: int | None = None, floor: float = 0.0
+) -> list[Int[np.ndarray, "top"]]:
+    """`descending` of each row."""
+    rows, length = values.shape
+    if not rows or (top is not None and top < 1):
+        return [np.arange(0)] * rows
+    if top is None or top >= length:
+        return [np.argsort(tiers(row, floor), kind="stable") for row in values]
+    below = -values
+    below.partition(top - 1, axis=1)
+    last = -below[:, top - 1 : top].astype(np.float64)
+    row_of, places = np.nonzero(~(values < last - np.maximum(EQUAL * np.abs(last), floor)))
+    ends = np.searchsorted(row_of, np.arange(1, rows))
+    numbers = np.split(values[row_of, places], ends)
+    return [
+        place[np.argsort(tiers(own, floor), kind="stable")][:top]
+        for place, own in zip(np.split(places, ends), numbers, strict=True)
+    ]
 
 
 def largest(values: Float[np.ndarray, "*rows n"], floor: float = 0.0) -> np.ndarray:

@@ -401,9 +401,9 @@ def test_words_that_moved() -> None:
         "",
         "without L1H2  set to zero: how far each",
         "word moves",
-        "ran     2.000  " + "█" * 25,
-        "cat @1  1.000  " + "█" * 12 + "▌",
-        "[SEP]   .2929  " + "█" * 3 + "▋",
+        "ran    2.000  " + "█" * 26,
+        "cat@1  1.000  " + "█" * 13,
+        "[SEP]  .2929  " + "█" * 3 + "▊",
         "",
         "2 of 5 are not shown: none of them moves",
         "by more than .0001. --top 5 shows all.",
@@ -416,7 +416,7 @@ def test_words_that_moved() -> None:
 
 def test_predictions_side_by_side(handmade: Inspection) -> None:
     lines = printed(table(ablation_of(run(TURNED, masks=(MASK,))), 1))
-    start = lines.index("unlikely @1: what is predicted")
+    start = lines.index("unlikely@1: what is predicted")
     assert lines[start + 1 : start + 5] == [
         "  before         after",
         "▸ cat     50%  ▸ dog    75%",

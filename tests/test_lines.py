@@ -89,6 +89,7 @@ def test_weights_stand_beside_the_keys_of_one_head(animal: Inspection) -> None:
 def test_both_columns_have_all_tokens(animal: Inspection) -> None:
     figure = lines(animal.view(), [L3H1], None)
     words = [token.label for token in animal.tokens.words]
+    words[1], words[5] = "The@1", "the@5"
     for align in ("left", "right"):
         column = tokens(figure, align)
         assert [column[place].get_text() for place in range(len(words))] == words
@@ -132,7 +133,7 @@ def test_without_special_tokens_the_query_s_dropped_share_is_told(animal: Inspec
     figure = lines(view, [L3H1], query)
     share = f"{view.dropped(3, 1)[query]:.0%}"
     assert f"special tokens left out: they held {share} of the attention here" in texts(figure)
-    assert tokens(figure, "left")[0].get_text() == "The"
+    assert tokens(figure, "left")[0].get_text() == "The@0"
 
 
 @pytest.mark.parametrize("words", [1, 60, 300, 510])
@@ -169,7 +170,7 @@ def test_users_text_is_text(minilm: Model) -> None:
     text = f"$x_1^2$ \\frac{{a}} \x1b[31m \u202e {'z' * 50} 👩\u200d👩\u200d👧 שלום 그 동물은"
     figure = lines(minilm.inspect(text).view(), [L3H1], 1)
     shown = [label.get_text() for label in tokens(figure, "left").values()]
-    assert {"$", "x_1", "\\", "{", "z" * 21 + "…", "שלום", "동물은"} <= set(shown)
+    assert {"$@1", "$@5", "x_1", "\\", "{", "z" * 21 + "…", "שלום", "동물은"} <= set(shown)
     assert not any(label.get_parse_math() for label in tokens(figure, "left").values())
     assert "\x1b" not in "".join(shown + texts(figure))
 

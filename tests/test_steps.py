@@ -97,7 +97,7 @@ def test_the_founding_example(it: Explanation) -> None:
     assert row.split()[:5] == ["▸", "animal", "21.69", "3.83", ".68"]
     rows = lines[lines.index(next(line for line in lines if "3 q·k" in line)) + 1 :][:16]
     assert [row[1:12].replace("▸", " ").split()[0] for row in rows] == [
-        *("[CLS]", "the", "animal", "didn", "'", "t", "cross", "the"),
+        *("[CLS]", "the@1", "animal", "didn", "'", "t", "cross", "the@7"),
         *("street", "because", "it", "was", "too", "tired", ".", "[SEP]"),
     ]
 

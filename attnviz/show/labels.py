@@ -1,11 +1,83 @@
-"""What was typed, as it is shown: letters as themselves, control characters visibly escaped."""
+"""What tokens are called wherever they are shown: twins told apart, control characters escaped."""
 
+import re
 import unicodedata
+from collections import Counter
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attnviz.answers.align import Alignment
+    from attnviz.answers.select import Phrase
+    from attnviz.inspection import Context
+    from attnviz.inspection.context import Role
+
+BLANK = "␣"  # What a token of nothing but white space is called
 
 _JOINERS = frozenset("\u200c\u200d") | {chr(code) for code in range(0xE0020, 0xE0080)}
 """Format characters that shape the letters around them (emoji, Persian, flags): they stay."""
 
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+_PLACE = re.compile(r"(?<=.)@[0-9]+\*?\Z", re.DOTALL)
+
+
+@lru_cache(maxsize=8)
+def names(context: "Context", role: "Role", every: bool = False) -> tuple[str, ...]:
+    """What the queries, or the keys, are called: each by its label, escaped.
+
+    Where another has the same, and if `every` one should, with the index by which `--query @1` asks
+    for it: `Alice@1`.
+    """
+    from attnviz.answers.select import folded
+
+    tokens = context.tokens if role == "query" else context.keys
+    own = role == "query" or not context.is_cross_attention
+    first = context.first_index if own else 0
+    read = [folded(token.label) for token in tokens]
+    times = Counter(read)
+    plain = (visible(token.label) if token.label.strip() else BLANK for token in tokens)
+    return tuple(
+        f"{name}@{first + index}" if every or times[read[index]] > 1 else name
+        for index, name in enumerate(plain)
+    )
+
+
+def phrase_name(context: "Context", role: "Role", phrase: "Phrase") -> str:
+    """What a phrase is called: as its token; several tokens by their text, as typed.
+
+    Where the same words stand elsewhere too, with the index of the first: `the street@5`.
+    """
+    from attnviz.answers.select import folded
+
+    first, count = phrase.token.index, len(phrase.tokens)
+    if count == 1:
+        return names(context, role)[first]
+    tokens = context.tokens if role == "query" else context.keys
+    read = [folded(token.label) for token in tokens]
+    runs = (read[start : start + count] for start in range(len(read)))
+    repeated = sum(run == read[first : first + count] for run in runs) > 1
+    _, place = parted(names(context, role, every=True)[first])
+    return visible(phrase.text) + (place if repeated else "")
+
+
+def aligned_names(words: "Alignment", role: "Role") -> tuple[str, ...]:
+    """What aligned words are called: as in A, or as in B where A has none; both where they differ,
+    as in `tired→wide`.
+    """
+    a, b = names(words.a, role), names(words.b, role)
+    called = []
+    for column in words.of(role):
+        both = [] if column.a is None else [a[column.a.index]]
+        both += [] if column.b is None else [b[column.b.index]]
+        called.append(both[0] if column.same else "→".join(both))
+    return tuple(called)
+
+
+def parted(name: str) -> tuple[str, str]:
+    """A name, and the place at its end, as in `@5`, which stays whole where the name is cut."""
+    place = _PLACE.search(name)
+    return (name, "") if place is None else (name[: place.start()], place[0])
 
 
 def visible(text: str) -> str:

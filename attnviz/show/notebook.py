@@ -12,7 +12,7 @@ from attnviz.answers.overview import HeadSummary, Overview
 from attnviz.answers.word import Pair
 from attnviz.inspection import Context, HeadId
 from attnviz.show import forms
-from attnviz.show.labels import visible
+from attnviz.show.labels import names, visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, Said, role_name, texts, whose, window_told
 from attnviz.text.tokens import Token
 
@@ -119,8 +119,9 @@ def _picture(context: Context, head: HeadSummary, shades: np.ndarray) -> str:
     """A head as a small picture; its tooltip says what the head does."""
     title = f"{head.head} · {head.kind} · {head.entropy:.1f} bits"
     if head.links:
+        queries, keys = (list(map(_text, names(context, role))) for role in ("query", "key"))
         link = head.links[0]
-        title += f" · {_text(link.query.label)} → {_text(link.key.label)} "
+        title += f" · {queries[link.query.index]} → {keys[link.key.index]} "
         title += context.measured.number(link.weight)
     data = base64.b64encode(thumbnail(shades)).decode("ascii")
     longest = max(len(context.tokens), len(context.keys))
@@ -153,28 +154,29 @@ def _sentence(pair: Pair, largest: float) -> str:
     row, allowed = pair.word.weights[0], pair.word.allowed[0]
     middle = key.index if context.is_cross_attention else query.index
     first = max(0, min(middle - EXCERPT // 2, len(row) - EXCERPT))
+    queries, keys = (list(map(_text, names(context, role))) for role in ("query", "key"))
     words = []
     for token in context.keys[first : first + EXCERPT]:
         number = float(row[token.index])
         title = measured.number(number) if allowed[token.index] else MAY_NOT
         looks = not context.is_cross_attention and token == query
-        words.append(_word(token, title, number / largest, looks))
+        words.append(_word(token, keys[token.index], title, number / largest, looks))
     before, after = "… " if first else "", " …" if first + EXCERPT < len(row) else ""
     return (
-        f'<div style="margin-top:.6em">In <b>{pair.heads[0]}</b>, <b>{_text(query.label)}</b> '
-        f"looks at <b>{_text(key.label)}</b>: {measured.number(float(row[key.index]))}</div>"
+        f'<div style="margin-top:.6em">In <b>{pair.heads[0]}</b>, <b>{queries[query.index]}</b> '
+        f"looks at <b>{keys[key.index]}</b>: {measured.number(float(row[key.index]))}</div>"
         f'<div style="line-height:2">{before}{" ".join(words)}{after}</div>'
     )
 
 
-def _word(token: Token, title: str, shade: float, looks: bool) -> str:
+def _word(token: Token, name: str, title: str, shade: float, looks: bool) -> str:
     red, green, blue = COLOUR
     outline = f";{_QUIET}" if token.special else ""
     if looks:
         outline = ";outline:1px solid currentColor"
     return (
         f'<span title="{title}" style="padding:.15em .3em;border-radius:.2em{outline};'
-        f'background:rgba({red},{green},{blue},{shade:.2f})">{_text(token.label)}</span>'
+        f'background:rgba({red},{green},{blue},{shade:.2f})">{name}</span>'
     )
 
 

@@ -16,7 +16,7 @@ from attnviz.answers.matrices import RowShares
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
-from attnviz.show.labels import visible
+from attnviz.show.labels import names, parted, visible
 from attnviz.show.wording import (
     PURPOSE,
     Said,
@@ -39,19 +39,20 @@ POSITIONS_APART = 0.42  # of labels that are positions, in inches
 HEADS_NAMED = 4  # single heads that a title or a file name lists
 
 
-def label(text: str) -> str:
-    """A token as a picture shows it: control characters visible, very long ones cut."""
-    shown = visible(text)
+def label(name: str) -> str:
+    """A token's name as a picture shows it: very long ones are cut, but for the place, as `@5`."""
+    name = visible(name)
+    shown, place = parted(name)
     columns = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown]
     if sum(columns) <= LONGEST_LABEL:
-        return shown
+        return name
     kept, used = [], 1
     for cluster in graphemes(shown, is_extended=True):
         used += 2 if unicodedata.east_asian_width(cluster[0]) in "WF" else 1
         if used > LONGEST_LABEL:
             break
         kept.append(cluster)
-    return "".join(kept) + "…"
+    return "".join(kept) + "…" + place
 
 
 def fitted(text: str, width: float, size: float) -> str:
@@ -109,7 +110,7 @@ def token_labels(context: Context, room: float, role: Role = "query") -> TokenLa
     if not many_labelled(room):
         return _position_labels(context, room, role)
     colors = [MUTED if token.special else INK for token in tokens]
-    return labels_for([token.label for token in tokens], colors, room)
+    return labels_for(names(context, role), colors, room)
 
 
 def many_labelled(room: float) -> bool:
@@ -141,7 +142,7 @@ def _words_from(context: Context, role: Role, place: int) -> str:
     """As many whole words of the text from a token on as a label has room for."""
     token = tokens_of(context, role)[place]
     if token.start is None:
-        return label(token.label)
+        return label(names(context, role)[place])
     source = context.text if role == "query" else context.key_text
     text = (source.pair if token.segment else source.text) or ""
     words = text[token.start : token.start + 2 * LONGEST_LABEL].split()
@@ -221,7 +222,7 @@ def heading(
     legend: str = "",
 ) -> Heading:
     """The heading of a picture; a `legend` follows whose attention it is, `notes` come last."""
-    asked = "" if query is None else f" · query: {label(context.tokens[query].label)}"
+    asked = "" if query is None else f" · query: {label(names(context, 'query')[query])}"
     sight = "; ".join(filter(None, (whose(context, [head.layer for head in heads]), legend)))
     purpose = PURPOSE if context.is_cross_attention else ""
     own = _told(context, shares or RowShares(), query)

@@ -14,6 +14,7 @@ from attnviz.answers.align import SIDES, Alignment, Column, Side
 from attnviz.answers.compare import Both, Comparison
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId
+from attnviz.inspection.context import Role
 from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
@@ -38,7 +39,7 @@ from attnviz.show.figure.drawing import (
 )
 from attnviz.show.figure.fonts import font_families, texts_of
 from attnviz.show.figure.matrix import color_bar, draw_matrix, label_columns, label_rows, whole_dots
-from attnviz.show.labels import visible
+from attnviz.show.labels import aligned_names, names, visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, texts, whose
 
 NUMBERED_UP_TO = 20  # words up to which numbers are written into cells
@@ -83,7 +84,7 @@ class _Sheet:
                 _Panel(matrix, (_absent(words.columns, side), _absent(words.keys, side)))
                 for side, matrix in zip(SIDES, comparison.matrices[heads[0]], strict=True)
             )
-            rows = tuple(column.label for column in words.columns)
+            rows = aligned_names(words, "query")
             colors = tuple(MUTED if column.special else INK for column in words.columns)
             return cls(rows, colors, axis_name(words.a, "query"), a, b, comparison.query)
         shown = [change for change in comparison.heads if change.head in set(heads)]
@@ -329,7 +330,7 @@ def _distance_note(comparison: Comparison, heads: Sequence[HeadId]) -> str:
     if comparison.query is None:
         who, how = "words look at", "mean Jensen-Shannon distance"
     else:
-        word = label(comparison.alignment.columns[comparison.query].label)
+        word = label(aligned_names(comparison.alignment, "query")[comparison.query])
         who, how = f"{word} looks at", "Jensen-Shannon distance"
     return f"{how} between what {who} in A and B: {change.distance:.2f}"
 
@@ -338,16 +339,23 @@ def _column_labels(aligned: Alignment, side: Side | None, room: float) -> TokenL
     """What columns stand for in A, in B, or in both; absent words are muted."""
     tokens = [None if side is None else column.token(side) for column in aligned.keys]
     both = list(zip(aligned.keys, tokens, strict=True))
-    shown = [column.label if token is None else token.label for column, token in both]
+    shown = list(aligned_names(aligned, "key"))
+    if side is not None:
+        own = names(aligned.context(side), "key")
+        shown = [shown[i] if t is None else own[t.index] for i, t in enumerate(tokens)]
     quiet = [column.special or (side is not None and token is None) for column, token in both]
     return labels_for(shown, [MUTED if one else INK for one in quiet], room)
 
 
 def _panel_name(aligned: Alignment, side: Side) -> str:
     """`A`, and the words that only this side has, or its model."""
-    every = (*aligned.keys, *aligned.columns) if aligned.a.is_cross_attention else aligned.columns
-    own = [column.token(side) for column in every if not column.same]
-    words = " ".join(token.label for token in own if token is not None)
+    roles: tuple[Role, ...] = ("key", "query") if aligned.a.is_cross_attention else ("query",)
+    own = []
+    for role in roles:
+        called = names(aligned.context(side), role)
+        tokens = (column.token(side) for column in aligned.of(role) if not column.same)
+        own += [called[token.index] for token in tokens if token is not None]
+    words = " ".join(own)
     if aligned.a.model != aligned.b.model:
-        words = aligned.context(side).model.title
+        words = visible(aligned.context(side).model.title)
     return f"{side.upper()}: {label(words)}" if words else side.upper()

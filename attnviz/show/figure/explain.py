@@ -39,6 +39,7 @@ from attnviz.show.figure.drawing import (
     weight_colors,
     widest,
 )
+from attnviz.show.labels import names
 from attnviz.show.wording import whose
 
 KEYS_SHOWN = 20  # unless somebody says how many
@@ -119,9 +120,10 @@ def figure(answer: Explanation, top: int | None = None) -> Figure:
     with drawing_of(e.context):
         shown, hidden = shown_keys(e, top or KEYS_SHOWN)
         title = _heading(e)
-        names = [label(e.keys[key].label) for key in shown]
-        labels = max(widest(names, _TEXT, bold=True) + 0.1, _SHORTEST_LABELS)
-        frame = _Frame(labels, MARGIN + title.height + 0.15, len(shown))
+        called = names(e.context, "key")
+        labels = [label(called[key]) for key in shown]
+        margin = max(widest(labels, _TEXT, bold=True) + 0.1, _SHORTEST_LABELS)
+        frame = _Frame(margin, MARGIN + title.height + 0.15, len(shown))
         picture = blank(frame.right + MARGIN, frame.bottom + MARGIN)
         title.draw(picture)
         _vectors(picture, e, frame)
@@ -153,7 +155,9 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     write(figure, (MARGIN, top), "1  the word's vector x", _TITLE, weight="bold")
     x = _Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
     cells(figure, x, e.x, full_size(e.x))
-    name = fitted(f"“{label(e.query.label)}”{_origin(e)}", x.width, _TEXT)
+    name = fitted(
+        f"“{label(names(e.context, 'query')[e.query.index])}”{_origin(e)}", x.width, _TEXT
+    )
     write(figure, (x.left, x.top - 0.05), name, _TEXT, va="bottom")
     write(figure, (x.left, x.bottom + 0.05), f"d_model = {len(e.x)}", _NOTE, MUTED)
     write(figure, (first - _SIGN, top), "2  times W_Q, W_K and W_V", _TITLE, weight="bold")
@@ -167,7 +171,7 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
         write(figure, (left, place.bottom + 0.05), shape, _NOTE, MUTED)
         _sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
         last = _steps(figure, one, _Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
-        size = size_of(e, one, label(shown_key(e).label))
+        size = size_of(e, one, label(names(e.context, "key")[shown_key(e).index]))
         write(figure, (last.left, last.bottom + 0.05), size, _NOTE, MUTED)
 
 
@@ -233,7 +237,7 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
         token = e.keys[key]
         style = {"va": "center", "ha": "right", "weight": "bold" if strongest else "normal"}
         color = MUTED if token.special else INK
-        write(figure, (left - 0.08, y), label(token.label), _TEXT, color, **style)
+        write(figure, (left - 0.08, y), label(names(e.context, "key")[key]), _TEXT, color, **style)
         for x, number in (
             (products + _BARS + _NUMBERS, f"{e.dots[key]:.2f}"),
             (scores + _NUMBERS, f"{e.scores[key]:.2f}"),

@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 
 from attnviz.inspection import Context
-from attnviz.show.labels import visible
+from attnviz.show.labels import names, visible
 from attnviz.show.wording import texts
 
 BASE_FAMILY = "DejaVu Sans"
@@ -57,8 +57,7 @@ def missing_glyphs(context: Context) -> str | None:
 def texts_of(context: Context) -> list[str]:
     """Every text that pictures show, as it is shown."""
     shown = [context.model.title, *(said.text for said in texts(context))]
-    shown += [token.label for token in (*context.tokens, *context.keys)]
-    return [visible(part) for part in shown]
+    return [*map(visible, shown), *names(context, "query"), *names(context, "key")]
 
 
 def font_families(texts: Iterable[str]) -> FontChoice:

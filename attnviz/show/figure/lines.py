@@ -36,6 +36,7 @@ from attnviz.show.figure.drawing import (
     head_colors,
     text_width,
 )
+from attnviz.show.labels import names
 from attnviz.show.wording import tokens_of
 
 Labels = dict[Role, TokenLabels]  # of both columns
@@ -177,7 +178,7 @@ def figure(links: Links, top: int | None = None) -> Figure:
         for role in ROLES:
             emphasis = _emphasis(links, role)
             if links.strongest:
-                emphasis = _with_positions(context, role, emphasis)
+                emphasis = replace(emphasis, others_quiet=False)
             _write_column(axes, context, role, columns, labels[role], emphasis)
         if len(heads) > 1:
             _legend(picture, heads, frame)
@@ -207,8 +208,9 @@ def _labels(context: Context, role: Role, columns: Columns) -> TokenLabels:
     """Labels of a column's tokens."""
     if not columns.gaps:
         return token_labels(context, columns.room(role), role)
-    own = [tokens_of(context, role)[index] for index in columns.shown(role)]
-    return labels_for([token.label for token in own], [INK] * len(own), columns.room(role))
+    called = names(context, role, every=True)
+    own = [called[index] for index in columns.shown(role)]
+    return labels_for(own, [INK] * len(own), columns.room(role))
 
 
 def _draw_links(axes: Axes, links: Links, columns: Columns) -> None:
@@ -260,14 +262,6 @@ def _legend(picture: Figure, heads: Sequence[HeadId], frame: _Frame) -> None:
     )
 
 
-def _with_positions(context: Context, role: Role, emphasis: Emphasis) -> Emphasis:
-    """The emphasis with each token's position beside it, as in `@12`."""
-    first = 0 if role == "key" and context.is_cross_attention else context.first_index
-    beside = {index: f"@{first + index}" for index in range(len(tokens_of(context, role)))}
-    beside |= {index: f"{text}  {beside[index]}" for index, text in (emphasis.beside or {}).items()}
-    return replace(emphasis, beside=beside, others_quiet=False)
-
-
 def _write_column(
     axes: Axes,
     context: Context,
@@ -279,10 +273,11 @@ def _write_column(
     """Write one column's tokens, and its name above them."""
     x, align = (-0.03, "right") if role == "query" else (1.03, "left")
     tokens, places, beside = tokens_of(context, role), columns.heights[role], emphasis.beside or {}
+    called = names(context, role, every=bool(columns.gaps))
     for index in columns.shown(role):
         token, bold = tokens[index], index in emphasis.bold
         quiet = token.special or (emphasis.others_quiet and not bold)
-        shown, y = label(token.label), float(places[index])
+        shown, y = label(called[index]), float(places[index])
         weight, color = "bold" if bold else "normal", MUTED if quiet else INK
         style: dict[str, Any] = {"va": "center", "ha": align}
         axes.text(x, y, shown, size=labels.size, weight=weight, color=color, **style)

@@ -1,7 +1,6 @@
 """What ablated heads change: the words that move most, predictions, and every head's own effect."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from rich.text import Text
 from attnviz.answers.ablate import DISTANCE, Ablation, EachAblation, Moved, Prediction
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.ablated import Replacement
-from attnviz.show.labels import visible
+from attnviz.show.labels import names, visible
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
@@ -25,7 +24,6 @@ from attnviz.show.terminal.cells import (
     Tone,
     column,
     cut,
-    label,
     step_of,
     title,
 )
@@ -104,18 +102,17 @@ def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
     replaced = REPLACED[ablation.replacement][len(ablation.heads) > 1]
     what = f"  set to {replaced}: how far each {context.unit} moves"
     yield Text(f"without {heads}", style="bold", overflow="fold").append(what, "not bold dim")
-    times = Counter(label(token).casefold() for token in context.tokens)
+    called = names(context, "query")
     rows = []
     for moved in shown:
-        name, style = label(moved.token), DIM if moved.token.special else PLAIN
-        place = f" @{moved.token.index}" if times[name.casefold()] > 1 else ""
-        named = Text.assemble((cut(name, LONGEST_WORD), style), (place, DIM))
+        name = cut(called[moved.token.index], LONGEST_WORD)
+        named = Text(name, style=DIM if moved.token.special else PLAIN)
         rows.append([named, Text(scale.fine(moved.distance))])
     bars = [_bar(moved.distance, scale, _tone(moved.token)) for moved in shown]
     yield Ranking([column(), column()], rows, bars=bars)
     for prediction in ablation.predictions or ():
         yield Text()
-        yield from _prediction(prediction)
+        yield from _prediction(context, prediction)
     yield Text()
     if len(shown) < count:
         rest = scale.told(ablation.moved[len(shown)].distance)
@@ -129,10 +126,10 @@ def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
 def _effects(each: EachAblation, top: int, width: int) -> Iterator[RenderableType]:
     """Every head's own effect on a word, or on all of them: a grid, then the heads, ranked."""
     context, heads, query = each.context, each.heads, each.query
-    scale = Distances.to(heads[0].distance, readable=0.01)
+    scale, called = Distances.to(heads[0].distance, readable=0.01), names(context, "query")
     yield from _heading(context, (), scale, query)
     yield Text()
-    moves = "words move on average" if query is None else f"{label(query)} moves"
+    moves = "words move on average" if query is None else f"{called[query.index]} moves"
     yield title(f"how far {moves} if one head is set to {REPLACED[each.replacement][0]}")
     yield from HeadGrid({one.head: one.distance for one in heads}, scale, "warm").blocks(width)
     shown = heads[:top]
@@ -141,7 +138,7 @@ def _effects(each: EachAblation, top: int, width: int) -> Iterator[RenderableTyp
             Text(str(effect.rank), style=DIM),
             Text(str(effect.head), style=BOLD),
             Text(scale.fine(effect.distance)),
-            *([Text(cut(label(effect.most.token), LONGEST_WORD))] if query is None else []),
+            *([Text(cut(called[effect.most.token.index], LONGEST_WORD))] if query is None else []),
         ]
         for effect in shown
     ]
@@ -161,8 +158,9 @@ def _notes(each: EachAblation, scale: Distances, top: int) -> Iterator[str]:
             "it moves most."
         )
     else:
+        name = names(each.context, "query")[each.query.index]
         yield (
-            f'{heads[0].head} moves "{label(each.query)}" most, by '
+            f'{heads[0].head} moves "{name}" most, by '
             f"{scale.told(heads[0].distance)}; half of the {count} heads move it by "
             f"{scale.told(heads[count // 2].distance)} or less."
         )
@@ -212,9 +210,9 @@ def _bar(distance: float, scale: Scale, tone: Tone) -> tuple[float, str]:
     return part, step_of(RAMPS[tone], part)
 
 
-def _prediction(prediction: Prediction) -> Iterator[RenderableType]:
-    place = f" @{prediction.token.index}: what is predicted"
-    yield Text.assemble((label(prediction.token), BOLD), (place, DIM))
+def _prediction(context: Context, prediction: Prediction) -> Iterator[RenderableType]:
+    name = names(context, "query", every=True)[prediction.token.index]
+    yield Text.assemble((name, BOLD), (": what is predicted", DIM))
     rows = []
     for rank, guesses in enumerate(zip(prediction.before, prediction.after, strict=True)):
         cells = []

@@ -23,11 +23,10 @@ from rich.text import Text
 from attnviz.answers.overview import is_near
 from attnviz.attention.measures import Measure
 from attnviz.inspection import Context
-from attnviz.show.labels import visible
+from attnviz.show.labels import parted
 from attnviz.text.tokens import Token
 
 LONGEST_WORD = 14  # Cells of a word in a margin or a column title, beyond which it is cut
-BLANK = "␣"  # How a token of nothing but white space is shown
 
 Tone = Literal["warm", "cool"]
 """Warm: links between words further off, and increases. Cool: all other links, and decreases."""
@@ -50,14 +49,10 @@ DIM = Style(dim=True)
 MARKER = "▸"  # What shows the strongest without colour
 
 
-def label(token: Token) -> str:
-    """What a table prints for a token: its label with control characters escaped."""
-    return visible(token.label) if token.label.strip() else BLANK
-
-
-def width_of(tokens: Iterable[Token], most: int) -> int:
-    """The cells that the longest label takes, `most` at most."""
-    return min(most, max((cell_len(label(token)) for token in tokens), default=1))
+def width_of(names: Iterable[str], most: int) -> int:
+    """The cells that the longest name takes; its word `most` at most, and its place, as in `@5`."""
+    parts = map(parted, names)
+    return max((min(most, cell_len(word)) + len(place) for word, place in parts), default=1)
 
 
 def cut(text: str, width: int) -> str:
@@ -66,10 +61,17 @@ def cut(text: str, width: int) -> str:
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
-    """The text in exactly `width` cells: cut with an ellipsis or padded (left, if `right`)."""
+    """The text in exactly `width` cells: cut with an ellipsis or padded (left, if `right`).
+
+    A name's place, as in `Alice@12`, is cut last.
+    """
     length = cell_len(text)
     if length > width:
-        return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+        word, place = parted(text)
+        if len(place) + 2 > width:
+            word, place = text, ""
+        room = width - len(place) - 1
+        return set_cell_size(word, room) + "…" + place if width > 0 else ""
     padding = " " * (width - length)
     return padding + text if right else text + padding
 

@@ -1,16 +1,20 @@
 """Two sentences, or two models, beside each other: which heads change, and what gained and lost."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain, groupby
+from operator import add
 
 from rich.console import RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from attnviz.answers.align import SIDES, Alignment, Column, Side
+from attnviz.answers.align import SIDES, Alignment, Side
 from attnviz.answers.compare import Both, Comparison, HeadChange
 from attnviz.attention.order import NEAR_ZERO, largest
 from attnviz.inspection import Context
+from attnviz.inspection.context import Role
+from attnviz.show.labels import aligned_names, names
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
@@ -21,7 +25,6 @@ from attnviz.show.terminal.cells import (
     Ranking,
     column,
     cut,
-    label,
     title,
     tone_of,
     weight_style,
@@ -67,7 +70,7 @@ def _lines(
     words, query, key = comparison.alignment, comparison.query, comparison.key
     yield from _sides(words, query)
     yield Text()
-    who = "all words look" if query is None else f'"{_name(words.columns[query])}" looks'
+    who = "all words look" if query is None else f'"{_names(words, "query")[query]}" looks'
     if key is None:
         yield title(f"what {who} at, by Jensen-Shannon distance")
         every = [_distances(comparison, shown, *named) for named in WORDS + NARROW]
@@ -75,7 +78,7 @@ def _lines(
         least = (one for one in every[-len(NARROW) :] if one.fits(width, LEAST))
         yield next(chain(fitting, least), every[-1])
     else:
-        yield title(f'how much {who} at "{_name(words.keys[key])}", by change')
+        yield title(f'how much {who} at "{_names(words, "key")[key]}", by change')
         yield _links(comparison, key, shown)
     for number, note in enumerate(_notes(comparison, len(shown))):
         if number == 0:
@@ -107,7 +110,7 @@ def _distances(
 
 def _changed(comparison: Comparison, change: HeadChange, key: int, room: int) -> Text:
     difference = float(change.change[key])
-    name = cut(_name(comparison.keys[key]), room)
+    name = cut(_names(comparison.alignment, "key")[key], room)
     return Text.assemble((f" {_change_text(difference)} ", _change_style(difference)), f" {name}")
 
 
@@ -120,8 +123,10 @@ def _strongest(comparison: Comparison, change: HeadChange, room: int) -> list[Te
         token, weight = comparison.keys[best].token(side), float(shares[best])
         cell = Text()
         if token is not None:
-            style = weight_style(weight, tone_of(words.context(side), query, token))
-            cell.append(f" {weight_text(weight)} ", style).append(f" {cut(label(token), room)}")
+            context = words.context(side)
+            style = weight_style(weight, tone_of(context, query, token))
+            name = cut(names(context, "key")[token.index], room)
+            cell.append(f" {weight_text(weight)} ", style).append(f" {name}")
         cells.append(cell)
     return cells
 
@@ -132,7 +137,7 @@ def _mover(comparison: Comparison, change: HeadChange, room: int) -> list[Text]:
         return [Text()]
     most = int(largest(change.distances, floor=NEAR_ZERO))
     distance = float(change.distances[most])
-    name = cut(_name(comparison.alignment.columns[most]), room)
+    name = cut(_names(comparison.alignment, "query")[most], room)
     return [Text(f" {weight_text(distance)}  {name}" if distance >= SMALLEST_CHANGE else "")]
 
 
@@ -159,12 +164,11 @@ def _links(comparison: Comparison, key: int, shown: Sequence[HeadChange]) -> Ran
     return Ranking([column(), *numbers, column()], rows, least=3)
 
 
-def _name(words: Column) -> str:
-    """A word, or the word and the one in its place."""
-    names = [label(token) for token in words.tokens]
-    if len(names) == 1:
-        return names[0] + ONE_SIDED
-    return names[0] if words.same else "→".join(names)
+@lru_cache(maxsize=2)
+def _names(words: Alignment, role: Role) -> tuple[str, ...]:
+    """What aligned words are called; those of one sentence alone are marked."""
+    marks = ("" if len(column.tokens) > 1 else ONE_SIDED for column in words.of(role))
+    return tuple(map(add, aligned_names(words, role), marks))
 
 
 def _change_text(change: float) -> str:
@@ -295,7 +299,7 @@ def _special_note(comparison: Comparison, over: str) -> Iterator[str]:
     elif comparison.query is not None and special is not None:
         words = comparison.alignment
         yield (
-            f'"{label(words.pair(comparison.query)[0])}" gives {special.a:.0%} of its '
+            f'"{_names(words, "query")[comparison.query]}" gives {special.a:.0%} of its '
             f"{words.a.measured.noun} to special tokens in A and {special.b:.0%} in B "
             f"({over}); --no-special leaves them out."
         )

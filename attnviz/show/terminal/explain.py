@@ -26,6 +26,7 @@ from attnviz.show.explain_wording import (
     sizes,
     times,
 )
+from attnviz.show.labels import names, visible
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
@@ -35,7 +36,6 @@ from attnviz.show.terminal.cells import (
     Page,
     cut,
     fit,
-    label,
     line,
     tone_of,
     weight_style,
@@ -82,7 +82,7 @@ class _Columns(NamedTuple):
     @classmethod
     def of(cls, explanation: Explanation, width: int, colored: bool) -> "_Columns":
         least = len("key") if explanation.sink is None else len(SINK)
-        longest = max(least, width_of(explanation.keys, LONGEST_WORD))
+        longest = max(least, width_of(names(explanation.context, "key"), LONGEST_WORD))
         name = min(longest + 3, max(4, width - 2 * NUMBER - WEIGHT))
         room = width - name - 2 * NUMBER - WEIGHT
         count = len(explanation.z)
@@ -101,9 +101,11 @@ class _Steps:
     def __init__(self, explanation: Explanation, width: int, colored: bool) -> None:
         self._e, self._width, self._colored = explanation, width, colored
         self._columns = _Columns.of(explanation, width, colored)
+        self._keys = names(explanation.context, "key")
+        self._query = names(explanation.context, "query")[explanation.query.index]
 
     def lines(self, top: int) -> Iterator[RenderableType]:
-        e, query = self._e, label(self._e.query)
+        e, query = self._e, self._query
         yield from heading(e.context, queries=[e.query], layers=[e.head.layer])
         yield Text()
         yield head_title(e.head, f"how {_named(e)} looks, step by step")
@@ -118,7 +120,7 @@ class _Steps:
         longest = max(cell_len(told) for told, _ in vectors)
         for told, vector in vectors:
             yield from self._named_vector(f"{told:<{longest}}", vector)
-        yield from self._remark(f"{sizes(e)} {origin(e, label(shown_key(e)))}")
+        yield from self._remark(f"{sizes(e)} {origin(e, self._keys[shown_key(e).index])}")
         yield Text()
         yield from self._step(3, f'q · k: the query of "{query}" with the key of each token')
         yield from self._step(4, _scaling(e))
@@ -194,7 +196,7 @@ class _Steps:
         mark = f" {MARKER} " if strongest else "   "
         style = weight_style(weight, tone_of(e.context, e.query, token), strongest)
         name_style = BOLD if strongest else DIM if token.special else PLAIN
-        row = line((fit(mark + label(token), columns.name), name_style))
+        row = line((fit(mark + self._keys[key], columns.name), name_style))
         row.append(f"{_number(e.dots[key]):>{NUMBER}}{_number(e.scores[key]):>{NUMBER}} ")
         row.append(f" {weight_text(weight)} ", style)
         row.append(self._bar(weight), PLAIN if strongest else DIM)
@@ -274,11 +276,12 @@ def _number(value: float) -> str:
 def _named(explanation: Explanation) -> str:
     """The query, and which piece of its word it is, where that has several."""
     query, tokens = explanation.query, explanation.context.text
+    name = names(explanation.context, "query")[query.index]
     word = tokens.words[query.word]
     if len(word.pieces) == 1:
-        return f'"{label(query)}"'
+        return f'"{name}"'
     place = query.index - tokens.word_starts[query.word] + 1
-    return f'"{label(query)}", piece {place} of {len(word.pieces)} of "{label(word)}",'
+    return f'"{name}", piece {place} of {len(word.pieces)} of "{visible(word.label)}",'
 
 
 def full_size(values: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from attnviz.answers.find import Finding, HeadFinding
 from attnviz.answers.holding import Holding
-from attnviz.show.labels import visible
+from attnviz.show.labels import names, phrase_name, visible
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
@@ -20,7 +20,6 @@ from attnviz.show.terminal.cells import (
     Tone,
     column,
     cut,
-    label,
     title,
     tone_of,
 )
@@ -79,7 +78,7 @@ def _holding(holding: Holding, top: int) -> Iterator[RenderableType]:
 
 def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[RenderableType]:
     context, tone = finding.context, _tone(finding)
-    asked = title(f"how much {_short(finding.query.text)} looks at {_short(finding.key.text)}")
+    asked = title("how much {} looks at {}".format(*_called(finding)))
     if asked.cell_len + len(LEGEND) + 3 <= width:
         asked.append(f"   {LEGEND}", style="not bold dim")
     yield asked
@@ -87,7 +86,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Ren
     name = {"weights": "weight"}.get(context.measure, context.measure)
     columns = [column(), column(f"{name} ", "right"), column("rank")]
     columns += [column("expected", "right"), column("lift", "right"), column("strongest"), column()]
-    rows = []
+    rows, keys = [], names(context, "key")
     for head, place in zip(finding.heads[:top], finding.order[:top], strict=True):
         weight = _weight(head.weight, scale, tone, head.argmax)
         rank = Text(f"{head.rank} of {finding.keys}")
@@ -98,7 +97,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Ren
                 *([weight, rank] if head.sees else [Text(), Text()]),
                 Text(_number(head.expected, scale, NUMBER)),
                 Text(_times(head.lift)),
-                Text(cut(label(context.keys[finding.strongest[place]]), LONGEST_WORD), style=style),
+                Text(cut(keys[finding.strongest[place]], LONGEST_WORD), style=style),
                 Text(_number(float(finding.most[place]), scale, NUMBER), style=style),
             ]
         )
@@ -115,7 +114,7 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Ren
 def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
     """What the best head does, in how many heads the key comes first, what was left out."""
     context, best = finding.context, finding.heads[0]
-    query, key = (f'"{_short(phrase.text)}"' for phrase in (finding.query, finding.key))
+    query, key = (f'"{name}"' for name in _called(finding))
     place = f"rank {best.rank} among" if not best.argmax else "more than any other of"
     yield (
         f"{best.head}: {query} gives {key} {_number(best.weight, scale)}, {place} its "
@@ -126,7 +125,7 @@ def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
         role = "is" if len(finding.key.tokens) == 1 else "has"
         yield f"{key} {role} the strongest key of {query} in {count or 'none'} of {those}."
     if finding.dropped is not None:
-        name, share = _short(finding.query.text), float(finding.dropped.mean())
+        name, share = _called(finding)[0], float(finding.dropped.mean())
         yield left_out_note(context, name, share, finding.places)
 
 
@@ -219,6 +218,13 @@ def _number(weight: float | None, scale: Scale, width: int = 0) -> str:
 
 def _times(lift: float | None) -> str:
     return "–" if lift is None else f"×{lift:.0f}" if lift >= 9.95 else f"×{lift:.1f}"
+
+
+def _called(finding: Finding) -> tuple[str, str]:
+    """What the query and the key are called."""
+    query = phrase_name(finding.context, "query", finding.query)
+    key = phrase_name(finding.context, "key", finding.key)
+    return cut(query, LONGEST_PHRASE), cut(key, LONGEST_PHRASE)
 
 
 def _short(text: str) -> str:

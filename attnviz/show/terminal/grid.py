@@ -15,6 +15,7 @@ from attnviz.answers.overview import is_near
 from attnviz.answers.word import Word
 from attnviz.attention.order import descending, largest
 from attnviz.inspection import HeadId
+from attnviz.show.labels import names
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
@@ -24,7 +25,6 @@ from attnviz.show.terminal.cells import (
     Tone,
     cut,
     fit,
-    label,
     line,
     width_of,
 )
@@ -77,6 +77,7 @@ class Grid:
 
     def __init__(self, word: Word, top: int | None = None) -> None:
         self._word, self._top, self._others = word, top, word.others
+        self._names = names(word.context, word.other_role)
         self._scale = Scale.of(word.context.measured, float(word.weights.max()))
         self._told_from = TOLD_FROM * self._scale.largest
         # (layer, head, other token)
@@ -89,7 +90,7 @@ class Grid:
         yield Text()
         legends = CROSSED_LEGENDS if word.context.is_cross_attention else (LEGEND, PLAIN_LEGEND)
         legend = "   " + legends[0 if colored else 1]
-        asked = question(word.token, word.role, width)
+        asked = question(word, width)
         fits = cell_len(asked) + len(legend) <= width
         yield line((asked, BOLD), (legend if fits else "", DIM))
         yield from self._blocks(width)
@@ -129,7 +130,7 @@ class Grid:
         model, layers = self._word.context.model, self._word.context.recorded
         margin = len(f"L{layers[-1]}") + 1
         shown = {int(i) for i in self._partners.ravel()}
-        longest = width_of((self._others[i] for i in shown), LONGEST_WORD)
+        longest = width_of((self._names[i] for i in shown), LONGEST_WORD)
         shape = shape_for(width - margin, model.num_heads, longest)
         for first in range(0, model.num_heads, shape.columns):
             heads = range(first, min(first + shape.columns, model.num_heads))
@@ -148,7 +149,7 @@ class Grid:
         best = int(self._partners[place, head])
         weight = float(self._weights[place, head, best])
         style, strong = self._style(best, weight)
-        word = (MARKER if strong else " ") + fit(label(self._others[best]), shape.word)
+        word = (MARKER if strong else " ") + fit(self._names[best], shape.word)
         number = " " + self._scale.text(weight)
         if shape.lines == 1:
             return (word + number + " ",), style
@@ -170,7 +171,7 @@ class Grid:
         order = descending(far, self._top or WORDS_TOLD)
         least = min(self._told_from, far.max()) if self._top is None else 0
         told = [int(i) for i in order if far[i] >= least and far[i] > 0]
-        margin = width_of((self._others[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
+        margin = width_of((self._names[i] for i in (*told, *self._near)), LONGEST_WORD) + 2
         if told:
             yield line((cut("strongest in", width), DIM))
         for other in told:
@@ -180,7 +181,7 @@ class Grid:
                 yield self._answer(flat[:, other], other, "cool", margin, width)
 
     def _answer(self, column: np.ndarray, other: int, tone: Tone, margin: int, width: int) -> Text:
-        answer = line((fit(label(self._others[other]), margin - 2) + "  ", BOLD))
+        answer = line((fit(self._names[other], margin - 2) + "  ", BOLD))
         heads, used = self._word.heads, margin
         name_width = len(str(heads[-1]))
         for place in descending(column, HEADS_TOLD):

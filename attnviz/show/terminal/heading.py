@@ -19,15 +19,14 @@ from attnviz.answers.word import Word
 from attnviz.attention.measures import Measure
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
-from attnviz.show.labels import visible
-from attnviz.show.terminal.cells import LONGEST_WORD, SHARES, Scale, cut, label, width_of
-from attnviz.show.wording import PURPOSE, are_all, texts, tokens_of, whose, window_told
+from attnviz.show.labels import names, visible
+from attnviz.show.terminal.cells import SHARES, Scale, cut
+from attnviz.show.wording import PURPOSE, are_all, texts, whose, window_told
 from attnviz.text.tokens import Token
 
 ASKED = "bold underline"  # The style of a word that is asked about
 EXCERPT = 240  # Characters of a sentence that a heading shows; the rest is an ellipsis
 LONG_TEXT = 300  # Tokens from which on a head is a list, in which words have their positions
-SHORT_WORD = 10  # How much of a word is shown beside its position
 SINK = "the model's sink, a place that is none of the keys"  # What takes weight beside all keys
 
 
@@ -57,7 +56,8 @@ def heading(
     yield model_line(context)
     yield from quiet_line(whose(context, layers))
     yield from marked(context, dict.fromkeys(queries, ASKED), dict.fromkeys(keys, ASKED))
-    whose_part = f'"{label(queries[0])}"\'s' if queries else "their"
+    called = names(context, "query")
+    whose_part = f'"{called[queries[0].index]}"\'s' if queries else "their"
     yield from quiet_line(window_told(context, inside, whose_part))
     yield measure_line(context.measured, scale)
 
@@ -142,10 +142,10 @@ def head_title(head: HeadId, what: str) -> Text:
     return Text(str(head), style="bold").append(f"  {what}", style="not bold dim")
 
 
-def question(token: Token, role: Role, width: int) -> str:
+def question(word: Word, width: int) -> str:
     """The question that a table of one word answers, in `width` cells at most."""
-    name = label(token)
-    return cut(f"{name} looks at" if role == "query" else f"who looks at {name}", width)
+    name = names(word.context, word.role)[word.token.index]
+    return cut(f"{name} looks at" if word.role == "query" else f"who looks at {name}", width)
 
 
 def sentence(text: str, marks: Sequence[Mark] = (), span: tuple[int, int] | None = None) -> Text:
@@ -187,27 +187,9 @@ def is_long(context: Context) -> bool:
     return max(len(context.tokens), len(context.keys)) >= LONG_TEXT
 
 
-class Names:
-    """What a table calls tokens: in a long text with the position by which one can ask for them."""
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._long, self._first = context, is_long(context), context.first_index
-
-    def width(self, role: Role) -> int:
-        """The cells that the longest name of the queries, or of the keys, takes."""
-        tokens = tokens_of(self._context, role)
-        if not self._long:
-            return width_of(tokens, LONGEST_WORD)
-        most = max(len(self._context.text), len(self._context.keys))
-        return len(f" @{most}") + width_of(tokens, SHORT_WORD)
-
-    def of(self, token: Token, role: Role, width: int) -> str:
-        """A token's label; in a long text also its position, as in `@412`."""
-        if not self._long:
-            return label(token)
-        first = 0 if role == "key" and self._context.is_cross_attention else self._first
-        place = f" @{first + token.index}"
-        return cut(label(token), max(1, width - len(place))) + place
+def listed_names(context: Context, role: Role) -> tuple[str, ...]:
+    """What a list calls tokens: in a long text all with the index by which one can ask for them."""
+    return names(context, role, every=is_long(context))
 
 
 def query_note(
@@ -218,7 +200,7 @@ def query_note(
     sink: float | None,
 ) -> str:
     """How much of a query's attention goes to special tokens, and to the sink, if there are any."""
-    name = label(context.tokens[query])
+    name = names(context, "query")[query]
     notes = [PURPOSE_NOTE] if context.is_cross_attention else []
     takers, hint = [], ""
     if special is not None and context.special:

@@ -22,17 +22,16 @@ from attnviz.show.terminal.cells import (
     Scale,
     cut,
     fit,
-    label,
     line,
     tone_of,
     width_of,
 )
 from attnviz.show.terminal.heading import (
     PURPOSE_NOTE,
-    Names,
     head_title,
     heading,
     is_long,
+    listed_names,
     quiet_line,
     sink_note,
 )
@@ -40,6 +39,7 @@ from attnviz.show.terminal.word import KEYS_NAMED, named_weight
 from attnviz.show.wording import MAY_NOT, role_name
 from attnviz.text.tokens import Token
 
+SHORT_WORD = 10  # How much of a word a list of a long text shows beside its position
 WIDEST_CELL = 10
 NARROWEST_CELL = 4  # Marker and weight: `▸.68`
 HEADER_LINES = 3  # Lines that the keys' names are staggered over at most
@@ -93,6 +93,7 @@ class _Head:
         self._weights = block.weights[0]  # (query, key)
         self._sink = None if block.sink is None else block.sink[0]  # (query,)
         self._scale = Scale.of(context.measured, float(self._weights.max()))
+        self._queries, self._keys = listed_names(context, "query"), listed_names(context, "key")
 
     def _heading(self) -> Iterator[RenderableType]:
         inside = None
@@ -104,7 +105,7 @@ class _Head:
 
     def _margin(self, width: int) -> int:
         """The cells that the queries' names take in a line of `width`."""
-        return min(width_of(self.context.tokens, LONGEST_WORD) + 2, max(3, width // 4))
+        return min(width_of(self._queries, LONGEST_WORD) + 2, max(3, width // 4))
 
 
 class _Matrix(_Head):
@@ -131,7 +132,7 @@ class _Matrix(_Head):
         margin = self._margin(width)
         room = width - margin - (0 if self.block.dropped is None else SHARE_WIDTH)
         columns, side = self._columns(room)
-        longest = width_of((self.context.keys[i] for i in columns), LONGEST_WORD)
+        longest = width_of((self._keys[i] for i in columns), LONGEST_WORD)
         cell = NARROWEST_CELL
         if len(columns) == len(self.context.keys):
             cell = max(cell, min(longest + 2, WIDEST_CELL, room // len(columns)))
@@ -152,7 +153,7 @@ class _Matrix(_Head):
 
     def _header(self, layout: _Layout) -> Iterator[Text]:
         """The keys' names, each ending above its column's end, staggered where cells are narrow."""
-        names = [label(self.context.keys[i]) for i in layout.columns]
+        names = [self._keys[i] for i in layout.columns]
         for part in reversed(range(layout.header)):
             text = ""
             for place in range(part, len(names), layout.header):
@@ -168,7 +169,7 @@ class _Matrix(_Head):
     def _row(self, query: int, layout: _Layout) -> Text:
         weights, token, keys = self._weights[query], self.context.tokens[query], self.context.keys
         best = int(largest(weights))
-        row = _start(token, layout.margin, label(token))
+        row = _start(token, layout.margin, self._queries[query])
         for key in layout.columns:
             if self.allowed is not None and not self.allowed[query, key]:
                 row.append(" " * layout.cell)
@@ -184,7 +185,7 @@ class _Matrix(_Head):
             row.append(f"{self.block.dropped[0, query]:>{SHARE_WIDTH}.0%}", DIM)
         if layout.side:
             weight, tone = float(weights[best]), tone_of(self.context, token, keys[best])
-            row.append(f"  {fit(label(keys[best]), SIDE_WORD)} ")
+            row.append(f"  {fit(self._keys[best], SIDE_WORD)} ")
             row.append(f" {self._scale.text(weight)} ", self._scale.style(weight, tone, bold=True))
         return row
 
@@ -215,18 +216,19 @@ class _TopKeys(_Head):
 
     def lines(self, width: int, top: int | None) -> Iterator[RenderableType]:
         yield from self._heading()
-        context, dropped, names = self.context, self.block.dropped, Names(self.context)
+        context, dropped = self.context, self.block.dropped
         margin, share = self._margin(width), 0 if dropped is None else 14
         if is_long(context):
-            margin = min(names.width("query") + 2, max(3, width // 3))
-        word = max(1, min(names.width("key"), width - margin - share - 7))
+            margin = min(width_of(self._queries, SHORT_WORD) + 2, max(3, width // 3))
+        longest = width_of(self._keys, SHORT_WORD if is_long(context) else LONGEST_WORD)
+        word = max(1, min(longest, width - margin - share - 7))
         across = max(1, (width - margin - share) // (word + 7))
         count = top or min(KEYS_NAMED, across)
         shown = min(count, len(context.keys))
         what = "the strongest key" if shown == 1 else f"the {shown} strongest keys"
         yield head_title(self.block.heads[0], f"{what} of each query")
         for query, token in enumerate(context.tokens[: len(self._weights)]):
-            row = _start(token, margin, names.of(token, "query", margin - 1))
+            row = _start(token, margin, self._queries[query])
             if dropped is not None:
                 row.append(fit(f"special {dropped[0, query]:.0%}", share), DIM)
             weights, allowed = self._weights[query], self.allowed
@@ -236,7 +238,7 @@ class _TopKeys(_Head):
                     yield row
                     row = line(" " * (margin + share))
                 link = Link(token, context.keys[key], float(weights[key]))
-                name = fit(names.of(link.key, "key", word), word)
+                name = fit(self._keys[key], word)
                 row.append_text(named_weight(context, link, name, place == 0, self._scale))
             yield row
         yield from self._closing()

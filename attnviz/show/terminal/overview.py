@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from attnviz.answers.overview import HeadSummary, Kind, Link, Overview
+from attnviz.show.labels import names
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
@@ -21,7 +22,6 @@ from attnviz.show.terminal.cells import (
     Scale,
     cut,
     fit,
-    label,
     line,
     tone_of,
 )
@@ -52,6 +52,7 @@ class _Layers:
     def __init__(self, overview: Overview) -> None:
         self._overview, self._context, heads = overview, overview.context, overview.heads
         links = [link for head in heads for link in head.links]
+        self._queries, self._keys = names(self._context, "query"), names(self._context, "key")
         weights = [link.weight for link in links]
         self._scale = Scale.of(self._context.measured, max(weights, default=0))
         self._name_width = max(len(str(head.head)) for head in heads) + 2
@@ -62,7 +63,7 @@ class _Layers:
         self._prefix = self._name_width + len(self._titles)
         self._titles += "strongest links" if links else ""
         # the cells that the longest link takes, with the space after it
-        self._slot = max((cell_len(_words(link)) for link in links), default=7) + 7
+        self._slot = max((cell_len(self._words(link)) for link in links), default=7) + 7
 
     def lines(self, console_width: int) -> Iterator[RenderableType]:
         yield from heading(self._context, self._scale)
@@ -117,10 +118,9 @@ class _Layers:
             tone, strong = tone_of(self._context, link.query, link.key), scale.strong(weight)
             words = BOLD if strong else DIM if weight < TINTED_FROM * scale.largest else PLAIN
             row.append(f" {scale.text(weight)} ", scale.style(weight, tone, strong))
-            row.append(" " + fit(_words(link), slot - 6), words)
+            row.append(" " + fit(self._words(link), slot - 6), words)
         return row
 
-
-def _words(link: Link) -> str:
-    query, key = (cut(label(token), LONGEST_WORD) for token in (link.query, link.key))
-    return f"{query} → {key}"
+    def _words(self, link: Link) -> str:
+        query, key = self._queries[link.query.index], self._keys[link.key.index]
+        return f"{cut(query, LONGEST_WORD)} → {cut(key, LONGEST_WORD)}"

@@ -12,25 +12,26 @@ from attnviz.answers.links import Links
 from attnviz.answers.overview import Link
 from attnviz.answers.word import Pair, Word
 from attnviz.inspection import Context, HeadId
-from attnviz.show.labels import visible
+from attnviz.show.labels import names
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
+    LONGEST_WORD,
     MARKER,
     PLAIN,
     Page,
     Scale,
     cut,
     fit,
-    label,
     line,
     tone_of,
+    width_of,
 )
 from attnviz.show.terminal.grid import Grid, HeadGrid
 from attnviz.show.terminal.heading import (
-    Names,
     dropped_note,
     heading,
+    listed_names,
     query_note,
     question,
     quiet_line,
@@ -59,10 +60,11 @@ def links_table(links: Links, top: int | None = None) -> RenderableType:
     heads = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
     for name in ("head", "query", "key", "weight"):
         heads.add_column(name, justify="right" if name == "weight" else "left", overflow="fold")
+    queries, keys = names(links.context, "query"), names(links.context, "key")
     for row in links.rows(top or LINKS_NAMED):
-        layer, head, _, query, _, key, weight = row[:7]
+        layer, head, query, _, key, _, weight = row[:7]
         number = links.context.measured.number(weight)
-        heads.add_row(str(HeadId(layer, head)), visible(query), visible(key), number)
+        heads.add_row(str(HeadId(layer, head)), queries[query], keys[key], number)
     return Group(*heading(links.context), "", heads)
 
 
@@ -78,10 +80,10 @@ def _rows(word: Word, top: int | None, width: int) -> Iterator[RenderableType]:
     scale = Scale.of(word.context.measured, float(word.weights.max()))
     yield from word_heading(word, scale)
     yield Text()
-    yield Text(question(word.token, word.role, width), style=BOLD)
-    names, role = Names(word.context), word.other_role
+    yield Text(question(word, width), style=BOLD)
+    called = listed_names(word.context, word.other_role)
     margin = max(len(str(head)) for head in word.heads) + 2
-    room = max(1, min(names.width(role), width - margin - 7))
+    room = max(1, min(width_of(called, LONGEST_WORD), width - margin - 7))
     across = max(1, (width - margin) // (room + 7))
     for place, head in enumerate(word.heads):
         row = line((fit(str(head), margin), BOLD))
@@ -91,7 +93,7 @@ def _rows(word: Word, top: int | None, width: int) -> Iterator[RenderableType]:
                 row = line(" " * margin)
             # what is named and coloured is the other word, whichever of the two looks
             link = Link(word.token, word.others[other], float(word.weights[place, other]))
-            name = fit(names.of(link.key, role, room), room)
+            name = fit(called[other], room)
             row.append_text(named_weight(word.context, link, name, at == 0, scale))
         yield row
     if note := _note(word):
@@ -116,7 +118,8 @@ def _pair(pair: Pair, width: int) -> Iterator[RenderableType]:
     grid = HeadGrid(weights, scale, tone_of(context, pair.query, pair.key), blank)
     yield from heading(context, scale, [pair.query], [pair.key])
     yield Text()
-    query, key = label(pair.query), label(pair.key)
+    query = names(context, "query")[pair.query.index]
+    key = names(context, "key")[pair.key.index]
     yield Text(cut(f"how much {query} looks at {key}", width), style="bold")
     if weights:
         yield from grid.blocks(width)

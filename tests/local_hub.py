@@ -18,6 +18,12 @@ COMMIT = "c0ffee" + "0" * 34
 """The commit that every revision of a repository here stands for."""
 
 
+def _awake() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class LocalHub:
     """Files by repository and name; `failures` by repository: a status and the hub's error code.
@@ -25,7 +31,9 @@ class LocalHub:
     `requests` are what was asked for, as "HEAD org/name main config.json", or "LIST org/name main"
     for the names of all files, which it does not tell if it is `unlisted`; `cut` is a file whose
     connection breaks in the middle; `redirects` sends downloads elsewhere, as for large files.
-    `hashes`, by file, are what it says that large ones have as their SHA-256.
+    `hashes`, by file, are what it says that large ones have as their SHA-256. A hostile one also
+    sends `headers` with every answer, in place of its own, lists `more` files, or page after page
+    if it is `endless`, waits until `awake` is set, and sends `excess` bytes after each file.
     """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -38,6 +46,11 @@ class LocalHub:
     unlisted: bool = False
     requests: list[str] = field(default_factory=list)
     endpoint: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
+    endless: bool = False
+    excess: int = 0
+    awake: threading.Event = field(default_factory=_awake)
 
 
 @contextmanager
@@ -56,6 +69,7 @@ def local_hub() -> Iterator[LocalHub]:
     try:
         yield hub
     finally:
+        hub.awake.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -95,8 +109,18 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: tests read standard error."""
 
+    def end_headers(self) -> None:
+        for name, value in self.serves.headers.items():
+            super().send_header(name, value)
+        super().end_headers()
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword not in self.serves.headers:
+            super().send_header(keyword, value)
+
     def _answer(self, body: bool) -> None:
         hub = self.serves
+        hub.awake.wait()
         if "/tree/" in self.path:
             return self._list()
         if "/resolve/" not in self.path:  # once a process, huggingface_hub asks about itself
@@ -130,10 +154,12 @@ class _Handler(BaseHTTPRequestHandler):
         listed = [
             {"type": "file", "path": file, "size": len(content), "oid": "0" * 40}
             for file, content in hub.repositories[repository].items()
-        ]
+        ] + [{"type": "file", "path": file, "size": 1, "oid": "0" * 40} for file in hub.more]
         body = json.dumps(listed).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
+        if hub.endless:
+            self.send_header("Link", f'<{hub.endpoint}{self.path}>; rel="next"')
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -158,9 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("X-Repo-Commit", COMMIT)
         if file in hub.hashes:
             self.send_header("X-Linked-Etag", f'"{hub.hashes[file]}"')
-        self.send_header("Content-Length", str(0 if away else len(content)))
+        excess = hub.excess if body else 0
+        self.send_header("Content-Length", str(0 if away else len(content) + excess))
         self.end_headers()
         if body and not away:
+            content += bytes(excess)
             self.wfile.write(content[: len(content) // 2] if file == hub.cut else content)
         if file == hub.cut:
             self.close_connection = True

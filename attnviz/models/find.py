@@ -1,8 +1,6 @@
 """From a model's name to its files, on this machine or on the Hugging Face Hub."""
 
-import logging
 import re
-import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models import files
 from attnviz.models.files import LAYOUTS, WEIGHTS, WEIGHTS_INDEX, ModelFiles, Wanted
+from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
 
 DEFAULT = "minilm"
 PAPER = "paper"
@@ -36,7 +35,17 @@ ON_THE_HUB = {
     "choose a model, or a revision such as @refs/pr/1, that has one of these",
 }
 
-_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@(.*))?", re.DOTALL)
+_NO_REVISION = re.compile(
+    r"""
+    ^$ | ^@$ | ^/ | /$ | \.$ | // | \.\. | @\{  # an absolute path, a part that is empty or leads up
+    | [\x00-\x20\x7f~^:?*\[\\]  # control characters, and what git gives a meaning
+    | (^|/)\.  | \.lock(/|$)
+    | .{251}
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""What the name of a branch or tag does not contain (git-check-ref-format, and a file's length)."""
 
 # reads a config.json; returns what else the model needs, or raises if it cannot be inspected
 CheckConfig = Callable[[Path], Wanted]
@@ -77,7 +86,13 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
             f'there is no model "{name}", and no such folder',
             f"use {DEFAULT}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
         )
-    return _on_the_hub(name, check, *hub_name.groups())
+    repository, revision = hub_name.groups()
+    if revision is not None and _NO_REVISION.search(revision):
+        raise RequestError(
+            f'"{revision}" cannot be the name of a revision',
+            "give a branch, a tag or a commit of it after the @",
+        )
+    return _on_the_hub(name, check, repository, revision)
 
 
 def default_tokenizer() -> Path:
@@ -202,117 +217,3 @@ def _hint(folder: Path, missing: list[str]) -> str:
     if pickles:
         return f"its {pickles[0]} is not a file that attnviz reads; " + files.CONVERT
     return "save the model there with model.save_pretrained(folder)"
-
-
-class NotOnTheHub(RequestError):
-    """The repository exists, but has no such file."""
-
-
-class NotInCache(AttnvizError):
-    """The file is not in the cache, and the hub cannot be reached."""
-
-
-def download(
-    repository: str, file: str, revision: str | None = None, where_missing: str = ""
-) -> Path:
-    """The file in the hub's cache, fetched if it is not there yet.
-
-    `where_missing`: the hint of NotOnTheHub. Raises RequestError if what is asked for does not
-    exist, AttnvizError if the hub cannot be reached (NotInCache), refuses it, or its hash differs.
-    """
-    import huggingface_hub
-    from huggingface_hub.utils.logging import set_verbosity
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    if not sys.stderr.isatty():  # no one watches the progress
-        disable_progress_bars()
-        set_verbosity(logging.ERROR)
-    try:
-        path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
-    except Exception as error:  # it has changed its HTTP library, and so its exceptions, before
-        raise _translated(error, repository, file, revision, where_missing) from error
-    # the cache names a file as the hub does: a large one by its hash
-    kept = path.resolve()
-    if re.fullmatch("[0-9a-f]{64}", kept.name):
-        files.check_sha256(kept, kept.name, f"delete {kept} and try again")
-    return path
-
-
-def listed(repository: str, commit: str) -> frozenset[str]:
-    """The names of all files of this commit, from the hub; raises as `download` does."""
-    import huggingface_hub
-
-    try:
-        return frozenset(huggingface_hub.HfApi().list_repo_files(repository, revision=commit))
-    except Exception as error:  # as in download
-        raise _translated(error, repository, "the list of files", commit, "") from error
-
-
-def in_cache(repository: str, file: str, commit: str) -> bool | None:
-    """Whether the cache has the file; False: the hub has none, as it once said; None: not asked."""
-    import huggingface_hub
-
-    known = huggingface_hub.try_to_load_from_cache(repository, file, revision=commit)
-    return None if known is None else isinstance(known, str)
-
-
-def _translated(
-    error: Exception, repository: str, file: str, revision: str | None, where_missing: str
-) -> AttnvizError:
-    from huggingface_hub import errors
-
-    kind: type[AttnvizError] = RequestError
-    match error:
-        case errors.LocalEntryNotFoundError():
-            return _not_in_cache(error, f"{file} of {repository}")
-        case errors.RevisionNotFoundError():
-            message = f'{repository} on the hub has no revision "{revision}"'
-            hint = "give a branch, a tag or a commit of it after the @"
-        case errors.EntryNotFoundError():
-            kind, hint = NotOnTheHub, where_missing
-            message = f"{repository} on the hub has no {file}"
-        case errors.GatedRepoError():
-            kind, hint = AttnvizError, "ask for it on the model's page, then set HF_TOKEN"
-            granted = "the hub gives it only to users who were granted access"
-            message = f"{repository} is gated: {granted}"
-        case errors.RepositoryNotFoundError():
-            nowhere = "and no such model on the hub, or none without a token"
-            message = f'there is no folder "{repository}", {nowhere}'
-            hint = "check the name, or set HF_TOKEN"
-        case errors.HFValidationError():
-            message = f'"{repository}" is neither a folder nor a valid name on the hub'
-            hint = "hub names look like org/name"
-        case errors.HfHubHTTPError(response=response):
-            kind, status = AttnvizError, response.status_code
-            message = f"the hub refuses {file} of {repository} (HTTP {status})"
-            hint = f"{_after(status)}, or give a folder with --model"
-        case _:
-            reason = error.strerror if isinstance(error, OSError) else None
-            lines = (reason or str(error)).strip().splitlines() or [type(error).__name__]
-            kind, hint = AttnvizError, "try again, or give a folder with --model"
-            message = f"{file} of {repository} could not be fetched: {lines[0]}"
-    return kind(message, hint)
-
-
-def _not_in_cache(error: Exception, what: str) -> NotInCache:
-    """The file is not in the cache and the hub cannot be reached; the error's cause says why."""
-    from huggingface_hub import errors
-
-    match error.__cause__:
-        case errors.OfflineModeIsEnabled():
-            reason, hint = "HF_HUB_OFFLINE is set", "unset it"
-        case errors.FileMetadataError():
-            reason, hint = "the server is not a hub", "check HF_ENDPOINT and the network's proxy"
-        case errors.HfHubHTTPError(response=response):
-            status = response.status_code
-            reason, hint = f"the hub answers HTTP {status}", _after(status)
-        case _:
-            reason, hint = "the hub cannot be reached", "check the network"
-    return NotInCache(
-        f"{what} is not in the hub's cache, and {reason}", f"{hint}, or give a folder with --model"
-    )
-
-
-def _after(status: int) -> str:
-    """What to try after an HTTP error."""
-    return "check HF_TOKEN" if status in (401, 403) else "try again later"

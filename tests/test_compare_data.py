@@ -103,7 +103,7 @@ def test_the_founding_pair_as_json(minilm: Model, animal: Inspection) -> None:
     both = aligned(animal.view(), wide.view())
     parsed = written(compare(both, both.find("it")[0], both.find("animal")[0]))
     check(parsed)
-    assert list(parsed) == ["schema", "a", "b", "query", "key", "keys", "heads"]
+    assert list(parsed) == ["schema", "a", "b", "same_input", "query", "key", "keys", "heads"]
     changed = {"a": 11, "b": 11, "text_a": "tired", "text_b": "wide", "same": False}
     assert parsed["keys"][11] == changed
     assert parsed["query"] == {"a": 8, "b": 8, "text_a": "it", "text_b": "it", "same": True}

@@ -47,11 +47,11 @@ def test_the_founding_example(animal: Inspection) -> None:
     ]  # fmt: skip
     assert parsed["tokens"][0] == {
         "index": 0, "text": "[CLS]", "start": None, "end": None, "special": True,
-        "pieces": ["[CLS]"],
+        "unknown": False, "pieces": ["[CLS]"],
     }  # fmt: skip
     assert parsed["tokens"][3] == {
         "index": 3, "text": "didn't", "start": 11, "end": 17, "special": False,
-        "pieces": ["didn", "'", "t"],
+        "unknown": False, "pieces": ["didn", "'", "t"],
     }  # fmt: skip
     head = next(h for h in parsed["heads"] if (h["layer"], h["head"]) == (3, 1))
     assert head["weights"][8][2] == pytest.approx(0.677, abs=5e-4)

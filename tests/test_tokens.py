@@ -66,7 +66,9 @@ def check_pieces(tokens: Tokens) -> None:
     for i, piece in enumerate(tokens.pieces):
         assert piece.index == i
         assert piece.word == sum(start <= i for start in starts) - 1
-        assert piece.pieces == (piece.label,) == (tokens.vocabulary[i],)
+        assert piece.pieces == (tokens.vocabulary[i],)
+        assert piece.label == (piece.text if piece.unknown else tokens.vocabulary[i])
+        assert piece.unknown == (i in tokens.unknown)
         source = tokens.pair if piece.segment else tokens.text
         assert piece.special == (tokens.spans[i] is None) == (piece.start is None)
         if piece.start is not None and piece.end is not None:
@@ -103,10 +105,24 @@ def check_no_word_is_split(tokens: Tokens) -> None:
             assert len(rows) <= 1, (source[start:end], tokens.words)
 
 
+def check_no_word_is_lost(tokens: Tokens) -> None:
+    """Every typed word with a letter or a digit is in one word, or named as lost."""
+    for segment, source in enumerate((tokens.text, tokens.pair or "")):
+        own = [w for w in tokens.words if w.segment == segment and not w.special]
+        last = max((word.end or 0 for word in own), default=0)
+        for start, end in word_spans(source):
+            typed = source[start:end]
+            if not any(map(str.isalnum, typed)) or (tokens.dropped and start >= last):
+                continue
+            inside = [w for w in own if (w.start or 0) <= start and end <= (w.end or 0)]
+            assert len(inside) == (typed not in tokens.lost), (typed, tokens.words, tokens.lost)
+
+
 def check(tokens: Tokens) -> None:
     check_pieces(tokens)
     check_words(tokens)
     check_no_word_is_split(tokens)
+    check_no_word_is_lost(tokens)
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

@@ -75,6 +75,24 @@ class Alignment:
         return one == other
 
     @property
+    def same_input(self) -> bool:
+        """Whether the model reads A and B as one: one model, the same ids and token types."""
+        one, other = (
+            ([(t.ids, t.type_ids) for t in (side.text, side.key_text)], side.model, side.attention)
+            for side in (self.a, self.b)
+        )
+        return one == other
+
+    @property
+    def read_alike(self) -> list[tuple[Token, Token]]:
+        """Words that differ as typed, and that one model reads as the same pieces."""
+        if self.a.model != self.b.model:
+            return []
+        both = dict.fromkeys((*self.columns, *self.keys))
+        pairs = [(a, b) for a, b, _ in both if a is not None and b is not None]
+        return [(a, b) for a, b in pairs if a.text != b.text and a.pieces == b.pieces]
+
+    @property
     def words(self) -> list[int]:
         """The columns of the words that look in both sentences, special tokens aside."""
         both = [i for i, column in enumerate(self.columns) if len(column.tokens) == 2]

@@ -111,6 +111,7 @@ def token_facts(token: Token, paired: bool, position: int | None = None) -> dict
         "start": token.start,
         "end": token.end,
         "special": token.special,
+        "unknown": token.unknown,
         **({"segment": token.segment} if paired else {}),
         "pieces": token.pieces,
     }

@@ -147,6 +147,7 @@ class Comparison(Shown):
         for side in SIDES:
             facts[side] = facts_of(words.context(side))
             del facts[side]["schema"]
+        facts["same_input"] = words.same_input
         facts["query"] = None if self.query is None else words.columns[self.query].data()
         facts["key"] = None if self.key is None else words.keys[self.key].data()
         if words.a.is_cross_attention:

@@ -147,7 +147,12 @@ def check_apart(query: Phrase, key: Phrase) -> None:
 def matching(tokens: Sequence[Token], word: str) -> list[tuple[Token, ...]]:
     """The tokens that a word names, each as a phrase of one; case does not matter."""
     wanted = folded(word)
-    return [(token,) for token in tokens if wanted in (folded(token.text), folded(token.label))]
+    return [
+        (token,)
+        for token in tokens
+        if wanted in (folded(token.text), folded(token.label))
+        or (token.unknown and wanted in map(folded, token.pieces))
+    ]
 
 
 def folded(text: str) -> str:

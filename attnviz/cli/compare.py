@@ -105,6 +105,7 @@ def compare(
     from attnviz.answers.compare import compare
     from attnviz.cli.session import Selection, Session
     from attnviz.show.forms import PICTURES
+    from attnviz.show.wording import alike_told
 
     if output.save:
         raise RequestError(
@@ -127,6 +128,9 @@ def compare(
         session.spinner.make_way()
         if comparison.alignment.identical:
             session.notes.say("A and B are the same sentence in the same model: nothing changes")
+        session.note_unseen(comparison)
+        if output.form not in ("table", "md") and (alike := alike_told(comparison.alignment)):
+            session.notes.say(alike)  # tables say it themselves
         if output.form in PICTURES and not chosen:
             most = comparison.heads[0].head
             what = "layer" if most.head is None else "head"

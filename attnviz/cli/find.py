@@ -79,6 +79,7 @@ def find(
         def ask(item: "Item") -> None:
             with session.spinner.doing("looking through heads"):
                 finding = _finding(item, selection, pair, rows)
+            session.note_unseen(finding, item.place)
             session.note_what_rows_lack(finding, output.form)
             tally.add(finding)
             first[:] = first or [finding]

@@ -295,7 +295,9 @@ def answer_each(
             with session.spinner.doing(doing):
                 answers = ask(item)
             session.spinner.make_way()
-            for one in answers if isinstance(answers, Sequence) else [answers]:
+            each = answers if isinstance(answers, Sequence) else [answers]
+            session.note_unseen(each[0], item.place)
+            for one in each:
                 session.note_what_rows_lack(one, output.form)
                 write(one, item.index)
 

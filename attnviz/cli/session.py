@@ -3,6 +3,7 @@
 import stat
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +32,19 @@ from attnviz.inspection.storage import recall, remember
 from attnviz.model import Model, load_model, load_model_of
 from attnviz.model.load import options_of
 from attnviz.show.forms import ROWS, Form
+from attnviz.show.wording import lost_told, unknown_told
 from attnviz.show.write import contexts_of
 from attnviz.text.tokens import Tokens, Unit
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+
+SENTENCES_TOLD = 3
+"""Of how many sentences notes say which words are unknown, or were dropped; others are counted."""
+
+MULTILINGUAL = "FacebookAI/xlm-roberta-base"
+"""The model that a note on unknown words suggests: its vocabulary covers a hundred languages."""
 
 
 class Session:
@@ -48,6 +57,7 @@ class Session:
         self.errors: list[AttnvizError] = []
         self.model: Model | None = None
         self.last: Inspection | None = None
+        self._unseen = Counter[str]()  # by kind, the sentences with unknown or dropped words
 
     def __enter__(self) -> "Session":
         self.spinner.start()
@@ -55,6 +65,11 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self.spinner.stop()
+        for kind, count in self._unseen.items():
+            if count > SENTENCES_TOLD:
+                more = count - SENTENCES_TOLD
+                have = "sentence has" if more == 1 else "sentences have"
+                self.notes.say(f"{more} more {have} {kind} words")
         if self.last is None:
             return
         try:  # to keep it for the next command, even if showing it failed
@@ -125,6 +140,20 @@ class Session:
                 self.notes.say_once(once)
             if context.measure != "weights" or context.measured.sinks:
                 self.notes.say_once(str(context.measured))
+
+    def note_unseen(self, answer: Answer, place: str = "") -> None:
+        """Say which words the model does not see as typed; of many sentences, in a few."""
+        contexts = contexts_of(answer)
+        for side, context in zip("AB", contexts, strict=False):
+            place = f"sentence {side}: " if len(contexts) > 1 else place
+            told = {"unknown": unknown_told(context), "dropped": lost_told(context)}
+            for kind in filter(told.get, told):
+                self._unseen[kind] += bool(place)
+                if self._unseen[kind] <= SENTENCES_TOLD:
+                    self.notes.say(place + told[kind])
+            if told["unknown"] and context.model.name != MULTILINGUAL:
+                once = f"a multilingual model may know more words, such as --model {MULTILINGUAL}"
+                self.notes.say_once(once)
 
     def recall(self) -> Inspection | None:
         """The remembered inspection; a note says so if it cannot be read."""

@@ -25,6 +25,7 @@ SCHEMA = "attnviz.inspection"
 VERSION = 2
 _T = TypeVar("_T", Tokens, Part, ModelFacts)
 MEMORY_LIMIT = KEPT_BYTES  # The largest size of the remembered inspection's file, in bytes
+UNKNOWN_ENTRIES = ("[UNK]", "<unk>")  # What older files call an unknown piece
 SAVE = "make one with attnviz run TEXT --save FILE"
 SAVE_AGAIN = "save it again with attnviz run TEXT --save FILE"
 
@@ -163,6 +164,10 @@ def _record(
 def _built(kind: type[_T], entry: dict[str, Any]) -> _T:
     """Tokens, Part or ModelFacts from JSON, each field checked against its annotation."""
     json.dumps(entry, ensure_ascii=False).encode()  # UnicodeEncodeError for a lone surrogate
+    if kind is Tokens and "unknown" not in entry:  # a file from before it was saved
+        pairs = enumerate(zip(entry["vocabulary"], entry["spans"], strict=False))
+        unknown = [i for i, (name, span) in pairs if span is not None and name in UNKNOWN_ENTRIES]
+        entry = entry | {"unknown": unknown}
     fields = {name: _frozen(value) for name, value in entry.items()}
     if isinstance(entry.get("part"), dict):
         fields["part"] = _built(Part, entry["part"])

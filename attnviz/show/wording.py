@@ -1,15 +1,20 @@
-"""Sentences that tables, pictures and notebooks share: whose attention it is, masks, windows."""
+"""Sentences that tables, pictures and notes share: whose attention, windows, unknown words."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import category
 
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role
 from attnviz.text.tokens import Token, Tokens, Unit
 
+if TYPE_CHECKING:
+    from attnviz.answers.align import Alignment
+
 MAY_NOT = "may not look there"  # What a table's blank cells mean, and a picture's grey ones
 # without it, the rows of cross-attention seem to be one word late
 PURPOSE = "what a word of the target looks at helps to choose the word after it"
+WORDS_NAMED = 5  # How many unknown words a line names; more are counted
 LAYERS_NAMED = 6  # How many layers a line names; more are counted
 
 
@@ -82,6 +87,70 @@ def part_told(context: Context) -> str:
     return f"{part}: pieces {part.start} to {part.end - 1} of the text" if part else ""
 
 
+def unknown_told(context: Context) -> str:
+    """How many words, or pieces, the model reads as its unknown token, and which; or nothing."""
+    texts = [context.text] if context.source is None else [context.source, context.text]
+    every = [token for text in texts for token in text.unit(context.unit) if not token.special]
+    unknown = [token for token in every if token.unknown]
+    if not unknown:
+        return ""
+    count = len(every)
+    if context.unit == "word":  # punctuation marks are tokens, and nobody calls them words
+        count -= sum(not token.unknown and _is_punctuation(token.text) for token in every)
+    told = f"{len(unknown)} of {_counted(count, context.unit)}"
+    verb = "is" if len(unknown) == 1 else "are"
+    return f"{told} {verb} unknown to {context.model.name}: {_listed([t.text for t in unknown])}"
+
+
+def lost_told(context: Context) -> str:
+    """Which typed words the tokenizer left no piece of; or nothing."""
+    texts = [context.text] if context.source is None else [context.source, context.text]
+    lost = [_nameable(word) for text in texts for word in text.lost]
+    if not lost:
+        return ""
+    verb, them = ("was", "it") if len(lost) == 1 else ("were", "them")
+    return (
+        f"{_counted(len(lost), 'word')} {verb} dropped by the tokenizer of {context.model.name}, "
+        f"so that the model never sees {them}: {_listed(lost)}"
+    )
+
+
+def alike_told(words: "Alignment") -> str:
+    """Which words of A and B the model reads alike though they differ, or that it reads all so."""
+    name, alike = words.a.model.name, words.read_alike
+    if words.identical or not (alike or words.same_input):
+        return ""
+    pairs = [f"{a.text} and {b.text}" for a, b in alike]
+    unknown = bool(alike) and all(a.unknown for a, _ in alike)
+    all_are = f"{'are both' if len(pairs) == 1 else 'are all'} unknown to {name}"
+    if not words.same_input:
+        why = f"{all_are}, which" if unknown else f"are the same to {name}, which"
+        return f"{_listed(pairs)} {why} reads {'them' if len(pairs) == 1 else 'each two'} alike"
+    as_one = "the model reads the two sentences as one"
+    if unknown:
+        return f"the words that differ, {_listed(pairs)}, {all_are}: {as_one}"
+    if alike:
+        return f"the words that differ, {_listed(pairs)}, are the same to {name}: {as_one}"
+    return f"what differs never reaches {name}: {as_one}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """The words, each once; of many the first ones, and how many more there are."""
+    each = list(dict.fromkeys(words))
+    more = len(each) - WORDS_NAMED
+    return ", ".join(each[:WORDS_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _nameable(word: str) -> str:
+    """A word as a line can name it: by its code points if nothing of it would be seen."""
+    seen = any(category(letter)[0] not in "CMZ" for letter in word)
+    return word if seen else " ".join(f"U+{ord(letter):04X}" for letter in word)
+
+
+def _is_punctuation(text: str) -> bool:
+    return all(category(letter)[0] == "P" for letter in text)
+
+
 def whose(context: Context, layers: Sequence[int] = ()) -> str:
     """Whose attention it is, and who may look where; empty where all of an encoder see all."""
     attention, unit = context.attention, context.unit
@@ -109,7 +178,7 @@ def _sees(reach: Reach | None, unit: Unit) -> str:
     if reach == (0, 0):
         return f"each {unit} sees itself alone"
     if reach.before == reach.after:
-        return f"each {unit} sees itself and {_counted(reach.before)} on each side"
+        return f"each {unit} sees itself and {_pieces(reach.before)} on each side"
     sides = (_beside(reach.before, "before"), _beside(reach.after, "after"))
     return f"each {unit} sees {' and '.join(filter(None, ('itself', *sides)))}"
 
@@ -117,11 +186,15 @@ def _sees(reach: Reach | None, unit: Unit) -> str:
 def _beside(number: int | None, where: str) -> str:
     if number is None:
         return f"those {where} it"
-    return f"the {_counted(number)} {where} it".replace("the 1 ", "the ") if number else ""
+    return f"the {_pieces(number)} {where} it".replace("the 1 ", "the ") if number else ""
 
 
-def _counted(number: int | None) -> str:
-    return f"{number} piece{'' if number == 1 else 's'}"
+def _pieces(number: int | None) -> str:
+    return _counted(number or 0, "piece")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _named(layers: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import tokenizers
 
 SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
-UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP}"  # A letter of old Korean, which vocabularies lack
+UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP} \N{UGARITIC LETTER ALPA}"  # Vocabularies lack them
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Cutter(Protocol):
 
     size: int  # how many ids it can give
     special_ids: frozenset[int]  # without the one that stands for unknown text
+    unknown_ids: frozenset[int]  # that one; none for a vocabulary of bytes, which lacks nothing
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """Cut a sentence or a pair, with or without special tokens, into at most `most` pieces."""
@@ -137,7 +138,7 @@ class Tokenizer:
         if start is not None:
             first = (start, self._entry(start), None)
         ids, entries, spans = zip(*([first] if first else []), *pieces, strict=True)
-        return _in_one_segment(text, ids, entries, spans, dropped)
+        return self._in_one_segment(text, ids, entries, spans, dropped)
 
     def reading(self, ids: Sequence[int]) -> Tokens:
         """Tokens from the ids that a decoder wrote."""
@@ -146,14 +147,26 @@ class Tokenizer:
         read = [self._target.read(written[: end + 1]).lstrip() for end in range(len(written))]
         of_text = iter(spans_in_reading(text, read))
         spans = [None if number in self._target.special_ids else next(of_text) for number in ids]
-        return _in_one_segment(text, ids, list(map(self._entry, ids)), spans)
+        return self._in_one_segment(text, ids, list(map(self._entry, ids)), spans)
 
-    @staticmethod
-    def _tokens(text: str, pair: str | None, cut: Cut, dropped: int = 0) -> Tokens:
+    def _tokens(self, text: str, pair: str | None, cut: Cut, dropped: int = 0) -> Tokens:
         for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
             _check_read(name, (text, pair)[segment], segment in cut.sentences)
-        segments = _segments(cut.sentences)
-        return Tokens(text, pair, cut.ids, cut.entries, cut.spans, segments, cut.type_ids, dropped)
+        columns = (cut.ids, cut.entries, cut.spans, _segments(cut.sentences), cut.type_ids)
+        unknown = _unknown(self._cutter, cut.ids, cut.spans)
+        return Tokens(text, pair, *columns, dropped=dropped, unknown=unknown)
+
+    def _in_one_segment(
+        self,
+        text: str,
+        ids: Sequence[int],
+        entries: Sequence[str],
+        spans: Sequence[Span | None],
+        dropped: int = 0,
+    ) -> Tokens:
+        columns = (tuple(ids), tuple(entries), tuple(spans))
+        zeros, unknown = (0,) * len(ids), _unknown(self._target, ids, spans)
+        return Tokens(text, None, *columns, zeros, zeros, dropped, unknown=unknown)
 
     def _entry(self, number: int) -> str:
         return self._target.entry(number) or f"[{number}]"
@@ -198,11 +211,8 @@ class FastCutter:
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
         added = tokenizer.get_added_tokens_decoder()
         special = frozenset(number for number, token in added.items() if token.special)
-        try:  # [UNK] is marked special too, but stands for a part of the text
-            unknown = tokenizer.encode(UNKNOWN, add_special_tokens=False).ids
-        except Exception:  # the Rust side raises bare Exception; known text can still be cut
-            unknown = []
-        self.special_ids = special.difference(unknown)
+        self.unknown_ids = _unknown_ids(tokenizer)
+        self.special_ids = special - self.unknown_ids  # [UNK] is marked special too
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """As in `Cutter`."""
@@ -215,8 +225,12 @@ class FastCutter:
         sentences = encoding.sequence_ids
         offsets = zip(sentences, encoding.offsets, strict=True)
         spans = tuple(None if sentence is None else span for sentence, span in offsets)
-        ids, entries, types = encoding.ids, encoding.tokens, encoding.type_ids
-        return Cut(tuple(ids), tuple(entries), spans, tuple(sentences), tuple(types))
+        ids, types = encoding.ids, encoding.type_ids
+        entries = tuple(  # Unigram gives an unknown piece as typed
+            self.entry(number) or entry if number in self.unknown_ids else entry
+            for number, entry in zip(ids, encoding.tokens, strict=True)
+        )
+        return Cut(tuple(ids), entries, spans, tuple(sentences), tuple(types))
 
     def num_special(self, pair: bool) -> int:
         """As in `Cutter`."""
@@ -244,6 +258,21 @@ def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
         raise AttnvizError(
             f"{path} is not a tokenizer that can be read: {error}", SAVE_AGAIN
         ) from error
+
+
+def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:
+    """The id that the model gives for what its vocabulary lacks, if it gives one."""
+    named = getattr(tokenizer.model, "unk_token", None)  # Unigram does not say
+    of_name = tokenizer.token_to_id(named) if named else None
+    ids = set() if of_name is None else {of_name}
+    try:
+        tried = tokenizer.encode(UNKNOWN, add_special_tokens=False)
+    except Exception:  # the Rust side raises bare Exception; known text can still be cut
+        return frozenset()
+    if not tried.ids:  # a normalizer took them away
+        return frozenset(ids)
+    pieces = zip(tried.ids, tried.tokens, strict=True)
+    return frozenset(n for n, piece in pieces if n in ids or tokenizer.id_to_token(n) != piece)
 
 
 def _put_around(tokenizer: "tokenizers.Tokenizer", ends: Ends) -> None:
@@ -280,15 +309,14 @@ def _check_read(name: str, text: str | None, found: bool) -> None:
         )
 
 
-def _in_one_segment(
-    text: str,
-    ids: Sequence[int],
-    entries: Sequence[str],
-    spans: Sequence[Span | None],
-    dropped: int = 0,
-) -> Tokens:
-    zeros = (0,) * len(ids)
-    return Tokens(text, None, tuple(ids), tuple(entries), tuple(spans), zeros, zeros, dropped)
+def _unknown(cutter: Cutter, ids: Sequence[int], spans: Sequence[Span | None]) -> tuple[int, ...]:
+    """The pieces of the text that are unknown."""
+    unknown = cutter.unknown_ids
+    return tuple(
+        piece
+        for piece, (number, span) in enumerate(zip(ids, spans, strict=True))
+        if number in unknown and span is not None
+    )
 
 
 def _segments(sentences: Sequence[int | None]) -> tuple[int, ...]:

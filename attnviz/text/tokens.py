@@ -22,13 +22,14 @@ class Token:
 
     index: int
     text: str  # what was typed, `text[start:end]`, or a special token's name
-    label: str  # printed: a word's text, or a piece's entry (`##ing`)
+    label: str  # printed: a word's text, or a piece's entry (`##ing`); as typed if it is unknown
     start: int | None  # None for a special token
     end: int | None
     special: bool
     segment: int  # 1 in the second sentence of a pair
     word: int  # the index of its word
     pieces: tuple[str, ...]  # the vocabulary's entries that it was cut into
+    unknown: bool = False  # whether the model reads one of its pieces as unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Tokens:
     type_ids: tuple[int, ...]  # the model's token types
     dropped: int = 0  # how many pieces truncation cut off
     part: Part | None = None  # which window of a longer text this is
+    unknown: tuple[int, ...] = ()  # the pieces that the model reads as its unknown token, by number
 
     def __post_init__(self) -> None:
         columns = (self.ids, self.vocabulary, self.spans, self.segments, self.type_ids)
@@ -83,6 +85,9 @@ class Tokens:
                     f"{begun[segment]}: they are not in the order of the text"
                 )
             begun[segment] = span[0]
+        for piece in self.unknown:
+            if not 0 <= piece < len(self) or self.spans[piece] is None:
+                raise AttnvizError(f"piece {piece} is said to be unknown, and is no piece of text")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -110,7 +115,26 @@ class Tokens:
         """A token for each piece, labelled as the vocabulary spells it."""
         word_of = [word.index for word in self.words for _ in word.pieces]
         tokens = (self._token(i, self.spans[i], word_of[i], i, i + 1) for i in range(len(self)))
-        return tuple(replace(token, label=token.pieces[0]) for token in tokens)
+        return tuple(
+            token if token.unknown else replace(token, label=token.pieces[0]) for token in tokens
+        )
+
+    @cached_property
+    def lost(self) -> tuple[str, ...]:
+        """The typed words that no piece stands for; of a truncated text, of what was kept."""
+        found = []
+        for segment, text in enumerate((self.text, self.pair or "")):
+            own = [
+                span
+                for span, of in zip(self.spans, self.segments, strict=True)
+                if span is not None and of == segment
+            ]
+            read = bytearray(len(text))
+            for start, end in own:
+                read[start:end] = b"1" * (end - start)
+            last = max((end for _, end in own), default=0) if self.dropped else len(text)
+            found += [text[a:b] for a, b in word_spans(text[:last]) if not any(read[a:b])]
+        return tuple(found)
 
     @cached_property
     def _runs(self) -> list[tuple[int, Span | None]]:
@@ -123,7 +147,12 @@ class Tokens:
         text = pieces[0]
         if span is not None:
             text = ((self.pair or "") if segment else self.text)[start:stop] or text
-        return Token(index, text, text, start, stop, span is None, segment, word, pieces)
+        unknown = not self._unknown.isdisjoint(range(first, end))
+        return Token(index, text, text, start, stop, span is None, segment, word, pieces, unknown)
+
+    @cached_property
+    def _unknown(self) -> frozenset[int]:
+        return frozenset(self.unknown)
 
 
 @dataclass(frozen=True)
@@ -161,7 +190,7 @@ def _join_pieces(
         open_word = runs[-1][1] if runs and segment == current else None
         if open_word is not None and (start < limit or span[0] == span[1] == limit):
             limit = max(limit, end)
-            runs[-1] = (runs[-1][0], (open_word[0], limit))
+            runs[-1] = (runs[-1][0], (min(open_word[0], start), limit))
         else:
             runs.append((i, (start, end)))
             limit, current = end, segment

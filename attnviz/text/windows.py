@@ -71,4 +71,7 @@ def _window(
     ids, vocabulary, segments, types = (tuple(column[i] for i in kept) for column in columns)
     part = Part(*number, edge[0] - text[0], edge[1] - text[0], start)
     inside = tokens.text[start:end]
-    return Tokens(inside, None, ids, vocabulary, tuple(moved), segments, types, part=part)
+    unknown = tuple(new for new, old in enumerate(kept) if old in tokens.unknown)
+    return Tokens(
+        inside, None, ids, vocabulary, tuple(moved), segments, types, part=part, unknown=unknown
+    )

@@ -19,7 +19,15 @@ from attnviz.models import ModelFiles
 from attnviz.models.families import FAMILIES
 from attnviz.models.files import AGAIN, TOKENIZER_CONFIG
 from attnviz.text.spans import Span, spans_of
-from attnviz.text.tokenizer import Cut, Cutter, Ends, FastCutter, Tokenizer, read_fast
+from attnviz.text.tokenizer import (
+    UNKNOWN,
+    Cut,
+    Cutter,
+    Ends,
+    FastCutter,
+    Tokenizer,
+    read_fast,
+)
 from attnviz.transformers_backend.load import first_line, quiet
 from attnviz.transformers_backend.quirks import (
     LANGUAGE_FAMILIES,
@@ -142,6 +150,7 @@ class _Slow:
         self._library = library
         self.size = len(library)
         special = {*library.all_special_ids} | language_tokens(library)
+        self.unknown_ids = self._unknown_ids()
         self.special_ids = frozenset(special - {library.unk_token_id})
         self._spelling = spelling_of(library.get_vocab())
 
@@ -186,6 +195,10 @@ class _Slow:
             for number, piece, span in zip(ids, pieces, spans_of(text, spellings), strict=True)
         ]
 
+    def _unknown_ids(self) -> frozenset[int]:
+        tried = self._library.convert_tokens_to_ids(self._library.tokenize(UNKNOWN))
+        return frozenset({self._library.unk_token_id}.intersection(tried))
+
     def _name(self, number: int) -> str:
         return self.entry(number) or f"[{number}]"
 
@@ -225,6 +238,7 @@ class _InTargetMode:
         self._cutter = cutter
         self.size = cutter.size
         self.special_ids = cutter.special_ids
+        self.unknown_ids = cutter.unknown_ids
         self.entry = cutter.entry
         self.read = cutter.read
 

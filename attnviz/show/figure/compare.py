@@ -40,7 +40,7 @@ from attnviz.show.figure.drawing import (
 from attnviz.show.figure.fonts import font_families, texts_of
 from attnviz.show.figure.matrix import color_bar, draw_matrix, label_columns, label_rows, whole_dots
 from attnviz.show.labels import aligned_names, names, visible
-from attnviz.show.wording import MAY_NOT, PURPOSE, texts, whose
+from attnviz.show.wording import MAY_NOT, PURPOSE, alike_told, texts, whose
 
 NUMBERED_UP_TO = 20  # words up to which numbers are written into cells
 NUMBERED_FROM = 0.1  # shares and changes from here on are written; in the query's row from half
@@ -269,7 +269,8 @@ def _heading(
     query = None
     if comparison.query is not None:
         query = comparison.alignment.pair(comparison.query)[0].index
-    notes = [_distance_note(comparison, heads), *_share_notes(comparison, heads)]
+    notes = [alike_told(comparison.alignment), _distance_note(comparison, heads)]
+    notes += _share_notes(comparison, heads)
     if any(any(panel.absent) for panel in (sheet.a, sheet.b)):
         notes.append("hatched: a word that is not in the sentence")
     rows, columns = labels

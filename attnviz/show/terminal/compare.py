@@ -39,7 +39,7 @@ from attnviz.show.terminal.heading import (
     quiet_line,
     sentence,
 )
-from attnviz.show.wording import Said, texts, tokens_of, whose, window_told
+from attnviz.show.wording import Said, alike_told, texts, tokens_of, whose, window_told
 from attnviz.text.tokens import Token
 
 HEADS_SHOWN = 10  # Heads that the table shows, unless the user chose heads or said how many
@@ -250,6 +250,8 @@ def _marks(words: Alignment, side: Side, said: Said, query: int | None) -> list[
 
 def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
     words, context = comparison.alignment, comparison.alignment.a
+    if alike := alike_told(words):
+        yield f"{alike[0].upper()}{alike[1:]}."
     if len(comparison.heads) > shown:
         yield hidden_note(context, len(comparison.heads), shown)
     named = (*words.keys, *words.columns)

@@ -1,4 +1,43 @@
-"""What attnviz says to its users when something does not work."""
+"""What attnviz says to its users when something does not work; and any text, made harmless."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+_UNUSUAL = re.compile("[^ -~]")
+_JOINERS = frozenset("\u200c\u200d") | {chr(code) for code in range(0xE0020, 0xE0080)}
+"""Format characters that shape the letters around them (emoji, Persian, flags): they stay."""
+
+_ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_NO_CHARACTERS = range(0xFDD0, 0xFDF0)  # and the last two of each plane; XML may not hold U+FFFE
+
+
+def visible(text: str) -> str:
+    r"""The text with control, direction and line-breaking characters written out, as `\x1b`."""
+    return escaped(text, _in_python)
+
+
+def escaped(text: str, escape: Callable[[str], str]) -> str:
+    """The text, with `escape` of each character that a terminal or a page would obey, not show.
+
+    Every text of a user or a file goes through here before it is shown, wherever that is.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNUSUAL.sub(lambda found: escape(found[0]) if _acts(found[0]) else found[0], text)
+
+
+def _acts(character: str) -> bool:
+    if unicodedata.category(character) in _ESCAPED:
+        return character not in _JOINERS
+    return ord(character) & 0xFFFE == 0xFFFE or ord(character) in _NO_CHARACTERS
+
+
+def _in_python(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class AttnvizError(Exception):
@@ -14,7 +53,7 @@ class AttnvizError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return visible(f"{self.message} ({self.hint})" if self.hint else self.message)
 
 
 class RequestError(AttnvizError):

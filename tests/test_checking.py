@@ -120,8 +120,8 @@ REFUSED: dict[str, tuple[Callable[[LayerRecord], dict[str, Any]], str]] = {
         of(value_norms=-np.ones((H, M), np.float32)),
         "value_norms holds a length",
     ),
-    "no scale": (of(scale=math.nan), "the scale is nan, which is not finite"),
-    "an endless soft cap": (of(softcap=math.inf), "the soft cap is inf, which is not finite"),
+    "no scale": (of(scale=math.nan), "the scale is nan, which is not a number"),
+    "an endless soft cap": (of(softcap=math.inf), "the soft cap is inf, which is not a number"),
     "a soft cap of 0": (of(softcap=0.0), "the soft cap is 0.0, and not above 0"),
     "a soft cap below 0": (of(softcap=-1.0), "the soft cap is -1.0, and not above 0"),
     "keys before the first": (

@@ -282,10 +282,12 @@ def test_as_many_layers_as_the_model_has_and_something_to_look_at() -> None:
 
 def test_scores_that_overflow_are_told_and_not_warned_about() -> None:
     good = made()
-    huge = np.full((HEADS, LENGTH, D_K), 1e30, np.float32)
-    inspection = with_layer(good, 0, q=huge, k=huge)
+    huge = np.full((HEADS, LENGTH, D_K), 1e14, np.float32)
+    inspection = with_layer(good, 0, q=huge, k=huge, scale=1e14)
     with pytest.raises(AttnvizError, match="layer 0: a row of attention weights does not sum to 1"):
         inspection.weights(0, 0)
+    with pytest.raises(AttnvizError, match=r"layer 0: q holds numbers that are not up to 1e\+15"):
+        with_layer(good, 0, q=huge * 100)
 
 
 def test_frozen() -> None:

@@ -249,8 +249,10 @@ def test_what_queries_and_keys_were_made_of(missing: str) -> None:
     inputs = record.inputs()
     assert (inputs.x is record.x, inputs.key_value_states is record.encoder_states) == (True, True)
     assert (inputs.q is record.q, inputs.k is record.k, inputs.v is record.v) == (True,) * 3
-    own = replace(record, encoder_states=None).inputs()
-    assert own.key_value_states is own.x
+    alike = replace(record, encoder_states=None, k=drawn(H, N, D), v=drawn(H, N, 3)).inputs()
+    assert alike.key_value_states is alike.x
+    with pytest.raises(AttnvizError, match=r"the encoder's states, .* were not recorded"):
+        replace(record, encoder_states=None).inputs()
     without: dict[str, Any] = {missing: None}
     with pytest.raises(AttnvizError, match="were not recorded, because the text is long"):
         replace(record, **without).inputs()

@@ -19,7 +19,7 @@ from attnviz.errors import AttnvizError
 from attnviz.inspection import Context, HeadId, Inspection, Shown, View
 from attnviz.text.tokens import Token
 
-Z_TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
+Z_TOLERANCES = {"float64": 1e-3, "float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
 """How far z may be from what q, k and v make, as a part of the largest value: in float32, softmax
 enlarges the rounding of scores of some hundred to 1e-5.
 """

@@ -9,6 +9,7 @@ import numpy as np
 from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.errors import AttnvizError
 
+LARGEST = 1e15  # a recorded number beyond counts as damaged: products of two would overflow float32
 ROW_SUM_TOLERANCE = 1e-4  # of float32 weights; rows beyond count as damaged
 WIDER = "try --dtype bfloat16, which has the range of float32, or float32 itself"
 
@@ -97,6 +98,11 @@ class LayerRecord:
                 "run attnviz explain on the text again",
             )
         states = self.x if self.encoder_states is None else self.encoder_states
+        if len(states) != self.lengths[1]:
+            raise AttnvizError(
+                "the encoder's states, of which keys and values were made, were not recorded",
+                "attnviz run shows the weights",
+            )
         return Inputs(self.x, states, self.q, self.k, self.v)
 
     def check_more_than_weights(self) -> None:
@@ -306,6 +312,8 @@ def check_record(
             "run the text again",
         )
     sizes = _all_sizes(number, record, sizes)
+    if not sizes["d_v"]:
+        raise AttnvizError(f"layer {number}: values have no numbers")
     for name, array in record.arrays().items():
         facts = ARRAYS[name]
         needed = tuple(sizes[axis] for axis in facts.shape.split())
@@ -326,10 +334,14 @@ def check_record(
 
 
 def check_finite(number: int, name: str, array: np.ndarray, dtype: str) -> None:
-    """Raise AttnvizError if an array holds NaN or infinity; `dtype`: what the model computed in."""
-    if not np.isfinite(array).all():
+    """Raise AttnvizError if an array holds NaN, infinity or numbers that are too large, or nothing.
+
+    dtype: what the model computed in.
+    """
+    if not (array.size and array.max() <= LARGEST and array.min() >= -LARGEST):  # true of NaN too
+        finite = f"up to {LARGEST:g}" if np.isfinite(array).all() else "finite (NaN or infinity)"
         raise AttnvizError(
-            f"layer {number}: {name} holds numbers that are not finite (NaN or infinity)",
+            f"layer {number}: {name} holds numbers that are not {finite}",
             WIDER if dtype == "float16" else DAMAGED,
         )
 
@@ -357,8 +369,10 @@ def _check_values(number: int, record: LayerRecord) -> None:
         if array is not None and (array < 0).any():
             raise AttnvizError(f"layer {number}: {name} holds a {what} below 0")
     for name, factor in (("scale", record.scale), ("soft cap", record.softcap)):
-        if factor is not None and not np.isfinite(factor):
-            raise AttnvizError(f"layer {number}: the {name} is {factor}, which is not finite")
+        if factor is not None and not abs(factor) <= LARGEST:  # true of NaN too
+            raise AttnvizError(
+                f"layer {number}: the {name} is {factor}, which is not a number up to {LARGEST:g}"
+            )
     if record.softcap is not None and not record.softcap > 0:
         raise AttnvizError(f"layer {number}: the soft cap is {record.softcap}, and not above 0")
 

@@ -5,7 +5,8 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, get_type_hints
 
@@ -16,7 +17,7 @@ from typer.main import get_command
 from attnviz.attention.request import LESS_OF_A_TEXT
 from attnviz.cli.options import RARE
 from attnviz.cli.output import STDOUT, complain, lead_nowhere
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError, RequestError, visible
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
 
@@ -38,6 +39,29 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name, or None."""
         return command(cmd_name) if cmd_name in COMMANDS else None
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the options before a command."""
+        with _visible_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read a command's options, and run it."""
+        with _visible_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    """What was typed is made visible in Typer's own errors too, such as "No such option"."""
+    try:
+        yield
+    except Exception as error:
+        message = getattr(error, "format_message", None)
+        if message is not None:
+            shown = visible(message())
+            error.format_message = lambda: shown  # type: ignore[attr-defined]
+        raise
 
 
 app = typer.Typer(

@@ -11,7 +11,7 @@ import numpy as np
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import Measure, MeasureName
 from attnviz.attention.request import AttentionKind
-from attnviz.errors import RequestError
+from attnviz.errors import RequestError, visible
 from attnviz.text.tokens import Part, Token, Tokens, Unit
 
 Window = tuple[int, int]  # the index of the first token, and the end
@@ -49,6 +49,9 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+DTYPES = ("float32", "bfloat16", "float16", "float64")  # what a model may compute in
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """A model's name, the article's hyperparameters, and whether it was trained."""
@@ -65,10 +68,10 @@ class ModelFacts:
     dtype: str = "float32"  # what it computed in; recorded numbers are float32 whatever it is
 
     def __str__(self) -> str:
-        dtype = "" if self.dtype == "float32" else f", in {self.dtype}"
+        dtype = "" if self.dtype == "float32" else f", in {visible(self.dtype)}"
         untrained = "" if self.trained else f", UNTRAINED (seed {self.seed})"
         return (
-            f"{self.name}: {_counted(self.num_layers, 'layer')} × "
+            f"{visible(self.name)}: {_counted(self.num_layers, 'layer')} × "
             f"{_counted(self.num_heads, 'head')}, "
             f"d_model {self.d_model}, d_k {self.d_k}, d_ff {self.d_ff}{dtype}{untrained}"
         )

@@ -10,12 +10,14 @@ from attnviz.attention.layer import LayerRecord, check_record
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection.context import FullHeadName, ModelFacts, Window
+from attnviz.inspection.context import DTYPES, FullHeadName, ModelFacts, Window
 from attnviz.inspection.view import View
 from attnviz.text.tokens import Part, Tokens, Unit
 
 if TYPE_CHECKING:
     from attnviz.attention.rollout import Mixed
+
+_CHOICE = f"{', '.join(DTYPES[:-1])} or {DTYPES[-1]}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +41,8 @@ class Inspection:
         }
         if min(facts.num_layers, *sizes.values()) < 1:
             raise AttnvizError(f"there is nothing to look at: {facts}, {len(self.tokens)} tokens")
+        if facts.dtype not in DTYPES:
+            raise AttnvizError(f"the model computes in {facts.dtype}, and not in {_CHOICE}")
         if len(self.layers) != self.model.num_layers:
             raise AttnvizError(
                 f"the model has {self.model.num_layers} layers, {len(self.layers)} were recorded"

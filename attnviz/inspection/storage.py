@@ -24,6 +24,11 @@ from attnviz.text.tokens import Part, Tokens
 SCHEMA = "attnviz.inspection"
 VERSION = 2
 _T = TypeVar("_T", Tokens, Part, ModelFacts)
+LARGEST = 1 << 62  # of whole numbers: JSON and NPZ have 64 bits for the sum of two
+# what comes of content that makes no sense
+_NONSENSE = (
+    KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 MEMORY_LIMIT = KEPT_BYTES  # The largest size of the remembered inspection's file, in bytes
 UNKNOWN_ENTRIES = ("[UNK]", "<unk>")  # What older files call an unknown piece
 SAVE = "make one with attnviz run TEXT --save FILE"
@@ -47,7 +52,8 @@ def load(path: Path) -> Inspection:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get("attnviz", "null"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
+    # AttributeError: of a dtype that numpy does not have
+    except (SafetensorError, OSError, *_NONSENSE) as error:
         raise AttnvizError(
             f"{path} is damaged, or not a saved inspection: {error}", SAVE_AGAIN
         ) from error
@@ -133,19 +139,22 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
         keys, attention = metadata.get("keys"), metadata.get("attention", "encoder")
         if attention not in get_args(AttentionKind):
             raise ValueError(f"there is no attention of kind {attention}")
-        return Inspection(
+        inspection = Inspection(
             tokens=_built(Tokens, metadata["tokens"]),
             model=_built(ModelFacts, metadata["model"]),
             layers=tuple(_record(n, each, arrays) for n, each in enumerate(metadata["layers"])),
             keys=None if keys is None else _built(Tokens, keys),
             attention=attention,
         )
+        if arrays:
+            raise ValueError(f"{', '.join(sorted(arrays)[:3])} belongs to no layer")
     except AttnvizError as error:
         raise AttnvizError(f"{path} is damaged: {error.message}", SAVE_AGAIN) from error
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except _NONSENSE as error:
         raise AttnvizError(
             f"{path} is damaged: its metadata does not fit its numbers ({error})", SAVE_AGAIN
         ) from error
+    return inspection
 
 
 def _record(
@@ -155,14 +164,18 @@ def _record(
         return None
     softcap = factors.get("softcap")
     return LayerRecord(
-        **{name: arrays.get(f"{layer}.{array.stored or name}") for name, array in ARRAYS.items()},
+        **{name: arrays.pop(f"{layer}.{a.stored or name}", None) for name, a in ARRAYS.items()},
         scale=float(factors["scale"]),
         softcap=None if softcap is None else float(softcap),
     )
 
 
 def _built(kind: type[_T], entry: dict[str, Any]) -> _T:
-    """Tokens, Part or ModelFacts from JSON, each field checked against its annotation."""
+    """Tokens, Part or ModelFacts from JSON, each field checked against its annotation.
+
+    The texts are any that can be written as UTF-8: they are escaped where they are shown. Whole
+    numbers are counts, places or ids, so none is below 0.
+    """
     json.dumps(entry, ensure_ascii=False).encode()  # UnicodeEncodeError for a lone surrogate
     if kind is Tokens and "unknown" not in entry:  # a file from before it was saved
         pairs = enumerate(zip(entry["vocabulary"], entry["spans"], strict=False))
@@ -187,7 +200,7 @@ def _fits(value: Any, annotation: Any) -> bool:
     if isinstance(annotation, UnionType):
         return any(_fits(value, part) for part in parts)
     if get_origin(annotation) is not tuple:
-        return type(value) is annotation
+        return type(value) is annotation and (annotation is not int or 0 <= value <= LARGEST)
     if not isinstance(value, tuple):
         return False
     if parts[-1] is Ellipsis:

@@ -145,15 +145,17 @@ def projections_of(inspection: Inspection, layer: int) -> Projections:
     recorded; IndexError for a layer that does not exist.
     """
     number = range(inspection.model.num_layers)[layer]
+    inputs, tolerance = inspection.layer(number).inputs(), TOLERANCES.get(inspection.model.dtype, 0)
     projections = read_projections(inspection.model, number)
-    inputs, tolerance = inspection.layer(number).inputs(), TOLERANCES[inspection.model.dtype]
     for matrix, bias, source, recorded in (
         (projections.W_Q, projections.b_Q, inputs.x, inputs.q),
         (projections.W_K, projections.b_K, inputs.key_value_states, inputs.k),
         (projections.W_V, projections.b_V, inputs.key_value_states, inputs.v),
     ):
+        expected = np.swapaxes(recorded, 0, 1).reshape(len(recorded[0]), -1)
+        if (source.shape[1], expected.shape[1]) != matrix.shape:
+            raise _other_files(inspection.model)
         product = source @ matrix + (0 if bias is None else bias)
-        expected = np.swapaxes(recorded, 0, 1).reshape(product.shape)
         # NaN differs too
         if not np.abs(product - expected).max() <= tolerance * np.abs(expected).max():
             raise _other_files(inspection.model)

@@ -1,10 +1,11 @@
 """What tokens are called wherever they are shown: twins told apart, control characters escaped."""
 
 import re
-import unicodedata
 from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from attnviz.errors import visible as visible
 
 if TYPE_CHECKING:
     from attnviz.answers.align import Alignment
@@ -13,11 +14,6 @@ if TYPE_CHECKING:
     from attnviz.inspection.context import Role
 
 BLANK = "␣"  # What a token of nothing but white space is called
-
-_JOINERS = frozenset("\u200c\u200d") | {chr(code) for code in range(0xE0020, 0xE0080)}
-"""Format characters that shape the letters around them (emoji, Persian, flags): they stay."""
-
-_ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _PLACE = re.compile(r"(?<=.)@[0-9]+\*?\Z", re.DOTALL)
 
@@ -78,19 +74,3 @@ def parted(name: str) -> tuple[str, str]:
     """A name, and the place at its end, as in `@5`, which stays whole where the name is cut."""
     place = _PLACE.search(name)
     return (name, "") if place is None else (name[: place.start()], place[0])
-
-
-def visible(text: str) -> str:
-    r"""The text with control, direction and line-breaking characters written out, as `\x1b`."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_visible_character(character) for character in text)
-
-
-def _visible_character(character: str) -> str:
-    if unicodedata.category(character) not in _ESCAPED or character in _JOINERS:
-        return character
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

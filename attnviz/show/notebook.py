@@ -66,7 +66,7 @@ def _header(context: Context) -> str:
     )
     shape += "" if model.dtype == "float32" else f" · computed in {model.dtype}"
     return (
-        f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{shape}</span></div>'
+        f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{_text(shape)}</span></div>'
         f"{_remark(whose(context))}{''.join(map(_line, texts(context)))}"
         f"{_remark(window_told(context))}{_remark(context.measured.line)}"
     )
@@ -77,7 +77,7 @@ def _line(said: Said) -> str:
     first, end = said.span or (0, len(said.text))
     last = min(end, first + LETTERS)
     before, after = "…" if first else "", "…" if last < len(said.text) else ""
-    name = f'<span style="{_QUIET}">{said.name}: </span>' if said.name else ""
+    name = f'<span style="{_QUIET}">{_text(said.name)}: </span>' if said.name else ""
     return f"<div>{name}{before}{_text(said.text[first:last])}{after}</div>"
 
 
@@ -119,10 +119,11 @@ def _picture(context: Context, head: HeadSummary, shades: np.ndarray) -> str:
     """A head as a small picture; its tooltip says what the head does."""
     title = f"{head.head} · {head.kind} · {head.entropy:.1f} bits"
     if head.links:
-        queries, keys = (list(map(_text, names(context, role))) for role in ("query", "key"))
+        queries, keys = names(context, "query"), names(context, "key")
         link = head.links[0]
         title += f" · {queries[link.query.index]} → {keys[link.key.index]} "
         title += context.measured.number(link.weight)
+    title = _text(title)
     data = base64.b64encode(thumbnail(shades)).decode("ascii")
     longest = max(len(context.tokens), len(context.keys))
     width, height = (
@@ -175,7 +176,7 @@ def _word(token: Token, name: str, title: str, shade: float, looks: bool) -> str
     if looks:
         outline = ";outline:1px solid currentColor"
     return (
-        f'<span title="{title}" style="padding:.15em .3em;border-radius:.2em{outline};'
+        f'<span title="{_text(title)}" style="padding:.15em .3em;border-radius:.2em{outline};'
         f'background:rgba({red},{green},{blue},{shade:.2f})">{name}</span>'
     )
 

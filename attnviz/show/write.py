@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import orjson
 
 from attnviz.answers.answer import Answer
+from attnviz.errors import escaped
 from attnviz.inspection import Context, HeadId
 from attnviz.show import parquet
 from attnviz.show.forms import FORMS, PICTURES, Form, figure, forms_of, table
@@ -30,7 +32,6 @@ _JSON_START = b'{"schema":"attnviz.'
 _MARKDOWN_START = "<!-- attnviz."
 _INDEX = "text_index"
 _DELIMITERS: dict[Form, str] = {"csv": ",", "tsv": "\t"}
-_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def contexts_of(answer: object) -> tuple[Context, ...]:
@@ -115,7 +116,8 @@ def json_chunks(answer: Answer, top: int | None = None) -> Iterator[bytes]:
 
 
 def _escaped(chunk: bytes) -> bytes:
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", chunk.decode()).encode()
+    lines = chunk.decode().split("\n")
+    return "\n".join(escaped(line, lambda one: json.dumps(one)[1:-1]) for line in lines).encode()
 
 
 @contextmanager
@@ -260,8 +262,8 @@ def picture_name(answer: Any) -> str:
     from attnviz.show.figure.captions import default_name
 
     context, *others = contexts_of(answer)
-    drawn = getattr(answer, "matrices", None) or getattr(answer, "heads", None) or [answer.head]
-    drawn = [one if isinstance(one, HeadId) else one.head for one in drawn]
+    drawn = [answer.head] if hasattr(answer, "head") else getattr(answer, "matrices", None)
+    drawn = [one if isinstance(one, HeadId) else one.head for one in drawn or answer.heads]
     query = getattr(answer, "query", None)
     if isinstance(query, int):
         query = answer.alignment.columns[query].a

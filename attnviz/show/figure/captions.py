@@ -242,7 +242,7 @@ def measure_notes(context: Context) -> list[str]:
 
 def computed_in(context: Context) -> str:
     """What comes after a formula where the model did not compute in float32."""
-    dtype = context.model.dtype
+    dtype = visible(context.model.dtype)
     return "" if dtype == "float32" else f" · computed in {dtype}"
 
 
@@ -300,7 +300,7 @@ def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> s
         "" if attention == "encoder" else attention,
         "" if part is None else _slug(str(part)),
         "" if window is None else f"{window[0]}-{window[1]}",
-        "" if model.dtype == "float32" else model.dtype,
+        "" if model.dtype == "float32" else _slug(model.dtype),
         _slug(" ".join(filter(None, said)).lower()),
     ]
     look: tuple[object, ...] = (context.unit, context.special, context.measure, attention, window)

@@ -64,7 +64,7 @@ def links_table(links: Links, top: int | None = None) -> RenderableType:
     for row in links.rows(top or LINKS_NAMED):
         layer, head, query, _, key, _, weight = row[:7]
         number = links.context.measured.number(weight)
-        heads.add_row(str(HeadId(layer, head)), queries[query], keys[key], number)
+        heads.add_row(str(HeadId(layer, head)), Text(queries[query]), Text(keys[key]), number)
     return Group(*heading(links.context), "", heads)
 
 

@@ -1,4 +1,4 @@
-"""Helpers for several rooms: files, written whole or not at all and read with plain errors."""
+"""Helpers for several rooms: files written whole or not at all, and read; errors of Rust."""
 
 import json
 import os
@@ -7,7 +7,9 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any, BinaryIO, TypeVar
 
 from attnviz.errors import AttnvizError, RequestError
@@ -86,6 +88,70 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
             f"{path} should hold a JSON object, and holds a {type(content).__name__}", hint
         )
     return content
+
+
+_RUST = RLock()
+
+
+@contextmanager
+def rust_errors(what: str, hint: str) -> Iterator[None]:
+    """Raise AttnvizError, which says `what` and why, for whatever a library in Rust raises."""
+    try:
+        with panics():
+            yield
+    except (AttnvizError, MemoryError):
+        raise
+    except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
+        raise AttnvizError(f"{what}: {error}", hint) from error
+
+
+@contextmanager
+def panics() -> Iterator[None]:
+    """Raise RuntimeError for a panic in Rust, which is no Exception and tells about itself.
+
+    What it writes to standard error is dropped; what anything else writes there comes later. It
+    lies in a file meanwhile: a pipe that nobody reads would fill up.
+    """
+    with _RUST:
+        try:
+            own = os.dup(2)
+        except OSError:  # standard error is closed
+            own = _scratch()
+        panicked = False
+        os.dup2(_scratch(), 2)
+        try:
+            yield
+        except BaseException as error:
+            panicked = type(error).__name__ == "PanicException"
+            if not panicked:
+                raise
+            raise RuntimeError(str(error)) from error
+        finally:
+            os.dup2(own, 2)
+            said = _taken()
+            if said and not panicked:
+                os.write(2, said)
+            if own != _scratch():
+                os.close(own)
+
+
+def _taken() -> bytes:
+    """What was written to the scratch file, which is empty afterwards."""
+    scratch = _scratch()
+    size = os.lseek(scratch, 0, os.SEEK_CUR)
+    if not size:
+        return b""
+    os.lseek(scratch, 0, os.SEEK_SET)
+    said = os.read(scratch, size)
+    os.ftruncate(scratch, os.lseek(scratch, 0, os.SEEK_SET))
+    return said
+
+
+@cache
+def _scratch() -> int:
+    """A file without a name, for as long as the process runs."""
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def look_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

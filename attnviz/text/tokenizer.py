@@ -1,12 +1,13 @@
 """A model's tokenizer, which cuts text into Tokens, whatever library it comes from."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.files import rust_errors
 from attnviz.text.spans import Span, spans_in_reading
 from attnviz.text.tokens import Tokens, check_text
 from attnviz.text.windows import check_stride, windows_of
@@ -143,8 +144,9 @@ class Tokenizer:
     def reading(self, ids: Sequence[int]) -> Tokens:
         """Tokens from the ids that a decoder wrote."""
         written = [number for number in ids if number not in self._target.special_ids]
-        text = self._target.read(written).strip()
-        read = [self._target.read(written[: end + 1]).lstrip() for end in range(len(written))]
+        with _errors_name("target that the model wrote"):
+            text = self._target.read(written).strip()
+            read = [self._target.read(written[: end + 1]).lstrip() for end in range(len(written))]
         of_text = iter(spans_in_reading(text, read))
         spans = [None if number in self._target.special_ids else next(of_text) for number in ids]
         return self._in_one_segment(text, ids, list(map(self._entry, ids)), spans)
@@ -198,6 +200,12 @@ class Tokenizer:
             )
         with _errors_name(name):
             beginning = cutter.cut(text, pair, self.add_special_tokens, room)
+        if len(beginning.ids) > room:  # a template may repeat the text
+            raise AttnvizError(
+                f"the {name} is {len(beginning.ids)} tokens long when it is cut to {room}: the "
+                "model's tokenizer puts more around it than it says",
+                SAVE_AGAIN,
+            )
         return beginning, len(cut.ids) - len(beginning.ids)
 
 
@@ -238,7 +246,7 @@ class FastCutter:
 
     def entry(self, number: int) -> str | None:
         """As in `Cutter`."""
-        return self._tokenizer.id_to_token(number)
+        return self._tokenizer.id_to_token(number) if 0 <= number < 1 << 32 else None
 
     def read(self, ids: Sequence[int]) -> str:
         """As in `Cutter`."""
@@ -249,15 +257,11 @@ def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
     """Read a `tokenizer.json`; AttnvizError if it is not one. ends: special tokens to use."""
     import tokenizers
 
-    try:
+    with rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN):
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
         if ends is not None:
             _put_around(tokenizer, ends)
         return FastCutter(tokenizer)
-    except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
-        raise AttnvizError(
-            f"{path} is not a tokenizer that can be read: {error}", SAVE_AGAIN
-        ) from error
 
 
 def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:
@@ -289,16 +293,8 @@ def _put_around(tokenizer: "tokenizers.Tokenizer", ends: Ends) -> None:
     )
 
 
-@contextmanager
-def _errors_name(name: str) -> Iterator[None]:
-    try:
-        yield
-    except AttnvizError:
-        raise
-    except Exception as error:  # the Rust side raises bare Exception, whatever went wrong
-        raise AttnvizError(
-            f"the model's tokenizer cannot cut the {name}: {error}", SAVE_AGAIN
-        ) from error
+def _errors_name(name: str) -> AbstractContextManager[None]:
+    return rust_errors(f"the model's tokenizer cannot cut the {name}", SAVE_AGAIN)
 
 
 def _check_read(name: str, text: str | None, found: bool) -> None:

@@ -14,7 +14,7 @@ import transformers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import read_json
+from attnviz.files import panics, read_json
 from attnviz.models import ModelFiles
 from attnviz.models.families import FAMILIES
 from attnviz.models.files import AGAIN, TOKENIZER_CONFIG
@@ -111,7 +111,7 @@ def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | 
 def transformers_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
     """The tokenizer that transformers builds from a folder; AttnvizError if it cannot be built."""
     try:
-        with quiet():
+        with quiet(), panics():
             library = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )

@@ -18,6 +18,8 @@ import attnviz.inspection.storage as storage
 from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, parts_of, rank_heads
 from attnviz.answers.align import aligned
 from attnviz.answers.answer import Answer
+from attnviz.answers.check import Check
+from attnviz.answers.check import check as check_evidence
 from attnviz.answers.compare import Comparison
 from attnviz.answers.compare import compare as compare_aligned
 from attnviz.answers.explain import Explanation, explain_token
@@ -47,6 +49,7 @@ from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
 from attnviz.inspection.ablated import Replacement
 from attnviz.inspection.context import Role
 from attnviz.model import Model, check_ablatable, load_model, matrices_of
+from attnviz.model.check import gather, run_to_check
 from attnviz.model.describe import describe
 from attnviz.model.load import ModelOptions
 from attnviz.model.reload import model_behind, model_for
@@ -62,10 +65,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
-    "Ablation", "AttnvizError", "Catalog", "Comparison", "Described", "EachAblation",
+    "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
     "Explanation", "Finding", "HeadId", "Holding", "Inspection", "Links", "Matrices", "Model",
     "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token", "Tokens", "View", "Word",
-    "ablate", "ablate_each", "catalog", "compare", "describe", "explain", "figure", "find",
+    "ablate", "ablate_each", "catalog", "check", "compare", "describe", "explain", "figure", "find",
     "heatmap", "holding", "inspect", "inspect_windows", "lines", "links", "load", "load_model",
     "matrices", "overview", "save", "table", "to_dataframe", "to_json", "to_rows", "word",
     "write_figure",
@@ -280,6 +283,16 @@ def ablate_each(
     pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
     runs = model_behind(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
     return rank_heads(context, runs, index)
+
+
+def check(model: str = DEFAULT, **options: Unpack[ModelOptions]) -> Check:
+    """Whether attnviz's numbers are the model's own, a line a check; options as in `load_model`.
+
+    The model is loaded a second time, by transformers alone.
+    """
+    run = run_to_check(model, options)
+    options["target"] = run.target
+    return check_evidence(gather(load_model(model, **options), run))
 
 
 def table(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "RenderableType":

@@ -176,7 +176,7 @@ def _exit_codes() -> str:
 |---|---|
 | {DONE} | done; also if the reader of a pipe stopped early |
 | {WRONG} | the request is wrong: an unknown word, a layer out of range, an empty sentence |
-| {FAILED} | the request is right but could not be done: damaged weights, a full disk |
+| {FAILED} | it could not be done: damaged weights, a full disk; or a check failed |
 | {INTERRUPTED} | interrupted with Ctrl-C |
 
 An error message says what came, what was expected, and what to try. If one of several sentences

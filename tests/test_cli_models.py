@@ -119,7 +119,7 @@ def test_into_files(place: Workplace) -> None:
         (["."], 2, 'the folder "." has no config.json'),
         (["-o", "all.png"], 2, "is the name of a picture, and this answer comes as table, json"),
         (["-f", "npz"], 2, "-f npz asks for an npz file"),
-        (["--save", "here"], 2, "models looks at no sentence"),
+        (["--save", "here"], 2, "No such option: --save"),
         (["org/other"], 1, "HF_HUB_OFFLINE is set"),
     ],
 )

@@ -21,7 +21,7 @@ from attnviz.errors import AttnvizError, RequestError, visible
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
 
-COMMANDS = ("run", "heatmap", "lines", "find", "compare", "explain", "ablate", "models")
+COMMANDS = ("run", "heatmap", "lines", "find", "compare", "explain", "ablate", "check", "models")
 
 
 class Commands(TyperGroup):

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnviz.cli.options import ModelChoice, Output, TrustRemoteCode
-from attnviz.errors import RequestError
+from attnviz.cli.options import ModelChoice, Results, TrustRemoteCode
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class WhichModel:
     trust_remote_code: TrustRemoteCode = False
 
 
-def models(which: WhichModel, output: Output) -> None:
+def models(which: WhichModel, output: Results) -> None:
     """Show which models can be looked at, or what one of them is made of.
 
     Without NAME: the models that come with attnviz, those in the hub's cache, and the architectures
@@ -35,8 +34,6 @@ def models(which: WhichModel, output: Output) -> None:
 
     Example: attnviz models minilm
     """
-    if output.save:
-        raise RequestError("models looks at no sentence that --save could keep", "use -o FILE")
     from attnviz.cli.output import Notes, check_output, writing
     from attnviz.model.describe import describe
     from attnviz.models.describe import catalog

@@ -208,7 +208,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Output:
+class Results:
     """Where results go, in which form, and what is said beside them."""
 
     usual: ClassVar[Form] = "table"
@@ -234,11 +234,15 @@ class Output:
         ),
     ] = None
     json: Annotated[bool, flag("--json", OUTPUT, "The same as -f json.")] = False
-    save: Annotated[Path | None, valued("FILE", OUTPUT, "Keep the inspection, for --load.")] = None
     force: Annotated[
         bool, flag("--force", OUTPUT, "Overwrite a file that attnviz did not write.")
     ] = False
     quiet: Annotated[bool, flag("--quiet", OUTPUT, "No notes on standard error.")] = False
+
+    @property
+    def save(self) -> Path | None:
+        """The file that keeps the inspection; None where there is none."""
+        return None
 
     @property
     def to_stdout(self) -> bool:
@@ -269,6 +273,13 @@ class Output:
                 f"end it in {', '.join(SUFFIXES)}, or name the form with -f",
             )
         return asked or named or self.usual
+
+
+@dataclass(frozen=True)
+class Output(Results):
+    """The same, of a sentence, whose inspection can be kept."""
+
+    save: Annotated[Path | None, valued("FILE", OUTPUT, "Keep the inspection, for --load.")] = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from attnviz.show.labels import visible
 
 if TYPE_CHECKING:
     from attnviz.answers.answer import Answer
-    from attnviz.cli.options import Output
+    from attnviz.cli.options import Results
 
 NOTED = 80  # the most characters of a sentence that a note repeats
 
@@ -99,7 +99,7 @@ def _say(line: str) -> None:
         lead_nowhere(STDERR)
 
 
-def check_output(output: "Output", *kinds: str) -> None:
+def check_output(output: "Results", *kinds: str) -> None:
     """Refuse, before anything is computed, a form that these answers lack or a file not ours."""
     form, path = output.form, output.file
     for kind in kinds:
@@ -149,7 +149,7 @@ def check_overwrite(
 
 
 @contextmanager
-def writing(output: "Output", notes: Notes, top: int | None = None) -> Iterator[Write]:
+def writing(output: "Results", notes: Notes, top: int | None = None) -> Iterator[Write]:
     """Write answers one after the other, in the form and to the place that the options name."""
     from attnviz.show.write import writer
 
@@ -175,7 +175,7 @@ def _results(path: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
 
 
-def _draw(answer: "Answer", output: "Output", notes: Notes, top: int | None) -> None:
+def _draw(answer: "Answer", output: "Results", notes: Notes, top: int | None) -> None:
     """Draw an answer, write the picture to its file, and print the file's path."""
     from attnviz.show.write import picture_name, writer
 

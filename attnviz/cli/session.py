@@ -23,7 +23,7 @@ from attnviz.answers.select import (
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES
 from attnviz.attention.request import RecordRequest
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output
+from attnviz.cli.options import HeadChoice, Look, ModelChoice, Results
 from attnviz.cli.output import STDOUT, Notes, complain, mode_of, on_terminal
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
@@ -50,7 +50,7 @@ MULTILINGUAL = "FacebookAI/xlm-roberta-base"
 class Session:
     """The model of a command, its notes and errors, and its spinner, shown inside the context."""
 
-    def __init__(self, choice: ModelChoice, output: Output) -> None:
+    def __init__(self, choice: ModelChoice, output: Results) -> None:
         self.choice = choice
         self.notes = Notes(output.quiet)
         self.spinner = Spinner("at work", output.quiet)

@@ -64,6 +64,7 @@ FORMS: dict[str, Forms] = {
     "Explanation": Forms("terminal.explain:table", "figure.explain:figure", called="explain"),
     "Ablation": Forms("terminal.ablate:table"),
     "EachAblation": Forms("terminal.ablate:table"),
+    "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Catalog": Forms("terminal.models:table", header=("name", "source", "family")),
     "Described": Forms("terminal.models:table", header=("fact", "value")),
 }

@@ -1,0 +1,346 @@
+"""What must hold of a model's numbers, and how each thing is judged: `CHECKS`, the last lines.
+
+A judge looks at all differences of its kind, and says in words what it compared, or raises
+NothingToCompare with the reason, or AttnvizError for what cannot be right.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.shapes import Float
+from attnviz.errors import AttnvizError
+from attnviz.inspection import Inspection
+from attnviz.inspection.evidence import Evidence, Own
+
+WEIGHTS_ALONE = "the model gives its weights alone, without queries, keys and values"
+
+
+class NothingToCompare(Exception):
+    """The check does not apply to this model, and why."""
+
+
+@dataclass
+class Seen:
+    """The largest difference so far, and where it was."""
+
+    limit: float
+    largest: float | None = None
+    where: str = ""
+
+    def add(self, differences: Any, *axes: str, of: str = "") -> None:
+        """Look at differences, as absolute numbers; `axes`: what counts along each of theirs."""
+        numbers = np.nan_to_num(np.abs(np.asarray(differences, np.float64)), nan=np.inf)
+        if not numbers.size:
+            return
+        place = np.unravel_index(numbers.argmax(), numbers.shape)
+        if self.largest is None or numbers[place] > self.largest:
+            self.largest = float(numbers[place])
+            parts = [f"{axis} {i}" for axis, i in zip(axes, place, strict=False) if axis]
+            self.where = ", ".join(filter(None, [of, *parts])) if self.largest else ""
+
+
+Judge = Callable[[Evidence, Seen], str]
+
+
+def _tokens(evidence: Evidence, seen: Seen) -> str:
+    if isinstance(evidence.texts, str):
+        raise NothingToCompare(evidence.texts)
+    seen.limit = 0
+    compared = [0, 0]
+    for text in evidence.texts:
+        if text.ours is None or text.theirs is None:
+            continue
+        compared[text.pair is not None] += 1
+        said = f'"{text.text}"' + (f' with "{text.pair}"' if text.pair else "")
+        for name, ours, theirs in zip(("ids", "types"), text.ours, text.theirs, strict=True):
+            length = max(len(ours), len(theirs))
+            both = [[*row, *[-1] * (length - len(row))] for row in (ours, theirs)]
+            unlike = np.array(both[0]) != np.array(both[1])
+            seen.add(unlike.sum(), of=f"{name} of {said}, token {unlike.argmax()}")
+    left = len(evidence.texts) - sum(compared)
+    refused = f"; {left} that attnviz or AutoTokenizer refuses" if left else ""
+    return f"{compared[0]} texts, {compared[1]} pairs{refused}"
+
+
+def _rows(evidence: Evidence, seen: Seen) -> str:
+    for number, one in enumerate(evidence.alone):
+        for layer, weights in _weights(one):
+            of, sums = f"sentence {number}, layer {layer}", weights.sum(axis=-1)
+            seen.add(np.minimum(weights, 0), "head", "query", "key", of=of)
+            own = _own_weights(evidence, number, layer)
+            if own is not None:  # whose rows lack what goes to a sink
+                seen.add(sums - own.sum(axis=-1), "head", "query", of=of)
+            if one.layer(layer).sinks is not None:
+                seen.add(np.maximum(sums - 1, 0), "head", "query", of=of)
+                continue
+            seen.add(sums - 1, "head", "query", of=of)
+            words = one.view("word").weights(layer)
+            seen.add(words.sum(axis=-1) - 1, "head", "word", of=of)
+    sinks = any(one.sinks for one in evidence.alone)
+    return "with the sink's share" if sinks else "of pieces and of words"
+
+
+def _weights(one: Inspection) -> Iterator[tuple[int, Float[np.ndarray, "head query key"]]]:
+    return ((layer, one.layer(layer).weights(layer)) for layer in one.recorded)
+
+
+def _own(evidence: Evidence) -> Sequence[Own]:
+    if isinstance(evidence.own, str):
+        raise NothingToCompare(evidence.own)
+    return evidence.own
+
+
+def _own_weights(evidence: Evidence, number: int, layer: int) -> np.ndarray | None:
+    """The model's own weights of a sentence; None if it gives none of that shape."""
+    if isinstance(evidence.own, str) or layer >= len(evidence.own[number].weights):
+        return None
+    own = evidence.own[number].weights[layer]
+    lengths = evidence.alone[number].layer(layer).lengths
+    return own if own is not None and own.shape[-2:] == lengths else None
+
+
+def _mask(evidence: Evidence, seen: Seen) -> str:
+    said = evidence.sees if isinstance(evidence.sees, tuple) else ()
+    causal = [n for n, sees in enumerate(said) if sees.startswith("causal")]
+    for number, one in enumerate(evidence.alone):
+        for layer, weights in _weights(one):
+            own = _own_weights(evidence, number, layer)
+            forbidden = np.zeros(weights.shape[-2:], bool)
+            if own is not None:
+                forbidden |= (own == 0).all(axis=0)
+            if evidence.attention == "decoder" or layer in causal:
+                forbidden |= np.triu(np.ones_like(forbidden), 1)
+            if forbidden.any():
+                of = f"sentence {number}, layer {layer}"
+                seen.add(weights * forbidden, "head", "query", "key", of=of)
+    if seen.largest is None:
+        return "every token may attend to every other"
+    return "causal" if causal or evidence.attention == "decoder" else "as in eager attention"
+
+
+def _window(evidence: Evidence, seen: Seen) -> str:
+    if isinstance(evidence.sees, str):
+        raise NothingToCompare(evidence.sees)
+    windows = {n: sees for n, sees in enumerate(evidence.sees) if "window" in sees}
+    if not windows:
+        raise NothingToCompare("config.json names no sliding window")
+    runs = [(layer, one, f"sentence {n}") for n, one in enumerate(evidence.alone)
+            for layer in windows]  # fmt: skip
+    if evidence.long is not None:
+        layer, one = evidence.long
+        runs.append((layer, one, f"a text of {len(one.tokens)} tokens"))
+    tried: set[str] = set()
+    for layer, one, of in runs:
+        rows = range(max(0, len(one.tokens) - 64), len(one.tokens))  # most keys are behind these
+        forbidden = _beyond(windows[layer], rows, len(one.key_tokens))
+        if forbidden.any():
+            tried.add(windows[layer])
+            weights = one.layer(layer).weights(layer, None, slice(rows.start, rows.stop))
+            seen.add(weights * forbidden, "head", "", "key", of=f"{of}, layer {layer}")
+    missed = sorted(set(windows.values()) - tried)
+    told = sorted(tried)
+    told += [f"no text that was run is longer than a {' or a '.join(missed)}"] if missed else []
+    return "; ".join(told)
+
+
+def _beyond(sees: str, rows: range, keys: int) -> np.ndarray:
+    """True where a key lies outside a window such as "causal sliding window 4096"."""
+    size = int(re.findall(r"\d+", sees)[-1])
+    before = np.arange(rows.start, rows.stop)[:, None] - np.arange(keys)
+    if "causal" in sees:
+        return (before >= size) | (before < 0)
+    beyond: np.ndarray = np.abs(before) > size // 2  # half of its size on each side
+    return beyond
+
+
+def _batch(evidence: Evidence, seen: Seen) -> str:
+    if len(set(evidence.lengths)) < 2:
+        raise NothingToCompare("all sentences are equally long, so none is padded")
+    for batch in evidence.batches:
+        of = "batch of sentences " + ", ".join(map(str, batch.sentences))
+        if isinstance(batch.result, str):
+            raise AttnvizError(f"{of}: {batch.result}")
+        for number, together in zip(batch.sentences, batch.result, strict=True):
+            of_one = f"sentence {number} in a {of}"
+            alone = evidence.alone[number]
+            if alone.tokens.ids != together.tokens.ids:
+                raise AttnvizError(f"{of_one} has other tokens than alone")
+            for layer in alone.recorded:
+                a, b = alone.layer(layer), together.layer(layer)
+                place = f"{of_one}, layer {layer}"
+                difference = a.weights(layer) - b.weights(layer)
+                seen.add(difference, "head", "query", "key", of=place)
+                for name in ("x", "z"):
+                    vectors = getattr(a, name), getattr(b, name)
+                    seen.add(_relative(*vectors), of=f"{place}, {name}")
+    return f"{len(evidence.batches)} padded batches, in two orders"
+
+
+def _relative(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray:
+    """How far numbers are apart, beside the largest of b; nothing if either is missing."""
+    if a is None or b is None:
+        return np.empty(0)
+    if a.shape != b.shape:
+        return np.array(np.inf)
+    apart: np.ndarray = np.abs(a - b) / max(1.0, float(np.abs(b).max()))
+    return apart
+
+
+def with_vectors(evidence: Evidence) -> Iterator[tuple[int, int, LayerRecord]]:
+    """Number, layer and record of all that has q, k and v."""
+    for number, one in enumerate(evidence.alone):
+        for layer in one.recorded:
+            record = one.layer(layer)
+            if record.recorded_weights is None:
+                yield number, layer, record
+
+
+def _scores(evidence: Evidence, seen: Seen) -> str:
+    for number, layer, record in with_vectors(evidence):
+        difference = record.weights(layer) - _recomputed(record)
+        seen.add(difference, "head", "query", "key", of=f"sentence {number}, layer {layer}")
+    return WEIGHTS_ALONE if seen.largest is None else "computed again in float64"
+
+
+def _recomputed(record: LayerRecord) -> np.ndarray:
+    """A layer's weights from its q and k in float64, (head, query, key)."""
+    q, k = (np.asarray(part, np.float64) for part in (record.q, record.k))
+    n, m = record.lengths
+    scores = q @ np.repeat(k, len(q) // len(k), axis=0).swapaxes(-1, -2) * record.scale
+    if record.softcap is not None:
+        scores = record.softcap * np.tanh(scores / record.softcap)
+    if record.bias is not None:
+        scores = scores + record.bias
+    distances = np.arange(m) - np.arange(n)[:, None]
+    if record.distance_bias is not None:
+        scores = scores + record.distance_bias[:, distances + n - 1]
+    if record.key_ranges is not None:
+        first, end = record.key_ranges.T[..., None]
+        keys = np.arange(m)
+        scores = np.where((first <= keys) & (keys < end), scores, -np.inf)
+    return _shares(scores, record.sinks)
+
+
+def _shares(scores: np.ndarray, sinks: np.ndarray | None) -> np.ndarray:
+    """The softmax of each row of keys, with a sink beside them."""
+    if sinks is not None:
+        beside = np.broadcast_to(sinks[:, None, None], (*scores.shape[:-1], 1))
+        scores = np.concatenate([scores, beside], axis=-1)
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return shares if sinks is None else shares[..., :-1]
+
+
+def _z(evidence: Evidence, seen: Seen) -> str:
+    for number, layer, record in with_vectors(evidence):
+        if record.v is None or record.z is None:
+            continue
+        values = np.repeat(record.v, record.num_heads // len(record.v), axis=0)
+        difference = _relative(record.weights(layer) @ values, record.z)
+        of = f"sentence {number}, layer {layer}"
+        seen.add(difference, "head", "query", of=of)
+    return WEIGHTS_ALONE if seen.largest is None else "the weights that are shown"
+
+
+def _output(evidence: Evidence, seen: Seen) -> str:
+    told = set(filter(None, evidence.projected))
+    if evidence.native and told:
+        raise AttnvizError(min(told))
+    every = list(with_vectors(evidence))
+    if not every:
+        raise NothingToCompare(WEIGHTS_ALONE)
+    own, followed = _own(evidence), set()
+    for number, layer, record in every:
+        of = f"sentence {number}, layer {layer}"
+        seen.add(_relative(record.x, own[number].x[layer]), "query", of=f"{of}, x")
+        mixing = own[number].mixing[layer]
+        # more than W_O may stand between z and a layer's output
+        if mixing is None or record.z is None or record.value_norms is None:
+            continue
+        followed.add(layer)
+        joined = np.concatenate(list(record.z), axis=-1)
+        seen.add(_relative(joined, mixing.z), "query", of=f"{of}, z")
+        seen.add(_relative(mixing.mixed, mixing.output), "query", of=f"{of}, z W_O")
+    layers = evidence.model.num_layers
+    projected = layers - len([reason for reason in evidence.projected if reason])
+    return (
+        f"x is what enters the model's layers, {layers} of {layers}; x W_Q, x W_K, x W_V followed "
+        f"in {projected}, z W_O in {len(followed)}"
+    )
+
+
+def _eager(evidence: Evidence, seen: Seen) -> str:
+    for number, own in enumerate(_own(evidence)):
+        for layer, weights in _weights(evidence.alone[number]):
+            of = f"sentence {number}, layer {layer}"
+            theirs = own.weights[layer] if layer < len(own.weights) else None
+            if theirs is None:
+                continue
+            seen.add(_relative(weights, theirs), "head", "query", "key", of=of)
+    if seen.largest is None:
+        return "transformers gives no weights of this model"
+    return "loaded anew by transformers alone"
+
+
+def _ablation(evidence: Evidence, seen: Seen) -> str:
+    if isinstance(evidence.without, str):
+        raise NothingToCompare(evidence.without)
+    for run in evidence.without:
+        if np.abs(run.theirs[0] - run.theirs[1]).max() <= seen.limit:
+            continue  # a head that does nothing tells nothing
+        of = "without " + " and ".join(map(str, run.heads))
+        seen.add(_relative(run.ours[0], run.theirs[0]), "piece", of="final states")
+        seen.add(_relative(run.ours[1], run.theirs[1]), "piece", of=of)
+    if seen.largest is None:
+        return "no head that was ablated changes anything"
+    heads = ", ".join(str(head) for head in evidence.without[-1].heads)
+    return f"final states without {heads}, and without all of them"
+
+
+def _measures(evidence: Evidence, seen: Seen) -> str:
+    told = []
+    for number, one in enumerate(evidence.alone):
+        if one.keys is None:
+            told.append("rollout: the product of ½ (mean of heads + I)")
+            _roll(one, number, seen)
+        if isinstance(evidence.own, str):
+            continue
+        for layer, mixing in enumerate(evidence.own[number].mixing):
+            norms = one.layer(layer).value_norms
+            if mixing is not None and norms is not None:
+                told.append("norm: the lengths of v W_O")
+                of = f"sentence {number}, layer {layer}, norm"
+                seen.add(_relative(norms, mixing.norms), "head", "key", of=of)
+    return "; ".join(dict.fromkeys(told)) or "neither rollout nor norm exists here"
+
+
+def _roll(one: Inspection, number: int, seen: Seen) -> None:
+    view, product = one.view("piece", measure="rollout"), np.eye(len(one.tokens))
+    for layer, weights in _weights(one):
+        shown = view.weights(layer)
+        product = (weights.mean(axis=0) / 2 + np.eye(len(product)) / 2) @ product
+        of = f"sentence {number}, rollout of layer {layer}"
+        if not one.sinks:
+            seen.add(shown.sum(axis=-1) - 1, "query", of=of)
+        seen.add(shown - product, "query", "key", of=of)
+
+
+CHECKS: dict[str, tuple[str, Judge]] = {
+    "tokens": ("tokens are those that AutoTokenizer feeds", _tokens),
+    "rows": ("rows are shares: finite, not below 0, and sum to 1", _rows),
+    "mask": ("no weight where the attention mask forbids it", _mask),
+    "window": ("no weight beyond a sliding window", _window),
+    "batch": ("a sentence alone is the same as in a batch", _batch),
+    "scores": ("q · k gives the weights", _scores),
+    "z": ("the weights times v give z", _z),
+    "output": ("z W_O leads to the next layer's x", _output),
+    "eager": ("weights are those of the model's own eager attention", _eager),
+    "ablation": ("ablating a head takes away its z and nothing else", _ablation),
+    "measures": ("rollout and norm are what their formulas say", _measures),
+}
+"""What each check says, and who judges it."""

@@ -1,0 +1,193 @@
+"""A model as transformers alone runs it, loaded anew: what a check compares our numbers with."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.request import AttentionKind
+from attnviz.encoder.checkpoint import read_pickle
+from attnviz.encoder.devices import Placement, as_numpy
+from attnviz.errors import AttnvizError
+from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection.evidence import Cut, Mixing, Own, Text
+from attnviz.models import ModelFiles
+from attnviz.text.tokens import Tokens
+from attnviz.transformers_backend import load
+from attnviz.transformers_backend.attention_call import entering
+from attnviz.transformers_backend.quirks import global_attention, whole_rows
+from attnviz.transformers_backend.tokenizers import transformers_tokenizer
+
+
+class Reference:
+    """A model of transformers, with its eager attention and the tokenizer of AutoTokenizer."""
+
+    def __init__(
+        self, built: load.Architecture, files: ModelFiles, place: Placement, kind: AttentionKind
+    ) -> None:
+        tensors = read_pickle(files.weights) if files.pickled else None
+        # its own attention: no call comes to ours
+        model = load.read(replace(built, calls=False), files.folder, place, tensors).model
+        self._decodes = built.seq2seq and kind != "encoder"
+        self._model = model.get_encoder() if built.seq2seq and kind == "encoder" else model
+        self._kind = kind
+        self._config = built.config
+        self._device = place.device
+        self._takes_types = "token_type_ids" in signature(self._model.forward).parameters
+        self._library = partial(transformers_tokenizer, files.folder, built.own_code)
+        self._mixes: dict[int, nn.Module] = {}
+
+    def texts(self, texts: Sequence[tuple[str, str | None, Cut | None]]) -> tuple[Text, ...]:
+        """How AutoTokenizer cuts each; AttnvizError if it cannot be built."""
+        library = self._library()
+        # a model gets token types from a tokenizer that gives them
+        self._takes_types &= "token_type_ids" in library.model_input_names
+        return tuple(self._text(library, *text) for text in texts)
+
+    def run(self, inspection: Inspection, source: Tokens) -> Own:
+        """What the model computes for an inspection's tokens; AttnvizError if it cannot run."""
+        records = [record or LayerRecord() for record in inspection.layers]
+        states = [record.x for record in records]
+        joined = [None if r.z is None else np.concatenate(list(r.z), -1) for r in records]
+        x, z = _Nearest(states, self._device), _Nearest(joined, self._device)
+        fed = self._fed(source, inspection.tokens)
+        with entering(self._model.modules(), x.entered), _leaving(self._model, z.left):
+            output = self._forward(fed, output_attentions=True)
+        name = "decoder_attentions" if self._decodes else "attentions"
+        weights = getattr(output, "cross_attentions" if self._kind == "cross" else name, None)
+        if weights is not None and not self._decodes:
+            weights = whole_rows(self._config, output, weights)
+        self._mixes = {n: module for n, module in enumerate(z.modules) if module is not None}
+        return Own(
+            tuple(None if one is None else as_numpy(one[0]) for one in weights or ()),
+            tuple(x.arrays),
+            tuple(map(_mixing, records, z.modules, z.arrays, z.outputs)),
+        )
+
+    def without(self, tokens: Tokens, heads: Sequence[HeadId], num_heads: int) -> np.ndarray:
+        """Final states, (piece, d_model), with zeros as the z of some heads; after `run`."""
+        handles = []
+        for layer in {head.layer for head in heads}:
+            if layer not in self._mixes:
+                raise AttnvizError(f"what layer {layer} mixes is not what was recorded")
+            own = [head.place for head in heads if head.layer == layer]
+            handles.append(self._mixes[layer].register_forward_pre_hook(_zeros(own, num_heads)))
+        try:
+            output = self._forward(self._fed(tokens, tokens))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return as_numpy(output[0][0])
+
+    def _fed(self, source: Tokens, queries: Tokens) -> dict[str, Tensor]:
+        fed = {"input_ids": source.ids}
+        if self._takes_types and any(source.type_ids):  # zeros are what models take for none
+            fed["token_type_ids"] = source.type_ids
+        if self._decodes:
+            fed["decoder_input_ids"] = queries.ids
+        tensors = {name: torch.tensor([ids], device=self._device) for name, ids in fed.items()}
+        extra = global_attention(self._config, 1, len(source))
+        return tensors | {name: tensor.to(self._device) for name, tensor in extra.items()}
+
+    def _forward(self, fed: dict[str, Tensor], **options: Any) -> Any:
+        with load.quiet(), torch.inference_mode():
+            try:
+                return self._model(**fed, **options)
+            except Exception as error:  # whatever a model raises
+                raise AttnvizError(
+                    f"run by transformers alone, the model fails with {load.first_line(error)}"
+                ) from error
+
+    def _text(self, library: Any, text: str, pair: str | None, ours: Cut | None) -> Text:
+        with load.quiet():
+            try:
+                encoding = library(text, pair)
+            except Exception:  # each tokenizer has exceptions of its own
+                return Text(text, pair, ours, None)
+        ids = tuple(encoding["input_ids"])
+        types = tuple(encoding["token_type_ids"]) if self._takes_types else (0,) * len(ids)
+        return Text(text, pair, ours, Cut(ids, types))
+
+
+class _Nearest:
+    """Keeps, for some vectors, the most similar ones that enter a module."""
+
+    def __init__(self, wanted: Sequence[np.ndarray | None], device: torch.device) -> None:
+        self._wanted = [None if one is None else torch.from_numpy(one).to(device) for one in wanted]
+        self._distances = [float("inf")] * len(wanted)
+        self.arrays: list[np.ndarray | None] = [None] * len(wanted)
+        self.modules: list[nn.Module | None] = [None] * len(wanted)
+        self.outputs: list[np.ndarray | None] = [None] * len(wanted)
+
+    def entered(self, module: nn.Module, args: Any, kwargs: Any, output: Any = None) -> None:
+        """See what enters a module, before it runs or after."""
+        for tensor in (*args, *kwargs.values()):
+            if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.ndim < 2:
+                continue
+            for number, wanted in enumerate(self._wanted):
+                if wanted is None or tensor.shape[-1:] != wanted.shape[-1:]:
+                    continue
+                if tensor.numel() != wanted.numel():
+                    continue
+                vectors = tensor.reshape(wanted.shape)
+                distance = float((vectors.float() - wanted).abs().max())
+                if distance < self._distances[number]:
+                    self._distances[number] = distance
+                    self.arrays[number], self.modules[number] = as_numpy(vectors), module
+                    if isinstance(output, Tensor):
+                        self.outputs[number] = as_numpy(output.reshape(len(wanted), -1))
+
+    def left(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """See what enters a matrix, and keep what leaves it."""
+        if isinstance(module, nn.Linear | Conv1D):
+            self.entered(module, args, kwargs, output)
+
+
+@contextmanager
+def _leaving(model: nn.Module, left: Any) -> Iterator[None]:
+    """Inside the block, call `left` with each module that has run, its arguments and its output."""
+    handles = [m.register_forward_hook(left, with_kwargs=True) for m in model.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _mixing(
+    record: LayerRecord,
+    module: nn.Module | None,
+    entered: np.ndarray | None,
+    output: np.ndarray | None,
+) -> Mixing | None:
+    """What W_O makes of a record's z and v."""
+    if entered is None or output is None or record.z is None or record.v is None:
+        return None
+    weight = as_numpy(module.weight.detach())  # type: ignore[union-attr, operator]
+    matrix = weight if isinstance(module, Conv1D) else weight.T
+    parts = matrix.reshape(record.num_heads, -1, matrix.shape[-1])
+    mixed = np.einsum("hqd,hdo->qo", record.z, parts, optimize=True)
+    bias: Any = getattr(module, "bias", None)
+    if bias is not None:
+        mixed += as_numpy(bias.detach())
+    values = np.repeat(record.v, record.num_heads // len(record.v), axis=0)
+    return Mixing(entered, output, mixed, np.linalg.norm(values @ parts, axis=-1))
+
+
+def _zeros(heads: Sequence[int], num_heads: int) -> Any:
+    """A hook that puts zeros in place of what some heads hand to W_O."""
+
+    def ablate(_module: nn.Module, args: Any) -> Any:
+        z = args[0].clone()
+        z.unflatten(-1, (num_heads, -1))[..., heads, :] = 0
+        return (z, *args[1:])
+
+    return ablate

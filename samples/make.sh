@@ -18,7 +18,7 @@ saved=$scratch/tired.safetensors
 
 attnviz lines "$tired" --query it --head L3H1 -o "$pictures/tired.png" --save "$saved"
 attnviz lines "$wide" --query it --head L3H1 -o "$pictures/wide.png"
-attnviz heatmap "$korean" --head L5H2 --no-special -o "$pictures/korean.png"
+attnviz heatmap "$korean" --head L5H2 --no-special -o "$pictures/korean.png" --quiet
 attnviz heatmap --load "$saved" --head L3H1 -o "$pictures/head.png"
 attnviz heatmap --load "$saved" --layer 3 -o "$pictures/layer.png"
 attnviz compare "$tired" "$wide" --query it --head L3H1 -o "$pictures/tired-wide.png"

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.text import Text
 from process import Workplace, workplace
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from test_storage import WORDS, made
+from test_terminal import printed
 from test_tokenizing import built  # noqa: F401
 from tokenizers import Regex, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Library
@@ -17,11 +19,16 @@ from vocabularies import KINDS, SPECIALS, unigram, wordpiece
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare
-from attnviz.answers.select import find_token
+from attnviz.answers.matrices import matrices
+from attnviz.answers.overview import overview
+from attnviz.answers.select import find_phrase, find_token
+from attnviz.answers.word import word
 from attnviz.errors import AttnvizError
-from attnviz.inspection import Inspection
+from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.storage import load, save
 from attnviz.model import Model
+from attnviz.show.forms import figure, table
+from attnviz.show.labels import names, phrase_name
 from attnviz.show.wording import alike_told, lost_told, unknown_told
 from attnviz.text.tokenizer import FastCutter, Tokenizer
 from attnviz.text.tokens import Tokens
@@ -236,6 +243,58 @@ def test_what_a_model_reads_alike(
     both = aligned(*(minilm.inspect(text).view() for text in (a, b)))
     assert (both.same_input, alike_told(both)) == (same_input, told)
     assert compare(both).data(1)["same_input"] is same_input
+
+
+# Shown
+
+LEGEND = "? before a word: unknown to minilm (4 of 9 words)"
+
+
+def test_tables_show_the_word_as_typed_marked(korean: Inspection) -> None:
+    view = korean.view()
+    for answer in (matrices(view, [HeadId(3, 1)]), word(view, 10, "query"), overview(view)):
+        shown = printed(table(answer), 200)
+        assert LEGEND in shown
+        assert "?피곤했기" in shown
+        assert "[UNK]" not in shown
+
+
+def test_pieces_are_shown_as_typed_too(korean: Inspection) -> None:
+    shown = printed(table(word(korean.view(unit="piece"), 33, "query")), 200)
+    assert "? before a piece: unknown to minilm (4 of 34 pieces)" in shown
+    assert "?때문이다 looks at" in shown
+    assert "[UNK]" not in shown
+
+
+def test_pictures_and_notebooks_mark_them(korean: Inspection) -> None:
+    picture = figure(matrices(korean.view(), [HeadId(3, 1)]))
+    said = [text.get_text() for text in picture.findobj(Text)]
+    assert said.count("?피곤했기") >= 2
+    assert LEGEND in said
+    html = korean._repr_html_()
+    assert LEGEND in html
+    assert "?않았다" in html
+
+
+def test_a_comparison_marks_both_sides(minilm: Model) -> None:
+    views = [minilm.inspect(text).view() for text in ("I am 😴 now", "I am 😡 now 😡")]
+    shown = printed(table(compare(aligned(*views))), 200)
+    assert "A  ? before a word: unknown to minilm (1 of 4 words)" in shown
+    assert "B  ? before a word: unknown to minilm (2 of 5 words)" in shown
+    both = aligned(*views)
+    said = [text.get_text() for text in figure(compare(both, 3)).findobj(Text)]
+    assert "B: ? before a word: unknown to minilm (2 of 5 words)" in said
+    same = aligned(views[0], views[0])
+    said = [text.get_text() for text in figure(compare(same, 3)).findobj(Text)]
+    assert said.count("? before a word: unknown to minilm (1 of 4 words)") == 1
+
+
+def test_names_tell_marked_twins_apart(minilm: Model) -> None:
+    context = minilm.inspect("😴 is 😴 a [UNK]").view().context
+    called = ("[CLS]", "?😴@1", "is", "?😴@3", "a", "?[UNK]", "[SEP]")
+    assert names(context, "query") == called
+    both = find_phrase(context.tokens, "😴 a")
+    assert phrase_name(context, "query", both) == "?😴 a"
 
 
 # As people see it

@@ -1,4 +1,4 @@
-"""What tokens are called wherever they are shown: twins told apart, control characters escaped."""
+"""What tokens are called wherever they are shown: told apart, marked if unknown, escaped."""
 
 import re
 from collections import Counter
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from attnviz.inspection import Context
     from attnviz.inspection.context import Role
 
+UNKNOWN = "?"  # Stands before a word that the model reads as unknown: as text, in every font
 BLANK = "␣"  # What a token of nothing but white space is called
 
 _PLACE = re.compile(r"(?<=.)@[0-9]+\*?\Z", re.DOTALL)
@@ -20,7 +21,7 @@ _PLACE = re.compile(r"(?<=.)@[0-9]+\*?\Z", re.DOTALL)
 
 @lru_cache(maxsize=8)
 def names(context: "Context", role: "Role", every: bool = False) -> tuple[str, ...]:
-    """What the queries, or the keys, are called: each by its label, escaped.
+    """What the queries, or the keys, are called: each by its label, escaped; `?` if it is unknown.
 
     Where another has the same, and if `every` one should, with the index by which `--query @1` asks
     for it: `Alice@1`.
@@ -32,7 +33,10 @@ def names(context: "Context", role: "Role", every: bool = False) -> tuple[str, .
     first = context.first_index if own else 0
     read = [folded(token.label) for token in tokens]
     times = Counter(read)
-    plain = (visible(token.label) if token.label.strip() else BLANK for token in tokens)
+    plain = (
+        UNKNOWN * token.unknown + (visible(token.label) if token.label.strip() else BLANK)
+        for token in tokens
+    )
     return tuple(
         f"{name}@{first + index}" if every or times[read[index]] > 1 else name
         for index, name in enumerate(plain)
@@ -54,7 +58,8 @@ def phrase_name(context: "Context", role: "Role", phrase: "Phrase") -> str:
     runs = (read[start : start + count] for start in range(len(read)))
     repeated = sum(run == read[first : first + count] for run in runs) > 1
     _, place = parted(names(context, role, every=True)[first])
-    return visible(phrase.text) + (place if repeated else "")
+    unknown = any(token.unknown for token in phrase.tokens)
+    return UNKNOWN * unknown + visible(phrase.text) + (place if repeated else "")
 
 
 def aligned_names(words: "Alignment", role: "Role") -> tuple[str, ...]:

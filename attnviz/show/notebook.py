@@ -13,7 +13,16 @@ from attnviz.answers.word import Pair
 from attnviz.inspection import Context, HeadId
 from attnviz.show import forms
 from attnviz.show.labels import names, visible
-from attnviz.show.wording import MAY_NOT, PURPOSE, Said, role_name, texts, whose, window_told
+from attnviz.show.wording import (
+    MAY_NOT,
+    PURPOSE,
+    Said,
+    role_name,
+    texts,
+    unknown_legend,
+    whose,
+    window_told,
+)
 from attnviz.text.tokens import Token
 
 THUMBNAIL = 44  # Pixels of a thumbnail's longer side on the page
@@ -68,7 +77,7 @@ def _header(context: Context) -> str:
     return (
         f'<div><b>{_text(model.name)}</b>{mark} <span style="{_QUIET}">{_text(shape)}</span></div>'
         f"{_remark(whose(context))}{''.join(map(_line, texts(context)))}"
-        f"{_remark(window_told(context))}{_remark(context.measured.line)}"
+        f"{_remark(unknown_legend(context))}{_remark(window_told(context))}{_remark(context.measured.line)}"
     )
 
 

@@ -6,6 +6,7 @@ from unicodedata import category
 
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role
+from attnviz.show.labels import UNKNOWN, visible
 from attnviz.text.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
@@ -87,19 +88,31 @@ def part_told(context: Context) -> str:
     return f"{part}: pieces {part.start} to {part.end - 1} of the text" if part else ""
 
 
+def unknown_legend(context: Context) -> str:
+    """What the mark of unknown words means, and how many there are; nothing if there are none."""
+    count, _, _ = _unknown(context)
+    name = visible(context.model.name)
+    return f"{UNKNOWN} before a {context.unit}: unknown to {name} ({count})" if count else ""
+
+
 def unknown_told(context: Context) -> str:
     """How many words, or pieces, the model reads as its unknown token, and which; or nothing."""
+    count, verb, unknown = _unknown(context)
+    return f"{count} {verb} unknown to {context.model.name}: {_listed(unknown)}" if count else ""
+
+
+def _unknown(context: Context) -> tuple[str, str, list[str]]:
+    """How many of all words are unknown, `is` or `are`, and which; nothing counted if none are."""
     texts = [context.text] if context.source is None else [context.source, context.text]
     every = [token for text in texts for token in text.unit(context.unit) if not token.special]
     unknown = [token for token in every if token.unknown]
     if not unknown:
-        return ""
+        return "", "", []
     count = len(every)
     if context.unit == "word":  # punctuation marks are tokens, and nobody calls them words
         count -= sum(not token.unknown and _is_punctuation(token.text) for token in every)
     told = f"{len(unknown)} of {_counted(count, context.unit)}"
-    verb = "is" if len(unknown) == 1 else "are"
-    return f"{told} {verb} unknown to {context.model.name}: {_listed([t.text for t in unknown])}"
+    return told, "is" if len(unknown) == 1 else "are", [token.text for token in unknown]
 
 
 def lost_told(context: Context) -> str:

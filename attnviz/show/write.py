@@ -18,6 +18,7 @@ from attnviz.inspection import Context, HeadId
 from attnviz.show import parquet
 from attnviz.show.forms import FORMS, PICTURES, Form, figure, forms_of, table
 from attnviz.show.labels import visible
+from attnviz.show.wording import unknown_told
 
 if TYPE_CHECKING:
     from attnviz.answers.matrices import Matrices
@@ -176,7 +177,8 @@ def _markdown(stream: BinaryIO, top: int | None) -> Iterator[Write]:
             aligned = ["---" if isinstance(cell, str) else "---:" for cell in row]
         lines = [f"<!-- {_schema(answer)} -->", ""] if first else [""]
         for context in contexts_of(answer):
-            lines += [_markdown_text(visible(context.text.text)), ""]
+            for told in filter(None, (context.text.text, unknown_told(context))):
+                lines += [_markdown_text(visible(told)), ""]
         lines += [_markdown_row(answer.columns), _markdown_row(aligned)]
         lines += (_markdown_row(map(_markdown_cell, row)) for row in chain(head, rows))
         stream.writelines(f"{line}\n".encode() for line in lines)

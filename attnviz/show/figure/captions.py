@@ -24,6 +24,7 @@ from attnviz.show.wording import (
     role_name,
     texts,
     tokens_of,
+    unknown_legend,
     whose,
     window_told,
 )
@@ -226,7 +227,7 @@ def heading(
     sight = "; ".join(filter(None, (whose(context, [head.layer for head in heads]), legend)))
     purpose = PURPOSE if context.is_cross_attention else ""
     own = _told(context, shares or RowShares(), query)
-    said = (sight, purpose, *measure_notes(context), *own, *notes)
+    said = (sight, purpose, *measure_notes(context), unknown_legend(context), *own, *notes)
     return Heading(
         title=f"{visible(context.model.title)} · {heads_title(context, heads)}{asked}",
         sentences=tuple(map(quoted, texts(context))),

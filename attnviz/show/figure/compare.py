@@ -40,7 +40,7 @@ from attnviz.show.figure.drawing import (
 from attnviz.show.figure.fonts import font_families, texts_of
 from attnviz.show.figure.matrix import color_bar, draw_matrix, label_columns, label_rows, whole_dots
 from attnviz.show.labels import aligned_names, names, visible
-from attnviz.show.wording import MAY_NOT, PURPOSE, alike_told, texts, whose
+from attnviz.show.wording import MAY_NOT, PURPOSE, alike_told, texts, unknown_legend, whose
 
 NUMBERED_UP_TO = 20  # words up to which numbers are written into cells
 NUMBERED_FROM = 0.1  # shares and changes from here on are written; in the query's row from half
@@ -271,6 +271,9 @@ def _heading(
         query = comparison.alignment.pair(comparison.query)[0].index
     notes = [alike_told(comparison.alignment), _distance_note(comparison, heads)]
     notes += _share_notes(comparison, heads)
+    of_a, of_b = unknown_legend(a), unknown_legend(b)
+    if of_a != of_b:  # else the heading of A has it
+        notes += [f"{side}: {told}" for side, told in (("A", of_a), ("B", of_b)) if told]
     if any(any(panel.absent) for panel in (sheet.a, sheet.b)):
         notes.append("hatched: a word that is not in the sentence")
     rows, columns = labels
@@ -278,6 +281,8 @@ def _heading(
     grey = f"grey: {MAY_NOT}" if sheet.a.masked or sheet.b.masked else ""
     whole = heading(a, heads, None, notes, query, grey)
     title, said = whole.title, whole.notes
+    if of_a != of_b:
+        said = tuple(note for note in said if note != of_a)
     if a.model != b.model:
         named = f"A: {visible(a.model.title)} · B: {visible(b.model.title)}"
         title = named + title.removeprefix(visible(a.model.title))

@@ -40,7 +40,7 @@ from attnviz.show.figure.drawing import (
     widest,
 )
 from attnviz.show.labels import names
-from attnviz.show.wording import whose
+from attnviz.show.wording import unknown_legend, whose
 
 KEYS_SHOWN = 20  # unless somebody says how many
 
@@ -140,7 +140,8 @@ def _heading(e: Explanation) -> Heading:
     """Model, head and texts, whose attention it is, the formula, and where Q, K and V come from."""
     formula = e.context.measured.formula
     own = FORMULA if formula == SOFTMAX else f"weights: {formula}, step by step for one query"
-    said = (whose(e.context, [e.head.layer]), own + computed_in(e.context), short_origin(e))
+    who, unknown = whose(e.context, [e.head.layer]), unknown_legend(e.context)
+    said = (who, own + computed_in(e.context), unknown, short_origin(e))
     whole = heading(e.context, [e.head], query=e.query.index)
     return replace(whole, notes=tuple(filter(None, said)))
 

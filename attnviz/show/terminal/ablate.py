@@ -29,7 +29,7 @@ from attnviz.show.terminal.cells import (
 )
 from attnviz.show.terminal.grid import HeadGrid
 from attnviz.show.terminal.heading import ASKED, hidden_note, marked, model_line, quiet_line
-from attnviz.show.wording import window_told
+from attnviz.show.wording import unknown_legend, window_told
 from attnviz.text.tokens import Token
 
 SHOWN = 10  # Words, or heads, in a table, unless the user says how many
@@ -196,6 +196,7 @@ def _heading(
         if one.distance >= QUIET_BELOW * scale.largest
     }
     yield from marked(context, styles if query is None else {**styles, query: ASKED})
+    yield from quiet_line(unknown_legend(context))
     yield from quiet_line(window_told(context))
     formula = f"distance: {DISTANCE} of final hidden states"
     yield Text("; ".join(filter(None, (formula, scale.note))), style="dim")

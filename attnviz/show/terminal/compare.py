@@ -39,7 +39,15 @@ from attnviz.show.terminal.heading import (
     quiet_line,
     sentence,
 )
-from attnviz.show.wording import Said, alike_told, texts, tokens_of, whose, window_told
+from attnviz.show.wording import (
+    Said,
+    alike_told,
+    texts,
+    tokens_of,
+    unknown_legend,
+    whose,
+    window_told,
+)
 from attnviz.text.tokens import Token
 
 HEADS_SHOWN = 10  # Heads that the table shows, unless the user chose heads or said how many
@@ -195,6 +203,7 @@ def _sides(words: Alignment, query: int | None) -> Iterator[RenderableType]:
     one_text = of_a == of_b
     for side in SIDES[: 1 if one_text and not one_model else 2]:
         yield from _sentences(words, side, query, named=not one_text or one_model)
+    yield from _of_both(words, unknown_legend)
     yield from _of_both(words, window_told)
     yield from _of_both(words, lambda context: context.measured.line)
 

@@ -21,7 +21,7 @@ from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.labels import names, visible
 from attnviz.show.terminal.cells import SHARES, Scale, cut
-from attnviz.show.wording import PURPOSE, are_all, texts, whose, window_told
+from attnviz.show.wording import PURPOSE, are_all, texts, unknown_legend, whose, window_told
 from attnviz.text.tokens import Token
 
 ASKED = "bold underline"  # The style of a word that is asked about
@@ -57,6 +57,7 @@ def heading(
     yield from quiet_line(whose(context, layers))
     yield from marked(context, dict.fromkeys(queries, ASKED), dict.fromkeys(keys, ASKED))
     called = names(context, "query")
+    yield from quiet_line(unknown_legend(context))
     whose_part = f'"{called[queries[0].index]}"\'s' if queries else "their"
     yield from quiet_line(window_told(context, inside, whose_part))
     yield measure_line(context.measured, scale)

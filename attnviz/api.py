@@ -23,7 +23,7 @@ from attnviz.answers.check import check as check_evidence
 from attnviz.answers.compare import Comparison
 from attnviz.answers.compare import compare as compare_aligned
 from attnviz.answers.explain import Explanation, explain_token
-from attnviz.answers.find import Finding
+from attnviz.answers.find import By, Finding
 from attnviz.answers.find import find as find_heads
 from attnviz.answers.holding import Holding, holding
 from attnviz.answers.links import Links, heads_or_strongest, one_head
@@ -32,15 +32,7 @@ from attnviz.answers.matrices import Matrices
 from attnviz.answers.matrices import matrices as matrices_in
 from attnviz.answers.overview import LINKS, Overview
 from attnviz.answers.overview import overview as overview_of
-from attnviz.answers.select import (
-    HeadName,
-    Heads,
-    find_in,
-    find_phrase,
-    looked_at,
-    select_heads,
-    several,
-)
+from attnviz.answers.select import HeadName, Heads, find_in, find_phrase, looked_at, select_heads
 from attnviz.answers.word import Pair, Word, word_or_pair
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import AttnvizError, RequestError
@@ -189,16 +181,22 @@ def links(inspection: Inspection | View, query: str | None = None, **heads: Unpa
 
 
 def find(
-    inspection: Inspection | View, query: str, key: str, both: bool = False, **heads: Unpack[Heads]
+    inspection: Inspection | View,
+    query: str,
+    key: str,
+    both: bool = False,
+    by: By = "excess",
+    **heads: Unpack[Heads],
 ) -> Finding:
     """Which heads join a query and a key, best first; each may be a phrase, as in "the street".
 
-    With `both`, also the other way round. Give the findings of many sentences to `holding`.
+    Best by `excess`, the weight less what other pairs get, or by `weight`. With `both`, also the
+    other way round. Give the findings of many sentences to `holding`.
     """
     view, chosen = looked_at(inspection, heads)
     words = find_in(view.context, "query", query, find_phrase)
     keys = find_in(view.context, "key", key, find_phrase)
-    return find_heads(view, words, keys, chosen or None, both)
+    return find_heads(view, words, keys, chosen or None, both, by)
 
 
 def compare(
@@ -256,7 +254,7 @@ def ablate(
     context = looked_at(inspection, {"unit": unit})[0].context
     check_ablatable(inspection)
     layers, names = [], []
-    for name in several(heads):
+    for name in heads if isinstance(heads, list) else [heads]:
         if isinstance(name, tuple) and name[-1] is None:
             name = str(HeadId(*name))
         layer = re.fullmatch(r"[lL](\d+)", name.strip()) if isinstance(name, str) else None

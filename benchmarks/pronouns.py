@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.answers.find import Finding, find
+from attnviz.answers.holding import Holding, holding
 from attnviz.answers.select import find_phrase
 from attnviz.inspection import HeadId
 from attnviz.model import load_model
@@ -31,6 +32,7 @@ class Sample:
     right: the pronoun gives its antecedent more than the distractor. hits: more than any other key;
     misses: the distractor has more than any other key. margins: how much more the antecedent has
     than the distractor. `twins`: sentences with the same two nouns have the same number.
+    `holding`: what `attnviz find --tsv` says of the antecedents.
     """
 
     heads: list[HeadId]
@@ -42,6 +44,7 @@ class Sample:
     orders: np.ndarray
     pronouns: np.ndarray
     twins: np.ndarray
+    holding: Holding
 
 
 def sample() -> Sample:
@@ -70,6 +73,7 @@ def sample() -> Sample:
         orders=np.array([row["order"] for row in rows]),
         pronouns=np.array([row["query"] for row in rows]),
         twins=np.array([both.index(nouns) for nouns in both]),
+        holding=holding(keys),
     )
 
 
@@ -169,11 +173,30 @@ def by_pronoun(found: Sample) -> Iterator[str]:
         yield _row([str(head), *map(str, by_word), str(both)])
 
 
+def by_excess(found: Sample) -> Iterator[str]:
+    """What the named heads give the antecedent, beside what other words give and get."""
+    heads = [head.head for head in found.holding.heads]
+    titles = ["head", "weight", "same distance", "same key", "excess (95%)"]
+    cells = [*titles, f"rank of {len(heads)} by excess", "explained by"]
+    yield _row(cells)
+    yield "|---" * len(cells) + "|"
+    for name in NAMED:
+        place = heads.index(name)
+        head = found.holding.heads[place]
+        if head.same_distance is None or head.same_key is None or head.excess_interval is None:
+            raise ValueError(f"{name} has nothing to be compared with")
+        numbers = (head.mean, head.same_distance.mean, head.same_key.mean)
+        low, high = head.excess_interval
+        explained = (head.explained or "neither").replace("_", " ")
+        excess = f"{head.excess:.3f} ({low:.2f} to {high:.2f})"
+        yield _row([str(name), *(f"{n:.3f}" for n in numbers), excess, str(place + 1), explained])
+
+
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-TABLES: tuple[Callable[[Sample], Iterator[str]], ...] = (by_order, by_pronoun)
+TABLES: tuple[Callable[[Sample], Iterator[str]], ...] = (by_order, by_pronoun, by_excess)
 
 if __name__ == "__main__":
     everything = sample()

@@ -17,12 +17,15 @@ from attnviz.inspection import Inspection
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = {
-    f"attnviz.{name}/1": orjson.loads((ROOT / f"docs/schema/{name}-1.schema.json").read_bytes())
+    f"attnviz.{name}/2": orjson.loads((ROOT / f"docs/schema/{name}-2.schema.json").read_bytes())
     for name in ("find", "find-summary")
 }
 LINK = ["--query", "it", "--key", "animal"]
 WIDE = "The animal didn't cross the street because it was too wide."
-COLUMNS = "text_index,layer,head,query_index,query,key_index,key,weight,rank,expected,lift,argmax"
+COLUMNS = (
+    "text_index,layer,head,query_index,query,key_index,key,weight,excess,rank,argmax,"
+    "same_distance,same_distance_pairs,same_distance_lift,same_key,same_key_queries,same_key_lift"
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +59,8 @@ def test_json(place: Workplace, animal: Inspection) -> None:
     assert len(parsed["heads"]) == len(parsed["reverse"]) == 72
     view = animal.view()
     for part, query, key in (("heads", 8, 2), ("reverse", 2, 8)):
-        weights = [head["weight"] for head in parsed[part]]
-        assert weights == pytest.approx(sorted(weights, reverse=True), rel=1e-5)
+        excess = [head["excess"] for head in parsed[part]]
+        assert excess == pytest.approx(sorted(excess, reverse=True), rel=1e-5, abs=1e-6)
         told = np.zeros((6, 12), np.float32)
         for head in parsed[part]:
             told[head["layer"], head["head"]] = head["weight"]
@@ -83,9 +86,13 @@ def test_csv_says_what_is_special_about_its_numbers(place: Workplace) -> None:
     done = place("find", "--load", "animal", *LINK, "-f", "csv", "--no-special", "--top", "1")
     assert done.out.splitlines()[0] == COLUMNS + ",dropped"
     assert 0 < float(done.out.splitlines()[1].rpartition(",")[2]) < 1
-    norm = place("find", "--load", "animal", *LINK, "-f", "csv", "--measure", "rollout")
+    norm = place(
+        "find", "--load", "animal", *LINK, "-f", "csv", "--measure", "rollout", "--by", "weight"
+    )
     assert norm.out.splitlines()[0] == COLUMNS + ",measure"
-    assert re.match(r"0,3,,8,it,2,animal,0\.03\d+,10,.*,rollout$", norm.out.splitlines()[1])
+    assert re.match(
+        r"0,3,,8,it,2,animal,0\.03\d+,-0\.00\d+,10,.*,rollout$", norm.out.splitlines()[1]
+    )
     assert "rollout: " in norm.err
 
 
@@ -103,6 +110,7 @@ def test_a_files_suffix_says_the_form(place: Workplace, suffix: str) -> None:
 def test_heads_may_be_chosen(place: Workplace, head: str) -> None:
     done = place("find", "--load", "animal", *LINK, "--head", head)
     assert [row[0] for row in rows_of(done.out)] == ["L3H1"]
+    assert place("find", "--load", "animal", *LINK, "--by", "lift").code == 2
     layer = place("find", "--load", "animal", *LINK, "--layer", "-1", "--json").json
     assert {head["layer"] for head in layer["heads"]} == {5}
 
@@ -134,6 +142,8 @@ def test_several_sentences(place: Workplace) -> None:
         jsonschema.validate(parsed, SCHEMAS[parsed["schema"]])
     assert [first["text"], second["text"]] == [ANIMAL, WIDE]
     assert (summary["sentences"], summary["left_out"], summary["query"]) == (2, 1, "it")
+    halves = summary["held_out"] + summary["reverse_held_out"]
+    assert [half[part]["sentences"] for half in halves for part in ("chosen", "scored")] == [1] * 8
     for part in ("heads", "reverse"):
         weights = [
             {(head["layer"], head["head"]): head for head in parsed[part]}
@@ -144,10 +154,19 @@ def test_several_sentences(place: Workplace) -> None:
             assert head["mean"] == pytest.approx(np.mean([one["weight"] for one in of_both]))
             assert head["minimum"] == pytest.approx(min(one["weight"] for one in of_both))
             assert head["hits"] == sum(one["argmax"] for one in of_both)
+            for name in ("same_distance", "same_key"):
+                mean = np.mean([one[name]["mean"] for one in of_both])
+                assert head[name]["mean"] == pytest.approx(mean)
+            excess = [one["excess"] for one in of_both]
+            assert head["excess"] == pytest.approx(np.mean(excess))
+            assert head["excess_interval"] == pytest.approx([min(excess), max(excess)])
     table = place("find", ANIMAL, WIDE, *LINK, "--no-special", "--top", "1", "--quiet")
     assert table.code == 0
     assert "2 sentences" in table.out
-    assert rows_of(table.out)[0][:5] == ["L5H11", "2", "of", "2", "100%"]
+    assert rows_of(table.out)[0][0] == "L3H1"
+    by_hits = place("find", ANIMAL, WIDE, *LINK, "--no-special", "--by", "weight", "--quiet")
+    assert rows_of(by_hits.out)[0][0] == "L5H11"
+    assert "in 2 of 2 sentences (100%)" in by_hits.out.replace("\n", " ")
 
 
 @pytest.mark.slow
@@ -171,10 +190,10 @@ def test_a_table_of_sentences(place: Workplace) -> None:
     one, held = summary.json_lines
     assert (one["text"], held["sentences"], held["heads"][0]["hits"]) == (ANIMAL, 1, 1)
     table = place("find", "--tsv", "good.tsv", "--both", "--head", "3.1").out
-    there, back = (line for line in table.splitlines() if line.startswith("how often"))
-    assert there == "how often the query looks at the key most of all"
-    assert back == "how often the key looks at the query most of all"
-    assert "L3H1: the key looks at the query most of all in 0 of 2" in table
+    there, back = (line for line in table.splitlines() if line.startswith("how much"))
+    assert there == "how much the query looks at the key, by excess"
+    assert back == "how much the key looks at the query, by excess"
+    assert "more than any other key in 0 of 2 sentences (0%)" in table.replace("\n", " ")
 
 
 def test_what_is_wrong_in_a_table_is_told_with_its_line(place: Workplace) -> None:
@@ -208,6 +227,14 @@ def test_pronouns(place: Workplace) -> None:
     assert (best["layer"], best["head"]) == (3, 1)
     hits = sum(one["heads"][0]["argmax"] for one in each if one["heads"][0]["layer"] == 3)
     assert best["hits"] >= hits > 10
+    low, high = best["excess_interval"]
+    assert 0.2 < low < best["excess"] < high < 0.4
+    [stripe] = [head for head in summary["heads"] if (head["layer"], head["head"]) == (5, 11)]
+    assert stripe["excess"] < 0.1 < stripe["same_key"]["mean"]
+    first, second = summary["held_out"]
+    assert (first["layer"], first["head"]) == (3, 1)
+    assert first["scored"]["excess"] < first["chosen"]["excess"]
+    assert second["scored"]["excess"] < second["chosen"]["excess"]
 
 
 @pytest.mark.parametrize(

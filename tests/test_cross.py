@@ -174,14 +174,15 @@ def found_in(view: View, query: str, key: str) -> Finding:
 ROWS = {0: [0, 0.5, 0, 0, 0.5], 1: [0.1, 0.6, 0.1, 0.2, 0], 2: [0, 0.2, 0.7, 0.1, 0]}
 
 
-def test_expected_is_what_any_word_gives_the_key() -> None:
+def test_the_yardstick_is_what_other_words_give_the_key() -> None:
+    """There is no distance between words of two texts."""
     found = found_in(view_of(ROWS), "Es", "It")
     [head] = found.heads
     assert (round(head.weight, 5), head.rank, head.argmax) == (0.6, 1, True)
-    # Es and regnet; [CLS] is no word
-    assert head.expected == pytest.approx((0.6 + 0.2) / 2)
-    assert head.lift == pytest.approx(0.6 / 0.4)
-    assert (found.keys, found.pairs, found.alone) == (5, 2, False)
+    assert head.same_distance is None
+    assert head.same_key == pytest.approx((0.2, 1, 3))  # regnet; [CLS] is no word
+    assert head.excess == pytest.approx(0.4)
+    assert found.keys == 5
     strongest = found.context.keys[found.strongest[0]]
     assert (strongest.text, round(float(found.most[0]), 5)) == ("It", 0.6)
 
@@ -194,15 +195,17 @@ def test_phrases_of_two_texts() -> None:
     found = found_in(view_of(ROWS), "Es regnet", "rains here")
     [head] = found.heads
     assert head.weight == pytest.approx((0.3 + 0.8) / 2)
-    assert head.expected == pytest.approx((0.1 + 0.7) / 2 + (0.2 + 0.1) / 2)
-    assert head.lift == pytest.approx(1)
-    assert (found.keys, found.pairs, found.alone) == (4, 4, True)
+    assert (head.same_distance, head.same_key, head.excess) == (None, None, None)
+    assert found.keys == 4
+    one = found_in(view_of(ROWS), "Es", "rains here").heads[0]
+    assert one.weight == pytest.approx(0.1 + 0.2)
+    assert one.same_key == pytest.approx((0.7 + 0.1, 1, 0.3 / 0.8))
 
 
 def test_special_tokens_look_where_one_is_asked_about() -> None:
     found = found_in(view_of(ROWS), "[CLS]", "It")
-    assert found.heads[0].expected == pytest.approx((0.5 + 0.6 + 0.2 + 0.2) / 4)
-    assert found.pairs == 4
+    mean = (0.6 + 0.2 + 0.2) / 3
+    assert found.heads[0].same_key == pytest.approx((mean, 3, 0.5 / mean))
 
 
 def test_the_source_does_not_look_back() -> None:
@@ -216,7 +219,8 @@ def test_heads_that_hold_over_many_sentences() -> None:
     findings = [found_in(view_of(ROWS), word, "It") for word in ("Es", "regnet")]
     [head] = holding(findings).heads
     assert (head.hits, round(head.mean, 5), round(head.minimum, 5)) == (1, 0.4, 0.2)
-    assert head.expected == pytest.approx(0.4)
+    assert head.same_key == pytest.approx(((0.2 + 0.6) / 2, 2, 1))
+    assert head.excess == pytest.approx(0, abs=1e-6)
 
 
 def test_what_a_decoder_gives_itself_and_its_source_is_not_counted_together() -> None:

@@ -28,17 +28,18 @@ from attnviz.model import load_model
 from attnviz.show.matrix_data import NpzWriter
 
 FOLDER = Path(__file__).parent.parent
-NAMES = ("run", "find", "find-summary", "compare")
+NAMES = ("run/1", "find/2", "find-summary/2", "compare/1")
 SCHEMAS = {
-    name: json.loads((FOLDER / "docs" / "schema" / f"{name}-1.schema.json").read_text())
+    f"attnviz.{name}": json.loads(
+        (FOLDER / "docs" / "schema" / f"{name.replace('/', '-')}.schema.json").read_text()
+    )
     for name in NAMES
 }
 FOUNDING = "The animal didn't cross the street because it was too {}."
 
 
 def check(parsed: Any) -> None:
-    name = parsed["schema"].removeprefix("attnviz.").removesuffix("/1")
-    jsonschema.Draft202012Validator(SCHEMAS[name]).validate(parsed)
+    jsonschema.Draft202012Validator(SCHEMAS[parsed["schema"]]).validate(parsed)
 
 
 def run(view: View) -> Any:
@@ -154,7 +155,14 @@ def test_find_and_compare() -> None:
         "cross",
         "It rains here",
     )
-    assert (one["keys"], one["pairs"]) == (4, 4)
+    assert one["keys"] == 4
+    for head in one["heads"]:
+        weights = view.weights(head["layer"], head["head"])
+        others = float(weights[2, 2:4].sum())  # what regnet gives rains here
+        assert head["same_distance"] is None
+        assert head["same_key"]["queries"] == 1
+        assert head["same_key"]["mean"] == pytest.approx(others)
+        assert head["excess"] == pytest.approx(head["weight"] - others, abs=1e-6)
     assert [key["text"] for key in one["key_tokens"]][1:-1] == ["It", "rains", "here"]
     assert (one["query"]["indices"], one["key"]["indices"]) == ([1], [2, 3])
     parsed = compared(view, across().view(), query=1, key=2)
@@ -170,7 +178,7 @@ def test_find_and_compare() -> None:
     assert rows[3].split(",")[3:11] == ["1", "Es", "1", "Es", "3", "here", "3", "here"]
 
 
-def test_a_mask_leaves_nothing_to_expect() -> None:
+def test_a_mask_leaves_nothing_to_compare_with() -> None:
     tokens = tokens_of(["a", "b", "c"], special=False)
     inspection = inspection_of(tokens, np.full((2, 1, 3, 3), 1 / 3))
     for layer, reach in enumerate((None, 1)):
@@ -179,12 +187,15 @@ def test_a_mask_leaves_nothing_to_expect() -> None:
     one, summary = found(inspection.view(), "c", "a")
     assert one["attention"] == summary["attention"] == "decoder"
     assert "key_tokens" not in one
-    assert [head["expected"] for head in one["heads"]] == [pytest.approx(1 / 3), None]
-    assert [head["lift"] for head in one["heads"]] == [1, None]
-    assert summary["heads"][-1]["expected"] is None
+    assert [head["same_distance"] for head in one["heads"]] == [None, None]
+    first, second = (head["same_key"] for head in one["heads"])
+    # a gives itself all, and b half of it; the second layer keeps c off
+    assert first == {"mean": 0.75, "queries": 2, "lift": pytest.approx(1 / 3 / 0.75)}
+    assert second is None
+    assert summary["heads"][-1]["same_key"] is summary["heads"][-1]["excess"] is None
     looks, seen = (find_phrase(inspection.view().tokens, word) for word in "ca")
     last = list(answer_csv(find(inspection.view(), looks, seen), 0))[-1]
-    assert last == b"0,1,0,2,c,0,a,0.0,3,,,false\n"
+    assert last == b"0,1,0,2,c,0,a,0.0,,3,false,,,,,,\n"
 
 
 @pytest.mark.parametrize("special", [True, False])
@@ -315,7 +326,7 @@ def test_a_real_decoder(translated: dict[str, tuple[Inspection, Inspection]]) ->
     best = one["heads"][0]
     assert (best["layer"], best["head"], best["rank"]) == (1, 1, 1)
     assert best["weight"] > 0.9
-    assert best["lift"] > 2
+    assert best["excess"] > 0.5
     assert compared(tired, wide)["a"]["attention"] == "decoder"
 
 

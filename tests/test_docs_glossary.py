@@ -12,8 +12,9 @@ from attnviz.attention.measures import MEASURES
 PAGE = read("docs/glossary.md")
 WORDS = re.findall(
     r"\w+",
-    "head query key value weight score piece word unit measure kind entropy expected lift rank "
-    "layer argmax share dropped sink window part distance hits change mask pair index text_index",
+    "head query key value weight score piece word unit measure kind entropy excess lift rank "
+    "layer argmax share dropped sink window part distance hits change mask pair index text_index "
+    "yardstick stripe diagonal minimum",
 )
 
 

@@ -1,4 +1,4 @@
-"""docs/schema/find-1 and find-summary-1 take all that find writes, and nothing damaged."""
+"""docs/schema/find-2 and find-summary-2 take all that find writes, and nothing damaged."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from attnviz.text.tokens import Unit
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
 FIND, SUMMARY = (
     json.loads((FOLDER / f"{name}.schema.json").read_text())
-    for name in ("find-1", "find-summary-1")
+    for name in ("find-2", "find-summary-2")
 )
 
 
@@ -38,9 +38,9 @@ def answers(view: View, query: str, key: str, top: int | None = None) -> tuple[A
 
 
 def small(trained: bool = True) -> tuple[Any, Any]:
-    weights = np.full((2, 3, 5, 5), 0.2)
-    view = inspection_of(tokens_of(["I", "am", "here"]), weights, trained).view()
-    return answers(view, "here", "I am")
+    weights = np.full((2, 3, 6, 6), 1 / 6)
+    view = inspection_of(tokens_of(["I", "am", "here", "now"]), weights, trained).view()
+    return answers(view, "here", "am")
 
 
 def check(parsed: Any, schema: Any) -> None:
@@ -104,9 +104,9 @@ def test_an_untrained_model_tells_its_seed() -> None:
     "damage",
     [
         lambda found: found.update(extra=1),
-        lambda found: found.update(schema="attnviz.find/2"),
+        lambda found: found.update(schema="attnviz.find/1"),
         lambda found: found.pop("key"),
-        lambda found: found.update(pairs=0),
+        lambda found: found.update(by="rank"),
         lambda found: found.update(heads=[]),
         lambda found: found.update(pair="a second sentence"),  # tokens without segments
         lambda found: found["query"].update(indices=[]),
@@ -116,9 +116,14 @@ def test_an_untrained_model_tells_its_seed() -> None:
         lambda found: found["heads"][0].update(rank=0),
         lambda found: found["heads"][0].update(weight=1.1),
         lambda found: found["heads"][0].update(weight=-0.1),
-        lambda found: found["heads"][0].update(lift="high"),
+        lambda found: found["heads"][0].update(excess="high"),
+        lambda found: found["heads"][0].update(same_key=0.1),
+        lambda found: found["heads"][0]["same_key"].update(lift="high"),
+        lambda found: found["heads"][0]["same_key"].update(queries=0),
+        lambda found: found["heads"][0]["same_distance"].update(mean=None),
+        lambda found: found["heads"][0]["same_distance"].pop("pairs"),
         lambda found: found["heads"][0].update(argmax=1),
-        lambda found: found["heads"][0].pop("expected"),
+        lambda found: found["heads"][0].pop("same_distance"),
         lambda found: found["heads"][0].update(dropped=0.5),  # one head alone
         lambda found: found["reverse"][0].update(dropped=0.5),
         lambda found: found["reverse"][0].update(weight=1.1),
@@ -135,7 +140,7 @@ def test_damage_of_one_sentence_is_found(damage: Callable[[Any], object]) -> Non
     "damage",
     [
         lambda found: found.update(text="a sentence"),
-        lambda found: found.update(schema="attnviz.find/1"),
+        lambda found: found.update(schema="attnviz.find/2"),
         lambda found: found.update(sentences=0),
         lambda found: found.update(left_out=-1),
         lambda found: found.update(query=None),  # without the key
@@ -145,6 +150,15 @@ def test_damage_of_one_sentence_is_found(damage: Callable[[Any], object]) -> Non
         lambda found: found["heads"][0].update(share=1.1),
         lambda found: found["heads"][0].update(minimum=-1),
         lambda found: found["heads"][0].pop("mean"),
+        lambda found: found["heads"][0].update(interval=[0.1]),
+        lambda found: found["heads"][0].update(excess_interval=[0.1, "high"]),
+        lambda found: found["heads"][0].pop("excess_interval"),
+        lambda found: found["heads"][0]["same_key"].update(sentences=0),
+        lambda found: found.pop("held_out"),
+        lambda found: found.pop("reverse_held_out"),
+        lambda found: found["held_out"][0].pop("scored"),
+        lambda found: found["held_out"][1]["chosen"].update(sentences=0),
+        lambda found: found["held_out"].append(found["held_out"][0]),
         lambda found: found["heads"][0].update(dropped=0.5),
         lambda found: found["reverse"][0].update(mean=1.1),
         lambda found: found["model"].pop("name"),

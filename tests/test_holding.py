@@ -1,13 +1,16 @@
 """Which heads hold over several sentences."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.stats
 from handmade import inspection_of, tokens_of
 
 import attnviz
-from attnviz.answers.find import Finding
+from attnviz.answers import bootstrap
+from attnviz.answers.find import By, Finding
 from attnviz.answers.holding import Tally, holding
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
@@ -21,17 +24,20 @@ def sentence(rows: Sequence[Sequence[float]], words: str = "a b c", name: str = 
     return inspection_of(tokens, weights, name=name)
 
 
-def found(rows: Sequence[Sequence[float]], **options: str) -> Finding:
+def found(rows: Sequence[Sequence[float]], by: By = "weight", **options: str) -> Finding:
+    """The last word looks at the first; no other words are as far apart, and the one between gives
+    it 1 / 3, as it gives itself.
+    """
     inspection = sentence(rows, **options)
     words = inspection.tokens.text.split()
-    return attnviz.find(inspection, words[2], words[0])
+    return attnviz.find(inspection, words[2], words[0], by=by)
 
 
 FIRST = found([(0.5, 0.3, 0.2), (0.8, 0.1, 0.1), (0.4, 0.4, 0.2)])
 SECOND = found([(0.6, 0.3, 0.1), (0.3, 0.6, 0.1), (0.4, 0.5, 0.1)])
 
 
-def test_hits_come_first_then_the_mean() -> None:
+def test_by_weight_hits_come_first_then_the_mean() -> None:
     """L0H0 hits twice with less than L0H1, which hits once; a tie at the top is no hit."""
     found = attnviz.holding([FIRST, SECOND])
     assert [head.head for head in found.heads] == [HeadId(0, 0), HeadId(0, 1), HeadId(0, 2)]
@@ -40,34 +46,120 @@ def test_hits_come_first_then_the_mean() -> None:
     assert third.hits == 0
     assert (best.mean, best.minimum) == pytest.approx((0.55, 0.5))
     assert (second.mean, second.minimum) == pytest.approx((0.55, 0.3))
-    assert found.sentences == 2
+    assert (found.sentences, found.by) == (2, "weight")
     assert found.link == ("c", "a")
     assert best.dropped is None
 
 
-def test_the_lift_is_that_of_the_means() -> None:
-    """Words two to the left: c to a alone, so that all of it is expected."""
-    best = holding([FIRST, SECOND]).heads[0]
-    assert best.expected == pytest.approx(0.55)
-    assert best.lift == pytest.approx(1)
-    longer, findings = tokens_of(["a", "b", "c", "d"], special=False), []
-    for c_to_a, d_to_b in ((0.7, 0.1), (0.5, 0.01)):
-        weights = np.full((1, 1, 4, 4), 0.25)
-        weights[0, 0, 2] = (c_to_a, *[(1 - c_to_a) / 3] * 3)
-        weights[0, 0, 3] = (0.1, d_to_b, 0.4, 0.5 - d_to_b)
-        findings.append(attnviz.find(inspection_of(longer, weights), "c", "a"))
-    [both] = holding(findings).heads
-    assert both.expected == pytest.approx((0.4 + 0.255) / 2)
-    assert both.lift == pytest.approx(0.6 / 0.3275)
+def of_four(c_to_a: float, d_to_b: float, b_to_a: float) -> Finding:
+    """How a word looks two words back, where another does too, in one head of `a b c d`."""
+    weights = np.full((1, 1, 4, 4), 0.25)
+    weights[0, 0, 1] = (b_to_a, *[(1 - b_to_a) / 3] * 3)
+    weights[0, 0, 2] = (c_to_a, *[(1 - c_to_a) / 3] * 3)
+    weights[0, 0, 3] = (0.25, d_to_b, 0.35, 0.4 - d_to_b)
+    return attnviz.find(inspection_of(tokens_of(list("abcd"), special=False), weights), "c", "a")
 
 
-def test_nothing_expected_has_no_lift() -> None:
-    [head] = holding([found([(0, 1, 0)])]).heads
-    assert (head.mean, head.lift) == (0, None)
+def test_means_of_both_yardsticks_and_of_the_excess() -> None:
+    """The larger yardstick is the other one in the second sentence."""
+    [both] = holding([of_four(0.7, 0.1, 0.4), of_four(0.5, 0.38, 0.1)]).heads
+    far, key = (0.1 + 0.38) / 2, ((0.25 + 0.4 + 0.25) / 3 + (0.25 + 0.1 + 0.25) / 3) / 2
+    assert both.same_distance == pytest.approx((far, 2, 0.6 / far))
+    assert both.same_key == pytest.approx((key, 2, 0.6 / key))
+    assert both.excess == pytest.approx(((0.7 - 0.3) + (0.5 - 0.38)) / 2)
+    assert both.explained is None
+
+
+def test_a_yardstick_is_that_of_the_sentences_that_have_one() -> None:
+    """In the sentence of three words, no others are two words apart."""
+    short, long = found([(0.2, 0.3, 0.5)]), of_four(0.7, 0.1, 0.4)
+    context = replace(short.context, model=long.context.model)
+    [head] = holding([long, replace(short, context=context)]).heads
+    assert head.mean == pytest.approx(0.45)
+    assert head.same_distance == pytest.approx((0.1, 1, 7))
+    assert head.same_key == pytest.approx(((0.3 + 1 / 3) / 2, 2, 0.9 / (0.3 + 1 / 3)))
+    assert head.excess == pytest.approx(((0.7 - 0.3) + (0.2 - 1 / 3)) / 2)
+
+
+def test_nothing_to_compare_with_has_no_excess() -> None:
+    tokens = tokens_of(["it", "ran"], special=False)
+    alone = attnviz.find(inspection_of(tokens, np.full((1, 1, 2, 2), 0.5)), "it", "ran")
+    [head] = holding([alone, alone]).heads
+    assert (head.excess, head.excess_interval) == (None, None)
+    assert (head.same_distance, head.same_key) == (None, None)
+    assert head.interval == (0.5, 0.5)
+
+
+# Intervals and halves
+
+
+def drawn(count: int, heads: int, seed: int) -> list[Finding]:
+    """Findings of as many sentences, which differ."""
+    rows = np.random.default_rng(seed).dirichlet(np.ones(3), (count, heads))
+    return [found(list(row), by="excess") for row in rows]
+
+
+@pytest.mark.parametrize(("name", "of"), [("interval", "weights"), ("excess_interval", "excess")])
+def test_intervals_are_scipys(name: str, of: str) -> None:
+    """Percentile bootstrap over sentences, drawn by another generator."""
+    findings = drawn(23, 3, seed=1)
+    numbers = np.stack([getattr(finding, of) for finding in findings])
+    theirs = scipy.stats.bootstrap(
+        (numbers,), np.mean, n_resamples=20000, method="percentile", rng=2
+    ).confidence_interval
+    width = float((theirs.high - theirs.low).max())
+    for head in attnviz.holding(findings).heads:
+        low, high = getattr(head, name)
+        place = head.head.place
+        assert low == pytest.approx(theirs.low[place], abs=0.08 * width)
+        assert high == pytest.approx(theirs.high[place], abs=0.08 * width)
+
+
+def test_intervals_are_seeded_and_one_sentence_has_none() -> None:
+    findings = drawn(7, 2, seed=3)
+    assert holding(findings) == holding(findings)
+    for head in holding(findings[:1]).heads:
+        assert (head.interval, head.excess_interval) == (None, None)
+    assert holding(findings[:1]).held_out == ()
+
+
+def test_the_best_of_one_half_is_tried_on_the_other() -> None:
+    """L0H0 looks in the first two sentences alone, L0H1 in the other three."""
+    findings = [found([(0.9, 0.05, 0.05), (0.4, 0.5, 0.1)], by="excess")] * 2
+    findings += [found([(0.2, 0.3, 0.5), (0.8, 0.1, 0.1)], by="excess")] * 3
+    first, second = holding(findings).held_out
+    assert (first.head, second.head) == (HeadId(0, 0), HeadId(0, 1))
+    third = 1 / 3  # what b gives a, and a itself
+    assert first.chosen == pytest.approx((2, 2, 0.9, 0.9 - third))
+    assert first.scored == pytest.approx((3, 0, 0.2, 0.2 - third))
+    assert second.chosen == pytest.approx((3, 3, 0.8, 0.8 - third))
+    assert second.scored == pytest.approx((2, 0, 0.4, 0.4 - third))
+
+
+def test_many_sentences_are_kept_in_few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that memory stays flat; means are the same, and intervals and halves nearly so."""
+    findings = drawn(61, 2, seed=4)
+    whole = holding(findings)
+    monkeypatch.setattr(bootstrap, "MOST_BLOCKS", 32)
+    tally = Tally()
+    for finding in findings:
+        tally.add(finding)
+    assert len(tally._blocks.sums()) == 31
+    few = tally.holding()
+    for one, other in zip(whole.heads, few.heads, strict=True):
+        assert (one.head, one.hits) == (other.head, other.hits)
+        assert (one.mean, one.excess) == pytest.approx((other.mean, other.excess))
+        assert one.interval is not None
+        width = one.interval[1] - one.interval[0]
+        assert one.interval == pytest.approx(other.interval, abs=0.5 * width)
+    assert [half.chosen.sentences for half in few.held_out] == [30, 31]
+    assert sum(half.scored.hits for half in few.held_out[:1]) > 0
 
 
 def test_equal_heads_stand_as_in_the_model() -> None:
     even = found([(0.5, 0.3, 0.2)] * 3)
+    assert [head.head.head for head in holding([even, even]).heads] == [0, 1, 2]
+    even = found([(0.5, 0.3, 0.2)] * 3, by="excess")
     assert [head.head.head for head in holding([even, even]).heads] == [0, 1, 2]
 
 

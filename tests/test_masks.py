@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from handmade import causal, inspection_of, tokens_of, with_layer
 
-from attnviz.answers import find as finding
+from attnviz.answers import yardsticks
 from attnviz.answers.find import find
 from attnviz.answers.holding import holding
 from attnviz.answers.links import strongest_link
@@ -158,32 +158,40 @@ def phrase(view: View, *indices: int) -> Phrase:
     return Phrase(tuple(view.tokens[index] for index in indices))
 
 
-def test_expected_counts_the_pairs_that_may_look() -> None:
+def test_yardsticks_count_the_pairs_that_may_look() -> None:
     """Each word gives alike what it may look at: 1 / 2, 1 / 3 ... of it; some see two keys."""
-    tokens = tokens_of(["a", "b", "c", "d", "e"], special=False)
-    narrow = causal(5)
+    tokens = tokens_of(["a", "b", "c", "d", "e", "f"], special=False)
+    narrow = causal(6)
     narrow[2] = (2, 3)  # c sees itself alone
-    view = masked(tokens, causal(5), narrow).view()
-    wide, close = find(view, phrase(view, 4), phrase(view, 3)).heads[::2]
+    view = masked(tokens, causal(6), narrow).view()
+    wide, close = find(view, phrase(view, 4), phrase(view, 3), by="weight").heads[::2]
     assert str(wide.head) == "L0H0"
     assert wide.weight == close.weight == pytest.approx(1 / 5)
-    assert wide.expected == pytest.approx((1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 4)
+    assert wide.same_distance is not None
+    assert wide.same_distance[:2] == pytest.approx(((1 / 2 + 1 / 3 + 1 / 4 + 1 / 6) / 4, 4))
     # (c, b) may not look, and does not count
-    assert close.expected == pytest.approx((1 / 2 + 1 / 4 + 1 / 5) / 3)
-    assert find(view, phrase(view, 4), phrase(view, 3)).pairs == 4
-    beside = find(view, phrase(view, 4), phrase(view, 3), [HeadId(1, 0)])
-    assert beside.pairs == 3
+    assert close.same_distance is not None
+    assert close.same_distance[:2] == pytest.approx(((1 / 2 + 1 / 4 + 1 / 6) / 3, 3))
+    # d itself and f may look at d; a, b and c may not
+    for head in (wide, close):
+        assert head.same_key is not None
+        assert head.same_key[:2] == pytest.approx(((1 / 4 + 1 / 6) / 2, 2))
+    last = find(view, phrase(view, 5), phrase(view, 4)).heads[0]
+    assert last.same_key is None  # but f, e alone may look at e
+    assert last.same_distance is not None
+    assert last.excess == pytest.approx(last.weight - last.same_distance.mean, abs=1e-6)
 
 
-def test_a_head_that_may_not_look_is_expected_nothing() -> None:
+def test_a_head_that_may_not_look_has_no_yardstick() -> None:
     tokens = tokens_of(["a", "b", "c", "d"], special=False)
     view = masked(tokens, causal(4), causal(4, reach=1)).view()
     first, *_, last = find(view, phrase(view, 3), phrase(view, 1)).heads
     assert (first.head.layer, last.head.layer) == (0, 1)
-    assert (last.weight, last.expected, last.lift, last.rank) == (0, None, None, 3)
-    assert not last.argmax
+    assert (last.weight, last.excess, last.rank, last.argmax) == (0, None, 3, False)
+    assert (last.same_distance, last.same_key) == (None, None)
     held = holding([find(view, phrase(view, 3), phrase(view, 1))] * 2).heads[-1]
-    assert (held.mean, held.expected, held.lift) == (0, None, None)
+    assert (held.mean, held.excess, held.excess_interval) == (0, None, None)
+    assert (held.same_distance, held.same_key) == (None, None)
 
 
 def test_a_word_that_comes_later_is_not_looked_at() -> None:
@@ -201,20 +209,31 @@ def test_a_word_that_comes_later_is_not_looked_at() -> None:
     # of "b c", c may look at a
     head = find(view, phrase(view, 1, 2), phrase(view, 0)).heads[0]
     assert head.weight == pytest.approx((1 / 2 + 1 / 3) / 2)
-    assert head.expected == pytest.approx(((1 / 2 + 1 / 3) / 2 + 1 / 3) / 2)
+    # as b to a is c to b; nothing but c is as far from another as from a
+    assert (head.same_distance, head.same_key) == (None, None)
+    narrow_head = find(narrow, phrase(narrow, 1, 2), phrase(narrow, 0)).heads[0]
+    # c may not look at a, and so nothing is missing: b to a is compared with c to b
+    assert narrow_head.weight == pytest.approx(1 / 2 / 2)
+    assert narrow_head.same_distance is not None
+    assert narrow_head.same_distance[:2] == pytest.approx((1 / 2 / 2, 1))
 
 
 def test_masks_of_long_texts_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = tokens_of([f"w{i}" for i in range(40)])
     view = masked(tokens, causal(42, reach=7)).view()
     whole = find(view, phrase(view, 30), phrase(view, 25))
-    monkeypatch.setattr(finding, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(yardsticks, "ROWS_AT_ONCE", 5)
     monkeypatch.setattr(view_module, "WEIGHTS_AT_ONCE", 100)
     again = masked(tokens, causal(42, reach=7)).view()
     parts = find(again, phrase(again, 30), phrase(again, 25))
-    assert parts.pairs == whole.pairs == 35
-    assert parts.heads[0].expected == pytest.approx(whole.heads[0].expected)
-    assert whole.heads[0].expected == pytest.approx((1 / 7 + 34 / 8) / 35)
+    for one, other in zip(parts.heads, whole.heads, strict=True):
+        assert one.same_distance == pytest.approx(other.same_distance)
+        assert one.same_key == pytest.approx(other.same_key)
+    distance, key = whole.heads[0].same_distance, whole.heads[0].same_key
+    assert distance is not None
+    assert distance[:2] == pytest.approx(((1 / 7 + 33 / 8) / 34, 34))
+    assert key is not None
+    assert key[:2] == pytest.approx((1 / 8, 7))
 
 
 def test_only_keys_that_may_be_looked_at_are_ranked() -> None:

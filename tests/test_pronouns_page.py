@@ -31,7 +31,7 @@ def found(script: Any) -> Any:
 
 def test_the_page_has_the_tables_as_printed(script: Any, found: Any) -> None:
     tables = ["\n".join(table(found)) for table in script.TABLES]
-    assert len(tables) == 2
+    assert len(tables) == 3
     for table in tables:
         assert f"\n\n{table}\n\n" in PAGE
 
@@ -52,6 +52,14 @@ def test_the_prose_has_the_tables_numbers(script: Any, found: Any) -> None:
     assert on_half.startswith("chosen on the other half: ")
     assert f"the best head is right in {half} of 60" in PROSE
     assert f"without the sentence and its twin, in {alone}." in PROSE
+    [(rank, stripe)] = [
+        (rank, head)
+        for rank, head in enumerate(found.holding.heads, 1)
+        if head.head == script.NAMED[1]
+    ]
+    assert stripe.explained == "same_key"
+    assert f"give it {stripe.same_key.mean:.3f} of the pronoun's {stripe.mean:.3f}" in PROSE
+    assert f"It is {rank}th of 72 by excess" in PROSE
     twins = [np.flatnonzero(found.twins == n) for n in set(found.twins.tolist())]
     pairs = [pair for pair in twins if len(pair) == 2]
     assert len(pairs) == 15
@@ -61,6 +69,8 @@ def test_the_prose_has_the_tables_numbers(script: Any, found: Any) -> None:
 
 def test_the_founding_sentence_and_its_twin(minilm: Model) -> None:
     start = "The animal didn't cross the street because it was too "
+    [stripe] = attnviz.find(minilm.inspect(f"{start}tired."), "it", "animal", head="L5H11").heads
+    assert f"it gives `it` → `animal` {stripe.weight:.3f}" in PROSE
     for end, told in (
         ("tired.", "`it` → `animal` 0.677 and `it` → `street` 0.050"),
         ("wide.", "`animal` (0.281) more than `street` (0.121)"),

@@ -1,6 +1,7 @@
 """What find prints of one sentence and of several."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from attnviz.answers.find import Finding, find
 from attnviz.answers.holding import holding
 from attnviz.answers.select import Phrase
 from attnviz.inspection import Inspection
+from attnviz.model import Model
 from attnviz.show.terminal.find import table
 
 
@@ -41,16 +43,16 @@ def lines_of(finding: Finding, width: int = 80, top: int = 3) -> list[str]:
 def test_a_sentence(cats: Inspection) -> None:
     assert lines_of(attnviz.find(cats, "it", "cat")) == [
         "",
-        "how much it looks at cat   ▸: its strongest key",
-        "        weight  rank    expected  lift  strongest",
-        "L0H1   ▸ 0.600  1 of 6     0.383  ×1.6  cat         0.600",
-        "L1H0   ▸ 0.400  1 of 6     0.283  ×1.4  cat         0.400",
-        "L0H0     0.167  1 of 6     0.167  ×1.0  [CLS]       0.167",
+        "how much it looks at cat, by excess   ▸: its strongest key",
+        "        weight  excess  rank    same distance  same key     strongest",
+        "L0H1   ▸ 0.600   0.433  1 of 6  0.167  ×3.6    0.167  ×3.6  cat         0.600",
+        "L1H0   ▸ 0.400   0.233  1 of 6  0.167  ×2.4    0.167  ×2.4  cat         0.400",
+        "L0H0     0.167       ·  1 of 6  0.167  ×1.0    0.167  ×1.0  [CLS]       0.167",
         "1 more head: --top 4 shows all.",
         "",
-        'L0H1: "it" gives "cat" 0.600, more than any other of its 6 keys, and 1.6 times',
-        "what this head gives words that far apart (mean of 2 pairs, this one among",
-        "them).",
+        'L0H1: "it" gives "cat" 0.600, more than any other of its 6 keys. Other words',
+        'give "cat" 0.167 (mean of 3), and words that far apart get 0.167 (mean of 1).',
+        'L0H0 is a stripe: other words give "cat" 0.167 too.',
         '"cat" is the strongest key of "it" in 2 of 4 heads.',
     ]
 
@@ -68,38 +70,69 @@ def test_the_column_of_numbers_has_the_measures_name(animal: Inspection) -> None
 def test_a_narrow_terminal_leaves_out_the_strongest_key(cats: Inspection) -> None:
     assert lines_of(attnviz.find(cats, "it", "cat"), 42, top=1)[1:5] == [
         "",
-        "how much it looks at cat",
-        "        weight  rank    expected  lift",
-        "L0H1   ▸ 0.600  1 of 6     0.383  ×1.6",
+        "how much it looks at cat, by excess",
+        "        weight  excess  rank",
+        "L0H1   ▸ 0.600   0.433  1 of 6",
     ]
 
 
 @pytest.mark.parametrize(
     ("query", "key", "head", "words"),
     [
-        ("it", "a", "1.0", '"it" gives "a" 0.300, rank 2 among its 6 keys; no other words'),
         (
             "it",
-            "cat",
-            "0.0",
-            "but about what this head gives words that far apart (mean of 2 pairs",
+            "a",
+            "1.0",
+            'L1H0: "it" gives "a" 0.300, rank 2 among its 6 keys, but that is a stripe: other '
+            'words give "a" 0.167 too.',
         ),
-        ("saw", "a", "0.1", "but less than this head gives words that far apart (mean of 2 pairs"),
-        ("it", "a cat", "1.0", '"a cat" has the strongest key'),
+        ("it", "a", "0.1", 'stripe: other words give "a" even 0.167.'),
+        ("saw", "a", "0.1", "but that is a diagonal: words that far apart get even 0.600."),
+        ("saw", "cat", None, 'L1H1 is a stripe: other words give "cat" 0.167 too. So is L1H0.'),
+        (
+            "it",
+            "a cat",
+            "1.0",
+            '0.700, more than any other of its 5 keys. Other words give "a cat"',
+        ),
+        ("it", "a cat", None, '"a cat" has the strongest key'),
     ],
 )
-def test_the_answer_in_words(cats: Inspection, query: str, key: str, head: str, words: str) -> None:
-    chosen = head if "has" not in words else None
-    lines = lines_of(attnviz.find(cats, query, key, head=chosen), 200)
+def test_the_answer_in_words(
+    cats: Inspection, query: str, key: str, head: str | None, words: str
+) -> None:
+    lines = lines_of(attnviz.find(cats, query, key, head=head), 200)
     assert any(words in line for line in lines), lines
+
+
+def test_nothing_to_compare_with_is_said(minilm: Model) -> None:
+    """Only two words: none other are as far apart, and none other looks there."""
+    lines = " ".join(lines_of(attnviz.find(minilm.inspect("it ran"), "it", "ran")))
+    assert "L2H8    ▸ 0.949       –  1 of 4      –              –" in lines
+    assert (
+        "its 4 keys. There is nothing to compare this with: no other words are as far apart, and "
+        'no other word looks at "ran".'
+    ) in lines
+
+
+def test_every_sentence_is_true_of_the_word_and_not_of_its_twin(minilm: Model) -> None:
+    """The strongest key is another Alice than the one asked about."""
+    finding = attnviz.find(minilm.inspect("Alice saw Alice and Alice ran."), "ran", "Alice")
+    lines = lines_of(finding)
+    assert lines[1].startswith("how much ran looks at Alice@1, by excess")
+    assert lines[3].split()[-2:] == ["Alice@5", "0.303"]
+    assert lines[-1] == '"Alice@1" is the strongest key of "ran" in none of 72 heads.'
+    assert not finding.argmax.any()
+    told = " ".join(lines)
+    assert not re.search(r"Alice(?!@)", told)
 
 
 def test_both_directions(cats: Inspection) -> None:
     there, back = attnviz.find(cats, "it", "cat"), attnviz.find(cats, "cat", "it")
     lines = printed(table(replace(there, reverse=back), 1))
     assert [line for line in lines if line.startswith("how much")] == [
-        "how much it looks at cat   ▸: its strongest key",
-        "how much cat looks at it   ▸: its strongest key",
+        "how much it looks at cat, by excess   ▸: its strongest key",
+        "how much cat looks at it, by excess   ▸: its strongest key",
     ]
     assert lines.count("a cat saw it") == 1
 
@@ -132,31 +165,40 @@ def test_several_sentences(cats: Inspection) -> None:
         "2 sentences, each with a query and a key of its own (1 sentence left out)",
         "weights: softmax(q kᵀ / √d_k)",
         "",
-        "how often the query looks at the key most of all",
-        "      hits              mean  minimum  expected  lift",
-        "L0H1  1 of 2   50%     0.400    0.200     0.281  ×1.4",
-        "L1H0  1 of 2   50%     0.200        ·     0.197  ×1.0",
+        "how much the query looks at the key, by excess",
+        "      excess  95%            mean  95%         hits  same distance  same key",
+        "L0H1   0.233  .03 to .43    0.400  .20 to .60   50%  0.167  ×2.4    0.167  ×2.4",
+        "L1H0   0.033  −.17 to .23   0.200  .00 to .40   50%  0.167  ×1.2    0.167  ×1.2",
         "2 more heads: --top 4 shows all.",
         "",
-        "L0H1: the query looks at the key most of all in 1 of 2 sentences (50%), and",
-        "gives it 0.400 on average, 1.4 times what it gives words that far apart; 0.200",
-        "at least.",
-        "The same sentences choose the best of 4 heads and measure it, which flatters it:",
-        "try it on others.",
+        "L0H1: the query gives the key 0.400 on average (95%: .20 to .60), 0.200 at",
+        "least, and more than any other key in 1 of 2 sentences (50%). Other words give",
+        "the key 0.167 (mean of 2), and words that far apart get 0.167 (mean of 2).",
+        "L1H0 is a stripe: other words give the key 0.167 too.",
+        "The same sentences choose the best of 4 heads and measure it, which flatters it.",
+        "Chosen on the first half alone (1 sentence), it is L0H1: excess 0.433 there, and",
+        "0.033 in the other half. Chosen on the second half alone (1 sentence), it is",
+        "L0H1: excess 0.033 there, and 0.433 in the other half.",
     ]
     same = printed(table(holding(findings[:1] * 2), 1))
     assert same[1] == "2 sentences"
-    assert "how often it looks at cat most of all" in same
+    assert "how much it looks at cat, by excess" in same
+    by_weight = [attnviz.find(cats, "it", key, by="weight") for key in ("cat", "saw")]
+    shown = " ".join(printed(table(holding(by_weight), 1)))
+    assert "how much the query looks at the key, by hits" in shown
+    assert "it is L0H1: hits 1 of 1 there, and 0 of 1 in the other half." in shown
+    alone = " ".join(printed(table(holding(findings[:1]))))
+    assert "measure it, which flatters it: try it on others." in alone
 
 
 def test_large_numbers_keep_their_columns(animal: Inspection) -> None:
     norms = lines_of(attnviz.find(animal, "it", "animal", measure="norm"), 80, top=2)
     assert norms[3:5] == [
-        "L5H11   ▸ 4.220  1 of 14     0.748  ×5.6  animal      4.220",
-        "L3H1    ▸ 2.411  1 of 14     0.466  ×5.2  animal      2.411",
+        "L3H1    ▸ 2.411   2.045  1 of 14  0.077 ×31.5    0.365  ×6.6  animal      2.411",
+        "L5H11   ▸ 4.220   1.820  1 of 14  0.053 ×78.9    2.399  ×1.8  animal      4.220",
     ]
     layers = lines_of(attnviz.find(animal, "it", "animal", measure="rollout"), 80, top=9)
-    assert [line.split()[0] for line in layers[3:9]] == ["L3", "L4", "L5", "L2", "L1", "L0"]
+    assert [line.split()[0] for line in layers[3:9]] == ["L4", "L3", "L5", "L2", "L1", "L0"]
     assert layers[-1].endswith("in none of 6 layers.")
 
 

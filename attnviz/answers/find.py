@@ -1,25 +1,34 @@
-"""Which heads join these two words, and is it more than what each head gives pairs like these?"""
+"""Which heads join these two words, and is it more than what each head gives other pairs?"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest
-from attnviz.answers.masks import by_mask
 from attnviz.answers.select import Phrase, check_apart
-from attnviz.attention.order import descending, exceeds, largest
+from attnviz.answers.yardsticks import (
+    OtherPairs,
+    Reason,
+    Yardstick,
+    Yardsticks,
+    best_first,
+    reason_of,
+)
+from attnviz.attention.order import exceeds, largest
 from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.errors import RequestError
 from attnviz.inspection import Block, Context, HeadId, Shown, View
 
-ROWS_AT_ONCE = 512
+By = Literal["excess", "weight"]
+"""What heads are ranked by."""
 
 COLUMNS = (
-    "layer", "head", "query_index", "query", "key_index", "key",
-    "weight", "rank", "expected", "lift", "argmax",
+    "layer", "head", "query_index", "query", "key_index", "key", "weight", "excess", "rank",
+    "argmax", "same_distance", "same_distance_pairs", "same_distance_lift", "same_key",
+    "same_key_queries", "same_key_lift",
 )  # fmt: skip
 
 
@@ -27,19 +36,26 @@ COLUMNS = (
 class HeadFinding:
     """How one head joins a query and a key.
 
-    `weight`: the sum over the key's words, averaged over the query's. `rank`: 1 plus the number of
-    other keys that get more. `expected`: the head's mean over pairs like these, see `find`; None
-    where the mask allows none. `lift`: weight / expected. `argmax`: whether a word of the key gets
-    more than any other key. `sees`: whether the mask lets the query look at the key.
+    `weight`: the sum over the key's words, averaged over the query's. `excess`: the weight less the
+    larger yardstick. `rank`: 1 plus the number of other keys that get more. `argmax`: whether a
+    word of the key gets more than any other key. `same_distance`, `same_key`: the yardsticks, see
+    `find`; None, as `excess`, where there is no other pair. `sees`: whether the mask lets the query
+    look at the key.
     """
 
     head: HeadId
     weight: float
+    excess: float | None
     rank: int
-    expected: float | None
-    lift: float | None
     argmax: bool
+    same_distance: Yardstick | None
+    same_key: Yardstick | None
     sees: bool
+
+    @property
+    def explained(self) -> Reason | None:
+        """The yardstick that explains the weight away, if one does."""
+        return reason_of(self.weight, self.same_distance, self.same_key)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,12 +63,11 @@ class Finding(Shown):
     """How heads join a query and a key in one sentence; arrays are as in HeadFinding, NaN for None.
 
     `strongest`: the key that the query gives most, `most` how much. `keys`: how many keys are
-    ranked. A phrase counts as one. `pairs`: how many pairs of tokens `expected` is a mean of, at
-    most. `dropped`: the share that went to special tokens left out. `reverse`: the other direction,
-    if asked for.
+    ranked. A phrase counts as one. `by`: what the heads are ranked by. `dropped`: the share that
+    went to special tokens left out. `reverse`: the other direction, if asked for.
     """
 
-    schema: ClassVar[str] = "attnviz.find/1"
+    schema: ClassVar[str] = "attnviz.find/2"
 
     context: Context
     query: Phrase
@@ -60,13 +75,14 @@ class Finding(Shown):
     places: list[HeadId]
     weights: Float[np.ndarray, "head"]
     ranks: Int[np.ndarray, "head"]
-    expected: Float[np.ndarray, "head"]
+    same_distance: Yardsticks
+    same_key: Yardsticks
     argmax: Bool[np.ndarray, "head"]
     sees: Bool[np.ndarray, "head"]
     strongest: Int[np.ndarray, "head"]
     most: Float[np.ndarray, "head"]
     keys: int
-    pairs: int
+    by: By = "excess"
     dropped: Float[np.ndarray, "head"] | None = None
     reverse: "Finding | None" = None
 
@@ -74,14 +90,15 @@ class Finding(Shown):
         return f"<Finding of {self.query.text!r} looking at {self.key.text!r}: {self.heads[:1]}>"
 
     @cached_property
-    def order(self) -> Int[np.ndarray, "head"]:
-        """The heads' places, best first: by weight, then as in the model."""
-        return descending(self.weights)
+    def excess(self) -> Float[np.ndarray, "head"]:
+        """The weight less the larger yardstick; NaN where there is none."""
+        larger = np.fmax(self.same_distance.means, self.same_key.means)
+        return np.asarray(self.weights - larger)
 
     @cached_property
-    def lifts(self) -> Float[np.ndarray, "head"]:
-        """Weight / expected, NaN where nothing is expected."""
-        return lifts_of(self.weights, self.expected)
+    def order(self) -> Int[np.ndarray, "head"]:
+        """The heads' places, best first; equals, and those without an excess, by weight."""
+        return best_first(self.weights, self.excess if self.by == "excess" else self.weights)
 
     @cached_property
     def heads(self) -> tuple[HeadFinding, ...]:
@@ -90,19 +107,15 @@ class Finding(Shown):
             HeadFinding(
                 head=self.places[place],
                 weight=float(self.weights[place]),
+                excess=_or_none(float(self.excess[place])),
                 rank=int(self.ranks[place]),
-                expected=_or_none(float(self.expected[place])),
-                lift=_or_none(float(self.lifts[place])),
                 argmax=bool(self.argmax[place]),
+                same_distance=self.same_distance.at(place, self.weights[place]),
+                same_key=self.same_key.at(place, self.weights[place]),
                 sees=bool(self.sees[place]),
             )
             for place in self.order
         )
-
-    @property
-    def alone(self) -> bool:
-        """Whether no other words are a pair like these, so that no lift can show."""
-        return self.pairs == len(self.query.tokens) * len(self.key.tokens)
 
     @property
     def both(self) -> "tuple[Finding, ...]":
@@ -115,13 +128,13 @@ class Finding(Shown):
         return (*COLUMNS, *last_columns(self.context))
 
     def data(self, top: int | None = None) -> dict[str, Any]:
-        """The `attnviz.find/1` object, heads best first."""
+        """The `attnviz.find/2` object, heads best first."""
         facts = facts_of(self.context, self.schema, keys="key_tokens")
         facts |= {
             "query": {"text": self.query.text, "indices": self.query.indices},
             "key": {"text": self.key.text, "indices": self.key.indices},
             "keys": self.keys,
-            "pairs": self.pairs,
+            "by": self.by,
             "heads": list(self._heads(top)),
         }
         if self.reverse is not None:
@@ -133,35 +146,31 @@ class Finding(Shown):
         for finding in self.both:
             query, key = finding.query, finding.key
             words = (query.indices[0], query.text, key.indices[0], key.text)
-            for place in finding.order[:top]:
-                weight, expected, lift = (
-                    None if np.isnan(numbers[place]) else shortest(numbers[place])
-                    for numbers in (finding.weights, finding.expected, finding.lifts)
-                )
-                dropped = None if finding.dropped is None else finding.dropped[place]
+            for head in finding._heads(top):
                 yield (
-                    *finding.places[place],
-                    *words,
-                    weight,
-                    int(finding.ranks[place]),
-                    expected,
-                    lift,
-                    bool(finding.argmax[place]),
-                    *last_cells(self.context, dropped),
+                    *(head["layer"], head["head"], *words),
+                    shortest(head["weight"]),
+                    None if head["excess"] is None else shortest(head["excess"]),
+                    *(head["rank"], head["argmax"]),
+                    *_cells(head["same_distance"]),
+                    *_cells(head["same_key"]),
+                    *last_cells(self.context, head.get("dropped")),
                 )
 
     def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:
         """The heads' objects, best first; numbers stay float32."""
         for place in self.order[:top]:
             layer, head = self.places[place]
+            weight = self.weights[place]
             yield {
                 "layer": layer,
                 "head": head,
-                "weight": self.weights[place],
+                "weight": weight,
+                "excess": _or_none(self.excess[place]),
                 "rank": int(self.ranks[place]),
-                "expected": _or_none(self.expected[place]),
-                "lift": _or_none(self.lifts[place]),
                 "argmax": bool(self.argmax[place]),
+                "same_distance": self.same_distance.facts(place, weight, "pairs"),
+                "same_key": self.same_key.facts(place, weight, "queries"),
                 **({} if self.dropped is None else {"dropped": self.dropped[place]}),
             }
 
@@ -172,15 +181,16 @@ def find(
     key: Phrase,
     heads: Sequence[HeadId] | None = None,
     both: bool = False,
+    by: By = "excess",
 ) -> Finding:
     """How the heads given, or all, join a query and a key; with `both`, also the other way round.
 
     A phrase counts as a word of several pieces does: the sum over the key's words, the mean over
-    the query's (Clark et al. 2019). `expected` is the mean over all pairs of tokens as far apart,
-    in the same order, that no mask keeps apart; special tokens count only where the query or the
-    key is one. In cross-attention, which has no distances, it is the mean of what all queries give
-    the key. Each pair of words of phrases has its own mean; these are summed and averaged as
-    weights are.
+    the query's (Clark et al. 2019). Beside the weight are two yardsticks, means over other pairs of
+    tokens that no mask keeps apart; special tokens count only where the query or the key is one.
+    `same_distance`: pairs as far apart, in the same order; none in cross-attention. `same_key`: all
+    other queries and that key; none where only the key itself is left. Each pair of words of
+    phrases has its own mean; these are summed and averaged as weights are.
 
     Raises RequestError if query and key overlap, where a mask keeps them apart in all heads, and
     for `both` in cross-attention.
@@ -204,58 +214,17 @@ def find(
         return [one.result() for one in sums]
 
     results = zip(*view.over(places, summed), strict=True)
-    found = [link.finding(places, parts) for link, parts in zip(links, results, strict=True)]
+    found = [link.finding(places, parts, by) for link, parts in zip(links, results, strict=True)]
     return replace(found[0], reverse=found[1]) if both else found[0]
-
-
-def lifts_of(
-    weights: Float[np.ndarray, "head"], expected: Float[np.ndarray, "head"]
-) -> Float[np.ndarray, "head"]:
-    """Weight / expected; NaN where nothing is expected."""
-    nothing = np.full_like(weights, np.nan)
-    return np.asarray(np.divide(weights, expected, out=nothing, where=expected > 0))
 
 
 def _or_none(number: Any) -> Any:
     return None if np.isnan(number) else number
 
 
-class _Pairs(NamedTuple):
-    """Pairs of tokens, rows ascending, that are like `words` of the asked words' own pairs."""
-
-    words: int
-    rows: Int[np.ndarray, "pair"]
-    columns: Int[np.ndarray, "pair"]
-
-
-def _pairs_like(view: View, query: Phrase, key: Phrase) -> list[_Pairs]:
-    """The pairs of tokens as far apart as words of the query and the key; see `find`."""
-    looks = np.array([query.special or not token.special for token in view.tokens])
-    if view.context.is_cross_attention:
-        rows, words = np.flatnonzero(looks), len(query.tokens)
-        return [_Pairs(words, rows, np.full_like(rows, column)) for column in key.indices]
-    found, length = [], len(view.keys)
-    counted = np.array([key.special or not token.special for token in view.keys])
-    distances = np.subtract.outer(key.indices, query.indices).ravel()
-    for distance, words in zip(*np.unique(distances, return_counts=True), strict=True):
-        low, high = max(0, -distance), length - max(0, distance)
-        rows = np.flatnonzero(looks[low:high]) + low
-        rows = rows[counted[rows + distance]]
-        found.append(_Pairs(int(words), rows, rows + distance))
-    return found
-
-
-def _count(view: View, layer: int, pairs: Sequence[_Pairs]) -> Int[np.ndarray, "like"]:
-    """How many of the pairs the layer's mask allows."""
-    counts = np.zeros(len(pairs), int)
-    for start in range(0, len(view.tokens), ROWS_AT_ONCE):
-        stop = start + ROWS_AT_ONCE
-        mask = view.visible(layer, slice(start, stop))
-        for place, (_, all_rows, all_columns) in enumerate(pairs):
-            here = slice(*np.searchsorted(all_rows, (start, stop)))
-            rows, columns = all_rows[here], all_columns[here]
-            counts[place] += len(rows) if mask is None else mask[rows - start, columns].sum()
-    return counts
+def _cells(yardstick: dict[str, Any] | None) -> tuple[Any, ...]:
+    """A yardstick's columns: mean, count and lift."""
+    return (None, None, None) if yardstick is None else tuple(yardstick.values())
 
 
 def _seen(view: View, query: Phrase, layer: int) -> Bool[np.ndarray, "key"]:
@@ -265,10 +234,7 @@ def _seen(view: View, query: Phrase, layer: int) -> Bool[np.ndarray, "key"]:
 
 
 class _Link:
-    """One query and key: which entries of a head's matrix answer for them, and what masks allow.
-
-    `pairs`: those like its words'; `counts`: how many of them each layer allows.
-    """
+    """One query and key: which entries of a head's matrix answer for them, and what masks allow."""
 
     def __init__(
         self, view: View, query: Phrase, key: Phrase, places: Sequence[HeadId], both: bool
@@ -283,15 +249,16 @@ class _Link:
         if not any(self.sees.values()):
             raise _masked(view, query, key, layers, both)
         self.ranked = 1 + int(np.any(list(seen.values()), axis=0)[self.others].sum())
-        self.pairs = _pairs_like(view, query, key)
-        counted = by_mask(view, lambda layer: _count(view, layer, self.pairs))
-        self.counts = {layer: counted(layer) for layer in layers}
+        self.pairs = OtherPairs(view, query, key, layers)
 
-    def finding(self, places: list[HeadId], parts: Sequence[dict[str, np.ndarray]]) -> Finding:
+    def finding(
+        self, places: list[HeadId], parts: Sequence[dict[str, np.ndarray]], by: By
+    ) -> Finding:
         """The results of all heads together."""
         joined: dict[str, Any] = {
-            name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+            name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]
         }
+        distance, key = self.pairs.yardsticks(joined.pop("sums"), places)
         return Finding(
             context=self.context,
             query=self.query,
@@ -299,7 +266,9 @@ class _Link:
             places=places,
             sees=np.array([self.sees[head.layer] for head in places]),
             keys=self.ranked,
-            pairs=max(int(counts.sum()) for counts in self.counts.values()),
+            by=by,
+            same_distance=distance,
+            same_key=key,
             **joined,
         )
 
@@ -320,13 +289,13 @@ def _masked(
 
 
 class _Sums:
-    """Sums over a link's rows, and over the pairs like it, in some heads, block by block."""
+    """Sums over a link's rows, and over other pairs, in some heads, block by block."""
 
     def __init__(self, link: _Link, heads: Sequence[HeadId]) -> None:
-        self._link, self._heads = link, heads
+        self._link = link
         self._row: np.ndarray | None = None
         self._dropped: np.ndarray | None = None
-        self._expected = np.zeros((len(link.pairs), len(heads)))
+        self._compared = link.pairs.sums(len(heads))
 
     def add(self, block: Block) -> None:
         """Count some more rows."""
@@ -338,10 +307,7 @@ class _Sums:
             if block.dropped is not None:
                 dropped = block.dropped[:, own].sum(axis=1)
                 self._dropped = dropped if self._dropped is None else self._dropped + dropped
-        for total, (_, rows, columns) in zip(self._expected, self._link.pairs, strict=True):
-            here = slice(*np.searchsorted(rows, (start, stop)))
-            weights = block.weights[:, rows[here] - start, columns[here]]
-            total += weights.sum(axis=1, dtype=np.float64)
+        self._link.pairs.add(self._compared, block)
 
     def result(self) -> dict[str, np.ndarray]:
         """The fields of Finding that are arrays by head, after all rows are counted."""
@@ -350,17 +316,11 @@ class _Sums:
             raise ValueError("the query's rows did not come")
         words = self._row.dtype.type(len(link.query.tokens))
         row = self._row / words
-        counts = np.stack([link.counts[head.layer] for head in self._heads], axis=1)
-        means = np.divide(
-            self._expected, counts, out=np.zeros_like(self._expected), where=counts > 0
-        )
-        expected = np.array([pairs.words for pairs in link.pairs]) @ means / len(link.query.tokens)
-        expected[~counts.any(axis=0)] = np.nan  # the mask allows no pair
         weight, others = row[:, link.keys].sum(axis=1), row[:, link.others]
         found = {
             "weights": weight,
             "ranks": 1 + exceeds(others, weight[:, None]).sum(axis=1),
-            "expected": expected.astype(row.dtype),
+            "sums": self._compared,
             "argmax": exceeds(row[:, link.keys].max(axis=1), others.max(axis=1, initial=0)),
             "strongest": largest(row),
             "most": row.max(axis=1),

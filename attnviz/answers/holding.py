@@ -1,16 +1,27 @@
-"""Which heads hold over many sentences, and which were lucky in one?"""
+"""Which heads hold over many sentences, and which were lucky in one, or on one half of them?"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from attnviz.answers.answer import attention_facts, last_columns
-from attnviz.answers.find import Finding, lifts_of
+from attnviz.answers.bootstrap import Blocks, intervals
+from attnviz.answers.find import By, Finding
+from attnviz.answers.yardsticks import Reason, Yardstick, best_first, reason_of
 from attnviz.attention.order import tiers
+from attnviz.attention.shapes import Float, Int
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Shown
+
+Interval = tuple[float, float]
+
+COLUMNS = (
+    "layer", "head", "hits", "share", "mean", "mean_low", "mean_high", "minimum", "excess",
+    "excess_low", "excess_high", "same_distance", "same_distance_sentences", "same_distance_lift",
+    "same_key", "same_key_sentences", "same_key_lift",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -18,34 +29,65 @@ class HoldingHead:
     """How one head joins queries and keys over many sentences.
 
     `hits`: in how many of them the key is the query's argmax; `share`: the part of all. `mean`,
-    `minimum`: of the weights. `expected`: the mean, None where some sentence has none. `lift`: mean
-    / expected. `dropped`: the mean share of special tokens left out.
+    `minimum`: of the weights. `excess`, `same_distance`, `same_key`: means over the sentences that
+    have one (`count`); None where none has. Intervals hold 95 % of what a bootstrap over the
+    sentences gives; None for one sentence. `dropped`: the mean share of special tokens left out.
     """
 
     head: HeadId
     hits: int
     share: float
     mean: float
+    interval: Interval | None
     minimum: float
-    expected: float | None
-    lift: float | None
+    excess: float | None
+    excess_interval: Interval | None
+    same_distance: Yardstick | None
+    same_key: Yardstick | None
     dropped: float | None
+
+    @property
+    def explained(self) -> Reason | None:
+        """The yardstick that explains the mean weight away, if one does."""
+        return reason_of(self.mean, self.same_distance, self.same_key)
+
+
+class Score(NamedTuple):
+    """What a head does in one half of the sentences."""
+
+    sentences: int
+    hits: int
+    mean: float
+    excess: float | None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The best head of one half of the sentences: there, and in the other half."""
+
+    head: HeadId
+    chosen: Score
+    scored: Score
 
 
 @dataclass(frozen=True)
 class Holding(Shown):
-    """The heads, best first: by hits, then by mean weight, then as in the model.
+    """The heads, best first: by mean excess, then by mean weight, then as in the model.
 
-    `context` is that of the first sentence. `link`: the query and the key where all sentences have
-    the same, case aside. `left_out`: how many could not be counted. `reverse`: the other direction.
+    If `by` is "weight": by hits, then by mean weight. `context` is that of the first sentence.
+    `link`: the query and the key where all sentences have the same, case aside. `held_out`: chosen
+    on the first half, then on the second; empty for one sentence. `left_out`: how many could not be
+    counted. `reverse`: the other direction.
     """
 
-    schema: ClassVar[str] = "attnviz.find-summary/1"
+    schema: ClassVar[str] = "attnviz.find-summary/2"
 
     context: Context = field(compare=False)
     sentences: int
     link: tuple[str, str] | None
+    by: By
     heads: tuple[HoldingHead, ...]
+    held_out: tuple[HeldOut, ...]
     left_out: int = 0
     reverse: "Holding | None" = None
 
@@ -57,12 +99,11 @@ class Holding(Shown):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns of `rows`; `reverse` tells the directions apart."""
-        names = ("layer", "head", "hits", "share", "mean", "minimum", "expected", "lift")
         reverse = () if self.reverse is None else ("reverse",)
-        return (*names, *last_columns(self.context), *reverse)
+        return (*COLUMNS, *last_columns(self.context), *reverse)
 
     def data(self, top: int | None = None) -> dict[str, Any]:
-        """The `attnviz.find-summary/1` object, heads best first."""
+        """The `attnviz.find-summary/2` object, heads best first."""
         context, (query, key) = self.context, self.link or (None, None)
         facts = {
             "schema": self.schema,
@@ -75,10 +116,11 @@ class Holding(Shown):
             "key": key,
             "sentences": self.sentences,
             "left_out": self.left_out,
-            "heads": list(self._heads(top)),
+            "by": self.by,
+            **self._facts(("heads", "held_out"), top),
         }
         if self.reverse is not None:
-            facts["reverse"] = list(self.reverse._heads(top))
+            facts |= self.reverse._facts(("reverse", "reverse_held_out"), top)
         return facts
 
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
@@ -86,16 +128,41 @@ class Holding(Shown):
         for holding in self.both:
             measure = () if self.context.measure == "weights" else (self.context.measure,)
             reverse = () if self.reverse is None else (holding is self.reverse,)
-            for head in holding._heads(top):
-                yield (*head.values(), *measure, *reverse)
+            for held in holding.heads[:top]:
+                yield (
+                    *(*held.head, held.hits, held.share, held.mean),
+                    *(*(held.interval or (None, None)), held.minimum, held.excess),
+                    *(held.excess_interval or (None, None)),
+                    *(held.same_distance or (None, None, None)),
+                    *(held.same_key or (None, None, None)),
+                    *(() if held.dropped is None else (held.dropped,)),
+                    *(*measure, *reverse),
+                )
 
-    def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:
-        for held in self.heads[:top]:
-            facts = dict(vars(held))
-            layer, head = facts.pop("head")
-            if held.dropped is None:
-                del facts["dropped"]
-            yield {"layer": layer, "head": head, **facts}
+    def _facts(self, names: tuple[str, str], top: int | None) -> dict[str, Any]:
+        """What each direction has of its own."""
+        halves = [
+            {
+                "layer": half.head.layer,
+                "head": half.head.head,
+                "chosen": half.chosen._asdict(),
+                "scored": half.scored._asdict(),
+            }
+            for half in self.held_out
+        ]
+        heads = [_head_facts(held) for held in self.heads[:top]]
+        return dict(zip(names, (heads, halves), strict=True))
+
+
+def _head_facts(held: HoldingHead) -> dict[str, Any]:
+    facts = dict(vars(held))
+    layer, head = facts.pop("head")
+    for name in ("same_distance", "same_key"):
+        if facts[name] is not None:
+            facts[name] = dict(zip(("mean", "sentences", "lift"), facts[name], strict=True))
+    if held.dropped is None:
+        del facts["dropped"]
+    return {"layer": layer, "head": head, **facts}
 
 
 class Tally:
@@ -112,16 +179,19 @@ class Tally:
         link = (finding.query.text.casefold(), finding.key.text.casefold())
         if self._first is None:
             self._first, self._link = finding, link
-            self._hits, self._minimum = np.zeros(len(finding.places), int), finding.weights
-            self._sum, self._expected, self._dropped = np.zeros((3, len(finding.places)))
+            self._minimum, self._dropped = finding.weights, np.zeros(len(finding.places))
+            self._same_distance, self._same_key = np.zeros((2, 3, len(finding.places)))
+            self._blocks = Blocks()
             self._reverse = None if finding.reverse is None else Tally()
         _check_alike(self._first, finding)
         self.count += 1
         self._link = link if link == self._link else None
-        self._hits += finding.argmax
-        self._sum += finding.weights
-        self._expected += finding.expected
         self._minimum = np.minimum(self._minimum, finding.weights)
+        self._same_distance += _where_there(finding.same_distance.means, finding.weights)
+        self._same_key += _where_there(finding.same_key.means, finding.weights)
+        has, excess, _ = _where_there(finding.excess, finding.weights)
+        ones = np.ones_like(has)
+        self._blocks.add(np.stack([ones, finding.argmax, finding.weights, has, excess]))
         if finding.dropped is not None:
             self._dropped += finding.dropped
         if self._reverse is not None and finding.reverse is not None:
@@ -131,29 +201,106 @@ class Tally:
         """The heads over what was counted; RequestError if nothing was."""
         if self._first is None:
             raise RequestError("no sentence was found to count", "give one sentence or more")
-        order = np.lexsort((tiers(self._sum), -self._hits))
+        by, blocks = self._first.by, self._blocks.sums()
+        means, bounds = _Means.of(blocks), np.full((2, 2, len(self._first.places)), np.nan)
+        if self.count > 1:
+            ones, _, weights, has, excess = np.moveaxis(blocks, 1, 0)
+            bounds = np.stack([intervals(weights, ones), intervals(excess, has)])
         return Holding(
             context=self._first.context,
             sentences=self.count,
             link=self._link,
-            heads=tuple(self._head(self._first, int(place)) for place in order),
+            by=by,
+            heads=tuple(
+                self._head(self._first, place, means.score(place), bounds[..., place])
+                for place in means.order(by).tolist()
+            ),
+            held_out=() if self.count < 2 else tuple(_halves(blocks, self._first.places, by)),
             left_out=left_out,
             reverse=None if self._reverse is None else self._reverse.holding(left_out),
         )
 
-    def _head(self, first: Finding, place: int) -> HoldingHead:
-        lift = float(lifts_of(self._sum, self._expected)[place])
-        expected = float(self._expected[place] / self.count)
+    def _head(
+        self, first: Finding, place: int, score: Score, bounds: Float[np.ndarray, "2 2"]
+    ) -> HoldingHead:
+        """One head; `bounds` of the weight, and of the excess."""
+        interval, excess_interval = (
+            None if np.isnan(low) else (low, high) for low, high in bounds.tolist()
+        )
+        dropped = float(self._dropped[place] / self.count)
         return HoldingHead(
             head=first.places[place],
-            hits=int(self._hits[place]),
-            share=float(self._hits[place] / self.count),
-            mean=float(self._sum[place] / self.count),
+            hits=score.hits,
+            share=score.hits / self.count,
+            mean=score.mean,
+            interval=interval,
             minimum=float(self._minimum[place]),
-            expected=None if np.isnan(expected) else expected,
-            lift=None if np.isnan(lift) else lift,
-            dropped=None if first.dropped is None else float(self._dropped[place] / self.count),
+            excess=score.excess,
+            excess_interval=excess_interval,
+            same_distance=_yardstick(self._same_distance[:, place]),
+            same_key=_yardstick(self._same_key[:, place]),
+            dropped=None if first.dropped is None else dropped,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """What each head does in some sentences."""
+
+    sentences: int
+    hits: Float[np.ndarray, "head"]
+    mean: Float[np.ndarray, "head"]
+    excess: Float[np.ndarray, "head"]
+
+    @classmethod
+    def of(cls, blocks: Float[np.ndarray, "block number head"]) -> "_Means":
+        count, hits, weights, has, excess = blocks.sum(axis=0)
+        nothing = np.full_like(excess, np.nan)
+        excess = np.divide(excess, has, out=nothing, where=has > 0)
+        return cls(int(count[0]), hits, weights / count, excess)
+
+    def order(self, by: By) -> Int[np.ndarray, "head"]:
+        """The heads' places, best first."""
+        if by == "excess":
+            return best_first(self.mean, self.excess)
+        return np.lexsort((tiers(self.mean), -self.hits))
+
+    def score(self, place: int) -> Score:
+        """One head's numbers."""
+        excess = float(self.excess[place])
+        return Score(
+            self.sentences,
+            int(self.hits[place]),
+            float(self.mean[place]),
+            None if np.isnan(excess) else excess,
+        )
+
+
+def _halves(
+    blocks: Float[np.ndarray, "block number head"], places: Sequence[HeadId], by: By
+) -> Iterator[HeldOut]:
+    """The best head of either half, and what it does in the other."""
+    middle = len(blocks) // 2
+    halves = _Means.of(blocks[:middle]), _Means.of(blocks[middle:])
+    for chosen, scored in (halves, halves[::-1]):
+        best = int(chosen.order(by)[0])
+        yield HeldOut(places[best], chosen.score(best), scored.score(best))
+
+
+def _where_there(
+    numbers: Float[np.ndarray, "head"], weights: Float[np.ndarray, "head"]
+) -> Float[np.ndarray, "3 head"]:
+    """1 where there is a number, the number, and the weight beside it; else 0."""
+    has = ~np.isnan(numbers)
+    return np.where(has, np.stack([has, numbers, weights]), 0.0)
+
+
+def _yardstick(sums: Float[np.ndarray, "3"]) -> Yardstick | None:
+    """The mean over the sentences that have one, how many they are, and weights / mean."""
+    count, total, weights = sums.tolist()
+    if not count:
+        return None
+    return Yardstick(total / count, int(count), weights / total if total > 0 else None)
 
 
 def holding(findings: Iterable[Finding]) -> Holding:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from attnviz.cli.options import (
     INPUT,
@@ -39,6 +39,15 @@ class Pair:
         ),
     ] = None
     key: Annotated[str | None, valued("WORD", SHOW, "The word that is looked at.")] = None
+    by: Annotated[
+        Literal["excess", "weight"],
+        valued(
+            "excess|weight",
+            SHOW,
+            "What ranks the heads: excess (the default), the weight less the larger of the two "
+            "yardsticks, or weight.",
+        ),
+    ] = "excess"
     both: Annotated[bool, flag("--both", SHOW, "Also how much the key looks at the query.")] = False
     tsv: Annotated[
         Path | None,
@@ -52,7 +61,10 @@ class Pair:
 def find(
     source: Source, pair: Pair, heads: HeadChoice, look: Look, choice: ModelChoice, output: Output
 ) -> None:
-    """Rank all heads by how much one word looks at another, beside what that distance gets anyway.
+    """Rank all heads by how much one word looks at another, beyond what other pairs get anyway.
+
+    Two yardsticks, each without the pair itself: what the head gives pairs as far apart, and what
+    other words give that key.
 
     For several sentences (as TEXT, piped in one a line, or in a table): the heads that hold over
     all of them, which tells a rule from luck.
@@ -112,7 +124,7 @@ def _finding(
         selection.phrase(item.place, view, role, word, f"{dashes}{role}", find_phrase)
         for role, word in zip(get_args(Role), words, strict=True)
     )
-    return find(view, query, key, selection.heads(view.context) or None, pair.both)
+    return find(view, query, key, selection.heads(view.context) or None, pair.both, pair.by)
 
 
 def _check(source: Source, pair: Pair) -> None:

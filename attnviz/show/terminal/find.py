@@ -1,19 +1,22 @@
 """Which heads join two words in a sentence, and which hold over many: the best first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from attnviz.answers.find import Finding, HeadFinding
-from attnviz.answers.holding import Holding
+from attnviz.answers.find import By, Finding, HeadFinding
+from attnviz.answers.holding import Holding, HoldingHead, Interval, Score
+from attnviz.answers.yardsticks import Reason
+from attnviz.inspection import Context
 from attnviz.show.labels import names, phrase_name, visible
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
     MARKER,
     PLAIN,
+    QUIET_BELOW,
     Page,
     Ranking,
     Scale,
@@ -39,9 +42,13 @@ LONGEST_PHRASE, LONGEST_WORD = 40, 14
 """Cells of a phrase in a title, and of the strongest key; the rest is an ellipsis."""
 
 NUMBER = 6  # Cells of a number
+YARDSTICKS = "same distance", "same key"
+BY: dict[By, str] = {"excess": "excess", "weight": "hits"}  # What ranks over many sentences
 LEGEND = f"{MARKER}: its strongest key"
 
-CLEAR_LIFT = 1.25  # From this lift on a weight counts as more than expected, below 1 / 1.25 as less
+NAMED = 5  # Heads that a sentence names; more are counted
+
+KINDS: dict[Reason, str] = {"same_key": "stripe", "same_distance": "diagonal"}
 
 
 def table(answer: Finding | Holding, top: int | None = None) -> RenderableType:
@@ -78,25 +85,23 @@ def _holding(holding: Holding, top: int) -> Iterator[RenderableType]:
 
 def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[RenderableType]:
     context, tone = finding.context, _tone(finding)
-    asked = title("how much {} looks at {}".format(*_called(finding)))
+    asked = title("how much {} looks at {}, by {}".format(*_called(finding), finding.by))
     if asked.cell_len + len(LEGEND) + 3 <= width:
         asked.append(f"   {LEGEND}", style="not bold dim")
     yield asked
     margin = max(len(str(head)) for head in finding.places)
     name = {"weights": "weight"}.get(context.measure, context.measure)
-    columns = [column(), column(f"{name} ", "right"), column("rank")]
-    columns += [column("expected", "right"), column("lift", "right"), column("strongest"), column()]
+    columns = [column(), column(f"{name} ", "right"), column("excess", "right"), column("rank")]
+    columns += [*map(column, YARDSTICKS), column("strongest"), column()]
     rows, keys = [], names(context, "key")
     for head, place in zip(finding.heads[:top], finding.order[:top], strict=True):
-        weight = _weight(head.weight, scale, tone, head.argmax)
-        rank = Text(f"{head.rank} of {finding.keys}")
-        style = PLAIN if head.argmax else DIM
+        rank, style = Text(f"{head.rank} of {finding.keys}"), PLAIN if head.argmax else DIM
+        seen = [_weight(head.weight, scale, tone, head.argmax), _excess(head.excess, scale), rank]
         rows.append(
             [
                 Text(f"{head.head!s:<{margin}}", style=BOLD),
-                *([weight, rank] if head.sees else [Text(), Text()]),
-                Text(_number(head.expected, scale, NUMBER)),
-                Text(_times(head.lift)),
+                *(seen if head.sees else [Text()] * 3),
+                *_yardsticks(head, scale),
                 Text(cut(keys[finding.strongest[place]], LONGEST_WORD), style=style),
                 Text(_number(float(finding.most[place]), scale, NUMBER), style=style),
             ]
@@ -107,19 +112,20 @@ def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[Ren
     if not all(head.sees for head in finding.heads[:top]):
         yield from quiet_line(f"blank: {MAY_NOT}")
     yield Text()
-    for text in _found_in_words(finding, scale):
+    for text in _found_in_words(finding, scale, top):
         yield from quiet_line(text)
 
 
-def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
-    """What the best head does, in how many heads the key comes first, what was left out."""
+def _found_in_words(finding: Finding, scale: Scale, top: int) -> Iterator[str]:
+    """What the best head does, what explains the others, what was left out."""
     context, best = finding.context, finding.heads[0]
     query, key = (f'"{name}"' for name in _called(finding))
     place = f"rank {best.rank} among" if not best.argmax else "more than any other of"
     yield (
         f"{best.head}: {query} gives {key} {_number(best.weight, scale)}, {place} its "
-        f"{finding.keys} keys{_beside(best, finding)}."
+        f"{finding.keys} keys{_beside(best, key, scale, context)}"
     )
+    yield from _explained(finding.heads[1:top], key, scale)
     if len(finding.heads) > 1:
         count, those = int(finding.argmax.sum()), f"{len(finding.heads)} {context.places}"
         role = "is" if len(finding.key.tokens) == 1 else "has"
@@ -129,70 +135,127 @@ def _found_in_words(finding: Finding, scale: Scale) -> Iterator[str]:
         yield left_out_note(context, name, share, finding.places)
 
 
-def _beside(best: HeadFinding, finding: Finding) -> str:
-    """How the best head's weight compares with what it gives pairs like this one."""
-    crossed = finding.context.is_cross_attention
-    if finding.alone:
-        others = "look there" if crossed else "are as far apart here"
-        return f"; no other words {others}, so its lift says nothing"
-    if best.lift is None:
-        return ""
-    usual = "words give it in this head" if crossed else "this head gives words that far apart"
-    pairs = f"(mean of {finding.pairs} pairs, this one among them)"
-    if best.lift >= CLEAR_LIFT:
-        return f", and {_times(best.lift)[1:]} times what {usual} {pairs}"
-    if best.lift <= 1 / CLEAR_LIFT:
-        return f", but less than {usual} {pairs}"
-    reason = "any word may do as well" if crossed else "the distance alone may explain it"
-    return f", but about what {usual} {pairs}: {reason}"
+def _beside(head: HeadFinding | HoldingHead, key: str, scale: Scale, context: Context) -> str:
+    """How a head's weight compares with both yardsticks, and whether one explains it away."""
+    far = "no other words are as far apart, and "
+    same_key, same_distance = head.same_key, head.same_distance
+    if same_key is None and same_distance is None:
+        nothing = f"{'' if context.is_cross_attention else far}no other word looks at {key}"
+        return f". There is nothing to compare this with: {nothing}."
+    if head.explained is not None:
+        return f", but that is a {KINDS[head.explained]}: {_too(head, key, scale)}."
+    told = [
+        f"{how} {_number(one.mean, scale)} (mean of {one.of})"
+        for how, one in (
+            (f"other words give {key}", same_key),
+            ("words that far apart get", same_distance),
+        )
+        if one is not None
+    ]
+    sentence = ", and ".join(told)
+    return f". {sentence[0].upper()}{sentence[1:]}."
+
+
+def _too(head: HeadFinding | HoldingHead, key: str, scale: Scale) -> str:
+    """What explains a head's weight away."""
+    if head.explained == "same_key":
+        how, one = f"other words give {key}", head.same_key
+    else:
+        how, one = "words that far apart get", head.same_distance
+    mean = 0.0 if one is None else one.mean
+    number = _number(mean, scale)
+    return f"{how} {f'even {number}' if mean > _size(head) else f'{number} too'}"
+
+
+def _explained(heads: Sequence[HeadFinding | HoldingHead], key: str, scale: Scale) -> Iterator[str]:
+    """Which of some heads are stripes, and which diagonals, where their weights are not small."""
+    for explained, kind in KINDS.items():
+        found = [
+            head
+            for head in heads
+            if head.explained == explained and _size(head) >= QUIET_BELOW * scale.largest
+        ]
+        if not found:
+            continue
+        first, *others = found
+        listed = [str(head.head) for head in others[:NAMED]]
+        listed += [f"{len(others) - NAMED} more"] if len(others) > NAMED else []
+        start = ", ".join(listed[:-1]) + " and " if len(listed) > 1 else ""
+        so = f" So {'are' if start else 'is'} {start}{listed[-1]}." if listed else ""
+        yield f"{first.head} is a {kind}: {_too(first, key, scale)}.{so}"
+
+
+def _size(head: HeadFinding | HoldingHead) -> float:
+    return head.weight if isinstance(head, HeadFinding) else head.mean
 
 
 def _held(
     holding: Holding, link: tuple[str, str], scale: Scale, top: int
 ) -> Iterator[RenderableType]:
     query, key = map(_short, link)
-    yield title(f"how often {query} looks at {key} most of all")
-    numbers = [column(name, "right") for name in ("mean ", "minimum", "expected", "lift")]
+    yield title(f"how much {query} looks at {key}, by {BY[holding.by]}")
+    columns = [column(), column("excess", "right"), column("95%"), column("mean", "right")]
+    columns += [column("95%"), column("hits", "right"), *map(column, YARDSTICKS)]
     rows = [
         [
             Text(str(head.head), style=BOLD),
-            Text(f"{head.hits} of {holding.sentences}"),
-            Text(f"{head.share:>4.0%}", style=BOLD if head.share >= 0.5 else DIM),
-            _weight(head.mean, scale, "warm", strong=False),
+            _excess(head.excess, scale),
+            Text(_range(head.excess_interval, scale), style=DIM),
+            Text(_number(head.mean, scale, NUMBER), style=scale.style(head.mean)),
+            Text(_range(head.interval, scale), style=DIM),
+            Text(f"{head.share:.0%}", style=BOLD if head.share >= 0.5 else DIM),
+            *_yardsticks(head, scale),
             Text(_number(head.minimum, scale, NUMBER)),
-            Text(_number(head.expected, scale, NUMBER)),
-            Text(_times(head.lift)),
         ]
         for head in holding.heads[:top]
     ]
-    yield Ranking([column(), column("hits"), column(), *numbers], rows, least=3)
+    yield Ranking([*columns, column("minimum", "right")], rows, least=3)
     if len(holding.heads) > top:
         yield from quiet_line(hidden_note(holding.context, len(holding.heads), top))
     yield Text()
-    for text in _held_in_words(holding, query, key, scale):
+    for text in _held_in_words(holding, query, key, scale, top):
         yield from quiet_line(text)
 
 
-def _held_in_words(holding: Holding, query: str, key: str, scale: Scale) -> Iterator[str]:
+def _held_in_words(holding: Holding, query: str, key: str, scale: Scale, top: int) -> Iterator[str]:
     context, best = holding.context, holding.heads[0]
-    times = ""
-    if best.lift is not None:
-        usual = "words give it" if context.is_cross_attention else "it gives words that far apart"
-        times = f", {_times(best.lift)[1:]} times what {usual}"
+    within = _range(best.interval, scale)
     yield (
-        f"{best.head}: {query} looks at {key} most of all in {best.hits} of "
-        f"{_counted(holding.sentences)} ({best.share:.0%}), and gives it "
-        f"{_number(best.mean, scale)} on average{times}; {_number(best.minimum, scale)} at least."
+        f"{best.head}: {query} gives {key} {_number(best.mean, scale)} on average"
+        f"{f' (95%: {within})' if within else ''}, {_number(best.minimum, scale)} at least, and "
+        f"more than any other key in {best.hits} of {_counted(holding.sentences)} "
+        f"({best.share:.0%}){_beside(best, key, scale, context)}"
     )
+    yield from _explained(holding.heads[1:top], key, scale)
     if len(holding.heads) > 1:
         yield (
             f"The same sentences choose the best of {len(holding.heads)} {context.places} and "
-            "measure it, which flatters it: try it on others."
+            f"measure it, which flatters it{_elsewhere(holding, scale)}"
         )
     shares = [head.dropped for head in holding.heads if head.dropped is not None]
     if shares:
         places = [head.head for head in holding.heads]
         yield dropped_note(context, sum(shares) / len(shares), places)
+
+
+def _elsewhere(holding: Holding, scale: Scale) -> str:
+    """What the best head of each half of the sentences does in the other half."""
+    if not holding.held_out:
+        return ": try it on others."
+    told = []
+    for which, half in zip(("first", "second"), holding.held_out, strict=True):
+        there, elsewhere = (_scored(s, holding.by, scale) for s in (half.chosen, half.scored))
+        told.append(
+            f"Chosen on the {which} half alone ({_counted(half.chosen.sentences)}), it is "
+            f"{half.head}: {BY[holding.by]} {there} there, and {elsewhere} in the other half."
+        )
+    return f". {' '.join(told)}"
+
+
+def _scored(score: Score, by: By, scale: Scale) -> str:
+    if by == "excess":
+        return _number(score.excess, scale)
+    return f"{score.hits} of {score.sentences}"
 
 
 def _tone(finding: Finding) -> Tone:
@@ -206,18 +269,39 @@ def _weight(weight: float, scale: Scale, tone: Tone, strong: bool) -> Text:
     return Text(f"{mark}{_number(weight, scale, NUMBER)} ", style=scale.style(weight, tone, strong))
 
 
+def _excess(excess: float | None, scale: Scale) -> Text:
+    return Text(_number(excess, scale, NUMBER), style=PLAIN if (excess or 0) > 0 else DIM)
+
+
+def _yardsticks(head: HeadFinding | HoldingHead, scale: Scale) -> Iterator[Text]:
+    """Same distance and same key, each with its lift; the larger one, which counts, is not dim."""
+    both = head.same_distance, head.same_key
+    larger = max((one.mean for one in both if one is not None), default=None)
+    for one in both:
+        if one is None:
+            yield Text(f"{'–':>5}", style=DIM)
+            continue
+        lift = "" if one.lift is None else f"×{one.lift:.{1 if one.lift < 99.95 else 0}f}"
+        style = PLAIN if one.mean == larger else DIM
+        yield Text(f"{_number(one.mean, scale, 5)} {lift:>5}", style=style)
+
+
 def _number(weight: float | None, scale: Scale, width: int = 0) -> str:
     """A number with three decimals, as many as fit beside a larger whole part; a dash for none."""
     if weight is None:
         return f"{'–':>{width}}"
     number = weight / scale.unit
-    if 0 <= number < 0.0005:
+    if abs(number) < 0.0005:
         return f"{'·' if width else '0':>{width}}"
-    return f"{number:{width}.{3 if number < 10 else 1}f}"
+    return f"{number:{width}.{3 if abs(number) < 10 else 1}f}".replace("-", "−")
 
 
-def _times(lift: float | None) -> str:
-    return "–" if lift is None else f"×{lift:.0f}" if lift >= 9.95 else f"×{lift:.1f}"
+def _range(interval: Interval | None, scale: Scale) -> str:
+    """`.31 to .42`; nothing for none."""
+    if interval is None:
+        return ""
+    low, high = (f"{end / scale.unit:.2f}".replace("0.", ".", 1) for end in interval)
+    return f"{low} to {high}".replace("-", "−")
 
 
 def _called(finding: Finding) -> tuple[str, str]:

@@ -162,7 +162,7 @@ ANSWERS: dict[str, Callable[[Inspection, Model], Any]] = {
     "each": lambda i, m: attnviz.ablate_each(i, "Alice", model=m),
     "lines": lambda i, m: attnviz.links(i, "ran", head="L0H3"),
 }
-BARE = re.compile(r"\bal[a-z]*…?(?![a-z…@])")
+BARE = re.compile(r"\b(?:alice|alic…|ali…|al…)(?!@)")
 """The name without a place, whole or cut."""
 
 

@@ -305,12 +305,14 @@ def table(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "Renderab
     return Group(*(forms.table(answer, top) for answer in answers))
 
 
-def figure(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "Figure":
-    """The picture of an answer; of an inspection, heatmaps of the heads chosen, or of all."""
+def figure(
+    x: Any, top: int | None = None, scale: forms.Limits | None = None, **chosen: Unpack[Chosen]
+) -> "Figure":
+    """The picture of an answer, its colours from 0 to 1 for `scale=(0, 1)`; heatmaps of a View."""
     answers = _answers(x, top, chosen)
     if len(answers) != 1:
         raise RequestError(f"{len(answers)} answers came, and a picture shows one", "give one")
-    return forms.figure(answers[0], top)
+    return forms.figure(answers[0], top, scale)
 
 
 def to_json(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> str:
@@ -328,9 +330,7 @@ def to_rows(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> list[di
 def to_dataframe(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "DataFrame":
     """The rows of an answer as a pandas DataFrame; AttnvizError if pandas is not installed."""
     if find_spec("pandas") is None:
-        raise AttnvizError(
-            "a DataFrame needs pandas, which is not installed", "pip install pandas, or use to_rows"
-        )
+        raise AttnvizError("pandas is not installed", "pip install pandas, or use to_rows")
     from pandas import DataFrame
 
     answers = _answers(x, top, chosen)

@@ -10,7 +10,7 @@ from test_cli_startup import MODEL, SLOW
 from tiny_bert import save_tiny_bert
 
 from attnviz.cli.compare import Followed, TwoSources, compare
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, Output
+from attnviz.cli.options import DrawnOutput, HeadChoice, Look, ModelChoice
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
@@ -240,7 +240,7 @@ def test_what_cannot_be_compared(
             HeadChoice(**taken("head")),
             Look(**taken("measure")),
             ModelChoice(**taken("model")),
-            Output(**taken("output", "save")),
+            DrawnOutput(**taken("output", "save")),
         )
     assert caught.value.message.startswith(message)
     assert caught.value.hint

@@ -216,3 +216,23 @@ def test_a_name_is_printed_as_it_is(place: Workplace) -> None:
     code, screen = place.on_terminal("heatmap", *options)
     assert (code, screen) == (0, "\\x1b[31m.png\n")
     assert (place.folder / "\x1b[31m.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("heatmap", "--scale", "0-1"), '"0-1" is not a scale\n  give two numbers, as in'),
+        (("lines", "--query", "it", "--scale", "1:0"), "a scale from 1 to 0 has no room"),
+        (("heatmap", "--scale", "0:1", "-f", "csv"), "--scale is for pictures, and csv is not"),
+    ],
+)
+def test_what_is_no_scale_is_told(place: Workplace, arguments: tuple[str, ...], told: str) -> None:
+    done = place(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"attnviz: {told}")
+
+
+def test_a_scale_of_ones_own_has_a_picture_of_its_own(place: Workplace, head: Path) -> None:
+    done = place("heatmap", "--layer", "3", "--head", "1", "--scale", "0:1")
+    assert (done.code, done.err) == (0, LAST)
+    assert done.out.rstrip("\n") != head.name

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import Colormap
 
-from attnviz.show.figure.drawing import head_colors, signed_colors, weight_colors
+from attnviz.show.figure.drawing import MOST_HEADS, head_colors, signed_colors, weight_colors
 
 OKLAB = np.array(
     [
@@ -20,9 +20,9 @@ LMS = np.array(
 )
 
 
-def oklab(colors: Colormap) -> np.ndarray:
-    """A scale's colours, (256, lightness a b), by the published forward transform."""
-    rgb = np.asarray(colors(np.arange(256)))[:, :3]
+def oklab(colors: Colormap | np.ndarray) -> np.ndarray:
+    """Colours, or the 256 of a scale, as (colour, lightness a b), by the published transform."""
+    rgb = np.asarray(colors if isinstance(colors, np.ndarray) else colors(np.arange(256)))[:, :3]
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return np.asarray(np.cbrt(linear @ LMS.T) @ OKLAB.T)
 
@@ -50,6 +50,14 @@ def test_signed_numbers_go_from_white_to_a_dark_colour_of_their_own(side: slice,
     assert (sign * lab[1:, 2] > 0).all()  # b, from blue to yellow
 
 
-def test_twenty_heads_have_twenty_colours() -> None:
-    assert len(set(head_colors(20))) == 20
-    assert head_colors(25)[20:] == head_colors(5)
+@pytest.mark.parametrize(
+    ("count", "apart"), [(2, 0.3), (12, 0.18), (24, 0.13), (72, 0.07), (144, 0.05)]
+)
+def test_no_two_heads_have_one_colour(count: int, apart: float) -> None:
+    """Pairwise distances in OKLab, where 0.02 is just noticeable; all show on white."""
+    colors = head_colors(count)
+    lab = oklab(colors)
+    distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
+    assert distances[~np.eye(count, dtype=bool)].min() >= apart
+    assert np.linalg.norm(lab - (1, 0, 0), axis=1).min() > 0.2
+    np.testing.assert_array_equal(colors, head_colors(MOST_HEADS)[:count])

@@ -110,8 +110,8 @@ def test_several_heads_have_a_colour_each_and_a_legend(animal: Inspection) -> No
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [str(head) for head in LAYER]
     handles = [handle.get_color() for handle in legend.get_lines()]
-    assert handles == head_colors(12)
-    assert len(set(handles)) == 12
+    np.testing.assert_array_equal(handles, head_colors(12))
+    assert len(set(map(tuple, handles))) == 12
     for head, color in enumerate(handles):
         mine = np.isclose(shades(figure)[:, :3], color).all(axis=1)
         weights = view.weights(3, head)[query]

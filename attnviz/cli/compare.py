@@ -12,6 +12,7 @@ from attnviz.cli.options import (
     FOUNDING_EXAMPLE,
     INPUT,
     SHOW,
+    DrawnOutput,
     HeadChoice,
     Look,
     ModelChoice,
@@ -90,7 +91,7 @@ def compare(
     heads: HeadChoice,
     look: Look,
     choice: ModelChoice,
-    output: Output,
+    output: DrawnOutput,
 ) -> None:
     """Compare two sentences that differ in a word, or two models: which heads change, and how.
 

@@ -11,7 +11,7 @@ from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
-from attnviz.show.forms import SUFFIXES, Form
+from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, check_limits
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
 
@@ -245,6 +245,11 @@ class Results:
         return None
 
     @property
+    def limits(self) -> Limits | None:
+        """The numbers of a picture's first and last colour, where they are asked for."""
+        return None
+
+    @property
     def to_stdout(self) -> bool:
         """Whether `-o -` names standard output."""
         return self.output == Path("-")
@@ -283,7 +288,36 @@ class Output(Results):
 
 
 @dataclass(frozen=True)
-class PictureOutput(Output):
+class DrawnOutput(Output):
+    """The same, where pictures may be given one scale, to be laid side by side."""
+
+    scale: Annotated[
+        str | None,
+        valued("LOW:HIGH", OUTPUT, "Colours from LOW to HIGH, for pictures side by side: 0:1."),
+    ] = None
+
+    @property
+    def limits(self) -> Limits | None:
+        """What --scale says; RequestError for what is no scale, and for other forms."""
+        if self.scale is None:
+            return None
+        try:
+            low, high = map(float, self.scale.split(":"))
+        except ValueError:
+            raise RequestError(
+                f'"{self.scale}" is not a scale', "give two numbers, as in --scale 0:1"
+            ) from None
+        check_limits((low, high))
+        if self.form not in PICTURES:
+            raise RequestError(
+                f"--scale is for pictures, and {self.form} is not one",
+                "write one, as in -o FILE.png",
+            )
+        return low, high
+
+
+@dataclass(frozen=True)
+class PictureOutput(DrawnOutput):
     """The same, where a picture is the usual form."""
 
     usual: ClassVar[Form] = "png"

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -101,7 +102,7 @@ def _say(line: str) -> None:
 
 def check_output(output: "Results", *kinds: str) -> None:
     """Refuse, before anything is computed, a form that these answers lack or a file not ours."""
-    form, path = output.form, output.file
+    form, path, _ = output.form, output.file, output.limits
     for kind in kinds:
         check_form(kind, form, None if output.format else path)
     if form == "parquet":
@@ -158,7 +159,7 @@ def writing(output: "Results", notes: Notes, top: int | None = None) -> Iterator
         yield lambda answer, index: _draw(answer, output, notes, top)
         return
     with _results(output.file) as stream:
-        with writer(stream, form, top, to_file=output.file is not None) as write:
+        with writer(stream, form, top, output.file is not None, output.limits) as write:
             yield write if form not in PICTURES else _with_glyphs_checked(write, notes)
         stream.flush()
 
@@ -179,9 +180,10 @@ def _draw(answer: "Answer", output: "Results", notes: Notes, top: int | None) ->
     """Draw an answer, write the picture to its file, and print the file's path."""
     from attnviz.show.write import picture_name, writer
 
-    path = output.file or Path(f"{picture_name(answer)}.{output.form}")
+    path = output.file or Path(f"{picture_name(answer, output.limits)}.{output.form}")
     _check_ours(path, output.form, output.force)
-    with whole_file(path) as stream, writer(stream, output.form, top) as write:
+    drawing = partial(writer, form=output.form, top=top, scale=output.limits)
+    with whole_file(path) as stream, drawing(stream) as write:
         _with_glyphs_checked(write, notes)(answer, 0)
     if sys.stdout is not None:
         name = visible(str(path)).encode() if on_terminal(sys.stdout) else os.fsencode(path)

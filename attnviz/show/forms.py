@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Form = Literal["table", "json", "jsonl", "csv", "tsv", "parquet", "md", "npz", "png", "svg", "pdf"]
+
+Limits = tuple[float, float]  # The numbers of a picture's first and last colour
 
 PICTURES: tuple[Form, ...] = ("png", "svg", "pdf")
 BINARY: tuple[Form, ...] = ("parquet", "npz", *PICTURES)
@@ -101,15 +104,36 @@ def table(answer: object, top: int | None = None) -> "RenderableType":
     return shown
 
 
-def figure(answer: object, top: int | None = None) -> "Figure":
-    """The answer as a picture; RequestError if it has none."""
+def figure(answer: object, top: int | None = None, scale: Limits | None = None) -> "Figure":
+    """The answer as a picture, its colours from and to the numbers of a `scale`, if one is given.
+
+    RequestError if it has no picture, or none with one scale.
+    """
     name = forms_of(answer).figure
     if name is None:
         raise RequestError(
             f"a {type(answer).__name__} has no picture", "show it with table, or draw matrices"
         )
-    drawn: Figure = _loaded(name)(answer, top)
+    if scale is None:
+        drawn: Figure = _loaded(name)(answer, top)
+        return drawn
+    check_limits(scale)
+    if name.startswith("figure.explain"):
+        raise RequestError(
+            "every panel of an explanation has a scale of its own", "leave the scale out"
+        )
+    drawn = _loaded(name)(answer, top, scale)
     return drawn
+
+
+def check_limits(scale: Limits) -> None:
+    """Raise RequestError unless a scale runs from a number to a larger one."""
+    low, high = scale
+    if not (isfinite(low) and isfinite(high) and low < high):
+        raise RequestError(
+            f"a scale from {low:g} to {high:g} has no room for colours",
+            "give the smaller number first, as in 0:1",
+        )
 
 
 def _loaded(name: str) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -16,11 +17,13 @@ from attnviz.answers.answer import Answer
 from attnviz.errors import escaped
 from attnviz.inspection import Context, HeadId
 from attnviz.show import parquet
-from attnviz.show.forms import FORMS, PICTURES, Form, figure, forms_of, table
+from attnviz.show.forms import FORMS, PICTURES, Form, Limits, figure, forms_of, table
 from attnviz.show.labels import visible
 from attnviz.show.wording import unknown_told
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from attnviz.answers.matrices import Matrices
 
 Write = Callable[[Answer, int], None]  # the answer, and its text's index in the input
@@ -46,9 +49,16 @@ def contexts_of(answer: object) -> tuple[Context, ...]:
 
 @contextmanager
 def writer(
-    stream: BinaryIO, form: Form, top: int | None = None, to_file: bool = False
+    stream: BinaryIO,
+    form: Form,
+    top: int | None = None,
+    to_file: bool = False,
+    scale: Limits | None = None,
 ) -> Iterator[Write]:
-    """Write answers of one kind, each flushed; `top` as in tables, of fixed width if `to_file`."""
+    """Write answers of one kind, each flushed; `top` as in tables, of fixed width if `to_file`.
+
+    `scale`: the numbers of a picture's first and last colour.
+    """
     opened: AbstractContextManager[Write]
     if form == "table":
         opened = _tables(stream, top, to_file)
@@ -60,7 +70,8 @@ def writer(
         opened = _npz(stream)
     else:
         simple = {"md": _markdown, **dict.fromkeys(("json", "jsonl"), _json)}
-        opened = simple[form](stream, top) if form in simple else _picture(stream, form, top)
+        draw = partial(figure, top=top, scale=scale)
+        opened = simple[form](stream, top) if form in simple else _picture(stream, form, draw)
     with opened as write:
 
         def flushed(answer: Answer, index: int) -> None:
@@ -250,16 +261,16 @@ def _npz(stream: BinaryIO) -> Iterator[Write]:
 
 
 @contextmanager
-def _picture(stream: BinaryIO, form: Form, top: int | None) -> Iterator[Write]:
+def _picture(stream: BinaryIO, form: Form, draw: Callable[[Answer], "Figure"]) -> Iterator[Write]:
     from attnviz.show.figure.drawing import write_figure
 
     def write(answer: Answer, index: int) -> None:
-        write_figure(figure(answer, top), stream, cast("Any", form))
+        write_figure(draw(answer), stream, cast("Any", form))
 
     yield write
 
 
-def picture_name(answer: Any) -> str:
+def picture_name(answer: Any, scale: Limits | None = None) -> str:
     """What a picture's file is called, without suffix, if nobody gives a name."""
     from attnviz.show.figure.captions import default_name
 
@@ -273,7 +284,7 @@ def picture_name(answer: Any) -> str:
     what += "" if query is None else f"-{query.text}-{query.index}"
     # only the name's hash has room for the other sentence
     what += "".join(f" {other.model.name} {other.text.text}" for other in others)
-    return default_name(context, drawn, what)
+    return default_name(context, drawn, what, scale)
 
 
 def is_ours(path: Path, form: Form) -> bool:

@@ -16,6 +16,7 @@ from attnviz.answers.matrices import RowShares
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
+from attnviz.show.forms import Limits
 from attnviz.show.labels import names, parted, visible
 from attnviz.show.wording import (
     PURPOSE,
@@ -285,7 +286,9 @@ NAME_BYTES = 96  # of a default file name without its suffix, in UTF-8
 HASH_DIGITS = 6
 
 
-def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> str:
+def default_name(
+    context: Context, heads: Sequence[HeadId], what: str = "", scale: Limits | None = None
+) -> str:
     """A file name without suffix; its hash tells “He left.” from “He left?”, and other views."""
     model, said = context.model, [one.text for one in texts(context)]
     attention, window, part = context.attention, context.window, context.part
@@ -305,8 +308,7 @@ def default_name(context: Context, heads: Sequence[HeadId], what: str = "") -> s
         _slug(" ".join(filter(None, said)).lower()),
     ]
     look: tuple[object, ...] = (context.unit, context.special, context.measure, attention, window)
-    if part is not None:
-        look += (part,)
+    look += tuple(one for one in (part, scale) if one is not None)
     whole = (said, model, [str(head) for head in heads], what, *look)
     digest = sha256(repr(whole).encode()).hexdigest()
     readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)

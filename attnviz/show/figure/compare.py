@@ -38,7 +38,15 @@ from attnviz.show.figure.drawing import (
     weight_colors,
 )
 from attnviz.show.figure.fonts import font_families, texts_of
-from attnviz.show.figure.matrix import color_bar, draw_matrix, label_columns, label_rows, whole_dots
+from attnviz.show.figure.matrix import (
+    color_bar,
+    draw_matrix,
+    ends_of,
+    label_columns,
+    label_rows,
+    whole_dots,
+)
+from attnviz.show.forms import Limits
 from attnviz.show.labels import aligned_names, names, visible
 from attnviz.show.wording import MAY_NOT, PURPOSE, alike_told, texts, unknown_legend, whose
 
@@ -119,12 +127,16 @@ def _absent(columns: Sequence[Column], side: Side) -> set[int]:
 
 
 def figure(
-    answer: Comparison, top: int | None = None, heads: Sequence[HeadId] | None = None
+    answer: Comparison,
+    top: int | None = None,
+    scale: Limits | None = None,
+    heads: Sequence[HeadId] | None = None,
 ) -> Figure:
     """A, B and B − A: of one head, or for one query of several heads, a row each.
 
     Without `heads`: the most changed head whose matrices were kept; else, for a query, the `top`
-    heads. Raises RequestError, which says which heads can be drawn.
+    heads. A `scale` is that of A and B; the change has its range, below 0 and above. Raises
+    RequestError, which says which heads can be drawn.
     """
     if heads is None:
         compared = [change.head for change in answer.heads]
@@ -156,10 +168,12 @@ def figure(
         )
     shown = [text for side in SIDES for text in texts_of(words.context(side))]
     with drawing(font_families([*shown, "→−"]).families):
-        return _drawn(answer, heads, _Sheet.of(answer, heads))
+        return _drawn(answer, heads, _Sheet.of(answer, heads), scale)
 
 
-def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Figure:
+def _drawn(
+    comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet, scale: Limits | None
+) -> Figure:
     aligned = comparison.alignment
     down, across = sheet.a.numbers.shape
     side = whole_dots(_length(across), across)
@@ -178,12 +192,15 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Fi
     change = sheet.change
     largest = float(np.nanmax([sheet.a.numbers, sheet.b.numbers])) or 1.0
     most = float(np.nanmax(np.abs(change.numbers), initial=0.0)) or 1.0
-    panels = [(sheet.a, (0.0, largest)), (sheet.b, (0.0, largest)), (change, (-most, most))]
+    limits = scale or (0.0, largest)
+    most = most if scale is None else scale[1] - scale[0]
+    panels = [(sheet.a, limits), (sheet.b, limits), (change, (-most, most))]
+    numbers = [panel.numbers for panel, _ in panels]
     names = [*(_panel_name(aligned, which) for which in SIDES), "change: B − A"]
     for place, (panel, limits) in enumerate(panels):
         axes = axes_at(picture, lefts[place], top, side, tall)
         axes.set_title(names[place], size=11, pad=6)
-        image = _draw(axes, panel, limits)
+        image = _draw(axes, panel, limits, signed=place == 2)
         label_columns(axes, columns[place])
         axes.set_xlabel(axis_name(aligned.a, "key"))
         axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
@@ -192,11 +209,13 @@ def _drawn(comparison: Comparison, heads: Sequence[HeadId], sheet: _Sheet) -> Fi
             axes.set_ylabel(sheet.row_axis, labelpad=6)
         _mark(axes, sheet, comparison.key)
         if across <= NUMBERED_UP_TO:
-            _write_numbers(axes, panel.numbers, limits, sheet.marked)
+            _write_numbers(axes, panel.numbers, limits, sheet.marked, signed=place == 2)
         if place:
             shares, quantity = aligned.a.measured.shares, aligned.a.measured.quantity
             name = "change" if place == 2 else quantity if shares else "share of the row"
-            color_bar(picture, image, name, (lefts[place] + side + 0.12, top, tall))
+            at = lefts[place] + side + 0.12, top, tall
+            shown = numbers[:2] if place == 1 else numbers[2:]
+            color_bar(picture, image, name, at, ends_of(shown))
     return picture
 
 
@@ -206,11 +225,11 @@ def _length(cells: int, smallest: float = _SMALLEST_SIDE) -> float:
     return min(max(usual, cells * _SMALLEST_CELL, smallest), _LARGEST_SIDE)
 
 
-def _draw(axes: Axes, panel: _Panel, limits: tuple[float, float]) -> AxesImage:
+def _draw(axes: Axes, panel: _Panel, limits: Limits, signed: bool) -> AxesImage:
     """The matrix, hatched where a word is absent, grey where a query may not look."""
     numbers = panel.numbers
     down, across = numbers.shape
-    colors = signed_colors() if limits[0] < 0 else weight_colors()
+    colors = signed_colors() if signed else weight_colors()
     style: dict[str, Any] = {**_HATCHED, "linewidth": 0, "zorder": 2.5}
     rows, columns = panel.absent
     for column in sorted(columns):
@@ -242,18 +261,20 @@ def _mark(axes: Axes, sheet: _Sheet, key: int | None) -> None:
 
 
 def _write_numbers(
-    axes: Axes, numbers: np.ndarray, limits: tuple[float, float], marked: int | None
+    axes: Axes, numbers: np.ndarray, limits: Limits, marked: int | None, signed: bool
 ) -> None:
     """The larger numbers, in the query's row if there is one."""
     least = NUMBERED_FROM if marked is None else NUMBERED_FROM / 2
+    low, high = limits
+    dark_from = 0.6 * high if signed else low + 0.45 * (high - low)
     for row, column in np.argwhere(np.abs(np.nan_to_num(numbers)) >= least):
         if marked is not None and row != marked:
             continue
         number = float(numbers[row, column])
-        sign = "" if limits[0] == 0 else "+" if number > 0 else "−"
+        sign = "" if not signed else "+" if number > 0 else "−"
         size = abs(number)
         shown = "1.0" if size >= 0.995 else f"{size:.2f}"[1:]
-        dark = size > (0.45 if limits[0] == 0 else 0.6) * limits[1]
+        dark = size > dark_from
         style: dict[str, Any] = {"color": "white" if dark else INK, "ha": "center", "va": "center"}
         axes.text(column, row, sign + shown, size=8, zorder=3.1, **style)
 

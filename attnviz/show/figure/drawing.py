@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import matplotlib
-from matplotlib import colormaps
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
@@ -157,8 +157,43 @@ def signed_colors() -> Colormap:
     return LinearSegmentedColormap.from_list("attnviz-signed", stops.split())
 
 
-def head_colors(count: int) -> list[tuple[float, float, float]]:
-    """A colour for each of `count` heads, as different as a picture permits; 20, then again."""
-    tab = colormaps["tab20"]
-    order = [*range(0, 20, 2), *range(1, 20, 2)]
-    return [tab(order[i % 20])[:3] for i in range(count)]
+HEADS_APART, MOST_HEADS = 24, 144
+"""Up to how many heads have colours that are told apart at a glance, and at all."""
+
+# Björn Ottosson, "A perceptual color space for image processing", 2020: linear sRGB -> cones -> Lab
+_TO_CONES = np.array(
+    [
+        (0.4122214708, 0.5363325363, 0.0514459929),
+        (0.2119034982, 0.6806995451, 0.1073969566),
+        (0.0883024619, 0.2817188376, 0.6299787005),
+    ]
+)
+_TO_LAB = np.array(
+    [
+        (0.2104542553, 0.7936177850, -0.0040720468),
+        (1.9779984951, -2.4285922050, 0.4505937099),
+        (0.0259040371, 0.7827717662, -0.8086757660),
+    ]
+)
+
+
+@cache
+def head_colors(count: int) -> np.ndarray:
+    """A colour for each head, (head, rgb): each the one furthest from all before it, in OKLab.
+
+    Neither so pale nor so dark that it could not be seen; 24 are 0.13 apart, 72 are 0.07. More
+    heads leave the first ones their colours.
+    """
+    levels = np.linspace(0, 1, 16)
+    every = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
+    linear = np.where(every <= 0.04045, every / 12.92, ((every + 0.055) / 1.055) ** 2.4)
+    lab = np.cbrt(linear @ _TO_CONES.T) @ _TO_LAB.T
+    seen = (lab[:, 0] >= 0.35) & (lab[:, 0] <= 0.8) & (np.hypot(lab[:, 1], lab[:, 2]) >= 0.05)
+    every, lab = every[seen], lab[seen]
+    chosen = [int(np.argmin(np.abs(every - (0.2, 0.4, 0.7333)).sum(axis=1)))]  # begin with a blue
+    away = np.linalg.norm(lab - lab[chosen[0]], axis=1)
+    while len(chosen) < count:
+        chosen.append(int(np.argmax(away.round(6))))  # the first of equals on any processor
+        away = np.minimum(away, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
+    found: np.ndarray = every[chosen]
+    return found

@@ -35,7 +35,15 @@ from attnviz.show.figure.drawing import (
     weight_colors,
     widest,
 )
-from attnviz.show.figure.matrix import color_bar, draw_matrix, label_columns, label_rows, whole_dots
+from attnviz.show.figure.matrix import (
+    color_bar,
+    draw_matrix,
+    ends_of,
+    label_columns,
+    label_rows,
+    whole_dots,
+)
+from attnviz.show.forms import Limits
 from attnviz.show.wording import MAY_NOT
 
 NUMBERED_UP_TO = 20  # tokens up to which one head's larger weights are written into their cells
@@ -60,17 +68,23 @@ class _Panels:
     pooled: Pooled
     wide: float
     tall: float
+    scale: Limits | None
 
     @classmethod
-    def of(cls, matrices: Matrices, room: float, least: int) -> "_Panels":
+    def of(cls, asked: "_Asked", room: float, least: int) -> "_Panels":
         """Panels whose longer side takes `room` inches, in cells of at least `least` dots."""
+        matrices, scale = asked
         wide, tall, steps = _sides(matrices.context, room, least)
-        return cls(matrices.context, matrices.pooled(steps), wide, tall)
+        return cls(matrices.context, matrices.pooled(steps), wide, tall, scale)
 
     @cached_property
-    def largest(self) -> float:
-        """The largest number, which has the darkest colour; 1 where all are 0."""
-        return max(float(np.nanmax(one)) for one in self.pooled.weights.values()) or 1.0
+    def limits(self) -> Limits:
+        """What the palest and the darkest colour stand for: 0 and the largest number, or as asked.
+
+        Where all are 0, 1 has the darkest colour.
+        """
+        largest = max(float(np.nanmax(one)) for one in self.pooled.weights.values())
+        return self.scale or (0.0, largest or 1.0)
 
     @cached_property
     def rows(self) -> TokenLabels:
@@ -101,7 +115,7 @@ class _Panels:
         colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
         if np.isnan(weights).any():
             axes.set_facecolor(BLANK)
-        image = draw_matrix(axes, weights, colors, (0.0, self.largest), edges)
+        image = draw_matrix(axes, weights, colors, self.limits, edges)
         axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[], yticks=[])
         return image
 
@@ -110,7 +124,8 @@ class _Panels:
     ) -> None:
         """The scale, at `place`: left, top, and the height of what it stands beside."""
         blocks = f", the largest of {self._block}" if self._block else ""
-        color_bar(picture, image, self.context.measured.quantity + blocks, place)
+        name = self.context.measured.quantity + blocks
+        color_bar(picture, image, name, place, ends_of(self.pooled.weights.values()))
 
 
 def _sides(context: Context, room: float, least: int) -> tuple[float, float, tuple[int, int]]:
@@ -128,29 +143,35 @@ def _sides(context: Context, room: float, least: int) -> tuple[float, float, tup
     return wide, tall, (steps[1], steps[0])
 
 
-def figure(matrices: Matrices, top: int | None = None) -> Figure:
+class _Asked(NamedTuple):
+    matrices: Matrices
+    scale: Limits | None
+
+
+def figure(matrices: Matrices, top: int | None = None, scale: Limits | None = None) -> Figure:
     """One head large, or several small ones; `top` is ignored. RequestError without a head."""
+    asked = _Asked(matrices, scale)
     context, heads = matrices.context, matrices.heads
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
     with drawing_of(context):
         if len(heads) == 1:
-            return _one_head(matrices)
+            return _one_head(asked)
         layers, across = {head.layer for head in heads}, {head.head for head in heads}
         complete = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
         full = complete and context.measured.per_head
         columns = len(across) if full else _columns(context, len(heads))
         if len(heads) > LABELLED_PANELS and full:
-            return _overview(matrices, columns)
-        return _labelled(matrices, columns)
+            return _overview(asked, columns)
+        return _labelled(asked, columns)
 
 
-def _one_head(matrices: Matrices) -> Figure:
-    context, (head,) = matrices.context, matrices.heads
+def _one_head(asked: _Asked) -> Figure:
+    context, (head,) = asked.matrices.context, asked.matrices.heads
     count = max(len(context.tokens), len(context.keys))
     largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
-    panels = _Panels.of(matrices, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
+    panels = _Panels.of(asked, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
     title, rows, columns = panels.heading(), panels.rows, panels.columns
     left = MARGIN + _AXIS_TITLE + rows.width + 0.1
     below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
@@ -173,11 +194,11 @@ def _one_head(matrices: Matrices) -> Figure:
     return picture
 
 
-def _labelled(matrices: Matrices, columns: int) -> Figure:
+def _labelled(asked: _Asked, columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
-    heads = matrices.heads
-    room = min(_panel_room(matrices.context), 12 / columns)
-    panels = _Panels.of(matrices, room, _SMALLEST_DOT)
+    heads = asked.matrices.heads
+    room = min(_panel_room(asked.matrices.context), 12 / columns)
+    panels = _Panels.of(asked, room, _SMALLEST_DOT)
     rows, keys = panels.rows.note, panels.columns.note
     notes = [rows]
     if rows != keys:
@@ -194,10 +215,10 @@ def _labelled(matrices: Matrices, columns: int) -> Figure:
     return picture
 
 
-def _overview(matrices: Matrices, columns: int) -> Figure:
+def _overview(asked: _Asked, columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
-    heads = sorted(set(matrices.heads))
-    panels = _Panels.of(matrices, min(max(13 / columns, 0.5), 1.1), _SMALLEST_DOT)
+    heads = sorted(set(asked.matrices.heads))
+    panels = _Panels.of(asked, min(max(13 / columns, 0.5), 1.1), _SMALLEST_DOT)
     names = [f"layer {head.layer}" for head in heads[::columns]]
     grid = _Grid(columns, (widest(names, 8), 0.22), (0.06, 0.06), _AXIS_TITLE + MARGIN, 0)
     picture, drawn = _draw_grid(panels, panels.heading(), heads, grid)
@@ -274,10 +295,11 @@ def _mark_pairs(axes: Axes, context: Context) -> None:
 
 def _write_numbers(axes: Axes, panels: _Panels) -> None:
     (weights,), measured = panels.pooled.weights.values(), panels.context.measured
-    least = NUMBERED_FROM * (1 if measured.shares else panels.largest)
+    low, high = panels.limits
+    least = NUMBERED_FROM * (1 if measured.shares else high)
     for query, key in np.argwhere(weights >= least):
         weight = float(weights[query, key])
-        color = "white" if weight > 0.45 * panels.largest else INK
+        color = "white" if weight > low + 0.45 * (high - low) else INK
         size = 7.5 if max(weights.shape) > 8 else 9
         text = measured.number(weight)
         axes.text(key, query, text, size=size, color=color, ha="center", va="center")

@@ -1,7 +1,7 @@
 """The article's picture: two columns of tokens, and lines from who looks to what is looked at."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from attnviz.answers.links import Links
 from attnviz.attention.measures import number
 from attnviz.attention.order import descending
+from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.captions import (
@@ -27,8 +28,10 @@ from attnviz.show.figure.captions import (
     token_labels,
 )
 from attnviz.show.figure.drawing import (
+    HEADS_APART,
     INK,
     MARGIN,
+    MOST_HEADS,
     MUTED,
     axes_at,
     blank,
@@ -36,6 +39,7 @@ from attnviz.show.figure.drawing import (
     head_colors,
     text_width,
 )
+from attnviz.show.forms import Limits
 from attnviz.show.labels import names
 from attnviz.show.wording import tokens_of
 
@@ -160,21 +164,31 @@ class _Frame:
         return cls(MARGIN + left, MARGIN + title.height + 0.35, gap, side, legend, columns, width)
 
 
-def figure(links: Links, top: int | None = None) -> Figure:
+def figure(links: Links, top: int | None = None, scale: Limits | None = None) -> Figure:
     """Lines from who looks to what is looked at, darker and thicker with the weight."""
+    limits = scale or (0.0, links.largest)
+    if len(links.heads) > MOST_HEADS:
+        raise RequestError(
+            f"lines of {len(links.heads)} heads need as many colours, and eyes tell at most "
+            f"{MOST_HEADS} apart",
+            "choose fewer heads with --layer and --head, or draw all of them as heatmaps",
+        )
     context, heads = links.context, links.heads
     query = None if links.query is None else links.query.index
     columns = Columns.some(context, _ends(links)) if links.strongest else Columns.of(context)
     with drawing_of(context):
         labels = {role: _labels(context, role, columns) for role in ROLES}
-        title = heading(context, heads, links.shares, [_note(links)], query)
+        notes = [_note(links, limits)]
+        if len(heads) > HEADS_APART:
+            notes.append(f"{len(heads)} colours: the closest are hard to tell apart")
+        title = heading(context, heads, links.shares, notes, query)
         frame = _Frame.of(context, title, labels, columns.side, len(heads))
         picture = blank(frame.width, frame.top + frame.side + MARGIN)
         title.draw(picture)
         axes = axes_at(picture, frame.left, frame.top, frame.gap, frame.side)
         axes.set(xlim=(0, 1), ylim=(columns.rows - 0.5, -0.5))
         axes.set_axis_off()
-        _draw_links(axes, links, columns)
+        _draw_links(axes, links, columns, limits)
         for role in ROLES:
             emphasis = _emphasis(links, role)
             if links.strongest:
@@ -185,17 +199,26 @@ def figure(links: Links, top: int | None = None) -> Figure:
     return picture
 
 
-def _note(links: Links) -> str:
+def _note(links: Links, limits: Limits) -> str:
     """How weights became lines."""
     count, measured = len(links.weights), links.context.measured
     if links.strongest and count:
         which = f"the {count} strongest links" if count > 1 else "1 link"
-        darkest = number(links.largest)
-        return f"{which} · darkest line: {darkest} · @: position · ⋮: how many are left out"
+        return (
+            f"{which} · {_ends_of(links, limits, number)} · @: position · ⋮: how many are left out"
+        )
     if not count:
         return f"no link of {links.threshold:.2g} or more"
-    darkest = measured.number(links.largest)
-    return f"darkest line: {darkest} · links under {links.threshold:.2g} not drawn"
+    ends = _ends_of(links, limits, measured.number)
+    return f"{ends} · links under {links.threshold:.2g} not drawn"
+
+
+def _ends_of(links: Links, limits: Limits, told: Callable[[float], str]) -> str:
+    """What the darkest and the palest line stand for."""
+    low, high = limits
+    darkest = f"darkest line: {told(high)}{' or more' if links.largest > high else ''}"
+    beyond = " or less" if float(links.weights.min()) < low else ""
+    return darkest if low <= 0 else f"{darkest} · palest: {told(low)}{beyond}"
 
 
 def _ends(links: Links) -> dict[Role, list[int]]:
@@ -213,17 +236,19 @@ def _labels(context: Context, role: Role, columns: Columns) -> TokenLabels:
     return labels_for(own, [INK] * len(own), columns.room(role))
 
 
-def _draw_links(axes: Axes, links: Links, columns: Columns) -> None:
+def _draw_links(axes: Axes, links: Links, columns: Columns, limits: Limits) -> None:
     """All lines, the darkest on top; those of heads that join the same tokens run side by side."""
     order = np.argsort(links.weights, kind="stable")
-    place, share = links.places[order], links.weights[order] / links.largest
+    low, high = limits
+    place = links.places[order]
+    share = np.clip((links.weights[order] - low) / (high - low), 0, 1)
     shift = 0.6 * ((place + 0.5) / len(links.heads) - 0.5)
     ends = np.zeros((len(order), 2, 2))
     ends[:, 1, 0] = 1
     ends[:, 0, 1] = columns.heights["query"][links.queries[order]] + shift
     ends[:, 1, 1] = columns.heights["key"][links.keys[order]] + shift
     shades = np.empty((len(order), 4))
-    shades[:, :3] = np.array(head_colors(len(links.heads)))[place]
+    shades[:, :3] = head_colors(len(links.heads))[place]
     shades[:, 3] = 0.05 + 0.95 * share
     thickest = min(4.0 if len(links.heads) == 1 else 2.5, max(1.0, columns.row * 72 * 0.7))
     widths = 0.4 + thickest * share

@@ -1,5 +1,6 @@
 """What pictures of matrices are made of: the image, labels along its edges, and its colour bar."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -67,19 +68,36 @@ def label_columns(axes: Axes, labels: TokenLabels) -> None:
 
 
 def color_bar(
-    figure: Figure, image: AxesImage, name: str, place: tuple[float, float, float]
+    figure: Figure,
+    image: AxesImage,
+    name: str,
+    place: tuple[float, float, float],
+    ends: tuple[float, float],
 ) -> None:
-    """The image's scale, at `place`: left, top, and the height of what it stands beside."""
+    """The image's scale, at `place`: left, top, and the height of what it stands beside.
+
+    `ends`: the smallest and the largest number shown; where one lies beyond the scale, an arrow.
+    """
     left, top, side = place
     axes = axes_at(figure, left, top, _BAR_WIDTH, min(side, _BAR_HEIGHT))
     lowest, highest = image.get_clim()
     steps = MaxNLocator(5).tick_values(lowest, highest)
     values = [value for value in steps if 0.94 * lowest <= value < 0.94 * highest]
     values = ([lowest] if lowest < 0 else []) + [*values, highest]
-    bar = figure.colorbar(image, cax=axes)
+    beyond = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    extend = beyond.get((ends[0] < lowest, ends[1] > highest), "neither")
+    bar = figure.colorbar(image, cax=axes, extend=extend)
     bar.set_ticks(values, labels=[_bar_number(value, lowest < 0) for value in values])
     bar.set_label(name, size=9)
     bar.ax.tick_params(length=2, width=0.6, labelsize=8, color=MUTED)
+
+
+def ends_of(numbers: Iterable[np.ndarray]) -> tuple[float, float]:
+    """The smallest and the largest number, NaN aside; 0 where there is none."""
+    ends = [
+        (float(np.nanmin(one)), float(np.nanmax(one))) for one in numbers if np.isfinite(one).any()
+    ]
+    return min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=0.0)
 
 
 def _bar_number(value: float, signed: bool) -> str:

@@ -330,12 +330,11 @@ def test_config_without_a_model_type(folder: Path) -> None:
 
 
 OTHER_BERTS: dict[str, tuple[dict[str, Any], str]] = {
-    "decoder": ({"is_decoder": True}, "is a decoder"),
+    "pruned": ({"pruned_heads": {"0": [1]}}, "bert with pruned heads is not read"),
     "relative": (
         {"position_embedding_type": "relative_key"},
         "bert with 'relative_key' positions is not read",
     ),
-    "activation": ({"hidden_act": "quick_gelu"}, 'the activation "quick_gelu" is not known'),
     "no activation": ({"hidden_act": None}, 'the activation "None" is not known'),
     "activations": ({"hidden_act": ["gelu"]}, "is not known"),
     "heads": ({"num_attention_heads": 4}, "d_model 21 cannot be divided among 4 heads"),

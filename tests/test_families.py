@@ -101,6 +101,20 @@ def test_a_padded_batch(loaded: Loaded) -> None:
         hold(inspection, expected, row)
 
 
+def test_nothing_depends_on_the_batch(loaded: Loaded) -> None:
+    """Alone, in a batch of unlike lengths, and beside a pair: the same numbers to 1e-5."""
+    pairs: list[tuple[str, str | None]] = [(text, None) for text in SENTENCES]
+    if loaded.family not in NO_PAIRS:
+        pairs.append((SENTENCES[0], SENTENCES[1]))
+    together = loaded.ours.inspect_tokens([loaded.ours.tokenize(*pair) for pair in pairs])
+    for pair, inspection in zip(pairs, together, strict=True):
+        alone = loaded.ours.inspect(*pair)
+        for layer in range(NUM_LAYERS):
+            for name in ("x", "q", "k", "v", "z"):
+                close(part(inspection.layer(layer), name), part(alone.layer(layer), name))
+            close(inspection.layer(layer).weights(layer), alone.layer(layer).weights(layer))
+
+
 def test_a_pair(loaded: Loaded) -> None:
     if loaded.family in NO_PAIRS:
         with pytest.raises(RequestError, match="does not take pairs of sentences"):
@@ -299,12 +313,6 @@ def test_a_translator(shared: bool, tmp_path: Path) -> None:
     assert ours.ablate(inspection.tokens, [HeadId(0, 0)]).masks is None
 
 
-def test_a_decoder_alone(tmp_path: Path) -> None:
-    save_tiny(tmp_path, "marian")
-    reconfigure(tmp_path, is_decoder=True)
-    assert "this marian model is a decoder" in refused(tmp_path).message
-
-
 def test_fewer_buckets_than_the_model_uses(tmp_path: Path) -> None:
     save_tiny(tmp_path, "mpnet")
     reconfigure(tmp_path, relative_attention_num_buckets=31)
@@ -316,7 +324,7 @@ def test_fewer_buckets_than_the_model_uses(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"position_embedding_type": "relative_key"}, "with 'relative_key' positions is not read"),
-        ({"is_decoder": True}, "model is a decoder"),
+        ({"pruned_heads": {"0": [1]}}, "with pruned heads is not read"),
         ({"pad_token_id": -1}, 'a whole number above -1 as "pad_token_id", and has -1'),
         ({"pad_token_id": None}, 'as "pad_token_id", and has None'),
         ({"pad_token_id": 70}, "max_positions is -10"),

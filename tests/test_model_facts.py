@@ -232,7 +232,6 @@ def test_the_cache_is_listed_with_what_stands_in_the_way(cache: Path) -> None:
     (cache / "datasets--org--text/snapshots" / COMMITS[0]).mkdir(parents=True)
     found = {known.name: known for known in listed().cached}
     told = {name: (known.family, known.obstacle) for name, known in found.items()}
-    assert told.pop("f/decoder")[1].startswith("this bert model is a decoder")
     assert told == {
         "a/none": (None, "no config.json"),
         "b/broken": (None, "its config.json is damaged"),
@@ -240,6 +239,7 @@ def test_the_cache_is_listed_with_what_stands_in_the_way(cache: Path) -> None:
         "d/bare": ("bert", "no model.safetensors"),
         "d/pickled": ("bert", ""),
         "e/slow": ("bert", "no tokenizer.json"),
+        "f/decoder": ("bert", "no tokenizer.json"),
         "org/good": ("bert", ""),
         "org/good@v2": ("roberta", ""),
         f"org/good@{COMMITS[2]}": ("gpt2", "no tokenizer.json"),

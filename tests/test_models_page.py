@@ -169,6 +169,7 @@ def parts(folder: Path) -> Iterator[tuple[str, str]]:
         yield title, "\n".join([header, "|---" * header.count(" | ") + "|---|", *own])
     yield "tried", listed(other_types().recorded)
     yield "tried, weights alone", listed(other_types().weights_only)
+    yield "tried, one by one", listed(other_types().one_by_one)
 
 
 def marked(name: str) -> re.Pattern[str]:

@@ -46,7 +46,7 @@ def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> De
     numbers = {} if files.pickled else own.numbers_in(files.weights)
     return Described(
         model=facts,
-        vocab_size=int(model.own_config.vocab_size),
+        vocab_size=backend.vocab_size(model),
         max_positions=max_positions,
         num_token_types=num_token_types,
         positions=backend.positions(model),

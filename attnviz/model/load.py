@@ -111,14 +111,21 @@ class ModelConfig:
     def kind(self) -> ModelType:
         """The type of the model; RequestError for attention that a native family does not have."""
         kind = model_type(self.path)
-        if kind.name in FAMILIES:
+        if kind.name in FAMILIES and not FAMILIES[kind.name].beyond(kind.content):
             check_parts(self.name, self.run, "both" if kind.both else "encoder")
         return kind
+
+    @cached_property
+    def beyond(self) -> str | None:
+        """What a model of a native family has that our own encoder lacks; see `Family.beyond`."""
+        family = FAMILIES.get(self.kind.name)
+        return None if family is None else family.beyond(self.kind.content)
 
     @property
     def is_native(self) -> bool:
         """Whether our own encoder gives the attention that was asked for."""
-        return self.kind.name in FAMILIES and self.run.attention not in ("decoder", "cross")
+        ours = self.kind.name in FAMILIES and self.beyond is None
+        return ours and self.run.attention not in ("decoder", "cross")
 
     @cached_property
     def architecture(self) -> "Architecture":
@@ -188,6 +195,8 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     tokenizer = partial(tokenizer_of, files, kind.name, trust_remote_code=architecture.own_code)
     part = "what gives its attention"
     notes = _file_notes(files, kind, loaded.left_over, part, ran=architecture.own_code)
+    if config.beyond is not None:
+        notes += (f"{config.beyond}, so it runs through transformers, not in attnviz's encoder",)
     return _recordable(files.name, architecture, loaded, run, tokenizer, notes)
 
 
@@ -235,6 +244,7 @@ def _recordable(
     tokenizer = tokenizer_for(*limits, model.setting("forced_bos_token_id"))
     runner = TransformersRunner(name, model, tokenizer, run.target)
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
+    notes += model.notes
     if model.decodes and run.target is None:
         written = "the target is what the model writes itself, the likeliest word each time"
         notes += (f"no --target came, so {written}",)
@@ -343,7 +353,12 @@ def is_native(inspection: Inspection) -> bool:
     """Whether our own encoder made it."""
     facts = inspection.model
     ours = facts.family in (*FAMILIES, PAPER) and not facts.name.endswith(IN_MEMORY)
-    return ours and inspection.attention == "encoder"
+    if not ours or inspection.attention != "encoder" or facts.family == PAPER:
+        return ours and inspection.attention == "encoder"
+    try:
+        return find_config(facts.name, RunOptions())[0].beyond is None
+    except AttnvizError:  # its files are gone, or others now: told by whoever needs them
+        return True
 
 
 def check_ablatable(inspection: Inspection) -> None:

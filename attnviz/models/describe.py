@@ -57,6 +57,7 @@ class Catalog(Shown):
     built_in: tuple[CatalogEntry, ...]
     cached: tuple[CatalogEntry, ...]
     families: Mapping[AttentionSource, tuple[str, ...]]
+    one_by_one: tuple[str, ...]  # those of `families` of which each sentence runs alone
     tried_with: str  # this version of transformers
 
     def data(self, top: int | None = None) -> dict[str, Any]:
@@ -67,6 +68,7 @@ class Catalog(Shown):
             "families": self.families["natively"],
             "through_transformers": self.families["through transformers"],
             "weights_alone": self.families["weights alone"],
+            "one_by_one": self.one_by_one,
             "tried_with": self.tried_with,
             "models": [dict(zip(self.columns, row, strict=True)) for row in self.rows(top)],
         }
@@ -164,12 +166,15 @@ def _plain(value: Any) -> Any:
 class OtherTypes(NamedTuple):
     """The model types that transformers runs and attnviz can inspect, and that library's version.
 
-    Each maps to its part, "encoder", "decoder" or "both". `weights_only` types give no queries.
+    Each maps to its part, "encoder", "decoder" or "both". `weights_only` types give no queries. All
+    were tried alone, in a batch, and but for `without_pairs` as a pair; some run `one_by_one`.
     """
 
     transformers: str
     recorded: Mapping[str, str]
     weights_only: Mapping[str, str]
+    one_by_one: tuple[str, ...]
+    without_pairs: tuple[str, ...]
 
 
 @cache
@@ -198,7 +203,8 @@ def catalog(default: str) -> Catalog:
         "through transformers": tuple(others.recorded),
         "weights alone": tuple(others.weights_only),
     }
-    return Catalog(default, (minilm, paper), _cached(), families, others.transformers)
+    tried = tuple(others.one_by_one), others.transformers
+    return Catalog(default, (minilm, paper), _cached(), families, *tried)
 
 
 def _cached() -> tuple[CatalogEntry, ...]:
@@ -241,7 +247,9 @@ def _family_and_obstacle(folder: Path) -> tuple[str | None, str]:
         return family, "a type of model that was not tried"
     try:
         if family in FAMILIES:
-            read_config(model_type(config))
+            kind = model_type(config)
+            if FAMILIES[family].beyond(kind.content) is None:
+                read_config(kind)
     except AttnvizError as error:
         return family, error.message
     if not (folder / find.TOKENIZER).is_file() and not has_tokenizer(os.listdir(folder)):

@@ -7,7 +7,15 @@ from typing import Any, Literal
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import ModelFacts
-from attnviz.models.config import BUCKETS, Config, EncoderConfig, ModelType, epsilon, number
+from attnviz.models.config import (
+    ACTIVATIONS,
+    BUCKETS,
+    Config,
+    EncoderConfig,
+    ModelType,
+    epsilon,
+    number,
+)
 
 # a module's tensors, and what the first BERT checkpoints call those of a layer norm
 LEAVES = {"weight": "gamma", "bias": "beta"}
@@ -114,18 +122,31 @@ class Family:
     head: HeadNames | None = None  # of the masked LM
     head_activation: str | None = None  # if it is not the encoder's
 
-    def config(self, content: Config) -> EncoderConfig:
-        """The hyperparameters in a config.json; AttnvizError if they are missing or wrong."""
+    def beyond(self, content: Config) -> str | None:
+        """What a config.json calls for and our encoder lacks, so that transformers runs the model.
+
+        AttnvizError for what neither has.
+        """
         positions = content.get("position_embedding_type") or "absolute"
         if positions != "absolute":
             raise AttnvizError(
                 f"{self.name} with {shortened(positions)} positions is not read, "
                 "only with 'absolute' ones"
             )
+        if content.get("pruned_heads"):
+            raise AttnvizError(f"{self.name} with pruned heads is not read, only with all of them")
         if content.get("is_decoder"):
-            raise AttnvizError(
-                f"this {self.name} model is a decoder (is_decoder is true); attnviz reads encoders"
-            )
+            return "it is a decoder (is_decoder is true)"
+        activation = content.get(self.activation)
+        if isinstance(activation, str) and activation not in ACTIVATIONS:
+            return f'its activation is "{activation}"'
+        return None
+
+    def config(self, content: Config) -> EncoderConfig:
+        """The hyperparameters in a config.json; AttnvizError if they are missing or wrong."""
+        beyond = self.beyond(content)
+        if beyond is not None:
+            raise AttnvizError(f"attnviz's own encoder does not run this {self.name}: {beyond}")
         shape: dict[str, Any] = {ours: number(content, key) for ours, key in self.sizes.items()}
         shape["activation"] = str(content.get(self.activation, "gelu"))
         shape["norm_eps"] = self.norm_eps

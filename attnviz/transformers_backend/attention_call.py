@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 from transformers.pytorch_utils import Conv1D
 
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.encoder import shape_of_output
 
-NAME = "attnviz"  # of our attention function among transformers' own
+# our attention function's names among transformers' own: one for each form in which it takes masks,
+# True where a key may be attended to, or numbers to add, as a model's own eager attention reads it
+NAME, ADDING = "attnviz", "attnviz_adding"
 CAUSAL = "attnviz_causal"  # marks a mask as causal and nothing else: it need not be applied
 WEIGHTS_AT_ONCE = 1 << 22  # in memory without torch's fused function (16 MiB in float32)
 
@@ -179,9 +181,10 @@ def make_mask(*, allow_is_causal_skip: bool = True, **options: Any) -> Tensor | 
 
 def register() -> None:
     """Register our attention function, and its masks, with transformers."""
-    AttentionInterface.register(NAME, attention)
     # without a mask function of the same name, it would pass no masks at all
-    AttentionMaskInterface.register(NAME, make_mask)
+    for name, mask in ((NAME, make_mask), (ADDING, eager_mask)):
+        AttentionInterface.register(name, attention)
+        AttentionMaskInterface.register(name, mask)
 
 
 class ModuleInputs(NamedTuple):
@@ -219,10 +222,11 @@ class CallSites:
 
 
 class SiteFinder:
-    """Finds call sites, and which modules begin to run; `encoder`: the one before a decoder."""
+    """Finds call sites and calls, and which modules begin; `encoder`: the one before a decoder."""
 
     def __init__(self, encoder: nn.Module | None) -> None:
         self.sites = CallSites()
+        self.calls: list[tuple[Call, Tensor, ModuleInputs]] = []
         self.begun: set[nn.Module] = set()
         self._in_encoder = set() if encoder is None else set(encoder.modules())
         self._inputs: dict[nn.Module, ModuleInputs] = {}
@@ -231,7 +235,9 @@ class SiteFinder:
     def heard(self, call: Call, z: Tensor) -> None:
         """Note the module that called; see `listening`."""
         kind: AttentionKind = "encoder" if call.module in self._in_encoder else "decoder"
-        if self._inputs[call.module].encoder_hidden_states is not None:
+        inputs = self._inputs[call.module]
+        self.calls.append((call, z, inputs))
+        if inputs.encoder_hidden_states is not None:
             kind = "cross"
         self.sites.kinds[call.module] = kind
         self.sites.begun[kind] = set(self.begun)

@@ -87,18 +87,28 @@ def numbers_per_token(layers: Sequence[LayerRecord]) -> int:
 
 def num_token_types(model: "RecordableModel | WithoutWeights") -> int:
     """The number of token types; 0 for a model that takes none."""
-    if "token_type_ids" not in signature(model.model.forward).parameters:
+    reader = model.model.get_encoder() if model.decodes else model.model
+    if "token_type_ids" not in signature(reader.forward).parameters:
         return 0
-    count = entry(model.config, "type_vocab_size")
+    count = entry(_config_of(model.config, "encoder"), "type_vocab_size")
     return quirks.TOKEN_TYPES.get(model.config.model_type, count or 0)
+
+
+def vocab_size(model: "RecordableModel | WithoutWeights", side: Side = "encoder") -> int:
+    """The number of tokens that the model, or one side of it, has embeddings for."""
+    own = _config_of(model.config, side)
+    return int((model.config.get_text_config() if own is model.config else own).vocab_size)
 
 
 def max_positions(model: "RecordableModel | WithoutWeights", side: Side = "encoder") -> int | None:
     """The most tokens that the model, or one side of it, takes; None if nothing says so."""
-    entries = (entry(model.own_config, name) for name in quirks.position_entries(side))
+    config = _config_of(model.own_config, side)
+    entries = (entry(config, name) for name in quirks.position_entries(side))
     most = next((number for number in entries if number is not None), None)
     if most is None or most < 1:
         return None
+    if side == "encoder":
+        most = min(most, quirks.sparse_from(config) or most)
     # RoBERTa and its successors count positions from the padding id + 1
     unused = [
         table.padding_idx + 1
@@ -127,6 +137,7 @@ class WithoutWeights:
     config: Any
     own_config: Any
     model: Any
+    decodes: bool  # it has a decoder after an encoder
     kind: AttentionKind
     side: Side
 
@@ -144,7 +155,7 @@ def without_weights(built: Architecture) -> WithoutWeights:
             ) from error
     own = built.config if built.seq2seq else built.config.get_text_config()
     kind = _usual_kind(built, own)
-    return WithoutWeights(built.config, own, model, kind, _side_of(kind))
+    return WithoutWeights(built.config, own, model, built.seq2seq, kind, _side_of(kind))
 
 
 def facts(name: str, family: str, model: WithoutWeights) -> ModelFacts:

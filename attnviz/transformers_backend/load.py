@@ -35,6 +35,9 @@ CONFIG_CLASS = "AutoConfig"
 MODEL_CLASSES = ("AutoModel", "AutoModelForCausalLM", "AutoModelForMaskedLM")
 SEQ2SEQ_CLASSES = ("AutoModelForSeq2SeqLM", *MODEL_CLASSES)
 
+# tensors of relative positions, which transformers had for many types, and has no more
+RELATIVE = "distance_embedding"
+
 TOGETHER = "check that config.json and the weights belong together"
 # the attribute that says that transformers added hooks to a model, to return its weights
 HOOKED = "_output_capturing_hooks_installed"
@@ -118,9 +121,13 @@ def _classes(folder: Path, model_type: ModelType, kind: AttentionKind | None) ->
             f"transformers cannot read the {name} model's config.json: {first_line(error)}",
             "save the model again with model.save_pretrained(folder)",
         ) from error
+    both = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
     mapping = transformers.MODEL_MAPPING
-    if kind in ("decoder", "cross") and getattr(config, "is_encoder_decoder", False):
-        mapping = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    # what is put together from two models, such as two BERTs, has no model without a task
+    if type(config) not in mapping or (
+        kind in ("decoder", "cross") and getattr(config, "is_encoder_decoder", False)
+    ):
+        mapping = both
     try:
         model_class = mapping.get(type(config), None)
     except ImportError as error:
@@ -199,7 +206,14 @@ def read(
             raise AttnvizError(
                 f"transformers could not load the {built.name} model: {first_line(error)}", TOGETHER
             ) from error
-    left_over = (name for name in info["unexpected_keys"] if not HEADS.match(name))
+    left_over = [name for name in info["unexpected_keys"] if not HEADS.match(name)]
+    relative = [name for name in left_over if RELATIVE in name]
+    if relative:
+        raise AttnvizError(
+            f"this {built.name} model has relative positions ({relative[0]}), which transformers "
+            f"{transformers.__version__} leaves out",
+            "its weights would not be the model's own",
+        )
     return Loaded(model, tuple(sorted(info["missing_keys"])), tuple(sorted(left_over)))
 
 
@@ -224,7 +238,10 @@ def in_memory(model: object) -> tuple[Architecture, Loaded]:
 def borrowing(model: transformers.PreTrainedModel) -> Iterator[None]:
     """Run a model of the user's in evaluation mode; leave it, its config and hooks as they were."""
     modules = list(model.modules())
-    before = [(m, m.training, HOOKED in vars(m), set(m._forward_hooks)) for m in modules]
+    before = [
+        (m, m.training, HOOKED in vars(m), set(m._forward_hooks), dict(m._modules)) for m in modules
+    ]
+    kinds = [(m, m.attention_type) for m in modules if hasattr(m, "attention_type")]
     configs = [(config, dict(vars(config))) for config in _configs(modules)]
     try:
         model.train(False)
@@ -233,8 +250,11 @@ def borrowing(model: transformers.PreTrainedModel) -> Iterator[None]:
         with torch.no_grad():
             yield
     finally:
-        for module, training, hooked, hooks in before:
+        for module, kind in kinds:
+            module.attention_type = kind
+        for module, training, hooked, hooks, parts in before:
             module.training = training
+            module._modules.update(parts)
             for number in set(module._forward_hooks) - hooks:
                 del module._forward_hooks[number]
             if not hooked:

@@ -1,5 +1,6 @@
 """The list of what single architectures do differently. Everything else in this room is general."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,39 @@ def global_attention(config: Any, batch: int, n: int) -> dict[str, Tensor]:
     mask = torch.zeros((batch, n), dtype=torch.long)
     mask[:, 0] = 1
     return {"global_attention_mask": mask}
+
+
+def sparse_from(config: Any) -> int | None:
+    """The most tokens that BigBird gives full attention to; None for other models.
+
+    Longer texts get block-sparse attention, of which transformers does not give whole rows.
+    """
+    if getattr(config, "attention_type", None) != "block_sparse":
+        return None
+    return int((5 + 2 * config.num_random_blocks) * config.block_size)
+
+
+def use_full_attention(model: Any) -> None:
+    """Let BigBird have full attention now: it changes in its first run, too late to be heard."""
+    if sparse_from(model.config) is not None:
+        parts = (part for part in model.modules() if hasattr(part, "set_attention_type"))
+        next(parts).set_attention_type("original_full")
+
+
+def longest_shared(config: Any) -> float:
+    """The longest text that may be in a batch without changing how the others are computed."""
+    if getattr(config, "moe_eval_capacity_token_fraction", 1.0) < 1:
+        return 0  # NLLB's experts take so many tokens of a whole batch
+    text = config.get_text_config()
+    ropes = getattr(text, "rope_parameters", None) or {}
+    ropes = [ropes] if "rope_type" in ropes else [r for r in ropes.values() if isinstance(r, dict)]
+    most = getattr(text, "max_position_embeddings", math.inf)
+    # a batch whose longest text is longer is rotated as that text is
+    lengths = {"longrope": "original_max_position_embeddings", "dynamic": ""}
+    return min(
+        (rope.get(lengths[kind], most) for rope in ropes if (kind := rope["rope_type"]) in lengths),
+        default=math.inf,
+    )
 
 
 def whole_rows(config: Any, output: Any, weights: Sequence[Tensor]) -> Sequence[Tensor]:

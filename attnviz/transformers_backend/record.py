@@ -1,7 +1,7 @@
 """Turn the attention of a run into LayerRecords: one for each sentence and layer, no padding."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -49,6 +49,13 @@ class Recorder:
         self._recording, self._last = recording, last
         self._masks = Masks(lengths)
         self._inputs: dict[nn.Module, ModuleInputs] = {}
+
+    def replay(self, calls: Iterable[tuple[Call, Tensor, ModuleInputs]]) -> Layers:
+        """Record calls that were made before."""
+        for call, z, inputs in calls:
+            self._inputs[call.module] = inputs
+            self.heard(call, z)
+        return self.layers
 
     def heard(self, call: Call, z: Tensor) -> None:
         """Record a call; see `listening`. Raises LastRecorded."""

@@ -17,8 +17,9 @@ from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for, padded
 from attnviz.errors import AttnvizError
-from attnviz.transformers_backend import load
+from attnviz.transformers_backend import load, quirks
 from attnviz.transformers_backend.attention_call import (
+    ADDING,
     NAME,
     CallSites,
     SiteFinder,
@@ -27,14 +28,16 @@ from attnviz.transformers_backend.attention_call import (
     listening,
 )
 from attnviz.transformers_backend.projections import find_projections
-from attnviz.transformers_backend.quirks import global_attention, whole_rows
 from attnviz.transformers_backend.record import LastRecorded, Layers, Recorder, weights_only
 
-CHECKED_TOKENS = 7  # in the self-check; a decoder gets two fewer, so that the lengths differ
+# in the self-check's two sentences; a decoder gets two fewer, so that the lengths differ
+CHECKED_TOKENS = 7, 4
 # how far a weight may be off in the self-check: rounding errors add up over layers, but a soft cap
 # or a bias that we missed would change weights by much more
 TOLERANCE = 5e-3
 COARSE_TOLERANCE = 0.1  # in bfloat16 and float16
+# how far a weight may be off in a batch, and in bfloat16 and float16, where more is rounded
+BATCH_TOLERANCE, COARSE_BATCH_TOLERANCE = 1e-5, 0.02
 
 Ids = Sequence[int]
 
@@ -46,6 +49,12 @@ class Batch:
     ids: Sequence[Ids]
     types: Sequence[Ids] | None = None
     targets: Sequence[Ids] | None = None
+
+    def singly(self) -> list["Batch"]:
+        """Each sentence as a batch of its own."""
+        one = [slice(place, place + 1) for place in range(len(self.ids))]
+        others = self.types, self.targets
+        return [Batch(self.ids[row], *(rows and rows[row] for rows in others)) for row in one]
 
     def lengths(self, kind: AttentionKind) -> list[tuple[int, int]]:
         """The number of queries and keys that this kind of attention has in each sentence."""
@@ -81,6 +90,8 @@ class RecordableModel:
         # a model of one stack calls as a decoder does; which kind it is shows in its weights
         self.kind: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
         self.sample: list[LayerRecord] = []
+        self.together = True  # sentences have the same weights in a batch as alone
+        self._form = NAME
         self._called = self.kind
         self._encoder: Any = loaded.model.get_encoder() if built.seq2seq else None
         self._borrowed: Any = loaded.model if loaded.borrowed else None
@@ -111,6 +122,23 @@ class RecordableModel:
     def decodes(self) -> bool:
         """Whether a decoder runs after the encoder, on a text of its own."""
         return self.seq2seq and self._called != "encoder"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is unlike other models, for the user."""
+        notes = []
+        if not self.together:
+            notes += [
+                "in a batch its weights would depend on the other sentences, so sentences run one "
+                "by one"
+            ]
+        most = quirks.sparse_from(self.config)
+        if most is not None:
+            notes += [
+                f"its attention is full in texts of up to {most} tokens, as transformers runs "
+                "them; longer texts, where it is block-sparse, are not shown"
+            ]
+        return tuple(notes)
 
     def setting(self, name: str) -> int | None:
         """A number from generation_config.json, or else from config.json."""
@@ -146,6 +174,10 @@ class RecordableModel:
             for sentence in range(len(lengths))
         ]
 
+    def shares(self, longest: int) -> bool:
+        """Whether sentences may run in one batch, the longest of them of so many tokens."""
+        return self.together and longest <= quirks.longest_shared(self.config)
+
     def projections(self, number: int, record: LayerRecord) -> Projections:
         """The matrices that made a layer's record; see `find_projections`."""
         own = [module for module, kind in self._sites.kinds.items() if kind == self._called]
@@ -175,7 +207,8 @@ class RecordableModel:
         """Get the model ready to be run inside the block, by no other thread of ours."""
         borrowed = self._borrowed is not None
         with load.quiet(), load.borrowing(self._borrowed) if borrowed else torch.inference_mode():
-            self._use(load.EAGER if self.weights_only else NAME)
+            quirks.use_full_attention(self.model)
+            self._use(load.EAGER if self.weights_only else self._form)
             if borrowed:  # it may have been trained since the last run
                 self._sites.shapes.clear()
             yield
@@ -197,7 +230,7 @@ class RecordableModel:
 
     def _eager(self, batch: Batch) -> Sequence[Tensor | None] | None:
         """The weights that the model itself returns, a tensor a layer."""
-        extra = global_attention(self.config, len(batch.ids), max(map(len, batch.ids)))
+        extra = quirks.global_attention(self.config, len(batch.ids), max(map(len, batch.ids)))
         tensors = {name: tensor.to(self.model.device) for name, tensor in extra.items()}
         output = self._forward(batch, output_attentions=True, **tensors)
         name = "decoder_attentions" if self.decodes else "attentions"
@@ -205,26 +238,27 @@ class RecordableModel:
         weights: Sequence[Tensor] | None = getattr(output, name, None)
         if weights is None or self.decodes:
             return weights
-        return whole_rows(self.config, output, weights)
+        return quirks.whole_rows(self.config, output, weights)
 
     def _self_check(self, loaded: load.Loaded) -> list[LayerRecord]:
         """The records of a few tokens, after it has been decided how to record them."""
         begun: set[nn.Module] = set()
         try:
             vocabulary = range(self.config.get_text_config().vocab_size)
-            ids = [i for i in vocabulary if i != self.pad][:CHECKED_TOKENS]
-            batch = Batch([ids], targets=[ids[:-2]] if self.decodes else None)
+            ids = [i for i in vocabulary if i != self.pad][: CHECKED_TOKENS[0]]
+            rows = [ids, ids[-CHECKED_TOKENS[1] :]]
+            trial = Batch(rows, targets=[row[:-2] for row in rows] if self.decodes else None)
+            layers = None
             if not self.weights_only:
-                begun = self._find_sites(batch)
-                self.weights_only = self._called not in self._sites.begun
-            layers = None if self.weights_only else self._checked(batch)
+                begun, layers = self._with_queries(trial)
             if layers is None:
                 self.weights_only = True
                 self._use(load.EAGER)
                 finder = SiteFinder(None)
                 with entering(self.model.modules(), finder.entered):
-                    layers = self._recorded(batch, WHOLE)
+                    layers = self._recorded(trial.singly()[0], WHOLE)
                 begun = begun or finder.begun.difference(_poolers(self.model))
+                self.together = self._same_in_a_batch(trial, layers)
         except UnlikeError as error:
             raise self._refusal(error) from error
         except (AttnvizError, MemoryError):
@@ -238,37 +272,79 @@ class RecordableModel:
         load.check_missing(loaded, begun)
         return [layer[0] for layer in layers if layer is not None]
 
-    def _find_sites(self, batch: Batch) -> set[nn.Module]:
-        """Find the call sites; returns the modules that began to run up to the last of them."""
+    def _with_queries(self, trial: Batch) -> tuple[set[nn.Module], Layers | None]:
+        """The modules that began up to the last call; records of the trial's first sentence.
+
+        None if they are unlike eager attention. Decides on the form of masks, and on batches.
+        """
+        first = trial.singly()[0]
         finder = SiteFinder(self._encoder)
         with entering(self.model.modules(), finder.entered), listening(finder.heard):
             try:
-                self._forward(batch)
+                self._forward(first)
             except UnlikeError:
-                return set()
+                return set(), None
         self._sites = finder.sites
-        return finder.sites.begun.get(self._called, set())
-
-    def _checked(self, batch: Batch) -> Layers | None:
-        """Our record; None if unlike eager attention; AttnvizError for overflow of the dtype."""
-        ours = self._recorded(batch, WHOLE)
+        begun = finder.sites.begun.get(self._called)
+        if begun is None:
+            return set(), None
+        recorder = Recorder(self._sites, self._called, first.lengths(self._called), WHOLE)
+        layers = recorder.replay(finder.calls)
         self._use(load.EAGER)
-        eager = self._eager(batch)
-        self._use(NAME)
-        records = [layer[0] for layer in ours if layer is not None]
+        eager = self._eager(first)
+        found: Layers | None = None
+        # a model whose own code reads masks needs them as its eager attention has them
+        for form in (NAME, ADDING):
+            self._use(form)
+            layers = layers or self._recorded(first, WHOLE)
+            if self._is_eager(layers, eager):
+                self.together = self._same_in_a_batch(trial, layers)
+                if found is None or self.together:
+                    self._form, found = form, layers
+                if self.together:
+                    break
+            layers = []
+        self._use(self._form)
+        return begun, found
+
+    def _is_eager(self, layers: Layers, eager: Sequence[Tensor | None] | None) -> bool:
+        """Whether our weights are those of eager attention; AttnvizError if the dtype overflows."""
+        records = [layer[0] for layer in layers if layer is not None]
         if eager is None or len(eager) != len(records):
-            return None
+            return False
         for number, (record, own) in enumerate(zip(records, eager, strict=True)):
             if record.q is not None and record.k is not None:
                 check_finite(number, "q", record.q, self.dtype)
                 check_finite(number, "k", record.k, self.dtype)
             weights = record.weights(number)
             if own is None or weights.shape != own.shape[1:]:
-                return None
+                return False
             tolerance = TOLERANCE if own.dtype == torch.float32 else COARSE_TOLERANCE
             if not np.abs(weights - as_numpy(own[0])).max() < tolerance:
-                return None
-        return ours
+                return False
+        return True
+
+    def _same_in_a_batch(self, trial: Batch, first: Layers) -> bool:
+        """Whether two sentences of unlike length have the numbers in a batch that they have alone.
+
+        first: the records of the first one alone.
+        """
+        try:
+            second = self._recorded(trial.singly()[1], WHOLE)
+            together = self._recorded(trial, WHOLE)
+        except MemoryError:
+            raise
+        except Exception:  # whatever a model raises when sentences are padded
+            return False
+        coarse = self.dtype != "float32"
+        tolerance = COARSE_BATCH_TOLERANCE if coarse else BATCH_TOLERANCE
+        return all(
+            np.abs(record.weights(number) - alone[0].weights(number)).max() <= tolerance
+            and _far(record.z, alone[0].z) <= 100 * tolerance
+            for number, (both, *each) in enumerate(zip(together, first, second, strict=True))
+            for record, alone in zip(both or (), each, strict=True)
+            if alone is not None
+        )
 
     def _use(self, implementation: str) -> None:
         if self.config._attn_implementation != implementation:
@@ -277,6 +353,13 @@ class RecordableModel:
     def _refusal(self, error: UnlikeError) -> AttnvizError:
         message = f"attnviz cannot show {self.name} models: they give {error}"
         return AttnvizError(message, "attnviz models lists the models that it can show")
+
+
+def _far(one: np.ndarray | None, other: np.ndarray | None) -> float:
+    """How far two arrays are apart, relative to the largest number; 0 if there are none."""
+    if one is None or other is None:
+        return 0.0
+    return float(np.abs(one - other).max() / max(float(np.abs(other).max()), 1e-30))
 
 
 def _poolers(model: nn.Module) -> set[nn.Module]:

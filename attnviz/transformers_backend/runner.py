@@ -29,7 +29,7 @@ class TransformersRunner:
         self, name: str, model: RecordableModel, tokenizer: Tokenizer, target: str | None = None
     ) -> None:
         self.facts = describe.facts_of(name, model)
-        self.vocab_size: int = model.config.get_text_config().vocab_size
+        self.vocab_size = describe.vocab_size(model)
         self.num_token_types = describe.num_token_types(model)
         self.numbers_per_token = describe.numbers_per_token(model.sample)
         self.model = model
@@ -38,15 +38,17 @@ class TransformersRunner:
         if target is not None:
             start = model.setting("decoder_start_token_id")
             self._target = tokenizer.encode_target(target, start)
-            largest = max(self._target.ids)
-            if largest >= self.vocab_size:
+            largest, size = max(self._target.ids), describe.vocab_size(model, "decoder")
+            if largest >= size:
                 raise AttnvizError(
-                    f"the tokenizer gave id {largest}, and the model has {self.vocab_size}",
+                    f"the tokenizer gave id {largest}, and the model has {size}",
                     "check that the tokenizer and the weights belong together",
                 )
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """See `Runner`."""
+        if len(batch) > 1 and not self.model.shares(max(map(len, batch))):
+            return [result for tokens in batch for result in self.run([tokens], recording)]
         types = [tokens.type_ids for tokens in batch] if self.num_token_types else None
         try:
             targets = [self._target_of(tokens) for tokens in batch] if self.model.decodes else None

@@ -52,7 +52,9 @@ def _catalog(catalog: Catalog) -> Iterator[RenderableType]:
         yield Group(_quiet(FAMILIES[how]), Padding(names, (0, 0, 0, INDENT)))
     yield _quiet(
         f"The last two were tried with transformers {catalog.tried_with}, on tiny models with "
-        "random numbers. Other architectures are tried out when they are run."
+        "random numbers: alone, in a batch and as a pair, their weights are those of its eager "
+        f"attention. Sentences run one by one in {', '.join(catalog.one_by_one)}, whose weights "
+        "would change in a batch. Other architectures are tried out when they are run."
     )
 
 

@@ -23,7 +23,7 @@ from attnviz.models import ModelFiles
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend import load
 from attnviz.transformers_backend.attention_call import entering
-from attnviz.transformers_backend.quirks import global_attention, whole_rows
+from attnviz.transformers_backend.quirks import global_attention, use_full_attention, whole_rows
 from attnviz.transformers_backend.tokenizers import transformers_tokenizer
 
 
@@ -36,12 +36,14 @@ class Reference:
         tensors = read_pickle(files.weights) if files.pickled else None
         # its own attention: no call comes to ours
         model = load.read(replace(built, calls=False), files.folder, place, tensors).model
+        use_full_attention(model)
         self._decodes = built.seq2seq and kind != "encoder"
         self._model = model.get_encoder() if built.seq2seq and kind == "encoder" else model
         self._kind = kind
         self._config = built.config
         self._device = place.device
-        self._takes_types = "token_type_ids" in signature(self._model.forward).parameters
+        reader = model.get_encoder() if built.seq2seq else model
+        self._takes_types = "token_type_ids" in signature(reader.forward).parameters
         self._library = partial(transformers_tokenizer, files.folder, built.own_code)
         self._mixes: dict[int, nn.Module] = {}
 

@@ -15,7 +15,9 @@ from tiny_bert import tiny_tokenizer
 from tiny_families import TINY, save_tiny
 from tiny_others import RECORDED, SEQ2SEQ, WEIGHTS_ONLY
 from tokenizers import Tokenizer
-from transformers.masking_utils import causal_mask_function, sdpa_mask
+from transformers.masking_utils import causal_mask_function, create_causal_mask, sdpa_mask
+from transformers.models.gpt2 import modeling_gpt2
+from transformers.models.mistral import modeling_mistral
 
 import attnviz
 from attnviz.answers.check import Check, check
@@ -143,8 +145,16 @@ def scores_for_weights(patch: Patch) -> None:
     patch.setattr(layer, "softmax", lambda scores, sinks=None: scores)
 
 
+def window_ignored_by_the_model_itself(patch: Patch) -> None:
+    patch.setattr(modeling_mistral, "create_sliding_window_causal_mask", create_causal_mask)
+
+
 def causal_mask_lost(patch: Patch) -> None:
     patch.setattr(attention_call, "make_mask", lambda **options: None)
+
+
+def causal_mask_lost_by_the_model_itself(patch: Patch) -> None:
+    patch.setattr(modeling_gpt2, "create_causal_mask", lambda *given, **options: None)
 
 
 def sentences_mixed(patch: Patch) -> None:
@@ -201,10 +211,12 @@ FAULTS: list[tuple[Fault, str, str]] = [
     (zeroed_slices_that_are_not_heads, "roberta", "ablation"),
     (window_ignored, "mistral", "window"),
     (window_ignored, "gemma2", "window"),
+    (window_ignored_by_the_model_itself, "mistral", "window"),
     (sinks_lost, "gpt_oss", "rows"),
     (scores_for_weights, "bert", "rows"),
     (scores_for_weights, "t5", "rows"),
     (causal_mask_lost, "gpt2", "mask"),
+    (causal_mask_lost_by_the_model_itself, "gpt2", "mask"),
     (sentences_mixed, "bert", "batch"),
     (batch_squeezed, "bert", "batch"),
     (rows_over_heads, "bert", "rows"),
@@ -226,7 +238,7 @@ def test_a_fault_is_caught_by_the_line_that_names_it(
 
 
 def test_ten_kinds_of_faults_are_put_back() -> None:
-    kinds = {fault.__name__.removesuffix("_by_transformers") for fault, _, _ in FAULTS}
+    kinds = {fault.__name__.partition("_by_")[0] for fault, _, _ in FAULTS}
     assert len(kinds - {"batch_squeezed"}) == 10
 
 
@@ -354,8 +366,20 @@ def test_the_table_has_a_row_for_each_line(
     lines = out.decode().splitlines()
     assert (code, err, len(lines)) == (0, "", 14)
     assert lines[1].split() == ["check", "result", "off", "by"]
+    assert lines[2].split() == [
+        "tokens",
+        "passed",
+        "0",
+        *["as", "AutoTokenizer", "feeds", "them:"],
+        *["16", "texts,", "3", "pairs"],
+    ]
     assert lines[4].split()[:4] == ["mask", "not", "applicable", "no"]
     assert lines[-1].strip() == "9 of 11 passed, 0 failed, 2 do not apply"
+    head_mask_never_applied(monkeypatch)
+    code, out, err = run(capfdbinary, str(folder("bert")), quiet=True)
+    line = next(line for line in out.decode().splitlines() if line.startswith("ablation"))
+    assert "all of them; the limit is 1e-05, at without L" in line
+    assert code == 1
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,10 @@ def _tokens(evidence: Evidence, seen: Seen) -> str:
     if isinstance(evidence.texts, str):
         raise NothingToCompare(evidence.texts)
     seen.limit = 0
-    compared = [0, 0]
+    compared, refused, failing = [0, 0], 0, 0
     for text in evidence.texts:
+        refused += text.ours is None
+        failing += text.theirs is None
         if text.ours is None or text.theirs is None:
             continue
         compared[text.pair is not None] += 1
@@ -61,10 +63,11 @@ def _tokens(evidence: Evidence, seen: Seen) -> str:
             length = max(len(ours), len(theirs))
             both = [[*row, *[-1] * (length - len(row))] for row in (ours, theirs)]
             unlike = np.array(both[0]) != np.array(both[1])
-            seen.add(unlike.sum(), of=f"{name} of {said}, token {unlike.argmax()}")
-    left = len(evidence.texts) - sum(compared)
-    refused = f"; {left} that attnviz or AutoTokenizer refuses" if left else ""
-    return f"{compared[0]} texts, {compared[1]} pairs{refused}"
+            seen.add(unlike.sum(), of=f"{name} of {said}, from token {unlike.argmax()}")
+    told = [f"{compared[0]} texts, {compared[1]} pairs"]
+    told += [f"{refused} that attnviz refuses"] if refused else []
+    told += [f"{failing} on which AutoTokenizer fails"] if failing else []
+    return ", ".join(told)
 
 
 def _rows(evidence: Evidence, seen: Seen) -> str:
@@ -82,7 +85,7 @@ def _rows(evidence: Evidence, seen: Seen) -> str:
             words = one.view("word").weights(layer)
             seen.add(words.sum(axis=-1) - 1, "head", "word", of=of)
     sinks = any(one.sinks for one in evidence.alone)
-    return "with the sink's share" if sinks else "of pieces and of words"
+    return "with the sink's share" if sinks else "pieces and words"
 
 
 def _weights(one: Inspection) -> Iterator[tuple[int, Float[np.ndarray, "head query key"]]]:
@@ -244,7 +247,7 @@ def _z(evidence: Evidence, seen: Seen) -> str:
         difference = _relative(record.weights(layer) @ values, record.z)
         of = f"sentence {number}, layer {layer}"
         seen.add(difference, "head", "query", of=of)
-    return WEIGHTS_ALONE if seen.largest is None else "the weights that are shown"
+    return WEIGHTS_ALONE if seen.largest is None else "the weights shown"
 
 
 def _output(evidence: Evidence, seen: Seen) -> str:
@@ -254,10 +257,11 @@ def _output(evidence: Evidence, seen: Seen) -> str:
     every = list(with_vectors(evidence))
     if not every:
         raise NothingToCompare(WEIGHTS_ALONE)
-    own, followed = _own(evidence), set()
+    own, entered, followed = _own(evidence), set(), set()
     for number, layer, record in every:
         of = f"sentence {number}, layer {layer}"
         seen.add(_relative(record.x, own[number].x[layer]), "query", of=f"{of}, x")
+        entered |= {layer} if record.x is not None else set()
         mixing = own[number].mixing[layer]
         # more than W_O may stand between z and a layer's output
         if mixing is None or record.z is None or record.value_norms is None:
@@ -269,22 +273,24 @@ def _output(evidence: Evidence, seen: Seen) -> str:
     layers = evidence.model.num_layers
     projected = layers - len([reason for reason in evidence.projected if reason])
     return (
-        f"x is what enters the model's layers, {layers} of {layers}; x W_Q, x W_K, x W_V followed "
-        f"in {projected}, z W_O in {len(followed)}"
+        f"x in {len(entered)} of {layers} layers, x W_Q, x W_K, x W_V in {projected}, "
+        f"z W_O in {len(followed)}"
     )
 
 
 def _eager(evidence: Evidence, seen: Seen) -> str:
+    layers = set()
     for number, own in enumerate(_own(evidence)):
         for layer, weights in _weights(evidence.alone[number]):
-            of = f"sentence {number}, layer {layer}"
             theirs = own.weights[layer] if layer < len(own.weights) else None
-            if theirs is None:
-                continue
-            seen.add(_relative(weights, theirs), "head", "query", "key", of=of)
-    if seen.largest is None:
+            if theirs is not None:
+                layers.add(layer)
+                of = f"sentence {number}, layer {layer}"
+                seen.add(_relative(weights, theirs), "head", "query", "key", of=of)
+    if not layers:
         return "transformers gives no weights of this model"
-    return "loaded anew by transformers alone"
+    some = f", {len(layers)} of {evidence.model.num_layers} layers"
+    return f"run by transformers alone{some * (len(layers) < evidence.model.num_layers)}"
 
 
 def _ablation(evidence: Evidence, seen: Seen) -> str:
@@ -299,24 +305,24 @@ def _ablation(evidence: Evidence, seen: Seen) -> str:
     if seen.largest is None:
         return "no head that was ablated changes anything"
     heads = ", ".join(str(head) for head in evidence.without[-1].heads)
-    return f"final states without {heads}, and without all of them"
+    return f"{heads}, and all of them"
 
 
 def _measures(evidence: Evidence, seen: Seen) -> str:
     told = []
     for number, one in enumerate(evidence.alone):
         if one.keys is None:
-            told.append("rollout: the product of ½ (mean of heads + I)")
+            told.append("rollout")
             _roll(one, number, seen)
         if isinstance(evidence.own, str):
             continue
         for layer, mixing in enumerate(evidence.own[number].mixing):
             norms = one.layer(layer).value_norms
             if mixing is not None and norms is not None:
-                told.append("norm: the lengths of v W_O")
+                told.append("norm")
                 of = f"sentence {number}, layer {layer}, norm"
                 seen.add(_relative(norms, mixing.norms), "head", "key", of=of)
-    return "; ".join(dict.fromkeys(told)) or "neither rollout nor norm exists here"
+    return ", ".join(dict.fromkeys(told)) or "neither rollout nor norm exists here"
 
 
 def _roll(one: Inspection, number: int, seen: Seen) -> None:
@@ -331,16 +337,16 @@ def _roll(one: Inspection, number: int, seen: Seen) -> None:
 
 
 CHECKS: dict[str, tuple[str, Judge]] = {
-    "tokens": ("tokens are those that AutoTokenizer feeds", _tokens),
-    "rows": ("rows are shares: finite, not below 0, and sum to 1", _rows),
+    "tokens": ("as AutoTokenizer feeds them", _tokens),
+    "rows": ("finite, not below 0, sum to 1", _rows),
     "mask": ("no weight where the attention mask forbids it", _mask),
     "window": ("no weight beyond a sliding window", _window),
-    "batch": ("a sentence alone is the same as in a batch", _batch),
+    "batch": ("a sentence alone is as in a batch", _batch),
     "scores": ("q · k gives the weights", _scores),
-    "z": ("the weights times v give z", _z),
+    "z": ("weights times v give z", _z),
     "output": ("z W_O leads to the next layer's x", _output),
-    "eager": ("weights are those of the model's own eager attention", _eager),
-    "ablation": ("ablating a head takes away its z and nothing else", _ablation),
-    "measures": ("rollout and norm are what their formulas say", _measures),
+    "eager": ("equal to the model's own eager attention", _eager),
+    "ablation": ("takes away a head's z and nothing else", _ablation),
+    "measures": ("as their formulas say", _measures),
 }
 """What each check says, and who judges it."""

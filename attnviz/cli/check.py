@@ -30,7 +30,7 @@ def check(choice: Checked, output: Results) -> None:
     The model reads a few built-in sentences, alone and in batches, and transformers reads them too,
     from the same files and by itself. Each line compares two of these: tokens, rows, masks,
     windows, batches, every step from q · k to the next layer's x, the weights of eager attention,
-    ablated heads, and measures. The exit code is 1 if one fails.
+    ablated heads, and measures. The exit code is 1 if one fails. The model is in memory twice.
 
     Example: attnviz check minilm
     """

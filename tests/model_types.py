@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from tiny_bert import tiny_tokenizer
+from tiny_bert import save_tokenizer
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging
 
@@ -145,7 +145,7 @@ def tried(model_type: str) -> Result | None:
             if parameter.requires_grad and not unused:
                 spread(parameter)
         model.save_pretrained(folder)
-        tiny_tokenizer().save(f"{folder}/tokenizer.json")
+        save_tokenizer(Path(folder))
         both = bool(getattr(config, "is_encoder_decoder", False))
         return looked_into(folder, model_class, both)
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_bert import runner_of, save_tiny_bert, tiny_tokenizer
-from tokenizers import AddedToken
+from tiny_bert import runner_of, save_tiny_bert
 from torch import Tensor
 from transformers import BertForMaskedLM
 
@@ -34,14 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny masked language model, whose tokenizer knows [MASK] in a text."""
     folder = tmp_path_factory.mktemp("masked")
     save_tiny_bert(folder, kind=BertForMaskedLM)
-    with_mask(folder)
     return folder
-
-
-def with_mask(folder: Path) -> None:
-    tokenizer = tiny_tokenizer()
-    tokenizer.add_special_tokens([AddedToken("[MASK]", special=True)])
-    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 @pytest.fixture(scope="module")

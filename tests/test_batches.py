@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tiny_bert import tiny_tokenizer
+from tiny_bert import save_tokenizer, tiny_tokenizer
 from tiny_others import BOTH, RECORDED, SENTENCES, STACK, Other, eager, hold, runner_of
 
 from attnviz.errors import RequestError
@@ -238,7 +238,7 @@ def two_berts(folder: Path) -> Any:
     for parameter in model.parameters():
         model_types.spread(parameter)
     model.save_pretrained(folder)
-    tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    save_tokenizer(folder)
     model.set_attn_implementation("eager")
     return model
 

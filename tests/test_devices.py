@@ -9,7 +9,6 @@ import pytest
 import torch
 from handmade import part, records
 from safetensors.torch import load_file, save_file
-from test_ablate_model import with_mask
 from tiny_bert import save_tiny_bert
 from tiny_families import computed, save_tiny
 from tiny_others import RECORDED, WEIGHTS_ONLY
@@ -133,7 +132,7 @@ def test_norms_are_those_of_the_values(tmp_path: Path) -> None:
 
 def test_heads_are_ablated_in_the_same_dtype(tmp_path: Path) -> None:
     save_tiny_bert(tmp_path, kind=BertForMaskedLM)
-    with_mask(tmp_path)
+
     exact, model = load_model(str(tmp_path)), load_model(str(tmp_path), dtype="bfloat16")
     tokens = model.tokenize("it [MASK] the cat")
     ablated, before = (m.ablate(tokens, [HeadId(1, 2)]) for m in (model, exact))

@@ -21,6 +21,7 @@ from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 import attnviz.models.find
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import PICKLE_NOTES, load_model
+from attnviz.models.files import SETTINGS
 from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
@@ -285,7 +286,7 @@ def test_only_a_pickle(hub: LocalHub, tiny: dict[str, bytes]) -> None:
     alone = load_model("org/name").inspect(SENTENCES[0]).weights(1, 2)
     assert_numbers(model.inspect(SENTENCES[0]).weights(1, 2), alone)
     tried = [r.split()[-1] for r in hub.requests if r.startswith("HEAD org/old")]
-    assert tried == [FILES[0], FILES[1], FILES[2], INDEX, PICKLE]
+    assert tried == [*FILES[:2], *SETTINGS, FILES[2], INDEX, PICKLE]
     hub.requests.clear()
     load_model("org/old")
     assert hub.requests == ["HEAD org/old main config.json"]

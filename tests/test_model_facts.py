@@ -137,7 +137,7 @@ def test_kinds_of_tokenizers(
 def test_a_damaged_tokenizer(content: str, tmp_path: Path) -> None:
     save_tiny(tmp_path, "bert")
     (tmp_path / "tokenizer.json").write_text(content)
-    problem = "is not a tokenizer.json|cannot be read as JSON|should hold a JSON object"
+    problem = "is not a tokenizer that can be read|cannot be read as JSON|should hold a JSON object"
     with pytest.raises(AttnvizError, match=f"tokenizer.json ({problem})"):
         describe(str(tmp_path))
 

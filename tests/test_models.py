@@ -312,7 +312,8 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_tokenizer(folder: Path) -> None:
-    (folder / "tokenizer.json").unlink()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
     error = not_found(folder)
     assert error.message.endswith("has no tokenizer.json")
     assert "tokenizer.save_pretrained(folder)" in error.hint

@@ -150,7 +150,8 @@ def test_a_decoder_beside_an_encoder_of_ours(tmp_path: Path) -> None:
 def test_tokenizers_without_tokenizer_json(tmp_path: Path) -> None:
     save_tiny_bert(tmp_path)
     vocabulary = json.loads((tmp_path / "tokenizer.json").read_text())["model"]["vocab"]
-    (tmp_path / "tokenizer.json").unlink()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).unlink()
     (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
     assert describe(str(tmp_path)).tokenizer == TokenizerFacts("WordPiece", False, 97)
     (tmp_path / "vocab.txt").unlink()

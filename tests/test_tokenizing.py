@@ -393,40 +393,11 @@ def files_in(folder: Path) -> ModelFiles:
     )
 
 
-@pytest.mark.parametrize(
-    ("entries", "expected"),
-    [
-        ({}, ("[CLS]", "a", "[SEP]")),
-        ({"add_bos_token": True, "bos_token": "[MASK]"}, ("[MASK]", "a")),
-        (
-            {"add_bos_token": True, "bos_token": {"content": "[CLS]"}, "add_eos_token": True}
-            | {"eos_token": "[MASK]"},
-            ("[CLS]", "a", "[MASK]"),
-        ),
-        ({"add_bos_token": False}, ("a",)),
-        ({"add_bos_token": True, "bos_token": "unheard of"}, ("a",)),
-        ({"add_bos_token": True}, ("a",)),
-    ],
-)
-def test_settings_say_what_is_put_around_a_text(
-    entries: dict[str, Any], expected: tuple[str, ...], saved: Callable[[Files], Path]
-) -> None:
-    files = {"tokenizer.json": wordpiece().to_str(), "tokenizer_config.json": json.dumps(entries)}
-    folder = saved(of("llama", **files))
-    tokens = tokenizer_of(files_in(folder), "llama", None).encode("a")
-    assert tokens.vocabulary == expected
-    assert [span is None for span in tokens.spans] == [piece != "a" for piece in expected]
-    # of a family that is read natively, tokenizer.json alone counts
-    saved(of("bert"))
-    native = tokenizer_of(files_in(folder), "bert", None)
-    assert native.encode("a").vocabulary == ("[CLS]", "a", "[SEP]")
-
-
 def test_with_languages_tokenizer_json_does_not_do(saved: Callable[[Files], Path]) -> None:
     folder = saved(mbart(src_lang="en_XX", tgt_lang="de_DE"))
     transformers.AutoTokenizer.from_pretrained(str(folder)).save_pretrained(str(folder))
     assert (folder / "tokenizer.json").exists()
-    tokenizer = tokenizer_of(files_in(folder), "mbart", None)
+    tokenizer = tokenizer_of(files_in(folder), None)
     assert tokenizer.encode("a").vocabulary[-1] == "en_XX"
     assert tokenizer.encode_target("a").vocabulary[0] == "de_DE"
 
@@ -436,8 +407,9 @@ def test_a_translator_without_tokenizer_json(saved: Callable[[Files], Path]) -> 
     count = len(json.loads(files["vocab.json"]))
     sizes: dict[str, Any] = dict.fromkeys(("vocab_size", "decoder_vocab_size"), count)
     sizes |= dict.fromkeys(("pad_token_id", "decoder_start_token_id"), count - 2)  # <pad>
-    folder = saved(files)
+    folder = saved({})
     save_tiny(folder, "marian", **sizes)
+    saved(files)
     (folder / "tokenizer.json").unlink()
     encoder = load_model(str(folder)).inspect("나는 학생이다 動")
     assert [word.text for word in encoder.tokens.words] == ["나는", "학생이다", "動", "</s>"]

@@ -1,5 +1,6 @@
 """Tiny random BERTs, made and saved by transformers, whose sizes are all different primes."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,20 @@ def save_tiny_bert(folder: Path, seed: int = 5, kind: type[Any] = BertModel, **c
     """Save a tiny BERT and its tokenizer as a folder that attnviz reads; give the model back."""
     model = tiny_bert(seed, kind, **changes)
     model.save_pretrained(folder)
-    tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    save_tokenizer(folder)
     return model
+
+
+def save_tokenizer(folder: Path, tokenizer: tokenizers.Tokenizer | None = None) -> None:
+    """Save a tokenizer, the tiny one unless given, as one of no class of transformers' own."""
+    made = tokenizer or tiny_tokenizer()
+    made.save(str(folder / "tokenizer.json"))
+    added = {token.content for token in made.get_added_tokens_decoder().values()}
+    mask = next((token for token in ("[MASK]", "<mask>") if token in added), None)
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    config = {"tokenizer_class": "TokenizersBackend", "model_input_names": inputs}
+    config |= {"mask_token": mask} if mask else {}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
 def cut_in_parts(folder: Path, model: Any) -> list[str]:
@@ -81,6 +94,7 @@ def tiny_tokenizer() -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(models.WordPiece(vocab=vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(others[:5])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_bert import SIZES, tiny_tokenizer
+from tiny_bert import SIZES, save_tokenizer, tiny_tokenizer
 from tokenizers import Tokenizer, processors
 from torch import Tensor, nn
 from transformers import (
@@ -121,7 +121,7 @@ def save_tiny(folder: Path, family: str, auto: type[Any] = AutoModel, **changes:
     """
     tiny = TINY[family]
     tokenizer = tiny.tokenizer()
-    tokenizer.save(str(folder / "tokenizer.json"))
+    save_tokenizer(folder, tokenizer)
     sizes = {**SIZES, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 61}
     sizes |= {**tiny.changes, **changes}
     named = {tiny.called.get(key, key): value for key, value in sizes.items()}

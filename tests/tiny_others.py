@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from tiny_bert import tiny_tokenizer
+from tiny_bert import save_tokenizer
 from transformers import AutoModel, AutoModelForSeq2SeqLM
 
 from attnviz.inspection import Inspection
@@ -83,7 +83,7 @@ class Other:
         """Save such a model and a tokenizer as a folder that attnviz reads; give the model back."""
         model = self.build(**changes)
         model.save_pretrained(folder)
-        tiny_tokenizer().save(str(folder / "tokenizer.json"))
+        save_tokenizer(folder)
         return model
 
 

@@ -14,16 +14,25 @@ def describe(name: str, trust_remote_code: bool = False) -> Described:
         return own.describe_paper()
     config, files = find_config(name, RunOptions(trust_remote_code=trust_remote_code))
     if config.is_native:
-        return own.describe_native(files, config.kind, _tokenizer(files, trust_remote_code))
+        return own.describe_native(files, config.kind, _tokenizer(config, files))
     return _describe_through_transformers(config, files)
 
 
-def _tokenizer(files: ModelFiles, trust_remote_code: bool) -> TokenizerFacts:
-    if files.tokenizer is not None:
-        return own.tokenizer_facts(files.tokenizer)
+def _tokenizer(config: ModelConfig, files: ModelFiles) -> TokenizerFacts:
+    path = files.tokenizer
+    if path is not None and config.is_native:
+        from attnviz.text.auto import read_agreeing
+
+        if not isinstance(read_agreeing(path, config.kind.content), str):
+            return own.tokenizer_facts(path)
     from attnviz.transformers_backend.tokenizers import content_of
 
-    content, kind, size = content_of(files.folder, trust_remote_code)
+    try:
+        content, kind, size = content_of(files.folder, config.run.trust_remote_code)
+    except AttnvizError:
+        if path is None:
+            raise
+        return own.tokenizer_facts(path)
     return TokenizerFacts(kind, False, size) if content is None else own.facts_in(content)
 
 
@@ -53,7 +62,7 @@ def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> De
         encoder_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         parameters=None if files.pickled else sum(count for _, count in numbers.values()),
         dtypes=own.dtypes_of(numbers.values()),
-        tokenizer=_tokenizer(files, config.run.trust_remote_code),
+        tokenizer=_tokenizer(config, files),
         num_kv_heads=backend.num_kv_heads(model),
         attention=attention,
         **own.origin_of(files),

@@ -24,7 +24,7 @@ from attnviz.models.config import (
 )
 from attnviz.models.families import FAMILIES, model_facts, read_config
 from attnviz.models.files import Wanted
-from attnviz.text.tokenizer import Tokenizer, read_fast
+from attnviz.text.tokenizer import Said, Tokenizer, read_fast
 
 if TYPE_CHECKING:
     from attnviz.transformers_backend.load import Architecture, Loaded
@@ -141,7 +141,7 @@ class ModelConfig:
         """Which files the model needs beside its weights; raises for one that cannot be loaded."""
         if self.is_native:
             read_config(self.kind)
-            return Wanted()
+            return Wanted(settings=True)
         from attnviz.transformers_backend.load import knows
 
         if self.kind.own_code and self.run.trust_remote_code and not knows(self.kind.name):
@@ -158,16 +158,28 @@ def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     checkpoint = load_checkpoint(kind, files.weights, files.verified, place)
     config = checkpoint.encoder.config
     facts = replace(model_facts(files.name, checkpoint.family, config), dtype=run.dtype)
-    if files.tokenizer is None:
-        from attnviz.transformers_backend.tokenizers import tokenizer_of
-
-        tokenizer = tokenizer_of(files, kind.name, config.max_positions)
-    else:
-        tokenizer = Tokenizer(read_fast(files.tokenizer), config.max_positions)
+    tokenizer = native_tokenizer(files, kind, config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
     notes = _file_notes(files, kind, checkpoint.left_over, "the encoder")
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     return Model(tokenizer, runner, notes)
+
+
+def native_tokenizer(files: ModelFiles, kind: ModelType, max_length: int | None) -> Tokenizer:
+    """The tokenizer that AutoTokenizer builds: without transformers, if tokenizer.json says all."""
+    undecided = ""
+    if files.tokenizer is not None:
+        if files.verified:  # the default model's, which says all
+            return Tokenizer(read_fast(files.tokenizer, Said(mask="[MASK]")), max_length)
+        from attnviz.text.auto import read_agreeing
+
+        cutter = read_agreeing(files.tokenizer, kind.content)
+        if not isinstance(cutter, str):
+            return Tokenizer(cutter, max_length)
+        undecided = cutter
+    from attnviz.transformers_backend.tokenizers import tokenizer_of
+
+    return tokenizer_of(files, max_length, undecided=undecided)
 
 
 def _load_paper(run: RunOptions, seed: int = PAPER_SEED, **sizes: int) -> Model:
@@ -192,7 +204,7 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     architecture = config.architecture
     tensors = read_pickle(files.weights) if files.pickled else None
     loaded = read(architecture, files.folder, place, tensors)
-    tokenizer = partial(tokenizer_of, files, kind.name, trust_remote_code=architecture.own_code)
+    tokenizer = partial(tokenizer_of, files, trust_remote_code=architecture.own_code)
     part = "what gives its attention"
     notes = _file_notes(files, kind, loaded.left_over, part, ran=architecture.own_code)
     if config.beyond is not None:

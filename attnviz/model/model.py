@@ -52,7 +52,7 @@ class Model:
     def __init__(self, tokenizer: Tokenizer, runner: Runner, notes: tuple[str, ...] = ()) -> None:
         self.facts = runner.facts
         self.tokenizer = tokenizer
-        self.notes = notes
+        self.notes = (*notes, *tokenizer.notes)
         self._runner = runner
 
     def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:

@@ -117,7 +117,7 @@ class NativeRunner:
     def _predictions(
         self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray, tokenizer: Tokenizer
     ) -> Iterator[MaskPrediction]:
-        places = [place for place, entry in enumerate(tokens.vocabulary) if entry in MASKS]
+        places = [place for place, number in enumerate(tokens.ids) if number == tokenizer.mask_id]
         if self.masked_lm is None or not places:
             return
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import tokenizers
 
 SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
+KEPT = {"right": "beginning", "left": "end"}  # What truncation on that side keeps
+BYTE_SPACE = "Ġ"  # A space in the vocabularies of GPT-2 and RoBERTa
+TRIMS = b'"trim_offsets":true'
 UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP} \N{UGARITIC LETTER ALPA}"  # Vocabularies lack them
 
 
@@ -30,11 +33,15 @@ class Cut:
     type_ids: tuple[int, ...]
 
 
-class Ends(NamedTuple):
-    """The special tokens before and after a text; None for none."""
+class Said(NamedTuple):
+    """What other files than tokenizer.json say of a tokenizer."""
 
-    first: str | None
-    last: str | None
+    types: bool = True  # whether the model is fed token types
+    mask: str | None = None  # the token that stands for a masked word
+    side: str = "right"  # where truncation takes pieces away
+
+
+ALONE = Said()
 
 
 class Cutter(Protocol):
@@ -43,6 +50,9 @@ class Cutter(Protocol):
     size: int  # how many ids it can give
     special_ids: frozenset[int]  # without the one that stands for unknown text
     unknown_ids: frozenset[int]  # that one; none for a vocabulary of bytes, which lacks nothing
+    mask_id: int | None  # the id that stands for a masked word
+    types: bool  # whether it gives token types
+    side: str  # where truncation takes pieces away, "right" or "left"
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """Cut a sentence or a pair, with or without special tokens, into at most `most` pieces."""
@@ -67,7 +77,9 @@ class Tokenizer:
         add_special_tokens: bool = True,
         target: Cutter | None = None,
         max_target: int | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
+        self.notes = notes  # for the user
         self._cutter = cutter
         self._target = target or cutter
         self.max_length = max_length
@@ -80,6 +92,16 @@ class Tokenizer:
     ) -> "Tokenizer":
         """Read a `tokenizer.json`; AttnvizError if it is not one."""
         return cls(read_fast(path), max_length, add_special_tokens)
+
+    @property
+    def mask_id(self) -> int | None:
+        """The id of the mask token, which stands for a masked word; None if there is none."""
+        return self._cutter.mask_id
+
+    @property
+    def gives_types(self) -> bool:
+        """Whether it gives the model token types; without, all are 0."""
+        return self._cutter.types
 
     def entry(self, number: int) -> str:
         """The vocabulary's entry of this id, or the number in brackets if it has no such id."""
@@ -187,7 +209,7 @@ class Tokenizer:
         if not truncate:
             raise RequestError(
                 f"the {name} is {length} tokens long, and the model takes at most {most}",
-                "use --truncate for its beginning"
+                f"use --truncate for its {KEPT[cutter.side]}"
                 + ("" if pair or fed else ", or attnviz run --stride N for windows that overlap"),
             )
         special = cutter.num_special(pair is not None) if self.add_special_tokens else 0
@@ -212,33 +234,50 @@ class Tokenizer:
 class FastCutter:
     """A tokenizer of the `tokenizers` library, which gives spans itself; see `Cutter`."""
 
-    def __init__(self, tokenizer: "tokenizers.Tokenizer") -> None:
+    def __init__(self, tokenizer: "tokenizers.Tokenizer", said: Said = ALONE) -> None:
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self.types, mask, self.side = said
+        self.mask_id = None if mask is None else tokenizer.token_to_id(mask)
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
         added = tokenizer.get_added_tokens_decoder()
         special = frozenset(number for number, token in added.items() if token.special)
         self.unknown_ids = _unknown_ids(tokenizer)
         self.special_ids = special - self.unknown_ids  # [UNK] is marked special too
+        self._takes_space = {n for n, token in added.items() if token.lstrip or token.rstrip}
+        self._trims = _stop_trimming(tokenizer)
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """As in `Cutter`."""
         if most is not None:
-            self._tokenizer.enable_truncation(most)
+            self._tokenizer.enable_truncation(most, direction=self.side)
         try:
             encoding = self._tokenizer.encode(text, pair, add_special_tokens=special)
         finally:
             self._tokenizer.no_truncation()
-        sentences = encoding.sequence_ids
-        offsets = zip(sentences, encoding.offsets, strict=True)
-        spans = tuple(None if sentence is None else span for sentence, span in offsets)
-        ids, types = encoding.ids, encoding.type_ids
-        entries = tuple(  # Unigram gives an unknown piece as typed
-            self.entry(number) or entry if number in self.unknown_ids else entry
-            for number, entry in zip(ids, encoding.tokens, strict=True)
+        ids, sentences = encoding.ids, encoding.sequence_ids
+        entries = tuple(self.entry(number) or f"[{number}]" for number in ids)
+        texts, places = (text, pair or ""), zip(ids, entries, encoding.offsets, strict=True)
+        spans = tuple(
+            None if sentence is None else self._span(texts[sentence], *place)
+            for sentence, place in zip(sentences, places, strict=True)
         )
-        return Cut(tuple(ids), entries, spans, tuple(sentences), tuple(types))
+        types = tuple(encoding.type_ids) if self.types else (0,) * len(ids)
+        return Cut(tuple(ids), entries, spans, tuple(sentences), types)
+
+    def _span(self, text: str, number: int, entry: str, span: Span) -> Span:
+        """A piece's span, without the spaces that it should not have."""
+        start, end = span
+        covered = text[start:end]
+        if number in self._takes_space:
+            return end - len(covered.lstrip()), start + len(covered.rstrip())
+        if not self._trims:
+            return span
+        if not entry.strip(BYTE_SPACE) and covered.strip(" "):  # a space that it put in
+            return start, start
+        start = end - len(covered.lstrip(" "))
+        return start, max(start, start + len(covered.strip(" ")))
 
     def num_special(self, pair: bool) -> int:
         """As in `Cutter`."""
@@ -253,15 +292,17 @@ class FastCutter:
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
 
 
-def read_fast(path: Path, ends: Ends | None = None) -> FastCutter:
-    """Read a `tokenizer.json`; AttnvizError if it is not one. ends: special tokens to use."""
+def read_fast(path: Path, said: Said = ALONE) -> FastCutter:
+    """Read a `tokenizer.json`; AttnvizError if it is not one."""
     import tokenizers
 
-    with rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN):
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        if ends is not None:
-            _put_around(tokenizer, ends)
-        return FastCutter(tokenizer)
+    with reading_errors(path):
+        return FastCutter(tokenizers.Tokenizer.from_file(str(path)), said)
+
+
+def reading_errors(path: Path) -> AbstractContextManager[None]:
+    """AttnvizError for whatever the library raises over a `tokenizer.json`."""
+    return rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN)
 
 
 def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:
@@ -279,18 +320,15 @@ def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:
     return frozenset(n for n, piece in pieces if n in ids or tokenizer.id_to_token(n) != piece)
 
 
-def _put_around(tokenizer: "tokenizers.Tokenizer", ends: Ends) -> None:
-    from tokenizers.processors import TemplateProcessing
-
-    known = {end: tokenizer.token_to_id(end) for end in ends if end is not None}
-    ids = {end: number for end, number in known.items() if number is not None}
-    single, second = (
-        [f"{part}:{place}" for part in (ends.first, text, ends.last) if part in (*ids, text)]
-        for place, text in enumerate(("$A", "$B"))
-    )
-    tokenizer.post_processor = TemplateProcessing(
-        single=single, pair=single + second, special_tokens=list(ids.items())
-    )
+def _stop_trimming(tokenizer: "tokenizers.Tokenizer") -> bool:
+    """Whether it takes spaces off spans: stop it, for behind added tokens it takes off letters."""
+    step = tokenizer.post_processor
+    state = b"" if step is None else step.__getstate__()
+    if TRIMS not in state:
+        return False
+    step.__setstate__(state.replace(TRIMS, TRIMS.replace(b"true", b"false")))
+    tokenizer.post_processor = step
+    return True
 
 
 def _errors_name(name: str) -> AbstractContextManager[None]:

@@ -9,10 +9,6 @@ from torch import Tensor
 
 TOKEN_TYPES = {"xlnet": 3}  # for model types whose configurations do not give it
 
-LANGUAGE_FAMILIES = frozenset(  # their tokenizers add a language token to source and target
-    {"mbart", "plbart", "m2m_100", "nllb-moe", "seamless_m4t", "seamless_m4t_v2"}
-)
-
 
 def layer_width(config: Any) -> int:
     """d_model inside a layer: MobileBERT's layers are narrower than its embeddings."""

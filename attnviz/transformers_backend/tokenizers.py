@@ -1,7 +1,9 @@
-"""The tokenizer of a model: its tokenizer.json, or else the tokenizer that transformers builds."""
+"""The tokenizer of a model as transformers' AutoTokenizer builds it."""
 
 import json
+import logging
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -14,23 +16,12 @@ import transformers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import panics, read_json
+from attnviz.files import panics
 from attnviz.models import ModelFiles
-from attnviz.models.families import FAMILIES
-from attnviz.models.files import AGAIN, TOKENIZER_CONFIG
 from attnviz.text.spans import Span, spans_of
-from attnviz.text.tokenizer import (
-    UNKNOWN,
-    Cut,
-    Cutter,
-    Ends,
-    FastCutter,
-    Tokenizer,
-    read_fast,
-)
+from attnviz.text.tokenizer import UNKNOWN, Cut, Cutter, FastCutter, Said, Tokenizer, read_fast
 from attnviz.transformers_backend.load import first_line, quiet
 from attnviz.transformers_backend.quirks import (
-    LANGUAGE_FAMILIES,
     language_tokens,
     set_target_language,
 )
@@ -44,34 +35,29 @@ Spelling = Callable[[str], bytes]  # gives the UTF-8 text that a piece stands fo
 
 def tokenizer_of(
     files: ModelFiles,
-    family: str,
     max_length: int | None,
     max_target: int | None = None,
     forced_first: int | None = None,
     trust_remote_code: bool = False,
+    undecided: str = "",
 ) -> Tokenizer:
-    """The tokenizer of a model of type `family`; `forced_first`: the first id it must write."""
-    settings = files.folder / TOKENIZER_CONFIG
-    # language tokens depend on settings, which tokenizer.json does not hold
-    adds_language = family in LANGUAGE_FAMILIES and settings.is_file()
-    if files.tokenizer is None or adds_language:
-        library = transformers_tokenizer(files.folder, trust_remote_code)
-        return wrapped(library, max_length, max_target, forced_first)
-    # in native families, tokenizer.json alone says which special tokens are added
-    ends = None if family in FAMILIES else _ends(settings)
-    return Tokenizer(read_fast(files.tokenizer, ends), max_length, max_target=max_target)
+    """The tokenizer that AutoTokenizer builds.
 
-
-def _ends(path: Path) -> Ends | None:
-    """The special tokens around a text, if tokenizer_config.json names them."""
-    config = read_json(path, AGAIN) if path.is_file() else {}
-    if not {"add_bos_token", "add_eos_token"}.intersection(config):
-        return None
-    names = [
-        config.get(f"{name}_token") if config.get(f"add_{name}_token") else None
-        for name in ("bos", "eos")
-    ]
-    return Ends(*(name.get("content") if isinstance(name, dict) else name for name in names))
+    `forced_first`: the first id that it must write; `undecided`: why tokenizer.json is not enough.
+    """
+    slower = (
+        f"transformers cuts the text, which starts slower: tokenizer.json leaves {undecided} open"
+    )
+    notes = [slower] if undecided else []
+    try:
+        library = transformers_tokenizer(files.folder, trust_remote_code, notes)
+    except AttnvizError as error:
+        if files.tokenizer is None:
+            raise
+        alone = read_fast(files.tokenizer)
+        notes = [f"tokenizer.json alone cuts the text: {error.message}"]
+        return Tokenizer(alone, max_length, max_target=max_target, notes=tuple(notes))
+    return wrapped(library, max_length, max_target, forced_first, tuple(notes))
 
 
 def wrapped(
@@ -79,14 +65,18 @@ def wrapped(
     max_length: int | None = None,
     max_target: int | None = None,
     forced_first: int | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Tokenizer:
     """A transformers tokenizer as ours, which may change its settings; see `tokenizer_of`."""
-    cutter: Cutter = FastCutter(library.backend_tokenizer) if library.is_fast else _Slow(library)
-    if not hasattr(library, "_switch_to_target_mode"):
-        return Tokenizer(cutter, max_length, max_target=max_target)
-    set_target_language(library, forced_first)
-    target = _InTargetMode(library, cutter)
-    return Tokenizer(cutter, max_length, target=target, max_target=max_target)
+    types = "token_type_ids" in library.model_input_names
+    said = Said(types, library.mask_token, library.truncation_side)
+    is_fast = library.is_fast
+    cutter: Cutter = FastCutter(library.backend_tokenizer, said) if is_fast else _Slow(library)
+    target: Cutter | None = None
+    if hasattr(library, "_switch_to_target_mode"):
+        set_target_language(library, forced_first)
+        target = _InTargetMode(library, cutter)
+    return Tokenizer(cutter, max_length, target=target, max_target=max_target, notes=notes)
 
 
 def copy_of(library: object) -> Any:
@@ -108,10 +98,15 @@ def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | 
     return content, kind, len(library)
 
 
-def transformers_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
-    """The tokenizer that transformers builds from a folder; AttnvizError if it cannot be built."""
+def transformers_tokenizer(
+    folder: Path, trust_remote_code: bool = False, notes: list[str] | None = None
+) -> Any:
+    """The tokenizer that transformers builds from a folder; its warnings are added to `notes`.
+
+    AttnvizError if it cannot be built.
+    """
     try:
-        with quiet(), panics():
+        with quiet(), panics(), _heard([] if notes is None else notes):
             library = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )
@@ -136,6 +131,28 @@ def transformers_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any
     return library
 
 
+@contextmanager
+def _heard(notes: list[str]) -> Iterator[None]:
+    """Add transformers' warnings to the notes: that a library is missing, which changes tokens."""
+    said = logging.Handler()
+    said.emit = lambda record: notes.append(_told(record.getMessage()))  # type: ignore[method-assign]
+    logger = logging.getLogger("transformers")
+    level, handlers = logger.level, logger.handlers
+    logger.setLevel(logging.WARNING)
+    logger.handlers = [said]
+    try:
+        with warnings.catch_warnings(record=True, action="always") as caught:
+            yield
+        notes += [_told(str(one.message)) for one in caught if one.category is UserWarning]
+    finally:
+        logger.handlers = handlers
+        logger.setLevel(level)
+
+
+def _told(warning: str) -> str:
+    return f"transformers says of its tokenizer: {first_line(Exception(warning))}"
+
+
 def _is_installed(library: str) -> bool:
     try:
         return find_spec("google.protobuf" if library == "protobuf" else library) is not None
@@ -152,6 +169,9 @@ class _Slow:
         special = {*library.all_special_ids} | language_tokens(library)
         self.unknown_ids = self._unknown_ids()
         self.special_ids = frozenset(special - {library.unk_token_id})
+        self.mask_id: int | None = None if library.mask_token is None else library.mask_token_id
+        self.types = "token_type_ids" in library.model_input_names
+        self.side = str(library.truncation_side)
         self._spelling = spelling_of(library.get_vocab())
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
@@ -159,8 +179,8 @@ class _Slow:
         cut = [self._pieces(sentence, part) for sentence, part in enumerate(texts)]
         if most is not None:
             room = most - (self.num_special(pair is not None) if special else 0)
-            while sum(map(len, cut)) > room:
-                max(cut, key=len).pop()
+            while sum(map(len, cut)) > room:  # of two alike, the second loses a piece first
+                max(reversed(cut), key=len).pop(-1 if self.side == "right" else 0)
         pieces = [piece for own in cut for piece in own]
         joined = [
             pieces[place] if place >= 0 else _Piece(-1 - place, self._name(-1 - place))
@@ -216,7 +236,7 @@ class _Slow:
         ids = [[piece.id for piece in own] for own in cut]
         if not special:
             return tuple(part for part, own in enumerate(ids) for _ in own)
-        if "token_type_ids" in self._library.model_input_names:
+        if self.types:
             return tuple(self._library.create_token_type_ids_from_sequences(*ids))
         return (0,) * len(self._places([len(own) for own in ids], special=True))
 
@@ -239,6 +259,7 @@ class _InTargetMode:
         self.size = cutter.size
         self.special_ids = cutter.special_ids
         self.unknown_ids = cutter.unknown_ids
+        self.mask_id, self.types, self.side = cutter.mask_id, cutter.types, cutter.side
         self.entry = cutter.entry
         self.read = cutter.read
 

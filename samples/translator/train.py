@@ -12,6 +12,7 @@ tokenizer.json and model.safetensors beside this file.
 """
 
 import argparse
+import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -246,6 +247,9 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     model.half().save_pretrained(options.folder)
     tokenizer.save(str(options.folder / "tokenizer.json"))
+    # of no class of its own, so that AutoTokenizer takes tokenizer.json as it is
+    config = json.dumps({"tokenizer_class": "TokenizersBackend"}, indent=2)
+    (options.folder / "tokenizer_config.json").write_text(f"{config}\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,9 @@ Item = TypeVar("Item")
 _STREAMS = re.compile(r"/proc/[^/]+(/task/[^/]+)?/fd")
 """Where Linux lists the streams that a process has open."""
 
+_unfinished: set[str] = set()
+"""Temporary files that are being written."""
+
 _LINKS_FOLLOWED = 40
 """As many as the kernel follows before it speaks of a loop."""
 
@@ -30,20 +34,22 @@ def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
     The bytes go to a temporary file beside it, which is renamed at the end and removed after an
     error or an interrupt. A link is followed, and a file that is replaced leaves its permissions to
     the new one. A device, a pipe, or a stream that is open already (`/dev/stdout`) is written to
-    directly, after what it holds. `private` makes the file readable by the user alone.
+    directly, after what it holds. `private` is for a file of attnviz's own: it is readable by the
+    user alone, and takes the place of whatever has its name, be it a link, a pipe or another's.
 
     Raises RequestError if the folder does not exist, AttnvizError if it cannot be written, and
     BrokenPipeError as it comes: a reader that has seen enough is no error.
     """
-    target = Path(os.path.realpath(path))
+    target = path if private else Path(os.path.realpath(path))
     try:
-        if is_open_stream(path) or (target.exists() and not target.is_file()):
+        if not private and (is_open_stream(path) or (target.exists() and not target.is_file())):
             with path.open("ab") as stream:
                 yield stream
             return
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:60]}.", dir=target.parent)
+        name = str(target.parent / f".{target.name[:60]}.{os.urandom(6).hex()}")
+        _unfinished.add(name)
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with open(name, "xb", opener=_for_the_user_alone) as stream:
                 yield stream
             if not private:
                 os.chmod(name, _permissions(target))
@@ -51,17 +57,60 @@ def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        finally:
+            _unfinished.discard(name)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise _write_error(path, error) from error
 
 
+def discard_unfinished() -> None:
+    """Remove the temporary files of `whole_file`, where nobody gets round to it."""
+    for name in list(_unfinished):
+        Path(name).unlink(missing_ok=True)
+
+
 def cache_folder() -> Path:
     """The user's cache folder for attnviz, which may not exist yet."""
     import platformdirs
 
-    return platformdirs.user_cache_path("attnviz", appauthor=False)
+    folder = platformdirs.user_cache_path("attnviz", appauthor=False)
+    if folder.is_absolute():
+        return folder
+    # a relative XDG_CACHE_HOME does not count, says the standard; and there may be no home
+    home = Path.home() if Path.home().is_absolute() else Path(tempfile.gettempdir())
+    return home / ".cache" / "attnviz"
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make attnviz's own folder, which is the user's alone; AttnvizError if it cannot be.
+
+    Elsewhere others could put links and files of theirs.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+            raise AttnvizError(f"{folder} belongs to another user", "set XDG_CACHE_HOME")
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise AttnvizError(f"cannot use {folder}: {reason}", "set XDG_CACHE_HOME") from error
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether the user has a file of that name; AttnvizError if it is a link, a pipe, another's."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        raise AttnvizError(f"{path} is not a file of attnviz's own", "delete it")
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise AttnvizError(f"{path} belongs to another user", "delete it")
+    return True
 
 
 def check_readable(path: Path) -> None:
@@ -180,6 +229,10 @@ def is_open_stream(path: Path) -> bool:
             return True
         path = path.parent / os.readlink(path)
     return False
+
+
+def _for_the_user_alone(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _permissions(target: Path) -> int:

@@ -1,5 +1,7 @@
 """The last inspection, remembered for the user alone."""
 
+import json
+import os
 import stat
 from pathlib import Path
 
@@ -7,8 +9,10 @@ import pytest
 from test_storage import assert_same, made
 
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.files import cache_folder
 from attnviz.inspection import storage
 from attnviz.inspection.storage import recall, remember
+from attnviz.models.files import check_sha256
 
 
 @pytest.fixture
@@ -75,6 +79,77 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.delenv("ATTNVIZ_NO_MEMORY", raising=False)
     assert recall() is None
-    with pytest.raises(AttnvizError, match=r"cannot write .*last\.safetensors") as caught:
+    with pytest.raises(AttnvizError, match=r"cannot use .*: not a directory") as caught:
         remember(made())
     assert not isinstance(caught.value, RequestError)
+
+
+def test_what_stands_in_its_place_is_not_read_and_not_waited_for(
+    cache: Path, tmp_path: Path
+) -> None:
+    remember(made())
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(cache.read_bytes())
+    for pipe in (False, True):
+        cache.unlink()
+        os.mkfifo(cache) if pipe else cache.symlink_to(theirs)
+        with pytest.raises(AttnvizError, match="is not a file of attnviz's own"):
+            recall()
+        assert remember(made(1))
+        assert stat.S_ISREG(cache.lstat().st_mode)
+    assert_same(storage.load(theirs), made())
+
+
+def test_a_cache_of_others_is_not_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(made())
+    before = cache.read_bytes()
+    cache.parent.chmod(0o777)
+    remember(made())
+    assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
+    monkeypatch.setattr(os, "geteuid", lambda: cache.stat().st_uid + 1)
+    for action in (recall, lambda: remember(made(1))):
+        with pytest.raises(AttnvizError, match="belongs to another user"):
+            action()
+    assert cache.read_bytes() == before
+
+
+def test_the_list_of_known_files_is_made_anew(cache: Path, tmp_path: Path) -> None:
+    """verified.json: a link is not followed, and what it holds is checked."""
+    stamps, known, theirs = (
+        cache.with_name("verified.json"),
+        tmp_path / "known",
+        tmp_path / "theirs",
+    )
+    known.write_bytes(b"abc")
+    theirs.write_bytes(b"a user's")
+    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    cache.parent.mkdir(parents=True)
+    stamps.symlink_to(theirs)
+    check_sha256(known, sha256, "")
+    expected = {str(known): [3, known.stat().st_mtime_ns, sha256]}
+    assert theirs.read_bytes() == b"a user's"
+    assert json.loads(stamps.read_bytes()) == expected
+    for damaged in (
+        b'{"a":' * 100_000,
+        b"[" * 100_000,
+        b"\xff",
+        b"[1]",
+        b'{"a": [[1]]}',
+        b" " * 2**21,
+    ):
+        stamps.write_bytes(damaged)
+        check_sha256(known, sha256, "")
+        assert json.loads(stamps.read_bytes()) == expected
+    stamps.write_bytes(json.dumps({str(known): [3, 1, sha256], "b": [1, 2, "c"]}).encode())
+    check_sha256(known, sha256, "")
+    assert json.loads(stamps.read_bytes()) == {**expected, "b": [1, 2, "c"]}
+    with pytest.raises(AttnvizError, match="is not the file that was published"):
+        check_sha256(known, "0" * 64, "")
+
+
+def test_a_cache_folder_that_is_relative_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    for home, folder in (("/home/me", "/home/me"), ("relative", "/"), ("", "/")):
+        monkeypatch.setenv("HOME", home)
+        assert cache_folder().is_absolute()
+        assert str(cache_folder()).startswith(folder)

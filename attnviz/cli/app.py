@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from typing import Annotated, Any, get_type_hints
 
@@ -67,7 +67,7 @@ def _visible_errors() -> Iterator[None]:
 app = typer.Typer(
     name="attnviz",
     cls=Commands,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="See where a Transformer encoder looks: which word attends to which, in which head.",
@@ -88,12 +88,17 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def attnviz(
+    context: typer.Context,
     show_version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """See where a Transformer encoder looks: which word attends to which, in which head."""
+    if context.invoked_subcommand is None:  # the help, but nobody asked for it as a result
+        with redirect_stdout(sys.stderr):
+            typer.echo(context.get_help(), nl=False)
+        raise typer.Exit(WRONG)
 
 
 def command(name: str) -> Any:

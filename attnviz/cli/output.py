@@ -1,6 +1,7 @@
 """Where things are written: results on standard output or in a file, all else on standard error."""
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -34,8 +35,27 @@ def prepare_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    if not os.environ.get("COLUMNS", "1").strip("0"):  # 0 columns: the width is unknown
-        del os.environ["COLUMNS"]
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _Messages(
+            sys.stderr.buffer, sys.stderr.encoding, "backslashreplace", line_buffering=True
+        )
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error, which never fails: results matter more than that nobody reads messages."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            lead_nowhere(STDERR)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            lead_nowhere(STDERR)
 
 
 def lead_nowhere(descriptor: int) -> None:
@@ -72,6 +92,9 @@ class Notes:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self._said: set[str] = set()
+        told = logging.Handler()  # what rooms below say, which do not know screens
+        told.emit = lambda record: self.say_once(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("attnviz").handlers = [told]
 
     def say(self, text: str) -> None:
         """Say one thing."""
@@ -91,13 +114,8 @@ def beginning(text: str) -> str:
 
 
 def _say(line: str) -> None:
-    if sys.stderr is None:
-        return
-    try:
+    if sys.stderr is not None:
         sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except OSError:  # nobody is left to read it, and the results matter more
-        lead_nowhere(STDERR)
 
 
 def check_output(output: "Results", *kinds: str) -> None:

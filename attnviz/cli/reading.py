@@ -14,6 +14,9 @@ from attnviz.errors import AttnvizError, RequestError
 
 Line = tuple[int, str | RequestError]  # index from 0, and sentence or what is wrong with it
 
+LONGEST = 1 << 24
+"""The bytes of a line that are read; a line without end would fill the memory."""
+
 COLUMNS = ("sentence", "query", "key")
 
 
@@ -64,12 +67,14 @@ class LineReader:
         """Fill the queue from a stream of its own, which Python does not wait for at exit."""
         try:
             with open(self._path or 0, "rb", closefd=self._path is not None) as stream:
-                for index, raw in enumerate(stream):
+                for index, raw in enumerate(iter(lambda: stream.readline(LONGEST + 1), b"")):
                     line = _decoded(index, raw)
                     if isinstance(line, str) and not line.strip():
                         self.blank += 1
                     else:
                         self._lines.put((index, line))
+                    if len(raw) > LONGEST:  # what comes is still this line
+                        break
         except OSError as error:
             self._failure = error
         finally:
@@ -77,6 +82,11 @@ class LineReader:
 
 
 def _decoded(index: int, raw: bytes) -> str | RequestError:
+    if len(raw) > LONGEST:
+        return RequestError(
+            f"the line is longer than {LONGEST >> 20} MiB, and is not read further",
+            "give a sentence a line",
+        )
     try:
         line = raw.decode("utf-8-sig" if index == 0 else "utf-8")
     except UnicodeDecodeError as error:

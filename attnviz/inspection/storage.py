@@ -17,7 +17,13 @@ import numpy as np
 from attnviz.attention.layer import ARRAYS, LayerRecord
 from attnviz.attention.request import KEPT_BYTES, AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import cache_folder, check_readable, whole_file
+from attnviz.files import (
+    cache_folder,
+    check_readable,
+    is_own_file,
+    make_own_folder,
+    whole_file,
+)
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.text.tokens import Part, Tokens
 
@@ -76,10 +82,7 @@ def remember(inspection: Inspection) -> bool:
     content = _to_bytes(inspection)
     if len(content) > MEMORY_LIMIT:
         return False
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise AttnvizError(f"cannot write {path}: {error.strerror}") from error
+    make_own_folder(path.parent)
     with whole_file(path, private=True) as stream:
         stream.write(content)
     return True
@@ -88,10 +91,10 @@ def remember(inspection: Inspection) -> bool:
 def recall() -> Inspection | None:
     """The remembered inspection, or None; AttnvizError if its file is damaged."""
     path = _last_path()
-    if path is None or not os.path.isfile(path):
+    if path is None:
         return None
     try:
-        return load(path)
+        return load(path) if is_own_file(path) else None
     except AttnvizError as error:
         raise AttnvizError(error.message, "run a text, which will replace it") from error
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from attnviz.errors import AttnvizError
-from attnviz.files import cache_folder, check_readable, read_json, whole_file
+from attnviz.files import (
+    cache_folder,
+    check_readable,
+    is_own_file,
+    make_own_folder,
+    read_json,
+    whole_file,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +31,8 @@ WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
 
 LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)  # the best first
+
+MOST_STAMPS = 1 << 20  # bytes; a longer list of files that passed begins anew
 
 AGAIN = "copy or download it again"
 CONVERT = "if you trust it, convert it: AutoModel.from_pretrained(folder).save_pretrained(folder)"
@@ -120,9 +129,7 @@ def check_sha256(path: Path, expected: str, hint: str) -> None:
     """Raise AttnvizError, with this hint, unless the file has this SHA-256."""
     # a file that passed is hashed again only after its size or time stamp changed
     stamps_path = cache_folder() / "verified.json"
-    stamps: Mapping[str, object] = {}
-    with suppress(AttnvizError):
-        stamps = read_json(stamps_path, "")
+    stamps = _stamps(stamps_path)
     try:
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns, expected]
@@ -139,9 +146,24 @@ def check_sha256(path: Path, expected: str, hint: str) -> None:
         )
     # if the cache cannot be written, the next run hashes again
     with suppress(OSError, AttnvizError):
-        stamps_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_folder(stamps_path.parent)
         with whole_file(stamps_path, private=True) as stream:
             stream.write(json.dumps({**stamps, str(path): stamp}).encode())
+
+
+def _stamps(path: Path) -> dict[str, list[int | str]]:
+    """Size, time and hash of the files that passed; none if the file is not our own, or damaged."""
+    try:
+        if not is_own_file(path) or path.stat().st_size > MOST_STAMPS:
+            return {}
+        known = read_json(path, "")
+    except (AttnvizError, OSError):
+        return {}
+    return {
+        name: stamp
+        for name, stamp in known.items()
+        if isinstance(stamp, list) and list(map(type, stamp)) == [int, int, str]
+    }
 
 
 def _sha256(path: Path) -> str:

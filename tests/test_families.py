@@ -281,6 +281,28 @@ def test_the_bias_is_kept_once_for_all_layers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(bias[:, by_distance], expected)
 
 
+def test_a_table_of_positions_in_marians_file_counts(tmp_path: Path) -> None:
+    """transformers reads it, where it is no sinusoids too; without one, both compute sinusoids."""
+    kind: Any = type(save_tiny(tmp_path, "marian", TINY["marian"].task))
+    save_tiny(tmp_path, "marian")
+    weights = load_file(tmp_path / "model.safetensors")
+    name = "encoder.embed_positions.weight"
+    found = []
+    for table in (weights[name], weights[name].flip(0), None):
+        changed = {**weights, name: table} if table is not None else dict(weights)
+        if table is None:
+            del changed[name]
+        save_file(changed, tmp_path / "model.safetensors", {"format": "pt"})
+        model = load_model(str(tmp_path))
+        assert not any("encoder.embed_positions" in note for note in model.notes)
+        inspection = model.inspect("a dog sat")
+        theirs = kind.from_pretrained(tmp_path, attn_implementation="eager").eval()
+        hold(inspection, Loaded("marian", tmp_path, model, theirs).expected(inspection))
+        found.append(inspection.weights(1, unit="piece"))
+    close(found[0], found[2])
+    assert np.abs(found[1] - found[0]).max() > 0.01
+
+
 def test_numbers_of_positions_are_usual(folder: tuple[str, Path]) -> None:
     """Files saved by earlier versions of transformers have them, and Marian's the sinusoids."""
     family, path = folder

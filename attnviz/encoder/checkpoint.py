@@ -1,7 +1,7 @@
 """Published weights into our encoder: every name, shape and number is checked."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.encoder.devices import HERE, Placement, as_numpy
-from attnviz.encoder.embeddings import EMBEDDINGS, DistanceBias
+from attnviz.encoder.embeddings import (
+    EMBEDDINGS,
+    DistanceBias,
+    HalvedSinusoidalEmbeddings,
+    Table,
+)
 from attnviz.encoder.encoder import Encoder, activation_of
 from attnviz.errors import AttnvizError
 from attnviz.files import check_readable
@@ -20,7 +25,7 @@ from attnviz.models.files import AGAIN, CONVERT, is_pickle, read_weights
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # stored
 BELONG_TOGETHER = "check that config.json and the weights belong together"
-WORD_VECTORS = "embeddings.word.weight"
+WORD_VECTORS, POSITIONS = "embeddings.word.weight", "embeddings.position.weight"
 NAMES_LISTED = 5
 
 
@@ -78,7 +83,7 @@ def load_checkpoint(
             BELONG_TOGETHER,
         )
     with torch.device("meta"):
-        encoder = empty_encoder(family, shape)
+        encoder = empty_encoder(family, shape, found)
     names = _names(encoder, family, found)
     _check_tensors(encoder, found, names)
     held = {ours: found[theirs] for ours, theirs in names.items()}
@@ -93,10 +98,16 @@ def load_checkpoint(
     return Checkpoint(encoder.eval(), family.name, others, masked_lm)
 
 
-def empty_encoder(family: Family, config: EncoderConfig) -> Encoder:
-    """An encoder with a family's parts, without its weights."""
+def empty_encoder(family: Family, config: EncoderConfig, found: Collection[str]) -> Encoder:
+    """An encoder with a family's parts, without its weights; `found`: the tensors in its file."""
     bias = DistanceBias(config) if family.distance_buckets else None
-    return Encoder(config, EMBEDDINGS[family.embeddings](config), bias)
+    embeddings = EMBEDDINGS[family.embeddings](config)
+    stored = isinstance(embeddings, HalvedSinusoidalEmbeddings) and POSITIONS in (
+        family.names.resolve(found, 0)
+    )
+    if stored:
+        embeddings.position = Table(config.max_positions or 0, config.d_model)
+    return Encoder(config, embeddings, bias)
 
 
 def _names(encoder: Encoder, family: Family, found: Mapping[str, Tensor]) -> dict[str, str]:

@@ -82,10 +82,17 @@ class SinusoidalEmbeddings(nn.Module):
 
 
 class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
-    """All sines before all cosines, as in Marian (Junczys-Dowmunt et al. 2018)."""
+    """All sines before all cosines, as in Marian (Junczys-Dowmunt et al. 2018).
+
+    A file that holds a table of positions has it as `position`, which counts then.
+    """
+
+    position: Table | None = None
 
     def positions(self, length: int, d_model: int) -> Tensor:
         """The vector to add at each position: (length, d_model)."""
+        if self.position is not None:
+            return self.position.weight[:length]
         angles = _angles(length, d_model)
         return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :d_model].float()
 

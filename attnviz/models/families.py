@@ -323,6 +323,7 @@ MARIAN = Family(
     names=TensorNames(
         modules={
             "embeddings.word": "encoder.embed_tokens",
+            "embeddings.position": "encoder.embed_positions",
             "layers.{layer}.attention.W_Q": "encoder.layers.{layer}.self_attn.q_proj",
             "layers.{layer}.attention.W_K": "encoder.layers.{layer}.self_attn.k_proj",
             "layers.{layer}.attention.W_V": "encoder.layers.{layer}.self_attn.v_proj",
@@ -334,8 +335,7 @@ MARIAN = Family(
         },
         prefixes=("", "model."),
         inside=("encoder.",),
-        # some files hold the sinusoids too
-        unused=("encoder.embed_positions.", "shared.", "lm_head.", "final_logits_bias"),
+        unused=("shared.", "lm_head.", "final_logits_bias"),
         shared={"encoder.embed_tokens": "shared"},
     ),
 )

@@ -11,9 +11,12 @@ import jsonschema
 import pytest
 from conftest import ANIMAL
 from process import Done, Workplace, workplace
-from tiny_bert import save_tiny_bert
-from transformers import BertForMaskedLM
+from tiny_bert import save_tiny_bert, save_tokenizer
+from tiny_families import save_tiny
+from tokenizers import AddedToken
+from transformers import AutoModelForMaskedLM, BertForMaskedLM
 from typer.testing import CliRunner
+from vocabularies import ROBERTAS, byte_level
 
 from attnviz.cli.app import app
 from attnviz.inspection import Inspection
@@ -143,7 +146,7 @@ def test_masks(here: Callable[..., Done], place: Workplace) -> None:
     assert done.json["tokens"][mask["index"]]["text"] == "[MASK]"
     assert mask["best"]["token"] == mask["before"][0]["token"]
     table = here("the [MASK] sat", *options)
-    assert "[MASK]: what is predicted" in table.out
+    assert "[MASK]@2: what is predicted" in table.out
     assert mask["after"][0]["token"] in table.out
     rows = here("the [MASK] sat", *options, "-f", "csv")
     assert rows.err == ("attnviz: csv has no room for the predictions at [MASK]; take -f json\n")
@@ -152,6 +155,32 @@ def test_masks(here: Callable[..., Done], place: Workplace) -> None:
     lost = here("--head", "0.1")
     assert lost.code == 1
     assert "the model of this inspection cannot be loaded" in lost.err
+
+
+def test_a_mask_that_takes_the_space_before_it(here: Callable[..., Done], place: Workplace) -> None:
+    folder = place.folder / "roberta"
+    folder.mkdir()
+    save_tiny(folder, "roberta", AutoModelForMaskedLM)
+    cutter = byte_level(True, ROBERTAS)
+    cutter.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    save_tokenizer(folder, cutter)
+    done = here("the <mask> cat", "-m", "roberta", "--head", "0.0", "--json")
+    assert (done.code, done.err) == (0, "")
+    [mask] = valid(done.json)["masks"]
+    assert done.json["tokens"][mask["index"]]["text"] == "<mask>"
+    other = here("the [MASK] cat", "-m", "roberta", "--head", "0.0", "--json")
+    assert other.json["masks"] == []
+    assert other.err == (
+        "attnviz: the mask token of roberta is <mask>, so nothing is predicted at [MASK]\n"
+    )
+
+
+def test_a_model_without_a_mask_token_says_so(here: Callable[..., Done], place: Workplace) -> None:
+    folder = place.folder / "blind"
+    save_tiny_bert(folder, kind=BertForMaskedLM)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "TokenizersBackend"}')
+    done = here("the [MASK] cat", "-m", "blind", "--each", "-f", "csv")
+    assert done.err == "attnviz: blind has no mask token, so nothing is predicted at [MASK]\n"
 
 
 def test_a_model_without_a_masked_lm_head_says_so(here: Callable[..., Done]) -> None:

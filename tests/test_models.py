@@ -371,9 +371,28 @@ def test_a_tokenizer_of_another_model(folder: Path) -> None:
 def test_a_tokenizer_with_more_token_types_than_the_model(tmp_path: Path) -> None:
     save_tiny_bert(tmp_path, type_vocab_size=1)
     model = load_model(str(tmp_path))
-    model.inspect("a dog")
-    with pytest.raises(AttnvizError, match="gave token type 1, and the model has 1"):
-        model.inspect("a dog", "a cat")
+    pair = model.inspect("a dog", "a cat").tokens
+    assert set(pair.type_ids) == {0}
+    assert model.note_on(pair) == "both sentences of a pair have token type 0: the model knows one"
+    assert model.note_on(model.tokenize("a dog")) is None
+
+
+def test_a_tokenizer_that_gives_no_token_types(tmp_path: Path) -> None:
+    save_tiny_bert(tmp_path)
+    typed = load_model(str(tmp_path))
+    pair = typed.inspect("a dog", "a cat")
+    assert set(pair.tokens.type_ids) == {0, 1}
+    assert typed.note_on(pair.tokens) is None
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(path.read_text().replace('"token_type_ids", ', ""))
+    untyped = load_model(str(tmp_path))
+    plain = untyped.inspect("a dog", "a cat")
+    assert set(plain.tokens.type_ids) == {0}
+    assert plain.tokens.ids == pair.tokens.ids
+    assert untyped.note_on(plain.tokens) == (
+        "both sentences of a pair have token type 0: its tokenizer gives none"
+    )
+    assert abs(plain.weights(0, 0) - pair.weights(0, 0)).max() > 0.01
 
 
 @pytest.fixture

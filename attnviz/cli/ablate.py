@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from attnviz.answers.ablate import Ablation, EachAblation
     from attnviz.cli.inputs import Item
     from attnviz.cli.output import Notes
+    from attnviz.model import Model
     from attnviz.show.forms import Form
+    from attnviz.text.tokens import Tokens
+
+
+MASKS = ("[MASK]", "<mask>")  # mask tokens of most models
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def ablate(
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_output
     from attnviz.cli.session import Selection, Session
-    from attnviz.model import MASKS, check_ablatable
+    from attnviz.model import check_ablatable
 
     check_output(output, "EachAblation" if ablated.each else "Ablation")
     session = Session(choice, output)
@@ -82,7 +87,7 @@ def ablate(
         chosen = selection.heads(context)
         model = session.model_of(item.inspection)
         session.spinner.update("taking heads away")
-        mask = next((entry for entry in tokens.vocabulary if entry in MASKS), None)
+        mask = _mask(tokens, model, session.notes, item.place)
         if not ablated.each:
             ablation = ablation_of(context, model.ablate(tokens, chosen, ablated.replacement))
             if mask is not None:
@@ -97,6 +102,19 @@ def ablate(
         return rank_heads(context, runs, query)
 
     answer_each(inputs, ask, ablated.top, doing="taking heads away")
+
+
+def _mask(tokens: "Tokens", model: "Model", notes: "Notes", place: str) -> str | None:
+    """The model's mask token, if the text has it; a note on a mask of another model."""
+    number, name = model.tokenizer.mask_id, model.facts.name
+    mask = None if number is None else model.tokenizer.entry(number)
+    if number in tokens.ids:
+        return mask
+    typed = next((one for one in MASKS if one in f"{tokens.text} {tokens.pair}"), None)
+    if typed is not None:
+        has = f"{name} has no mask token" if mask is None else f"the mask token of {name} is {mask}"
+        notes.say(f"{place}{has}, so nothing is predicted at {typed}")
+    return None
 
 
 def _note_masks(ablation: "Ablation", mask: str, form: "Form", notes: "Notes", place: str) -> None:

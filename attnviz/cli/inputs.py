@@ -201,6 +201,9 @@ class Inputs:
 
     def _cut(self, model: Model, place: str, text: str, pair: str | None) -> Tokens:
         tokens = model.tokenize(text, pair, self._source.truncate)
+        note = model.note_on(tokens)
+        if note is not None:
+            self.session.notes.say_once(note)
         if tokens.dropped:
             self.session.notes.say(
                 f"{place}cut to {len(tokens)} of {len(tokens) + tokens.dropped} tokens"

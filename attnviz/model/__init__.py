@@ -9,10 +9,9 @@ from attnviz.model.load import (
     model_in_memory,
 )
 from attnviz.model.model import Model
-from attnviz.model.native import MASKS
 from attnviz.models.config import RunOptions
 
 __all__ = [
-    "MASKS", "PICKLE_NOTES", "Model", "RunOptions", "check_ablatable", "load_model",
+    "PICKLE_NOTES", "Model", "RunOptions", "check_ablatable", "load_model",
     "load_model_of", "matrices_of", "model_in_memory",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,12 +58,24 @@ class Model:
 
     def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
         """Tokenize a sentence, or a pair; RequestError as in `Tokenizer.encode`."""
-        takes_pairs = self._runner.num_token_types > 1 or self.tokenizer.separates_pairs
+        num_types, cutter = self._runner.num_token_types, self.tokenizer
+        takes_pairs = (num_types > 1 and cutter.gives_types) or cutter.separates_pairs
         if pair is not None and not takes_pairs:
             raise RequestError(
                 f"the model {self.facts.name} does not take pairs of sentences", "leave out --pair"
             )
-        return self._checked(self.tokenizer.encode(text, pair, truncate))
+        tokens = cutter.encode(text, pair, truncate)
+        if num_types == 1:  # as of a RoBERTa with BERT's tokenizer
+            tokens = replace(tokens, type_ids=(0,) * len(tokens))
+        return self._checked(tokens)
+
+    def note_on(self, tokens: Tokens) -> str | None:
+        """What the user should know of a pair that the model is fed without token types."""
+        num_types, gives = self._runner.num_token_types, self.tokenizer.gives_types
+        if tokens.pair is None or not num_types or gives == (num_types > 1):
+            return None
+        why = "the model knows one" if gives else "its tokenizer gives none"
+        return f"both sentences of a pair have token type 0: {why}"
 
     def windows(self, text: str, stride: int) -> list[Tokens]:
         """Cut a long text into overlapping windows; see `Tokenizer.windows`."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Results = list[Inspection | AttnvizError]
 
-MASKS = ("[MASK]", "<mask>")  # in BERT's and in RoBERTa's vocabulary
 GUESSES = 5  # predictions for each mask token
 
 

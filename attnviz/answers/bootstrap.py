@@ -44,9 +44,11 @@ def intervals(
     count, generator = len(sums), np.random.default_rng(SEED)
     found = np.full((2, sums.shape[1]), np.nan)
     has = counts.sum(axis=0) > 0
-    means = []
+    means, rows = [], np.arange(AT_ONCE)[:, None]
     for _ in range(0, RESAMPLES, AT_ONCE):
-        times = generator.multinomial(count, np.full(count, 1 / count), AT_ONCE).astype(np.float64)
+        draws = generator.integers(count, size=(AT_ONCE, count)) + count * rows
+        times = np.bincount(draws.ravel(), minlength=AT_ONCE * count).astype(np.float64)
+        times = times.reshape(AT_ONCE, count)
         drawn = times @ counts[:, has]
         nothing = np.full_like(drawn, np.nan)
         means.append(np.divide(times @ sums[:, has], drawn, out=nothing, where=drawn > 0))

@@ -149,9 +149,7 @@ class Finding(Shown):
             for head in finding._heads(top):
                 yield (
                     *(head["layer"], head["head"], *words),
-                    shortest(head["weight"]),
-                    None if head["excess"] is None else shortest(head["excess"]),
-                    *(head["rank"], head["argmax"]),
+                    *(_cell(head["weight"]), _cell(head["excess"]), head["rank"], head["argmax"]),
                     *_cells(head["same_distance"]),
                     *_cells(head["same_key"]),
                     *last_cells(self.context, head.get("dropped")),
@@ -159,18 +157,19 @@ class Finding(Shown):
 
     def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:
         """The heads' objects, best first; numbers stay float32."""
-        for place in self.order[:top]:
+        same_distance = list(self.same_distance.facts(self.weights, "pairs"))
+        same_key = list(self.same_key.facts(self.weights, "queries"))
+        for place in self.order[:top].tolist():
             layer, head = self.places[place]
-            weight = self.weights[place]
             yield {
                 "layer": layer,
                 "head": head,
-                "weight": weight,
+                "weight": self.weights[place],
                 "excess": _or_none(self.excess[place]),
                 "rank": int(self.ranks[place]),
                 "argmax": bool(self.argmax[place]),
-                "same_distance": self.same_distance.facts(place, weight, "pairs"),
-                "same_key": self.same_key.facts(place, weight, "queries"),
+                "same_distance": same_distance[place],
+                "same_key": same_key[place],
                 **({} if self.dropped is None else {"dropped": self.dropped[place]}),
             }
 
@@ -224,7 +223,12 @@ def _or_none(number: Any) -> Any:
 
 def _cells(yardstick: dict[str, Any] | None) -> tuple[Any, ...]:
     """A yardstick's columns: mean, count and lift."""
-    return (None, None, None) if yardstick is None else tuple(yardstick.values())
+    mean, count, lift = (None, None, None) if yardstick is None else yardstick.values()
+    return _cell(mean), count, _cell(lift)
+
+
+def _cell(number: Any) -> float | None:
+    return None if number is None else shortest(number)
 
 
 def _seen(view: View, query: Phrase, layer: int) -> Bool[np.ndarray, "key"]:

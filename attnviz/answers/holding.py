@@ -205,7 +205,8 @@ class Tally:
         means, bounds = _Means.of(blocks), np.full((2, 2, len(self._first.places)), np.nan)
         if self.count > 1:
             ones, _, weights, has, excess = np.moveaxis(blocks, 1, 0)
-            bounds = np.stack([intervals(weights, ones), intervals(excess, has)])
+            both = intervals(np.hstack([weights, excess]), np.hstack([ones, has]))
+            bounds = both.reshape(2, 2, -1).swapaxes(0, 1)
         return Holding(
             context=self._first.context,
             sentences=self.count,

@@ -1,5 +1,6 @@
 """What a head gives other pairs: the yardsticks beside a weight, each without the pair itself."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -7,11 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from attnviz.answers.answer import shortest
 from attnviz.answers.masks import Pairs, by_mask
 from attnviz.answers.select import Phrase
 from attnviz.attention.order import NEAR_ZERO, tiers
-from attnviz.attention.shapes import Float, Int
+from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.inspection import Block, HeadId, View
 
 ROWS_AT_ONCE = 512
@@ -48,16 +48,20 @@ class Yardsticks:
 
     def at(self, place: int, weight: float) -> Yardstick | None:
         """The yardstick of one head, beside its weight; None where there is no other pair."""
-        mean = self.means[place]
-        if np.isnan(mean):
+        mean, count = float(self.means[place]), int(self.counts[place])
+        if math.isnan(mean):
             return None
-        lift = shortest(weight / mean) if mean > 0 else None
-        return Yardstick(shortest(mean), int(self.counts[place]), lift)
+        return Yardstick(mean, count, float(weight / self.means[place]) if mean > 0 else None)
 
-    def facts(self, place: int, weight: float, counted: str) -> dict[str, Any] | None:
-        """The same as JSON has it."""
-        found = self.at(place, weight)
-        return None if found is None else dict(zip(("mean", counted, "lift"), found, strict=True))
+    def facts(
+        self, weights: Float[np.ndarray, "head"], counted: str
+    ) -> Iterator[dict[str, Any] | None]:
+        """The same of each head as JSON has it; numbers stay float32."""
+        lifts = np.divide(weights, self.means, out=np.zeros_like(weights), where=self.means > 0)
+        numbers = zip(self.means, self.counts.tolist(), lifts, self.means.tolist(), strict=True)
+        for mean, count, lift, known in numbers:
+            told = {"mean": mean, counted: count, "lift": lift if known > 0 else None}
+            yield None if math.isnan(known) else told
 
 
 class _Like(NamedTuple):
@@ -119,7 +123,7 @@ class OtherPairs:
             inside = (columns >= 0) & (columns < count)
             rows, columns = self._looks[inside], columns[inside]
             rows, columns = rows[counted[columns]], columns[counted[columns]]
-            own = np.isin(rows, query.indices) & np.isin(columns, key.indices)
+            own = _among(rows, query) & _among(columns, key)
             others = rows[~own], columns[~own]
             yield _Like((rows[own], columns[own]), others, others)
 
@@ -128,10 +132,10 @@ class OtherPairs:
 
         That a key looks at itself counts among the others, and is no comparison alone.
         """
-        asked = np.isin(self._looks, query.indices)
+        asked = _among(self._looks, query)
         own, others = self._looks[asked], self._looks[~asked]
         crossed = self._view.context.is_cross_attention
-        needed = others if crossed else others[~np.isin(others, key.indices)]
+        needed = others if crossed else others[~_among(others, key)]
         for column in key.indices:
             yield _Like(*((rows, np.full_like(rows, column)) for rows in (own, others, needed)))
 
@@ -156,6 +160,12 @@ def best_first(
     """The places of heads, largest first; equals, and last those with NaN, by weight."""
     ranked = np.where(np.isnan(by), -np.inf, by)
     return np.lexsort((tiers(weights), tiers(ranked, NEAR_ZERO)))
+
+
+def _among(indices: Int[np.ndarray, "n"], phrase: Phrase) -> Bool[np.ndarray, "n"]:
+    """Which of some rows or columns are a phrase's, whose tokens follow each other."""
+    own = phrase.indices
+    return np.asarray((indices >= own[0]) & (indices <= own[-1]))
 
 
 def _within(pairs: Pairs, start: int, stop: int) -> Pairs:

@@ -17,6 +17,7 @@ Span = tuple[int, int]  # The first character, and the end
 SPACE = "▁"  # SentencePiece's mark for a space; a typed one counts as a space too
 UNPRINTED = ("Cc", "Cf")  # Control and format characters, which tokenizers drop or turn into spaces
 AGREEING = 3  # How many characters must agree before pieces and text continue together
+CERTAIN = 8  # From this many on, they do so at the nearest place, and else where most of them agree
 NEAR = 64  # How many characters, of text and pieces together, may be skipped to find agreement
 FAR = 1024  # How many characters of the text may be skipped after a piece that spells nothing
 
@@ -55,6 +56,12 @@ def spans_of(text: str, spellings: Sequence[bytes | None]) -> list[Span]:
         for piece in range(letters[letter].first, letters[letter].last + 1):
             found[piece].append(places[place])
     return _filled(text, [(min(them), max(them) + 1) if them else None for them in found])
+
+
+def spelled_alike(text: str, spellings: Sequence[bytes | None]) -> bool:
+    """Whether the pieces spell the text, and nothing else."""
+    ours = "".join(map(_spelled, text))
+    return list(ours) == [letter.spelled for letter in _letters(spellings)]
 
 
 def spans_in_reading(text: str, read: Sequence[str]) -> list[Span]:
@@ -124,16 +131,21 @@ def _matched(text: str, pieces: Sequence[str | None]) -> Iterator[tuple[int, int
 
 
 def _next_agreement(text: str, i: int, pieces: Sequence[str | None], j: int) -> tuple[int, int]:
-    """The nearest places after i and j from which text and pieces agree."""
+    """The nearest places after i and j from which text and pieces agree, and most letters do."""
+    best = 0, (i + NEAR // 2, j + NEAR // 2)
     # Try all ways to share out 1 skipped character between text and pieces, then 2, and so on.
     for skipped in range(1, NEAR):
         for of_pieces in range(skipped + 1):
             at = i + skipped - of_pieces, j + of_pieces
             # One letter for another, as " for a typographic quotation mark: one letter that agrees
             # after it is enough.
-            if _agree(text, *at, pieces, 1 if at == (i + 1, j + 1) else AGREEING):
+            if at == (i + 1, j + 1) and _agree(text, *at, pieces, 1):
                 return at
-    return i + NEAR // 2, j + NEAR // 2
+            count = next(n for n in (CERTAIN, AGREEING, 0) if _agree(text, *at, pieces, n) or not n)
+            if count == CERTAIN:
+                return at
+            best = max(best, (count, at), key=lambda found: found[0])
+    return best[1]
 
 
 def _agree(text: str, i: int, j: int, pieces: Sequence[str | None], count: int = AGREEING) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from importlib.util import find_spec
+from itertools import accumulate, chain, pairwise, starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import panics
 from attnviz.models import ModelFiles
-from attnviz.text.spans import Span, spans_of
+from attnviz.text.spans import Span, spans_of, spelled_alike, word_spans
 from attnviz.text.tokenizer import UNKNOWN, Cut, Cutter, FastCutter, Said, Tokenizer, read_fast
 from attnviz.transformers_backend.load import first_line, quiet
 from attnviz.transformers_backend.quirks import (
@@ -210,10 +211,31 @@ class _Slow:
             None if piece == self._library.unk_token else self._spelling(piece)
             for piece in pieces
         ]
+        spans = [
+            (start + a, start + b)
+            for (start, end), own in self._parts(text, pieces, spellings)
+            for a, b in spans_of(text[start:end], spellings[own])
+        ]
         return [
             _Piece(number, self._name(number) if number == unknown else piece, span, sentence)
-            for number, piece, span in zip(ids, pieces, spans_of(text, spellings), strict=True)
+            for number, piece, span in zip(ids, pieces, spans, strict=True)
         ]
+
+    def _parts(
+        self, text: str, pieces: Sequence[str], spellings: Sequence[bytes | None]
+    ) -> list[tuple[Span, slice]]:
+        """The parts of a text that are cut by themselves, and the pieces of each.
+
+        Where pieces spell something else, as `:red_heart:` for an emoji, these are words, or what
+        stands between spaces, if the tokenizer gives the same pieces for each alone.
+        """
+        if not spelled_alike(text, spellings):
+            for spans in (word_spans(text), [found.span() for found in re.finditer(r"\S+", text)]):
+                cut = [self._library.tokenize(text[start:end]) for start, end in spans]
+                if list(chain.from_iterable(cut)) == list(pieces):
+                    ends = accumulate(map(len, cut), initial=0)
+                    return list(zip(spans, starmap(slice, pairwise(ends)), strict=True))
+        return [((0, len(text)), slice(len(pieces)))]
 
     def _unknown_ids(self) -> frozenset[int]:
         tried = self._library.convert_tokens_to_ids(self._library.tokenize(UNKNOWN))

@@ -87,7 +87,9 @@ class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
     A file that holds a table of positions has it as `position`, which counts then.
     """
 
-    position: Table | None = None
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__(config)
+        self.position: Table | None = None
 
     def positions(self, length: int, d_model: int) -> Tensor:
         """The vector to add at each position: (length, d_model)."""

@@ -109,21 +109,25 @@ def _own_weights(evidence: Evidence, number: int, layer: int) -> np.ndarray | No
 
 def _mask(evidence: Evidence, seen: Seen) -> str:
     said = evidence.sees if isinstance(evidence.sees, tuple) else ()
-    causal = [n for n, sees in enumerate(said) if sees.startswith("causal")]
+    causal = evidence.attention == "decoder" or any(sees.startswith("causal") for sees in said)
     for number, one in enumerate(evidence.alone):
         for layer, weights in _weights(one):
-            own = _own_weights(evidence, number, layer)
-            forbidden = np.zeros(weights.shape[-2:], bool)
-            if own is not None:
-                forbidden |= (own == 0).all(axis=0)
-            if evidence.attention == "decoder" or layer in causal:
+            of, masked = f"sentence {number}, layer {layer}", one.layer(layer).attention_mask()
+            forbidden = np.zeros(weights.shape[-2:], bool) if masked is None else ~masked
+            if causal:
                 forbidden |= np.triu(np.ones_like(forbidden), 1)
             if forbidden.any():
-                of = f"sentence {number}, layer {layer}"
                 seen.add(weights * forbidden, "head", "query", "key", of=of)
+            own = _own_weights(evidence, number, layer)
+            if own is None:
+                continue
+            # a mask that attnviz does not know; a 0 may also be a very small number
+            strays = weights * ((own == 0).all(axis=0) & ~forbidden)
+            if strays.max() > seen.limit:
+                seen.add(strays, "head", "query", "key", of=of)
     if seen.largest is None:
         return "every token may attend to every other"
-    return "causal" if causal or evidence.attention == "decoder" else "as in eager attention"
+    return "causal" if causal else "as in eager attention"
 
 
 def _window(evidence: Evidence, seen: Seen) -> str:
@@ -181,7 +185,7 @@ def _batch(evidence: Evidence, seen: Seen) -> str:
                 for name in ("x", "z"):
                     vectors = getattr(a, name), getattr(b, name)
                     seen.add(_relative(*vectors), of=f"{place}, {name}")
-    return f"{len(evidence.batches)} padded batches, in two orders"
+    return f"{len(evidence.batches)} batches of unlike lengths, in two orders"
 
 
 def _relative(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray:
@@ -260,9 +264,10 @@ def _output(evidence: Evidence, seen: Seen) -> str:
     own, entered, followed = _own(evidence), set(), set()
     for number, layer, record in every:
         of = f"sentence {number}, layer {layer}"
-        seen.add(_relative(record.x, own[number].x[layer]), "query", of=f"{of}, x")
-        entered |= {layer} if record.x is not None else set()
-        mixing = own[number].mixing[layer]
+        x, mixing = own[number].x[layer], own[number].mixing[layer]
+        if record.x is not None and x is not None:
+            entered.add(layer)
+            seen.add(_relative(record.x, x), "query", of=f"{of}, x")
         # more than W_O may stand between z and a layer's output
         if mixing is None or record.z is None or record.value_norms is None:
             continue

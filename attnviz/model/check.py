@@ -126,7 +126,7 @@ def _sources(model: Model) -> list[Tokens]:
     for text, pair in RUN:
         try:
             found.append(model.tokenize(text, pair, truncate=True))
-        except RequestError:
+        except AttnvizError:
             if pair is None:
                 raise
     return found

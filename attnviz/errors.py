@@ -56,6 +56,15 @@ class AttnvizError(Exception):
         return visible(f"{self.message} ({self.hint})" if self.hint else self.message)
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether memory was too small: libraries say so with errors of many kinds."""
+    words = ("memory", "bad_alloc", "unable to mmap", "failed to map segment")
+    kinds = isinstance(error, RuntimeError | ImportError | OSError) or "Safetensor" in repr(
+        type(error)
+    )
+    return isinstance(error, MemoryError) or (kinds and any(word in str(error) for word in words))
+
+
 class RequestError(AttnvizError):
     """The request itself is wrong: an unknown word, a layer out of range, an empty sentence."""
 

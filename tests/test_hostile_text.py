@@ -49,6 +49,9 @@ ACTING = {
     "markdown": "|`a`|<b>|``",
     "paths": "../../x\\..\\y",
 }
+JOINERS = {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
+"""Format characters that shape the letters around them (emoji, Persian, flags): they stay."""
+
 HOSTILE = " ".join(ACTING.values())
 
 STRINGS = {"text", "pair", "vocabulary", "name", "family", "dtype"}
@@ -70,8 +73,8 @@ def check_text(shown: str, keep: str = "\n") -> None:
     """No character is left that a terminal would obey; `keep`: those that are ours."""
     for character in set(shown) - set(keep):
         kind = unicodedata.category(character)
-        acts = kind[0] == "C" or kind in ("Zl", "Zp")
-        assert character in "\u200c\u200d" or not acts, f"{character!r} in {shown!r}"
+        acts = kind in ("Cc", "Cf", "Cs", "Zl", "Zp") or character in ACTING["no characters"]
+        assert not acts or character in JOINERS, f"{character!r} in {shown!r}"
 
 
 def check_terminal(shown: str) -> None:

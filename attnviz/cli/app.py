@@ -17,7 +17,9 @@ from typer.main import get_command
 from attnviz.attention.request import LESS_OF_A_TEXT
 from attnviz.cli.options import RARE
 from attnviz.cli.output import STDOUT, complain, lead_nowhere
-from attnviz.errors import AttnvizError, RequestError, visible
+from attnviz.errors import AttnvizError, RequestError, lacks_memory, visible
+
+MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v)"
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
 
@@ -163,8 +165,11 @@ def exit_code_of(action: Callable[[], None]) -> int:
             lead_nowhere(STDOUT)
         complain(_disk_error(error))
         return FAILED
-    except MemoryError:
-        complain(AttnvizError("there is not enough memory", LESS_OF_A_TEXT))
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not lacks_memory(error):
+            raise
+        hint = LESS_OF_A_TEXT if isinstance(error, MemoryError) else MORE_MEMORY
+        complain(AttnvizError("there is not enough memory", hint))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

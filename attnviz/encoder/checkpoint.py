@@ -17,7 +17,7 @@ from attnviz.encoder.embeddings import (
     Table,
 )
 from attnviz.encoder.encoder import Encoder, activation_of
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, lacks_memory
 from attnviz.files import check_readable
 from attnviz.models.config import EncoderConfig, ModelType, model_type
 from attnviz.models.families import Family, HeadNames, read_config
@@ -181,6 +181,8 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # about how it was stored, which users cannot change
             held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch's reader raise anything
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
         if "unsupported" in str(error).casefold():  # a step that builds no tensor
             raise AttnvizError(
                 f"{path} is a pickle that holds more than tensors, which could be code, "
@@ -192,6 +194,12 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
         raise AttnvizError(
             f"{path} should hold tensors by their names, and holds something else", CONVERT
         )
+    for name, tensor in held.items():
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise AttnvizError(
+                f"{path} holds fewer numbers than {name} has by its shape, {tuple(tensor.shape)}",
+                AGAIN,
+            )
     return {name: tensor.detach() for name, tensor in held.items()}
 
 
@@ -225,7 +233,7 @@ def read_masked_lm(
         head = MaskedLm(config)
     for name, expected in head.state_dict().items():
         tensor = weights[name]
-        whole = tensor.shape == expected.shape and tensor.is_floating_point()
+        whole = tensor.shape == expected.shape and tensor.dtype in FLOATS
         if not whole or not torch.isfinite(tensor).all():
             return None
     head.load_state_dict(place.put(weights), assign=True)

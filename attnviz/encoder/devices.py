@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attnviz.attention.layer import WIDER
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError, RequestError, lacks_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = {"cpu": "the processor", "cuda": "an NVIDIA or AMD GPU", "mps": "an Apple GPU"}
@@ -94,8 +94,8 @@ def enough_memory(what: str, hint: str) -> Iterator[None]:
     """Raise AttnvizError, `what` not fitting in memory, if a device's memory is full."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:  # torch raises a RuntimeError
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except Exception as error:  # torch raises a RuntimeError, for one
+        if not lacks_memory(error):
             raise
         raise AttnvizError(f"{what} not fit in memory", hint) from error
 

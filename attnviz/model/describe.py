@@ -40,7 +40,7 @@ def _describe_through_transformers(config: ModelConfig, files: ModelFiles) -> De
     from attnviz.transformers_backend import describe as backend
 
     architecture = config.architecture
-    model = backend.without_weights(architecture)
+    model = backend.without_weights(architecture, files.weights)
     try:
         facts = backend.facts(files.name, architecture.name, model)
         attention = backend.attention(architecture, model)

@@ -34,6 +34,8 @@ PICKLE_NOTES: tuple[str, ...] = (
     "and nothing in it was run",
 )
 
+MOST_PARAMETERS = 1 << 31  # of the untrained model: 8 GB
+
 IN_MEMORY = " (in memory)"  # the end of a model's name that cannot be used to load it
 
 Parts = Literal["encoder", "decoder", "both", "one"]
@@ -152,10 +154,11 @@ class ModelConfig:
 
 def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     from attnviz.encoder.checkpoint import load_checkpoint
-    from attnviz.encoder.devices import placement
+    from attnviz.encoder.devices import LESS_MEMORY, enough_memory, placement
 
     place = placement(run.device, run.dtype)
-    checkpoint = load_checkpoint(kind, files.weights, files.verified, place)
+    with enough_memory("the model's weights do", LESS_MEMORY):
+        checkpoint = load_checkpoint(kind, files.weights, files.verified, place)
     config = checkpoint.encoder.config
     facts = replace(model_facts(files.name, checkpoint.family, config), dtype=run.dtype)
     tokenizer = native_tokenizer(files, kind, config.max_positions)
@@ -188,6 +191,11 @@ def _load_paper(run: RunOptions, seed: int = PAPER_SEED, **sizes: int) -> Model:
     from attnviz.encoder.paper import paper_encoder
 
     config = paper_config(tokenizer.vocabulary_size, **sizes)
+    if config.num_parameters > MOST_PARAMETERS or not 0 <= seed <= 1 << 62:
+        raise RequestError(
+            f"the untrained model would have {config.num_parameters} parameters, with seed {seed}",
+            f"at most {MOST_PARAMETERS} parameters and seeds from 0 to {1 << 62} are possible",
+        )
     encoder = paper_encoder(config, seed, placement(run.device, run.dtype))
     facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=run.dtype)
     return Model(tokenizer, NativeRunner(facts, encoder))
@@ -195,15 +203,16 @@ def _load_paper(run: RunOptions, seed: int = PAPER_SEED, **sizes: int) -> Model:
 
 def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     from attnviz.encoder.checkpoint import read_pickle
-    from attnviz.encoder.devices import placement
+    from attnviz.encoder.devices import LESS_MEMORY, enough_memory, placement
     from attnviz.transformers_backend.load import read
     from attnviz.transformers_backend.tokenizers import tokenizer_of
 
     run, kind = config.run, config.kind
     place = placement(run.device, run.dtype)
     architecture = config.architecture
-    tensors = read_pickle(files.weights) if files.pickled else None
-    loaded = read(architecture, files.folder, place, tensors)
+    with enough_memory("the model's weights do", LESS_MEMORY):
+        tensors = read_pickle(files.weights) if files.pickled else None
+    loaded = read(architecture, files, place, tensors)
     tokenizer = partial(tokenizer_of, files, trust_remote_code=architecture.own_code)
     part = "what gives its attention"
     notes = _file_notes(files, kind, loaded.left_over, part, ran=architecture.own_code)

@@ -1,5 +1,6 @@
 """config.json, the encoder's hyperparameters, and the options with which a model is run."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ ACTIVATIONS = {
 
 BUCKETS = 32  # for distances between tokens
 
-# far beyond any published encoder: a larger number is a slip, refused before anything is built
-LARGEST, MOST_LAYERS = 1 << 24, 1000
+# far beyond any published model: a larger number is a slip, refused before anything is built
+LARGEST, MOST_LAYERS, MOST_LABELS = 1 << 24, 1000, 1 << 20
+_LAYERS = re.compile(r"(n|num|encoder|decoder)_(\w+_)?layers?")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class EncoderConfig:
         """The width of one head's query, key and value vectors (the paper: 512 / 8 = 64)."""
         return self.d_model // self.num_heads
 
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the encoder's matrices have, and its embeddings of words."""
+        layer = 4 * self.d_model**2 + 2 * self.d_model * self.d_ff
+        return self.num_layers * layer + self.vocab_size * self.d_model
+
 
 PAPER_SEED = 0  # the default one of the untrained model
 
@@ -106,6 +114,7 @@ class ModelType(NamedTuple):
 def model_type(path: Path) -> ModelType:
     """Read a config.json; AttnvizError if it is damaged or names no model type."""
     content = read_json(path, "copy the model's folder again")
+    _check_numbers(content, path)
     if "model_type" not in content:
         raise AttnvizError(
             f'{path} has no "model_type", so attnviz cannot tell what its weights mean', SAVE_AGAIN
@@ -117,6 +126,25 @@ def model_type(path: Path) -> ModelType:
         )
     both = content.get("is_encoder_decoder") is True
     return ModelType(name, both, "auto_map" in content, content, path)
+
+
+def _check_numbers(content: Config, path: Path) -> None:
+    """AttnvizError for whole numbers that are too large to be what they are called."""
+    entries = list(content.items())
+    while entries:
+        key, value = entries.pop()
+        if isinstance(value, dict):
+            entries += value.items()
+        elif isinstance(value, list):
+            entries += [(key, item) for item in value]
+        elif isinstance(value, int):
+            most = MOST_LABELS if key == "num_labels" else 1 << 62  # that fit into 64 bits
+            most = MOST_LAYERS if _LAYERS.fullmatch(key) else most
+            if abs(value) > most:
+                raise AttnvizError(
+                    f'{path} has {shortened(value)} as "{key}", and at most {most} is expected',
+                    SAVE_AGAIN,
+                )
 
 
 def number(config: Config, key: str, default: int | None = None, least: int = 1) -> int:

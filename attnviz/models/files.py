@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, lacks_memory
 from attnviz.files import (
     cache_folder,
     check_readable,
@@ -234,6 +234,8 @@ def _open(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
                 raise AttnvizError(f"{path} does not hold {missing[0]}{more}, {named}", AGAIN)
             yield file, names
     except (SafetensorError, OSError) as error:
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
         raise AttnvizError(f"{path} is not a whole safetensors file: {error}", AGAIN) from error
 
 

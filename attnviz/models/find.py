@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError, RequestError, lacks_memory
 from attnviz.models import files
 from attnviz.models.files import LAYOUTS, WEIGHTS, WEIGHTS_INDEX, ModelFiles, Wanted
 from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
@@ -72,6 +72,8 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
             return _in_folder(name, folder, check)
         is_file = folder.is_file()
     except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RequestError(
             f'the folder "{name}" cannot be opened: {reason}', "check the path and its permissions"

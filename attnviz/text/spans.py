@@ -71,7 +71,7 @@ def spans_in_reading(text: str, read: Sequence[str]) -> list[Span]:
         alike = zip(beginning, text, strict=False)
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], alike))
         ends.append(max([same, *ends[-1:]]))
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][: len(ends)]
     return _filled(
         text, [(a, b) if a < b else None for a, b in zip(starts, ends, strict=True)], whole=True
     )

@@ -1,7 +1,9 @@
 """A model's tokenizer, which cuts text into Tokens, whatever library it comes from."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -300,9 +302,26 @@ def read_fast(path: Path, said: Said = ALONE) -> FastCutter:
         return FastCutter(tokenizers.Tokenizer.from_file(str(path)), said)
 
 
-def reading_errors(path: Path) -> AbstractContextManager[None]:
-    """AttnvizError for whatever the library raises over a `tokenizer.json`."""
-    return rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN)
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """AttnvizError for whatever the library raises, or aborts at, over a `tokenizer.json`."""
+    with rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN):
+        _check_merges(path.read_bytes())
+        yield
+
+
+_PREFIX = re.compile(rb'"continuing_subword_prefix"\s*:\s*"[^"]')
+
+
+def _check_merges(content: bytes) -> None:
+    """ValueError if BPE would take a prefix off a piece that lacks it, at which it aborts."""
+    if b'"merges"' not in content or not _PREFIX.search(content):
+        return
+    model = json.loads(content)["model"]
+    for merge in model["merges"]:
+        second = merge.split(" ")[-1] if isinstance(merge, str) else merge[1]
+        if not second.startswith(model["continuing_subword_prefix"]):
+            raise ValueError(f"{second!r} should begin with its continuing_subword_prefix")
 
 
 def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,7 +15,7 @@ from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
 from attnviz.models.describe import AttentionFacts, AttentionSource, other_types
 from attnviz.transformers_backend import quirks
-from attnviz.transformers_backend.load import Architecture, quiet
+from attnviz.transformers_backend.load import Architecture, no_larger_than, quiet
 from attnviz.transformers_backend.recordable import RecordableModel
 
 Side = Literal["encoder", "decoder"]
@@ -142,12 +143,16 @@ class WithoutWeights:
     side: Side
 
 
-def without_weights(built: Architecture) -> WithoutWeights:
-    """Build the model without its weights; AttnvizError if the configuration makes no model."""
-    with quiet():
+def without_weights(built: Architecture, weights: Path) -> WithoutWeights:
+    """Build the model without its weights; AttnvizError if the configuration makes no model, or one
+    that is larger than its weights' files.
+    """
+    with quiet(), no_larger_than(weights):
         try:
             with torch.device("meta"):
                 model = built.model_class._from_config(built.config)
+        except AttnvizError:
+            raise
         except Exception as error:  # whatever a model raises for numbers that do not fit together
             raise AttnvizError(
                 f"transformers cannot build a {built.name} model from config.json: {error}",
@@ -260,7 +265,8 @@ def _config_of(config: Any, side: Side) -> Any:
 
 
 def _count(config: Any, entries: Entries, side: Side) -> int:
-    number = next(number for name in entries[side] if (number := entry(config, name)))
+    numbers = (entry(config, name) for name in entries[side])
+    number = next(number for number in numbers if number and number > 0)
     return quirks.attention_heads(config, number) if entries is HEADS else number
 
 

@@ -13,14 +13,19 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as typed_logging
 
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError, RequestError, lacks_memory
 from attnviz.models.config import ModelType
+from attnviz.models.files import ModelFiles, parts_of
 from attnviz.transformers_backend.attention_call import NAME, register
 
 EAGER = "eager"  # transformers' name of the attention that keeps and returns all weights
@@ -37,6 +42,7 @@ SEQ2SEQ_CLASSES = ("AutoModelForSeq2SeqLM", *MODEL_CLASSES)
 
 # tensors of relative positions, which transformers had for many types, and has no more
 RELATIVE = "distance_embedding"
+SPARE = 1 << 20  # how many numbers a model may have that its files lack
 
 TOGETHER = "check that config.json and the weights belong together"
 # the attribute that says that transformers added hooks to a model, to return its weights
@@ -180,17 +186,21 @@ def _own_class(folder: Path, reference: object) -> Any:
 
 
 def read(
-    built: Architecture, folder: Path, place: Placement, tensors: Mapping[str, Tensor] | None = None
+    built: Architecture,
+    files: ModelFiles,
+    place: Placement,
+    tensors: Mapping[str, Tensor] | None = None,
 ) -> Loaded:
     """Load the model's weights: `tensors`, or the folder's safetensors; AttnvizError if damaged."""
     register()
     source: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
     if tensors is not None:
         source = {"state_dict": dict(tensors)}
-    with quiet(), enough_memory("the model's weights do", LESS_MEMORY):
+    enough = enough_memory("the model's weights do", LESS_MEMORY)
+    with quiet(), enough, no_larger_than(files.weights):
         try:
             model, info = built.model_class.from_pretrained(
-                str(folder) if tensors is None else None,
+                str(files.folder) if tensors is None else None,
                 config=built.config,
                 dtype=place.dtype,
                 attn_implementation=NAME if built.calls else EAGER,
@@ -198,10 +208,10 @@ def read(
                 **source,
             )
             model = model.to(place.device).eval().requires_grad_(False)
-        except MemoryError:
+        except AttnvizError:
             raise
         except Exception as error:  # whatever transformers raises for files that do not fit
-            if isinstance(error, RuntimeError) and "memory" in str(error):
+            if lacks_memory(error):
                 raise
             raise AttnvizError(
                 f"transformers could not load the {built.name} model: {first_line(error)}", TOGETHER
@@ -215,6 +225,37 @@ def read(
             "its weights would not be the model's own",
         )
     return Loaded(model, tuple(sorted(info["missing_keys"])), tuple(sorted(left_over)))
+
+
+@contextmanager
+def no_larger_than(weights: Path) -> Iterator[None]:
+    """AttnvizError as soon as a model that is built is far larger than the files of its weights.
+
+    A model is built before its weights are read, and numbers in config.json are soon written.
+    """
+    size = sum(part.path.stat().st_size for part in parts_of(weights))
+    room = 2 * size + SPARE
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal room
+        if tensor is not None and tensor.is_meta:
+            room -= tensor.numel()
+        if room < 0:
+            raise AttnvizError(
+                f"config.json calls for a model that is far larger than its weights, of {size} "
+                "bytes",
+                TOGETHER,
+            )
+
+    hooks = [
+        register_module_parameter_registration_hook(count),
+        register_module_buffer_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def in_memory(model: object) -> tuple[Architecture, Loaded]:

@@ -157,7 +157,9 @@ class RecordableModel:
     @property
     def pad(self) -> int:
         """The padding id; any id would do, since padding is masked."""
-        return getattr(self.config.get_text_config(), "pad_token_id", None) or 0
+        config = self.config.get_text_config()
+        number, size = (getattr(config, name, None) for name in ("pad_token_id", "vocab_size"))
+        return number if isinstance(number, int) and number in range(size or 0) else 0
 
     def record(self, batch: Batch, recording: RecordRequest) -> list[list[LayerRecord | None]]:
         """For each sentence of a batch, its layers; None for a layer that was not requested."""

@@ -35,7 +35,7 @@ class Reference:
     ) -> None:
         tensors = read_pickle(files.weights) if files.pickled else None
         # its own attention: no call comes to ours
-        model = load.read(replace(built, calls=False), files.folder, place, tensors).model
+        model = load.read(replace(built, calls=False), files, place, tensors).model
         use_full_attention(model)
         self._decodes = built.seq2seq and kind != "encoder"
         self._model = model.get_encoder() if built.seq2seq and kind == "encoder" else model

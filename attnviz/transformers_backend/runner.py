@@ -38,10 +38,11 @@ class TransformersRunner:
         if target is not None:
             start = model.setting("decoder_start_token_id")
             self._target = tokenizer.encode_target(target, start)
-            largest, size = max(self._target.ids), describe.vocab_size(model, "decoder")
-            if largest >= size:
+            size = describe.vocab_size(model, "decoder")
+            wrong = [number for number in self._target.ids if number not in range(size)]
+            if wrong:
                 raise AttnvizError(
-                    f"the tokenizer gave id {largest}, and the model has {size}",
+                    f"the tokenizer gave id {wrong[0]}, and the model has {size}",
                     "check that the tokenizer and the weights belong together",
                 )
 

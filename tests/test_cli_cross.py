@@ -60,7 +60,9 @@ def test_words_are_those_of_target_and_source(place: Workplace) -> None:
     found = place("find", "--load", "across", "--query", "Es", "--key", "It", "-f", "csv")
     [_, first, *_] = csv.reader(io.StringIO(found.out))
     assert first[1:7] == ["0", "0", "1", "Es", "1", "It"]
-    assert (float(first[7]), float(first[9])) == pytest.approx((0.6, 0.35))
+    assert first[11:14] == [""] * 3  # there is no distance between words of two texts
+    weight, excess, same_key, queries = (float(first[place]) for place in (7, 8, 14, 15))
+    assert (weight, excess, same_key, queries) == pytest.approx((0.6, 0.5, 0.1, 1))
     assert told(place, "run", "--load", "across", "--query", "rains") == (
         2,
         [
@@ -106,7 +108,10 @@ def test_a_decoder_looks_back_alone(place: Workplace) -> None:
     assert hint == '"here" may look at "it": name them the other way round'
     done = place(*asked, "here", "--key", "it", "--json")
     assert done.json["attention"] == "decoder"
-    assert done.json["heads"][0]["expected"] == pytest.approx(1 / 3)
+    head = done.json["heads"][0]
+    assert head["same_distance"] is None
+    assert head["same_key"]["mean"] == pytest.approx((1 + 1 / 2) / 2)  # what it and rains give it
+    assert head["excess"] == pytest.approx(1 / 3 - 3 / 4)
 
 
 def test_csv_says_what_its_columns_do_not(place: Workplace) -> None:

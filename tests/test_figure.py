@@ -59,7 +59,7 @@ def test_svg_is_xml_with_every_token_as_text(maths: Figure) -> None:
     root = ElementTree.fromstring(written(maths, "svg"))
     texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert f"“{MATHS}”" in texts
-    for token in ("$", "x_1", "^", "\\", "frac", "{"):
+    for token in ("x_1", "^@4", "\\", "frac"):
         assert texts.count(token) >= 2
 
 

@@ -235,12 +235,12 @@ def test_words_that_may_not_look_are_not_named() -> None:
     view = decoder().view()
     told = printed(query_rows(view, 2, view.all_heads(), 12), 200).splitlines()[-4:]
     assert [line.split()[0::2] for line in told] == [
-        ["L0H0", "didn't", "The", "animal"],
-        ["L0H1", "The", "animal", "didn't"],
-        ["L1H0", "didn't", "The", "animal"],
-        ["L1H1", "The", "animal", "didn't"],
+        ["L0H0", "didn't", "The@0", "animal"],
+        ["L0H1", "The@0", "animal", "didn't"],
+        ["L1H0", "didn't", "The@0", "animal"],
+        ["L1H1", "The@0", "animal", "didn't"],
     ]
-    assert '"The" may not look at "it".' in printed(pair_grid(view, 0, 7, view.all_heads()), 60)
+    assert '"The@0" may not look at "it".' in printed(pair_grid(view, 0, 7, view.all_heads()), 60)
 
 
 def test_the_sink_is_told_on_average_and_for_each_query() -> None:

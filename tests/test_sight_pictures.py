@@ -21,6 +21,8 @@ from attnviz.show.figure.captions import default_name
 from attnviz.show.figure.drawing import BLANK, write_figure
 from attnviz.show.figure.fonts import missing_glyphs, texts_of
 
+TOLD = ["[CLS]", *TARGET.replace("The", "The@1").replace(" the ", " the@5 ").split(), "[SEP]"]
+
 L0H0, L0H1, L1H0, L1H1 = (HeadId(layer, head) for layer in (0, 1) for head in (0, 1))
 QUERIES, KEYS = "queries (target): who looks", "keys (source): what is looked at"
 
@@ -62,7 +64,7 @@ def test_rows_are_the_target_and_columns_the_source() -> None:
     figure = heatmap(view, [L1H0])
     np.testing.assert_array_equal(drawn(figure), view.weights(1, 0).astype(np.float32))
     assert labels(figure) == (
-        ["[CLS]", *TARGET.split(), "[SEP]"],
+        TOLD,
         ["[CLS]", *SOURCE.split(), "[SEP]"],
     )
     assert (figure.axes[0].get_ylabel(), figure.axes[0].get_xlabel()) == (QUERIES, KEYS)
@@ -117,7 +119,7 @@ def test_lines_run_from_the_target_to_the_source() -> None:
     for text in figure.axes[0].texts:
         if not isinstance(text, Annotation):
             columns[text.get_horizontalalignment()].append(text.get_text())
-    assert columns["right"] == ["[CLS]", *TARGET.split(), "[SEP]"]
+    assert columns["right"] == TOLD
     assert columns["left"] == ["[CLS]", *SOURCE.split(), "[SEP]"]
     names = [text.get_text() for text in figure.axes[0].texts if isinstance(text, Annotation)]
     assert names == [QUERIES, KEYS]

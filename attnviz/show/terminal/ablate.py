@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from attnviz.answers.ablate import DISTANCE, Ablation, EachAblation, Moved, Prediction
@@ -18,6 +18,7 @@ from attnviz.show.terminal.cells import (
     PLAIN,
     QUIET_BELOW,
     RAMPS,
+    Hues,
     Page,
     Ranking,
     Scale,
@@ -28,7 +29,15 @@ from attnviz.show.terminal.cells import (
     title,
 )
 from attnviz.show.terminal.grid import HeadGrid
-from attnviz.show.terminal.heading import ASKED, hidden_note, marked, model_line, quiet_line
+from attnviz.show.terminal.heading import (
+    ASKED,
+    WORD_OR_SPECIAL,
+    hidden_note,
+    legend,
+    marked,
+    model_line,
+    quiet_line,
+)
 from attnviz.show.wording import unknown_legend, window_told
 from attnviz.text.tokens import Token
 
@@ -88,15 +97,16 @@ def _digits(number: float, decimals: int) -> str:
 def table(answer: Ablation | EachAblation, top: int | None = None) -> RenderableType:
     """What moves: words, or the heads that move most; `top` of them, 10 unless told."""
     if isinstance(answer, Ablation):
-        return Group(*_moved(answer, top or SHOWN))
-    return Page(lambda width, _: _effects(answer, top or SHOWN, width))
+        return Page(lambda width, hues: _moved(answer, top or SHOWN, width, hues))
+    return Page(lambda width, hues: _effects(answer, top or SHOWN, width, hues))
 
 
-def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
+def _moved(ablation: Ablation, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     """The sentence, shaded, then the words that move most, and predictions at masks."""
     context, shown = ablation.context, ablation.moved[:top]
     count, scale = len(ablation.moved), Distances.to(ablation.moved[0].distance, readable=0.001)
     yield from _heading(context, shown, scale)
+    yield from legend(hues, width, *WORD_OR_SPECIAL)
     yield Text()
     heads = heads_named(ablation.heads, context.model.num_heads)
     replaced = REPLACED[ablation.replacement][len(ablation.heads) > 1]
@@ -123,11 +133,14 @@ def _moved(ablation: Ablation, top: int) -> Iterator[RenderableType]:
     yield from quiet_line(DOUBTS)
 
 
-def _effects(each: EachAblation, top: int, width: int) -> Iterator[RenderableType]:
+def _effects(
+    each: EachAblation, top: int, width: int, hues: Hues | None
+) -> Iterator[RenderableType]:
     """Every head's own effect on a word, or on all of them: a grid, then the heads, ranked."""
     context, heads, query = each.context, each.heads, each.query
     scale, called = Distances.to(heads[0].distance, readable=0.01), names(context, "query")
     yield from _heading(context, (), scale, query)
+    yield from legend(hues, width, "fuller {warm}: moves further")
     yield Text()
     moves = "words move on average" if query is None else f"{called[query.index]} moves"
     yield title(f"how far {moves} if one head is set to {REPLACED[each.replacement][0]}")

@@ -1,21 +1,21 @@
 """What tables are made of: words in cells of a fixed width, numbers in three cells, and colours.
 
-A filled cell sets foreground and background together, so that the terminal's own theme does not
-matter. Both ramps start at a greyish colour of middle lightness, as near to black as to white, and
-grow vivid: seven steps in OKLCH, warm from (0.56, 0.06, 55) to (0.77, 0.17, 62), cool from
-(0.55, 0.03, 250) to (0.66, 0.10, 240).
+Nobody knows whether a terminal is light or dark. So a filled cell sets ink and background together,
+and more weight never means lighter or darker: both ramps keep one lightness (OKLab) and grow vivid,
+from grey. Each step is further from white, and from black, than the one before. But for the first,
+they are colours of the 256 that most terminals have; with 16, a cell is bold or filled.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rich.bar import Bar
 from rich.cells import cell_len, set_cell_size
-from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.style import Style
 from rich.table import Column, Table
 from rich.text import Text
@@ -32,17 +32,28 @@ Tone = Literal["warm", "cool"]
 """Warm: links between words further off, and increases. Cool: all other links, and decreases."""
 
 RAMPS: dict[Tone, tuple[str, ...]] = {
-    "warm": ("#906b52", "#a37250", "#b57a4c", "#c88146", "#da883e", "#ed9032", "#ff971e"),
-    "cool": ("#657383", "#64798f", "#63809b", "#6086a6", "#5d8db2", "#5993be", "#549ac9"),
+    "warm": ("#a39c97", "#d7875f", "#d78700", "#ff5f00"),
+    "cool": ("#878a8f", "#5f87d7", "#0087ff"),
 }
-
-# letters of weights too small for a background
-TINTS: dict[Tone, str] = {"warm": "#b7743d", "cool": "#5c85a8"}
+_SIXTEEN: dict[Tone, str] = {"warm": "yellow", "cool": "cyan"}  # of 16 colours, both under black
+INK = "#000000"
 QUIET_BELOW = 0.05  # Weights below are dim
-TINTED_FROM = 0.15
 FILLED_FROM = 0.25  # Weights from here on have a background
 FULL_FROM = 0.8  # Weights from here on share the last colour of the ramp
 STRONG_FROM = 0.5  # A key of half of a Scale's largest, or more, is strong
+
+
+class Hues(NamedTuple):
+    """What the two tones are called."""
+
+    warm: str
+    cool: str
+
+
+MANY, FEW = Hues("orange", "blue"), Hues("yellow", "cyan")
+HUES = {"truecolor": MANY, "256": MANY, "standard": FEW, "windows": FEW}
+"""The tones' colours, by what rich says a terminal has; none where it has no colours."""
+
 PLAIN = Style()
 BOLD = Style(bold=True)
 DIM = Style(dim=True)
@@ -94,13 +105,19 @@ def title(text: str) -> Text:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What `draw` yields, given the console's width and whether it has colours."""
+    """What `draw` yields, given the console's width and the colours it has."""
 
-    draw: Callable[[int, bool], Iterable[RenderableType]]
+    draw: Callable[[int, Hues | None], Iterable[RenderableType]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        colored = console.color_system is not None and not console.no_color
-        yield from self.draw(options.max_width, colored)
+        hues = None if console.no_color else HUES.get(console.color_system or "")
+        shown = self.draw(options.max_width, hues)
+        if hues != FEW:
+            yield from shown
+            return
+        for part in shown:
+            for text, style, control in console.render(part, options):
+                yield Segment(text, None if style is None else _of_sixteen(style), control)
 
 
 @dataclass(frozen=True)
@@ -155,10 +172,9 @@ def weight_style(weight: float, tone: Tone = "warm", bold: bool = False) -> Styl
     if weight < QUIET_BELOW:
         return BOLD if bold else DIM
     if weight < FILLED_FROM:
-        return _style(TINTS[tone] if weight >= TINTED_FROM else None, None, bold)
+        return BOLD if bold else PLAIN
     place = (weight - FILLED_FROM) / (FULL_FROM - FILLED_FROM)
-    background = step_of(RAMPS[tone], place)
-    return _style(_ink(background), background, bold)
+    return _style(step_of(RAMPS[tone], place), bold)
 
 
 def step_of(ramp: tuple[str, ...], part: float) -> str:
@@ -167,17 +183,21 @@ def step_of(ramp: tuple[str, ...], part: float) -> str:
 
 
 @cache
-def _style(ink: str | None, background: str | None, bold: bool) -> Style:
-    return Style(color=ink, bgcolor=background, bold=bold or None)
+def _style(background: str, bold: bool) -> Style:
+    return Style(color=INK, bgcolor=background, bold=bold or None)
 
 
 @cache
-def _ink(background: str) -> str:
-    """Black or white, whichever contrasts more (WCAG relative luminance above or below 0.18)."""
-    channels = Color.parse(background).get_truecolor()
-    linear = [((part / 255 + 0.055) / 1.055) ** 2.4 for part in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#000000" if luminance > 0.18 else "#ffffff"
+def _of_sixteen(style: Style) -> Style:
+    """The same with the 16 colours that a terminal has; letters and bars in its own colour."""
+    filled = None if style.bgcolor is None else style.bgcolor.name
+    for tone, ramp in RAMPS.items():
+        if filled == ramp[0]:
+            return style.without_color + BOLD
+        if filled in ramp:  # not bold, which makes black letters grey in some terminals
+            return Style(color="black", bgcolor=_SIXTEEN[tone])
+    own = style.color is None or style.color.name.startswith("#")
+    return style.without_color if own and filled is None else style
 
 
 LONGEST_BAR = 40  # Cells of the longest bar of a ranking

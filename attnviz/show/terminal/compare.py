@@ -20,21 +20,23 @@ from attnviz.show.terminal.cells import (
     DIM,
     MARKER,
     PLAIN,
-    TINTS,
+    RAMPS,
+    Hues,
     Page,
     Ranking,
     column,
     cut,
     title,
-    tone_of,
     weight_style,
     weight_text,
 )
 from attnviz.show.terminal.heading import (
+    ASKED,
     SINK,
     Mark,
     after_name,
     hidden_note,
+    legend,
     model_line,
     quiet_line,
     sentence,
@@ -61,22 +63,25 @@ SMALLEST_CHANGE = 0.005  # Smaller changes are not named: they would read as 0
 BAR = 14  # Cells that the largest change of a link takes
 FULL_FROM = 0.1  # A change from here on may have a whole bar: one that rounds to nothing has none
 ONE_SIDED = "*"  # After a word that only one sentence has
-_CHANGED: dict[Side, str] = {"a": f"bold {TINTS['cool']}", "b": f"bold {TINTS['warm']}"}
-"""What only A has is lost in B, and what only B has is gained; in the colours of changes."""
 
 
 def table(answer: Comparison, top: int | None = None) -> RenderableType:
     """The `top` heads that change most; without `top`, 10 of all, or all that were chosen."""
     chosen = len(answer.heads) < len(answer.alignment.a.all_heads())
     shown = answer.heads[: top or (len(answer.heads) if chosen else HEADS_SHOWN)]
-    return Page(lambda width, _: _lines(answer, shown, width))
+
+    def lines(width: int, hues: Hues | None) -> Iterator[RenderableType]:
+        return _lines(answer, shown, width, hues)
+
+    return Page(lines)
 
 
 def _lines(
-    comparison: Comparison, shown: Sequence[HeadChange], width: int
+    comparison: Comparison, shown: Sequence[HeadChange], width: int, hues: Hues | None
 ) -> Iterator[RenderableType]:
     words, query, key = comparison.alignment, comparison.query, comparison.key
     yield from _sides(words, query)
+    yield from legend(hues, width, "{warm}: more in B · {cool}: less in B")
     yield Text()
     who = "all words look" if query is None else f'"{_names(words, "query")[query]}" looks'
     if key is None:
@@ -125,16 +130,13 @@ def _changed(comparison: Comparison, change: HeadChange, key: int, room: int) ->
 def _strongest(comparison: Comparison, change: HeadChange, room: int) -> list[Text]:
     """The word that the query looks at most, in A and in B."""
     cells, words = [], comparison.alignment
-    queries = words.pair(comparison.query or 0)
-    for side, query, shares in zip(SIDES, queries, (change.a, change.b), strict=True):
+    for side, shares in zip(SIDES, (change.a, change.b), strict=True):
         best = int(largest(shares))
         token, weight = comparison.keys[best].token(side), float(shares[best])
         cell = Text()
         if token is not None:
-            context = words.context(side)
-            style = weight_style(weight, tone_of(context, query, token))
-            name = cut(names(context, "key")[token.index], room)
-            cell.append(f" {weight_text(weight)} ", style).append(f" {name}")
+            name = cut(names(words.context(side), "key")[token.index], room)
+            cell.append(f" {weight_text(weight)}  {name}")
         cells.append(cell)
     return cells
 
@@ -157,13 +159,13 @@ def _links(comparison: Comparison, key: int, shown: Sequence[HeadChange]) -> Ran
         weights = float(change.a[key]), float(change.b[key])
         difference = float(change.change[key])
         size = round(abs(difference) / most * BAR)
-        bar = ("━" * size, TINTS["warm" if difference > 0 else "cool"])
+        bar = ("━" * size, RAMPS["warm" if difference > 0 else "cool"][-1])
         left = " " * (BAR if difference > 0 else BAR - size)
         axis = ("│", DIM)
         rows.append(
             [
                 Text(str(change.head), style=BOLD),
-                *(Text(f" {weight_text(n)} ", style=weight_style(n)) for n in weights),
+                *(Text(f" {weight_text(number)} ") for number in weights),
                 Text(f" {_change_text(difference)} ", style=_change_style(difference)),
                 Text.assemble(left, *((axis, bar) if difference > 0 else (bar, axis))),
             ]
@@ -252,8 +254,7 @@ def _marks(words: Alignment, side: Side, said: Said, query: int | None) -> list[
         if is_kept:
             marks.append(Mark(start, end))
         else:
-            style = _CHANGED[side] + (" underline" if is_asked else "")
-            marks.append(Mark(start, end, style, "‹", "›"))
+            marks.append(Mark(start, end, ASKED if is_asked else "bold", "‹", "›"))
     return marks
 
 

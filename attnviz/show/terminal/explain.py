@@ -31,14 +31,14 @@ from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
     LONGEST_WORD,
+    MANY,
     MARKER,
     PLAIN,
+    Hues,
     Page,
     cut,
     fit,
     line,
-    tone_of,
-    weight_style,
     weight_text,
     width_of,
 )
@@ -94,7 +94,11 @@ class _Columns(NamedTuple):
 
 def table(answer: Explanation, top: int | None = None) -> RenderableType:
     """The steps, each with its numbers; the `top` keys, 20 unless told, in the text's order."""
-    return Page(lambda width, colored: _Steps(answer, width, colored).lines(top or KEYS_SHOWN))
+
+    def lines(width: int, hues: Hues | None) -> Iterator[RenderableType]:
+        return _Steps(answer, width, hues == MANY).lines(top or KEYS_SHOWN)  # 16 are too few
+
+    return Page(lines)
 
 
 class _Steps:
@@ -194,11 +198,10 @@ class _Steps:
         e, token, columns = self._e, self._e.keys[key], self._columns
         weight, strongest = float(e.weights[key]), key == e.order[0]
         mark = f" {MARKER} " if strongest else "   "
-        style = weight_style(weight, tone_of(e.context, e.query, token), strongest)
         name_style = BOLD if strongest else DIM if token.special else PLAIN
         row = line((fit(mark + self._keys[key], columns.name), name_style))
         row.append(f"{_number(e.dots[key]):>{NUMBER}}{_number(e.scores[key]):>{NUMBER}} ")
-        row.append(f" {weight_text(weight)} ", style)
+        row.append(f" {weight_text(weight)} ", BOLD if strongest else PLAIN)
         row.append(self._bar(weight), PLAIN if strongest else DIM)
         if columns.strip:
             brought = e.brought[key]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from attnviz.answers.find import By, Finding, HeadFinding
@@ -17,6 +17,7 @@ from attnviz.show.terminal.cells import (
     MARKER,
     PLAIN,
     QUIET_BELOW,
+    Hues,
     Page,
     Ranking,
     Scale,
@@ -31,9 +32,11 @@ from attnviz.show.terminal.heading import (
     heading,
     hidden_note,
     left_out_note,
+    legend,
     measure_line,
     model_line,
     quiet_line,
+    tones_legend,
 )
 from attnviz.show.wording import MAY_NOT, whose
 
@@ -54,20 +57,21 @@ KINDS: dict[Reason, str] = {"same_key": "stripe", "same_distance": "diagonal"}
 def table(answer: Finding | Holding, top: int | None = None) -> RenderableType:
     """A table for each direction: the `top` best heads (10 unless told), then the best in words."""
     if isinstance(answer, Holding):
-        return Group(*_holding(answer, top or HEADS_SHOWN))
-    return Page(lambda width, _: _finding(answer, top or HEADS_SHOWN, width))
+        return Page(lambda width, hues: _holding(answer, top or HEADS_SHOWN, width, hues))
+    return Page(lambda width, hues: _finding(answer, top or HEADS_SHOWN, width, hues))
 
 
-def _finding(finding: Finding, top: int, width: int) -> Iterator[RenderableType]:
+def _finding(finding: Finding, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     largest = max(float(one.weights.max()) for one in finding.both)
     scale = Scale.of(finding.context.measured, largest)
     yield from heading(finding.context, scale, finding.query.tokens, finding.key.tokens)
+    yield from tones_legend(finding.context, hues, width)
     for one in finding.both:
         yield Text()
         yield from _found(one, scale, top, width)
 
 
-def _holding(holding: Holding, top: int) -> Iterator[RenderableType]:
+def _holding(holding: Holding, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     context = holding.context
     largest = max(head.mean for one in holding.both for head in one.heads)
     scale = Scale.of(context.measured, largest)
@@ -77,6 +81,7 @@ def _holding(holding: Holding, top: int) -> Iterator[RenderableType]:
     said += "" if holding.link else ", each with a query and a key of its own"
     yield Text(said + (f" ({_counted(holding.left_out)} left out)" if holding.left_out else ""))
     yield measure_line(context.measured, scale)
+    yield from legend(hues, width, "fuller {warm}: larger mean")
     names = holding.link or ("the query", "the key")
     for one, link in zip(holding.both, (names, names[::-1]), strict=False):
         yield Text()

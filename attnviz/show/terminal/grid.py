@@ -19,8 +19,10 @@ from attnviz.show.labels import names
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
+    MANY,
     MARKER,
     STRONG_FROM,
+    Hues,
     Scale,
     Tone,
     cut,
@@ -28,7 +30,7 @@ from attnviz.show.terminal.cells import (
     line,
     width_of,
 )
-from attnviz.show.terminal.heading import question, word_heading
+from attnviz.show.terminal.heading import legend, question, word_heading
 
 LONGEST_WORD = 12
 SHORTEST_WORD = 6
@@ -38,9 +40,12 @@ WORDS_TOLD = 3
 HEADS_TOLD = 4  # How many words, and heads for each, the lines below the grid name
 TOLD_FROM = 0.1  # Smaller parts of the scale have no line below the grid, unless all are smaller
 
-LEGEND = "orange: words further off · blue: itself or next to it · dim: special"
+LEGENDS = (
+    "{warm}: words further off · {cool}: itself or next to it · dim: special",
+    "{warm}: far · {cool}: near · dim: special",
+)
 PLAIN_LEGEND = f"{MARKER}: the strongest of the words further off"
-CROSSED_LEGENDS = "orange: words · dim: special", f"{MARKER}: the strongest of the words"
+CROSSED_LEGENDS = "{warm}: words · dim: special", f"{MARKER}: the strongest of the words"
 """In cross-attention no word is further off than others."""
 
 
@@ -83,16 +88,19 @@ class Grid:
         # (layer, head, other token)
         self._weights = word.weights.reshape(-1, word.context.num_heads, len(word.others))
 
-    def lines(self, width: int, colored: bool) -> Iterator[RenderableType]:
+    def lines(self, width: int, hues: Hues | None) -> Iterator[RenderableType]:
         """The heading, the grid and the words below it."""
         word = self._word
         yield from word_heading(word, self._scale)
         yield Text()
-        legends = CROSSED_LEGENDS if word.context.is_cross_attention else (LEGEND, PLAIN_LEGEND)
-        legend = "   " + legends[0 if colored else 1]
-        asked = question(word, width)
-        fits = cell_len(asked) + len(legend) <= width
-        yield line((asked, BOLD), (legend if fits else "", DIM))
+        crossed, asked = word.context.is_cross_attention, question(word, width)
+        said = CROSSED_LEGENDS[:1] if crossed else LEGENDS
+        marked = CROSSED_LEGENDS[1] if crossed else PLAIN_LEGEND
+        [told] = legend(hues or MANY, width, *(said if hues else [marked]))
+        if cell_len(asked) + 3 + cell_len(told.plain) <= width:
+            yield line((asked, BOLD), (f"   {told}", DIM))
+        else:
+            yield from (told, line((asked, BOLD)))
         yield from self._blocks(width)
         yield from self._answers(width)
 

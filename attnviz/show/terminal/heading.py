@@ -20,7 +20,7 @@ from attnviz.attention.measures import Measure
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.labels import names, visible
-from attnviz.show.terminal.cells import SHARES, Scale, cut
+from attnviz.show.terminal.cells import SHARES, Hues, Scale, cut
 from attnviz.show.wording import PURPOSE, are_all, texts, unknown_legend, whose, window_told
 from attnviz.text.tokens import Token
 
@@ -127,6 +127,26 @@ def after_name(name: Text, text: Text) -> RenderableType:
 def measure_line(measured: Measure, scale: Scale = SHARES) -> Text:
     """The measure and its formula, and what must be known to read the numbers."""
     return Text("; ".join(filter(None, (measured.line, scale.note))), style="dim")
+
+
+FAR_OR_NEAR = (
+    "{warm}: words further off · {cool}: itself, next to it, special",
+    "{warm}: far · {cool}: near, special",
+)
+WORD_OR_SPECIAL = ("{warm}: words · {cool}: special tokens", "{warm}: words · {cool}: special")
+
+
+def legend(hues: Hues | None, width: int, *said: str) -> Iterator[Text]:
+    """What the colours mean, in the first words that fit; nothing where there are no colours."""
+    if hues is not None:
+        told = [one.format(**hues._asdict()) for one in said]
+        yield from quiet_line(next((one for one in told if len(one) <= width), told[-1]))
+
+
+def tones_legend(context: Context, hues: Hues | None, width: int) -> Iterator[Text]:
+    """What the tones of links mean, see `tone_of`."""
+    said = WORD_OR_SPECIAL if context.is_cross_attention else FAR_OR_NEAR
+    yield from legend(hues, width, *said)
 
 
 def model_line(context: Context) -> Text:

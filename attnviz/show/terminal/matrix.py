@@ -18,6 +18,7 @@ from attnviz.show.terminal.cells import (
     DIM,
     LONGEST_WORD,
     MARKER,
+    Hues,
     Page,
     Scale,
     cut,
@@ -34,6 +35,7 @@ from attnviz.show.terminal.heading import (
     listed_names,
     quiet_line,
     sink_note,
+    tones_legend,
 )
 from attnviz.show.terminal.word import KEYS_NAMED, named_weight
 from attnviz.show.wording import MAY_NOT, role_name
@@ -64,10 +66,10 @@ def _head_table(matrices: Matrices, head: HeadId, top: int | None) -> Renderable
     context = matrices.context
     if top is None and not is_long(context):
         matrix = _Matrix(context, matrices.block(head), matrices.allowed(head.layer))
-        return Page(lambda width, _: matrix.lines(width))
+        return Page(matrix.lines)
     block = matrices.first_rows(head, ROWS_SHOWN if is_long(context) else len(context.tokens))
     keys = _TopKeys(context, block, matrices.allowed(head.layer, block.rows))
-    return Page(lambda width, _: keys.lines(width, top))
+    return Page(lambda width, hues: keys.lines(width, hues, top))
 
 
 class _Layout(NamedTuple):
@@ -95,12 +97,13 @@ class _Head:
         self._scale = Scale.of(context.measured, float(self._weights.max()))
         self._queries, self._keys = listed_names(context, "query"), listed_names(context, "key")
 
-    def _heading(self) -> Iterator[RenderableType]:
+    def _heading(self, width: int, hues: Hues | None) -> Iterator[RenderableType]:
         inside = None
         if self.context.window is not None and len(self._weights) == len(self.context.tokens):
             inside = float(self._weights.sum(axis=-1).mean())
         layers = [self.block.heads[0].layer]
         yield from heading(self.context, self._scale, inside=inside, layers=layers)
+        yield from tones_legend(self.context, hues, width)
         yield Text()
 
     def _margin(self, width: int) -> int:
@@ -111,9 +114,10 @@ class _Head:
 class _Matrix(_Head):
     """One head as a matrix. Keys that do not fit are hidden: those with the smallest weights."""
 
-    def lines(self, width: int) -> Iterator[RenderableType]:
+    def lines(self, width: int, hues: Hues | None) -> Iterator[RenderableType]:
+        """The heading, the matrix, and what it does not show."""
         layout = self._layout(width)
-        yield from self._heading()
+        yield from self._heading(width, hues)
         yield head_title(self.block.heads[0], self._axes())
         yield from self._header(layout)
         for query in range(len(self._weights)):
@@ -214,8 +218,8 @@ class _Matrix(_Head):
 class _TopKeys(_Head):
     """One head as a list: each query with its `top` strongest keys, or as many as fit on a line."""
 
-    def lines(self, width: int, top: int | None) -> Iterator[RenderableType]:
-        yield from self._heading()
+    def lines(self, width: int, hues: Hues | None, top: int | None) -> Iterator[RenderableType]:
+        yield from self._heading(width, hues)
         context, dropped = self.context, self.block.dropped
         margin, share = self._margin(width), 0 if dropped is None else 14
         if is_long(context):

@@ -16,8 +16,7 @@ from attnviz.show.terminal.cells import (
     DIM,
     LONGEST_WORD,
     PLAIN,
-    TINTED_FROM,
-    TINTS,
+    Hues,
     Page,
     Scale,
     cut,
@@ -25,15 +24,15 @@ from attnviz.show.terminal.cells import (
     line,
     tone_of,
 )
-from attnviz.show.terminal.heading import heading
+from attnviz.show.terminal.heading import heading, tones_legend
 
 KIND_WIDTH = 14
 GUTTER = 4  # Between two layers that stand side by side
-PLACE = Style(color=TINTS["cool"])
+QUIET_BELOW = 0.15  # Weaker links are dim
 KINDS: dict[Kind, Style] = {
-    "to itself": PLACE,
-    "previous": PLACE,
-    "next": PLACE,
+    "to itself": PLAIN,
+    "previous": PLAIN,
+    "next": PLAIN,
     "other": PLAIN,
     "broad": DIM,
     "first/special": DIM,
@@ -45,7 +44,7 @@ def table(overview: Overview, top: int | None = None) -> RenderableType:
     if top is not None:
         heads = tuple(replace(head, links=head.links[:top]) for head in overview.heads)
         overview = replace(overview, heads=heads)
-    return Page(lambda width, _: _Layers(overview).lines(width))
+    return Page(_Layers(overview).lines)
 
 
 class _Layers:
@@ -65,9 +64,11 @@ class _Layers:
         # the cells that the longest link takes, with the space after it
         self._slot = max((cell_len(self._words(link)) for link in links), default=7) + 7
 
-    def lines(self, console_width: int) -> Iterator[RenderableType]:
+    def lines(self, console_width: int, hues: Hues | None) -> Iterator[RenderableType]:
+        """The heading, how many heads of each kind there are, and a line a head."""
         yield from heading(self._context, self._scale)
         yield self._counts()
+        yield from tones_legend(self._context, hues, console_width)
         yield Text()
         most = max(len(head.links) for head in self._overview.heads)
         wanted = self._prefix + max(self._slot * most, len("strongest links") if most else 0)
@@ -116,7 +117,7 @@ class _Layers:
         for link in head.links[: max(0, (width - self._prefix) // slot)]:
             scale, weight = self._scale, link.weight
             tone, strong = tone_of(self._context, link.query, link.key), scale.strong(weight)
-            words = BOLD if strong else DIM if weight < TINTED_FROM * scale.largest else PLAIN
+            words = BOLD if strong else DIM if weight < QUIET_BELOW * scale.largest else PLAIN
             row.append(f" {scale.text(weight)} ", scale.style(weight, tone, strong))
             row.append(" " + fit(self._words(link), slot - 6), words)
         return row

@@ -19,6 +19,7 @@ from attnviz.show.terminal.cells import (
     LONGEST_WORD,
     MARKER,
     PLAIN,
+    Hues,
     Page,
     Scale,
     cut,
@@ -35,6 +36,7 @@ from attnviz.show.terminal.heading import (
     query_note,
     question,
     quiet_line,
+    tones_legend,
     word_heading,
 )
 from attnviz.show.wording import MAY_NOT
@@ -46,13 +48,13 @@ KEYS_NAMED = 5  # How many words a line names at most, unless the user says how 
 def table(word: Word, top: int | None = None) -> RenderableType:
     """A grid of all heads, or a line for each chosen; `top` limits the words that a line names."""
     if word.chosen or not word.context.measured.per_head:
-        return Page(lambda width, _: _rows(word, top, width))
+        return Page(lambda width, hues: _rows(word, top, width, hues))
     return Page(lambda *console: chain(Grid(word, top).lines(*console), quiet_line(_note(word))))
 
 
 def pair_table(pair: Pair, top: int | None = None) -> RenderableType:
     """A grid of the one weight in each head, blank where it may not look; `top` changes nothing."""
-    return Page(lambda width, _: _pair(pair, width))
+    return Page(lambda width, hues: _pair(pair, width, hues))
 
 
 def links_table(links: Links, top: int | None = None) -> RenderableType:
@@ -75,10 +77,11 @@ def _note(word: Word) -> str:
     return query_note(context, word.token.index, heads, word.special, word.sink)
 
 
-def _rows(word: Word, top: int | None, width: int) -> Iterator[RenderableType]:
+def _rows(word: Word, top: int | None, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     """A line for each head, strongest first; more lines where the user asked for more than fits."""
     scale = Scale.of(word.context.measured, float(word.weights.max()))
     yield from word_heading(word, scale)
+    yield from tones_legend(word.context, hues, width)
     yield Text()
     yield Text(question(word, width), style=BOLD)
     called = listed_names(word.context, word.other_role)
@@ -109,7 +112,7 @@ def named_weight(context: Context, link: Link, name: str, first: bool, scale: Sc
     return Text.assemble((f"{mark}{scale.text(link.weight)} ", style), (f" {name} ", name_style))
 
 
-def _pair(pair: Pair, width: int) -> Iterator[RenderableType]:
+def _pair(pair: Pair, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     """Layers down, heads across, then the strongest heads."""
     context, places = pair.context, np.flatnonzero(pair.allowed)
     weights = {pair.heads[place]: float(pair.weights[place]) for place in places}
@@ -117,6 +120,7 @@ def _pair(pair: Pair, width: int) -> Iterator[RenderableType]:
     scale = Scale.of(context.measured, max(weights.values(), default=0))
     grid = HeadGrid(weights, scale, tone_of(context, pair.query, pair.key), blank)
     yield from heading(context, scale, [pair.query], [pair.key])
+    yield from tones_legend(context, hues, width)
     yield Text()
     query = names(context, "query")[pair.query.index]
     key = names(context, "key")[pair.key.index]

@@ -321,6 +321,26 @@ def test_a_window_longer_than_the_sentences_gets_a_longer_text(
     assert line.where.startswith("a text of ")
 
 
+def test_a_window_that_the_model_itself_ignores_is_said_to_be_so(
+    folder: Callable[[str], Path],
+) -> None:
+    answer = judged(str(folder("mistral")), window_ignored_by_the_model_itself)
+    assert answer.failed == ("window",)
+    [line] = [line for line in answer.lines if line.check == "window"]
+    assert line.told.endswith("eager attention goes beyond what config.json names, too")
+
+
+def test_the_limit_is_not_below_what_the_models_own_rounding_does(
+    folder: Callable[[str], Path],
+) -> None:
+    evidence = evidence_of(str(folder("t5")))
+    assert 1e-7 < evidence.rounding < 1e-4
+    limits = {line.limit for line in check(replace(evidence, rounding=2**-12)).lines}
+    assert limits == {0, 2**-10}
+    limits = {line.limit for line in check(replace(evidence, rounding=0.1)).lines}
+    assert limits == {0, 1e-3}
+
+
 def test_half_precision_is_judged_more_coarsely_and_says_so(folder: Callable[[str], Path]) -> None:
     answer = judged(str(folder("bert")), dtype="bfloat16")
     assert answer.failed == ()

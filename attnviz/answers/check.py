@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from attnviz.answers.judges import CHECKS, Judge, NothingToCompare, Seen, with_vectors
+from attnviz.answers.judges import CHECKS, Judge, NothingToCompare, Seen
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts, Shown
@@ -21,10 +21,10 @@ Result = Literal["passed", "failed", "not applicable"]
 LIMITS = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 0.1}
 """The largest difference that rounding explains, by what the model computes in.
 
-Of vectors, differences are divided by the largest number, or by 1 if that is smaller. Scores above
-LARGE_SCORE are rounded by more, and so the limit grows with them.
+Of vectors, differences are divided by the largest number, or by 1 if that is smaller.
 """
-LARGE_SCORE = 100.0
+ROUNDINGS, COARSEST = 4, 1e-3
+"""The limit is at least so many times what the model's own rounding does, up to COARSEST."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def check(evidence: Evidence) -> Check:
     """Judge what a model gave for the built-in sentences."""
     texts = [one.key_tokens for one in evidence.alone]
     sentences = tuple(text.text + f" | {text.pair}" * bool(text.pair) for text in texts)
-    limit = LIMITS[evidence.model.dtype] * max(1.0, _largest_score(evidence) / LARGE_SCORE)
+    rounding = min(COARSEST, ROUNDINGS * evidence.rounding)
+    limit = max(LIMITS[evidence.model.dtype], rounding)
     lines = tuple(_line(evidence, limit, name, *facts) for name, facts in CHECKS.items())
     return Check(evidence.model, evidence.attention, sentences, lines)
 
@@ -101,14 +102,3 @@ def _line(evidence: Evidence, limit: float, name: str, what: str, judge: Judge) 
     result: Result = "passed" if seen.largest <= seen.limit else "failed"
     largest = seen.largest if np.isfinite(seen.largest) else None
     return Line(name, what, result, largest, seen.limit, seen.where, told)
-
-
-def _largest_score(evidence: Evidence) -> float:
-    """The largest q · k, scaled; 0 if there is none."""
-    largest = 0.0
-    for _, _, record in with_vectors(evidence):
-        if record.q is not None and record.k is not None:
-            keys = np.repeat(record.k, record.num_heads // len(record.k), axis=0)
-            scores = np.abs(record.q @ keys.swapaxes(-1, -2))
-            largest = max(largest, abs(record.scale) * float(scores.max()))
-    return largest

@@ -142,6 +142,7 @@ def _window(evidence: Evidence, seen: Seen) -> str:
         layer, one = evidence.long
         runs.append((layer, one, f"a text of {len(one.tokens)} tokens"))
     tried: set[str] = set()
+    ignored = False
     for layer, one, of in runs:
         rows = range(max(0, len(one.tokens) - 64), len(one.tokens))  # most keys are behind these
         forbidden = _beyond(windows[layer], rows, len(one.key_tokens))
@@ -149,9 +150,16 @@ def _window(evidence: Evidence, seen: Seen) -> str:
             tried.add(windows[layer])
             weights = one.layer(layer).weights(layer, None, slice(rows.start, rows.stop))
             seen.add(weights * forbidden, "head", "", "key", of=f"{of}, layer {layer}")
+    for number in range(len(evidence.alone)):
+        for layer in windows:
+            own = _own_weights(evidence, number, layer)
+            if own is not None:
+                forbidden = _beyond(windows[layer], range(own.shape[-2]), own.shape[-1])
+                ignored |= bool((own * forbidden).max() > seen.limit)
     missed = sorted(set(windows.values()) - tried)
     told = sorted(tried)
     told += [f"no text that was run is longer than a {' or a '.join(missed)}"] if missed else []
+    told += ["eager attention goes beyond what config.json names, too"] if ignored else []
     return "; ".join(told)
 
 
@@ -198,7 +206,7 @@ def _relative(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray:
     return apart
 
 
-def with_vectors(evidence: Evidence) -> Iterator[tuple[int, int, LayerRecord]]:
+def _with_vectors(evidence: Evidence) -> Iterator[tuple[int, int, LayerRecord]]:
     """Number, layer and record of all that has q, k and v."""
     for number, one in enumerate(evidence.alone):
         for layer in one.recorded:
@@ -208,7 +216,7 @@ def with_vectors(evidence: Evidence) -> Iterator[tuple[int, int, LayerRecord]]:
 
 
 def _scores(evidence: Evidence, seen: Seen) -> str:
-    for number, layer, record in with_vectors(evidence):
+    for number, layer, record in _with_vectors(evidence):
         difference = record.weights(layer) - _recomputed(record)
         seen.add(difference, "head", "query", "key", of=f"sentence {number}, layer {layer}")
     return WEIGHTS_ALONE if seen.largest is None else "computed again in float64"
@@ -244,7 +252,7 @@ def _shares(scores: np.ndarray, sinks: np.ndarray | None) -> np.ndarray:
 
 
 def _z(evidence: Evidence, seen: Seen) -> str:
-    for number, layer, record in with_vectors(evidence):
+    for number, layer, record in _with_vectors(evidence):
         if record.v is None or record.z is None:
             continue
         values = np.repeat(record.v, record.num_heads // len(record.v), axis=0)
@@ -258,7 +266,7 @@ def _output(evidence: Evidence, seen: Seen) -> str:
     told = set(filter(None, evidence.projected))
     if evidence.native and told:
         raise AttnvizError(min(told))
-    every = list(with_vectors(evidence))
+    every = list(_with_vectors(evidence))
     if not every:
         raise NothingToCompare(WEIGHTS_ALONE)
     own, entered, followed = _own(evidence), set(), set()

@@ -81,5 +81,6 @@ class Evidence:
     sees: tuple[str, ...] | str  # by layer, what config.json says that a query may attend to
     long: tuple[int, Inspection] | None  # a layer with a sliding window, and a text beyond it
     own: tuple[Own, ...] | str  # of the sentences
+    rounding: float  # how far its own weights are from those in float64; 0 if not known
     projected: tuple[str, ...]  # by layer, why x times W_Q, W_K and W_V is not q, k, v, if so
     without: tuple[Without, ...] | str

@@ -76,6 +76,7 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
     texts: tuple[Text, ...] | str
     own: tuple[Own, ...] | str
     without: tuple[Without, ...] | str
+    rounding = 0.0
     try:
         reference = _reference(model, run, kind)
     except AttnvizError as error:
@@ -86,6 +87,8 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
         own = _or_reason(lambda: tuple(map(reference.run, alone, sources)))
         say("taking heads away")
         without = _or_reason(lambda: _without(model, reference, sources[0]))
+        if not isinstance(own, str) and run.dtype == "float32":
+            rounding = reference.rounding(alone, sources, own)
     return Evidence(
         model.facts,
         isinstance(model._runner, NativeRunner),
@@ -97,6 +100,7 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
         sees,
         long,
         own,
+        rounding,
         projected,
         without,
     )

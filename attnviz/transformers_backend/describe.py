@@ -248,11 +248,13 @@ def _reach(config: Any, layers: int, side: Side) -> tuple[str, ...]:
     windows = quirks.layer_windows(config, layers)
     if windows is not None and not causal:
         return tuple(f"{near} {window}" for window in windows)
-    window = entry(config, "sliding_window") or entry(config, "window_size")
+    kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
+    # what is called so elsewhere, as in VITS, is no mask
+    other = entry(config, "window_size") if kinds else None
+    window = entry(config, "sliding_window") or other
     if not window or getattr(config, "use_sliding_window", True) is False:
         return (every,) * layers
     near += f" {window if causal else 2 * window}"  # without causality, to both sides
-    kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
     if not isinstance(kinds, list) or len(kinds) != layers:
         return (near,) * layers
     return tuple(near if kind in ("sliding_attention", "local") else every for kind in kinds)

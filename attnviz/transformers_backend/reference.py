@@ -23,8 +23,15 @@ from attnviz.models import ModelFiles
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend import load
 from attnviz.transformers_backend.attention_call import entering
-from attnviz.transformers_backend.quirks import global_attention, use_full_attention, whole_rows
+from attnviz.transformers_backend.quirks import (
+    TOKEN_TYPES,
+    global_attention,
+    use_full_attention,
+    whole_rows,
+)
 from attnviz.transformers_backend.tokenizers import transformers_tokenizer
+
+LARGEST_IN_FLOAT64 = 1_000_000_000  # parameters, 8 GB
 
 
 class Reference:
@@ -43,7 +50,9 @@ class Reference:
         self._config = built.config
         self._device = place.device
         reader = model.get_encoder() if built.seq2seq else model
-        self._takes_types = "token_type_ids" in signature(reader.forward).parameters
+        count = getattr(reader.config, "type_vocab_size", 0) or 0
+        several = TOKEN_TYPES.get(reader.config.model_type, count) > 1
+        self._takes_types = several and "token_type_ids" in signature(reader.forward).parameters
         self._library = partial(transformers_tokenizer, files.folder, built.own_code)
         self._mixes: dict[int, nn.Module] = {}
 
@@ -62,17 +71,38 @@ class Reference:
         x, z = _Nearest(states, self._device), _Nearest(joined, self._device)
         fed = self._fed(source, inspection.tokens)
         with entering(self._model.modules(), x.entered), _leaving(self._model, z.left):
-            output = self._forward(fed, output_attentions=True)
-        name = "decoder_attentions" if self._decodes else "attentions"
-        weights = getattr(output, "cross_attentions" if self._kind == "cross" else name, None)
-        if weights is not None and not self._decodes:
-            weights = whole_rows(self._config, output, weights)
+            weights = self._weights(fed)
         self._mixes = {n: module for n, module in enumerate(z.modules) if module is not None}
         return Own(
-            tuple(None if one is None else as_numpy(one[0]) for one in weights or ()),
+            tuple(None if one is None else as_numpy(one[0]) for one in weights),
             tuple(x.arrays),
             tuple(map(_mixing, records, z.modules, z.arrays, z.outputs)),
         )
+
+    def rounding(
+        self, inspections: Sequence[Inspection], sources: Sequence[Tokens], own: Sequence[Own]
+    ) -> float:
+        """How far the weights in float32 are from those in float64; the model stays in float64.
+
+        0 for a model that is large, that cannot compute so, or on such a device.
+        """
+        if sum(parameter.numel() for parameter in self._model.parameters()) > LARGEST_IN_FLOAT64:
+            return 0.0
+        largest = 0.0
+        try:
+            self._model.double()
+            for one, source, theirs in zip(inspections, sources, own, strict=True):
+                again = self._weights(self._fed(source, one.tokens))
+                both = zip(again, theirs.weights, strict=True)
+                far = [
+                    np.abs(as_numpy(a[0]) - b).max()
+                    for a, b in both
+                    if a is not None and b is not None
+                ]
+                largest = max(largest, *map(float, far))
+        except (AttnvizError, RuntimeError, TypeError):
+            return 0.0
+        return largest
 
     def without(self, tokens: Tokens, heads: Sequence[HeadId], num_heads: int) -> np.ndarray:
         """Final states, (piece, d_model), with zeros as the z of some heads; after `run`."""
@@ -98,6 +128,17 @@ class Reference:
         tensors = {name: torch.tensor([ids], device=self._device) for name, ids in fed.items()}
         extra = global_attention(self._config, 1, len(source))
         return tensors | {name: tensor.to(self._device) for name, tensor in extra.items()}
+
+    def _weights(self, fed: dict[str, Tensor]) -> Sequence[Tensor | None]:
+        """The weights that the model itself gives, by layer."""
+        output = self._forward(fed, output_attentions=True)
+        name = "decoder_attentions" if self._decodes else "attentions"
+        weights: Sequence[Tensor] | None = getattr(
+            output, "cross_attentions" if self._kind == "cross" else name, None
+        )
+        if weights is not None and not self._decodes:
+            weights = whole_rows(self._config, output, weights)
+        return weights or ()
 
     def _forward(self, fed: dict[str, Tensor], **options: Any) -> Any:
         with load.quiet(), torch.inference_mode():

@@ -17,6 +17,7 @@ _AGAIN = 0.5  # seconds after which leaving is asked for again, should the reque
 _ENOUGH = 20  # times that it is asked for
 
 _UNUSED = ("MPLBACKEND", "MATPLOTLIBRC", "SOURCE_DATE_EPOCH")
+_FOLDERS = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 _NUMBERS = (
     "COLUMNS", "LINES", "TERMINAL_WIDTH", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT",
     "WORLD_SIZE",
@@ -115,7 +116,9 @@ def main() -> int:
 def _ready_environment() -> None:
     """Take out what libraries would stumble over, and what pictures do not need."""
     bars = [name for name in os.environ if name.startswith("TQDM_") and name != "TQDM_DISABLE"]
-    for name in (*_UNUSED, *bars):
+    # a relative folder of these does not count, says the standard; libraries would use it
+    folders = [name for name in _FOLDERS if not os.path.isabs(os.environ.get(name, ""))]
+    for name in (*_UNUSED, *bars, *folders):
         os.environ.pop(name, None)
     for name in _NUMBERS:
         value = os.environ.get(name, "1")

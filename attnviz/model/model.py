@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # memory for the recorded vectors of one window of sentences; at most two are in memory
 WINDOW_BYTES = 96 * 1024 * 1024
 
+WINDOW_SENTENCES = 512
+"""The most sentences in a window: what Python keeps of one is more than a tiny model's vectors."""
+
 BATCH_TOKENS = 512
 """The most tokens in a batch, padding included: enough for matrix products at full speed, and few
 enough for the processor's cache and for sentences of similar length."""
@@ -179,7 +182,8 @@ def windows(sentences: Iterable[Numbered | None], most_tokens: int) -> Iterator[
         if numbered is not None:
             window.append(numbered)
             size += len(numbered[1])
-        if window and (numbered is None or size >= most_tokens):
+        full = size >= most_tokens or len(window) == WINDOW_SENTENCES
+        if window and (numbered is None or full):
             yield window
             window, size = [], 0
         if numbered is None:

@@ -210,7 +210,8 @@ def _pair(model: Model, off: Callable[[Tokens, Inspection], float]) -> Result:
 def takes_types(theirs: Any) -> bool:
     """Whether a model, or its encoder, tells a second text by its token types."""
     reader = theirs.get_encoder() if theirs.config.is_encoder_decoder else theirs
-    config, named = reader.config, signature(reader.forward).parameters
+    config = getattr(reader, "config", theirs.config)
+    named = signature(reader.forward).parameters
     several = config.model_type == "xlnet" or getattr(config, "type_vocab_size", 0) > 1
     return several and "token_type_ids" in named
 
@@ -282,7 +283,6 @@ def written(results: Mapping[str, Result]) -> str:
         content[key] = found
     single = [name for name, result in results.items() if result["batch"] == "one by one"]
     content["one_by_one"] = single
-    content["without_pairs"] = [name for name, result in results.items() if "pair" not in result]
     return json.dumps(content, indent=2) + "\n"
 
 

@@ -1,5 +1,6 @@
 """A sentence's numbers never depend on the others in its batch: every type that is listed."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,17 @@ import pytest
 import torch
 import transformers
 from tiny_bert import save_tokenizer, tiny_tokenizer
-from tiny_others import BOTH, RECORDED, SENTENCES, STACK, Other, eager, hold, runner_of
+from tiny_others import (
+    BOTH,
+    RECORDED,
+    SENTENCES,
+    STACK,
+    WEIGHTS_ONLY,
+    Other,
+    eager,
+    hold,
+    runner_of,
+)
 
 from attnviz.errors import RequestError
 from attnviz.model import Model, load_model, model_in_memory
@@ -38,7 +49,7 @@ MOBILEBERT = Other(
 )
 BIG_BIRD = Other("BigBirdConfig", {**STACK, "block_size": 2, "num_random_blocks": 1})
 ONE_BY_ONE = (
-    "in a batch its weights would depend on the other sentences, so sentences run one by one"
+    "in a padded batch its weights are not those of each alone, so sentences run one by one"
 )
 
 
@@ -61,7 +72,7 @@ def test_alone_in_a_batch_and_as_a_pair(name: str) -> None:
     assert found["is"] == ("recorded" if name in TRIED.recorded else "given"), found
     assert model_types.worst(found) <= model_types.TOLERANCE
     assert (found["batch"] == "one by one") == (name in TRIED.one_by_one)
-    assert ("pair" not in found) == (name in TRIED.without_pairs)
+    assert "pair" in found
 
 
 def test_the_awkward_ones_are_listed() -> None:
@@ -101,6 +112,54 @@ def test_one_that_fails_does_not_spoil_the_others(tmp_path: Path) -> None:
     runner.model.record = failing  # type: ignore[method-assign]
     assert len(list(model.inspect_tokens([model.tokenize(text) for text in SENTENCES]))) == 3
     assert seen == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", [*RECORDED, *WEIGHTS_ONLY])
+def test_windows_caps_and_sinks_in_a_batch_are_those_of_each_alone(
+    name: str, tmp_path: Path
+) -> None:
+    theirs = {**RECORDED, **WEIGHTS_ONLY}[name].save(tmp_path)
+    model = load_model(str(tmp_path))
+    assert runner_of(model).model.shares(17)
+    for inspection in model.inspect_tokens([model.tokenize(text) for text in SENTENCES]):
+        output = eager(theirs, [inspection.tokens.ids])
+        hold(inspection, quirks.whole_rows(theirs.config, output, output.attentions))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_rounding_does_not_part_a_batch(dtype: Any, tmp_path: Path) -> None:
+    RECORDED["llama"].save(tmp_path)
+    assert runner_of(load_model(str(tmp_path), dtype=dtype)).model.shares(17)
+
+
+def test_what_lets_padding_in_is_seen_in_bfloat16_too(tmp_path: Path) -> None:
+    theirs = CONVBERT.save(tmp_path).to(torch.bfloat16)
+    model = load_model(str(tmp_path), dtype="bfloat16")
+    assert not runner_of(model).model.shares(17)
+    inspection = model.inspect("a dog sat")
+    expected = eager(theirs, [inspection.tokens.ids]).attentions[0][0].float().numpy()
+    np.testing.assert_allclose(inspection.layer(0).weights(0), expected, rtol=0, atol=0.02)
+
+
+def test_a_text_that_has_the_padding_token(tmp_path: Path) -> None:
+    """XLM takes the padding's id for the end of a text where it gets no mask."""
+    sizes = {"vocab_size": 97, "emb_dim": 24, "n_layers": 2, "n_heads": 4, "pad_index": 0}
+    theirs = Other("XLMConfig", {**sizes, "pad_token_id": 0}).save(tmp_path)
+    model = load_model(str(tmp_path))
+    sentences = [model.tokenize("the [PAD] cat sat"), model.tokenize("a dog")]
+    assert 0 in sentences[0].ids
+    for inspection in (*model.inspect_tokens(sentences), *model.inspect_tokens(sentences[:1])):
+        hold(inspection, eager(theirs, [inspection.tokens.ids]).attentions)
+
+
+@pytest.mark.parametrize("pad", [None, -1])
+def test_padding_that_is_no_id(pad: int | None, tmp_path: Path) -> None:
+    RECORDED["llama"].save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "pad_token_id": pad}))
+    model = load_model(str(tmp_path))
+    assert runner_of(model).model.pad == 0
+    assert runner_of(model).model.shares(17)
 
 
 def test_others_share_batches_and_say_nothing(tmp_path: Path) -> None:

@@ -167,14 +167,13 @@ class OtherTypes(NamedTuple):
     """The model types that transformers runs and attnviz can inspect, and that library's version.
 
     Each maps to its part, "encoder", "decoder" or "both". `weights_only` types give no queries. All
-    were tried alone, in a batch, and but for `without_pairs` as a pair; some run `one_by_one`.
+    were tried alone, in a batch and as a pair; sentences run `one_by_one` in some.
     """
 
     transformers: str
     recorded: Mapping[str, str]
     weights_only: Mapping[str, str]
     one_by_one: tuple[str, ...]
-    without_pairs: tuple[str, ...]
 
 
 @cache

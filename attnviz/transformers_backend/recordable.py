@@ -63,7 +63,10 @@ class Batch:
         return [(len(row), len(other)) for row, other in zip(queries, keys, strict=True)]
 
     def tensors(self, pad: int, device: torch.device) -> dict[str, Tensor]:
-        """Arguments for the model, padded on the right, with a mask where anything is padded."""
+        """Arguments for the model, padded on the right.
+
+        With a mask where anything is padded, or has the padding's id: some models mask that.
+        """
         tensors = {"input_ids": padded(self.ids, device, pad)}
         if self.types is not None:
             tensors["token_type_ids"] = padded(self.types, device)
@@ -71,7 +74,7 @@ class Batch:
             tensors["decoder_input_ids"] = padded(self.targets, device, pad)
         masks = {"attention_mask": self.ids, "decoder_attention_mask": self.targets}
         for name, rows in masks.items():
-            if rows is not None and len({len(row) for row in rows}) > 1:
+            if rows and (len({len(row) for row in rows}) > 1 or any(pad in row for row in rows)):
                 tensors[name] = padded([[1] * len(row) for row in rows], device)
         return tensors
 
@@ -129,7 +132,7 @@ class RecordableModel:
         notes = []
         if not self.together:
             notes += [
-                "in a batch its weights would depend on the other sentences, so sentences run one "
+                "in a padded batch its weights are not those of each alone, so sentences run one "
                 "by one"
             ]
         most = quirks.sparse_from(self.config)

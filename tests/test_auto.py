@@ -1,6 +1,8 @@
 """Tokens as AutoTokenizer feeds them: sentences of every script, over tokenizers of each kind."""
 
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +19,12 @@ from transformers import AutoTokenizer
 
 from attnviz.errors import RequestError
 from attnviz.model.load import native_tokenizer
-from attnviz.models import ModelFiles
+from attnviz.models import DEFAULT, ModelFiles, find_model
 from attnviz.models.config import model_type
 from attnviz.models.families import FAMILIES
 from attnviz.text.auto import read_agreeing
 from attnviz.text.tokenizer import FastCutter, Tokenizer
-from attnviz.text.tokens import Tokens
+from attnviz.text.tokens import Tokens, spells_sequences
 from attnviz.transformers_backend.tokenizers import tokenizer_of
 
 SENTENCES: dict[str, str] = json.loads(
@@ -52,6 +54,7 @@ class Made:
     options: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, Any] = field(default_factory=dict)
     added: tuple[AddedToken, ...] = ()
+    padded: bool = False  # whether tokenizer.json says to pad and truncate
     end: str = ""  # the token that tokenizer.json puts behind a text
 
     def save(self, folder: Path) -> None:
@@ -63,6 +66,9 @@ class Made:
             library.backend_tokenizer.post_processor = processors.TemplateProcessing(
                 f"$A {self.end}", f"$A {self.end} $B {self.end}", [(self.end, number)]
             )
+        if self.padded:
+            library.backend_tokenizer.enable_padding(length=12)
+            library.backend_tokenizer.enable_truncation(12)
         library.save_pretrained(folder)
         (folder / "config.json").write_text(json.dumps({"model_type": self.model}))
         change(folder, self.changed)
@@ -96,6 +102,11 @@ SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIALS, *sorted({letter for text in TEXTS for letter in text if letter.isprintable()})]
 CASED = {"do_lower_case": False}
 WITHOUT_TYPES = {"model_input_names": ["input_ids", "attention_mask"]}
+TWEETS = {
+    "vocab.txt": "".join(f"{letter}{end} 1\n" for letter in "abcdefghi😡" for end in ("", "@@")),
+    "bpe.codes": "a b 9\nab c</w> 8\n",
+    "tokenizer_config.json": of_class("BertweetTokenizer", normalization=True),
+}
 RESIDUES = [*"LAGVSERTIDPKQNFYMHWCXBUZO.-"]
 JAPANESE = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "character"}
 
@@ -123,6 +134,7 @@ TOKENIZERS: dict[str, Made | Written] = {
         added=ADDED,
         changed={"added_tokens_decoder": {"0": {"content": "[PAD]"}}},
     ),
+    "bert, padded and cut": Made("bert", "BertTokenizer", True, padded=True),
     "distilbert": Made("distilbert", "DistilBertTokenizer", True),
     "electra": Made("electra", "BertTokenizer", True),
     "mpnet": Made("mpnet", "MPNetTokenizer", True),
@@ -190,6 +202,7 @@ TOKENIZERS: dict[str, Made | Written] = {
             "tokenizer_config.json": of_class("EsmTokenizer"),
         },
     ),
+    "bertweet": Written("roberta", lambda: TWEETS),
     "Japanese letters": Written(
         "bert",
         lambda: {
@@ -349,3 +362,74 @@ def test_transformers_cuts_only_where_it_must(kind: str, saved: Callable[[str], 
     assert isinstance(cutter, FastCutter) == made.native, cutter
     notes = ours_in(folder).notes
     assert notes == () if made.native else "starts slower: tokenizer.json leaves" in notes[0]
+
+
+def test_a_library_that_a_tokenizer_lacks_is_told(saved: Callable[[str], Path]) -> None:
+    notes = ours_in(saved("bertweet")).notes
+    assert len(notes) == 1
+    assert "transformers says of its tokenizer: emoji is not installed" in notes[0]
+    assert ours_in(saved("roberta")).notes == ours_in(saved("gpt2")).notes == ()
+
+
+def test_the_default_models_tokenizer_json_says_all() -> None:
+    files = find_model(DEFAULT)
+    assert files.tokenizer is not None
+    cutter = read_agreeing(files.tokenizer, model_type(files.config).content)
+    assert isinstance(cutter, FastCutter)
+    default = native_tokenizer(files, model_type(files.config), None)
+    assert (cutter.types, cutter.mask_id, cutter.side) == (True, default.mask_id, "right")
+    library = theirs_in(files.folder)
+    for text, pair in PAIRS:
+        hold(default, library, text, pair)
+
+
+def test_a_tokenizer_that_says_all_needs_no_transformers(saved: Callable[[str], Path]) -> None:
+    program = (
+        "import json, sys; from pathlib import Path\n"
+        "from attnviz.text.auto import read_agreeing\n"
+        "for folder in map(Path, sys.argv[1:]):\n"
+        "    model = json.loads((folder / 'config.json').read_text())\n"
+        "    assert not isinstance(read_agreeing(folder / 'tokenizer.json', model), str)\n"
+        "assert not {'torch', 'transformers'} & sys.modules.keys()"
+    )
+    folders = [str(saved(kind)) for kind in ("bert", "roberta", "mpnet", "xlm-roberta")]
+    subprocess.run([sys.executable, "-c", program, *folders], check=True, timeout=60)
+
+
+def words(tokens: Tokens) -> list[str]:
+    return [word.text for word in tokens.words if not word.special]
+
+
+def test_residues_are_words(saved: Callable[[str], Path]) -> None:
+    tokenizer = ours_in(saved("esm"), 12)
+    tokens = ours_in(saved("esm")).encode("MKTAYI<mask>QRQISFVK x")
+    assert words(tokens) == [*"MKTAYI", "<mask>", *"QRQISFVK", "x"]
+    assert [word.text for word in tokens.words if word.unknown] == ["x"]
+    assert [(word.start, word.end) for word in tokens.words[7:9]] == [(6, 12), (12, 13)]
+    assert tokens.word_starts == tuple(range(len(tokens)))
+    windows = tokenizer.windows("MKTAYIAKQRQISFVK", 5)
+    assert [words(window) for window in windows] == [[*"MKTAYIAKQR"], [*"IAKQRQISFV"], [*"QISFVK"]][
+        : len(windows)
+    ]
+    assert words(ours_in(saved("byt5")).encode("MKT go")) == ["MKT", "go"]
+    assert words(ours_in(saved("canine")).encode("MKT go")) == ["MKT", "go"]
+    assert words(ours_in(saved("Japanese letters")).encode("MKT go")) == ["MKT", "go"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        (["<cls>", "<mask>", *RESIDUES, "<null_1>"], True),
+        (["[PAD]", "[MASK]", *"ACGTN"], True),
+        (["[UNK]", "ATCGAT", "TCGATC", "CGATCA", "A", "C"], True),
+        ([*"ACGTN", " "], False),
+        ([*"ACGTN", "▁"], False),
+        ([*"ACGTN", "ĠA"], False),
+        ([*"ACGTN", "##A"], False),
+        ([*"ACGTNacgtn"], False),
+        ([*"가나다라마바"], False),
+        (["<unk>", ".", "A"], False),
+    ],
+)
+def test_which_vocabularies_spell_sequences(entries: list[str], expected: bool) -> None:
+    assert spells_sequences(entries) == expected

@@ -69,7 +69,7 @@ def test_the_last_sentence_is_run_again(place: Workplace) -> None:
     assert lines[1] == ANIMAL
     assert "without L3H1  set to zero: how far each word moves" in lines
     assert [line.split()[:2] for line in lines if "█" in line] == [
-        ["[SEP]", ".0100"], ["it", ".0067"], ["The", "@1"],
+        ["[SEP]", ".0100"], ["it", ".0067"], ["The@1", ".0066"],
     ]  # fmt: skip
     assert "11 of 14 are not shown" in done.out
 

@@ -381,7 +381,11 @@ def test_nobody_is_contacted_and_nothing_is_said(
     for name in ("connect", "connect_ex", "sendto", "bind"):
         monkeypatch.setattr(socket.socket, name, contacted)
     monkeypatch.setattr(socket, "getaddrinfo", contacted)
-    wrapped(transformers_tokenizer(saved(marian()))).encode("the animal")
+    tokenizer = tokenizer_of(files_in(saved(marian())), None)
+    tokenizer.encode("the animal")
+    assert tokenizer.notes == (
+        "transformers says of its tokenizer: Recommended: pip install sacremoses",
+    )
     assert capfd.readouterr() == ("", "")
 
 

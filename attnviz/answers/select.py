@@ -191,7 +191,10 @@ def _choose(
             raise RequestError(
                 f'there is no {selector}: "{word}" occurs {times}', f"{word}#1 is the first"
             )
-    raise RequestError(f'there is no "{selector}" in {text}', _words_of(tokens, text))
+    hint = _words_of(tokens, text)
+    if _INDEX.fullmatch(f"@{selector}") and int(selector) < len(tokens):
+        hint = f"@{int(selector)} is the token at index {int(selector)}; {hint}"
+    raise RequestError(f'there is no "{selector}" in {text}', hint)
 
 
 def _words_of(tokens: Sequence[Token], text: str) -> str:

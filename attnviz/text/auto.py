@@ -80,6 +80,9 @@ def read_agreeing(path: Path, model: Config) -> FastCutter | str:
     kind = KINDS.get(name)
     try:
         with panics():
+            cut_from = (tokenizer.truncation or {}).get("direction", "right")
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
             tokens = _named(path, config, name)
             differs = _differs(tokenizer, config, tokens)
             if kind is not None:
@@ -87,7 +90,6 @@ def read_agreeing(path: Path, model: Config) -> FastCutter | str:
                 differs = differs or _steps(tokenizer, kind, config)
                 differs = differs or _ends(tokenizer, kind, tokens)
             inputs = config.get("model_input_names", TYPES if kind and kind.types else ())
-            cut_from = (tokenizer.truncation or {}).get("direction", "right")
             side = config.get("truncation_side", cut_from)
             said = Said(TYPES[0] in inputs, tokens.get("mask_token"), side)
             differs = differs or ("" if side in KEPT else "the side of truncation")

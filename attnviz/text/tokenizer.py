@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import rust_errors
 from attnviz.text.spans import Span, spans_in_reading
-from attnviz.text.tokens import Tokens, check_text
+from attnviz.text.tokens import Tokens, check_text, spells_sequences
 from attnviz.text.windows import check_stride, windows_of
 
 if TYPE_CHECKING:
     import tokenizers
 
 SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
+SMALL = 10_000  # So many pieces a vocabulary of residues or bases may have
 KEPT = {"right": "beginning", "left": "end"}  # What truncation on that side keeps
 BYTE_SPACE = "Ġ"  # A space in the vocabularies of GPT-2 and RoBERTa
 TRIMS = b'"trim_offsets":true'
@@ -55,6 +56,7 @@ class Cutter(Protocol):
     mask_id: int | None  # the id that stands for a masked word
     types: bool  # whether it gives token types
     side: str  # where truncation takes pieces away, "right" or "left"
+    by_piece: bool  # whether each piece is a word (see `spells_sequences`)
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         """Cut a sentence or a pair, with or without special tokens, into at most `most` pieces."""
@@ -180,7 +182,8 @@ class Tokenizer:
             _check_read(name, (text, pair)[segment], segment in cut.sentences)
         columns = (cut.ids, cut.entries, cut.spans, _segments(cut.sentences), cut.type_ids)
         unknown = _unknown(self._cutter, cut.ids, cut.spans)
-        return Tokens(text, pair, *columns, dropped=dropped, unknown=unknown)
+        by_piece = self._cutter.by_piece
+        return Tokens(text, pair, *columns, dropped=dropped, unknown=unknown, by_piece=by_piece)
 
     def _in_one_segment(
         self,
@@ -243,6 +246,8 @@ class FastCutter:
         self.types, mask, self.side = said
         self.mask_id = None if mask is None else tokenizer.token_to_id(mask)
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
+        small = self.size <= SMALL
+        self.by_piece = small and spells_sequences(tokenizer.get_vocab(with_added_tokens=False))
         added = tokenizer.get_added_tokens_decoder()
         special = frozenset(number for number, token in added.items() if token.special)
         self.unknown_ids = _unknown_ids(tokenizer)

@@ -1,7 +1,8 @@
 """Tokens: a model's *pieces*, joined by their offsets alone to Unicode *words* (UAX #29)."""
 
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -10,9 +11,11 @@ from unicodedata import category
 import numpy as np
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.text.spans import Span, word_spans
+from attnviz.text.spans import SPACE, Span, word_spans
 
 Unit = Literal["word", "piece"]
+NAMED = re.compile(r"<.+>|\[.+\]")  # A token that stands for no text, such as <mask> and [MASK]
+CAPITALS = re.compile("[A-Z]+")
 LONG_ROW = 1000  # From this many words on, their pieces are added with array operations
 
 
@@ -60,6 +63,7 @@ class Tokens:
     dropped: int = 0  # how many pieces truncation cut off
     part: Part | None = None  # which window of a longer text this is
     unknown: tuple[int, ...] = ()  # the pieces that the model reads as its unknown token, by number
+    by_piece: bool = False  # whether each piece is a word, as a residue of a protein is
 
     def __post_init__(self) -> None:
         columns = (self.ids, self.vocabulary, self.spans, self.segments, self.type_ids)
@@ -132,12 +136,17 @@ class Tokens:
             read = bytearray(len(text))
             for start, end in own:
                 read[start:end] = b"1" * (end - start)
-            last = max((end for _, end in own), default=0) if self.dropped else len(text)
-            found += [text[a:b] for a, b in word_spans(text[:last]) if not any(read[a:b])]
+            kept = range(len(text))
+            if self.dropped:
+                kept = range(min(own, default=(0, 0))[0], max((end for _, end in own), default=0))
+            spans = [span for span in word_spans(text[: kept.stop]) if span[0] >= kept.start]
+            found += [text[a:b] for a, b in spans if not any(read[a:b])]
         return tuple(found)
 
     @cached_property
     def _runs(self) -> list[tuple[int, Span | None]]:
+        if self.by_piece:
+            return list(enumerate(self.spans))
         texts = [_Boundaries.of(self.text), _Boundaries.of(self.pair or "")]
         return _join_pieces(self.spans, self.segments, texts)
 
@@ -266,6 +275,19 @@ def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, i
         for word, (start, end) in enumerate(zip(word_starts, ends, strict=True))
         for piece in range(start + 1, end)
     ]
+
+
+def spells_sequences(entries: Iterable[str]) -> bool:
+    """Whether a vocabulary spells sequences of residues or bases, and not the words of a language.
+
+    Besides signs and named tokens, such as `.` and `<mask>`, it has capital letters alone: it knows
+    no small letter, no space, and no mark of a space or of a word that goes on.
+    """
+    plain = {entry for entry in entries if not NAMED.fullmatch(entry)}
+    letters = {entry for entry in plain if any(map(str.isalpha, entry))}
+    signs = all(len(entry) == 1 and not entry.isspace() for entry in plain - letters)
+    signs = signs and SPACE not in plain
+    return len(letters) > 3 and signs and all(CAPITALS.fullmatch(entry) for entry in letters)
 
 
 def check_text(name: str, text: str) -> None:

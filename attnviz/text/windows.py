@@ -72,6 +72,5 @@ def _window(
     part = Part(*number, edge[0] - text[0], edge[1] - text[0], start)
     inside = tokens.text[start:end]
     unknown = tuple(new for new, old in enumerate(kept) if old in tokens.unknown)
-    return Tokens(
-        inside, None, ids, vocabulary, tuple(moved), segments, types, part=part, unknown=unknown
-    )
+    own = (inside, None, ids, vocabulary, tuple(moved), segments, types)
+    return Tokens(*own, part=part, unknown=unknown, by_piece=tokens.by_piece)

@@ -20,7 +20,17 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import panics
 from attnviz.models import ModelFiles
 from attnviz.text.spans import Span, spans_of, spelled_alike, word_spans
-from attnviz.text.tokenizer import UNKNOWN, Cut, Cutter, FastCutter, Said, Tokenizer, read_fast
+from attnviz.text.tokenizer import (
+    SMALL,
+    UNKNOWN,
+    Cut,
+    Cutter,
+    FastCutter,
+    Said,
+    Tokenizer,
+    read_fast,
+)
+from attnviz.text.tokens import spells_sequences
 from attnviz.transformers_backend.load import first_line, quiet
 from attnviz.transformers_backend.quirks import (
     language_tokens,
@@ -134,24 +144,36 @@ def transformers_tokenizer(
 
 @contextmanager
 def _heard(notes: list[str]) -> Iterator[None]:
-    """Add transformers' warnings to the notes: that a library is missing, which changes tokens."""
-    said = logging.Handler()
-    said.emit = lambda record: notes.append(_told(record.getMessage()))  # type: ignore[method-assign]
+    """Add what transformers' tokenizers warn of to the notes: that a library is missing, say."""
+    listener = _Listener(notes)
     logger = logging.getLogger("transformers")
     level, handlers = logger.level, logger.handlers
     logger.setLevel(logging.WARNING)
-    logger.handlers = [said]
+    logger.handlers = [listener]
     try:
-        with warnings.catch_warnings(record=True, action="always") as caught:
+        with warnings.catch_warnings(record=True, action="always", category=UserWarning) as caught:
             yield
-        notes += [_told(str(one.message)) for one in caught if one.category is UserWarning]
+        for one in caught:
+            listener.take(one.filename, str(one.message))
     finally:
         logger.handlers = handlers
         logger.setLevel(level)
 
 
-def _told(warning: str) -> str:
-    return f"transformers says of its tokenizer: {first_line(Exception(warning))}"
+class _Listener(logging.Handler):
+    """Keeps the warnings of modules that are about tokenizers, each once."""
+
+    def __init__(self, notes: list[str]) -> None:
+        super().__init__()
+        self._notes = notes
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.take(record.name, record.getMessage())
+
+    def take(self, module: str, warning: str) -> None:
+        note = f"transformers says of its tokenizer: {first_line(Exception(warning))}"
+        if "tokeniz" in module and note not in self._notes:
+            self._notes.append(note)
 
 
 def _is_installed(library: str) -> bool:
@@ -173,7 +195,9 @@ class _Slow:
         self.mask_id: int | None = None if library.mask_token is None else library.mask_token_id
         self.types = "token_type_ids" in library.model_input_names
         self.side = str(library.truncation_side)
-        self._spelling = spelling_of(library.get_vocab())
+        vocabulary = library.get_vocab()
+        self.by_piece = len(vocabulary) <= SMALL and spells_sequences(vocabulary)
+        self._spelling = spelling_of(vocabulary)
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
         texts = [text] if pair is None else [text, pair]
@@ -282,6 +306,7 @@ class _InTargetMode:
         self.special_ids = cutter.special_ids
         self.unknown_ids = cutter.unknown_ids
         self.mask_id, self.types, self.side = cutter.mask_id, cutter.types, cutter.side
+        self.by_piece = cutter.by_piece
         self.entry = cutter.entry
         self.read = cutter.read
 

@@ -167,8 +167,8 @@ def panics() -> Iterator[None]:
         except OSError:  # standard error is closed
             own = _scratch()
         panicked = False
-        os.dup2(_scratch(), 2)
         try:
+            os.dup2(_scratch(), 2)
             yield
         except BaseException as error:
             panicked = type(error).__name__ == "PanicException"

@@ -58,7 +58,7 @@ class Arena:
     def clear(self) -> None:
         shutil.rmtree(self.work)
         self.work.mkdir()
-        self.before = self._elsewhere()
+        self.before = self.elsewhere()
 
     def ask(self, *arguments: str) -> str:
         """Run a command; what it wrote on both streams."""
@@ -80,7 +80,7 @@ class Arena:
     def check(self) -> None:
         """Nothing ran, nothing is written elsewhere, nothing in half."""
         assert not self.trap.exists(), "something in a file was run"
-        assert self._elsewhere() <= self.before, self._elsewhere() - self.before
+        assert self.elsewhere() <= self.before, self.elsewhere() - self.before
         for path in self.work.iterdir():
             assert not path.name.startswith("."), path
             if path.suffix == ".svg":
@@ -90,7 +90,7 @@ class Arena:
             if path.suffix == ".npz":
                 np.load(path).close()
 
-    def _elsewhere(self) -> set[Path]:
+    def elsewhere(self) -> set[Path]:
         cache = Path(os.environ["XDG_CACHE_HOME"])
         return {
             path
@@ -157,7 +157,7 @@ def models(rng: random.Random, arena: Arena) -> None:
     shutil.copytree(source, folder)
     for _ in range(rng.choice((1, 1, 2))):
         damaged(rng, folder, arena.trap)
-    arena.before = arena._elsewhere()
+    arena.before = arena.elsewhere()
     options: list[str] = []
     if name in ("bart", "marian"):
         options = rng.choice(([], ["--attention", "decoder"], ["--attention", "cross"]))
@@ -197,6 +197,7 @@ def sentences(rng: random.Random, arena: Arena) -> None:
     """A sentence of any characters, run through a tiny model in every form."""
     name = rng.choice(("bert", "gpt2"))
     folder = folders(arena.root.parent / "sound")[name]
+    arena.before = arena.elsewhere()
     look = next(looks(rng, arena, 1))
     shown = arena.ask(look[0], *look[1:], "--model", str(folder), "--", text_of(rng))
     if "-f" not in look and "--json" not in look:

@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -95,6 +96,8 @@ def main() -> int:
     leaving = _Leaving()
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     leaving.listen()
+    # numpy's, of numbers that overflow: what becomes of them is checked, and told in words
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
     code = 0
     try:
         _ready_environment()

@@ -69,6 +69,8 @@ def explain(
     from attnviz.cli.output import check_output
     from attnviz.cli.session import Selection, Session, request_for
     from attnviz.model import matrices_of
+    from attnviz.model.load import is_native
+    from attnviz.models.find import is_on_hub
     from attnviz.show.forms import PICTURES
 
     check_output(output, "Explanation")
@@ -85,7 +87,10 @@ def explain(
         if note:
             session.notes.say(item.place + note)
         inspection = session.with_inputs(item.inspection, item.tokens, head.layer)
-        load = partial(session.model_of, why="taking the matrices from")
+        why, name = "taking the matrices from", inspection.model.name
+        if session.model is None and is_native(inspection) and is_on_hub(name):
+            session.notes.say(f"{why} {name}, of the Hugging Face Hub")
+        load = partial(session.model_of, why=why)
         matrices = matrices_of(inspection, head.layer, load)
         pieces = explain_token(selection.view(inspection), query, head, matrices)
         if output.form in PICTURES and len(pieces) > 1:

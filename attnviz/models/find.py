@@ -1,5 +1,6 @@
 """From a model's name to its files, on this machine or on the Hugging Face Hub."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -95,6 +96,11 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
             "give a branch, a tag or a commit of it after the @",
         )
     return _on_the_hub(name, check, repository, revision)
+
+
+def is_on_hub(name: str) -> bool:
+    """Whether `find_model` looks for this model on the hub, or in its cache."""
+    return _HUB_NAME.fullmatch(name) is not None and not os.path.isdir(name)
 
 
 def default_tokenizer() -> Path:

@@ -173,7 +173,8 @@ def test_several_sentences(cats: Inspection) -> None:
         "",
         "L0H1: the query gives the key 0.400 on average (95%: .20 to .60), 0.200 at",
         "least, and more than any other key in 1 of 2 sentences (50%). Other words give",
-        "the key 0.167 (mean of 2), and words that far apart get 0.167 (mean of 2).",
+        "the key 0.167 (mean of 2 sentences), and words that far apart get 0.167 (mean of",
+        "2 sentences).",
         "L1H0 is a stripe: other words give the key 0.167 too.",
         "The same sentences choose the best of 4 heads and measure it, which flatters it.",
         "Chosen on the first half alone (1 sentence), it is L0H1: excess 0.433 there, and",
@@ -189,6 +190,23 @@ def test_several_sentences(cats: Inspection) -> None:
     assert "it is L0H1: hits 1 of 1 there, and 0 of 1 in the other half." in shown
     alone = " ".join(printed(table(holding(findings[:1]))))
     assert "measure it, which flatters it: try it on others." in alone
+
+
+def test_yardsticks_are_compared_with_the_weights_of_their_own_sentences(minilm: Model) -> None:
+    """One of two sentences has nothing to compare with."""
+    words = ("it ran", "it", "ran"), ("The animal ran because it slept.", "it", "animal")
+    findings = [attnviz.find(minilm.inspect(text), query, key) for text, query, key in words]
+    heads = {str(head.head): head for head in holding(findings).heads}
+    stripe, [alone] = heads["L5H11"], [h for h in findings[1].heads if str(h.head) == "L5H11"]
+    assert alone.same_key is not None
+    assert stripe.same_key is not None
+    assert stripe.same_key == pytest.approx((alone.same_key.mean, 1, alone.same_key.lift))
+    assert stripe.mean < stripe.same_key.mean < alone.weight
+    assert stripe.explained == "same_key"
+    assert stripe.excess == pytest.approx(alone.excess)
+    assert stripe.excess_interval is None  # of one sentence
+    told = " ".join(printed(table(holding(findings)), 200))
+    assert f"that is a stripe: other words give the key {stripe.same_key.mean:.3f} too." in told
 
 
 def test_large_numbers_keep_their_columns(animal: Inspection) -> None:

@@ -39,11 +39,11 @@ def intervals(
     sums: Float[np.ndarray, "block head"], counts: Float[np.ndarray, "block head"]
 ) -> Float[np.ndarray, "low_high head"]:
     """Where 95 % of means lie if blocks are drawn anew, as many as there are (percentile bootstrap,
-    Efron 1979; seeded). NaN where nothing was counted.
+    Efron 1979; seeded). NaN where fewer than two were counted.
     """
     count, generator = len(sums), np.random.default_rng(SEED)
     found = np.full((2, sums.shape[1]), np.nan)
-    has = counts.sum(axis=0) > 0
+    has = counts.sum(axis=0) > 1
     means, rows = [], np.arange(AT_ONCE)[:, None]
     for _ in range(0, RESAMPLES, AT_ONCE):
         draws = generator.integers(count, size=(AT_ONCE, count)) + count * rows

@@ -55,7 +55,7 @@ class HeadFinding:
     @property
     def explained(self) -> Reason | None:
         """The yardstick that explains the weight away, if one does."""
-        return reason_of(self.weight, self.same_distance, self.same_key)
+        return reason_of(self.same_distance, self.same_key)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

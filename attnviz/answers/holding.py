@@ -31,7 +31,7 @@ class HoldingHead:
     `hits`: in how many of them the key is the query's argmax; `share`: the part of all. `mean`,
     `minimum`: of the weights. `excess`, `same_distance`, `same_key`: means over the sentences that
     have one (`count`); None where none has. Intervals hold 95 % of what a bootstrap over the
-    sentences gives; None for one sentence. `dropped`: the mean share of special tokens left out.
+    sentences gives; None for a single one. `dropped`: the mean share of special tokens left out.
     """
 
     head: HeadId
@@ -49,7 +49,7 @@ class HoldingHead:
     @property
     def explained(self) -> Reason | None:
         """The yardstick that explains the mean weight away, if one does."""
-        return reason_of(self.mean, self.same_distance, self.same_key)
+        return reason_of(self.same_distance, self.same_key)
 
 
 class Score(NamedTuple):

@@ -29,14 +29,12 @@ Reason = Literal["same_distance", "same_key"]
 """Which yardstick explains a weight away: a diagonal, or a stripe."""
 
 
-def reason_of(
-    weight: float, same_distance: Yardstick | None, same_key: Yardstick | None
-) -> Reason | None:
-    """The larger yardstick, if it is half of the weight or more."""
+def reason_of(same_distance: Yardstick | None, same_key: Yardstick | None) -> Reason | None:
+    """The larger yardstick, the same key of two equal ones, if it is half of the weight or more."""
     distance, key = (0.0 if one is None else one.mean for one in (same_distance, same_key))
-    if not 0 < weight <= 2 * max(distance, key):
-        return None
-    return "same_key" if key >= distance else "same_distance"
+    reason: Reason = "same_key" if key >= distance else "same_distance"
+    larger = same_key if reason == "same_key" else same_distance
+    return reason if larger is not None and larger.lift and larger.lift <= 2 else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,8 +149,9 @@ def _beside(head: HeadFinding | HoldingHead, key: str, scale: Scale, context: Co
         return f". There is nothing to compare this with: {nothing}."
     if head.explained is not None:
         return f", but that is a {KINDS[head.explained]}: {_too(head, key, scale)}."
+    of = _counted if isinstance(head, HoldingHead) else str
     told = [
-        f"{how} {_number(one.mean, scale)} (mean of {one.of})"
+        f"{how} {_number(one.mean, scale)} (mean of {of(one.of)})"
         for how, one in (
             (f"other words give {key}", same_key),
             ("words that far apart get", same_distance),
@@ -163,13 +164,12 @@ def _beside(head: HeadFinding | HoldingHead, key: str, scale: Scale, context: Co
 
 def _too(head: HeadFinding | HoldingHead, key: str, scale: Scale) -> str:
     """What explains a head's weight away."""
-    if head.explained == "same_key":
-        how, one = f"other words give {key}", head.same_key
-    else:
+    how, one = f"other words give {key}", head.same_key
+    if head.explained == "same_distance":
         how, one = "words that far apart get", head.same_distance
-    mean = 0.0 if one is None else one.mean
-    number = _number(mean, scale)
-    return f"{how} {f'even {number}' if mean > _size(head) else f'{number} too'}"
+    number = _number(None if one is None else one.mean, scale)
+    more = one is not None and one.lift is not None and one.lift < 1
+    return f"{how} {f'even {number}' if more else f'{number} too'}"
 
 
 def _explained(heads: Sequence[HeadFinding | HoldingHead], key: str, scale: Scale) -> Iterator[str]:

@@ -153,7 +153,7 @@ def test_the_strongest_link_may_be_to_any_word() -> None:
     # at the same index, of another text: neither the word itself nor its neighbour
     assert (found.head, found.link.key.text) == (HeadId(0, 0), "rains")
     assert found.link.weight == pytest.approx(0.3)
-    assert 'in which "regnet" looks hardest at "rains": 0.30' in found.why
+    assert 'in which "regnet" looks hardest at "rains": 0.30' in found.why(view.context)
     best = strongest_of(overview(view))
     assert best is not None
     assert (best.head, best.link.query.text, best.link.key.text) == (

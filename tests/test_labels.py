@@ -15,6 +15,7 @@ from matplotlib.text import Text as MatplotlibText
 from rich.console import Console
 
 import attnviz
+from attnviz.answers.links import strongest_link
 from attnviz.answers.select import find_in, find_phrase
 from attnviz.inspection import Inspection, View
 from attnviz.inspection.context import Role
@@ -197,6 +198,8 @@ def test_a_notebook_tells_them_apart(alice: Inspection) -> None:
 
 
 def test_a_sentence_about_one_is_true_of_it_alone(alice: Inspection) -> None:
+    why = strongest_link(alice.view(), 3).why(alice.view().context)
+    assert 'in which "Alice@3" looks hardest at "' in why
     finding = attnviz.find(alice, "ran", "Alice")
     stream = io.StringIO()
     Console(width=200, file=stream, color_system=None).print(attnviz.table(finding))

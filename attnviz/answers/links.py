@@ -10,6 +10,7 @@ from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest,
 from attnviz.answers.masks import allowed
 from attnviz.answers.matrices import RowShares, ShareTally
 from attnviz.answers.overview import Link, Overview, is_near, overview
+from attnviz.answers.select import places_of
 from attnviz.answers.word import LINK_COLUMNS, Pair, pair
 from attnviz.attention.measures import number
 from attnviz.attention.order import descending, largest
@@ -193,13 +194,15 @@ class HeadLink:
     head: HeadId
     link: Link
 
-    @property
-    def why(self) -> str:
+    def why(self, context: Context) -> str:
         """Why this head is shown, where the user named none."""
         place = "layer" if self.head.head is None else "head"
+        query, key = self.link.query, self.link.key
+        looks = query.label + places_of(context, "query")[query.index]
+        looked_at = key.label + places_of(context, "key")[key.index]
         return (
-            f'no {place} given, so {self.head}, in which "{self.link.query.label}" looks hardest '
-            f'at "{self.link.key.label}": {number(self.link.weight)}'
+            f'no {place} given, so {self.head}, in which "{looks}" looks hardest at '
+            f'"{looked_at}": {number(self.link.weight)}'
         )
 
 
@@ -235,7 +238,7 @@ def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, s
     if heads:
         return heads[0], ""
     strongest = strongest_link(view, query)
-    return strongest.head, strongest.why
+    return strongest.head, strongest.why(view.context)
 
 
 def heads_or_strongest(
@@ -249,7 +252,7 @@ def heads_or_strongest(
             "lines of all words in all heads would be a tangle", "choose a query, or heads"
         )
     strongest = strongest_link(view, query)
-    return [strongest.head], strongest.why
+    return [strongest.head], strongest.why(view.context)
 
 
 def _rank(context: Context, query: Token, key: Token) -> int:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
@@ -153,6 +154,19 @@ def matching(tokens: Sequence[Token], word: str) -> list[tuple[Token, ...]]:
         if wanted in (folded(token.text), folded(token.label))
         or (token.unknown and wanted in map(folded, token.pieces))
     ]
+
+
+def places_of(context: Context, role: Role, every: bool = False) -> list[str]:
+    """The place of each query, or key, as in `@1`; without `every`, only where twins have one name.
+
+    It is the index by which `--query @1` asks for it.
+    """
+    tokens, first = context.tokens, context.first_index
+    if role == "key" and context.is_cross_attention:
+        tokens, first = context.keys, 0
+    read = [folded(token.label) for token in tokens]
+    times = Counter(read)
+    return [f"@{first + i}" if every or times[name] > 1 else "" for i, name in enumerate(read)]
 
 
 def folded(text: str) -> str:

@@ -1,8 +1,8 @@
 """What tokens are called wherever they are shown: told apart, marked if unknown, escaped."""
 
 import re
-from collections import Counter
 from functools import lru_cache
+from operator import add
 from typing import TYPE_CHECKING
 
 from attnviz.errors import visible as visible
@@ -26,21 +26,14 @@ def names(context: "Context", role: "Role", every: bool = False) -> tuple[str, .
     Where another has the same, and if `every` one should, with the index by which `--query @1` asks
     for it: `Alice@1`.
     """
-    from attnviz.answers.select import folded
+    from attnviz.answers.select import places_of
 
     tokens = context.tokens if role == "query" else context.keys
-    own = role == "query" or not context.is_cross_attention
-    first = context.first_index if own else 0
-    read = [folded(token.label) for token in tokens]
-    times = Counter(read)
     plain = (
         UNKNOWN * token.unknown + (visible(token.label) if token.label.strip() else BLANK)
         for token in tokens
     )
-    return tuple(
-        f"{name}@{first + index}" if every or times[read[index]] > 1 else name
-        for index, name in enumerate(plain)
-    )
+    return tuple(map(add, plain, places_of(context, role, every)))
 
 
 def phrase_name(context: "Context", role: "Role", phrase: "Phrase") -> str:

@@ -89,11 +89,10 @@ class _Layers:
             yield Text()
 
     def _counts(self) -> Text:
-        context, heads = self._context, self._overview.heads
-        counts = Counter(head.kind for head in heads)
+        counts = Counter(head.kind for head in self._overview.heads)
         kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
-        told = f"{len(heads)} {context.places}: {kinds}"
-        if not context.measured.shares:
+        told = f"kinds on this sentence: {kinds}"
+        if not self._context.measured.shares:
             told += "; kind and bits: of rows divided by their sum"
         return Text(told, style="dim")
 

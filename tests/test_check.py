@@ -24,6 +24,7 @@ import attnviz
 from attnviz.answers.check import Check, check
 from attnviz.attention import layer
 from attnviz.attention.rollout import Mixed
+from attnviz.cli.app import command as options_of
 from attnviz.cli.app import exit_code_of
 from attnviz.cli.check import Checked
 from attnviz.cli.check import check as command
@@ -286,7 +287,7 @@ def test_the_default_model_passes(own_cache: Path) -> None:
 
 def test_what_compares_nothing_does_not_pass(folder: Callable[[str], Path]) -> None:
     full = evidence_of(str(folder("mistral")))
-    empty: dict[str, Any] = dict.fromkeys(("alone", "lengths", "batches", "texts", "own"), ())
+    empty: dict[str, Any] = dict.fromkeys(("alone", "sources", "batches", "texts", "own"), ())
     answer = check(replace(full, **empty, without=(), long=None))
     assert by_result(answer)["passed"] == set()
     reasons: dict[str, Any] = dict.fromkeys(("texts", "own", "without", "sees"), "it is not there")
@@ -294,7 +295,7 @@ def test_what_compares_nothing_does_not_pass(folder: Callable[[str], Path]) -> N
     absent = {"tokens", "window", "output", "eager", "ablation"}
     assert by_result(answer)["not applicable"] == absent
     assert {line.told for line in answer.lines if line.check in absent} == {"it is not there"}
-    one = check(replace(full, lengths=(5, 5)))
+    one = check(replace(full, sources=full.sources[:1] * 2))
     assert "batch" in by_result(one)["not applicable"]
 
 
@@ -432,6 +433,13 @@ def test_bad_models_are_one_sentence(
     done = run(capfdbinary, name)
     assert done[:2] == (code, b"")
     assert told in done[2].splitlines()[0]
+
+
+def test_options_are_those_of_a_model_and_not_of_a_sentence() -> None:
+    names = {name for parameter in options_of("check").params for name in parameter.opts}
+    shared = {"--device", "--dtype", "--attention", "--target", "--json", "--quiet", "--output"}
+    assert shared <= names
+    assert not names & {"--save", "--load", "--query", "--key", "--head", "--measure", "--model"}
 
 
 def test_the_environment_names_the_model(

@@ -81,8 +81,8 @@ class Check(Shown):
 
 def check(evidence: Evidence) -> Check:
     """Judge what a model gave for the built-in sentences."""
-    texts = [one.key_tokens for one in evidence.alone]
-    sentences = tuple(text.text + f" | {text.pair}" * bool(text.pair) for text in texts)
+    pairs = ((source.text, source.pair) for source in evidence.sources)
+    sentences = tuple(" | ".join(filter(None, pair)) for pair in pairs)
     rounding = min(COARSEST, ROUNDINGS * evidence.rounding)
     limit = max(LIMITS[evidence.model.dtype], rounding)
     lines = tuple(_line(evidence, limit, name, *facts) for name, facts in CHECKS.items())

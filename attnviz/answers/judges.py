@@ -174,7 +174,7 @@ def _beyond(sees: str, rows: range, keys: int) -> np.ndarray:
 
 
 def _batch(evidence: Evidence, seen: Seen) -> str:
-    if len(set(evidence.lengths)) < 2:
+    if len(set(map(len, evidence.sources))) < 2:
         raise NothingToCompare("all sentences are equally long, so none is padded")
     for batch in evidence.batches:
         of = "batch of sentences " + ", ".join(map(str, batch.sentences))

@@ -7,6 +7,7 @@ import numpy as np
 
 from attnviz.attention.request import AttentionKind
 from attnviz.inspection import HeadId, Inspection, ModelFacts
+from attnviz.text.tokens import Tokens
 
 
 class Cut(NamedTuple):
@@ -75,7 +76,7 @@ class Evidence:
     native: bool  # run by our own encoder
     attention: AttentionKind
     alone: tuple[Inspection, ...]  # the sentences, one by one
-    lengths: tuple[int, ...]  # of the sentences, which are the source of a decoder
+    sources: tuple[Tokens, ...]  # the sentences, which a decoder's encoder reads
     batches: tuple[Batch, ...]
     texts: tuple[Text, ...] | str
     sees: tuple[str, ...] | str  # by layer, what config.json says that a query may attend to

@@ -94,7 +94,7 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
         isinstance(model._runner, NativeRunner),
         kind,
         tuple(alone),
-        tuple(map(len, sources)),
+        tuple(sources),
         batches,
         texts,
         sees,
@@ -210,9 +210,13 @@ def _without(model: Model, reference: "Reference", tokens: Tokens) -> tuple[With
     layers, heads = model.facts.num_layers, model.facts.num_heads
     places = (0, heads - 1), (layers // 2, heads // 2), (layers - 1, 0)
     single = [HeadId(*place) for place in dict.fromkeys(places)]
-    found = []
-    for chosen in [*([head] for head in single), single]:
-        ours = model.ablate(tokens, chosen)
-        theirs = [reference.without(tokens, some, heads) for some in ([], chosen)]
-        found.append(Without(tuple(chosen), (ours.plain, ours.ablated), (theirs[0], theirs[1])))
-    return tuple(found)
+    runs = [model.ablate(tokens, chosen) for chosen in [*([head] for head in single), single]]
+    plain = reference.without(tokens, (), heads)
+    return tuple(
+        Without(
+            ours.heads,
+            (ours.plain, ours.ablated),
+            (plain, reference.without(tokens, ours.heads, heads)),
+        )
+        for ours in runs
+    )

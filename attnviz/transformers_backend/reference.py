@@ -99,7 +99,7 @@ class Reference:
                     for a, b in both
                     if a is not None and b is not None
                 ]
-                largest = max(largest, *map(float, far))
+                largest = max([largest, *map(float, far)])
         except (AttnvizError, RuntimeError, TypeError):
             return 0.0
         return largest

@@ -68,7 +68,16 @@ SIZES: dict[str, int] = {
 }
 """What configurations call their sizes, and small ones; all else is as each type publishes it."""
 
+# fmt: off
 FITTING: dict[str, dict[str, Any]] = {
+    "falcon_h1": {
+        "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8,
+        "mamba_chunk_size": 8,
+    },
+    "led": {
+        "max_encoder_position_embeddings": 64, "max_decoder_position_embeddings": 64,
+        "attention_window": 8,
+    },
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 4},
     "luke": {"entity_vocab_size": 5, "entity_emb_size": 8},
     "mluke": {"entity_vocab_size": 5, "entity_emb_size": 8},
@@ -79,6 +88,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "esm": {"vocab_size": 97, "pad_token_id": 0, "mask_token_id": 4},
     "deepseek_v2": {"num_experts_per_tok": 2},
 }
+# fmt: on
 """What else some types need, so that their parts fit together."""
 
 SHARED = ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "minicpm3", "mistral4", "axk1", "youtu")

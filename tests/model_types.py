@@ -70,6 +70,11 @@ SIZES: dict[str, int] = {
 
 # fmt: off
 FITTING: dict[str, dict[str, Any]] = {
+    "zaya": {"num_experts_per_tok": 1},
+    "dots1": {
+        "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "n_group": 1,
+        "topk_group": 1,
+    },
     "falcon_h1": {
         "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8,
         "mamba_chunk_size": 8,
@@ -91,7 +96,9 @@ FITTING: dict[str, dict[str, Any]] = {
 # fmt: on
 """What else some types need, so that their parts fit together."""
 
-SHARED = ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "minicpm3", "mistral4", "axk1", "youtu")
+SHARED = (
+    "deepseek_v2", "deepseek_v3", "glm4_moe_lite", "minicpm3", "mistral4", "axk1", "youtu", "esmc",
+    )  # fmt: skip
 """Types whose heads have keys and values of their own, put together from what all share."""
 
 SPECIALS = {name: SIZES[name] for name in ("pad_token_id", "decoder_start_token_id")}

@@ -354,6 +354,7 @@ def test_half_precision_is_judged_more_coarsely_and_says_so(folder: Callable[[st
 def run(
     capfdbinary: pytest.CaptureFixture[bytes], name: str, **output: Any
 ) -> tuple[int, bytes, str]:
+    capfdbinary.readouterr()  # of what was saved before
     code = exit_code_of(lambda: command(Checked(model=name), Results(**output)))
     out, err = capfdbinary.readouterr()
     return code, out, err.decode()

@@ -50,8 +50,9 @@ class Reference:
         self._config = built.config
         self._device = place.device
         reader = model.get_encoder() if built.seq2seq else model
-        count = getattr(reader.config, "type_vocab_size", 0) or 0
-        several = TOKEN_TYPES.get(reader.config.model_type, count) > 1
+        config = getattr(reader, "config", built.config)
+        count = getattr(config, "type_vocab_size", 0) or 0
+        several = TOKEN_TYPES.get(config.model_type, count) > 1
         self._takes_types = several and "token_type_ids" in signature(reader.forward).parameters
         self._library = partial(transformers_tokenizer, files.folder, built.own_code)
         self._mixes: dict[int, nn.Module] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import transformers
 from sentencepieces import trained
-from tokenizers import AddedToken, processors
+from tokenizers import AddedToken, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer
 
 from attnviz.errors import RequestError
@@ -81,8 +81,22 @@ class Written:
     model: str
     files: Callable[[], Mapping[str, str | bytes]]
     native: bool = False
+    again: Mapping[str, Any] | None = None  # saved again with these steps in its tokenizer.json
 
     def save(self, folder: Path) -> None:
+        self.write(folder)
+        if self.again is not None:
+            library = AutoTokenizer.from_pretrained(folder)
+            for step, made in self.again.items():
+                own = getattr(library.backend_tokenizer, step)
+                if step == "normalizer" and own is not None:
+                    made = normalizers.Sequence([own, made])
+                setattr(library.backend_tokenizer, step, made)
+            library.save_pretrained(folder)
+            for path in folder.glob("*.model"):
+                path.unlink()
+
+    def write(self, folder: Path) -> None:
         for name, content in self.files().items():
             data = content.encode() if isinstance(content, str) else content
             (folder / name).write_bytes(data)
@@ -101,6 +115,7 @@ def of_class(name: str, **entries: Any) -> str:
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIALS, *sorted({letter for text in TEXTS for letter in text if letter.isprintable()})]
 CASED = {"do_lower_case": False}
+PREFIX = {"add_prefix_space": True}
 WITHOUT_TYPES = {"model_input_names": ["input_ids", "attention_mask"]}
 TWEETS = {
     "vocab.txt": "".join(f"{letter}{end} 1\n" for letter in "abcdefghi😡" for end in ("", "@@")),
@@ -117,11 +132,11 @@ TOKENIZERS: dict[str, Made | Written] = {
     "bert, cased, accents off": Made(
         "bert", "BertTokenizer", True, {**CASED, "strip_accents": True}
     ),
-    "bert, said cased": Made("bert", "BertTokenizer", changed=CASED),
-    "bert, said lower": Made("bert", "BertTokenizer", False, CASED, {"do_lower_case": True}),
-    "bert, said accents": Made("bert", "BertTokenizer", changed={"strip_accents": False}),
+    "bert, said cased": Made("bert", "BertTokenizer", True, changed=CASED),
+    "bert, said lower": Made("bert", "BertTokenizer", True, CASED, {"do_lower_case": True}),
+    "bert, said accents": Made("bert", "BertTokenizer", True, changed={"strip_accents": False}),
     "bert, Chinese unsplit": Made(
-        "bert", "BertTokenizer", changed={"tokenize_chinese_chars": False}
+        "bert", "BertTokenizer", True, changed={"tokenize_chinese_chars": False}
     ),
     "bert, no types": Made("bert", "BertTokenizer", True, changed=WITHOUT_TYPES),
     "bert, other ends": Made("bert", "BertTokenizer", changed={"sep_token": "[PAD]"}),
@@ -139,8 +154,8 @@ TOKENIZERS: dict[str, Made | Written] = {
     "electra": Made("electra", "BertTokenizer", True),
     "mpnet": Made("mpnet", "MPNetTokenizer", True),
     "roberta": Made("roberta", "RobertaTokenizer", True),
-    "roberta, prefix space": Made("roberta", "RobertaTokenizer", True, {"add_prefix_space": True}),
-    "roberta, said prefix": Made("roberta", "RobertaTokenizer", changed={"add_prefix_space": True}),
+    "roberta, prefix space": Made("roberta", "RobertaTokenizer", True, PREFIX),
+    "roberta, said prefix": Made("roberta", "RobertaTokenizer", True, changed=PREFIX),
     "roberta, <mask> takes space": Made(
         "roberta",
         "RobertaTokenizer",
@@ -192,6 +207,30 @@ TOKENIZERS: dict[str, Made | Written] = {
     "bert's words": Written("bert", lambda: {"vocab.txt": "\n".join(WORDS)}),
     "sentencepiece": Written(
         "xlm-roberta", lambda: {"sentencepiece.bpe.model": trained(vocab_size=150)}
+    ),
+    "a table of letters": Written(
+        "xlm-roberta",
+        lambda: {"sentencepiece.bpe.model": trained(vocab_size=150)},
+        native=True,
+        again={},
+    ),
+    "a table, and more steps": Written(
+        "bert",
+        lambda: {
+            "sentencepiece.bpe.model": trained(vocab_size=150),
+            "tokenizer_config.json": of_class("XLMRobertaTokenizer"),
+        },
+        native=True,
+        again={
+            "pre_tokenizer": pre_tokenizers.Metaspace(),
+            "normalizer": normalizers.Replace("a", "b"),
+        },
+    ),
+    "steps of another class": Written(
+        "xlm-roberta",
+        lambda: {"sentencepiece.bpe.model": trained(vocab_size=150)},
+        native=True,
+        again={"normalizer": normalizers.Lowercase()},
     ),
     "byt5": Written("t5", lambda: {"tokenizer_config.json": of_class("ByT5Tokenizer")}),
     "canine": Written("canine", lambda: {"tokenizer_config.json": of_class("CanineTokenizer")}),

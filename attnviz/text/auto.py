@@ -1,11 +1,12 @@
-"""Whether a tokenizer.json alone cuts text as transformers' AutoTokenizer does.
+"""Cut text as transformers' AutoTokenizer does, without it, where a model's files settle how.
 
 AutoTokenizer takes the vocabulary from tokenizer.json, and the rest from the tokenizer's class and
-tokenizer_config.json (transformers 5, `convert_to_native_format`). Where the two say the same, the
-file is enough, and transformers need not be imported.
+tokenizer_config.json (transformers 5, `convert_to_native_format`). So it is done here for a few
+classes, unless the files differ in what is not known here.
 """
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def read_agreeing(path: Path, model: Config) -> FastCutter | str:
             differs = _differs(tokenizer, config, tokens)
             if kind is not None:
                 differs = differs or _model(tokenizer, kind, name, tokens)
-                differs = differs or _steps(tokenizer, kind, config)
+                differs = differs or _take_steps(tokenizer, kind, config)
                 differs = differs or _ends(tokenizer, kind, tokens)
             inputs = config.get("model_input_names", TYPES if kind and kind.types else ())
             side = config.get("truncation_side", cut_from)
@@ -169,38 +170,36 @@ def _model(
     return "" if same else "unknown words"
 
 
-def _steps(tokenizer: "tokenizers.Tokenizer", kind: Kind, config: Config) -> str:
-    """What the class does otherwise before cutting: lower-casing, accents, spaces."""
+def _take_steps(tokenizer: "tokenizers.Tokenizer", kind: Kind, config: Config) -> str:
+    """Do before cutting what the class does: lower-casing, accents, spaces; or what is unclear."""
     from tokenizers import normalizers, pre_tokenizers
 
-    normalizer, splitter = tokenizer.normalizer, tokenizer.pre_tokenizer
+    normalizer = tokenizer.normalizer
+    splits: Any = pre_tokenizers.BertPreTokenizer()
     prefix = config.get("add_prefix_space", kind.model == "Unigram")
-    expected: Any = None
     if kind.model == "WordPiece":
-        expected = normalizers.BertNormalizer(
+        normalizer = normalizers.BertNormalizer(
             clean_text=True,
             handle_chinese_chars=config.get("tokenize_chinese_chars", True),
             strip_accents=config.get("strip_accents"),
             lowercase=config.get("do_lower_case", True),
         )
-        splits: Any = pre_tokenizers.BertPreTokenizer()
     elif kind.model == "BPE":
         splits = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
-    else:
-        # of the file's own steps, the class keeps SentencePiece's table
-        kept = type(normalizer).__name__ == "Precompiled"
-        expected = normalizer if kept else None
+    else:  # of the file's own steps, the class keeps SentencePiece's table
+        state = {} if normalizer is None else json.loads(normalizer.__getstate__())
+        for step in state.get("normalizers", ()):
+            if step["type"] == "Precompiled":
+                normalizer = normalizers.Precompiled(b64decode(step["precompiled_charsmap"]))
         marks = pre_tokenizers.Metaspace(prepend_scheme="always" if prefix else "never")
         splits = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), marks])
-    if _state(normalizer) != _state(expected):
-        return "lower-casing and accents"
-    return "" if _state(splitter) == _state(splits) else "prefix spaces"
-
-
-def _state(step: Any) -> Any:
-    """A step as its file has it; trimmed offsets change no piece."""
-    state = None if step is None else json.loads(step.__getstate__())
-    return state if not isinstance(state, dict) else {**state, "trim_offsets": None}
+    known = {"WordPiece": "BertNormalizer", "Unigram": "Precompiled"}.get(kind.model)
+    if normalizer is not None and type(normalizer).__name__ != known:
+        return "what it does to letters"
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splits
+    return ""
 
 
 def _ends(tokenizer: "tokenizers.Tokenizer", kind: Kind, tokens: Mapping[str, str]) -> str:

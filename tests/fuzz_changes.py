@@ -109,6 +109,48 @@ def changed_tensors(rng: random.Random, content: bytes) -> bytes:
         return to_safetensors(arrays, {"attnviz": json.dumps(metadata)})
 
 
+def changed_facts(rng: random.Random, content: bytes) -> bytes:
+    """A safetensors file that makes sense, and says or holds something else than it did."""
+    arrays = {name: array.copy() for name, array in from_safetensors(content).items()}
+    size = int.from_bytes(content[:8], "little")
+    metadata = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["attnviz"])
+    for _ in range(rng.choice((1, 2, 3))):
+        tokens, way = metadata["tokens"], rng.randrange(6)
+        if way == 0:
+            families = (
+                "bert",
+                "marian",
+                "mpnet",
+                "paper",
+                "llama",
+                rng.choice(list(ACTING.values())),
+            )
+            metadata["model"]["family"] = rng.choice(families)
+            metadata["model"]["name"] = rng.choice(("paper", "minilm", text_of(rng)))
+        elif way == 1:
+            name = rng.choice(("d_ff", "seed", "trained", "dtype"))
+            chosen = {"trained": rng.random() < 0.5, "dtype": rng.choice(("float16", "float64"))}
+            metadata["model"][name] = chosen.get(name, rng.choice((0, 7, 1 << 61)))
+        elif way == 2:
+            tokens["text"] = (text_of(rng) + tokens["text"])[: max(len(tokens["text"]), 1)]
+        elif way == 3:
+            at = rng.randrange(len(tokens["vocabulary"]))
+            tokens["vocabulary"][at] = text_of(rng)
+            tokens["ids"][at] = rng.choice((0, 1 << 40, tokens["ids"][0]))
+        elif way == 4:
+            for factors in filter(None, metadata["layers"]):
+                factors["scale"] = rng.choice((0.0, -1.0, 1e-320, 1e9, 1e15))
+                factors["softcap"] = rng.choice((None, 1e-300, 1.0, 1e15))
+        else:
+            name = rng.choice(sorted(arrays))
+            if arrays[name].dtype == np.float32:
+                arrays[name] *= np.float32(rng.choice((0, -1, 1e-40, 1e6, 1e12, 1e14)))
+    try:
+        return to_safetensors(arrays, {"attnviz": json.dumps(metadata, ensure_ascii=True)})
+    except UnicodeEncodeError:
+        return content
+
+
 def change_array(rng: random.Random, arrays: dict[str, np.ndarray]) -> None:
     """One array gone, renamed, of another shape or dtype, or with other numbers."""
     if not arrays:

@@ -28,7 +28,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 from fuzz_bases import folders, saved_bases, tokenizer_bases
-from fuzz_changes import changed_bytes, changed_json, changed_tensors, damaged, text_of
+from fuzz_changes import (
+    changed_bytes,
+    changed_facts,
+    changed_json,
+    changed_tensors,
+    damaged,
+    text_of,
+)
 from test_hostile_text import check_terminal
 
 from attnviz.cli.app import app, exit_code_of
@@ -129,7 +136,7 @@ def looks(rng: random.Random, arena: Arena, count: int) -> Iterator[list[str]]:
 def saved(rng: random.Random, arena: Arena) -> None:
     """A saved inspection: bytes, metadata or arrays changed."""
     content = rng.choice(saved_bases())
-    change = rng.choice((changed_bytes, changed_tensors, changed_tensors, changed_tensors))
+    change = rng.choice((changed_bytes, changed_tensors, changed_facts, changed_facts))
     path = arena.work / "i.safetensors"
     path.write_bytes(change(rng, content))
     with only_ours():

@@ -122,8 +122,8 @@ REFUSED: dict[str, tuple[Callable[[LayerRecord], dict[str, Any]], str]] = {
     ),
     "no scale": (of(scale=math.nan), "the scale is nan, which is not a number"),
     "an endless soft cap": (of(softcap=math.inf), "the soft cap is inf, which is not a number"),
-    "a soft cap of 0": (of(softcap=0.0), "the soft cap is 0.0, and not above 0"),
-    "a soft cap below 0": (of(softcap=-1.0), "the soft cap is -1.0, and not above 0"),
+    "a soft cap of 0": (of(softcap=0.0), "the soft cap is 0.0, and not above 1e-15"),
+    "a soft cap below 0": (of(softcap=-1.0), "the soft cap is -1.0, and not above 1e-15"),
     "keys before the first": (
         of(key_ranges=intervals("causal") - np.array([1, 0], np.int32)),
         "the mask names keys that are not there",

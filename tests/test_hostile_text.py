@@ -25,6 +25,7 @@ from worked import inspection_with, random_layer
 from attnviz import api
 from attnviz.answers.ablate import ablation_of
 from attnviz.answers.answer import Answer
+from attnviz.answers.check import Check, Line
 from attnviz.answers.explain import explain_token
 from attnviz.answers.find import find
 from attnviz.answers.select import Phrase
@@ -32,6 +33,7 @@ from attnviz.errors import AttnvizError, visible
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
 from attnviz.inspection.storage import load, save
+from attnviz.models.describe import AttentionFacts, Catalog, CatalogEntry, Described, TokenizerFacts
 from attnviz.show.forms import Form
 from attnviz.show.notebook import table_html
 from attnviz.show.write import picture_name, writer
@@ -218,6 +220,24 @@ def test_nor_do_those_that_need_the_model() -> None:
     check_answer(ablation)
     check_svg(written(explanation, "svg").decode())
     assert re.fullmatch(r"[\w-]+", picture_name(explanation))
+
+
+def test_nor_do_those_about_models() -> None:
+    model = hostile_encoder().model
+    told = Line("rows", "rows sum to 1", "failed", 1.0, 0.5, HOSTILE, HOSTILE)
+    check_answer(Check(model, "encoder", (HOSTILE, "it"), (told,)))
+    entry = CatalogEntry(HOSTILE, HOSTILE, 5, HOSTILE, HOSTILE, HOSTILE)
+    families: dict[Any, tuple[str, ...]] = dict.fromkeys(
+        ("natively", "through transformers", "weights alone"), (HOSTILE,)
+    )
+    check_answer(Catalog(HOSTILE, (entry,), (entry,), families, (HOSTILE,), HOSTILE))
+    attention = AttentionFacts("encoder", "natively", 3, (HOSTILE,))
+    facts = TokenizerFacts(HOSTILE, False, 5)
+    described = Described(
+        model=model, vocab_size=5, positions=(HOSTILE,), dtypes=(HOSTILE,), tokenizer=facts,
+        num_kv_heads=3, attention=(attention,), folder=HOSTILE, repository=HOSTILE,
+    )  # fmt: skip
+    check_answer(described)
 
 
 def test_pictures(saved: Inspection) -> None:

@@ -373,8 +373,11 @@ def _check_values(number: int, record: LayerRecord) -> None:
             raise AttnvizError(
                 f"layer {number}: the {name} is {factor}, which is not a number up to {LARGEST:g}"
             )
-    if record.softcap is not None and not record.softcap > 0:
-        raise AttnvizError(f"layer {number}: the soft cap is {record.softcap}, and not above 0")
+    if record.softcap is not None and not record.softcap > 1 / LARGEST:
+        least = f"{1 / LARGEST:g}"
+        raise AttnvizError(
+            f"layer {number}: the soft cap is {record.softcap}, and not above {least}"
+        )
 
 
 def _check_mask(number: int, record: LayerRecord, keys: int) -> None:

@@ -20,7 +20,7 @@ def table(answer: Check, top: int | None = None) -> RenderableType:
     for line in answer.lines[:top]:
         result = Text(line.result, style=STYLES[line.result])
         largest = "" if line.largest is None else f"{line.largest:.1g}"
-        lines.add_row(line.check, result, largest, _said(line))
+        lines.add_row(Text(line.check), result, largest, _said(line))
     model, count, failed = answer.model, len(answer.lines), len(answer.failed)
     passed = sum(line.result == "passed" for line in answer.lines)
     title = Text(visible(str(model)), overflow="fold")

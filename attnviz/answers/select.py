@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from attnviz.attention.measures import MeasureName
@@ -14,6 +15,7 @@ from attnviz.inspection.context import FULL_NAME, FullHeadName, Role
 from attnviz.text.tokens import Token, Unit
 
 WORDS_LISTED = 40
+NEAR_WORDS, NEARNESS = 3, 0.7  # how many near words an error offers, and how alike they are
 
 SENTENCE = "the sentence"
 """What messages call the text, where there is only one."""
@@ -23,8 +25,10 @@ HeadName = int | FullHeadName
 
 # Numbers are ASCII digits, and few: int() would also take "1_0", and fails beyond 4300 digits.
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
-_INDEX = re.compile(r"@([0-9]{1,9})")
+_INDEX = re.compile(r"(.*)@(-?[0-9]{1,9})", re.DOTALL)
 _OCCURRENCE = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
+_PIECE_MARK = re.compile(r"^(▁|Ġ|##)|(@@|</w>)$")
+_STRAIGHT = str.maketrans("‘’‛ʼ′“”„‟″", "'" * 5 + '"' * 5)
 _WINDOW = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
 
 
@@ -146,14 +150,21 @@ def check_apart(query: Phrase, key: Phrase) -> None:
 
 
 def matching(tokens: Sequence[Token], word: str) -> list[tuple[Token, ...]]:
-    """The tokens that a word names, each as a phrase of one; case does not matter."""
-    wanted = folded(word)
-    return [
-        (token,)
-        for token in tokens
-        if wanted in (folded(token.text), folded(token.label))
-        or (token.unknown and wanted in map(folded, token.pieces))
-    ]
+    """The tokens that a word names, each as a phrase of one; case does not matter.
+
+    Where none is spelled so, curly quotes, full width and the marks of pieces do not matter either.
+    """
+    for same in (folded, as_typed):
+        wanted = same(word)
+        found = [
+            (token,)
+            for token in tokens
+            if wanted in (same(token.text), same(token.label))
+            or (token.unknown and wanted in map(same, token.pieces))
+        ]
+        if found or not wanted:
+            return found
+    return []
 
 
 def places_of(context: Context, role: Role, every: bool = False) -> list[str]:
@@ -174,6 +185,23 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
+def as_typed(text: str) -> str:
+    """The text with straight quotes, in normal width, and without the mark of a piece (`Ġit`)."""
+    plain = unicodedata.normalize("NFKC", _PIECE_MARK.sub("", text)).translate(_STRAIGHT)
+    return folded(plain)
+
+
+def near_words(tokens: Sequence[Token], word: str) -> list[str]:
+    """The words that may be meant: those that begin alike (동물 for 동물은), then by spelling."""
+    wanted = as_typed(word)
+    labels: dict[str, str] = {}
+    for token in tokens:
+        labels.setdefault(as_typed(token.text), token.label)
+    begun = [spelling for spelling in labels if wanted and spelling.startswith(wanted)]
+    close = get_close_matches(wanted, labels, NEAR_WORDS, NEARNESS)
+    return [labels[spelling] for spelling in dict.fromkeys(begun + close)][:NEAR_WORDS]
+
+
 def _choose(
     tokens: Sequence[Token],
     selector: str,
@@ -182,18 +210,15 @@ def _choose(
 ) -> Phrase:
     """The phrase that a selector names; `runs` gives those that a plain word means."""
     numbered = _INDEX.fullmatch(selector)
-    if numbered is not None:
-        index = int(numbered[1])
-        if index >= len(tokens):
-            raise RequestError(
-                f"there is no token {selector}{'' if text == SENTENCE else f' in {text}'}: "
-                f"the tokens run from @0 to @{len(tokens) - 1}",
-                _words_of(tokens, text),
-            )
-        return Phrase((tokens[index],))
+    if numbered is not None and not numbered[1]:
+        return Phrase((_token_at(tokens, int(numbered[2]), selector, text),))
     matches = runs(selector)
     if matches:
         return Phrase(matches[0], len(matches))
+    if numbered is not None:  # as tables call one of several: Alice@5
+        at = [run for run in runs(numbered[1]) if run[0].index == int(numbered[2])]
+        if at:
+            return Phrase(at[0])
     numbered = _OCCURRENCE.fullmatch(selector)
     if numbered is not None:
         word, place = numbered[1], int(numbered[2])
@@ -206,9 +231,22 @@ def _choose(
                 f'there is no {selector}: "{word}" occurs {times}', f"{word}#1 is the first"
             )
     hint = _words_of(tokens, text)
-    if _INDEX.fullmatch(f"@{selector}") and int(selector) < len(tokens):
+    near = near_words(tokens, selector)
+    if near:
+        hint = f"did you mean {' or '.join(near)}? {hint}"
+    if _NUMBER.fullmatch(selector) and -len(tokens) <= int(selector) < len(tokens):
         hint = f"@{int(selector)} is the token at index {int(selector)}; {hint}"
     raise RequestError(f'there is no "{selector}" in {text}', hint)
+
+
+def _token_at(tokens: Sequence[Token], index: int, selector: str, text: str) -> Token:
+    if not -len(tokens) <= index < len(tokens):
+        raise RequestError(
+            f"there is no token {selector}{'' if text == SENTENCE else f' in {text}'}: "
+            f"the tokens run from @0 to @{len(tokens) - 1}",
+            _words_of(tokens, text),
+        )
+    return tokens[index]
 
 
 def _words_of(tokens: Sequence[Token], text: str) -> str:

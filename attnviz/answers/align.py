@@ -6,10 +6,11 @@ from difflib import SequenceMatcher
 from typing import Any, Literal, NamedTuple
 from unicodedata import category
 
-from attnviz.answers.select import find_in, folded, matching
+from attnviz.answers.select import find_in, matching
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, View
 from attnviz.inspection.context import Role
+from attnviz.text.spans import folded
 from attnviz.text.tokens import Token
 
 Side = Literal["a", "b"]

@@ -1,21 +1,19 @@
 """Which words, heads and windows a user means: `it#2`, `the street`, `@10`, `L3H1`, `40:80`."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View, Window
 from attnviz.inspection.context import FULL_NAME, FullHeadName, Role
+from attnviz.text.spans import as_typed, folded, near_words
 from attnviz.text.tokens import Token, Unit
 
 WORDS_LISTED = 40
-NEAR_WORDS, NEARNESS = 3, 0.7  # how many near words an error offers, and how alike they are
 
 SENTENCE = "the sentence"
 """What messages call the text, where there is only one."""
@@ -27,8 +25,6 @@ HeadName = int | FullHeadName
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 _INDEX = re.compile(r"(.*)@(-?[0-9]{1,9})", re.DOTALL)
 _OCCURRENCE = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
-_PIECE_MARK = re.compile(r"^(▁|Ġ|##)|(@@|</w>)$")
-_STRAIGHT = str.maketrans("‘’‛ʼ′“”„‟″", "'" * 5 + '"' * 5)
 _WINDOW = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
 
 
@@ -154,17 +150,16 @@ def matching(tokens: Sequence[Token], word: str) -> list[tuple[Token, ...]]:
 
     Where none is spelled so, curly quotes, full width and the marks of pieces do not matter either.
     """
+    found: list[tuple[Token, ...]] = []
     for same in (folded, as_typed):
-        wanted = same(word)
-        found = [
-            (token,)
-            for token in tokens
-            if wanted in (same(token.text), same(token.label))
-            or (token.unknown and wanted in map(same, token.pieces))
-        ]
-        if found or not wanted:
-            return found
-    return []
+        named = same(word)
+        for token in tokens if named or same is folded else ():
+            entries = token.pieces if token.unknown else ()
+            if named in map(same, (token.text, token.label, *entries)):
+                found.append((token,))
+        if found:
+            break
+    return found
 
 
 def places_of(context: Context, role: Role, every: bool = False) -> list[str]:
@@ -180,28 +175,6 @@ def places_of(context: Context, role: Role, every: bool = False) -> list[str]:
     return [f"@{first + i}" if every or times[name] > 1 else "" for i, name in enumerate(read)]
 
 
-def folded(text: str) -> str:
-    """The text as it is compared: case and composed letters make no difference."""
-    return unicodedata.normalize("NFC", text).casefold()
-
-
-def as_typed(text: str) -> str:
-    """The text with straight quotes, in normal width, and without the mark of a piece (`Ġit`)."""
-    plain = unicodedata.normalize("NFKC", _PIECE_MARK.sub("", text)).translate(_STRAIGHT)
-    return folded(plain)
-
-
-def near_words(tokens: Sequence[Token], word: str) -> list[str]:
-    """The words that may be meant: those that begin alike (동물 for 동물은), then by spelling."""
-    wanted = as_typed(word)
-    labels: dict[str, str] = {}
-    for token in tokens:
-        labels.setdefault(as_typed(token.text), token.label)
-    begun = [spelling for spelling in labels if wanted and spelling.startswith(wanted)]
-    close = get_close_matches(wanted, labels, NEAR_WORDS, NEARNESS)
-    return [labels[spelling] for spelling in dict.fromkeys(begun + close)][:NEAR_WORDS]
-
-
 def _choose(
     tokens: Sequence[Token],
     selector: str,
@@ -209,34 +182,29 @@ def _choose(
     text: str,
 ) -> Phrase:
     """The phrase that a selector names; `runs` gives those that a plain word means."""
-    numbered = _INDEX.fullmatch(selector)
-    if numbered is not None and not numbered[1]:
-        return Phrase((_token_at(tokens, int(numbered[2]), selector, text),))
-    matches = runs(selector)
-    if matches:
+    placed = _INDEX.fullmatch(selector)
+    if placed and not placed[1]:
+        return Phrase((_token_at(tokens, int(placed[2]), selector, text),))
+    if matches := runs(selector):
         return Phrase(matches[0], len(matches))
-    if numbered is not None:  # as tables call one of several: Alice@5
-        at = [run for run in runs(numbered[1]) if run[0].index == int(numbered[2])]
-        if at:
-            return Phrase(at[0])
-    numbered = _OCCURRENCE.fullmatch(selector)
-    if numbered is not None:
+    word, index = (placed[1], int(placed[2])) if placed else ("", -1)
+    for run in runs(word) if word else ():  # as tables call one of several: Alice@5
+        if run[0].index == index:
+            return Phrase(run)
+    if numbered := _OCCURRENCE.fullmatch(selector):
         word, place = numbered[1], int(numbered[2])
-        matches = runs(word)
-        if 1 <= place <= len(matches):
+        if 1 <= place <= len(matches := runs(word)):
             return Phrase(matches[place - 1])
         if matches:
             times = "once" if len(matches) == 1 else f"{len(matches)} times"
             raise RequestError(
                 f'there is no {selector}: "{word}" occurs {times}', f"{word}#1 is the first"
             )
-    hint = _words_of(tokens, text)
-    near = near_words(tokens, selector)
-    if near:
-        hint = f"did you mean {' or '.join(near)}? {hint}"
+    near = near_words({token.text: token.label for token in tokens}, selector)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
     if _NUMBER.fullmatch(selector) and -len(tokens) <= int(selector) < len(tokens):
-        hint = f"@{int(selector)} is the token at index {int(selector)}; {hint}"
-    raise RequestError(f'there is no "{selector}" in {text}', hint)
+        hint = f"@{int(selector)} is the token at index {int(selector)}; "
+    raise RequestError(f'there is no "{selector}" in {text}', hint + _words_of(tokens, text))
 
 
 def _token_at(tokens: Sequence[Token], index: int, selector: str, text: str) -> Token:
@@ -253,8 +221,9 @@ def _words_of(tokens: Sequence[Token], text: str) -> str:
     words = list(dict.fromkeys(token.label for token in tokens))
     listed = ", ".join(words[:WORDS_LISTED])
     more = len(words) - WORDS_LISTED
-    name = "it" if text == SENTENCE else text
-    return f"{name} has {listed}" + (f" and {more} more" if more > 0 else "")
+    return f"{'it' if text == SENTENCE else text} has {listed}" + (
+        f" and {more} more" if more > 0 else ""
+    )
 
 
 def _runs(tokens: Sequence[Token], text: str) -> Iterator[tuple[Token, ...]]:
@@ -430,6 +399,4 @@ def looked_at(inspection: Any, heads: Heads) -> tuple[View, list[HeadId]]:
 
 def several(head: HeadName | list[HeadName] | None) -> list[HeadName]:
     """A head, or several, as a list; a tuple is one head."""
-    if head is None:
-        return []
-    return list(head) if isinstance(head, list) else [head]
+    return list(head) if isinstance(head, list) else [] if head is None else [head]

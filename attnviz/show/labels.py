@@ -6,6 +6,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from attnviz.errors import visible as visible
+from attnviz.text.spans import folded
 
 if TYPE_CHECKING:
     from attnviz.answers.align import Alignment
@@ -41,8 +42,6 @@ def phrase_name(context: "Context", role: "Role", phrase: "Phrase") -> str:
 
     Where the same words stand elsewhere too, with the index of the first: `the street@5`.
     """
-    from attnviz.answers.select import folded
-
     first, count = phrase.token.index, len(phrase.tokens)
     if count == 1:
         return names(context, role)[first]

@@ -2,10 +2,13 @@
 
 unicode-segmentation-rs passes the standard's test; regex's `(?w)` leaves a quotation mark on words.
 Text and pieces are spelled alike to find spans: NFKD, without case, white space and unprinted
-characters. Where they differ, they continue at the next place where they agree.
+characters. Where they differ, they continue at the next place where they agree. Also which
+spellings of a word are alike.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from itertools import accumulate, pairwise, takewhile
 from typing import NamedTuple
@@ -20,6 +23,11 @@ AGREEING = 3  # How many characters must agree before pieces and text continue t
 CERTAIN = 8  # From this many on, they do so at the nearest place, and else where most of them agree
 NEAR = 64  # How many characters, of text and pieces together, may be skipped to find agreement
 FAR = 1024  # How many characters of the text may be skipped after a piece that spells nothing
+
+NEAR_WORDS, NEARNESS = 3, 0.7  # How many words that may be meant are offered, and how alike
+
+_PIECE_MARK = re.compile(r"^(▁|Ġ|##)|(@@|</w>)$")
+_STRAIGHT = str.maketrans("‘’‛ʼ′“”„‟″", "'" * 5 + '"' * 5)
 
 
 def segments(text: str) -> list[Span]:
@@ -184,3 +192,27 @@ def _without_space(text: str, start: int, end: int) -> Span:
     if not covered.strip():
         return (max(start, end - 1), end)
     return end - len(covered.lstrip()), start + len(covered.rstrip())
+
+
+def folded(text: str) -> str:
+    """The text as it is compared: case and composed letters make no difference."""
+    return normalize("NFC", text).casefold()
+
+
+def as_typed(text: str) -> str:
+    """The text with straight quotes, in normal width, and without the mark of a piece (`Ġit`)."""
+    plain = normalize("NFKC", _PIECE_MARK.sub("", text)).translate(_STRAIGHT)
+    return folded(plain)
+
+
+def near_words(labels: Mapping[str, str], word: str) -> list[str]:
+    """The labels of the texts that may be meant: those that begin alike (동물 for 동물은), then by
+    spelling.
+    """
+    wanted = as_typed(word)
+    known: dict[str, str] = {}
+    for text, label in labels.items():
+        known.setdefault(as_typed(text), label)
+    begun = [spelling for spelling in known if wanted and spelling.startswith(wanted)]
+    close = get_close_matches(wanted, known, NEAR_WORDS, NEARNESS)
+    return [known[spelling] for spelling in dict.fromkeys(begun + close)][:NEAR_WORDS]

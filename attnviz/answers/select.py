@@ -163,10 +163,7 @@ def matching(tokens: Sequence[Token], word: str) -> list[tuple[Token, ...]]:
 
 
 def places_of(context: Context, role: Role, every: bool = False) -> list[str]:
-    """The place of each query, or key, as in `@1`; without `every`, only where twins have one name.
-
-    It is the index by which `--query @1` asks for it.
-    """
+    """Each place, by which `--query @1` asks for it; unless `every`, only of twins."""
     tokens, first = context.tokens, context.first_index
     if role == "key" and context.is_cross_attention:
         tokens, first = context.keys, 0
@@ -193,7 +190,8 @@ def _choose(
             return Phrase(run)
     if numbered := _OCCURRENCE.fullmatch(selector):
         word, place = numbered[1], int(numbered[2])
-        if 1 <= place <= len(matches := runs(word)):
+        matches = runs(word)
+        if 1 <= place <= len(matches):
             return Phrase(matches[place - 1])
         if matches:
             times = "once" if len(matches) == 1 else f"{len(matches)} times"

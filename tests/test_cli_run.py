@@ -111,7 +111,7 @@ def test_a_key_in_the_heads_chosen(place: Workplace) -> None:
     out = place("run", "--load", "animal", *options).out
     rows = re.findall(r"^L\dH\d+ .*$", out, re.MULTILINE)
     assert [row.split() for row in rows] == [
-        ["L3H1", "▸.68", "it", ".52", "The"],
+        ["L3H1", "▸.68", "it", ".52", "The@1"],
         ["L5H11", "▸.81", "animal", ".67", "it"],
     ]
 

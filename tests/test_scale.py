@@ -52,7 +52,11 @@ def test_the_same_number_has_the_same_colour_in_two_heatmaps(heads: Any) -> None
 def test_numbers_outside_are_clipped_and_the_bar_has_an_arrow() -> None:
     low, high = (attnviz.figure(ONE, scale=scale) for scale in ((0.1, 1), (0, 0.2)))
     assert (arrows(low), arrows(high)) == (["min"], ["max"])
-    assert arrows(attnviz.figure(ONE, scale=(0.1, 0.2))) == ["both"]
+    both = attnviz.figure(ONE, scale=(0.1, 0.2))
+    assert arrows(both) == ["both"]
+    [bar] = [axes for axes in both.axes if axes.get_ylabel() == "attention weight"]
+    named = [tick.get_text() for tick in bar.get_yticklabels()]
+    assert (named[0], named[-1]) == ("0.1", "0.2")
     assert cell(high, key=1) == cell(high, key=2)  # 0.25 and 0.6
 
 

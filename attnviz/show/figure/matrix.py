@@ -82,8 +82,8 @@ def color_bar(
     axes = axes_at(figure, left, top, _BAR_WIDTH, min(side, _BAR_HEIGHT))
     lowest, highest = image.get_clim()
     steps = MaxNLocator(5).tick_values(lowest, highest)
-    values = [value for value in steps if 0.94 * lowest <= value < 0.94 * highest]
-    values = ([lowest] if lowest < 0 else []) + [*values, highest]
+    room = 0.06 * (highest - lowest)
+    values = [lowest, *(n for n in steps if lowest + room < n < highest - room), highest]
     beyond = {(True, True): "both", (True, False): "min", (False, True): "max"}
     extend = beyond.get((ends[0] < lowest, ends[1] > highest), "neither")
     bar = figure.colorbar(image, cax=axes, extend=extend)

@@ -139,6 +139,16 @@ def test_windows_keep_what_is_unknown(minilm: Model) -> None:
     assert {word for window in windows for word in unknown(window)} == {"😴", "😡", *LACKED}
 
 
+def test_words_dropped_at_the_ends_are_in_the_outer_windows(minilm: Model) -> None:
+    text = "\u200b the dog saw the cat and the mouse \u200b"
+    first, *inner, last = replace_length(minilm.tokenizer, 6).windows(text, 3)
+    assert (first.lost, last.lost) == (("\u200b",), ("\u200b",))
+    assert {window.lost for window in inner} == {()}
+    for window in (first, last):
+        assert window.part is not None
+        assert text[window.part.offset :].startswith(window.text)
+
+
 def replace_length(tokenizer: Tokenizer, length: int) -> Tokenizer:
     return Tokenizer(tokenizer._cutter, length)
 

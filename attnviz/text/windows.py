@@ -61,7 +61,9 @@ def _window(
 ) -> Tokens:
     """The pieces between two edges, with the special tokens around; number: (index, count)."""
     spans = [span for span in tokens.spans[slice(*edge)] if span is not None]
-    start, end = min(begin for begin, _ in spans), max(stop for _, stop in spans)
+    # what the tokenizer dropped before the first piece, or after the last, is in the text too
+    start = min(begin for begin, _ in spans) if number[0] else 0
+    end = max(stop for _, stop in spans) if number[0] + 1 < number[1] else len(tokens.text)
     kept = [*range(text[0]), *range(*edge), *range(text[1], len(tokens))]
     moved = [
         None if span is None else (span[0] - start, span[1] - start)
@@ -71,6 +73,7 @@ def _window(
     ids, vocabulary, segments, types = (tuple(column[i] for i in kept) for column in columns)
     part = Part(*number, edge[0] - text[0], edge[1] - text[0], start)
     inside = tokens.text[start:end]
-    unknown = tuple(new for new, old in enumerate(kept) if old in tokens.unknown)
+    among = frozenset(tokens.unknown)
+    unknown = tuple(new for new, old in enumerate(kept) if old in among)
     own = (inside, None, ids, vocabulary, tuple(moved), segments, types)
     return Tokens(*own, part=part, unknown=unknown, by_piece=tokens.by_piece)

@@ -58,7 +58,6 @@ ODD_WORDS = (
     """),
     *("", " ", "9" * 40, "a" * 5000, "\x1b[31m", "\x07\x08", "\u202e", "\ufeff", "\udcff", "a\nb"),
 )
-
 OPTIONS = words("""
     --query --key --layer --head --top --measure --format -f -o --save --load --model -m --pair
     --window --stride --scale --device --dtype --seed --pieces --no-special --json --quiet --force

@@ -1,6 +1,7 @@
 """Names and hubs that mean harm: nothing appears outside the cache, and waiting has an end."""
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from local_hub import COMMIT, LocalHub, asked_hub
 from tiny_bert import save_tiny_bert
 
+from attnviz.cli.output import Notes
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models import find_model, hub
 from attnviz.models.hub import NotInCache
@@ -163,3 +165,12 @@ def test_a_lock_that_is_held(served: LocalHub, tmp_path: Path) -> None:
         pytest.raises(NotInCache, match="another process fetches it, and got nothing"),
     ):
         find_model("org/name")
+
+
+def test_waiting_is_told_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("attnviz")
+    for quiet in (False, True):
+        Notes(quiet)
+        log.warning("waiting for the hub: %s", "config.json of org/name")
+    log.handlers = []
+    assert capsys.readouterr().err == "attnviz: waiting for the hub: config.json of org/name\n"

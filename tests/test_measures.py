@@ -1,6 +1,7 @@
 """Norm, rollout and flow: worked by hand, and held to other people's code."""
 
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -317,3 +318,13 @@ def test_numbers_have_about_two_digits(value: float, text: str) -> None:
     assert number(value) == text
     assert MEASURES["norm"].number(value) == text
     assert MEASURES["weights"].number(value) == f"{value:.2f}"
+
+
+@pytest.mark.parametrize("measure", ["rollout", "flow"])
+def test_what_mixes_heads_is_freed_with_its_inspection(measure: MeasureName) -> None:
+    """Without a search for garbage, which comes late: a stream would fill the memory."""
+    inspection = random_inspection(tokens_of(["a", "b", "c"]), 2, 5, seed=1)
+    inspection.view("piece", measure=measure).weights(1)
+    gone = weakref.ref(inspection.layers[0])
+    del inspection
+    assert gone() is None

@@ -5,8 +5,7 @@ Half of a token comes from attention, half from the residual (Abnar & Zuidema 20
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,9 +83,7 @@ class Flow(Mixed):
 
     def __init__(self, record_of: Callable[[int], LayerRecord], num_layers: int) -> None:
         super().__init__(record_of, num_layers)
-        self._a = lru_cache(maxsize=None)(self._mixed)
-        self._network = lru_cache(maxsize=None)(self._network_below)
-        self._row = lru_cache(maxsize=None)(self._maximum_flows)
+        self._kept: dict[tuple[Any, ...], Any] = {}
 
     def pieces(self, layer: int, queries: slice) -> Float[np.ndarray, "1 query key"]:
         """The flow from each query to each input token; RequestError if it takes too long."""
@@ -100,15 +97,23 @@ class Flow(Mixed):
                 "take a shorter sentence, follow one word with attnviz run --query, or take "
                 "--measure rollout, which is quick",
             )
-        return np.stack([self._row(layer, query) for query in rows])[None]
+        flows = [self._once(self._maximum_flows, layer, query) for query in rows]
+        return np.stack(flows)[None]
+
+    def _once(self, function: Callable[..., Any], *arguments: int) -> Any:
+        """What the method gives, computed once; lru_cache would keep this object alive."""
+        call = (function.__name__, *arguments)
+        if call not in self._kept:
+            self._kept[call] = function(*arguments)
+        return self._kept[call]
 
     def _maximum_flows(self, layer: int, query: int) -> Float[np.ndarray, "key"]:
         if layer == 0:
-            row: np.ndarray = self._a(0)[query]
+            row: np.ndarray = self._once(self._mixed, 0)[query]
             return row
         from scipy.sparse.csgraph import maximum_flow
 
-        network = self._network(layer)
+        network = self._once(self._network_below, layer)
         source = (layer + 1) * self._length + query
         flows = [maximum_flow(network, source, token).flow_value for token in range(self._length)]
         return np.array(flows, np.float32) / np.float32(_UNIT)
@@ -122,7 +127,7 @@ class Flow(Mixed):
         blocks[0][0] = csr_array((self._length, self._length), dtype=np.int32)
         blocks[-1][-1] = blocks[0][0]
         for number in range(layer + 1):
-            capacities = np.rint(self._a(number).astype(np.float64) * _UNIT)
+            capacities = np.rint(self._once(self._mixed, number).astype(np.float64) * _UNIT)
             blocks[number + 1][number] = csr_array(capacities.astype(np.int32))
         return csr_array(bmat(blocks, format="csr", dtype=np.int32))
 

@@ -1,5 +1,6 @@
 """The inspections that a command works on: of sentences given or piped in, remembered, or saved."""
 
+import gc
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from attnviz.inspection.storage import is_saved_inspection, load, save
 from attnviz.model import Model
 from attnviz.show.forms import PICTURES
 from attnviz.text.tokens import Tokens, check_text
+
+GARBAGE_OF_SENTENCES = 2000  # objects that may wait to be cleared away; those of some sentences
 
 Request = Callable[[ModelFacts], RecordRequest]  # what a command needs recorded in a model
 
@@ -133,6 +136,9 @@ class Inputs:
         reader = self._rows or (LineReader() if self._from_lines else None)
         lines = self._lines(reader) if reader else enumerate(self._texts)
         model = self.session.load(self.session.choice)
+        # what libraries made stays; what sentences leave in circles is soon cleared away
+        gc.freeze()
+        gc.set_threshold(GARBAGE_OF_SENTENCES, *gc.get_threshold()[1:])
         pending: dict[int, tuple[str, Tokens]] = {}
         stream = model.inspect_stream(self._tokenized(model, lines, pending), self._wanted(model))
         any_came = False

@@ -1,6 +1,6 @@
 """What a model computed for one text. Axes: layer, head, query (a row), key (a column)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -109,7 +109,8 @@ class Inspection:
         """The matrices of a measure that mixes heads, kept between calls; None for the others."""
         start = MEASURES[measure].of_layers
         if start is not None and measure not in self._mixed:
-            self._mixed[measure] = start(self.layer, len(self.layers))
+            # of a copy: kept by what it holds itself, this would not be freed with its last user
+            self._mixed[measure] = start(replace(self).layer, len(self.layers))
         return self._mixed.get(measure)
 
     @cached_property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # memory for the recorded vectors of one window of sentences; at most two are in memory
 WINDOW_BYTES = 96 * 1024 * 1024
 
-WINDOW_SENTENCES = 512
+WINDOW_SENTENCES = 1024
 """The most sentences in a window: what Python keeps of one is more than a tiny model's vectors."""
 
 BATCH_TOKENS = 512

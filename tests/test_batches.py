@@ -49,7 +49,7 @@ MOBILEBERT = Other(
 )
 BIG_BIRD = Other("BigBirdConfig", {**STACK, "block_size": 2, "num_random_blocks": 1})
 ONE_BY_ONE = (
-    "in a padded batch its weights are not those of each alone, so sentences run one by one"
+    "in a padded batch its weights are not those of a sentence alone, so sentences run one by one"
 )
 
 

@@ -132,8 +132,8 @@ class RecordableModel:
         notes = []
         if not self.together:
             notes += [
-                "in a padded batch its weights are not those of each alone, so sentences run one "
-                "by one"
+                "in a padded batch its weights are not those of a sentence alone, so sentences run "
+                "one by one"
             ]
         most = quirks.sparse_from(self.config)
         if most is not None:

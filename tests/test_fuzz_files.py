@@ -1,6 +1,7 @@
 """The fuzzers of files and text, as many runs as a test has time for; more of them by hand."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,9 @@ def serve(hub: LocalHub, folder: Path) -> None:
     hub.repositories["org/name"] = {
         path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()
     }
+
+
+def test_the_page_says_how_often_it_is_tried() -> None:
+    page = (PACKAGES / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for kind, runs in {**RUNS, "tokenizers": TOKENIZERS}.items():
+        assert re.search(rf"^\| {kind} \|.*\| {runs} \|", page, re.MULTILINE), kind

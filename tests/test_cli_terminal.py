@@ -45,9 +45,10 @@ def test_colour_and_width(place: Workplace, look: str) -> None:
     lines = ESCAPE.sub("", screen).splitlines()
     assert max(map(cell_len, lines)) <= 60
     piped = place(*options, env={"COLUMNS": "60"}).out
-    # the line with the grid's legend names its colours where there are any
+    # legends name the colours where there are any
+    legend = re.compile("looks at|^▸: |^(orange|yellow): ")
     black, colour = (
-        [line.rstrip() for line in shown if "looks at" not in line]
+        [line.rstrip() for line in shown if not legend.search(line)]
         for shown in (piped.splitlines(), lines)
     )
     assert colour == black
@@ -112,7 +113,8 @@ def test_escape_codes_are_not_obeyed(place: Workplace, minilm: Model) -> None:
     """Neither in tables, nor in the JSON and CSV that somebody looks at."""
     text = "sp\x1blit [31m a\x07b \x9b31m \u202etired"
     save(minilm.inspect(text), place.folder / "hostile")
-    for options in ([], ["--query", "tired"], ["--head", "3.1"], ["--json"], ["-f", "csv"]):
+    data = ["--json", "--quiet"], ["-f", "csv"]
+    for options in ([], ["--query", "tired"], ["--head", "3.1"], *data):
         code, screen = place.on_terminal("run", "--load", "hostile", *options)
         assert code == 0
         left = ESCAPE.sub("", screen)

@@ -273,3 +273,10 @@ def test_help_imports_nothing_slow(place: Workplace) -> None:
     done = place("find", "--help", env={**place.without(*slow), "COLUMNS": "120"})
     assert (done.code, done.err) == (0, "")
     assert "Example: attnviz find" in done.out
+
+
+def test_markdown_of_many_sentences_says_how_many(place: Workplace) -> None:
+    done = place("find", "-", *LINK, "-f", "md", given=f"{ANIMAL}\n{WIDE}\n".encode())
+    lines = done.out.splitlines()
+    assert lines[:4] == ["<!-- attnviz.find-summary/2 -->", "", "2 sentences", ""]
+    assert lines[6].startswith("| 3 | 1 | ")

@@ -187,15 +187,23 @@ def _markdown(stream: BinaryIO, top: int | None) -> Iterator[Write]:
         for row in head:
             aligned = ["---" if isinstance(cell, str) else "---:" for cell in row]
         lines = [f"<!-- {_schema(answer)} -->", ""] if first else [""]
-        for context in contexts_of(answer):
-            for told in filter(None, (context.text.text, unknown_told(context))):
-                lines += [_markdown_text(visible(told)), ""]
+        for told in _told(answer):
+            lines += [_markdown_text(visible(told)), ""]
         lines += [_markdown_row(answer.columns), _markdown_row(aligned)]
         lines += (_markdown_row(map(_markdown_cell, row)) for row in chain(head, rows))
         stream.writelines(f"{line}\n".encode() for line in lines)
         first = False
 
     yield write
+
+
+def _told(answer: Any) -> Iterator[str]:
+    """The texts that an answer is about, and their unknown words; of many, how many they are."""
+    if hasattr(answer, "sentences"):
+        yield f"{answer.sentences} sentences"
+        return
+    for context in contexts_of(answer):
+        yield from filter(None, (context.text.text, unknown_told(context)))
 
 
 def _schema(answer: Any) -> str:

@@ -200,7 +200,7 @@ def test_on_the_hub_nothing_is_fetched_but_what_is_trusted(hub: LocalHub, ran: P
     assert model.notes == (RAN,)
     model.inspect(SENTENCES[0])
     assert fetched(hub) == {
-        *("config.json", "tokenizer.json", "model.safetensors"),
+        *("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"),
         *("configuration_own.py", "modeling_own.py"),
     }
     refused("org/own")  # that it is in the cache makes it no better

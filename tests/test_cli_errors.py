@@ -69,7 +69,11 @@ HOSTILE = "[bold]it[/x] :smile: $x_1$ \x1b[31mred\x1b]0;title\x07 \u202eright [u
 @pytest.mark.slow
 def test_what_is_typed_is_data(place: Workplace) -> None:
     done = place("run", HOSTILE, "--query", "it", "--save", "hostile", env={"COLUMNS": "200"})
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    assert done.err.splitlines() == [
+        "attnviz: 4 words were dropped by the tokenizer of minilm, so that the model never sees "
+        "them: U+001B, U+0007, U+202E"
+    ]
     shown = (
         "[bold]it[/x] :smile: $x_1$ \\x1b[31mred\\x1b]0;title\\x07 \\u202eright [unused1] <b>&amp;"
     )

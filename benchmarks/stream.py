@@ -12,7 +12,7 @@ from sentences import sentences
 
 TINY = ("paper", "--num-layers", "1", "--d-model", "4", "--num-heads", "2", "--d-ff", "4")
 OPTIONS = ("--head", "0.1", "--format", "jsonl")
-LINES = (5_000, 150_000)
+LINES = (5_000, 30_000, 150_000)
 
 
 def peaks(lines: list[int], model: tuple[str, ...] = TINY) -> dict[int, float]:

@@ -107,7 +107,7 @@ def test_a_word_that_one_sentence_lacks(place: Workplace) -> None:
     texts = b"it is tired\nnothing here\nand it#2 it\n"
     done = place("run", "--query", "it#2", "--key", "it", given=texts)
     assert done.code == 2
-    assert done.out.count("how much it looks at it") == 1
+    assert done.out.count("how much it@5 looks at it@2") == 1
     assert done.err.splitlines() == [
         'attnviz: line 1: there is no it#2: "it" occurs once',
         "  it#1 is the first",

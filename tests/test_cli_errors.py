@@ -373,7 +373,7 @@ def with_metadata(animal: Path, change: Callable[[dict[str, object]], object]) -
 def test_saved_inspections_that_are_none(place: Workplace) -> None:
     saved = place.folder / "animal"
     content = saved.read_bytes()
-    newer = with_metadata(saved, lambda metadata: metadata.update(schema="attnviz.inspection/3"))
+    newer = with_metadata(saved, lambda metadata: metadata.update(schema="attnviz.inspection/4"))
     damaged = with_metadata(saved, lambda metadata: metadata.update(layers=[{"scale": 1.0}]))
     for name, written in (("short", content[:-7]), ("other", b"holidays"), ("wrong", damaged)):
         (place.folder / name).write_bytes(written)
@@ -383,7 +383,7 @@ def test_saved_inspections_that_are_none(place: Workplace) -> None:
     (place.folder / "newer").write_bytes(newer)
     assert told(place("heatmap", "--load", "newer"), code=1) == [
         "attnviz: newer was written by a newer attnviz "
-        "(attnviz.inspection/3; this one reads attnviz.inspection/2)",
+        "(attnviz.inspection/4; this one reads attnviz.inspection/3)",
         "  upgrade with pip install --upgrade attnviz",
     ]
     for name in ("absent", ".", "x" * 300):

@@ -52,7 +52,7 @@ def test_everything_that_may_be_recorded_comes_back(tmp_path: Path) -> None:
     assert (again.layer(0).softcap, again.layer(2).softcap) == (None, 30)
     assert_numbers(again.weights(2), inspection.weights(2))
     metadata, arrays = parts_of(path)
-    assert metadata["schema"] == "attnviz.inspection/2"
+    assert metadata["schema"] == "attnviz.inspection/3"
     assert metadata["layers"] == [
         {"scale": 0.4, "softcap": None},
         None,
@@ -192,11 +192,11 @@ def test_a_file_of_version_1_still_loads(tmp_path: Path) -> None:
     assert inspection.weights(1, 0)[0].tolist() == [1, 0]
 
 
-def test_saved_again_it_is_of_version_2(tmp_path: Path) -> None:
+def test_saved_again_it_is_of_the_newest_version(tmp_path: Path) -> None:
     written(tmp_path / "old")
     inspection = load(tmp_path / "old")
     save(inspection, tmp_path / "new")
-    assert parts_of(tmp_path / "new")[0]["schema"] == "attnviz.inspection/2"
+    assert parts_of(tmp_path / "new")[0]["schema"] == "attnviz.inspection/3"
     assert_same(load(tmp_path / "new"), inspection)
 
 

@@ -28,7 +28,7 @@ from attnviz.inspection import Inspection, ModelFacts
 from attnviz.text.tokens import Part, Tokens
 
 SCHEMA = "attnviz.inspection"
-VERSION = 2
+VERSION = 3  # 2 had no unknown pieces, 1 only encoders
 _T = TypeVar("_T", Tokens, Part, ModelFacts)
 LARGEST = 1 << 62  # of whole numbers: JSON and NPZ have 64 bits for the sum of two
 # what comes of content that makes no sense

@@ -94,7 +94,9 @@ def test_pictures_of_other_scales_have_other_names() -> None:
     assert len(names) == 3
 
 
-@pytest.mark.parametrize("scale", [(1.0, 0.0), (0.5, 0.5), (0.0, float("inf")), (float("nan"), 1)])
+@pytest.mark.parametrize(
+    "scale", [(1.0, 0.0), (0.5, 0.5), (0.0, float("inf")), (float("nan"), 1), (0, 1e-320)]
+)
 def test_what_is_no_scale_is_refused(scale: tuple[float, float]) -> None:
     with pytest.raises(RequestError, match=r"scale from .* has no room for colours"):
         attnviz.figure(ONE, scale=scale)

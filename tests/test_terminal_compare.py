@@ -100,7 +100,7 @@ def test_a_word_that_one_sentence_lacks_is_marked() -> None:
     lines = printed(compare(both, 1))
     assert "B  it ‹so› ran" in lines
     assert any("so*" in line for line in lines)
-    note = "* a word that only one of the two has; all its weight counts as change."
+    note = "* a word without a partner in the other sentence; all its weight counts as change."
     assert note in " ".join(lines)
 
 

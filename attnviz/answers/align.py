@@ -78,11 +78,7 @@ class Alignment:
     @property
     def same_input(self) -> bool:
         """Whether the model reads A and B as one: one model, the same ids and token types."""
-        one, other = (
-            ([(t.ids, t.type_ids) for t in (side.text, side.key_text)], side.model, side.attention)
-            for side in (self.a, self.b)
-        )
-        return one == other
+        return _input(self.a) == _input(self.b)
 
     @property
     def read_alike(self) -> list[tuple[Token, Token]]:
@@ -202,7 +198,13 @@ def _aligned(a: Context, b: Context, role: Role) -> tuple[Column, ...]:
             "the two models cut the sentence into different pieces",
             "compare words, without --pieces",
         )
-    columns = align(*(side.tokens if role == "query" else side.keys for side in (a, b)))
+    mine, theirs = (side.tokens if role == "query" else side.keys for side in (a, b))
+    if _input(a) == _input(b) and [t.pieces for t in mine] == [t.pieces for t in theirs]:
+        # unknown words may have changed places, which the model does not see
+        pairs = zip(mine, theirs, strict=True)
+        columns = tuple(Column(one, other, _key(one) == _key(other)) for one, other in pairs)
+    else:
+        columns = align(mine, theirs)
     words = [column.label for column in columns if column.same and not column.special]
     if not any(category(letter)[0] not in "PZ" for letter in "".join(words)):
         what = (
@@ -213,6 +215,12 @@ def _aligned(a: Context, b: Context, role: Role) -> tuple[Column, ...]:
             "compare sentences that differ in a word or two",
         )
     return columns
+
+
+def _input(context: Context) -> tuple[object, ...]:
+    """What the model is given, and which model it is."""
+    given = [(tokens.ids, tokens.type_ids) for tokens in (context.text, context.key_text)]
+    return given, context.model, context.attention
 
 
 def align(a: Sequence[Token], b: Sequence[Token]) -> tuple[Column, ...]:

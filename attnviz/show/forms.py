@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Form = Literal["table", "json", "jsonl", "csv", "tsv", "parquet", "md", "npz", "png", "svg", "pdf"]
 
 Limits = tuple[float, float]  # The numbers of a picture's first and last colour
+NARROWEST_SCALE = 1e-6  # The least that may lie between them
 
 PICTURES: tuple[Form, ...] = ("png", "svg", "pdf")
 BINARY: tuple[Form, ...] = ("parquet", "npz", *PICTURES)
@@ -127,9 +128,9 @@ def figure(answer: object, top: int | None = None, scale: Limits | None = None) 
 
 
 def check_limits(scale: Limits) -> None:
-    """Raise RequestError unless a scale runs from a number to a larger one."""
+    """Raise RequestError unless a scale runs from a number to a clearly larger one."""
     low, high = scale
-    if not (isfinite(low) and isfinite(high) and low < high):
+    if not (isfinite(low) and isfinite(high) and high - low >= NARROWEST_SCALE):
         raise RequestError(
             f"a scale from {low:g} to {high:g} has no room for colours",
             "give the smaller number first, as in 0:1",

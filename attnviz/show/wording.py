@@ -1,5 +1,6 @@
 """Sentences that tables, pictures and notes share: whose attention, windows, unknown words."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category
@@ -148,8 +149,8 @@ def alike_told(words: "Alignment") -> str:
 
 
 def _listed(words: Sequence[str]) -> str:
-    """The words, each once; of many the first ones, and how many more there are."""
-    each = list(dict.fromkeys(words))
+    """The words, each once, and how often; of many the first, and how many more there are."""
+    each = [f"{word} ({n} times)" if n > 1 else word for word, n in Counter(words).items()]
     more = len(each) - WORDS_NAMED
     return ", ".join(each[:WORDS_NAMED]) + (f" and {more} more" if more > 0 else "")
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import chain, groupby
 from operator import add
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.style import Style
 from rich.text import Text
@@ -62,7 +63,7 @@ NARROW, LEAST = ((1, 16), (1, 7), (1, 4)), 4
 SMALLEST_CHANGE = 0.005  # Smaller changes are not named: they would read as 0
 BAR = 14  # Cells that the largest change of a link takes
 FULL_FROM = 0.1  # A change from here on may have a whole bar: one that rounds to nothing has none
-ONE_SIDED = "*"  # After a word that only one sentence has
+ONE_SIDED = "*"  # After a word without a partner in the other sentence
 
 
 def table(answer: Comparison, top: int | None = None) -> RenderableType:
@@ -122,8 +123,13 @@ def _distances(
 
 
 def _changed(comparison: Comparison, change: HeadChange, key: int, room: int) -> Text:
-    difference = float(change.change[key])
-    name = cut(_names(comparison.alignment, "key")[key], room)
+    difference, words = float(change.change[key]), comparison.alignment
+    name = _names(words, "key")[key]
+    side: Side = "a" if difference < 0 else "b"  # which lost it, or gained it
+    token = words.keys[key].token(side)
+    if cell_len(name) > room and not words.keys[key].same and token is not None:
+        name = names(words.context(side), "key")[token.index]
+    name = cut(name, room)
     return Text.assemble((f" {_change_text(difference)} ", _change_style(difference)), f" {name}")
 
 
@@ -266,7 +272,10 @@ def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
         yield hidden_note(context, len(comparison.heads), shown)
     named = (*words.keys, *words.columns)
     if comparison.key is None and any(len(one.tokens) < 2 for one in named):
-        yield f"{ONE_SIDED} a word that only one of the two has; all its weight counts as change."
+        yield (
+            f"{ONE_SIDED} a word without a partner in the other sentence; all its weight counts "
+            "as change."
+        )
     if not context.measured.shares:
         yield (
             f"Rows of {context.measure} are not shares: here each is divided by its sum, so that "

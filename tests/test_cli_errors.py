@@ -328,10 +328,11 @@ def test_a_cache_that_cannot_be_written(place: Workplace) -> None:
     options = ["I am", "--json", "--head", "0.0"]
     full, files = on_full_disk(place, "run", *options, XDG_CACHE_HOME=f"{place.folder}/disk")
     nowhere = place("run", *options, env={"XDG_CACHE_HOME": str(place.folder / "animal")})
-    for done, reason in ((full, "no space left on device"), (nowhere, "not a directory")):
+    reasons = ("cannot write", "no space left on device"), ("cannot use", "not a directory")
+    for done, (what, reason) in zip((full, nowhere), reasons, strict=True):
         assert (done.code, done.json["text"]) == (0, "I am")
         [note] = done.err.lower().splitlines()
-        assert note.startswith("attnviz: this sentence is not remembered: cannot write ")
+        assert note.startswith(f"attnviz: this sentence is not remembered: {what} ")
         assert reason in note
     assert files == ["disk/attnviz/verified.json"]
 

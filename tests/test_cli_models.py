@@ -83,7 +83,8 @@ def test_the_list_says_another_default(place: Workplace) -> None:
     ],
 )
 def test_one_model_needs_no_torch(place: Workplace, name: str, told: list[str]) -> None:
-    env = {**place.without(*SLOW), "COLUMNS": "100", "HF_HUB_OFFLINE": "1"}
+    slow = [name for name in SLOW if name != "tokenizers"]  # which says what files agree on
+    env = {**place.without(*slow), "COLUMNS": "100", "HF_HUB_OFFLINE": "1"}
     done = place("models", name, env=env)
     assert (done.code, done.err) == (0, "")
     lines = [" ".join(line.split()) for line in done.out.splitlines()]

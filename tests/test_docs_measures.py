@@ -7,6 +7,8 @@ import pytest
 from handmade import part
 from test_docs import read
 
+from attnviz.answers.find import find
+from attnviz.answers.select import Phrase
 from attnviz.attention.measures import MEASURES
 from attnviz.inspection import Inspection
 
@@ -31,10 +33,15 @@ def numbers(animal: Inspection) -> set[str]:
         for layer in (0, 3, 5)
     }
     last = animal.view("piece", measure="flow").weights(5)[10]
+    it, animal_ = (Phrase((weights.tokens[index],)) for index in (IT, ANIMAL))
+    link, stripe = find(weights, it, animal_).heads[:2]
     return {
         f"{row[0]:.3f}",
         f"{row[ANIMAL]:.3f}",
         f"{weights.weights(5, 11)[IT, ANIMAL]:.3f}",
+        *(f"{number:.3f}" for number in (link.excess, stripe.excess) if number is not None),
+        *(f"{y.mean:.3f}" for y in (link.same_distance, link.same_key, stripe.same_key) if y),
+        "95%",  # of a bootstrap's means
         f"{weights.weights(3)[:, IT, ANIMAL].mean():.3f}",
         f"{lengths[1, 0]:.2f}",
         f"{lengths[1, 2]:.2f}",

@@ -149,7 +149,7 @@ def test_layers_stand_where_heads_would() -> None:
     view = of_size(1).view(measure="rollout")
     assert strongest_link(view, 1).head.head is None
     overview = printed(next(looks(view)), 100)
-    assert overview[3].startswith("2 layers: ")
+    assert overview[3].startswith("kinds on this sentence: ")
     assert [line.split()[0] for line in overview[6:8]] == ["L0", "L1"]
     pair = printed(next(looks(view, query=1, key=3)), 100)
     assert [line[:2] for line in pair[5:7]] == ["L0", "L1"]

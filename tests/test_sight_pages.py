@@ -58,7 +58,7 @@ def test_a_notebook_shows_both_texts_and_shades_the_source() -> None:
     assert {pixels.shape for pixels in thumbnails(written)} == {(14, 10)}
     sizes = {(one["width"], one["height"]) for tag, one in page.tags if tag == "img"}
     assert sizes == {("31", "44")}
-    assert "In L1H0, The looks at 그: 0.80" in page.text
+    assert "In L1H0, The@1 looks at 그: 0.80" in page.text
     told = [one["title"] for tag, one in page.tags if tag == "span" and one.get("title")]
     assert len(told) == 10
     assert told[1] == "0.80"
@@ -134,7 +134,8 @@ def test_compared_translations_show_both_texts_of_both() -> None:
 def test_compared_translations_are_drawn_over_their_own_rows_and_columns() -> None:
     figure = figure_of(translations(), heads=[L1H0])
     rows, columns = labels(figure)
-    assert rows == ["[CLS]", *TARGET.replace("animal", "animal→dog").split(), "[SEP]"]
+    told_apart = TARGET.replace("animal", "animal→dog").replace("The", "The@1")
+    assert rows == ["[CLS]", *told_apart.replace("the ", "the@5 ").split(), "[SEP]"]
     assert columns == ["[CLS]", *SOURCE.split(), "[SEP]"]
     assert labels(figure, 1)[1][2] == "개는"
     change = drawn(figure, 3)

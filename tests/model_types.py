@@ -225,12 +225,12 @@ def _pair(model: Model, off: Callable[[Tokens, Inspection], float]) -> Result:
 
 
 def takes_types(theirs: Any) -> bool:
-    """Whether a model, or its encoder, tells a second text by its token types."""
+    """Whether a model, or its encoder, takes what the tokenizer gives: one type for each token."""
     reader = theirs.get_encoder() if theirs.config.is_encoder_decoder else theirs
     config = getattr(reader, "config", theirs.config)
     named = signature(reader.forward).parameters
-    several = config.model_type == "xlnet" or getattr(config, "type_vocab_size", 0) > 1
-    return several and "token_type_ids" in named
+    one = getattr(config, "type_vocab_size", None) != 0 and not hasattr(config, "type_vocab_sizes")
+    return one and "token_type_ids" in named
 
 
 def difference(theirs: Any, types: bool, source: Tokens, inspection: Inspection) -> float:

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from handmade import part
-from tiny_others import RECORDED, SENTENCES, eager, hold, runner_of
+from tiny_bert import save_tokenizer
+from tiny_others import RECORDED, SENTENCES, Other, eager, hold, runner_of
 
+import attnviz
 from attnviz.attention.request import RecordRequest
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
+from attnviz.transformers_backend import describe
 from attnviz.transformers_backend.recordable import Batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -175,3 +179,46 @@ def test_in_bfloat16_numbers_are_near_and_say_so(tmp_path: Path) -> None:
     assert part(record, "q").dtype == np.float32
     expected = eager(theirs, [inspection.tokens.ids]).attentions[0][0].float().numpy()
     np.testing.assert_allclose(record.weights(0), expected, rtol=0, atol=0.02)
+
+
+SIZES = {"vocab_size": 97, "n_embd": 28, "n_layer": 2, "n_head": 4, "n_positions": 61}
+# without a table of token types: they add the word embedding of a type
+WORDS_AS_TYPES: dict[str, dict[str, Any]] = {
+    "GPT2Config": SIZES,
+    "OpenAIGPTConfig": SIZES,
+    "CTRLConfig": {**SIZES, "dff": 23},
+    "XLMConfig": {"vocab_size": 97, "emb_dim": 28, "n_layers": 2, "n_heads": 4},
+}
+
+
+@pytest.mark.parametrize("gives_types", [True, False])
+@pytest.mark.parametrize("config", WORDS_AS_TYPES)
+def test_token_types_without_a_table_are_those_of_autotokenizer(
+    tmp_path: Path, config: str, gives_types: bool
+) -> None:
+    sizes = {**WORDS_AS_TYPES[config], "pad_token_id": 0}
+    theirs = Other(config, sizes, gives_types=gives_types).save(tmp_path)
+    library: Any = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ours = load_model(str(tmp_path))
+    texts = [("it was a dog", None), ("a dog", None), ("a dog", "it was the cat")]
+    together = ours.inspect_tokens([ours.tokenize(*text) for text in texts])
+    for text, of_batch in zip(texts, together, strict=True):
+        fed = library(*text, return_tensors="pt")
+        assert ("token_type_ids" in fed) == gives_types
+        with torch.inference_mode():
+            expected = theirs(**fed, output_attentions=True).attentions
+            unlike = theirs(**{**fed, "token_type_ids": None}, output_attentions=True).attentions
+        assert (float((unlike[0] - expected[0]).abs().max()) > 0.1) == gives_types
+        hold(ours.inspect(*text), expected)
+        hold(of_batch, expected)
+    assert attnviz.check(str(tmp_path)).failed == ()
+
+
+def test_the_reference_of_a_check_has_the_types_of_autotokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RECORDED["gpt2"].save(tmp_path)
+    save_tokenizer(tmp_path)
+    assert attnviz.check(str(tmp_path)).failed == ()
+    monkeypatch.setattr(describe, "takes_types", lambda model: False)
+    assert {"tokens", "eager", "output"} <= set(attnviz.check(str(tmp_path)).failed)

@@ -57,13 +57,15 @@ def save_tiny_bert(folder: Path, seed: int = 5, kind: type[Any] = BertModel, **c
     return model
 
 
-def save_tokenizer(folder: Path, tokenizer: tokenizers.Tokenizer | None = None) -> None:
+def save_tokenizer(
+    folder: Path, tokenizer: tokenizers.Tokenizer | None = None, gives_types: bool = True
+) -> None:
     """Save a tokenizer, the tiny one unless given, as one of no class of transformers' own."""
     made = tokenizer or tiny_tokenizer()
     made.save(str(folder / "tokenizer.json"))
     added = {token.content for token in made.get_added_tokens_decoder().values()}
     mask = next((token for token in ("[MASK]", "<mask>") if token in added), None)
-    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    inputs = ["input_ids", "token_type_ids", "attention_mask"][:: 1 if gives_types else 2]
     config = {"tokenizer_class": "TokenizersBackend", "model_input_names": inputs}
     config |= {"mask_token": mask} if mask else {}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))

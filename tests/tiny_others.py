@@ -65,6 +65,7 @@ class Other:
     task: type[Any] = AutoModel
     values: str = "layers.1.self_attn.v_proj"
     output: str = "layers.1.self_attn.o_proj"
+    gives_types: bool = True  # its tokenizer
 
     def build(self, seed: int = 5, **changes: Any) -> Any:
         """A model in evaluation mode, every trained number random, its attention far from even."""
@@ -83,7 +84,7 @@ class Other:
         """Save such a model and a tokenizer as a folder that attnviz reads; give the model back."""
         model = self.build(**changes)
         model.save_pretrained(folder)
-        save_tokenizer(folder)
+        save_tokenizer(folder, gives_types=self.gives_types)
         return model
 
 
@@ -112,6 +113,7 @@ RECORDED: dict[str, Other] = {
         {"vocab_size": 97, "n_embd": 28, "n_layer": 3, "n_head": 4, "n_positions": 61, **SPECIALS},
         values="h.1.attn.c_attn",
         output="h.1.attn.c_proj",
+        gives_types=False,  # which the model would take for words
     ),
     "llama": Other("LlamaConfig", GROUPED),
     "mistral": Other("MistralConfig", {**GROUPED, "sliding_window": 5}),

@@ -60,7 +60,7 @@ def _tokens(evidence: Evidence, seen: Seen) -> str:
         compared[text.pair is not None] += 1
         said = f'"{text.text}"' + (f' with "{text.pair}"' if text.pair else "")
         for name, ours, theirs in zip(("ids", "types"), text.ours, text.theirs, strict=True):
-            length = max(len(ours), len(theirs))
+            length = max(len(ours), len(theirs), 1)
             both = [[*row, *[-1] * (length - len(row))] for row in (ours, theirs)]
             unlike = np.array(both[0]) != np.array(both[1])
             seen.add(unlike.sum(), of=f"{name} of {said}, from token {unlike.argmax()}")

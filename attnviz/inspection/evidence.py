@@ -11,7 +11,7 @@ from attnviz.text.tokens import Tokens
 
 
 class Cut(NamedTuple):
-    """Token ids, and token types; zeros if the model takes none."""
+    """Token ids, and token types; none if the model is fed none."""
 
     ids: tuple[int, ...]
     types: tuple[int, ...]

@@ -160,8 +160,8 @@ def _cut(model: Model, text: str, pair: str | None) -> Cut | None:
         tokens = model.tokenize(text, pair)
     except AttnvizError:
         return None
-    fed = model._runner.num_token_types > 0
-    return Cut(tokens.ids, tokens.type_ids if fed else (0,) * len(tokens))
+    fed = model._runner.feeds_types and model.tokenizer.gives_types
+    return Cut(tokens.ids, tokens.type_ids if fed else ())
 
 
 def _batch(model: Model, sources: Sequence[Tokens], numbers: tuple[int, ...]) -> Batch:

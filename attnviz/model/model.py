@@ -40,6 +40,7 @@ class Runner(Protocol):
     facts: ModelFacts
     vocab_size: int
     num_token_types: int
+    feeds_types: bool  # to the model, where the tokenizer gives them; without, all are of type 0
     numbers_per_token: int  # float32 numbers that a full recording keeps
     alone: bool  # batches run one after another, as on a GPU
 

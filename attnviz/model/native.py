@@ -47,6 +47,7 @@ class NativeRunner:
         self.masked_lm = masked_lm
         self.vocab_size = encoder.config.vocab_size
         self.num_token_types = encoder.config.num_token_types
+        self.feeds_types = self.num_token_types > 0
         self.alone = encoder.on_gpu
         self.numbers_per_token = 5 * facts.num_layers * facts.d_model  # x, q, k, v and z
 

@@ -95,6 +95,20 @@ def num_token_types(model: "RecordableModel | WithoutWeights") -> int:
     return quirks.TOKEN_TYPES.get(model.config.model_type, count or 0)
 
 
+def takes_types(model: RecordableModel) -> bool:
+    """Whether the model is fed token types, where its tokenizer gives them.
+
+    GPT-2 and others have no table of types: what they are fed are rows of their word embeddings,
+    so that zeros are not the same as none.
+    """
+    reader = model.model.get_encoder() if model.decodes else model.model
+    config = _config_of(model.config, "encoder")
+    # DeBERTa may have an empty table, and TAPAS has several: seven types a token
+    if getattr(config, "type_vocab_size", None) == 0 or hasattr(config, "type_vocab_sizes"):
+        return False
+    return "token_type_ids" in signature(reader.forward).parameters
+
+
 def vocab_size(model: "RecordableModel | WithoutWeights", side: Side = "encoder") -> int:
     """The number of tokens that the model, or one side of it, has embeddings for."""
     own = _config_of(model.config, side)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from inspect import signature
 from typing import Any
 
@@ -24,7 +24,6 @@ from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend import load
 from attnviz.transformers_backend.attention_call import entering
 from attnviz.transformers_backend.quirks import (
-    TOKEN_TYPES,
     global_attention,
     use_full_attention,
     whole_rows,
@@ -51,18 +50,15 @@ class Reference:
         self._device = place.device
         reader = model.get_encoder() if built.seq2seq else model
         config = getattr(reader, "config", built.config)
-        count = getattr(config, "type_vocab_size", 0) or 0
-        several = TOKEN_TYPES.get(config.model_type, count) > 1
-        self._takes_types = several and "token_type_ids" in signature(reader.forward).parameters
-        self._library = partial(transformers_tokenizer, files.folder, built.own_code)
+        self._num_types: int | None = getattr(config, "type_vocab_size", None)
+        self._takes_types = "token_type_ids" in signature(reader.forward).parameters
+        self._library = cache(partial(transformers_tokenizer, files.folder, built.own_code))
         self._mixes: dict[int, nn.Module] = {}
 
     def texts(self, texts: Sequence[tuple[str, str | None, Cut | None]]) -> tuple[Text, ...]:
         """How AutoTokenizer cuts each; AttnvizError if it cannot be built."""
-        library = self._library()
-        # a model gets token types from a tokenizer that gives them
-        self._takes_types &= "token_type_ids" in library.model_input_names
-        return tuple(self._text(library, *text) for text in texts)
+        self._library()
+        return tuple(Text(*text, self._given(*text[:2])) for text in texts)
 
     def run(self, inspection: Inspection, source: Tokens) -> Own:
         """What the model computes for an inspection's tokens; AttnvizError if it cannot run."""
@@ -122,8 +118,9 @@ class Reference:
 
     def _fed(self, source: Tokens, queries: Tokens) -> dict[str, Tensor]:
         fed = {"input_ids": source.ids}
-        if self._takes_types and any(source.type_ids):  # zeros are what models take for none
-            fed["token_type_ids"] = source.type_ids
+        given = self._given(source.text, source.pair, len(source) if source.dropped else None)
+        if given is not None and given.types:
+            fed["token_type_ids"] = given.types
         if self._decodes:
             fed["decoder_input_ids"] = queries.ids
         tensors = {name: torch.tensor([ids], device=self._device) for name, ids in fed.items()}
@@ -150,15 +147,17 @@ class Reference:
                     f"run by transformers alone, the model fails with {load.first_line(error)}"
                 ) from error
 
-    def _text(self, library: Any, text: str, pair: str | None, ours: Cut | None) -> Text:
+    def _given(self, text: str, pair: str | None, most: int | None = None) -> Cut | None:
+        """What AutoTokenizer gives the model for a text; None if it fails."""
         with load.quiet():
             try:
-                encoding = library(text, pair)
+                given = self._library()(text, pair, truncation=most is not None, max_length=most)
             except Exception:  # each tokenizer has exceptions of its own
-                return Text(text, pair, ours, None)
-        ids = tuple(encoding["input_ids"])
-        types = tuple(encoding["token_type_ids"]) if self._takes_types else (0,) * len(ids)
-        return Text(text, pair, ours, Cut(ids, types))
+                return None
+        types = given.get("token_type_ids", ()) if self._takes_types else ()
+        if self._num_types in (0, 1):  # without a table of types; or it has type 0 alone
+            types = [0] * len(types) * self._num_types
+        return Cut(tuple(given["input_ids"]), tuple(types))
 
 
 class _Nearest:

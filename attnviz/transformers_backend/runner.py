@@ -31,6 +31,7 @@ class TransformersRunner:
         self.facts = describe.facts_of(name, model)
         self.vocab_size = describe.vocab_size(model)
         self.num_token_types = describe.num_token_types(model)
+        self.feeds_types = tokenizer.gives_types and describe.takes_types(model)
         self.numbers_per_token = describe.numbers_per_token(model.sample)
         self.model = model
         self._tokenizer = tokenizer
@@ -50,7 +51,7 @@ class TransformersRunner:
         """See `Runner`."""
         if len(batch) > 1 and not self.model.shares(max(map(len, batch))):
             return [result for tokens in batch for result in self.run([tokens], recording)]
-        types = [tokens.type_ids for tokens in batch] if self.num_token_types else None
+        types = [tokens.type_ids for tokens in batch] if self.feeds_types else None
         try:
             targets = [self._target_of(tokens) for tokens in batch] if self.model.decodes else None
             fed = None if targets is None else [tokens.ids for tokens in targets]

@@ -8,6 +8,7 @@ from conftest import ANIMAL
 from process import Workplace, workplace
 
 from attnviz.inspection import Inspection
+from attnviz.inspection.storage import save
 
 ODD = {
     "MPLBACKEND": "module://no_such_notebook.backend_inline",
@@ -23,13 +24,22 @@ ODD = {
     "HF_HUB_VERBOSITY": "loud",
     "PYTHONWARNINGS": "default",
     "FORCE_COLOR": "",
+    "TORCH_LOGS": "nonsense",
+    "TORCH_TRACE": "/dev/null/x",
+    "TORCH_COMPILE_DEBUG": "x",
+    "TORCHINDUCTOR_CACHE_DIR": "/dev/null/x",
+    "TORCHINDUCTOR_COMPILE_THREADS": "x",
+    "TORCHDYNAMO_REPRO_LEVEL": "x",
+    "PYTORCH_JIT": "x",
 }
 """What libraries read from the environment, and cannot use."""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
-    return workplace(tmp_path_factory.mktemp("environment"), animal)
+    place = workplace(tmp_path_factory.mktemp("environment"), animal)
+    save(animal, place.folder / "kept")
+    return place
 
 
 @pytest.mark.slow
@@ -55,6 +65,27 @@ def test_a_command_does_not_mind_an_odd_environment(place: Workplace) -> None:
     done = place("run", ANIMAL, "--head", "L3H1", env=ODD)
     assert (done.code, done.out, done.err) == (0, usual.out, "")
     assert place("--help", env=ODD).code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [{"MPLCONFIGDIR": "/proc"}, {"XDG_CACHE_HOME": "/dev/null"}])
+def test_matplotlib_has_no_folder(place: Workplace, folder: dict[str, str]) -> None:
+    env = {"MPLCONFIGDIR": "", **folder}
+    done = place("heatmap", "--head", "L3H1", "--force", "-o", "x.pdf", "--load", "kept", env=env)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_library_that_cannot_be_imported(place: Workplace) -> None:
+    """Such as torch, whose error about a variable has many lines."""
+    library = place.folder / "broken" / "torch.py"
+    library.parent.mkdir()
+    library.write_text('raise ValueError("\\nUnknown setting of X: 0 or 1.\\nmore")')
+    done = place("run", ANIMAL, env={"PYTHONPATH": str(library.parent)})
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        "attnviz: torch cannot be imported: Unknown setting of X: 0 or 1",
+        "  check the environment variables that torch reads, or install it again",
+    ]
 
 
 def test_help_that_nobody_asked_for_is_no_result(place: Workplace) -> None:

@@ -394,12 +394,14 @@ def test_saved_inspections_that_are_none(place: Workplace) -> None:
 @pytest.mark.slow
 def test_a_remembered_sentence_that_is_damaged(place: Workplace, animal: Inspection) -> None:
     place.last.write_bytes(b"holidays")
-    done = place("run", "--head", "3.1", "--json")
-    assert (done.code, done.json["text"]) == (0, ANIMAL)
-    aside, fallback = done.err.splitlines()
-    assert aside.startswith("attnviz: the remembered sentence cannot be used: ")
-    assert fallback == f'attnviz: no sentence given, so "{ANIMAL}"'
-    assert place("run", "--head", "3.1", "--json").output == done.output
+    for asked in (("run", "--head", "3.1"), ("compare", ANIMAL), ("explain", "--query", "it")):
+        done = place(*asked)
+        assert (done.code, done.out) == (1, "")
+        message, hint = done.err.splitlines()
+        assert message.startswith("attnviz: the remembered sentence cannot be read: ")
+        assert hint == "  run a text, which will replace it"
+    assert place("run", ANIMAL).code == 0
+    assert place("run", "--json").json["text"] == ANIMAL
 
 
 def interruptible() -> None:

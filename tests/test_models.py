@@ -24,7 +24,7 @@ import attnviz.models.find
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import load_model
 from attnviz.models import find_model
-from attnviz.models.files import check_sha256
+from attnviz.models.files import Wanted, check_sha256
 from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION, DEFAULT_SHA256
 
 NOBODY = 65534
@@ -429,6 +429,20 @@ def test_files_that_may_not_be_read(
 
 def test_folders_that_may_not_be_entered(open_folder: Path, as_nobody: Callable[[], None]) -> None:
     open_folder.parent.chmod(0)
+    as_nobody()
+    assert "cannot be opened: Permission denied" in not_found(open_folder).message
+
+
+def test_an_error_beside_the_folder_is_not_one_of_the_folder(folder: Path) -> None:
+    def check(config: Path) -> Wanted:
+        raise FileNotFoundError(2, "No such file or directory", "/proc/x")
+
+    with pytest.raises(FileNotFoundError, match="/proc/x"):
+        find_model(str(folder), check)
+
+
+def test_folders_that_may_not_be_listed(open_folder: Path, as_nobody: Callable[[], None]) -> None:
+    open_folder.chmod(0o711)
     as_nobody()
     assert "cannot be opened: Permission denied" in not_found(open_folder).message
 

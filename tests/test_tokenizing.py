@@ -370,6 +370,20 @@ def test_a_library_that_is_missing(
     assert caught.value.hint.startswith("pip install sentencepiece")
 
 
+def test_a_folder_without_a_tokenizer_lacks_no_library(saved: Callable[[Files], Path]) -> None:
+    """transformers names tiktoken and sentencepiece, whatever the folder lacks."""
+    settings = settings_of(tokenizer_class="TokenizersBackend")
+    folder = saved(of("bert", **{"tokenizer_config.json": settings}))
+    with pytest.raises(RequestError) as caught:
+        transformers_tokenizer(folder)
+    assert caught.value.message == (
+        f"the folder {folder} has no tokenizer.json, nor other files of a tokenizer"
+    )
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(AttnvizError, match="transformers cannot build a tokenizer"):
+        transformers_tokenizer(folder)
+
+
 def test_nobody_is_contacted_and_nothing_is_said(
     saved: Callable[[Files], Path],
     monkeypatch: pytest.MonkeyPatch,

@@ -17,14 +17,22 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _AGAIN = 0.5  # seconds after which leaving is asked for again, should the request have been lost
 _ENOUGH = 20  # times that it is asked for
 
-_UNUSED = ("MPLBACKEND", "MATPLOTLIBRC", "SOURCE_DATE_EPOCH")
+_UNUSED = (
+    "MPLBACKEND", "MATPLOTLIBRC", "SOURCE_DATE_EPOCH",
+    "TORCH_CPP_LOG_LEVEL", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)  # fmt: skip
+_UNUSED_KINDS = (
+    "TQDM_", "AOTINDUCTOR_", "PYTORCH_JIT", "TORCHDYNAMO_", "TORCHINDUCTOR_", "TORCH_COMPILE_",
+    "TORCH_LOGS", "TORCH_TRACE",
+)  # fmt: skip
 _FOLDERS = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 _NUMBERS = (
     "COLUMNS", "LINES", "TERMINAL_WIDTH", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT",
     "WORLD_SIZE",
 )  # fmt: skip
-"""What libraries read from the environment and pictures have no use for; and what of the rest must
-be a positive number, and is ignored otherwise: a library would end with an error."""
+"""What libraries read from the environment and attnviz has no use for, which compiles nothing and
+multiplies in full precision; how the names of more of it begin; and what of the rest must be a
+positive number, and is ignored otherwise: a library would end with an error."""
 
 
 class _Leaving:
@@ -117,11 +125,12 @@ def main() -> int:
 
 
 def _ready_environment() -> None:
-    """Take out what libraries would stumble over, and what pictures do not need."""
-    bars = [name for name in os.environ if name.startswith("TQDM_") and name != "TQDM_DISABLE"]
+    """Take out what libraries would stumble over, and what attnviz does not need."""
+    unused = [name for name in os.environ if name.startswith(_UNUSED_KINDS)]
+    unused = [name for name in unused if not name.endswith("_DISABLE")]
     # a relative folder of these does not count, says the standard; libraries would use it
     folders = [name for name in _FOLDERS if not os.path.isabs(os.environ.get(name, ""))]
-    for name in (*_UNUSED, *bars, *folders):
+    for name in (*_UNUSED, *unused, *folders):
         os.environ.pop(name, None)
     for name in _NUMBERS:
         value = os.environ.get(name, "1")

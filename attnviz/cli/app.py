@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from traceback import walk_tb
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -165,14 +166,14 @@ def exit_code_of(action: Callable[[], None]) -> int:
             lead_nowhere(STDOUT)
         complain(_disk_error(error))
         return FAILED
-    except (MemoryError, RuntimeError, ImportError) as error:
-        if not lacks_memory(error):
-            raise
-        hint = LESS_OF_A_TEXT if isinstance(error, MemoryError) else MORE_MEMORY
-        complain(AttnvizError("there is not enough memory", hint))
-        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        told = _memory_error(error) if lacks_memory(error) else _import_error(error)
+        if told is None:
+            raise
+        complain(told)
+        return FAILED
 
 
 def _do(action: Callable[[], None]) -> int:
@@ -188,6 +189,26 @@ def _do(action: Callable[[], None]) -> int:
     if sys.stdout is not None:
         sys.stdout.flush()
     return code if isinstance(code, int) else DONE
+
+
+def _memory_error(error: Exception) -> AttnvizError:
+    hint = LESS_OF_A_TEXT if isinstance(error, MemoryError) else MORE_MEMORY
+    return AttnvizError("there is not enough memory", hint)
+
+
+def _import_error(error: Exception) -> AttnvizError | None:
+    """What a library raised while it was imported; None if it was not."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    modules = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
+    first = len(modules) - modules[::-1].index("attnviz")  # of the frames that attnviz called
+    if all(frame.f_code.co_name != "<module>" for frame in frames[first:]):
+        return None
+    library = next(name for name in modules[first:] if name != "importlib")
+    reason = next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
+    return AttnvizError(
+        f"{library} cannot be imported: {reason.rstrip('.')}",
+        f"check the environment variables that {library} reads, or install it again",
+    )
 
 
 def _disk_error(error: OSError) -> AttnvizError:

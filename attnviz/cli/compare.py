@@ -234,10 +234,11 @@ class _Reader:
             self.session.notes.say(f'B is read with the pair of A, "{beginning(self.pair)}"')
 
     def _in_two_models(self, models: tuple[str, str]) -> "list[Inspection]":
+        from attnviz.inspection.storage import recall
         from attnviz.text.tokens import check_text
 
         if not self.texts:
-            last = self.session.recall()
+            last = recall()
             self.texts = [last.key_tokens.text if last else FOUNDING_EXAMPLE]
             self.session.notes.say(f'no sentence given, so "{beginning(self.texts[0])}"')
             self.pair = last.key_tokens.pair if last else self.pair
@@ -247,12 +248,14 @@ class _Reader:
 
     def _loaded(self, loaded: "Sequence[Inspection]") -> "Sequence[Inspection]":
         """Two saved inspections, or one beside a sentence or the last one."""
+        from attnviz.inspection.storage import recall
+
         a = loaded[0]
         if self.texts:
             return a, self._read_like(a, self.texts[0])
         if len(loaded) > 1:
             return loaded
-        last = self.session.recall()
+        last = recall()
         if last is None:
             raise RequestError(
                 f"{_TWO}, and one saved inspection came", "give --load a second time, or a TEXT"
@@ -262,8 +265,10 @@ class _Reader:
 
     def _beside_the_last(self) -> "Sequence[Inspection]":
         """The remembered sentence as it is, or in the model chosen, and the one given."""
+        from attnviz.inspection.storage import recall
+
         [text], session = self.texts, self.session
-        last, choice = session.recall(), session.choice
+        last, choice = recall(), session.choice
         if last is None:
             session.notes.say(f'no sentence is remembered, so A is "{FOUNDING_EXAMPLE}"')
             return self._read([FOUNDING_EXAMPLE, text], choice)

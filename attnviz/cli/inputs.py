@@ -14,7 +14,7 @@ from attnviz.cli.reading import Line, LineReader, Lines, is_piped
 from attnviz.cli.session import Session, has_inputs
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.inspection.storage import is_saved_inspection, load, save
+from attnviz.inspection.storage import is_saved_inspection, load, recall, save
 from attnviz.model import Model
 from attnviz.show.forms import PICTURES
 from attnviz.text.tokens import Tokens, check_text
@@ -237,7 +237,7 @@ class Inputs:
     def _last(self) -> Item:
         """The remembered inspection, or its sentence run as the options say; or the example."""
         session = self.session
-        last, notes, choice = session.recall(), session.notes, session.choice
+        last, notes, choice = recall(), session.notes, session.choice
         if last is None or choice.named:
             text, pair = _typed(last) if last else (FOUNDING_EXAMPLE, None)
             notes.say(f'no sentence given, so "{beginning(text)}"')

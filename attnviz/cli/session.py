@@ -28,7 +28,7 @@ from attnviz.cli.output import STDOUT, Notes, complain, mode_of, on_terminal
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
 from attnviz.inspection.context import Role
-from attnviz.inspection.storage import recall, remember
+from attnviz.inspection.storage import remember
 from attnviz.model import Model, load_model, load_model_of
 from attnviz.model.load import options_of
 from attnviz.show.forms import ROWS, Form
@@ -154,14 +154,6 @@ class Session:
             if told["unknown"] and context.model.name != MULTILINGUAL:
                 once = f"a multilingual model may know more words, such as --model {MULTILINGUAL}"
                 self.notes.say_once(once)
-
-    def recall(self) -> Inspection | None:
-        """The remembered inspection; a note says so if it cannot be read."""
-        try:
-            return recall()
-        except AttnvizError as error:
-            self.notes.say(f"the remembered sentence cannot be used: {error.message}")
-            return None
 
 
 @dataclass(frozen=True)

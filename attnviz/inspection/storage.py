@@ -89,14 +89,17 @@ def remember(inspection: Inspection) -> bool:
 
 
 def recall() -> Inspection | None:
-    """The remembered inspection, or None; AttnvizError if its file is damaged."""
+    """The remembered inspection, or None; AttnvizError if its file is damaged, or another's."""
     path = _last_path()
     if path is None:
         return None
     try:
         return load(path) if is_own_file(path) else None
     except AttnvizError as error:
-        raise AttnvizError(error.message, "run a text, which will replace it") from error
+        raise AttnvizError(
+            f"the remembered sentence cannot be read: {error.message}",
+            "run a text, which will replace it",
+        ) from error
 
 
 def _last_path() -> Path | None:

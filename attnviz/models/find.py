@@ -69,8 +69,7 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
         )
     try:
         folder = Path(name).expanduser()
-        if folder.is_dir():
-            return _in_folder(name, folder, check)
+        found = _in_folder(name, folder) if folder.is_dir() else None
         is_file = folder.is_file()
     except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
         if lacks_memory(error):
@@ -79,6 +78,10 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
         raise RequestError(
             f'the folder "{name}" cannot be opened: {reason}', "check the path and its permissions"
         ) from error
+    if found is not None:
+        check(found.config)
+        _check_parts(name, found.weights)
+        return found
     if is_file:
         raise RequestError(
             f'"{name}" is a file, and a model is a folder of several', "give its folder"
@@ -196,7 +199,7 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
     raise NotOnTheHub(f"{repository} on the hub has no {WEIGHTS}", ON_THE_HUB[WEIGHTS])
 
 
-def _in_folder(name: str, folder: Path, check: CheckConfig) -> ModelFiles:
+def _in_folder(name: str, folder: Path) -> ModelFiles:
     config, tokenizer = folder / CONFIG, folder / TOKENIZER
     builds = files.has_tokenizer({path.name for path in folder.iterdir()})
     weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
@@ -206,14 +209,16 @@ def _in_folder(name: str, folder: Path, check: CheckConfig) -> ModelFiles:
         raise RequestError(
             f'the folder "{name}" has no {" and no ".join(missing)}', _hint(folder, missing)
         )
-    check(config)
+    return ModelFiles(name, config, tokenizer if tokenizer.is_file() else None, weights)
+
+
+def _check_parts(name: str, weights: Path) -> None:
     for part in files.parts_of(weights):
         if not part.path.is_file():
             raise RequestError(
                 f'the folder "{name}" has no {part.path.name}, and {weights.name} names it',
                 "copy the whole folder again",
             )
-    return ModelFiles(name, config, tokenizer if tokenizer.is_file() else None, weights)
 
 
 def _hint(folder: Path, missing: list[str]) -> str:

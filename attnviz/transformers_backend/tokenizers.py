@@ -19,6 +19,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import panics
 from attnviz.models import ModelFiles
+from attnviz.models.files import VOCABULARY
 from attnviz.text.spans import Span, spans_of, spelled_alike, word_spans
 from attnviz.text.tokenizer import (
     SMALL,
@@ -40,6 +41,9 @@ from attnviz.transformers_backend.quirks import (
 SAVE_FAST = "or save a tokenizer.json there with tokenizer.save_pretrained(folder)"
 # optional libraries of transformers' tokenizers
 LIBRARIES = ("sentencepiece", "protobuf", "tiktoken", "sacremoses", "fugashi", "rjieba")
+# the files that some are needed for: transformers names these whatever it fails at
+PIECES = (".model", ".spm")
+READS = {"sentencepiece": PIECES, "protobuf": PIECES, "tiktoken": (".model", ".tiktoken")}
 
 Spelling = Callable[[str], bytes]  # gives the UTF-8 text that a piece stands for
 
@@ -123,7 +127,15 @@ def transformers_tokenizer(
             )
     except Exception as error:  # each tokenizer has exceptions of its own
         message = str(error).lower()
+        held = {path.name for path in folder.iterdir()}
         lacking = [name for name in LIBRARIES if name in message and not _is_installed(name)]
+        lacking = [name for name in lacking if any(f.endswith(READS.get(name, "")) for f in held)]
+        found = trust_remote_code or "tokenizer.json" in held
+        if not found and not any(map(VOCABULARY.fullmatch, held)):
+            raise RequestError(
+                f"the folder {folder} has no tokenizer.json, nor other files of a tokenizer",
+                SAVE_FAST.removeprefix("or "),
+            ) from error
         if lacking:
             raise AttnvizError(
                 f"the tokenizer in {folder} needs {' and '.join(lacking)}, which is not installed",

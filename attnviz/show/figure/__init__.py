@@ -23,6 +23,9 @@ if "matplotlib" not in sys.modules:
         os.path.exists = _exists
         if _backend is not None:
             os.environ["MPLBACKEND"] = _backend
+    # it also says where it keeps its list of fonts, if that is not the usual place
+    import matplotlib.font_manager
+
     with warnings.catch_warnings(), suppress(Exception):
         warnings.simplefilter("ignore")
         matplotlib.rcParams._update_raw(matplotlib.rc_params())  # as matplotlib itself does

@@ -1,5 +1,7 @@
 """`attnviz check`: ten faults put back by hand are each caught by the line that names it."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,13 +33,14 @@ from attnviz.cli.check import check as command
 from attnviz.cli.options import Results
 from attnviz.encoder import ablate, record
 from attnviz.encoder.encoder import Encoder
-from attnviz.errors import RequestError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection.evidence import Evidence
 from attnviz.model import load_model
 from attnviz.model.check import gather, run_to_check
 from attnviz.transformers_backend import attention_call
 from attnviz.transformers_backend.attention_call import Call
 from attnviz.transformers_backend.recordable import Batch
+from attnviz.transformers_backend.reference import Reference
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -194,6 +197,11 @@ def rollout_over_queries(patch: Patch) -> None:
     patch.setattr(Mixed, "_mixed", wrong)
 
 
+def rollout_slightly_off(patch: Patch) -> None:
+    mixed = Mixed._mixed
+    patch.setattr(Mixed, "_mixed", lambda self, number: mixed(self, number) * 1.001)
+
+
 def padding_let_in(patch: Patch) -> None:
     steps = Encoder.steps
     patch.setattr(Encoder, "steps", lambda self, ids, types, mask: steps(self, ids, types, None))
@@ -292,9 +300,11 @@ def test_what_compares_nothing_does_not_pass(folder: Callable[[str], Path]) -> N
     assert by_result(answer)["passed"] == set()
     reasons: dict[str, Any] = dict.fromkeys(("texts", "own", "without", "sees"), "it is not there")
     answer = check(replace(full, **reasons))
-    absent = {"tokens", "window", "output", "eager", "ablation"}
+    failed, absent = {"tokens", "output", "eager"}, {"window", "ablation"}
+    assert by_result(answer)["failed"] == failed
     assert by_result(answer)["not applicable"] == absent
-    assert {line.told for line in answer.lines if line.check in absent} == {"it is not there"}
+    without = [line.told for line in answer.lines if line.check in failed | absent]
+    assert without == ["it is not there"] * 5
     one = check(replace(full, sources=full.sources[:1] * 2))
     assert "batch" in by_result(one)["not applicable"]
 
@@ -304,7 +314,48 @@ def test_the_untrained_model_says_what_does_not_apply() -> None:
     found = by_result(answer)
     assert found["failed"] == set()
     assert found["passed"] == {"rows", "batch", "scores", "z", "measures"}
-    assert "drawn from its seed" in {line.check: line for line in answer.lines}["eager"].told
+    lines = {line.check: line for line in answer.lines}
+    assert "drawn from its seed" in lines["eager"].told
+    assert (lines["tokens"].result, lines["tokens"].limit) == ("not applicable", 0)
+
+
+def test_tokens_that_autotokenizer_does_not_give_are_a_failure(
+    folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copytree(folder("bert"), tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "padding_side": "middle"}))
+    answer = judged(str(tmp_path))
+    assert answer.failed == ("tokens",)
+    told = {line.check: line.told for line in answer.lines}["tokens"]
+    assert told.startswith("transformers cannot build a tokenizer from the files in ")
+    full = evidence_of(str(folder("bert")))
+    failing = [text._replace(theirs=None) for text in full.texts if not isinstance(text, str)]
+    answer = check(replace(full, texts=(*failing[:1], *full.texts[1:])))
+    [line] = [line for line in answer.lines if line.result == "failed"]
+    assert line.told.startswith('AutoTokenizer fails on "The animal ')
+    refused = [text._replace(ours=None) for text in full.texts if not isinstance(text, str)]
+    assert check(replace(full, texts=tuple(refused))).failed == ("tokens",)
+
+
+def test_a_model_that_transformers_alone_cannot_load_is_a_failure(
+    folder: Callable[[str], Path], monkeypatch: Patch
+) -> None:
+    def fails(*given: Any) -> Any:
+        raise AttnvizError("out of order")
+
+    monkeypatch.setattr(Reference, "__init__", fails)
+    answer = judged(str(folder("gpt2")))
+    assert answer.failed == ("tokens", "output", "eager")
+    told = {line.check: line.told for line in answer.lines}
+    assert {told[name] for name in answer.failed} == {"out of order"}
+
+
+def test_the_mask_of_a_window_alone_is_said_to_be_so(folder: Callable[[str], Path]) -> None:
+    told = {line.check: line.told for line in judged(str(folder("longformer"))).lines}
+    assert told["mask"] == "only the sliding window forbids any"
+    told = {line.check: line.told for line in judged(str(folder("bert"))).lines}
+    assert told["mask"] == "every token may attend to every other"
 
 
 def test_a_window_longer_than_the_sentences_gets_a_longer_text(
@@ -345,7 +396,14 @@ def test_the_limit_is_not_below_what_the_models_own_rounding_does(
 def test_half_precision_is_judged_more_coarsely_and_says_so(folder: Callable[[str], Path]) -> None:
     answer = judged(str(folder("bert")), dtype="bfloat16")
     assert answer.failed == ()
-    assert {line.limit for line in answer.lines} == {0, 0.1}
+    limits = {line.check: line.limit for line in answer.lines}
+    assert (limits.pop("tokens"), limits.pop("scores")) == (0, 1e-5)
+    assert set(limits.values()) == {0.1}
+    answer = judged(str(folder("bert")), rollout_slightly_off, dtype="bfloat16")
+    [line] = [line for line in answer.lines if line.result == "failed"]
+    assert (line.check, line.limit) == ("measures", 1e-5)
+    assert line.where.startswith("sentence 0, rollout of layer ")
+    assert 1e-4 < (line.largest or 0) < 0.1
 
 
 # The command

@@ -7,7 +7,7 @@ NothingToCompare with the reason, or AttnvizError for what cannot be right.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.shapes import Float
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
-from attnviz.inspection.evidence import Evidence, Own
+from attnviz.inspection.evidence import Evidence
 
 WEIGHTS_ALONE = "the model gives its weights alone, without queries, keys and values"
 
@@ -26,9 +26,10 @@ class NothingToCompare(Exception):
 
 @dataclass
 class Seen:
-    """The largest difference so far, and where it was."""
+    """The largest difference so far, where it was, and what is allowed."""
 
     limit: float
+    exact: float  # the limit of what is computed from recorded numbers, whatever their dtype
     largest: float | None = None
     where: str = ""
 
@@ -45,25 +46,29 @@ class Seen:
 
 
 Judge = Callable[[Evidence, Seen], str]
+Found = TypeVar("Found")
 
 
 def _tokens(evidence: Evidence, seen: Seen) -> str:
-    if isinstance(evidence.texts, str):
-        raise NothingToCompare(evidence.texts)
     seen.limit = 0
+    texts = _given(evidence, evidence.texts)
     compared, refused, failing = [0, 0], 0, 0
-    for text in evidence.texts:
+    for text in texts:
         refused += text.ours is None
         failing += text.theirs is None
-        if text.ours is None or text.theirs is None:
+        if text.ours is None:
             continue
-        compared[text.pair is not None] += 1
         said = f'"{text.text}"' + (f' with "{text.pair}"' if text.pair else "")
+        if text.theirs is None:
+            raise AttnvizError(f"AutoTokenizer fails on {said}, and attnviz does not")
+        compared[text.pair is not None] += 1
         for name, ours, theirs in zip(("ids", "types"), text.ours, text.theirs, strict=True):
             length = max(len(ours), len(theirs), 1)
             both = [[*row, *[-1] * (length - len(row))] for row in (ours, theirs)]
             unlike = np.array(both[0]) != np.array(both[1])
             seen.add(unlike.sum(), of=f"{name} of {said}, from token {unlike.argmax()}")
+    if not any(compared):
+        raise AttnvizError("no text could be compared")
     told = [f"{compared[0]} texts, {compared[1]} pairs"]
     told += [f"{refused} that attnviz refuses"] if refused else []
     told += [f"{failing} on which AutoTokenizer fails"] if failing else []
@@ -92,10 +97,11 @@ def _weights(one: Inspection) -> Iterator[tuple[int, Float[np.ndarray, "head que
     return ((layer, one.layer(layer).weights(layer)) for layer in one.recorded)
 
 
-def _own(evidence: Evidence) -> Sequence[Own]:
-    if isinstance(evidence.own, str):
-        raise NothingToCompare(evidence.own)
-    return evidence.own
+def _given(evidence: Evidence, found: Sequence[Found] | str) -> Sequence[Found]:
+    """What transformers alone gives; of a trained model, to have nothing is a failure."""
+    if isinstance(found, str):
+        raise AttnvizError(found) if evidence.model.trained else NothingToCompare(found)
+    return found
 
 
 def _own_weights(evidence: Evidence, number: int, layer: int) -> np.ndarray | None:
@@ -126,6 +132,8 @@ def _mask(evidence: Evidence, seen: Seen) -> str:
             if strays.max() > seen.limit:
                 seen.add(strays, "head", "query", "key", of=of)
     if seen.largest is None:
+        if any("window" in sees for sees in said):
+            return "only the sliding window forbids any"
         return "every token may attend to every other"
     return "causal" if causal else "as in eager attention"
 
@@ -216,6 +224,7 @@ def _with_vectors(evidence: Evidence) -> Iterator[tuple[int, int, LayerRecord]]:
 
 
 def _scores(evidence: Evidence, seen: Seen) -> str:
+    seen.limit = seen.exact
     for number, layer, record in _with_vectors(evidence):
         difference = record.weights(layer) - _recomputed(record)
         seen.add(difference, "head", "query", "key", of=f"sentence {number}, layer {layer}")
@@ -269,7 +278,7 @@ def _output(evidence: Evidence, seen: Seen) -> str:
     every = list(_with_vectors(evidence))
     if not every:
         raise NothingToCompare(WEIGHTS_ALONE)
-    own, entered, followed = _own(evidence), set(), set()
+    own, entered, followed = _given(evidence, evidence.own), set(), set()
     for number, layer, record in every:
         of = f"sentence {number}, layer {layer}"
         x, mixing = own[number].x[layer], own[number].mixing[layer]
@@ -293,7 +302,7 @@ def _output(evidence: Evidence, seen: Seen) -> str:
 
 def _eager(evidence: Evidence, seen: Seen) -> str:
     layers = set()
-    for number, own in enumerate(_own(evidence)):
+    for number, own in enumerate(_given(evidence, evidence.own)):
         for layer, weights in _weights(evidence.alone[number]):
             theirs = own.weights[layer] if layer < len(own.weights) else None
             if theirs is not None:
@@ -322,11 +331,11 @@ def _ablation(evidence: Evidence, seen: Seen) -> str:
 
 
 def _measures(evidence: Evidence, seen: Seen) -> str:
-    told = []
+    told, rolled = [], Seen(seen.exact, seen.exact)
     for number, one in enumerate(evidence.alone):
         if one.keys is None:
             told.append("rollout")
-            _roll(one, number, seen)
+            _roll(one, number, rolled)
         if isinstance(evidence.own, str):
             continue
         for layer, mixing in enumerate(evidence.own[number].mixing):
@@ -335,6 +344,10 @@ def _measures(evidence: Evidence, seen: Seen) -> str:
                 told.append("norm")
                 of = f"sentence {number}, layer {layer}, norm"
                 seen.add(_relative(norms, mixing.norms), "head", "key", of=of)
+    if rolled.largest is not None:
+        if rolled.largest > rolled.limit or "norm" not in told:
+            seen.limit, seen.largest = rolled.limit, None
+        seen.add(rolled.largest, of=rolled.where)
     return ", ".join(dict.fromkeys(told)) or "neither rollout nor norm exists here"
 
 

@@ -121,6 +121,8 @@ class Reference:
         given = self._given(source.text, source.pair, len(source) if source.dropped else None)
         if given is not None and given.types:
             fed["token_type_ids"] = given.types
+        elif given is None and self._takes_types and any(source.type_ids):
+            fed["token_type_ids"] = source.type_ids  # all there is; the tokens' line fails
         if self._decodes:
             fed["decoder_input_ids"] = queries.ids
         tensors = {name: torch.tensor([ids], device=self._device) for name, ids in fed.items()}

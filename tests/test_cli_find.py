@@ -181,7 +181,8 @@ def test_a_table_of_sentences(place: Workplace) -> None:
     rows = ["note\tkey\tquery\tsentence", f"x\tanimal\tit\t{ANIMAL}", f"x\tstreet\tit\t{WIDE}"]
     (place.folder / "good.tsv").write_text("".join(f"{row}\n" for row in rows))
     done = place("find", "--tsv", "good.tsv", "-f", "csv", "--head", "3.1")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert "rows are per sentence: -f md has means and intervals" in done.err
     assert [line.split(",")[:7] for line in done.out.splitlines()[1:]] == [
         ["0", "3", "1", "8", "it", "2", "animal"],
         ["1", "3", "1", "8", "it", "6", "street"],

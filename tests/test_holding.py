@@ -79,6 +79,7 @@ def test_a_yardstick_is_that_of_the_sentences_that_have_one() -> None:
     assert head.same_distance == pytest.approx((0.1, 1, 7))
     assert head.same_key == pytest.approx(((0.3 + 1 / 3) / 2, 2, 0.9 / (0.3 + 1 / 3)))
     assert head.excess == pytest.approx(((0.7 - 0.3) + (0.2 - 1 / 3)) / 2)
+    assert head.excess_sentences == 2
 
 
 def test_nothing_to_compare_with_has_no_excess() -> None:
@@ -88,6 +89,7 @@ def test_nothing_to_compare_with_has_no_excess() -> None:
     assert (head.excess, head.excess_interval) == (None, None)
     assert (head.same_distance, head.same_key) == (None, None)
     assert head.interval == (0.5, 0.5)
+    assert head.excess_sentences == 0
 
 
 # Intervals and halves
@@ -128,12 +130,33 @@ def test_the_best_of_one_half_is_tried_on_the_other() -> None:
     findings = [found([(0.9, 0.05, 0.05), (0.4, 0.5, 0.1)], by="excess")] * 2
     findings += [found([(0.2, 0.3, 0.5), (0.8, 0.1, 0.1)], by="excess")] * 3
     first, second = holding(findings).held_out
+    assert first is not None
+    assert second is not None
     assert (first.head, second.head) == (HeadId(0, 0), HeadId(0, 1))
     third = 1 / 3  # what b gives a, and a itself
     assert first.chosen == pytest.approx((2, 2, 0.9, 0.9 - third))
     assert first.scored == pytest.approx((3, 0, 0.2, 0.2 - third))
     assert second.chosen == pytest.approx((3, 3, 0.8, 0.8 - third))
     assert second.scored == pytest.approx((2, 0, 0.4, 0.4 - third))
+
+
+@pytest.mark.parametrize("by", ["excess", "weight"])
+def test_a_half_with_nothing_to_compare_with_chooses_no_head(by: By) -> None:
+    """By weight it has hits, and chooses."""
+    tokens = tokens_of(["c", "a"], special=False)
+    alone = attnviz.find(inspection_of(tokens, np.full((1, 1, 2, 2), 0.5)), "c", "a", by=by)
+    other = found([(0.5, 0.3, 0.2)], by=by)
+    context = replace(other.context, model=alone.context.model)
+    held = holding([alone, replace(other, context=context)])
+    first, second = held.held_out
+    assert (first is None) == (by == "excess")
+    assert second is not None
+    assert second.chosen.excess == pytest.approx(0.5 - 1 / 3)
+    assert second.scored.excess is None
+    assert held.heads[0].excess_sentences == 1
+    row = dict(zip(held.columns, next(iter(held.rows())), strict=True))
+    assert (row["excess_sentences"], row["same_key_sentences"]) == (1, 1)
+    assert [half is None for half in held.data()["held_out"]] == [by == "excess", False]
 
 
 def test_many_sentences_are_kept_in_few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +175,9 @@ def test_many_sentences_are_kept_in_few_blocks(monkeypatch: pytest.MonkeyPatch) 
         assert one.interval is not None
         width = one.interval[1] - one.interval[0]
         assert one.interval == pytest.approx(other.interval, abs=0.5 * width)
-    assert [half.chosen.sentences for half in few.held_out] == [30, 31]
-    assert sum(half.scored.hits for half in few.held_out[:1]) > 0
+    halves = [half for half in few.held_out if half is not None]
+    assert [half.chosen.sentences for half in halves] == [30, 31]
+    assert halves[0].scored.hits > 0
 
 
 def test_equal_heads_stand_as_in_the_model() -> None:

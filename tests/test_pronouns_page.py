@@ -58,7 +58,7 @@ def test_the_prose_has_the_tables_numbers(script: Any, found: Any) -> None:
         if head.head == script.NAMED[1]
     ]
     assert stripe.explained == "same_key"
-    assert f"give it {stripe.same_key.mean:.3f} of the pronoun's {stripe.mean:.3f}" in PROSE
+    assert f"give it {stripe.same_key.mean:.3f}, the pronoun {stripe.mean:.3f} on average" in PROSE
     assert f"It is {rank}th of 72 by excess" in PROSE
     twins = [np.flatnonzero(found.twins == n) for n in set(found.twins.tolist())]
     pairs = [pair for pair in twins if len(pair) == 2]

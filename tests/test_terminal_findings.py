@@ -18,7 +18,8 @@ from attnviz.answers.holding import holding
 from attnviz.answers.select import Phrase
 from attnviz.inspection import Inspection
 from attnviz.model import Model
-from attnviz.show.terminal.find import table
+from attnviz.show.terminal.cells import Scale
+from attnviz.show.terminal.find import _range, table
 
 
 def printed(look: RenderableType, width: int = 80) -> list[str]:
@@ -51,7 +52,7 @@ def test_a_sentence(cats: Inspection) -> None:
         "1 more head: --top 4 shows all.",
         "",
         'L0H1: "it" gives "cat" 0.600, more than any other of its 6 keys. Other words',
-        'give "cat" 0.167 (mean of 3), and words that far apart get 0.167 (mean of 1).',
+        'give "cat" 0.167 (mean of 3), and the one other pair that far apart gets 0.167.',
         'L0H0 is a stripe: other words give "cat" 0.167 too.',
         '"cat" is the strongest key of "it" in 2 of 4 heads.',
     ]
@@ -68,12 +69,29 @@ def test_the_column_of_numbers_has_the_measures_name(animal: Inspection) -> None
 
 
 def test_a_narrow_terminal_leaves_out_the_strongest_key(cats: Inspection) -> None:
-    assert lines_of(attnviz.find(cats, "it", "cat"), 42, top=1)[1:5] == [
+    assert lines_of(attnviz.find(cats, "it", "cat"), 42, top=1)[1:8] == [
         "",
         "how much it looks at cat, by excess",
+        "▸: its strongest key",
         "        weight  excess  rank",
         "L0H1   ▸ 0.600   0.433  1 of 6",
+        "3 columns are hidden: same distance, same",
+        "key, strongest (a wider terminal, or",
     ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "told"),
+    [
+        ((0.31, 0.42), ".31 to .42"),
+        ((9.46, 10.62), "9.46 to 10.62"),
+        ((-10.3, 0.1), "−10.30 to .10"),
+        ((-0.001, 0.004), ".00 to .00"),
+        ((-0.17, 100.0), "−.17 to 100.00"),
+    ],
+)
+def test_an_interval_loses_no_digit(interval: tuple[float, float], told: str) -> None:
+    assert _range(interval, Scale()) == told
 
 
 @pytest.mark.parametrize(
@@ -87,7 +105,7 @@ def test_a_narrow_terminal_leaves_out_the_strongest_key(cats: Inspection) -> Non
             'words give "a" 0.167 too.',
         ),
         ("it", "a", "0.1", 'stripe: other words give "a" even 0.167.'),
-        ("saw", "a", "0.1", "but that is a diagonal: words that far apart get even 0.600."),
+        ("saw", "a", "0.1", "6 keys, but the one other pair that far apart gets even 0.600."),
         ("saw", "cat", None, 'L1H1 is a stripe: other words give "cat" 0.167 too. So is L1H0.'),
         (
             "it",
@@ -166,9 +184,10 @@ def test_several_sentences(cats: Inspection) -> None:
         "weights: softmax(q kᵀ / √d_k)",
         "",
         "how much the query looks at the key, by excess",
-        "      excess  95%            mean  95%         hits  same distance  same key",
-        "L0H1   0.233  .03 to .43    0.400  .20 to .60   50%  0.167  ×2.4    0.167  ×2.4",
-        "L1H0   0.033  −.17 to .23   0.200  .00 to .40   50%  0.167  ×1.2    0.167  ×1.2",
+        "      excess  95%            mean  same distance  same key     mean 95%    hits",
+        "L0H1   0.233  .03 to .43    0.400  0.167  ×2.4    0.167  ×2.4  .20 to .60   50%",
+        "L1H0   0.033  −.17 to .23   0.200  0.167  ×1.2    0.167  ×1.2  .00 to .40   50%",
+        "1 column is hidden: minimum (a wider terminal, or --json).",
         "2 more heads: --top 4 shows all.",
         "",
         "L0H1: the query gives the key 0.400 on average (95%: .20 to .60), 0.200 at",
@@ -184,6 +203,7 @@ def test_several_sentences(cats: Inspection) -> None:
     same = printed(table(holding(findings[:1] * 2), 1))
     assert same[1] == "2 sentences"
     assert "how much it looks at cat, by excess" in same
+    assert any(line.startswith('L0H1: "it" gives "cat" 0.600 on average') for line in same)
     by_weight = [attnviz.find(cats, "it", key, by="weight") for key in ("cat", "saw")]
     shown = " ".join(printed(table(holding(by_weight), 1)))
     assert "how much the query looks at the key, by hits" in shown
@@ -207,6 +227,35 @@ def test_yardsticks_are_compared_with_the_weights_of_their_own_sentences(minilm:
     assert stripe.excess_interval is None  # of one sentence
     told = " ".join(printed(table(holding(findings)), 200))
     assert f"that is a stripe: other words give the key {stripe.same_key.mean:.3f} too." in told
+
+
+def test_a_row_of_many_sentences_does_not_contradict_itself(minilm: Model) -> None:
+    """The mean is of both sentences, all that is compared of the one that has other pairs."""
+    words = ("The animal ran because it was tired.", "it", "animal"), ("it ran", "it", "ran")
+    findings = [
+        attnviz.find(minilm.inspect(text), query, key, head="L2H8") for text, query, key in words
+    ]
+    lines = printed(table(holding(findings)), 200)
+    [row] = [line for line in lines if line.startswith("L2H8 ")]
+    weight, other = findings[0].heads[0].weight, findings[1].heads[0].weight
+    key = findings[0].heads[0].same_key
+    assert key is not None
+    assert row.split()[1:3] == [f"−{key.mean - weight:.3f}", f"{(weight + other) / 2:.3f}"]
+    assert "excess and yardsticks: of the 1 of 2 sentences that have other pairs" in lines
+    told = (
+        f"In the 1 of 2 sentences that have other pairs it is {weight:.3f}, but that is a stripe: "
+        f"other words give the key even {key.mean:.3f}."
+    )
+    assert told in " ".join(lines)
+    every = [attnviz.find(minilm.inspect(text), query, key) for text, query, key in words]
+    best = every[0].heads[0]
+    assert best.same_key is not None
+    said = " ".join(printed(table(holding(every)), 300))
+    beside = f"{best.same_key.mean:.3f} (mean of 1 of 2 sentences, which give it {best.weight:.3f})"
+    assert f"{best.head}: " in said
+    assert beside in said
+    assert "there, and no excess in the other half. The second half has nothing to" in said
+    assert "The second half has nothing to compare with, so it chooses no head." in said
 
 
 def test_large_numbers_keep_their_columns(animal: Inspection) -> None:

@@ -186,7 +186,8 @@ def find(
 
     A phrase counts as a word of several pieces does: the sum over the key's words, the mean over
     the query's (Clark et al. 2019). Beside the weight are two yardsticks, means over other pairs of
-    tokens that no mask keeps apart; special tokens count only where the query or the key is one.
+    tokens that no mask keeps apart; special tokens count as queries only if the query is one, and
+    as keys only if the key is one.
     `same_distance`: pairs as far apart, in the same order; none in cross-attention. `same_key`: all
     other queries and that key; none where only the key itself is left. Each pair of words of
     phrases has its own mean; these are summed and averaged as weights are.

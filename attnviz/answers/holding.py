@@ -19,8 +19,8 @@ Interval = tuple[float, float]
 
 COLUMNS = (
     "layer", "head", "hits", "share", "mean", "mean_low", "mean_high", "minimum", "excess",
-    "excess_low", "excess_high", "same_distance", "same_distance_sentences", "same_distance_lift",
-    "same_key", "same_key_sentences", "same_key_lift",
+    "excess_low", "excess_high", "excess_sentences", "same_distance", "same_distance_sentences",
+    "same_distance_lift", "same_key", "same_key_sentences", "same_key_lift",
 )  # fmt: skip
 
 
@@ -30,8 +30,9 @@ class HoldingHead:
 
     `hits`: in how many of them the key is the query's argmax; `share`: the part of all. `mean`,
     `minimum`: of the weights. `excess`, `same_distance`, `same_key`: means over the sentences that
-    have one (`count`); None where none has. Intervals hold 95 % of what a bootstrap over the
-    sentences gives; None for a single one. `dropped`: the mean share of special tokens left out.
+    have one (`excess_sentences`, `of`); None where none has. Intervals hold 95 % of what a
+    bootstrap over the sentences gives; None for a single one. `dropped`: the mean share of special
+    tokens left out.
     """
 
     head: HeadId
@@ -42,6 +43,7 @@ class HoldingHead:
     minimum: float
     excess: float | None
     excess_interval: Interval | None
+    excess_sentences: int
     same_distance: Yardstick | None
     same_key: Yardstick | None
     dropped: float | None
@@ -76,8 +78,8 @@ class Holding(Shown):
 
     If `by` is "weight": by hits, then by mean weight. `context` is that of the first sentence.
     `link`: the query and the key where all sentences have the same, case aside. `held_out`: chosen
-    on the first half, then on the second; empty for one sentence. `left_out`: how many could not be
-    counted. `reverse`: the other direction.
+    on the first half, then on the second, None where that half has nothing to compare with; empty
+    for one sentence. `left_out`: how many could not be counted. `reverse`: the other direction.
     """
 
     schema: ClassVar[str] = "attnviz.find-summary/2"
@@ -87,7 +89,7 @@ class Holding(Shown):
     link: tuple[str, str] | None
     by: By
     heads: tuple[HoldingHead, ...]
-    held_out: tuple[HeldOut, ...]
+    held_out: tuple[HeldOut | None, ...]
     left_out: int = 0
     reverse: "Holding | None" = None
 
@@ -133,6 +135,7 @@ class Holding(Shown):
                     *(*held.head, held.hits, held.share, held.mean),
                     *(*(held.interval or (None, None)), held.minimum, held.excess),
                     *(held.excess_interval or (None, None)),
+                    held.excess_sentences,
                     *(held.same_distance or (None, None, None)),
                     *(held.same_key or (None, None, None)),
                     *(() if held.dropped is None else (held.dropped,)),
@@ -142,7 +145,8 @@ class Holding(Shown):
     def _facts(self, names: tuple[str, str], top: int | None) -> dict[str, Any]:
         """What each direction has of its own."""
         halves = [
-            {
+            half
+            and {
                 "layer": half.head.layer,
                 "head": half.head.head,
                 "chosen": half.chosen._asdict(),
@@ -181,6 +185,7 @@ class Tally:
             self._first, self._link = finding, link
             self._minimum, self._dropped = finding.weights, np.zeros(len(finding.places))
             self._same_distance, self._same_key = np.zeros((2, 3, len(finding.places)))
+            self._compared = np.zeros(len(finding.places))
             self._blocks = Blocks()
             self._reverse = None if finding.reverse is None else Tally()
         _check_alike(self._first, finding)
@@ -190,6 +195,7 @@ class Tally:
         self._same_distance += _where_there(finding.same_distance.means, finding.weights)
         self._same_key += _where_there(finding.same_key.means, finding.weights)
         has, excess, _ = _where_there(finding.excess, finding.weights)
+        self._compared += has
         ones = np.ones_like(has)
         self._blocks.add(np.stack([ones, finding.argmax, finding.weights, has, excess]))
         if finding.dropped is not None:
@@ -238,6 +244,7 @@ class Tally:
             minimum=float(self._minimum[place]),
             excess=score.excess,
             excess_interval=excess_interval,
+            excess_sentences=int(self._compared[place]),
             same_distance=_yardstick(self._same_distance[:, place]),
             same_key=_yardstick(self._same_key[:, place]),
             dropped=None if first.dropped is None else dropped,
@@ -279,13 +286,15 @@ class _Means:
 
 def _halves(
     blocks: Float[np.ndarray, "block number head"], places: Sequence[HeadId], by: By
-) -> Iterator[HeldOut]:
-    """The best head of either half, and what it does in the other."""
+) -> Iterator[HeldOut | None]:
+    """The best head of either half, and what it does in the other; None where nothing ranks."""
     middle = len(blocks) // 2
     halves = _Means.of(blocks[:middle]), _Means.of(blocks[middle:])
     for chosen, scored in (halves, halves[::-1]):
         best = int(chosen.order(by)[0])
-        yield HeldOut(places[best], chosen.score(best), scored.score(best))
+        nothing = by == "excess" and np.isnan(chosen.excess).all()
+        half = HeldOut(places[best], chosen.score(best), scored.score(best))
+        yield None if nothing else half
 
 
 def _where_there(

@@ -45,7 +45,7 @@ class Pair:
             "excess|weight",
             SHOW,
             "What ranks the heads: excess (the default), the weight less the larger of the two "
-            "yardsticks, or weight.",
+            "yardsticks, or weight (over several sentences by hits, then by mean weight).",
         ),
     ] = "excess"
     both: Annotated[bool, flag("--both", SHOW, "Also how much the key looks at the query.")] = False
@@ -104,6 +104,11 @@ def find(
         if rows is not None or tally.count + left_out > 1:
             if as_table or output.form in ("json", "jsonl"):
                 write(tally.holding(left_out), 0)
+            else:
+                session.notes.say_once(
+                    "rows are per sentence: -f md has means and intervals over all sentences, and "
+                    "--json the halves too"
+                )
         elif as_table:
             write(first[0], 0)
     inputs.finish()

@@ -207,7 +207,8 @@ LONGEST_BAR = 40  # Cells of the longest bar of a ranking
 class Ranking:
     """A line for each head, or word; columns that do not fit are left out, from the right.
 
-    The first `least` columns stay. `bars`: each row's bar, a part of the longest, and its colour.
+    A line names those. The first `least` columns stay. `bars`: each row's bar, a part of the
+    longest, and its colour.
     """
 
     columns: Sequence[Column]
@@ -238,6 +239,19 @@ class Ranking:
                 cells.append(Bar(1, 0, part, width=room, color=color))
             table.add_row(*cells)
         yield table
+        if count < len(self.columns):
+            yield Text(self._hidden(count), style=DIM)
+
+    def _hidden(self, count: int) -> str:
+        """Which columns are left out; those without a title belong to the one before."""
+        titles = [str(column.header) for column in self.columns]
+        named = dict.fromkeys(
+            next(filter(None, reversed(titles[: place + 1])), "")
+            for place in range(count, len(titles))
+        )
+        told = ", ".join(filter(None, named))
+        hidden = f"{len(named)} column{' is' if len(named) == 1 else 's are'} hidden"
+        return f"{hidden}{f': {told}' if told else ''} (a wider terminal, or --json)."
 
     def fits(self, width: int, count: int | None = None) -> bool:
         """Whether the first `count` columns, or all of them, fit."""

@@ -1,14 +1,16 @@
 """Which heads join two words in a sentence, and which hold over many: the best first."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import cast
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from attnviz.answers.find import By, Finding, HeadFinding
 from attnviz.answers.holding import Holding, HoldingHead, Interval, Score
-from attnviz.answers.yardsticks import Reason
+from attnviz.answers.yardsticks import Reason, Yardstick
 from attnviz.inspection import Context
 from attnviz.show.labels import names, phrase_name, visible
 from attnviz.show.terminal.cells import (
@@ -91,9 +93,9 @@ def _holding(holding: Holding, top: int, width: int, hues: Hues | None) -> Itera
 def _found(finding: Finding, scale: Scale, top: int, width: int) -> Iterator[RenderableType]:
     context, tone = finding.context, _tone(finding)
     asked = title("how much {} looks at {}, by {}".format(*_called(finding), finding.by))
-    if asked.cell_len + len(LEGEND) + 3 <= width:
-        asked.append(f"   {LEGEND}", style="not bold dim")
-    yield asked
+    beside = asked.cell_len + len(LEGEND) + 3 <= width
+    yield asked.append(f"   {LEGEND}", style="not bold dim") if beside else asked
+    yield from quiet_line("" if beside else LEGEND)
     margin = max(len(str(head)) for head in finding.places)
     name = {"weights": "weight"}.get(context.measure, context.measure)
     columns = [column(), column(f"{name} ", "right"), column("excess", "right"), column("rank")]
@@ -140,7 +142,9 @@ def _found_in_words(finding: Finding, scale: Scale, top: int) -> Iterator[str]:
         yield left_out_note(context, name, share, finding.places)
 
 
-def _beside(head: HeadFinding | HoldingHead, key: str, scale: Scale, context: Context) -> str:
+def _beside(
+    head: HeadFinding | HoldingHead, key: str, scale: Scale, context: Context, sentences: int = 0
+) -> str:
     """How a head's weight compares with both yardsticks, and whether one explains it away."""
     far = "no other words are as far apart, and "
     same_key, same_distance = head.same_key, head.same_distance
@@ -148,27 +152,55 @@ def _beside(head: HeadFinding | HoldingHead, key: str, scale: Scale, context: Co
         nothing = f"{'' if context.is_cross_attention else far}no other word looks at {key}"
         return f". There is nothing to compare this with: {nothing}."
     if head.explained is not None:
-        return f", but that is a {KINDS[head.explained]}: {_too(head, key, scale)}."
-    of = _counted if isinstance(head, HoldingHead) else str
-    told = [
-        f"{how} {_number(one.mean, scale)} (mean of {of(one.of)})"
-        for how, one in (
-            (f"other words give {key}", same_key),
-            ("words that far apart get", same_distance),
-        )
-        if one is not None
-    ]
+        of, start = _explaining(head).of, ", but"
+        if of < sentences:
+            number = _number(_size(head), scale)
+            start = (
+                f". In the {of} of {sentences} sentences that have other pairs it is {number}, but"
+            )
+        kind = "" if _is_alone(head) else f" that is a {KINDS[head.explained]}:"
+        return f"{start}{kind} {_too(head, key, scale)}."
+    told = []
+    reasons: tuple[Reason, ...] = ("same_key", "same_distance")
+    for reason, one in zip(reasons, (same_key, same_distance), strict=True):
+        if one is not None:
+            alone = not sentences and one.of == 1
+            how, number = _others(reason, key, alone), _number(one.mean, scale)
+            told.append(f"{how} {number}{'' if alone else _mean_of(one, scale, sentences)}")
     sentence = ", and ".join(told)
     return f". {sentence[0].upper()}{sentence[1:]}."
 
 
+def _mean_of(one: Yardstick, scale: Scale, sentences: int) -> str:
+    """Of what a yardstick is the mean; the weight beside it where that is not of all sentences."""
+    if one.of < sentences and one.lift is not None:
+        its = _number(one.mean * one.lift, scale)
+        return f" (mean of {one.of} of {sentences} sentences, which give it {its})"
+    return f" (mean of {_counted(one.of) if sentences else one.of})"
+
+
+def _others(reason: Reason, key: str, alone: bool) -> str:
+    """What gets or gives a yardstick's mean."""
+    if reason == "same_key":
+        return f"the one other word gives {key}" if alone else f"other words give {key}"
+    return "the one other pair that far apart gets" if alone else "words that far apart get"
+
+
+def _explaining(head: HeadFinding | HoldingHead) -> Yardstick:
+    """The yardstick that explains a head's weight away."""
+    one = head.same_distance if head.explained == "same_distance" else head.same_key
+    return cast(Yardstick, one)
+
+
+def _is_alone(head: HeadFinding | HoldingHead) -> bool:
+    """Whether one other pair explains a head's weight away: no stripe, and no diagonal."""
+    return isinstance(head, HeadFinding) and _explaining(head).of == 1
+
+
 def _too(head: HeadFinding | HoldingHead, key: str, scale: Scale) -> str:
     """What explains a head's weight away."""
-    how, one = f"other words give {key}", head.same_key
-    if head.explained == "same_distance":
-        how, one = "words that far apart get", head.same_distance
-    number = _number(None if one is None else one.mean, scale)
-    more = one is not None and one.lift is not None and one.lift < 1
+    one, how = _explaining(head), _others(head.explained or "same_key", key, _is_alone(head))
+    number, more = _number(one.mean, scale), one.lift is not None and one.lift < 1
     return f"{how} {f'even {number}' if more else f'{number} too'}"
 
 
@@ -186,12 +218,18 @@ def _explained(heads: Sequence[HeadFinding | HoldingHead], key: str, scale: Scal
         listed = [str(head.head) for head in others[:NAMED]]
         listed += [f"{len(others) - NAMED} more"] if len(others) > NAMED else []
         start = ", ".join(listed[:-1]) + " and " if len(listed) > 1 else ""
-        so = f" So {'are' if start else 'is'} {start}{listed[-1]}." if listed else ""
-        yield f"{first.head} is a {kind}: {_too(first, key, scale)}.{so}"
+        alone = _is_alone(first)
+        verb = "is it in" if alone else "are" if start else "is"
+        so = f" So {verb} {start}{listed[-1]}." if listed else ""
+        yield f"{first.head}{'' if alone else f' is a {kind}'}: {_too(first, key, scale)}.{so}"
 
 
 def _size(head: HeadFinding | HoldingHead) -> float:
-    return head.weight if isinstance(head, HeadFinding) else head.mean
+    """The weight that a yardstick explains away; over the sentences that have that yardstick."""
+    if isinstance(head, HeadFinding):
+        return head.weight
+    one = _explaining(head)
+    return one.mean * (one.lift or 0)
 
 
 def _held(
@@ -200,16 +238,16 @@ def _held(
     query, key = map(_short, link)
     yield title(f"how much {query} looks at {key}, by {BY[holding.by]}")
     columns = [column(), column("excess", "right"), column("95%"), column("mean", "right")]
-    columns += [column("95%"), column("hits", "right"), *map(column, YARDSTICKS)]
+    columns += [*map(column, YARDSTICKS), column("mean 95%"), column("hits", "right")]
     rows = [
         [
             Text(str(head.head), style=BOLD),
             _excess(head.excess, scale),
             Text(_range(head.excess_interval, scale), style=DIM),
             Text(_number(head.mean, scale, NUMBER), style=scale.style(head.mean)),
+            *_yardsticks(head, scale),
             Text(_range(head.interval, scale), style=DIM),
             Text(f"{head.share:.0%}", style=BOLD if head.share >= 0.5 else DIM),
-            *_yardsticks(head, scale),
             Text(_number(head.minimum, scale, NUMBER)),
         ]
         for head in holding.heads[:top]
@@ -217,9 +255,27 @@ def _held(
     yield Ranking([*columns, column("minimum", "right")], rows, least=3)
     if len(holding.heads) > top:
         yield from quiet_line(hidden_note(holding.context, len(holding.heads), top))
+    for text in _compared(holding, top):
+        yield from quiet_line(text)
     yield Text()
+    if holding.link:
+        query, key = f'"{query}"', f'"{key}"'
     for text in _held_in_words(holding, query, key, scale, top):
         yield from quiet_line(text)
+
+
+def _compared(holding: Holding, top: int) -> Iterator[str]:
+    """Which columns are of some of the sentences only."""
+    columns = ("excess", *YARDSTICKS)
+    spans: dict[int, dict[str, None]] = {}  # The columns by how many sentences they are of
+    for head in holding.heads[:top]:
+        both = (0 if one is None else one.of for one in (head.same_distance, head.same_key))
+        for name, count in zip(columns, (head.excess_sentences, *both), strict=True):
+            if 0 < count < holding.sentences:
+                spans.setdefault(count, {})[name] = None
+    for count, titles in spans.items():
+        what = "excess and yardsticks" if len(titles) == len(columns) else " and ".join(titles)
+        yield f"{what}: of the {count} of {holding.sentences} sentences that have other pairs"
 
 
 def _held_in_words(holding: Holding, query: str, key: str, scale: Scale, top: int) -> Iterator[str]:
@@ -229,7 +285,7 @@ def _held_in_words(holding: Holding, query: str, key: str, scale: Scale, top: in
         f"{best.head}: {query} gives {key} {_number(best.mean, scale)} on average"
         f"{f' (95%: {within})' if within else ''}, {_number(best.minimum, scale)} at least, and "
         f"more than any other key in {best.hits} of {_counted(holding.sentences)} "
-        f"({best.share:.0%}){_beside(best, key, scale, context)}"
+        f"({best.share:.0%}){_beside(best, key, scale, context, holding.sentences)}"
     )
     yield from _explained(holding.heads[1:top], key, scale)
     if len(holding.heads) > 1:
@@ -249,6 +305,9 @@ def _elsewhere(holding: Holding, scale: Scale) -> str:
         return ": try it on others."
     told = []
     for which, half in zip(("first", "second"), holding.held_out, strict=True):
+        if half is None:
+            told.append(f"The {which} half has nothing to compare with, so it chooses no head.")
+            continue
         there, elsewhere = (_scored(s, holding.by, scale) for s in (half.chosen, half.scored))
         told.append(
             f"Chosen on the {which} half alone ({_counted(half.chosen.sentences)}), it is "
@@ -259,7 +318,7 @@ def _elsewhere(holding: Holding, scale: Scale) -> str:
 
 def _scored(score: Score, by: By, scale: Scale) -> str:
     if by == "excess":
-        return _number(score.excess, scale)
+        return "no excess" if score.excess is None else _number(score.excess, scale)
     return f"{score.hits} of {score.sentences}"
 
 
@@ -305,7 +364,8 @@ def _range(interval: Interval | None, scale: Scale) -> str:
     """`.31 to .42`; nothing for none."""
     if interval is None:
         return ""
-    low, high = (f"{end / scale.unit:.2f}".replace("0.", ".", 1) for end in interval)
+    ends = (f"{round(end / scale.unit, 2) + 0.0:.2f}" for end in interval)
+    low, high = (re.sub(r"^(-?)0\.", r"\1.", end) for end in ends)
     return f"{low} to {high}".replace("-", "−")
 
 

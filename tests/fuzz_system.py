@@ -212,6 +212,9 @@ def environment(fuzz: Fuzz, chance: random.Random) -> str:
     done = fuzz.place(*command, env=env)
     assert done.code in CODES, (env, done.err)
     fuzz.check(done.err)
+    if done.code == 0:
+        told = [line for line in done.err.splitlines() if not line.startswith("  ")]
+        assert all(line.startswith("attnviz: ") for line in told), (env, done.err)
     # the working folder is the user's home as well
     new = {path.name for path in fuzz.folder.iterdir()} - known - {".cache", ".config"}
     assert not new, (env, new)

@@ -30,6 +30,7 @@ ODD = {
     "TORCHINDUCTOR_CACHE_DIR": "/dev/null/x",
     "TORCHINDUCTOR_COMPILE_THREADS": "x",
     "TORCHDYNAMO_REPRO_LEVEL": "x",
+    "TORCH_SHOW_CPP_STACKTRACES": "x",
     "PYTORCH_JIT": "x",
 }
 """What libraries read from the environment, and cannot use."""

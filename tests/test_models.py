@@ -12,12 +12,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tokenizers
 import torch
+import transformers
 from safetensors.torch import load_file
 from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert, tiny_bert, tiny_tokenizer
+from tiny_others import RECORDED
 
 import attnviz.models.files
 import attnviz.models.find
@@ -456,3 +459,34 @@ def test_a_default_model_that_may_not_be_read(
     with pytest.raises(AttnvizError, match=r"model\.safetensors cannot be read") as caught:
         check_sha256(path, "0" * 64, "the way out")
     assert caught.value.hint == "the way out"
+
+
+@pytest.mark.parametrize("name", ["BertTokenizer", "TokenizersBackend", "through transformers"])
+@pytest.mark.parametrize("most", [7, 1e30, None])
+def test_truncation_is_at_the_model_max_length_of_the_tokenizer(
+    tmp_path: Path, name: str, most: float | None
+) -> None:
+    if name == "through transformers":
+        RECORDED["llama"].save(tmp_path)
+    else:
+        save_tiny_bert(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    content = json.loads(path.read_text()) | ({} if most is None else {"model_max_length": most})
+    content |= {"tokenizer_class": name} if name == "BertTokenizer" else {}
+    path.write_text(json.dumps(content))
+    library: Any = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    model = load_model(str(tmp_path))
+    texts = [("the cat sat on the mat", None), ("the cat sat on", "the mat, a dog"), ("a", None)]
+    for text, pair in texts:
+        whole = model.tokenize(text, pair)
+        cut = model.tokenize(text, pair, truncate=True)
+        assert list(whole.ids) == library(text, pair)["input_ids"]
+        assert list(cut.ids) == library(text, pair, truncation=True)["input_ids"]
+        assert cut.dropped == len(whole) - len(cut)
+        assert (len(cut) < len(whole)) == (most == 7 and len(whole) > 7)
+    long = "a " * 100  # more than the positions: those count, whatever the tokenizer says
+    with pytest.raises(RequestError, match="102 tokens long, and the model takes at most"):
+        model.tokenize(long)
+    assert len(model.tokenize(long, truncate=True)) == (
+        7 if most == 7 else model.tokenizer.max_length
+    )

@@ -92,7 +92,9 @@ def read_agreeing(path: Path, model: Config) -> FastCutter | str:
                 differs = differs or _ends(tokenizer, kind, tokens)
             inputs = config.get("model_input_names", TYPES if kind and kind.types else ())
             side = config.get("truncation_side", cut_from)
-            said = Said(TYPES[0] in inputs, tokens.get("mask_token"), side)
+            most = config.get("model_max_length", config.get("max_len"))
+            most = None if most is None else float(most)
+            said = Said(TYPES[0] in inputs, tokens.get("mask_token"), side, most)
             differs = differs or ("" if side in KEPT else "the side of truncation")
     except AttnvizError:
         raise

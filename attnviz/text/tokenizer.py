@@ -42,6 +42,7 @@ class Said(NamedTuple):
     types: bool = True  # whether the model is fed token types
     mask: str | None = None  # the token that stands for a masked word
     side: str = "right"  # where truncation takes pieces away
+    most: float | None = None  # what truncation leaves at most, if less than the model takes
 
 
 ALONE = Said()
@@ -56,6 +57,7 @@ class Cutter(Protocol):
     mask_id: int | None  # the id that stands for a masked word
     types: bool  # whether it gives token types
     side: str  # where truncation takes pieces away, "right" or "left"
+    most: float | None  # the pieces that truncation leaves, if less than the model takes
     by_piece: bool  # whether each piece is a word (see `spells_sequences`)
 
     def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
@@ -209,6 +211,8 @@ class Tokenizer:
             cut = cutter.cut(text, pair, self.add_special_tokens, None)
         # A decoder's input loses the special token at its end and gains one at its start.
         length = len(cut.ids) + (fed and cut.sentences[-1:] != (None,))
+        if truncate and cutter.most is not None and length > cutter.most:
+            most = int(cutter.most if most is None else min(most, cutter.most))
         if most is None or length <= most:
             return cut, 0
         if not truncate:
@@ -243,7 +247,7 @@ class FastCutter:
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.types, mask, self.side = said
+        self.types, mask, self.side, self.most = said
         self.mask_id = None if mask is None else tokenizer.token_to_id(mask)
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
         small = self.size <= SMALL

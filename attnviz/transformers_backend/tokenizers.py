@@ -84,7 +84,7 @@ def wrapped(
 ) -> Tokenizer:
     """A transformers tokenizer as ours, which may change its settings; see `tokenizer_of`."""
     types = "token_type_ids" in library.model_input_names
-    said = Said(types, library.mask_token, library.truncation_side)
+    said = Said(types, library.mask_token, library.truncation_side, library.model_max_length)
     is_fast = library.is_fast
     cutter: Cutter = FastCutter(library.backend_tokenizer, said) if is_fast else _Slow(library)
     target: Cutter | None = None
@@ -207,6 +207,7 @@ class _Slow:
         self.mask_id: int | None = None if library.mask_token is None else library.mask_token_id
         self.types = "token_type_ids" in library.model_input_names
         self.side = str(library.truncation_side)
+        self.most: float | None = library.model_max_length
         vocabulary = library.get_vocab()
         self.by_piece = len(vocabulary) <= SMALL and spells_sequences(vocabulary)
         self._spelling = spelling_of(vocabulary)
@@ -317,7 +318,8 @@ class _InTargetMode:
         self.size = cutter.size
         self.special_ids = cutter.special_ids
         self.unknown_ids = cutter.unknown_ids
-        self.mask_id, self.types, self.side = cutter.mask_id, cutter.types, cutter.side
+        self.mask_id, self.types = cutter.mask_id, cutter.types
+        self.side, self.most = cutter.side, cutter.most
         self.by_piece = cutter.by_piece
         self.entry = cutter.entry
         self.read = cutter.read

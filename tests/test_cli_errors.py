@@ -72,7 +72,7 @@ def test_what_is_typed_is_data(place: Workplace) -> None:
     assert done.code == 0
     assert done.err.splitlines() == [
         "attnviz: 4 words were dropped by the tokenizer of minilm, so that the model never sees "
-        "them: U+001B, U+0007, U+202E"
+        "them: U+001B (2 times), U+0007, U+202E"
     ]
     shown = (
         "[bold]it[/x] :smile: $x_1$ \\x1b[31mred\\x1b]0;title\\x07 \\u202eright [unused1] <b>&amp;"

@@ -44,8 +44,8 @@ class Pair:
         valued(
             "excess|weight",
             SHOW,
-            "What ranks the heads: excess (the default), the weight less the larger of the two "
-            "yardsticks, or weight (over several sentences by hits, then by mean weight).",
+            "What ranks the heads: excess (the default), the weight less the larger yardstick, "
+            "or weight (over several sentences, hits first).",
         ),
     ] = "excess"
     both: Annotated[bool, flag("--both", SHOW, "Also how much the key looks at the query.")] = False

@@ -237,10 +237,14 @@ def signals(fuzz: Fuzz, chance: random.Random) -> str:
         stopper.wait(TIMEOUT)
     early = -number  # before attnviz is there to listen
     assert done.code in (0, 128 + number, early), (done.code, done.err)
+    written = fuzz.folder / "out.jsonl"
+    if written.exists():  # whole, also if the signal came right after the last line
+        lines = written.read_bytes().splitlines(keepends=True)
+        assert len(lines) == given.count(b"\n"), len(lines)
+        assert lines[-1].endswith(b"]}\n")
+        written.unlink()
     if done.code:
-        assert not (fuzz.folder / "out.jsonl").exists()
         assert done.code == early or done.err == "", done.err
-    (fuzz.folder / "out.jsonl").unlink(missing_ok=True)
     fuzz.check("")
     return "finished" if done.code == 0 else f"exit {abs(done.code) % 128 + 128}"
 

@@ -56,9 +56,9 @@ def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
             os.replace(name, target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
+            _unfinished.discard(name)  # not before: a signal may have kept it from going
             raise
-        finally:
-            _unfinished.discard(name)
+        _unfinished.discard(name)
     except BrokenPipeError:
         raise
     except OSError as error:

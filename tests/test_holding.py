@@ -85,7 +85,7 @@ def test_a_yardstick_is_that_of_the_sentences_that_have_one() -> None:
 def test_nothing_to_compare_with_has_no_excess() -> None:
     tokens = tokens_of(["it", "ran"], special=False)
     alone = attnviz.find(inspection_of(tokens, np.full((1, 1, 2, 2), 0.5)), "it", "ran")
-    [head] = holding([alone, alone]).heads
+    [head] = holding([alone] * 6).heads
     assert (head.excess, head.excess_interval) == (None, None)
     assert (head.same_distance, head.same_key) == (None, None)
     assert head.interval == (0.5, 0.5)
@@ -117,11 +117,13 @@ def test_intervals_are_scipys(name: str, of: str) -> None:
         assert high == pytest.approx(theirs.high[place], abs=0.08 * width)
 
 
-def test_intervals_are_seeded_and_one_sentence_has_none() -> None:
+def test_intervals_are_seeded_and_few_sentences_have_none() -> None:
     findings = drawn(7, 2, seed=3)
     assert holding(findings) == holding(findings)
-    for head in holding(findings[:1]).heads:
-        assert (head.interval, head.excess_interval) == (None, None)
+    assert all(head.interval and head.excess_interval for head in holding(findings[:6]).heads)
+    for count in (1, 2, 5):
+        for head in holding(findings[:count]).heads:
+            assert (head.interval, head.excess_interval) == (None, None)
     assert holding(findings[:1]).held_out == ()
 
 

@@ -184,22 +184,29 @@ def test_several_sentences(cats: Inspection) -> None:
         "weights: softmax(q kᵀ / √d_k)",
         "",
         "how much the query looks at the key, by excess",
-        "      excess  95%            mean  same distance  same key     mean 95%    hits",
-        "L0H1   0.233  .03 to .43    0.400  0.167  ×2.4    0.167  ×2.4  .20 to .60   50%",
-        "L1H0   0.033  −.17 to .23   0.200  0.167  ×1.2    0.167  ×1.2  .00 to .40   50%",
-        "1 column is hidden: minimum (a wider terminal, or --json).",
+        "      excess    mean  same distance  same key     hits  minimum",
+        "L0H1   0.233   0.400  0.167  ×2.4    0.167  ×2.4   50%    0.200",
+        "L1H0   0.033   0.200  0.167  ×1.2    0.167  ×1.2   50%        ·",
         "2 more heads: --top 4 shows all.",
+        "too few sentences for a 95% interval",
         "",
-        "L0H1: the query gives the key 0.400 on average (95%: .20 to .60), 0.200 at",
-        "least, and more than any other key in 1 of 2 sentences (50%). Other words give",
-        "the key 0.167 (mean of 2 sentences), and words that far apart get 0.167 (mean of",
-        "2 sentences).",
+        "L0H1: the query gives the key 0.400 on average, 0.200 at least, and more than",
+        "any other key in 1 of 2 sentences (50%). Other words give the key 0.167 (mean of",
+        "2 sentences), and words that far apart get 0.167 (mean of 2 sentences).",
         "L1H0 is a stripe: other words give the key 0.167 too.",
         "The same sentences choose the best of 4 heads and measure it, which flatters it.",
         "Chosen on the first half alone (1 sentence), it is L0H1: excess 0.433 there, and",
         "0.033 in the other half. Chosen on the second half alone (1 sentence), it is",
         "L0H1: excess 0.033 there, and 0.433 in the other half.",
     ]
+    many = printed(table(holding(findings * 3), 2))
+    assert many[5:9] == [
+        "      excess  95%            mean  same distance  same key     mean 95%    hits",
+        "L0H1   0.233  .10 to .37    0.400  0.167  ×2.4    0.167  ×2.4  .27 to .53   50%",
+        "L1H0   0.033  −.10 to .17   0.200  0.167  ×1.2    0.167  ×1.2  .07 to .33   50%",
+        "1 column is hidden: minimum (a wider terminal, or --json).",
+    ]
+    assert "0.400 on average (95%: .27 to .53), 0.200 at" in " ".join(many)
     same = printed(table(holding(findings[:1] * 2), 1))
     assert same[1] == "2 sentences"
     assert "how much it looks at cat, by excess" in same

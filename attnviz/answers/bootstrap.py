@@ -8,6 +8,12 @@ RESAMPLES, AT_ONCE, SEED = 2000, 100, 0
 COVERED = (0.025, 0.975)
 """The quantiles between which 95 % of the resampled means lie."""
 
+FEWEST = 6
+"""Of fewer sentences there is no interval: even all their numbers would hold less than 95 %.
+
+The smallest and the largest of n numbers lie around the median with probability 1 − 2^(1−n).
+"""
+
 MOST_BLOCKS = 2048
 """Of more sentences neighbours are kept as sums, so that memory stays flat."""
 
@@ -39,11 +45,11 @@ def intervals(
     sums: Float[np.ndarray, "block head"], counts: Float[np.ndarray, "block head"]
 ) -> Float[np.ndarray, "low_high head"]:
     """Where 95 % of means lie if blocks are drawn anew, as many as there are (percentile bootstrap,
-    Efron 1979; seeded). NaN where fewer than two were counted.
+    Efron 1979; seeded). NaN where fewer than FEWEST were counted.
     """
     count, generator = len(sums), np.random.default_rng(SEED)
     found = np.full((2, sums.shape[1]), np.nan)
-    has = counts.sum(axis=0) > 1
+    has = counts.sum(axis=0) >= FEWEST
     means, rows = [], np.arange(AT_ONCE)[:, None]
     for _ in range(0, RESAMPLES, AT_ONCE):
         draws = generator.integers(count, size=(AT_ONCE, count)) + count * rows

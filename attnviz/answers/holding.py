@@ -31,8 +31,8 @@ class HoldingHead:
     `hits`: in how many of them the key is the query's argmax; `share`: the part of all. `mean`,
     `minimum`: of the weights. `excess`, `same_distance`, `same_key`: means over the sentences that
     have one (`excess_sentences`, `of`); None where none has. Intervals hold 95 % of what a
-    bootstrap over the sentences gives; None for a single one. `dropped`: the mean share of special
-    tokens left out.
+    bootstrap over the sentences gives; None for fewer than six. `dropped`: the mean share of
+    special tokens left out.
     """
 
     head: HeadId
@@ -208,11 +208,9 @@ class Tally:
         if self._first is None:
             raise RequestError("no sentence was found to count", "give one sentence or more")
         by, blocks = self._first.by, self._blocks.sums()
-        means, bounds = _Means.of(blocks), np.full((2, 2, len(self._first.places)), np.nan)
-        if self.count > 1:
-            ones, _, weights, has, excess = np.moveaxis(blocks, 1, 0)
-            both = intervals(np.hstack([weights, excess]), np.hstack([ones, has]))
-            bounds = both.reshape(2, 2, -1).swapaxes(0, 1)
+        means, (ones, _, weights, has, excess) = _Means.of(blocks), np.moveaxis(blocks, 1, 0)
+        both = intervals(np.hstack([weights, excess]), np.hstack([ones, has]))
+        bounds = both.reshape(2, 2, -1).swapaxes(0, 1)
         return Holding(
             context=self._first.context,
             sentences=self.count,

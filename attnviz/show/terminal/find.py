@@ -237,26 +237,30 @@ def _held(
 ) -> Iterator[RenderableType]:
     query, key = map(_short, link)
     yield title(f"how much {query} looks at {key}, by {BY[holding.by]}")
-    columns = [column(), column("excess", "right"), column("95%"), column("mean", "right")]
-    columns += [*map(column, YARDSTICKS), column("mean 95%"), column("hits", "right")]
+    enough = holding.heads[0].interval is not None  # sentences for an interval
+    columns = [column(), column("excess", "right"), *[column("95%")] * enough]
+    columns += [column("mean", "right"), *map(column, YARDSTICKS), *[column("mean 95%")] * enough]
+    columns += [column("hits", "right"), column("minimum", "right")]
     rows = [
         [
             Text(str(head.head), style=BOLD),
             _excess(head.excess, scale),
-            Text(_range(head.excess_interval, scale), style=DIM),
+            *[Text(_range(head.excess_interval, scale), style=DIM)] * enough,
             Text(_number(head.mean, scale, NUMBER), style=scale.style(head.mean)),
             *_yardsticks(head, scale),
-            Text(_range(head.interval, scale), style=DIM),
+            *[Text(_range(head.interval, scale), style=DIM)] * enough,
             Text(f"{head.share:.0%}", style=BOLD if head.share >= 0.5 else DIM),
             Text(_number(head.minimum, scale, NUMBER)),
         ]
         for head in holding.heads[:top]
     ]
-    yield Ranking([*columns, column("minimum", "right")], rows, least=3)
+    yield Ranking(columns, rows, least=3)
     if len(holding.heads) > top:
         yield from quiet_line(hidden_note(holding.context, len(holding.heads), top))
     for text in _compared(holding, top):
         yield from quiet_line(text)
+    if not enough:
+        yield from quiet_line("too few sentences for a 95% interval")
     yield Text()
     if holding.link:
         query, key = f'"{query}"', f'"{key}"'

@@ -6,14 +6,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import huggingface_hub
 import pytest
 from huggingface_hub import constants
+from tiny_bert import save_tiny_bert
 
+FILES = ("config.json", "tokenizer.json", "model.safetensors")
 COMMIT = "c0ffee" + "0" * 34
 """The commit that every revision of a repository here stands for."""
 
@@ -51,6 +55,19 @@ class LocalHub:
     endless: bool = False
     excess: int = 0
     awake: threading.Event = field(default_factory=_awake)
+
+    def serve(self, name: str, folder: Path) -> None:
+        """Serve a folder's files as the repository of that name."""
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        self.repositories[name] = files
+
+
+@cache
+def tiny_files() -> dict[str, bytes]:
+    """The files of a tiny BERT, by name."""
+    with TemporaryDirectory() as folder:
+        save_tiny_bert(Path(folder))
+        return {file: Path(folder, file).read_bytes() for file in FILES}
 
 
 @contextmanager

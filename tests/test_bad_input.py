@@ -64,9 +64,7 @@ def hub(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalHub]:
     with asked_hub(tmp_path, monkeypatch) as hub:
-        hub.repositories["org/name"] = {
-            path.name: path.read_bytes() for path in models["bert"].iterdir() if path.is_file()
-        }
+        hub.serve("org/name", models["bert"])
         yield hub
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fuzz_bases import inspections
 from fuzz_files import Arena, run
-from local_hub import LocalHub, asked_hub
+from local_hub import asked_hub
 from process import PACKAGES, Workplace
 from tiny_bert import save_tiny_bert
 
@@ -69,18 +69,12 @@ def test_explaining_a_saved_inspection_tells_that_it_asks_the_hub(
     folder = tmp_path / "model"
     save_tiny_bert(folder)
     with asked_hub(tmp_path, monkeypatch) as hub:
-        serve(hub, folder)
+        hub.serve("org/name", folder)
         save(load_model("org/name").inspect("a dog"), tmp_path / "i")
         words = ["explain", "--load", str(tmp_path / "i"), "--query", "dog", "--head", "L0H0"]
         assert exit_code_of(lambda: app(words, prog_name="attnviz")) == 0
     told = capfd.readouterr().err
     assert "taking the matrices from org/name, of the Hugging Face Hub" in told
-
-
-def serve(hub: LocalHub, folder: Path) -> None:
-    hub.repositories["org/name"] = {
-        path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()
-    }
 
 
 def test_the_page_says_how_often_it_is_tried() -> None:

@@ -14,7 +14,7 @@ import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
-from local_hub import COMMIT, LocalHub, ask_at, asked_hub
+from local_hub import COMMIT, FILES, LocalHub, ask_at, asked_hub, tiny_files
 from rounding import assert_numbers
 from tiny_bert import SENTENCES, cut_in_parts, save_tiny_bert
 
@@ -24,25 +24,15 @@ from attnviz.model import PICKLE_NOTES, load_model
 from attnviz.models.files import SETTINGS
 from attnviz.models.find import DEFAULT_REPOSITORY, DEFAULT_REVISION
 
-FILES = ("config.json", "tokenizer.json", "model.safetensors")
 INDEX = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("tiny")
-    save_tiny_bert(folder)
-    return {file: (folder / file).read_bytes() for file in FILES}
-
-
 @pytest.fixture
-def hub(
-    tiny: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LocalHub]:
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A hub with the tiny BERT as org/name, an empty cache, and no waiting between attempts."""
     with asked_hub(tmp_path, monkeypatch) as hub:
-        hub.repositories["org/name"] = dict(tiny)
+        hub.repositories["org/name"] = dict(tiny_files())
         yield hub
 
 
@@ -198,12 +188,13 @@ def test_a_cache_that_is_not_a_folder(hub: LocalHub, tmp_path: Path) -> None:
 
 
 def test_a_large_files_hash_is_held_to(
-    hub: LocalHub, tiny: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     file = "model.safetensors"
-    hub.hashes[file] = hashlib.sha256(tiny[file]).hexdigest()
-    changed = tiny[file][:-1] + bytes([tiny[file][-1] ^ 1])
+    content = tiny_files()[file]
+    hub.hashes[file] = hashlib.sha256(content).hexdigest()
+    changed = content[:-1] + bytes([content[-1] ^ 1])
     hub.repositories["org/name"][file] = changed
     error = refused("org/name")
     assert not isinstance(error, RequestError)
@@ -215,7 +206,7 @@ def test_a_large_files_hash_is_held_to(
     )
     refused("org/name")  # that it is in the cache makes it no better
     path.unlink()
-    hub.repositories["org/name"][file] = tiny[file]
+    hub.repositories["org/name"][file] = content
     load_model("org/name").inspect(SENTENCES[0])
 
 
@@ -276,8 +267,8 @@ def test_a_part_whose_connection_breaks(hub: LocalHub, in_parts: dict[str, bytes
     load_model("org/parts").inspect(SENTENCES[0])
 
 
-def test_only_a_pickle(hub: LocalHub, tiny: dict[str, bytes]) -> None:
-    stream = io.BytesIO()
+def test_only_a_pickle(hub: LocalHub) -> None:
+    stream, tiny = io.BytesIO(), tiny_files()
     torch.save(safetensors.torch.load(tiny[FILES[2]]), stream)
     pickled = {FILES[0]: tiny[FILES[0]], FILES[1]: tiny[FILES[1]], PICKLE: stream.getvalue()}
     hub.repositories["org/old"] = pickled
@@ -327,8 +318,8 @@ def test_the_default_model_nowhere() -> None:
 
 
 @pytest.mark.usefixtures("without_package")
-def test_another_model_under_the_default_models_name(hub: LocalHub, tiny: dict[str, bytes]) -> None:
-    hub.repositories[DEFAULT_REPOSITORY] = dict(tiny)
+def test_another_model_under_the_default_models_name(hub: LocalHub) -> None:
+    hub.repositories[DEFAULT_REPOSITORY] = dict(tiny_files())
     hub.revisions = (DEFAULT_REVISION,)
     error = refused("minilm")
     assert "tokenizer.json is not the file that was published" in error.message
@@ -379,17 +370,17 @@ def test_the_environment_is_heeded(hub: LocalHub, tmp_path: Path) -> None:
     assert hub.requests == []
 
 
-def pieces(tiny: dict[str, bytes]) -> bytes:
+def pieces() -> bytes:
     """The tiny BERT's vocabulary as a vocab.txt."""
-    vocabulary = json.loads(tiny["tokenizer.json"])["model"]["vocab"]
+    vocabulary = json.loads(tiny_files()["tokenizer.json"])["model"]["vocab"]
     return "\n".join(sorted(vocabulary, key=lambda piece: vocabulary[piece])).encode()
 
 
 @pytest.fixture
-def without_tokenizer_json(hub: LocalHub, tiny: dict[str, bytes]) -> LocalHub:
-    files = {"vocab.txt": pieces(tiny), "README.md": b"a model", "onnx/vocab.txt": b"another"}
+def without_tokenizer_json(hub: LocalHub) -> LocalHub:
+    files = {"vocab.txt": pieces(), "README.md": b"a model", "onnx/vocab.txt": b"another"}
     hub.repositories["org/old"] = {
-        **{file: content for file, content in tiny.items() if file != "tokenizer.json"},
+        **{file: content for file, content in tiny_files().items() if file != "tokenizer.json"},
         "tokenizer_config.json": b'{"do_lower_case": true}',
         **files,
     }

@@ -8,34 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_hub import COMMIT, LocalHub, asked_hub
-from tiny_bert import save_tiny_bert
+from local_hub import COMMIT, FILES, LocalHub, asked_hub, tiny_files
 
 from attnviz.cli.output import Notes
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models import find_model, hub
 from attnviz.models.hub import NotInCache
 
-FILES = ("config.json", "tokenizer.json", "model.safetensors")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("tiny")
-    save_tiny_bert(folder)
-    return {file: (folder / file).read_bytes() for file in FILES}
-
 
 @pytest.fixture
-def served(
-    tiny: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LocalHub]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A hub with org/name, whose caller is soon out of patience."""
     assert hub.longest_silence() == 30
     monkeypatch.setattr(hub, "longest_silence", lambda: 0.5)
     monkeypatch.setattr(hub, "TOLD_AFTER", 0.2)
     with asked_hub(tmp_path, monkeypatch) as served:
-        served.repositories["org/name"] = dict(tiny)
+        served.repositories["org/name"] = dict(tiny_files())
         yield served
 
 
@@ -105,8 +93,8 @@ def test_a_list_of_files_that_leads_outside(name: str, served: LocalHub, tmp_pat
     assert {path.name for path in files_of(tmp_path)}.isdisjoint({"x_vocab.py", "x.py"})
 
 
-def test_a_hash_in_capitals_is_held_to(served: LocalHub, tiny: dict[str, bytes]) -> None:
-    true = hashlib.sha256(tiny[FILES[2]]).hexdigest()
+def test_a_hash_in_capitals_is_held_to(served: LocalHub) -> None:
+    true = hashlib.sha256(tiny_files()[FILES[2]]).hexdigest()
     served.hashes[FILES[2]] = true.upper()
     find_model("org/name")
     served.hashes[FILES[2]] = hashlib.sha256(b"another").hexdigest().upper()

@@ -182,9 +182,7 @@ def test_a_type_that_nobody_knows_and_no_code(own: Path) -> None:
 @pytest.fixture
 def hub(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     with asked_hub(tmp_path, monkeypatch) as hub:
-        hub.repositories["org/own"] = {
-            path.name: path.read_bytes() for path in own.iterdir() if path.is_file()
-        }
+        hub.serve("org/own", own)
         yield hub
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from local_hub import FILES
 from process import workplace
 from safetensors.torch import load_file
-from test_hub import FILES
 from tiny_bert import SENTENCES, save_tiny_bert
 
 from attnviz.errors import AttnvizError, RequestError

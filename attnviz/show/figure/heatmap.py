@@ -71,9 +71,8 @@ class _Panels:
     scale: Limits | None
 
     @classmethod
-    def of(cls, asked: "_Asked", room: float, least: int) -> "_Panels":
+    def of(cls, matrices: Matrices, scale: Limits | None, room: float, least: int) -> "_Panels":
         """Panels whose longer side takes `room` inches, in cells of at least `least` dots."""
-        matrices, scale = asked
         wide, tall, steps = _sides(matrices.context, room, least)
         return cls(matrices.context, matrices.pooled(steps), wide, tall, scale)
 
@@ -143,35 +142,29 @@ def _sides(context: Context, room: float, least: int) -> tuple[float, float, tup
     return wide, tall, (steps[1], steps[0])
 
 
-class _Asked(NamedTuple):
-    matrices: Matrices
-    scale: Limits | None
-
-
 def figure(matrices: Matrices, top: int | None = None, scale: Limits | None = None) -> Figure:
     """One head large, or several small ones; `top` is ignored. RequestError without a head."""
-    asked = _Asked(matrices, scale)
     context, heads = matrices.context, matrices.heads
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
     with drawing_of(context):
         if len(heads) == 1:
-            return _one_head(asked)
+            return _one_head(matrices, scale)
         layers, across = {head.layer for head in heads}, {head.head for head in heads}
         complete = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
         full = complete and context.measured.per_head
         columns = len(across) if full else _columns(context, len(heads))
         if len(heads) > LABELLED_PANELS and full:
-            return _overview(asked, columns)
-        return _labelled(asked, columns)
+            return _overview(matrices, scale, columns)
+        return _labelled(matrices, scale, columns)
 
 
-def _one_head(asked: _Asked) -> Figure:
-    context, (head,) = asked.matrices.context, asked.matrices.heads
+def _one_head(matrices: Matrices, scale: Limits | None) -> Figure:
+    context, (head,) = matrices.context, matrices.heads
     count = max(len(context.tokens), len(context.keys))
     largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
     cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
-    panels = _Panels.of(asked, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
+    panels = _Panels.of(matrices, scale, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
     title, rows, columns = panels.heading(), panels.rows, panels.columns
     left = MARGIN + _AXIS_TITLE + rows.width + 0.1
     below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
@@ -194,11 +187,11 @@ def _one_head(asked: _Asked) -> Figure:
     return picture
 
 
-def _labelled(asked: _Asked, columns: int) -> Figure:
+def _labelled(matrices: Matrices, scale: Limits | None, columns: int) -> Figure:
     """Panels with a name over each, tokens labelled along the left and the lower edge."""
-    heads = asked.matrices.heads
-    room = min(_panel_room(asked.matrices.context), 12 / columns)
-    panels = _Panels.of(asked, room, _SMALLEST_DOT)
+    heads = matrices.heads
+    room = min(_panel_room(matrices.context), 12 / columns)
+    panels = _Panels.of(matrices, scale, room, _SMALLEST_DOT)
     rows, keys = panels.rows.note, panels.columns.note
     notes = [rows]
     if rows != keys:
@@ -215,10 +208,10 @@ def _labelled(asked: _Asked, columns: int) -> Figure:
     return picture
 
 
-def _overview(asked: _Asked, columns: int) -> Figure:
+def _overview(matrices: Matrices, scale: Limits | None, columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
-    heads = sorted(set(asked.matrices.heads))
-    panels = _Panels.of(asked, min(max(13 / columns, 0.5), 1.1), _SMALLEST_DOT)
+    heads = sorted(set(matrices.heads))
+    panels = _Panels.of(matrices, scale, min(max(13 / columns, 0.5), 1.1), _SMALLEST_DOT)
     names = [f"layer {head.layer}" for head in heads[::columns]]
     grid = _Grid(columns, (widest(names, 8), 0.22), (0.06, 0.06), _AXIS_TITLE + MARGIN, 0)
     picture, drawn = _draw_grid(panels, panels.heading(), heads, grid)

@@ -34,7 +34,7 @@ class Forms:
 
     `table`, `figure`: `module:function` in this room. `header`: the first columns of an answer that
     is not about one text, and so has no `text_index`; files are recognised by it. `called`: the
-    first word in the names of its pictures.
+    first word in the names of its pictures. `one_scale`: all their colours are of one scale.
     """
 
     table: str = "terminal.heading:rows_table"
@@ -42,6 +42,7 @@ class Forms:
     npz: bool = False
     header: tuple[str, ...] | None = None
     called: str = ""
+    one_scale: bool = True
 
     @property
     def offered(self) -> tuple[Form, ...]:
@@ -65,7 +66,9 @@ FORMS: dict[str, Forms] = {
         header=("layer", "head", "distance"),
         called="compare",
     ),
-    "Explanation": Forms("terminal.explain:table", "figure.explain:figure", called="explain"),
+    "Explanation": Forms(
+        "terminal.explain:table", "figure.explain:figure", called="explain", one_scale=False
+    ),
     "Ablation": Forms("terminal.ablate:table"),
     "EachAblation": Forms("terminal.ablate:table"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
@@ -110,20 +113,19 @@ def figure(answer: object, top: int | None = None, scale: Limits | None = None) 
 
     RequestError if it has no picture, or none with one scale.
     """
-    name = forms_of(answer).figure
-    if name is None:
+    forms, given = forms_of(answer), {}
+    if forms.figure is None:
         raise RequestError(
             f"a {type(answer).__name__} has no picture", "show it with table, or draw matrices"
         )
-    if scale is None:
-        drawn: Figure = _loaded(name)(answer, top)
-        return drawn
-    check_limits(scale)
-    if name.startswith("figure.explain"):
-        raise RequestError(
-            "every panel of an explanation has a scale of its own", "leave the scale out"
-        )
-    drawn = _loaded(name)(answer, top, scale)
+    if scale is not None:
+        check_limits(scale)
+        if not forms.one_scale:
+            raise RequestError(
+                "every panel of an explanation has a scale of its own", "leave the scale out"
+            )
+        given = {"scale": scale}
+    drawn: Figure = _loaded(forms.figure)(answer, top, **given)
     return drawn
 
 

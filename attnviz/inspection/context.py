@@ -45,7 +45,8 @@ class HeadId(NamedTuple):
         return self.head or 0
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """As in `1 layer` and `6 layers`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -71,8 +72,8 @@ class ModelFacts:
         dtype = "" if self.dtype == "float32" else f", in {visible(self.dtype)}"
         untrained = "" if self.trained else f", UNTRAINED (seed {self.seed})"
         return (
-            f"{visible(self.name)}: {_counted(self.num_layers, 'layer')} × "
-            f"{_counted(self.num_heads, 'head')}, "
+            f"{visible(self.name)}: {counted(self.num_layers, 'layer')} × "
+            f"{counted(self.num_heads, 'head')}, "
             f"d_model {self.d_model}, d_k {self.d_k}, d_ff {self.d_ff}{dtype}{untrained}"
         )
 

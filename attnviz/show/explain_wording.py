@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attnviz.answers.explain import Explanation
+from attnviz.inspection.context import counted
 from attnviz.text.tokens import Token
 
 SMALLEST_EXPONENT = -5  # Below 1e-5, digits depend on the processor
@@ -180,7 +181,7 @@ def by(shape: tuple[int, ...]) -> str:
 
 def numbers(values: np.ndarray) -> str:
     """How many numbers a vector has."""
-    return f"{len(values)} number{'' if len(values) == 1 else 's'}"
+    return counted(len(values), "number")
 
 
 def agreement(difference: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category
 
 from attnviz.inspection import Context, HeadId
-from attnviz.inspection.context import ALL, Reach, Role
+from attnviz.inspection.context import ALL, Reach, Role, counted
 from attnviz.show.labels import UNKNOWN, visible
 from attnviz.text.tokens import Token, Tokens, Unit
 
@@ -112,7 +112,7 @@ def _unknown(context: Context) -> tuple[str, str, list[str]]:
     count = len(every)
     if context.unit == "word":  # punctuation marks are tokens, and nobody calls them words
         count -= sum(not token.unknown and _is_punctuation(token.text) for token in every)
-    told = f"{len(unknown)} of {_counted(count, context.unit)}"
+    told = f"{len(unknown)} of {counted(count, context.unit)}"
     return told, "is" if len(unknown) == 1 else "are", [token.text for token in unknown]
 
 
@@ -124,7 +124,7 @@ def lost_told(context: Context) -> str:
         return ""
     verb, them = ("was", "it") if len(lost) == 1 else ("were", "them")
     return (
-        f"{_counted(len(lost), 'word')} {verb} dropped by the tokenizer of {context.model.name}, "
+        f"{counted(len(lost), 'word')} {verb} dropped by the tokenizer of {context.model.name}, "
         f"so that the model never sees {them}: {_listed(lost)}"
     )
 
@@ -204,11 +204,7 @@ def _beside(number: int | None, where: str) -> str:
 
 
 def _pieces(number: int | None) -> str:
-    return _counted(number or 0, "piece")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return counted(number or 0, "piece")
 
 
 def _named(layers: Sequence[int]) -> str:

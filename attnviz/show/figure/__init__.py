@@ -26,7 +26,7 @@ if "matplotlib" not in sys.modules:
     # it also says where it keeps its list of fonts, if that is not the usual place
     import matplotlib.font_manager
 
-    with warnings.catch_warnings(), suppress(Exception):
+    with warnings.catch_warnings(), suppress(OSError, ValueError):
         warnings.simplefilter("ignore")
         matplotlib.rcParams._update_raw(matplotlib.rc_params())  # as matplotlib itself does
     if _backend is not None:

@@ -185,7 +185,6 @@ class Tally:
             self._first, self._link = finding, link
             self._minimum, self._dropped = finding.weights, np.zeros(len(finding.places))
             self._same_distance, self._same_key = np.zeros((2, 3, len(finding.places)))
-            self._compared = np.zeros(len(finding.places))
             self._blocks = Blocks()
             self._reverse = None if finding.reverse is None else Tally()
         _check_alike(self._first, finding)
@@ -195,7 +194,6 @@ class Tally:
         self._same_distance += _where_there(finding.same_distance.means, finding.weights)
         self._same_key += _where_there(finding.same_key.means, finding.weights)
         has, excess, _ = _where_there(finding.excess, finding.weights)
-        self._compared += has
         ones = np.ones_like(has)
         self._blocks.add(np.stack([ones, finding.argmax, finding.weights, has, excess]))
         if finding.dropped is not None:
@@ -217,7 +215,7 @@ class Tally:
             link=self._link,
             by=by,
             heads=tuple(
-                self._head(self._first, place, means.score(place), bounds[..., place])
+                self._head(self._first, place, means, bounds[..., place])
                 for place in means.order(by).tolist()
             ),
             held_out=() if self.count < 2 else tuple(_halves(blocks, self._first.places, by)),
@@ -226,13 +224,13 @@ class Tally:
         )
 
     def _head(
-        self, first: Finding, place: int, score: Score, bounds: Float[np.ndarray, "2 2"]
+        self, first: Finding, place: int, means: "_Means", bounds: Float[np.ndarray, "2 2"]
     ) -> HoldingHead:
         """One head; `bounds` of the weight, and of the excess."""
         interval, excess_interval = (
             None if np.isnan(low) else (low, high) for low, high in bounds.tolist()
         )
-        dropped = float(self._dropped[place] / self.count)
+        score, dropped = means.score(place), float(self._dropped[place] / self.count)
         return HoldingHead(
             head=first.places[place],
             hits=score.hits,
@@ -242,7 +240,7 @@ class Tally:
             minimum=float(self._minimum[place]),
             excess=score.excess,
             excess_interval=excess_interval,
-            excess_sentences=int(self._compared[place]),
+            excess_sentences=int(means.compared[place]),
             same_distance=_yardstick(self._same_distance[:, place]),
             same_key=_yardstick(self._same_key[:, place]),
             dropped=None if first.dropped is None else dropped,
@@ -256,6 +254,7 @@ class _Means:
     sentences: int
     hits: Float[np.ndarray, "head"]
     mean: Float[np.ndarray, "head"]
+    compared: Float[np.ndarray, "head"]  # in how many sentences there is an excess
     excess: Float[np.ndarray, "head"]
 
     @classmethod
@@ -263,7 +262,7 @@ class _Means:
         count, hits, weights, has, excess = blocks.sum(axis=0)
         nothing = np.full_like(excess, np.nan)
         excess = np.divide(excess, has, out=nothing, where=has > 0)
-        return cls(int(count[0]), hits, weights / count, excess)
+        return cls(int(count[0]), hits, weights / count, has, excess)
 
     def order(self, by: By) -> Int[np.ndarray, "head"]:
         """The heads' places, best first."""

@@ -178,14 +178,14 @@ def aligned(a: View, b: View) -> Aligned:
     """
     of_a, of_b = a.context, b.context
     _check_shapes(of_a, of_b)
-    if a.context.is_cross_attention != b.context.is_cross_attention:
+    if of_a.is_cross_attention != of_b.is_cross_attention:
         raise RequestError(
-            f"sentence {'A' if a.context.is_cross_attention else 'B'} looks at another text, and "
-            f"{'B' if a.context.is_cross_attention else 'A'} at itself",
+            f"sentence {'A' if of_a.is_cross_attention else 'B'} looks at another text, and "
+            f"{'B' if of_a.is_cross_attention else 'A'} at itself",
             "compare two of one kind, with the same --attention",
         )
     columns = _aligned(of_a, of_b, "query")
-    keys = _aligned(of_a, of_b, "key") if a.context.is_cross_attention else columns
+    keys = _aligned(of_a, of_b, "key") if of_a.is_cross_attention else columns
     return Aligned(of_a, of_b, columns, keys, (a, b))
 
 

@@ -181,11 +181,9 @@ def _sentence(pair: Pair, largest: float) -> str:
 
 def _word(token: Token, name: str, title: str, shade: float, looks: bool) -> str:
     red, green, blue = COLOUR
-    outline = f";{_QUIET}" if token.special else ""
-    if looks:
-        outline = ";outline:1px solid currentColor"
+    style = ";outline:1px solid currentColor" if looks else f";{_QUIET}" * token.special
     return (
-        f'<span title="{_text(title)}" style="padding:.15em .3em;border-radius:.2em{outline};'
+        f'<span title="{_text(title)}" style="padding:.15em .3em;border-radius:.2em{style};'
         f'background:rgba({red},{green},{blue},{shade:.2f})">{name}</span>'
     )
 

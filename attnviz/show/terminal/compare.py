@@ -70,11 +70,7 @@ def table(answer: Comparison, top: int | None = None) -> RenderableType:
     """The `top` heads that change most; without `top`, 10 of all, or all that were chosen."""
     chosen = len(answer.heads) < len(answer.alignment.a.all_heads())
     shown = answer.heads[: top or (len(answer.heads) if chosen else HEADS_SHOWN)]
-
-    def lines(width: int, hues: Hues | None) -> Iterator[RenderableType]:
-        return _lines(answer, shown, width, hues)
-
-    return Page(lines)
+    return Page(lambda width, hues: _lines(answer, shown, width, hues))
 
 
 def _lines(

@@ -34,7 +34,6 @@ from attnviz.show.terminal.cells import (
     MANY,
     MARKER,
     PLAIN,
-    Hues,
     Page,
     cut,
     fit,
@@ -94,11 +93,8 @@ class _Columns(NamedTuple):
 
 def table(answer: Explanation, top: int | None = None) -> RenderableType:
     """The steps, each with its numbers; the `top` keys, 20 unless told, in the text's order."""
-
-    def lines(width: int, hues: Hues | None) -> Iterator[RenderableType]:
-        return _Steps(answer, width, hues == MANY).lines(top or KEYS_SHOWN)  # 16 are too few
-
-    return Page(lines)
+    # 16 colours are too few
+    return Page(lambda width, hues: _Steps(answer, width, hues == MANY).lines(top or KEYS_SHOWN))
 
 
 class _Steps:

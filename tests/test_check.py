@@ -37,7 +37,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection.evidence import Evidence
 from attnviz.model import load_model
 from attnviz.model.check import gather, run_to_check
-from attnviz.transformers_backend import attention_call
+from attnviz.transformers_backend import attention_call, reference
 from attnviz.transformers_backend.attention_call import Call
 from attnviz.transformers_backend.recordable import Batch
 from attnviz.transformers_backend.reference import Reference
@@ -307,6 +307,8 @@ def test_what_compares_nothing_does_not_pass(folder: Callable[[str], Path]) -> N
     assert without == ["it is not there"] * 5
     one = check(replace(full, sources=full.sources[:1] * 2))
     assert "batch" in by_result(one)["not applicable"]
+    native = evidence_of(str(folder("bert")))
+    assert check(replace(native, without="it is not there")).failed == ("ablation",)
 
 
 def test_the_untrained_model_says_what_does_not_apply() -> None:
@@ -338,17 +340,41 @@ def test_tokens_that_autotokenizer_does_not_give_are_a_failure(
     assert check(replace(full, texts=tuple(refused))).failed == ("tokens",)
 
 
+@pytest.mark.parametrize("error", [AttnvizError, ValueError])
 def test_a_model_that_transformers_alone_cannot_load_is_a_failure(
-    folder: Callable[[str], Path], monkeypatch: Patch
+    folder: Callable[[str], Path], monkeypatch: Patch, error: type[Exception]
 ) -> None:
     def fails(*given: Any) -> Any:
-        raise AttnvizError("out of order")
+        raise error("out of order")
 
     monkeypatch.setattr(Reference, "__init__", fails)
     answer = judged(str(folder("gpt2")))
     assert answer.failed == ("tokens", "output", "eager")
     told = {line.check: line.told for line in answer.lines}
     assert {told[name] for name in answer.failed} == {"out of order"}
+
+
+def test_whatever_fails_around_the_models_own_run_is_a_failure(
+    folder: Callable[[str], Path], monkeypatch: Patch
+) -> None:
+    def fails(*given: Any) -> Any:
+        raise KeyError
+
+    monkeypatch.setattr(reference, "_mixing", fails)
+    monkeypatch.setattr(Reference, "rounding", fails)
+    answer = judged(str(folder("bert")))
+    assert answer.failed == ("output", "eager")
+    assert {line.told for line in answer.lines if line.check == "eager"} == {"KeyError"}
+    monkeypatch.undo()
+    monkeypatch.setattr(Reference, "rounding", fails)
+    assert judged(str(folder("bert"))).failed == ()
+
+
+def test_a_model_of_very_short_contexts_is_run_in_padded_batches(tmp_path: Path) -> None:
+    RECORDED["gpt2"].save(tmp_path, n_positions=7)
+    save_library(tmp_path, tiny_tokenizer(), model_input_names=["input_ids", "attention_mask"])
+    found = by_result(judged(str(tmp_path)))
+    assert (found["failed"], found["not applicable"]) == (set(), {"window", "ablation"})
 
 
 def test_the_mask_of_a_window_alone_is_said_to_be_so(folder: Callable[[str], Path]) -> None:

@@ -152,7 +152,7 @@ def _window(evidence: Evidence, seen: Seen) -> str:
     tried: set[str] = set()
     ignored = False
     for layer, one, of in runs:
-        rows = range(max(0, len(one.tokens) - 64), len(one.tokens))  # most keys are behind these
+        rows = range(max(0, len(one.tokens) - 64), len(one.tokens))  # most keys come before these
         forbidden = _beyond(windows[layer], rows, len(one.key_tokens))
         if forbidden.any():
             tried.add(windows[layer])
@@ -316,9 +316,10 @@ def _eager(evidence: Evidence, seen: Seen) -> str:
 
 
 def _ablation(evidence: Evidence, seen: Seen) -> str:
-    if isinstance(evidence.without, str):
+    if isinstance(evidence.without, str) and not evidence.native:
         raise NothingToCompare(evidence.without)
-    for run in evidence.without:
+    runs = _given(evidence, evidence.without)
+    for run in runs:
         if np.abs(run.theirs[0] - run.theirs[1]).max() <= seen.limit:
             continue  # a head that does nothing tells nothing
         of = "without " + " and ".join(map(str, run.heads))
@@ -326,7 +327,7 @@ def _ablation(evidence: Evidence, seen: Seen) -> str:
         seen.add(_relative(run.ours[1], run.theirs[1]), "piece", of=of)
     if seen.largest is None:
         return "no head that was ablated changes anything"
-    heads = ", ".join(str(head) for head in evidence.without[-1].heads)
+    heads = ", ".join(str(head) for head in runs[-1].heads)
     return f"{heads}, and all of them"
 
 

@@ -24,11 +24,12 @@ SENTENCES = (
     "I am a student.",
     "A dog sat on the mat, and nobody saw it.",
 )
+SHORT = "No."  # shorter than the others, even in a model that takes seven tokens
 PAIR = ("Did the animal cross the street?", "It was too tired.")
-RUN: tuple[tuple[str, str | None], ...] = (*((text, None) for text in SENTENCES), PAIR)
+RUN: tuple[tuple[str, str | None], ...] = (*((text, None) for text in (*SENTENCES, SHORT)), PAIR)
 """What the model reads; of unlike length, so that a batch of them is padded."""
 
-ORDERS = ((0, 1, 2, 3), (3, 2, 1, 0), (1, 2))  # of batches; the last one has other padding
+ORDERS = ((0, 1, 2, 3), (4, 3, 2, 1, 0), (1, 2))  # of batches; the last one has other padding
 
 TEXTS: tuple[tuple[str, str | None], ...] = (
     *((sentence, None) for sentence in SENTENCES),
@@ -73,14 +74,13 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
     long = None if isinstance(sees, str) else _long(model, sees, alone[0])
     projected = tuple(_projected(model, alone[0], n) for n in range(model.facts.num_layers))
     say("loading the model again, with transformers alone")
+    reference = _or_reason(lambda: _reference(model, run, kind))
     texts: tuple[Text, ...] | str
     own: tuple[Own, ...] | str
     without: tuple[Without, ...] | str
-    rounding = 0.0
-    try:
-        reference = _reference(model, run, kind)
-    except AttnvizError as error:
-        texts = own = without = error.message
+    rounding: float | str = 0.0
+    if isinstance(reference, str):
+        texts = own = without = reference
     else:
         texts = _or_reason(lambda: reference.texts([(*t, _cut(model, *t)) for t in TEXTS]))
         say("running sentences with transformers alone")
@@ -88,7 +88,7 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
         say("taking heads away")
         without = _or_reason(lambda: _without(model, reference, sources[0]))
         if not isinstance(own, str) and run.dtype == "float32":
-            rounding = reference.rounding(alone, sources, own)
+            rounding = _or_reason(lambda: reference.rounding(alone, sources, own))
     return Evidence(
         model.facts,
         isinstance(model._runner, NativeRunner),
@@ -100,7 +100,7 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
         sees,
         long,
         own,
-        rounding,
+        0.0 if isinstance(rounding, str) else rounding,
         projected,
         without,
     )
@@ -137,10 +137,13 @@ def _sources(model: Model) -> list[Tokens]:
 
 
 def _or_reason(attempt: Callable[[], Result]) -> Result | str:
+    """What was attempted, or why it failed: the lines that need it say so."""
     try:
         return attempt()
     except AttnvizError as error:
         return error.message
+    except Exception as error:  # whatever a model, or what looks into it, raises
+        return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _reference(model: Model, run: RunOptions, kind: AttentionKind) -> "Reference":
@@ -165,10 +168,8 @@ def _cut(model: Model, text: str, pair: str | None) -> Cut | None:
 
 
 def _batch(model: Model, sources: Sequence[Tokens], numbers: tuple[int, ...]) -> Batch:
-    try:
-        return Batch(numbers, tuple(model.inspect_tokens([sources[n] for n in numbers])))
-    except Exception as error:  # a batch that does not run is what is looked for
-        return Batch(numbers, str(error) or type(error).__name__)
+    batch = [sources[n] for n in numbers]
+    return Batch(numbers, _or_reason(lambda: tuple(model.inspect_tokens(batch))))
 
 
 def _sees(name: str, run: RunOptions, kind: AttentionKind) -> tuple[str, ...] | str:

@@ -81,24 +81,17 @@ class Reference:
     ) -> float:
         """How far the weights in float32 are from those in float64; the model stays in float64.
 
-        0 for a model that is large, that cannot compute so, or on such a device.
+        0 for a model that is large; raises whatever one does that cannot compute so.
         """
         if sum(parameter.numel() for parameter in self._model.parameters()) > LARGEST_IN_FLOAT64:
             return 0.0
         largest = 0.0
-        try:
-            self._model.double()
-            for one, source, theirs in zip(inspections, sources, own, strict=True):
-                again = self._weights(self._fed(source, one.tokens))
-                both = zip(again, theirs.weights, strict=True)
-                far = [
-                    np.abs(as_numpy(a[0]) - b).max()
-                    for a, b in both
-                    if a is not None and b is not None
-                ]
-                largest = max([largest, *map(float, far)])
-        except (AttnvizError, RuntimeError, TypeError):
-            return 0.0
+        self._model.double()
+        for one, source, theirs in zip(inspections, sources, own, strict=True):
+            again = self._weights(self._fed(source, one.tokens))
+            for wide, weights in zip(again, theirs.weights, strict=True):
+                if wide is not None and weights is not None:
+                    largest = max(largest, float(np.abs(as_numpy(wide[0]) - weights).max()))
         return largest
 
     def without(self, tokens: Tokens, heads: Sequence[HeadId], num_heads: int) -> np.ndarray:

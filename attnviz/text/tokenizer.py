@@ -66,8 +66,8 @@ class Cutter(Protocol):
     def num_special(self, pair: bool) -> int:
         """How many special tokens it adds to a sentence, or to a pair."""
 
-    def entry(self, number: int) -> str | None:
-        """The vocabulary's entry of this id; None if it has no such id."""
+    def entry(self, number: int) -> str:
+        """The vocabulary's entry of this id, or the number in brackets if it has no such id."""
 
     def read(self, ids: Sequence[int]) -> str:
         """Decode ids to text."""
@@ -110,8 +110,8 @@ class Tokenizer:
         return self._cutter.types
 
     def entry(self, number: int) -> str:
-        """The vocabulary's entry of this id, or the number in brackets if it has no such id."""
-        return self._cutter.entry(number) or f"[{number}]"
+        """As in `Cutter`."""
+        return self._cutter.entry(number)
 
     @property
     def vocabulary_size(self) -> int:
@@ -165,7 +165,7 @@ class Tokenizer:
         pieces = list(zip(cut.ids, cut.entries, cut.spans, strict=True))
         first = pieces.pop() if cut.sentences[-1] is None else None
         if start is not None:
-            first = (start, self._entry(start), None)
+            first = (start, self._target.entry(start), None)
         ids, entries, spans = zip(*([first] if first else []), *pieces, strict=True)
         return self._in_one_segment(text, ids, entries, spans, dropped)
 
@@ -177,7 +177,7 @@ class Tokenizer:
             read = [self._target.read(written[: end + 1]).lstrip() for end in range(len(written))]
         of_text = iter(spans_in_reading(text, read))
         spans = [None if number in self._target.special_ids else next(of_text) for number in ids]
-        return self._in_one_segment(text, ids, list(map(self._entry, ids)), spans)
+        return self._in_one_segment(text, ids, list(map(self._target.entry, ids)), spans)
 
     def _tokens(self, text: str, pair: str | None, cut: Cut, dropped: int = 0) -> Tokens:
         for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
@@ -198,9 +198,6 @@ class Tokenizer:
         columns = (tuple(ids), tuple(entries), tuple(spans))
         zeros, unknown = (0,) * len(ids), _unknown(self._target, ids, spans)
         return Tokens(text, None, *columns, zeros, zeros, dropped, unknown=unknown)
-
-    def _entry(self, number: int) -> str:
-        return self._target.entry(number) or f"[{number}]"
 
     def _cut(
         self, name: str, text: str, pair: str | None, truncate: bool, fed: int = 0
@@ -268,7 +265,7 @@ class FastCutter:
         finally:
             self._tokenizer.no_truncation()
         ids, sentences = encoding.ids, encoding.sequence_ids
-        entries = tuple(self.entry(number) or f"[{number}]" for number in ids)
+        entries = tuple(map(self.entry, ids))
         texts, places = (text, pair or ""), zip(ids, entries, encoding.offsets, strict=True)
         spans = tuple(
             None if sentence is None else self._span(texts[sentence], *place)
@@ -294,9 +291,10 @@ class FastCutter:
         """As in `Cutter`."""
         return self._tokenizer.num_special_tokens_to_add(pair)
 
-    def entry(self, number: int) -> str | None:
+    def entry(self, number: int) -> str:
         """As in `Cutter`."""
-        return self._tokenizer.id_to_token(number) if 0 <= number < 1 << 32 else None
+        known = self._tokenizer.id_to_token(number) if 0 <= number < 1 << 32 else None
+        return known or f"[{number}]"
 
     def read(self, ids: Sequence[int]) -> str:
         """As in `Cutter`."""
@@ -349,7 +347,7 @@ def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:
 
 
 def _stop_trimming(tokenizer: "tokenizers.Tokenizer") -> bool:
-    """Whether it takes spaces off spans: stop it, for behind added tokens it takes off letters."""
+    """Whether it takes spaces off spans: stop it, since after added tokens it takes off letters."""
     step = tokenizer.post_processor
     state = b"" if step is None else step.__getstate__()
     if TRIMS not in state:

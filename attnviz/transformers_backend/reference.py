@@ -23,11 +23,7 @@ from attnviz.models import ModelFiles
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend import load
 from attnviz.transformers_backend.attention_call import entering
-from attnviz.transformers_backend.quirks import (
-    global_attention,
-    use_full_attention,
-    whole_rows,
-)
+from attnviz.transformers_backend.quirks import global_attention, use_full_attention, whole_rows
 from attnviz.transformers_backend.tokenizers import transformers_tokenizer
 
 LARGEST_IN_FLOAT64 = 1_000_000_000  # parameters, 8 GB

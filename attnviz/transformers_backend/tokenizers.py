@@ -5,7 +5,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import cache
 from importlib.util import find_spec
@@ -33,10 +33,7 @@ from attnviz.text.tokenizer import (
 )
 from attnviz.text.tokens import spells_sequences
 from attnviz.transformers_backend.load import first_line, quiet
-from attnviz.transformers_backend.quirks import (
-    language_tokens,
-    set_target_language,
-)
+from attnviz.transformers_backend.quirks import language_tokens, set_target_language
 
 SAVE_FAST = "or save a tokenizer.json there with tokenizer.save_pretrained(folder)"
 # optional libraries of transformers' tokenizers
@@ -221,7 +218,7 @@ class _Slow:
                 max(reversed(cut), key=len).pop(-1 if self.side == "right" else 0)
         pieces = [piece for own in cut for piece in own]
         joined = [
-            pieces[place] if place >= 0 else _Piece(-1 - place, self._name(-1 - place))
+            pieces[place] if place >= 0 else _Piece(-1 - place, self.entry(-1 - place))
             for place in self._places([len(own) for own in cut], special)
         ]
         ids, entries, spans, sentences = zip(*joined, strict=True) if joined else ((),) * 4
@@ -230,11 +227,11 @@ class _Slow:
     def num_special(self, pair: bool) -> int:
         return len(self._places([0] * (1 + pair), special=True))
 
-    def entry(self, number: int) -> str | None:
-        try:
-            return str(self._library.convert_ids_to_tokens(number))
-        except (IndexError, KeyError, OverflowError):
-            return None
+    def entry(self, number: int) -> str:
+        known = ""
+        with suppress(IndexError, KeyError, OverflowError):
+            known = str(self._library.convert_ids_to_tokens(number))
+        return known or f"[{number}]"
 
     def read(self, ids: Sequence[int]) -> str:
         return str(self._library.decode(list(ids), clean_up_tokenization_spaces=False))
@@ -254,7 +251,7 @@ class _Slow:
             for a, b in spans_of(text[start:end], spellings[own])
         ]
         return [
-            _Piece(number, self._name(number) if number == unknown else piece, span, sentence)
+            _Piece(number, self.entry(number) if number == unknown else piece, span, sentence)
             for number, piece, span in zip(ids, pieces, spans, strict=True)
         ]
 
@@ -277,9 +274,6 @@ class _Slow:
     def _unknown_ids(self) -> frozenset[int]:
         tried = self._library.convert_tokens_to_ids(self._library.tokenize(UNKNOWN))
         return frozenset({self._library.unk_token_id}.intersection(tried))
-
-    def _name(self, number: int) -> str:
-        return self.entry(number) or f"[{number}]"
 
     def _places(self, lengths: Sequence[int], special: bool) -> list[int]:
         """The order of pieces, by their number, and of special tokens, as -1 - their id."""

@@ -282,10 +282,8 @@ def describe_paper() -> Described:
     """Describe the paper's untrained encoder."""
     tokenizer = tokenizer_facts(default_tokenizer())
     config = paper_config(tokenizer.size)
-    d_model, d_ff = config.d_model, config.d_ff
-    attention, norms = 4 * d_model * d_model, 4 * d_model
-    feed_forward = 2 * d_model * d_ff + d_ff + d_model
-    count = config.vocab_size * d_model + config.num_layers * (attention + feed_forward + norms)
+    # of the matrices; and the feed-forward networks' biases and two layer norms in each layer
+    count = config.num_parameters + config.num_layers * (config.d_ff + 5 * config.d_model)
     return Described(
         model=model_facts(PAPER, PAPER, config, PAPER_SEED),
         vocab_size=config.vocab_size,

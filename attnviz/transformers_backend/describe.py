@@ -15,7 +15,7 @@ from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
 from attnviz.models.describe import AttentionFacts, AttentionSource, other_types
 from attnviz.transformers_backend import quirks
-from attnviz.transformers_backend.load import Architecture, no_larger_than, quiet
+from attnviz.transformers_backend.load import Architecture, first_line, no_larger_than, quiet
 from attnviz.transformers_backend.recordable import RecordableModel
 
 Side = Literal["encoder", "decoder"]
@@ -88,14 +88,13 @@ def numbers_per_token(layers: Sequence[LayerRecord]) -> int:
 
 def num_token_types(model: "RecordableModel | WithoutWeights") -> int:
     """The number of token types; 0 for a model that takes none."""
-    reader = model.model.get_encoder() if model.decodes else model.model
-    if "token_type_ids" not in signature(reader.forward).parameters:
+    if not takes_types(model):
         return 0
     count = entry(_config_of(model.config, "encoder"), "type_vocab_size")
     return quirks.TOKEN_TYPES.get(model.config.model_type, count or 0)
 
 
-def takes_types(model: RecordableModel) -> bool:
+def takes_types(model: "RecordableModel | WithoutWeights") -> bool:
     """Whether the model is fed token types, where its tokenizer gives them.
 
     GPT-2 and others have no table of types: what they are fed are rows of their word embeddings,
@@ -169,7 +168,8 @@ def without_weights(built: Architecture, weights: Path) -> WithoutWeights:
             raise
         except Exception as error:  # whatever a model raises for numbers that do not fit together
             raise AttnvizError(
-                f"transformers cannot build a {built.name} model from config.json: {error}",
+                f"transformers cannot build a {built.name} model from config.json: "
+                f"{first_line(error)}",
                 "save the model again with model.save_pretrained(folder)",
             ) from error
     own = built.config if built.seq2seq else built.config.get_text_config()

@@ -154,7 +154,7 @@ def test_words_and_heads_that_are_not_there(
     [
         (["--top", "0"], "greater than or equal to 1"),
         (["--top", "many"], "valid integer"),
-        (["-f", "xml"], "'xml' is not one of"),
+        (["-f", "xml"], "Invalid value for '--format' / '-f': 'xml' is not one of"),
         (["--colour"], "No such option: --colour"),
         (["--\x1b[31mred"], "No such option: --\\x1b[31mred"),
         (["--query"], "requires an argument"),

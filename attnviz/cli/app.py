@@ -56,13 +56,13 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _visible_errors() -> Iterator[None]:
-    """What was typed is made visible in Typer's own errors too, such as "No such option"."""
+    """Typer's own errors too show what was typed as visible text, and no words of pydantic's."""
     try:
         yield
     except Exception as error:
         message = getattr(error, "format_message", None)
         if message is not None:
-            shown = visible(message())
+            shown = visible(message().replace(": Value error, ", ": ", 1))
             error.format_message = lambda: shown  # type: ignore[attr-defined]
         raise
 

@@ -157,19 +157,17 @@ class Finding(Shown):
 
     def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:
         """The heads' objects, best first; numbers stay float32."""
-        same_distance = list(self.same_distance.facts(self.weights, "pairs"))
-        same_key = list(self.same_key.facts(self.weights, "queries"))
         for place in self.order[:top].tolist():
-            layer, head = self.places[place]
+            (layer, head), weight = self.places[place], self.weights[place]
             yield {
                 "layer": layer,
                 "head": head,
-                "weight": self.weights[place],
+                "weight": weight,
                 "excess": _or_none(self.excess[place]),
                 "rank": int(self.ranks[place]),
                 "argmax": bool(self.argmax[place]),
-                "same_distance": same_distance[place],
-                "same_key": same_key[place],
+                "same_distance": self.same_distance.facts(place, weight, "pairs"),
+                "same_key": self.same_key.facts(place, weight, "queries"),
                 **({} if self.dropped is None else {"dropped": self.dropped[place]}),
             }
 

@@ -51,15 +51,12 @@ class Yardsticks:
             return None
         return Yardstick(mean, count, float(weight / self.means[place]) if mean > 0 else None)
 
-    def facts(
-        self, weights: Float[np.ndarray, "head"], counted: str
-    ) -> Iterator[dict[str, Any] | None]:
-        """The same of each head as JSON has it; numbers stay float32."""
-        lifts = np.divide(weights, self.means, out=np.zeros_like(weights), where=self.means > 0)
-        numbers = zip(self.means, self.counts.tolist(), lifts, self.means.tolist(), strict=True)
-        for mean, count, lift, known in numbers:
-            told = {"mean": mean, counted: count, "lift": lift if known > 0 else None}
-            yield None if math.isnan(known) else told
+    def facts(self, place: int, weight: np.floating, counted: str) -> dict[str, Any] | None:
+        """The same as JSON has it; numbers stay float32."""
+        mean, count = self.means[place], int(self.counts[place])
+        if math.isnan(mean):
+            return None
+        return {"mean": mean, counted: count, "lift": weight / mean if mean > 0 else None}
 
 
 class _Like(NamedTuple):

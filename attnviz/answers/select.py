@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from attnviz.attention.measures import MeasureName
-from attnviz.errors import RequestError
+from attnviz.errors import RequestError, listed
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View, Window
 from attnviz.inspection.context import FULL_NAME, FullHeadName, Role
 from attnviz.text.spans import as_typed, folded, near_words
@@ -217,11 +217,7 @@ def _token_at(tokens: Sequence[Token], index: int, selector: str, text: str) -> 
 
 def _words_of(tokens: Sequence[Token], text: str) -> str:
     words = list(dict.fromkeys(token.label for token in tokens))
-    listed = ", ".join(words[:WORDS_LISTED])
-    more = len(words) - WORDS_LISTED
-    return f"{'it' if text == SENTENCE else text} has {listed}" + (
-        f" and {more} more" if more > 0 else ""
-    )
+    return f"{'it' if text == SENTENCE else text} has {listed(words, WORDS_LISTED)}"
 
 
 def _runs(tokens: Sequence[Token], text: str) -> Iterator[tuple[Token, ...]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category
 
+from attnviz.errors import listed
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role, counted
 from attnviz.show.labels import UNKNOWN, visible
@@ -151,8 +152,7 @@ def alike_told(words: "Alignment") -> str:
 def _listed(words: Sequence[str]) -> str:
     """The words, each once, and how often; of many the first, and how many more there are."""
     each = [f"{word} ({n} times)" if n > 1 else word for word, n in Counter(words).items()]
-    more = len(each) - WORDS_NAMED
-    return ", ".join(each[:WORDS_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return listed(each, WORDS_NAMED)
 
 
 def _nameable(word: str) -> str:

@@ -15,6 +15,7 @@ from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 
+from attnviz.errors import listed
 from attnviz.inspection import Context
 from attnviz.show.labels import names, visible
 from attnviz.show.wording import texts
@@ -42,11 +43,9 @@ class FontChoice:
         """What to tell the user; None if every character can be drawn."""
         if not self.missing:
             return None
-        listed = " ".join(self.missing[:CHARACTERS_LISTED])
-        more = len(self.missing) - CHARACTERS_LISTED
-        listed += f" and {more} more" if more > 0 else ""
+        characters = listed(self.missing, CHARACTERS_LISTED, " ")
         hint = f" (try: install the font {' and '.join(self.install)})" if self.install else ""
-        return f"no installed font has {listed}: drawn as a box{hint}"
+        return f"no installed font has {characters}: drawn as a box{hint}"
 
 
 def missing_glyphs(context: Context) -> str | None:

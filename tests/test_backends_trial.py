@@ -71,6 +71,22 @@ def test_what_can_be_had_in_neither_way_is_refused_by_name(
     assert refused(tmp_path).message.startswith(reason)
 
 
+@pytest.mark.parametrize("most", [0, 1])
+def test_memory_that_does_not_suffice_for_the_trial_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    RECORDED["gpt2"].save(tmp_path)
+    own = transformers.GPT2Model.forward
+
+    def forward(self: Any, input_ids: torch.Tensor, **options: Any) -> Any:
+        if len(input_ids) > most:
+            raise torch.OutOfMemoryError("out of memory")
+        return own(self, input_ids, **options)
+
+    monkeypatch.setattr(transformers.GPT2Model, "forward", forward)
+    assert refused(tmp_path).message == "the model does not fit in memory"
+
+
 def test_what_does_not_run_on_text_alone_is_refused_by_name(tmp_path: Path) -> None:
     parts = {
         "text_config": {"hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 23},

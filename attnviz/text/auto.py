@@ -96,7 +96,7 @@ def read_agreeing(path: Path, model: Config) -> FastCutter | str:
             most = None if most is None else float(most)
             said = Said(TYPES[0] in inputs, tokens.get("mask_token"), side, most)
             differs = differs or ("" if side in KEPT else "the side of truncation")
-    except AttnvizError:
+    except (AttnvizError, MemoryError):
         raise
     except Exception:  # entries of other types than they should have; the Rust side's too
         return "entries of an unknown form"

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from attnviz.attention.layer import LayerRecord, Projections, check_finite
 from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
-from attnviz.encoder.devices import as_numpy
+from attnviz.encoder.devices import LESS_MEMORY, as_numpy, enough_memory
 from attnviz.encoder.record import memory_for, padded
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, lacks_memory
 from attnviz.transformers_backend import load, quirks
 from attnviz.transformers_backend.attention_call import (
     ADDING,
@@ -106,7 +106,7 @@ class RecordableModel:
     ) -> "RecordableModel":
         """Run the model on a few tokens, to decide how to record it; AttnvizError if it cannot."""
         self = cls(built, loaded, kind)
-        with self._running():
+        with self._running(), enough_memory("the model does", LESS_MEMORY):
             self.sample = self._self_check(loaded)
         if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
             self.model = self._encoder  # the decoder can be freed
@@ -266,9 +266,11 @@ class RecordableModel:
                 self.together = self._same_in_a_batch(trial, layers)
         except UnlikeError as error:
             raise self._refusal(error) from error
-        except (AttnvizError, MemoryError):
+        except AttnvizError:
             raise
         except Exception as error:  # whatever a model raises when it gets ids alone
+            if lacks_memory(error):
+                raise
             raise AttnvizError(
                 f"attnviz cannot show {self.name} models: run on text alone, they fail with "
                 f"{load.first_line(error)}",
@@ -337,9 +339,9 @@ class RecordableModel:
         try:
             second = self._recorded(trial.singly()[1], WHOLE)
             together = self._recorded(trial, WHOLE)
-        except MemoryError:
-            raise
-        except Exception:  # whatever a model raises when sentences are padded
+        except Exception as error:  # whatever a model raises when sentences are padded
+            if lacks_memory(error):
+                raise
             return False
         coarse = self.dtype != "float32"
         tolerance = COARSE_BATCH_TOLERANCE if coarse else BATCH_TOLERANCE

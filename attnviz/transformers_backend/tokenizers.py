@@ -122,6 +122,8 @@ def transformers_tokenizer(
             library = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )
+    except MemoryError:
+        raise
     except Exception as error:  # each tokenizer has exceptions of its own
         message = str(error).lower()
         held = {path.name for path in folder.iterdir()}

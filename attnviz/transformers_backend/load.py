@@ -22,6 +22,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as typed_logging
 
 from attnviz.attention.request import AttentionKind
+from attnviz.encoder.checkpoint import BELONG_TOGETHER
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError, RequestError, lacks_memory
 from attnviz.models.config import ModelType
@@ -44,7 +45,6 @@ SEQ2SEQ_CLASSES = ("AutoModelForSeq2SeqLM", *MODEL_CLASSES)
 RELATIVE = "distance_embedding"
 SPARE = 1 << 20  # how many numbers a model may have that its files lack
 
-TOGETHER = "check that config.json and the weights belong together"
 # the attribute that says that transformers added hooks to a model, to return its weights
 HOOKED = "_output_capturing_hooks_installed"
 
@@ -127,13 +127,12 @@ def _classes(folder: Path, model_type: ModelType, kind: AttentionKind | None) ->
             f"transformers cannot read the {name} model's config.json: {first_line(error)}",
             "save the model again with model.save_pretrained(folder)",
         ) from error
-    both = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
     mapping = transformers.MODEL_MAPPING
     # what is put together from two models, such as two BERTs, has no model without a task
     if type(config) not in mapping or (
         kind in ("decoder", "cross") and getattr(config, "is_encoder_decoder", False)
     ):
-        mapping = both
+        mapping = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
     try:
         model_class = mapping.get(type(config), None)
     except ImportError as error:
@@ -214,7 +213,8 @@ def read(
             if lacks_memory(error):
                 raise
             raise AttnvizError(
-                f"transformers could not load the {built.name} model: {first_line(error)}", TOGETHER
+                f"transformers could not load the {built.name} model: {first_line(error)}",
+                BELONG_TOGETHER,
             ) from error
     left_over = [name for name in info["unexpected_keys"] if not HEADS.match(name)]
     relative = [name for name in left_over if RELATIVE in name]
@@ -244,7 +244,7 @@ def no_larger_than(weights: Path) -> Iterator[None]:
             raise AttnvizError(
                 f"config.json calls for a model that is far larger than its weights, of {size} "
                 "bytes",
-                TOGETHER,
+                BELONG_TOGETHER,
             )
 
     hooks = [
@@ -326,7 +326,7 @@ def check_missing(loaded: Loaded, begun: set[nn.Module]) -> None:
     lacking = [tensor for tensor in loaded.missing if not _is_unused(tensor, names)]
     if lacking:
         more = f" and {len(lacking) - 5} more" if lacking[5:] else ""
-        raise AttnvizError(f"the weights lack {', '.join(lacking[:5])}{more}", TOGETHER)
+        raise AttnvizError(f"the weights lack {', '.join(lacking[:5])}{more}", BELONG_TOGETHER)
 
 
 def _is_unused(tensor: str, begun: set[str]) -> bool:

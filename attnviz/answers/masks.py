@@ -135,7 +135,7 @@ class Places:
 
     @cached_property
     def own_resting(self) -> tuple[np.ndarray, np.ndarray]:
-        """Those of them that are a word's own column, which is no resting place."""
+        """The entries of `resting` in a word's own column, which is no resting place."""
         down, across = self.itself
         own = np.isin(across, self.special)
         return down[own], across[own]

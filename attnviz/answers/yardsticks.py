@@ -62,7 +62,7 @@ class Yardsticks:
 class _Like(NamedTuple):
     """Some of the asked pairs of tokens, and the others that they are compared with, by rows.
 
-    `needed`: those of the others without which there is nothing to compare with.
+    `needed`: of these others there must be one, or there is nothing to compare with.
     """
 
     own: Pairs

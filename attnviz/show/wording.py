@@ -131,7 +131,7 @@ def lost_told(context: Context) -> str:
 
 
 def alike_told(words: "Alignment") -> str:
-    """Which words of A and B the model reads alike though they differ, or that it reads all so."""
+    """Which words differ and are one to the model, or that it reads both sentences as one."""
     name, alike = words.a.model.name, words.read_alike
     if words.identical or not (alike or words.same_input):
         return ""

@@ -289,7 +289,7 @@ def full_size(values: np.ndarray) -> float:
 
 
 def strip(values: np.ndarray, full: float, width: int, colored: bool) -> Iterator[Text]:
-    """The numbers, (n,), in lines of at most `width` cells; with colour two of them share a line.
+    """The numbers, (n,), in lines of `width` cells at most; with colour a cell shows two numbers.
 
     `full`: the size that has the strongest colour, and the highest and lowest bars.
     """

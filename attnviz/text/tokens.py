@@ -285,8 +285,7 @@ def spells_sequences(entries: Iterable[str]) -> bool:
     """
     plain = {entry for entry in entries if not NAMED.fullmatch(entry)}
     letters = {entry for entry in plain if any(map(str.isalpha, entry))}
-    signs = all(len(entry) == 1 and not entry.isspace() for entry in plain - letters)
-    signs = signs and SPACE not in plain
+    signs = all(len(one) == 1 and not one.isspace() and one != SPACE for one in plain - letters)
     return len(letters) > 3 and signs and all(CAPITALS.fullmatch(entry) for entry in letters)
 
 

@@ -120,7 +120,7 @@ def test_it_is_given_back_unchanged_when_it_fails(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(type(model.encoder.layer[1].output), "forward", full)
     with pytest.raises(AttnvizError, match="do not fit in memory"):
         wrapped.inspect(SENTENCES[0])
-    with pytest.raises(MemoryError):
+    with pytest.raises(AttnvizError, match="the model does not fit in memory"):
         model_in_memory(model, tokenizer())
     assert same(before, state_of(model))
 

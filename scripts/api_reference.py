@@ -15,6 +15,7 @@ from cli_reference import written_or_compared
 
 import attnviz.api
 from attnviz.answers.select import Heads, Look
+from attnviz.api.forms import Chosen
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "api.md"
 
@@ -51,17 +52,23 @@ def _parts() -> Iterator[str]:
     yield f"\n{_flowing(api.__doc__ or '')}\n"
     offered = {name: getattr(api, name) for name in api.__all__}
     functions = {name: thing for name, thing in offered.items() if inspect.isfunction(thing)}
-    order = [name for name in vars(api) if name in functions]  # as they stand in the file
     yield "\n## Functions\n"
-    for name in [*order, *sorted(set(functions) - set(order))]:
+    for name in sorted(functions, key=lambda name: _place(functions[name])):
         yield _entry(name, f"{name}{_signature(functions[name])}", functions[name])
     yield "\n## What questions take\n"
-    for options in (Look, Heads, api.Chosen):
+    for options in (Look, Heads, Chosen):
         yield _entry(options.__name__, _fields(options), options)
     yield "\n## Classes\n"
     for name, thing in sorted(offered.items()):
         if inspect.isclass(thing):
             yield f"\n### {name}\n\n{_flowing(inspect.getdoc(thing) or '')}\n"
+
+
+def _place(function: Any) -> tuple[bool, bool, int]:
+    """As they stand in the files: the questions, the forms, and what comes from elsewhere."""
+    module = function.__module__
+    elsewhere = not module.startswith("attnviz.api")
+    return elsewhere, module.endswith("forms"), function.__code__.co_firstlineno
 
 
 def _entry(name: str, code: str, thing: Any) -> str:

@@ -1,23 +1,13 @@
-"""attnviz from Python: the command line's questions, and any answer in any form.
-
-Words are named as on the command line: `it`, `it#2` (its second occurrence), `@10` (the token at
-index 10). A head is `layer=3, head=1`, or `head=(3, 1)`, `head="L3H1"` or a HeadId alone; negative
-layers count from the end.
-
-What is wrong raises AttnvizError; RequestError, which is one, if the request itself is wrong.
-"""
+"""The questions: each takes an inspection, or two, and gives an answer."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.util import find_spec
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import attnviz.inspection.storage as storage
 from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, parts_of, rank_heads
 from attnviz.answers.align import aligned
-from attnviz.answers.answer import Answer
 from attnviz.answers.check import Check
 from attnviz.answers.check import check as check_evidence
 from attnviz.answers.compare import Comparison
@@ -25,7 +15,6 @@ from attnviz.answers.compare import compare as compare_aligned
 from attnviz.answers.explain import Explanation, explain_token
 from attnviz.answers.find import By, Finding
 from attnviz.answers.find import find as find_heads
-from attnviz.answers.holding import Holding, holding
 from attnviz.answers.links import Links, heads_or_strongest, one_head
 from attnviz.answers.links import links as links_of
 from attnviz.answers.matrices import Matrices
@@ -35,43 +24,21 @@ from attnviz.answers.overview import overview as overview_of
 from attnviz.answers.select import HeadName, Heads, find_in, find_phrase, looked_at, select_heads
 from attnviz.answers.word import Pair, Word, word_or_pair
 from attnviz.attention.request import WHOLE, RecordRequest
-from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import whole_file
-from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
+from attnviz.errors import RequestError
+from attnviz.inspection import Context, HeadId, Inspection, View
 from attnviz.inspection.ablated import Replacement
 from attnviz.inspection.context import Role
 from attnviz.model import Model, check_ablatable, load_model, matrices_of
 from attnviz.model.check import gather, run_to_check
-from attnviz.model.describe import describe
 from attnviz.model.load import ModelOptions
 from attnviz.model.reload import model_behind, model_for
 from attnviz.models import DEFAULT
-from attnviz.models.describe import Catalog, Described
+from attnviz.models.describe import Catalog
 from attnviz.models.describe import catalog as models_at_hand
-from attnviz.show import forms, write
-from attnviz.text.tokens import Part, Token, Tokens, Unit
+from attnviz.text.tokens import Unit
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from pandas import DataFrame
-    from rich.console import RenderableType
-
-__all__ = [
-    "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
-    "Explanation", "Finding", "HeadId", "Holding", "Inspection", "Links", "Matrices", "Model",
-    "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token", "Tokens", "View", "Word",
-    "ablate", "ablate_each", "catalog", "check", "compare", "describe", "explain", "figure", "find",
-    "heatmap", "holding", "inspect", "inspect_windows", "lines", "links", "load", "load_model",
-    "matrices", "overview", "save", "table", "to_dataframe", "to_json", "to_rows", "word",
-    "write_figure",
-]  # fmt: skip
-
-
-class Chosen(Heads, total=False):
-    """What of an inspection is shown: a word, some heads, and how they are looked at."""
-
-    query: str | None
-    key: str | None
+    pass
 
 
 class InspectOptions(ModelOptions, total=False):
@@ -150,7 +117,7 @@ def overview(
 ) -> Overview:
     """What each head does: its kind, its entropy, and its `top` strongest links (3)."""
     view, chosen = looked_at(inspection, heads)
-    return overview_of(view, chosen or None, _positive(top) or LINKS)
+    return overview_of(view, chosen or None, positive(top) or LINKS)
 
 
 def word(
@@ -293,72 +260,6 @@ def check(model: str = DEFAULT, **options: Unpack[ModelOptions]) -> Check:
     return check_evidence(gather(load_model(model, **options), run))
 
 
-def table(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "RenderableType":
-    """What the command line prints of an answer, for `rich.print`.
-
-    `x`: an answer, or several; or an inspection, of which `query` and `key` show a word, `layer`
-    and `head` whole tables, and nothing the overview. `top` limits links, keys or heads.
-    """
-    from rich.console import Group
-
-    answers = _answers(x, top, chosen, briefly=True)
-    return Group(*(forms.table(answer, top) for answer in answers))
-
-
-def figure(
-    x: Any, top: int | None = None, scale: forms.Limits | None = None, **chosen: Unpack[Chosen]
-) -> "Figure":
-    """The picture of an answer, its colours from 0 to 1 for `scale=(0, 1)`; heatmaps of a View."""
-    answers = _answers(x, top, chosen)
-    if len(answers) != 1:
-        raise RequestError(f"{len(answers)} answers came, and a picture shows one", "give one")
-    return forms.figure(answers[0], top, scale)
-
-
-def to_json(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> str:
-    """The JSON of an answer, one line for each; of an inspection, whole matrices or a word."""
-    chunks = (write.json_chunks(answer, top) for answer in _answers(x, top, chosen))
-    return b"".join(chain.from_iterable(chunks)).decode()
-
-
-def to_rows(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> list[dict[str, Any]]:
-    """The rows of an answer, as dictionaries by column: one a link, head or finding."""
-    answers = _answers(x, top, chosen)
-    return [dict(zip(a.columns, row, strict=True)) for a in answers for row in a.rows(top)]
-
-
-def to_dataframe(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "DataFrame":
-    """The rows of an answer as a pandas DataFrame; AttnvizError if pandas is not installed."""
-    if find_spec("pandas") is None:
-        raise AttnvizError("pandas is not installed", "pip install pandas, or use to_rows")
-    from pandas import DataFrame
-
-    answers = _answers(x, top, chosen)
-    columns = list(answers[0].columns) if answers else []
-    return DataFrame([row for answer in answers for row in answer.rows(top)], columns=columns)
-
-
-def heatmap(inspection: Inspection | View, **heads: Unpack[Heads]) -> "Figure":
-    """One head, a layer's heads, or all heads as heatmaps: queries down, keys across."""
-    return forms.figure(matrices(inspection, **heads))
-
-
-def lines(
-    inspection: Inspection | View, query: str | None = None, **heads: Unpack[Heads]
-) -> "Figure":
-    """The picture of `links`: lines from queries to keys, darker with weight."""
-    return forms.figure(links(inspection, query, **heads))
-
-
-def write_figure(figure: "Figure", path: str | Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by the path's suffix; equal figures give equal bytes."""
-    from attnviz.show.figure import drawing
-
-    form = drawing.format_of(Path(path))
-    with whole_file(Path(path)) as stream:
-        drawing.write_figure(figure, stream, form)
-
-
 def _recording(model: Model, layers: int | Iterable[int] | None) -> RecordRequest:
     if layers is None:
         return WHOLE
@@ -370,28 +271,8 @@ def _index(context: Context, role: Role, selector: str | None) -> int | None:
     return None if selector is None else find_in(context, role, selector).token.index
 
 
-def _positive(top: int | None) -> int | None:
+def positive(top: int | None) -> int | None:
+    """The `top` that was asked for; RequestError if it is no count."""
     if top is not None and top < 1:
         raise RequestError(f"top is {top}", "it should be at least 1")
     return top
-
-
-def _answers(x: Any, top: int | None, chosen: Chosen, briefly: bool = False) -> Sequence[Answer]:
-    """The answers that came; of an inspection a word, or matrices (`briefly`: the overview)."""
-    _positive(top)
-    if isinstance(x, Inspection | View):
-        heads: Any = dict(chosen)
-        words = {name: heads.pop(name, None) for name in ("query", "key")}
-        if any(word is not None for word in words.values()):
-            return [word(x, **words, **heads)]
-        in_full = any(heads.get(name) is not None for name in ("layer", "head"))
-        return [matrices(x, **heads) if in_full or not briefly else overview(x, top, **heads)]
-    if chosen:
-        raise RequestError(
-            f"an answer is shown as it is, and {', '.join(chosen)} came with it",
-            "choose words and heads when you ask the question",
-        )
-    answers = list(x) if isinstance(x, list | tuple) else [x]
-    for answer in answers:
-        forms.forms_of(answer)
-    return answers

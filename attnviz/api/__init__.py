@@ -1,0 +1,62 @@
+"""attnviz from Python: the command line's questions, and any answer in any form.
+
+Words are named as on the command line: `it`, `it#2` (its second occurrence), `@10` (the token at
+index 10). A head is `layer=3, head=1`, or `head=(3, 1)`, `head="L3H1"` or a HeadId alone; negative
+layers count from the end.
+
+What is wrong raises AttnvizError; RequestError, which is one, if the request itself is wrong.
+"""
+
+from attnviz.answers.ablate import Ablation, EachAblation
+from attnviz.answers.check import Check
+from attnviz.answers.compare import Comparison
+from attnviz.answers.explain import Explanation
+from attnviz.answers.find import Finding
+from attnviz.answers.holding import Holding, holding
+from attnviz.answers.links import Links
+from attnviz.answers.matrices import Matrices
+from attnviz.answers.overview import Overview
+from attnviz.answers.word import Pair, Word
+from attnviz.api.forms import (
+    figure,
+    heatmap,
+    lines,
+    table,
+    to_dataframe,
+    to_json,
+    to_rows,
+    write_figure,
+)
+from attnviz.api.questions import (
+    ablate,
+    ablate_each,
+    catalog,
+    check,
+    compare,
+    explain,
+    find,
+    inspect,
+    inspect_windows,
+    links,
+    load,
+    matrices,
+    overview,
+    save,
+    word,
+)
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import HeadId, Inspection, ModelFacts, View
+from attnviz.model import Model, load_model
+from attnviz.model.describe import describe
+from attnviz.models.describe import Catalog, Described
+from attnviz.text.tokens import Part, Token, Tokens
+
+__all__ = [
+    "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
+    "Explanation", "Finding", "HeadId", "Holding", "Inspection", "Links", "Matrices", "Model",
+    "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token", "Tokens", "View", "Word",
+    "ablate", "ablate_each", "catalog", "check", "compare", "describe", "explain", "figure", "find",
+    "heatmap", "holding", "inspect", "inspect_windows", "lines", "links", "load", "load_model",
+    "matrices", "overview", "save", "table", "to_dataframe", "to_json", "to_rows", "word",
+    "write_figure",
+]  # fmt: skip

@@ -181,7 +181,13 @@ def test_a_table_of_sentences(place: Workplace) -> None:
     (place.folder / "good.tsv").write_text("".join(f"{row}\n" for row in rows))
     done = place("find", "--tsv", "good.tsv", "-f", "csv", "--head", "3.1")
     assert (done.code, done.err.count("\n")) == (0, 1)
-    assert "rows are per sentence: -f md has means and intervals" in done.err
+    assert "rows are per sentence: --summary gives the means over all sentences" in done.err
+    short = place("find", "--tsv", "good.tsv", "-f", "csv", "--head", "3.1", "--summary")
+    assert (short.code, short.err) == (0, "")
+    [row] = csv.DictReader(io.StringIO(short.out))
+    assert (row["layer"], row["head"], row["hits"], row["mean_low"]) == ("3", "1", "1", "")
+    halves = [float(row[name]) for name in ("first_half", "second_half")]
+    assert float(row["excess"]) == pytest.approx(np.mean(halves))
     assert [line.split(",")[:7] for line in done.out.splitlines()[1:]] == [
         ["0", "3", "1", "8", "it", "2", "animal"],
         ["1", "3", "1", "8", "it", "6", "street"],

@@ -125,6 +125,7 @@ def test_intervals_are_seeded_and_few_sentences_have_none() -> None:
         for head in holding(findings[:count]).heads:
             assert (head.interval, head.excess_interval) == (None, None)
     assert holding(findings[:1]).held_out == ()
+    assert holding(findings[:1]).heads[0].first_half is None
 
 
 def test_the_best_of_one_half_is_tried_on_the_other() -> None:
@@ -140,6 +141,11 @@ def test_the_best_of_one_half_is_tried_on_the_other() -> None:
     assert first.scored == pytest.approx((3, 0, 0.2, 0.2 - third))
     assert second.chosen == pytest.approx((3, 3, 0.8, 0.8 - third))
     assert second.scored == pytest.approx((2, 0, 0.4, 0.4 - third))
+    halves = {
+        head.head.head: (head.first_half, head.second_half) for head in holding(findings).heads
+    }
+    assert halves[0] == pytest.approx((0.9 - third, 0.2 - third))
+    assert halves[1] == pytest.approx((0.4 - third, 0.8 - third))
 
 
 @pytest.mark.parametrize("by", ["excess", "weight"])

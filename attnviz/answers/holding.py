@@ -19,8 +19,9 @@ Interval = tuple[float, float]
 
 COLUMNS = (
     "layer", "head", "hits", "share", "mean", "mean_low", "mean_high", "minimum", "excess",
-    "excess_low", "excess_high", "excess_sentences", "same_distance", "same_distance_sentences",
-    "same_distance_lift", "same_key", "same_key_sentences", "same_key_lift",
+    "excess_low", "excess_high", "first_half", "second_half", "excess_sentences", "same_distance",
+    "same_distance_sentences", "same_distance_lift", "same_key", "same_key_sentences",
+    "same_key_lift",
 )  # fmt: skip
 
 
@@ -31,8 +32,8 @@ class HoldingHead:
     `hits`: in how many of them the key is the query's argmax; `share`: the part of all. `mean`,
     `minimum`: of the weights. `excess`, `same_distance`, `same_key`: means over the sentences that
     have one (`excess_sentences`, `of`); None where none has. Intervals hold 95 % of what a
-    bootstrap over the sentences gives; None for fewer than six. `dropped`: the mean share of
-    special tokens left out.
+    bootstrap over the sentences gives; None for fewer than six. `first_half`, `second_half`: the
+    mean excess in each half of the sentences. `dropped`: the mean share of special tokens left out.
     """
 
     head: HeadId
@@ -43,6 +44,8 @@ class HoldingHead:
     minimum: float
     excess: float | None
     excess_interval: Interval | None
+    first_half: float | None
+    second_half: float | None
     excess_sentences: int
     same_distance: Yardstick | None
     same_key: Yardstick | None
@@ -135,7 +138,7 @@ class Holding(Shown):
                     *(*held.head, held.hits, held.share, held.mean),
                     *(*(held.interval or (None, None)), held.minimum, held.excess),
                     *(held.excess_interval or (None, None)),
-                    held.excess_sentences,
+                    *(held.first_half, held.second_half, held.excess_sentences),
                     *(held.same_distance or (None, None, None)),
                     *(held.same_key or (None, None, None)),
                     *(() if held.dropped is None else (held.dropped,)),
@@ -209,28 +212,30 @@ class Tally:
         means, (ones, _, weights, has, excess) = _Means.of(blocks), np.moveaxis(blocks, 1, 0)
         both = intervals(np.hstack([weights, excess]), np.hstack([ones, has]))
         bounds = both.reshape(2, 2, -1).swapaxes(0, 1)
+        middle = len(blocks) // 2
+        halves = _Means.of(blocks[:middle]), _Means.of(blocks[middle:])
         return Holding(
             context=self._first.context,
             sentences=self.count,
             link=self._link,
             by=by,
             heads=tuple(
-                self._head(self._first, place, means, bounds[..., place])
+                self._head(self._first, place, [means, *halves], bounds[..., place])
                 for place in means.order(by).tolist()
             ),
-            held_out=() if self.count < 2 else tuple(_halves(blocks, self._first.places, by)),
+            held_out=() if self.count < 2 else tuple(_held_out(halves, self._first.places, by)),
             left_out=left_out,
             reverse=None if self._reverse is None else self._reverse.holding(left_out),
         )
 
     def _head(
-        self, first: Finding, place: int, means: "_Means", bounds: Float[np.ndarray, "2 2"]
+        self, first: Finding, place: int, every: "list[_Means]", bounds: Float[np.ndarray, "2 2"]
     ) -> HoldingHead:
-        """One head; `bounds` of the weight, and of the excess."""
+        """One head, of all sentences and of each half; `bounds` of the weight and of the excess."""
+        score, one, other = (means.score(place) for means in every)
         interval, excess_interval = (
             None if np.isnan(low) else (low, high) for low, high in bounds.tolist()
         )
-        score, dropped = means.score(place), float(self._dropped[place] / self.count)
         return HoldingHead(
             head=first.places[place],
             hits=score.hits,
@@ -240,10 +245,12 @@ class Tally:
             minimum=float(self._minimum[place]),
             excess=score.excess,
             excess_interval=excess_interval,
-            excess_sentences=int(means.compared[place]),
+            first_half=one.excess,
+            second_half=other.excess,
+            excess_sentences=int(every[0].compared[place]),
             same_distance=_yardstick(self._same_distance[:, place]),
             same_key=_yardstick(self._same_key[:, place]),
-            dropped=None if first.dropped is None else dropped,
+            dropped=None if first.dropped is None else float(self._dropped[place] / self.count),
         )
 
 
@@ -262,7 +269,7 @@ class _Means:
         count, hits, weights, has, excess = blocks.sum(axis=0)
         nothing = np.full_like(excess, np.nan)
         excess = np.divide(excess, has, out=nothing, where=has > 0)
-        return cls(int(count[0]), hits, weights / count, has, excess)
+        return cls(int(count[0]), hits, weights / np.maximum(count, 1), has, excess)
 
     def order(self, by: By) -> Int[np.ndarray, "head"]:
         """The heads' places, best first."""
@@ -281,12 +288,10 @@ class _Means:
         )
 
 
-def _halves(
-    blocks: Float[np.ndarray, "block number head"], places: Sequence[HeadId], by: By
+def _held_out(
+    halves: tuple[_Means, _Means], places: Sequence[HeadId], by: By
 ) -> Iterator[HeldOut | None]:
     """The best head of either half, and what it does in the other; None where nothing ranks."""
-    middle = len(blocks) // 2
-    halves = _Means.of(blocks[:middle]), _Means.of(blocks[middle:])
     for chosen, scored in (halves, halves[::-1]):
         best = int(chosen.order(by)[0])
         nothing = by == "excess" and np.isnan(chosen.excess).all()

@@ -42,10 +42,10 @@ class Pair:
     by: Annotated[
         Literal["excess", "weight"],
         valued(
-            "excess|weight",
+            "ORDER",
             SHOW,
-            "What ranks the heads: excess (the default), the weight less the larger yardstick, "
-            "or weight (over several sentences, hits first).",
+            "Rank by excess (the default), the weight less the larger yardstick, or by weight "
+            "(over several sentences by hits).",
         ),
     ] = "excess"
     both: Annotated[bool, flag("--both", SHOW, "Also how much the key looks at the query.")] = False
@@ -53,6 +53,9 @@ class Pair:
         Path | None,
         valued("FILE", INPUT, "Rows of sentence, query and key, with tabs between; - is stdin."),
     ] = None
+    summary: Annotated[
+        bool, flag("--summary", SHOW, "The means over all sentences alone, as data too.")
+    ] = False
     top: Annotated[int | None, count("The K best heads; without, 10 in tables, all in data.")] = (
         None
     )
@@ -84,7 +87,8 @@ def find(
     selection = Selection(session, look, heads)
     inputs = Inputs(source, session, output, selection.request, rows)
     tally, first = Tally(), list["Finding"]()
-    as_table = output.form in ("table", "md")  # which waits for the last: it has one answer
+    # a table waits for the last: it has one answer
+    in_short = pair.summary or output.form in ("table", "md")
 
     with writing(output, session.notes, pair.top) as write:
 
@@ -96,20 +100,19 @@ def find(
             tally.add(finding)
             first[:] = first or [finding]
             session.spinner.make_way()
-            if not as_table:
+            if not in_short:
                 write(finding, item.index)
 
         inputs.each(ask)
         left_out = len(session.errors)
-        if rows is not None or tally.count + left_out > 1:
-            if as_table or output.form in ("json", "jsonl"):
+        if pair.summary or rows is not None or tally.count + left_out > 1:
+            if in_short or output.form in ("json", "jsonl"):
                 write(tally.holding(left_out), 0)
             else:
                 session.notes.say_once(
-                    "rows are per sentence: -f md has means and intervals over all sentences, and "
-                    "--json the halves too"
+                    "rows are per sentence: --summary gives the means over all sentences instead"
                 )
-        elif as_table:
+        elif in_short:
             write(first[0], 0)
     inputs.finish()
 

@@ -66,7 +66,7 @@ def whole_file(path: Path, private: bool = False) -> Iterator[BinaryIO]:
 
 
 def discard_unfinished() -> None:
-    """Remove the temporary files of `whole_file`, where nobody gets round to it."""
+    """Remove the temporary files of `whole_file`; for a process that ends at once."""
     for name in list(_unfinished):
         Path(name).unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _AGAIN = 0.5  # seconds after which leaving is asked for again, should the request have been lost
 _ENOUGH = 20  # times that it is asked for
 
+# what libraries read from the environment: attnviz ignores these, and names that begin so
 _UNUSED = (
     "MPLBACKEND", "MATPLOTLIBRC", "SOURCE_DATE_EPOCH",
     "TORCH_CPP_LOG_LEVEL", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TORCH_SHOW_CPP_STACKTRACES",
@@ -25,14 +26,12 @@ _UNUSED_KINDS = (
     "TQDM_", "AOTINDUCTOR_", "PYTORCH_JIT", "TORCHDYNAMO_", "TORCHINDUCTOR_", "TORCH_COMPILE_",
     "TORCH_LOGS", "TORCH_TRACE",
 )  # fmt: skip
+# these must be absolute, and these positive numbers; others are ignored: a library would fail
 _FOLDERS = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 _NUMBERS = (
     "COLUMNS", "LINES", "TERMINAL_WIDTH", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT",
     "WORLD_SIZE",
 )  # fmt: skip
-"""What libraries read from the environment and attnviz has no use for, which compiles nothing and
-multiplies in full precision; how the names of more of it begin; and what of the rest must be a
-positive number, and is ignored otherwise: a library would end with an error."""
 
 
 class _Leaving:
@@ -48,12 +47,12 @@ class _Leaving:
         self._times = 0
 
     def listen(self) -> None:
-        """Heed the signals from now on, but for those that whoever started us ignores (nohup)."""
+        """Handle the signals from now on, except those that the parent ignores (as nohup does)."""
         self._heed(self._leave)
         sys.unraisablehook = self._ignored
 
     def over(self) -> None:
-        """The work has ended: what is left of it goes, and a signal no longer has to wait."""
+        """The command has ended: remove what it left; from now on, a signal ends all at once."""
         self._heed(self._at_once)
         if self.code:
             self._repeat(0)
@@ -104,7 +103,7 @@ def main() -> int:
     leaving = _Leaving()
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     leaving.listen()
-    # numpy's, of numbers that overflow: what becomes of them is checked, and told in words
+    # numpy's, about overflow: results are checked for it, with messages of their own
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     code = 0
     try:
@@ -125,7 +124,7 @@ def main() -> int:
 
 
 def _ready_environment() -> None:
-    """Take out what libraries would stumble over, and what attnviz does not need."""
+    """Remove variables that would make libraries fail, and those that attnviz does not need."""
     unused = [name for name in os.environ if name.startswith(_UNUSED_KINDS)]
     unused = [name for name in unused if not name.endswith("_DISABLE")]
     # a relative folder of these does not count, says the standard; libraries would use it

@@ -177,7 +177,8 @@ def _exit_codes() -> str:
 | {DONE} | done; also if the reader of a pipe stopped early |
 | {WRONG} | the request is wrong: an unknown word, a layer out of range, an empty sentence |
 | {FAILED} | it could not be done: damaged weights, a full disk; or a check failed |
-| {INTERRUPTED} | interrupted with Ctrl-C |
+| {INTERRUPTED} | interrupted with Ctrl-C (SIGINT) |
+| 129, 143 | ended by SIGHUP or SIGTERM |
 
 An error message says what came, what was expected, and what to try. If one of several sentences
 fails, attnviz shows the others and names the number of the one that failed.

@@ -98,6 +98,19 @@ def test_each_head_by_a_query(here: Callable[..., Done]) -> None:
     assert 'L5H11 moves "it" most, by .1060' in table.out
 
 
+def test_one_word_without_a_head(here: Callable[..., Done]) -> None:
+    asked = "--load", "animal", "--head", "3.1"
+    whole, done = (valid(here(*asked, *more, "--json").json) for more in ((), ("--query", "it")))
+    [moved] = done["moved"]
+    assert moved == whole["moved"][1] == {**moved, "text": "it"}
+    assert done["query"] == {"index": moved["index"], "text": "it", "rank": 2}
+    assert "query" not in whole
+    table = here(*asked, "--query", "it", "--quiet").out
+    assert "without L3H1  set to zero: how far it moves" in table
+    assert [line.split()[:2] for line in table.splitlines() if "█" in line] == [["it", ".0067"]]
+    assert "2 of 14 by how far they move; [SEP] moves most, by .0100." in table
+
+
 @pytest.mark.slow
 def test_sentences_one_after_the_other(place: Workplace) -> None:
     given = b"It was tired.\nNobody knows.\nWhere is it?\n"
@@ -197,7 +210,7 @@ BAD: list[tuple[list[str], str]] = [
     (["--query", "it"], "no head was named"),
     (["--head", "3.1", "--each"], "does not go with --head or --layer"),
     (["--layer", "3", "--each"], "does not go with --head or --layer"),
-    (["--head", "3.1", "--query", "it"], "--each is missing"),
+    (["--head", "3.1", "--query", "dog"], 'there is no "dog" in the sentence'),
     (["--head", "3.99"], "there is no head 99: the model has 12"),
     (["--layer", "6"], "there is no layer 6"),
     (["--head", "1"], "head 1 needs a layer"),

@@ -75,6 +75,45 @@ def test_a_commit_at_hand_needs_no_hub(hub: LocalHub) -> None:
     assert hub.requests == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("gpt2", "openai-community/gpt2"),
+        ("bert-base-uncased", "google-bert/bert-base-uncased"),
+        ("roberta-base", "FacebookAI/roberta-base"),
+        ("distilbert-base-uncased", "distilbert/distilbert-base-uncased"),
+        ("t5-small", "google-t5/t5-small"),
+        ("albert-base-v2", "albert/albert-base-v2"),
+        ("xlnet-base-cased", "xlnet/xlnet-base-cased"),
+    ],
+)
+def test_a_name_of_before_there_were_organizations(typed: str, meant: str, hub: LocalHub) -> None:
+    hub.repositories[meant] = dict(tiny_files())
+    model = load_model(typed)
+    assert model.facts.name == meant
+    assert model.inspect(SENTENCES[0]).weights(1, 2).shape == (9, 9)
+    assert hub.requests[0] == f"HEAD {meant} main config.json"
+    assert load_model(f"{typed}@{COMMIT}").facts.name == f"{meant}@{COMMIT}"
+
+
+def test_a_folder_of_that_name_wins(
+    hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tiny_bert(tmp_path / "gpt2")
+    monkeypatch.chdir(tmp_path)
+    assert load_model("gpt2").facts.name == "gpt2"
+    assert hub.requests == []
+
+
+def test_a_model_that_the_cache_has_by_its_old_name(hub: LocalHub) -> None:
+    hub.repositories["gpt2"] = dict(tiny_files())
+    for file in FILES:
+        huggingface_hub.hf_hub_download("gpt2", file)
+    hub.requests.clear()
+    assert load_model("gpt2").facts.name == "openai-community/gpt2"
+    assert {tuple(asked.split()[:2]) for asked in hub.requests} == {("HEAD", "gpt2")}
+
+
 @pytest.mark.parametrize("revision", ["v1.0", "refs/pr/7"])
 def test_a_revision(revision: str, hub: LocalHub) -> None:
     hub.revisions = (revision, COMMIT)

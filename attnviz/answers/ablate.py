@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attnviz.answers.answer import facts_of
+from attnviz.answers.answer import facts_of, token_name
 from attnviz.attention.order import NEAR_ZERO, descending, largest
 from attnviz.attention.shapes import Float
 from attnviz.inspection import Context, HeadId, Shown
@@ -62,6 +62,7 @@ class Ablation(Shown):
     """What changes in a sentence if some heads are ablated together.
 
     `moved`: every token, most moved first. `predictions`: one a `[MASK]`; None without an MLM head.
+    With a `query`, data and tables have that token alone.
     """
 
     schema: ClassVar[str] = SCHEMA
@@ -72,20 +73,32 @@ class Ablation(Shown):
     replacement: Replacement
     moved: tuple[Moved, ...]
     predictions: tuple[Prediction, ...] | None
+    query: Token | None = None
+
+    @property
+    def rank(self) -> int:
+        """How many tokens move further than the query, and 1."""
+        return 1 + next(i for i, one in enumerate(self.moved) if one.token == self.query)
+
+    def listed(self, top: int | None = None) -> tuple[Moved, ...]:
+        """What is listed: the query, or the `top` tokens that moved most."""
+        return self.moved[:top] if self.query is None else self.moved[self.rank - 1 : self.rank]
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.ablate/1` object."""
-        masks = self.predictions
+        masks, query = self.predictions, self.query
+        asked = {} if query is None else {"query": token_name(query) | {"rank": self.rank}}
         return _facts(self.context, self.replacement) | {
             "heads": [{"layer": head.layer, "head": head.head} for head in self.heads],
-            "moved": [moved.data() for moved in self.moved[:top]],
+            **asked,
+            "moved": [moved.data() for moved in self.listed(top)],
             "masks": None if masks is None else [mask.data() for mask in masks],
         }
 
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
         """One row a token, most moved first."""
         heads = " ".join(str(head) for head in self.heads)
-        for moved in self.moved[:top]:
+        for moved in self.listed(top):
             token = moved.token
             yield (heads, self.replacement, token.index, token.text, moved.distance)
 
@@ -148,8 +161,8 @@ def _facts(context: Context, replacement: Replacement) -> dict[str, Any]:
     return facts | {"formula": DISTANCE, "with": replacement, "tokens": tokens}
 
 
-def ablation_of(context: Context, run: Ablated) -> Ablation:
-    """How far each token moved; the run must have the states of all pieces."""
+def ablation_of(context: Context, run: Ablated, query: int | None = None) -> Ablation:
+    """How far each token moved, or the query; the run must have the states of all pieces."""
     unit = context.unit
     tokens, pieces = run.tokens.unit(unit), run.tokens.pieces
     distances = _distances(run, parts_of(run.tokens, unit))
@@ -162,7 +175,8 @@ def ablation_of(context: Context, run: Ablated) -> Ablation:
             for mask in run.masks
         )
     moved = tuple(Moved(tokens[i], float(distances[i])) for i in order)
-    return Ablation(context, run.heads, run.replacement, moved, predictions)
+    asked = None if query is None else tokens[query]
+    return Ablation(context, run.heads, run.replacement, moved, predictions, asked)
 
 
 def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = None) -> EachAblation:

@@ -212,14 +212,17 @@ def ablate(
     replacement: Replacement = "zero",
     unit: Unit = "word",
     model: Model | None = None,
+    query: str | None = None,
 ) -> Ablation:
-    """Run a sentence again without some heads, together: how far do words' final states move?
+    """Run a sentence again without some heads, together: how far do words' final states move, or
+    that of the query?
 
     `heads`: as "L3H1" or (3, 1), or "L3" for a whole layer. Their outputs become zero, or their
     mean over the sentence. The model is loaded by its name unless it is given.
     """
     context = looked_at(inspection, {"unit": unit})[0].context
     check_ablatable(inspection)
+    index = _index(context, "query", query)
     layers, names = [], []
     for name in heads if isinstance(heads, list) else [heads]:
         if isinstance(name, tuple) and name[-1] is None:
@@ -229,7 +232,7 @@ def ablate(
         names += [] if layer else [name]
     chosen = {*select_heads(context.model, layers), *select_heads(context.model, [], names)}
     run = model_behind(inspection, model).ablate(inspection.tokens, sorted(chosen), replacement)
-    return ablation_of(context, run)
+    return ablation_of(context, run, index)
 
 
 def ablate_each(

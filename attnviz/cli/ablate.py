@@ -47,7 +47,7 @@ class Ablated:
     ] = "zero"
     query: Annotated[
         str | None,
-        valued("WORD", SHOW, "With --each: the effect on WORD, not the mean over all words."),
+        valued("WORD", SHOW, "How far WORD moves; with --each, what ranks heads."),
     ] = None
     top: Annotated[
         int | None, count("The K words, or heads, with the largest effect; without, 10 in tables.")
@@ -89,7 +89,8 @@ def ablate(
         session.spinner.update("taking heads away")
         mask = _mask(tokens, model, session.notes, item.place)
         if not ablated.each:
-            ablation = ablation_of(context, model.ablate(tokens, chosen, ablated.replacement))
+            run = model.ablate(tokens, chosen, ablated.replacement)
+            ablation = ablation_of(context, run, query)
             if mask is not None:
                 _note_masks(ablation, mask, output.form, session.notes, item.place)
             return ablation
@@ -138,9 +139,4 @@ def _check(ablated: Ablated, heads: HeadChoice) -> None:
         raise RequestError(
             "no head was named",
             "name one, as in --head 3.1, or a layer with --layer 3, or rank all heads with --each",
-        )
-    if ablated.query is not None and not ablated.each:
-        raise RequestError(
-            f"--query {ablated.query} says by which word --each ranks heads, and --each is missing",
-            "add --each, or leave --query out: every word's distance is shown",
         )

@@ -36,6 +36,38 @@ ON_THE_HUB = {
     "choose a model, or a revision such as @refs/pr/1, that has one of these",
 }
 
+_CANONICAL = {
+    "albert": "albert-base-v1 albert-large-v1 albert-xlarge-v1 albert-xxlarge-v1 albert-base-v2 "
+    "albert-large-v2 albert-xlarge-v2 albert-xxlarge-v2",
+    "almanach": "camembert-base",
+    "distilbert": "distilbert-base-cased distilbert-base-cased-distilled-squad "
+    "distilbert-base-german-cased distilbert-base-multilingual-cased distilbert-base-uncased "
+    "distilbert-base-uncased-distilled-squad distilbert-base-uncased-finetuned-sst-2-english "
+    "distilgpt2 distilroberta-base",
+    "FacebookAI": "roberta-base roberta-large roberta-large-mnli xlm-clm-ende-1024 "
+    "xlm-clm-enfr-1024 xlm-mlm-100-1280 xlm-mlm-17-1280 xlm-mlm-en-2048 xlm-mlm-ende-1024 "
+    "xlm-mlm-enfr-1024 xlm-mlm-enro-1024 xlm-mlm-tlm-xnli15-1024 xlm-mlm-xnli15-1024 "
+    "xlm-roberta-base xlm-roberta-large xlm-roberta-large-finetuned-conll02-dutch "
+    "xlm-roberta-large-finetuned-conll02-spanish xlm-roberta-large-finetuned-conll03-english "
+    "xlm-roberta-large-finetuned-conll03-german",
+    "google-bert": "bert-base-cased bert-base-cased-finetuned-mrpc bert-base-chinese "
+    "bert-base-german-cased bert-base-german-dbmdz-cased bert-base-german-dbmdz-uncased "
+    "bert-base-multilingual-cased bert-base-multilingual-uncased bert-base-uncased "
+    "bert-large-cased bert-large-cased-whole-word-masking "
+    "bert-large-cased-whole-word-masking-finetuned-squad bert-large-uncased "
+    "bert-large-uncased-whole-word-masking bert-large-uncased-whole-word-masking-finetuned-squad",
+    "google-t5": "t5-small t5-base t5-large t5-3b t5-11b",
+    "openai-community": "gpt2 gpt2-medium gpt2-large gpt2-xl openai-gpt "
+    "roberta-base-openai-detector roberta-large-openai-detector",
+    "Salesforce": "ctrl",
+    "transfo-xl": "transfo-xl-wt103",
+    "xlnet": "xlnet-base-cased xlnet-large-cased",
+}
+"""The organizations that models without one moved to (transformers' _archive_maps.py of 4.40)."""
+
+MOVED = {model: f"{owner}/{model}" for owner, all in _CANONICAL.items() for model in all.split()}
+"""The names on the hub of models that had no organization, as in `gpt2`."""
+
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@(.*))?", re.DOTALL)
 _NO_REVISION = re.compile(
     r"""
@@ -55,6 +87,7 @@ CheckConfig = Callable[[Path], Wanted]
 def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> ModelFiles:
     """The files of the default model, of a folder, or of `org/name[@revision]` on the hub.
 
+    Names of before there were organizations mean theirs of now: `gpt2` is openai-community/gpt2.
     `check` runs before anything larger than config.json is fetched. Raises RequestError for a name
     that is none of these or a folder that lacks a file, AttnvizError for a default model that is
     not the published one, or a hub that fails.
@@ -86,6 +119,7 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
         raise RequestError(
             f'"{name}" is a file, and a model is a folder of several', "give its folder"
         )
+    name = _moved(name)
     hub_name = _HUB_NAME.fullmatch(name)
     if hub_name is None or name.startswith("."):
         raise RequestError(
@@ -98,12 +132,21 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
             f'"{revision}" cannot be the name of a revision',
             "give a branch, a tag or a commit of it after the @",
         )
+    before = repository.partition("/")[2]  # its name in the cache, if it was fetched by that
+    if MOVED.get(before) == repository and in_cache(before, CONFIG, revision or "main"):
+        repository = before
     return _on_the_hub(name, check, repository, revision)
+
+
+def _moved(name: str) -> str:
+    """The name on the hub of a model that had no organization; any other name as it is."""
+    model, at, revision = name.partition("@")
+    return MOVED.get(model, model) + at + revision
 
 
 def is_on_hub(name: str) -> bool:
     """Whether `find_model` looks for this model on the hub, or in its cache."""
-    return _HUB_NAME.fullmatch(name) is not None and not os.path.isdir(name)
+    return _HUB_NAME.fullmatch(_moved(name)) is not None and not os.path.isdir(name)
 
 
 def default_tokenizer() -> Path:

@@ -103,16 +103,17 @@ def table(answer: Ablation | EachAblation, top: int | None = None) -> Renderable
 
 def _moved(ablation: Ablation, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     """The sentence, shaded, then the words that move most, and predictions at masks."""
-    context, shown = ablation.context, ablation.moved[:top]
+    context, shown, query = ablation.context, ablation.listed(top), ablation.query
     count, scale = len(ablation.moved), Distances.to(ablation.moved[0].distance, readable=0.001)
-    yield from _heading(context, shown, scale)
+    yield from _heading(context, ablation.moved[:top], scale, query)
     yield from legend(hues, width, *WORD_OR_SPECIAL)
     yield Text()
     heads = heads_named(ablation.heads, context.model.num_heads)
     replaced = REPLACED[ablation.replacement][len(ablation.heads) > 1]
-    what = f"  set to {replaced}: how far each {context.unit} moves"
-    yield Text(f"without {heads}", style="bold", overflow="fold").append(what, "not bold dim")
     called = names(context, "query")
+    moving = f"each {context.unit}" if query is None else called[query.index]
+    what = f"  set to {replaced}: how far {moving} moves"
+    yield Text(f"without {heads}", style="bold", overflow="fold").append(what, "not bold dim")
     rows = []
     for moved in shown:
         name = cut(called[moved.token.index], LONGEST_WORD)
@@ -124,7 +125,13 @@ def _moved(ablation: Ablation, top: int, width: int, hues: Hues | None) -> Itera
         yield Text()
         yield from _prediction(context, prediction)
     yield Text()
-    if len(shown) < count:
+    if query is not None:
+        first = called[ablation.moved[0].token.index]
+        yield from quiet_line(
+            f"{ablation.rank} of {count} by how far they move; {first} moves most, by "
+            f"{scale.told(ablation.moved[0].distance)}."
+        )
+    elif len(shown) < count:
         rest = scale.told(ablation.moved[len(shown)].distance)
         yield from quiet_line(
             f"{count - len(shown)} of {count} are not shown: none of them moves by more than "

@@ -126,15 +126,26 @@ def check_readable(path: Path) -> None:
 
 def read_json(path: Path, hint: str) -> dict[str, Any]:
     """Read a file's JSON object; AttnvizError, with this hint, if it is damaged or is not one."""
+    content: dict[str, Any] = _content(path, hint, dict, "object")
+    return content
+
+
+def read_json_list(path: Path, hint: str) -> list[Any]:
+    """Read a file's JSON list; AttnvizError, with this hint, if it is damaged or is not one."""
+    content: list[Any] = _content(path, hint, list, "list")
+    return content
+
+
+def _content(path: Path, hint: str, kind: type, called: str) -> Any:
     check_readable(path)
     try:
         # utf-8-sig: some editors write a byte order mark
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise AttnvizError(f"{path} cannot be read as JSON: {error}", hint) from error
-    if not isinstance(content, dict):
+    if not isinstance(content, kind):
         raise AttnvizError(
-            f"{path} should hold a JSON object, and holds a {type(content).__name__}", hint
+            f"{path} should hold a JSON {called}, and holds a {type(content).__name__}", hint
         )
     return content
 

@@ -165,7 +165,7 @@ def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
     notes = _file_notes(files, kind, checkpoint.left_over, "the encoder")
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
-    return Model(tokenizer, runner, notes)
+    return Model(tokenizer, runner, notes, files)
 
 
 def native_tokenizer(files: ModelFiles, kind: ModelType, max_length: int | None) -> Tokenizer:
@@ -218,7 +218,7 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     notes = _file_notes(files, kind, loaded.left_over, part, ran=architecture.own_code)
     if config.beyond is not None:
         notes += (f"{config.beyond}, so it runs through transformers, not in attnviz's encoder",)
-    return _recordable(files.name, architecture, loaded, run, tokenizer, notes)
+    return _recordable(files.name, architecture, loaded, run, tokenizer, notes, files)
 
 
 def model_in_memory(
@@ -252,6 +252,7 @@ def _recordable(
     run: RunOptions,
     tokenizer_for: Callable[[int | None, int | None, int | None], Tokenizer],
     notes: tuple[str, ...] = (),
+    files: ModelFiles | None = None,
 ) -> Model:
     """A model of transformers; `tokenizer_for(most, most_of_target, first_id)` is its tokenizer."""
     from attnviz.transformers_backend.describe import max_positions
@@ -269,7 +270,7 @@ def _recordable(
     if model.decodes and run.target is None:
         written = "the target is what the model writes itself, the likeliest word each time"
         notes += (f"no --target came, so {written}",)
-    return Model(tokenizer, runner, notes)
+    return Model(tokenizer, runner, notes, files)
 
 
 def check_parts(name: str, run: RunOptions, parts: Parts) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import WHOLE, RecordRequest
@@ -12,7 +14,10 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import look_ahead
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Replacement
+from attnviz.inspection.pooled import Pooled
 from attnviz.model.native import NativeRunner, Results, not_ablatable
+from attnviz.models.files import ModelFiles
+from attnviz.models.pooling import Pooling, read_pooling
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
@@ -50,14 +55,24 @@ class Runner(Protocol):
     def projections(self, inspection: Inspection, layer: int) -> Projections:
         """The layer's matrices; AttnvizError if they do not give the recorded numbers."""
 
+    def states(self, tokens: Tokens) -> np.ndarray:
+        """The final states of a sentence's pieces, (piece, d_model), float32."""
+
 
 class Model:
     """A model with its tokenizer, ready to inspect sentences; `notes` on it are for the user."""
 
-    def __init__(self, tokenizer: Tokenizer, runner: Runner, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        runner: Runner,
+        notes: tuple[str, ...] = (),
+        files: ModelFiles | None = None,
+    ) -> None:
         self.facts = runner.facts
         self.tokenizer = tokenizer
         self.notes = (*notes, *tokenizer.notes)
+        self._files = files
         self._runner = runner
 
     def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
@@ -152,6 +167,24 @@ class Model:
     ) -> Iterator[Ablated]:
         """Run a sentence without each head in turn, layer by layer; give the states of `pieces`."""
         return self._native().ablate_each(tokens, replacement, pieces)
+
+    @cached_property
+    def pooling(self) -> Pooling:
+        """How the checkpoint makes one vector of a text; AttnvizError as in `read_pooling`."""
+        return read_pooling(self._files)
+
+    def states(self, tokens: Tokens) -> np.ndarray:
+        """The final states of a sentence's pieces, as the last layer gives them: (piece, d_model).
+
+        AttnvizError if they are not finite, or the model gives none.
+        """
+        return self._runner.states(tokens)
+
+    def pooled(self, tokens: Tokens, states: np.ndarray | None = None) -> Pooled:
+        """A sentence's one vector, of these final states or its own, and what each piece gives."""
+        states = self.states(tokens) if states is None else states
+        vector, parts = self.pooling.pooled(states)
+        return Pooled(tokens, self.facts, self.pooling.facts, vector, parts)
 
     def projections(self, inspection: Inspection, layer: int) -> Projections:
         """A layer's matrices; AttnvizError if they do not give the recorded numbers."""

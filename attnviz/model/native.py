@@ -74,6 +74,12 @@ class NativeRunner:
         """See `Runner`. Reads them from the model's files."""
         return projections_of(inspection, layer)
 
+    def states(self, tokens: Tokens) -> np.ndarray:
+        """See `Runner`."""
+        from attnviz.encoder.ablate import AblatedRuns
+
+        return AblatedRuns(self.encoder, tokens.ids, tokens.type_ids).states
+
     def ablate(
         self,
         tokens: Tokens,

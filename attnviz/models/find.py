@@ -149,6 +149,26 @@ def is_on_hub(name: str) -> bool:
     return _HUB_NAME.fullmatch(_moved(name)) is not None and not os.path.isdir(name)
 
 
+def file_beside(files: ModelFiles, file: str) -> Path | None:
+    """One more file of a model, fetched if it is on the hub; None if the model has none such.
+
+    Raises NotInCache where that is not known: the hub cannot be reached.
+    """
+    path, commit = files.folder / file, files.folder.name
+    if path.is_file():
+        return path
+    if files.name == DEFAULT:
+        repository = None if find_spec(DEFAULT_PACKAGE) else DEFAULT_REPOSITORY
+    else:
+        repository = files.name.partition("@")[0] if is_on_hub(files.name) else None
+    if repository is None or in_cache(repository, file, commit) is False:
+        return None
+    try:
+        return download(repository, file, commit)
+    except NotOnTheHub:
+        return None
+
+
 def default_tokenizer() -> Path:
     """The default model's tokenizer, which the untrained `paper` model uses too."""
     return _default_file(TOKENIZER)

@@ -207,6 +207,26 @@ class RecordableModel:
         row: list[int] = written[0].tolist()
         return row[:-1]
 
+    def states(self, batch: Batch) -> np.ndarray:
+        """The final states of the one sentence of a batch, (piece, d_model).
+
+        AttnvizError if a decoder runs beside the encoder, or the model gives no states.
+        """
+        if self.decodes:
+            raise AttnvizError(
+                "the states of a text are an encoder's, and a decoder's attention was asked for",
+                "leave out --attention and --target",
+            )
+        part = self._encoder if self.seq2seq else getattr(self.model, "base_model", self.model)
+        tensors = batch.tensors(self.pad, self.model.device)
+        with memory_for(1, len(batch.ids[0])), self._running():
+            states = getattr(part(**tensors), "last_hidden_state", None)
+        if states is None or states.shape[:2] != (1, len(batch.ids[0])):
+            raise AttnvizError(f"{self.name} models give no state of each token", "choose another")
+        final: np.ndarray = as_numpy(states[0])
+        check_finite(len(self.sample), "final states", final, self.dtype)
+        return final
+
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Get the model ready to be run inside the block, by no other thread of ours."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import AttnvizError
@@ -76,6 +78,11 @@ class TransformersRunner:
         """See `Runner`."""
         number = range(self.facts.num_layers)[layer]
         return self.model.projections(number, inspection.layer(number))
+
+    def states(self, tokens: Tokens) -> np.ndarray:
+        """See `Runner`. AttnvizError where a decoder beside an encoder is shown."""
+        types = [tokens.type_ids] if self.feeds_types else None
+        return self.model.states(Batch([tokens.ids], types))
 
     def _target_of(self, source: Tokens) -> Tokens:
         """What the decoder is fed for this text."""

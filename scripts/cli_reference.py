@@ -46,7 +46,12 @@ together ([guide.md](guide.md)).
 ## Input
 
 - `TEXT` is one or more sentences. `-` reads standard input, one sentence a line, and so does a pipe
-  if there is no TEXT. Results come out line by line.
+  if there is no TEXT. Results come out line by line. Lines are in UTF-8, or in UTF-16 or UTF-32
+  as a whole; LF, CR LF or CR ends them. If nothing comes for a second, a note says what attnviz
+  waits for.
+- A script or a loop passes its own standard input on, and attnviz would take the lines that follow
+  for sentences. There, add `< /dev/null`:
+  `while read h; do attnviz run --head $h < /dev/null; done < heads`.
 - Without TEXT and without a pipe, attnviz uses the sentence of the last run, at once and without
   loading the model. It keeps that sentence in your cache folder, readable only by you, up to
   64 MB. If there is none, it uses the animal sentence. Standard error says which.

@@ -33,7 +33,7 @@ MIXED = (
 MIXED_TEXTS = ["The animal was tired.", "I am \x1b[31mred\x07 and \x00nothing", "동물은 피곤해"]
 MIXED_ERRORS = """\
 attnviz: line 3: the line is not UTF-8 at byte 3
-  convert the file, for instance with iconv -t UTF-8
+  convert the file, as in iconv -f LATIN1 -t UTF-8 FILE (Korean: -f CP949)
 attnviz: line 5: the sentence is 602 tokens long, and the model takes at most 512
   use --truncate for its beginning, or attnviz run --stride N for windows that overlap
 attnviz: line 6: 3 words were dropped by the tokenizer of minilm, so that the model never sees \
@@ -41,6 +41,11 @@ them: U+001B, U+0007, U+0000
 attnviz: blank lines left out: 2
 attnviz: 2 sentences left out, see above
 """
+
+
+NONE_CAME = """\
+no sentence came on standard input
+  give one a line, or add < /dev/null if none is to come"""
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +126,8 @@ def test_a_word_that_one_sentence_lacks(place: Workplace) -> None:
 @pytest.mark.slow
 def test_no_result_is_no_file(place: Workplace) -> None:
     for given, said in (
-        (b"", "attnviz: no sentence came on standard input\n  give one a line\n"),
-        (b"\n  \n", "attnviz: no sentence came on standard input\n  give one a line\n"),
+        (b"", f"attnviz: {NONE_CAME}\n"),
+        (b"\n  \n", f"attnviz: {NONE_CAME}\n"),
         (b"\xff\n", "attnviz: 1 sentence left out, see above\n"),
     ):
         done = place("run", "-f", "csv", "-o", "nothing.csv", given=given)

@@ -214,7 +214,7 @@ def test_windows_stream_out_as_sentences_do(place: Workplace) -> None:
     assert done.message == [
         "attnviz: line 2: 600 tokens, in 2 windows of 512 at most",
         "attnviz: line 3: the line is not UTF-8 at byte 3",
-        "  convert the file, for instance with iconv -t UTF-8",
+        "  convert the file, as in iconv -f LATIN1 -t UTF-8 FILE (Korean: -f CP949)",
         "attnviz: 1 sentence left out, see above",
     ]
     parts = [one.get("part") for one in done.json_lines]

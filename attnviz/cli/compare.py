@@ -160,7 +160,7 @@ class _Reader:
         self.pair = source.pair
         self.texts, self.paths = list(source.text or []), list(source.load or [])
         if self.texts == ["-"] or (not self.texts and not self.paths and is_piped()):
-            self.texts = _lines(1 if source.models else 2)
+            self.texts = _lines(1 if source.models else 2, asked=bool(self.texts))
         self._check()
 
     def two(self) -> "Sequence[Inspection]":
@@ -282,10 +282,10 @@ class _Reader:
         return self._read([first, text], choice)
 
 
-def _lines(count: int) -> list[str]:
+def _lines(count: int, asked: bool) -> list[str]:
     """The sentences on standard input, which must be that many."""
     lines: list[str] = []
-    for index, line in islice(filter(None, LineReader()), count + 1):
+    for index, line in islice(filter(None, LineReader(asked=asked)), count + 1):
         if isinstance(line, RequestError):
             raise RequestError(f"line {index + 1}: {line.message}", line.hint)
         lines.append(line)

@@ -133,7 +133,8 @@ class Inputs:
 
     def _inspected(self) -> Iterator[Item]:
         """What is given as TEXT, or comes in lines, run in batches."""
-        reader = self._rows or (LineReader() if self._from_lines else None)
+        asked = self._texts == ["-"]
+        reader = self._rows or (LineReader(asked=asked) if self._from_lines else None)
         lines = self._lines(reader) if reader else enumerate(self._texts)
         model = self.session.load(self.session.choice)
         # what libraries made stays; what sentences leave in circles is soon cleared away
@@ -153,7 +154,7 @@ class Inputs:
             self.session.spinner.update(f"sentence {index + 1}" if part is None else str(part))
             yield Item(index, place, result, tokens)
         if reader and not any_came and not self.session.errors:
-            raise RequestError(f"no sentence came {reader.where}", "give one a line")
+            raise RequestError(f"no sentence came {reader.where}", reader.hint)
         if reader and reader.blank:
             self.session.notes.say(f"blank lines left out: {reader.blank}")
 
@@ -174,6 +175,7 @@ class Inputs:
         """The lines' tokens, None where more are to come; `pending` gets places and tokens."""
         for line in lines:
             if line is None:
+                self.session.spinner.update("waiting for sentences")
                 yield None
                 continue
             number, text = line

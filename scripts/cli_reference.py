@@ -56,8 +56,9 @@ together ([guide.md](guide.md)).
   loading the model. It keeps that sentence in your cache folder, readable only by you, up to
   64 MB. If there is none, it uses the animal sentence. Standard error says which.
 - `--load FILE` reads an inspection that `--save FILE` wrote.
-- `find` also takes a table of sentences, each with its own query and key (`--tsv FILE`), and
-  phrases (`--key "the street"`). `compare` takes two sentences, or one to compare with the last.
+- `find` also takes a table of sentences, each with its own query and key (`--tsv FILE` or
+  `--csv FILE`), and phrases (`--key "the street"`). A column `id` comes back in JSON and CSV.
+  `compare` takes two sentences, or one to compare with the last.
 
 ## Output
 

@@ -202,6 +202,28 @@ def test_a_table_of_sentences(place: Workplace) -> None:
     assert "more than any other key in 0 of 2 sentences (0%)" in " ".join(table.split())
 
 
+@pytest.mark.slow
+def test_a_spreadsheet_whose_ids_come_back(place: Workplace) -> None:
+    rows = ["id,sentence,query,key", f'a-1,"{ANIMAL}",it,animal', "b 2,It rains, and pours.,it,a"]
+    rows += ['c,"He said ""it is late""\nand left.",it,he']
+    (place.folder / "table.csv").write_text("\n".join(rows))
+    done = place("find", "--csv", "table.csv", "--json", "--head", "3.1")
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        "attnviz: table.csv, line 3: the row has 5 columns, and the header 4",
+        "  put quotation marks around a cell with a comma in it",
+        "attnviz: 1 sentence left out, see above",
+    ]
+    one, two, _ = done.json_lines
+    assert [(found["id"], found["text"]) for found in (one, two)] == [
+        ("a-1", ANIMAL),
+        ("c", 'He said "it is late"\nand left.'),
+    ]
+    done = place("find", "--csv", "table.csv", "-f", "tsv", "--head", "3.1", "--quiet")
+    table = csv.DictReader(io.StringIO(done.out), delimiter="\t")
+    assert [row["id"] for row in table] == ["a-1", "c"]
+
+
 def test_what_is_wrong_in_a_table_is_told_with_its_line(place: Workplace) -> None:
     rows = [f"{ANIMAL}\tit\tdog", f"{ANIMAL}\tit", "", f"{ANIMAL}\tit\tthe", f"{ANIMAL}\tit\tit"]
     content = "\n".join(rows).encode() + b"\n\xff\tit\tit\n"
@@ -251,6 +273,8 @@ def test_pronouns(place: Workplace) -> None:
         (["--tsv", "t.tsv", "--query", "it"], "does not go with --query"),
         (["--tsv", "t.tsv", "--load", "animal", ANIMAL], "does not go with TEXT and --load"),
         (["--tsv", "t.tsv", "--pair", "a"], "does not go with --pair"),
+        (["--csv", "t.csv", "--key", "it"], "--csv brings sentences and words with it"),
+        (["--csv", "t.csv", "--tsv", "t.tsv"], "does not go with --csv"),
         (["--tsv", "nothing.tsv"], "there is no file nothing.tsv"),
         ([*LINK, "--load", "animal", "-o", "x.png"], "x.png is the name of a picture"),
         ([*LINK, "--load", "animal", "-o", "x.npz"], "x.npz is the name of an npz file"),

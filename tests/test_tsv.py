@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from attnviz.cli.reading import Row, TsvReader
+from attnviz.cli.reading import Row, TableReader
 from attnviz.errors import AttnvizError, RequestError
 
 
-def read(tmp_path: Path, content: bytes) -> tuple[dict[int, Row | str], TsvReader]:
+def read(tmp_path: Path, content: bytes) -> tuple[dict[int, Row | str], TableReader]:
     """Each line's number as messages tell it, and its row, or what is wrong with it."""
     path = tmp_path / "table.tsv"
     path.write_bytes(content)
-    reader = TsvReader(path)
+    reader = TableReader(path)
     found: dict[int, Row | str] = {}
     for line in reader:
         if line is None:
@@ -90,11 +90,79 @@ def test_a_header_that_lacks_a_column_is_refused(tmp_path: Path, header: bytes) 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there is no file"):
-        TsvReader(tmp_path / "nothing.tsv")
+        TableReader(tmp_path / "nothing.tsv")
     with pytest.raises(RequestError, match="is a folder"):
-        TsvReader(tmp_path)
+        TableReader(tmp_path)
 
 
 def test_a_file_that_cannot_be_read() -> None:
     with pytest.raises(AttnvizError, match="/proc/self/mem cannot be read"):
-        list(TsvReader(Path("/proc/self/mem")))
+        list(TableReader(Path("/proc/self/mem")))
+
+
+def read_csv(tmp_path: Path, content: str) -> dict[int, Row | str]:
+    """As `read`, with commas between the cells."""
+    path = tmp_path / "table.csv"
+    path.write_bytes(content.encode())
+    reader = TableReader(path, commas=True)
+    return {
+        line[0] + 1 + reader.skipped: line[1].message
+        if isinstance(line[1], RequestError)
+        else reader.row(line[0])
+        for line in reader
+        if line is not None
+    }
+
+
+RAINS = Row("It rains, and pours.", "rains", "It")
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("header", ["", "Sentence,query,KEY\n", "\ufeffsentence,query,key\n"])
+def test_commas_between_cells(tmp_path: Path, header: str, line_end: str) -> None:
+    content = header + '"It rains, and pours.",rains,It\n"""Go,"" she said.",she,Go\n'
+    found = read_csv(tmp_path, content.replace("\n", line_end))
+    assert list(found.values()) == [RAINS, Row('"Go," she said.', "she", "Go")]
+    assert list(found) == ([2, 3] if header else [1, 2])
+
+
+def test_semicolons_as_some_spreadsheets_write_them(tmp_path: Path) -> None:
+    content = "id;sentence;query;key\n7;It rains, and pours.;rains;It\n"
+    assert read_csv(tmp_path, content) == {2: RAINS._replace(id="7")}
+
+
+def test_a_quoted_cell_goes_on_in_the_next_line(tmp_path: Path) -> None:
+    content = '"It rains,\nand pours.",rains,It\nIt rains.,rains,It\n'
+    assert read_csv(tmp_path, content) == {
+        1: Row("It rains,\nand pours.", "rains", "It"),
+        3: Row("It rains.", "rains", "It"),
+    }
+
+
+def test_ids_are_kept(tmp_path: Path) -> None:
+    content = "key,ID,query,sentence\nIt,a-1,rains,It rains.\nIt,,rains,It rains.\n"
+    row = Row("It rains.", "rains", "It")
+    assert read_csv(tmp_path, content) == {2: row._replace(id="a-1"), 3: row._replace(id="")}
+    found, _ = read(tmp_path, b"sentence\tquery\tkey\tid\nIt rains.\trains\tIt\nI\tI\tI\tx y \n")
+    assert found == {2: row._replace(id=""), 3: Row("I", "I", "I", "x y")}
+
+
+def test_what_is_wrong_with_commas(tmp_path: Path) -> None:
+    content = (
+        "sentence,query,key\nIt rains, and pours.,rains,It\n"
+        '"Go," she said.,she,Go\nalone\nIt rains.,rains,It\n"It does not\nend,does,It\n'
+    )
+    assert read_csv(tmp_path, content) == {
+        2: "the row has 4 columns, and the header 3",
+        3: "the row has a quoted cell that does not end as it should",
+        4: "the row has 1 column, and sentence, query, key are expected",
+        5: Row("It rains.", "rains", "It"),
+        6: "the row has a quoted cell that does not end as it should",
+    }
+
+
+def test_commas_read_as_tabs_are_told(tmp_path: Path) -> None:
+    (tmp_path / "table.tsv").write_text("It rains.,rains,It\n")
+    [line] = filter(None, TableReader(tmp_path / "table.tsv"))
+    assert isinstance(line[1], RequestError)
+    assert line[1].hint == "put a tab between two columns, or read commas with --csv"

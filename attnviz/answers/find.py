@@ -64,7 +64,8 @@ class Finding(Shown):
 
     `strongest`: the key that the query gives most, `most` how much. `keys`: how many keys are
     ranked. A phrase counts as one. `by`: what the heads are ranked by. `dropped`: the share that
-    went to special tokens left out. `reverse`: the other direction, if asked for.
+    went to special tokens left out. `reverse`: the other direction, if asked for. `id`: the
+    sentence's in a table of sentences, where that has one.
     """
 
     schema: ClassVar[str] = "attnviz.find/2"
@@ -85,6 +86,7 @@ class Finding(Shown):
     by: By = "excess"
     dropped: Float[np.ndarray, "head"] | None = None
     reverse: "Finding | None" = None
+    id: str | None = None
 
     def __repr__(self) -> str:
         return f"<Finding of {self.query.text!r} looking at {self.key.text!r}: {self.heads[:1]}>"
@@ -125,11 +127,13 @@ class Finding(Shown):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns of `rows`."""
-        return (*COLUMNS, *last_columns(self.context))
+        own = () if self.id is None else ("id",)
+        return (*COLUMNS, *last_columns(self.context), *own)
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.find/2` object, heads best first."""
         facts = facts_of(self.context, self.schema, keys="key_tokens")
+        facts |= {} if self.id is None else {"id": self.id}
         facts |= {
             "query": {"text": self.query.text, "indices": self.query.indices},
             "key": {"text": self.key.text, "indices": self.key.indices},
@@ -153,6 +157,7 @@ class Finding(Shown):
                     *_cells(head["same_distance"]),
                     *_cells(head["same_key"]),
                     *last_cells(self.context, head.get("dropped")),
+                    *(() if self.id is None else (self.id,)),
                 )
 
     def _heads(self, top: int | None) -> Iterator[dict[str, Any]]:

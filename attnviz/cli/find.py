@@ -1,6 +1,6 @@
 """`attnviz find`: which heads join these two words?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -21,7 +21,7 @@ from attnviz.errors import RequestError
 if TYPE_CHECKING:
     from attnviz.answers.find import Finding
     from attnviz.cli.inputs import Item
-    from attnviz.cli.reading import TsvReader
+    from attnviz.cli.reading import TableReader
     from attnviz.cli.session import Selection
 
 
@@ -56,6 +56,7 @@ class Pair:
     summary: Annotated[
         bool, flag("--summary", SHOW, "The means over all sentences alone, as data too.")
     ] = False
+    csv: Annotated[Path | None, valued("FILE", INPUT, "The same, with commas between.")] = None
     top: Annotated[int | None, count("The K best heads; without, 10 in tables, all in data.")] = (
         None
     )
@@ -78,11 +79,12 @@ def find(
     from attnviz.answers.holding import Tally
     from attnviz.cli.inputs import Inputs
     from attnviz.cli.output import check_output, writing
-    from attnviz.cli.reading import TsvReader
+    from attnviz.cli.reading import TableReader
     from attnviz.cli.session import Selection, Session
 
     check_output(output, "Finding")
-    rows = None if pair.tsv is None else TsvReader(pair.tsv)
+    table = pair.csv or pair.tsv
+    rows = None if table is None else TableReader(table, commas=pair.csv is not None)
     session = Session(choice, output)
     selection = Selection(session, look, heads)
     inputs = Inputs(source, session, output, selection.request, rows)
@@ -118,26 +120,28 @@ def find(
 
 
 def _finding(
-    item: "Item", selection: "Selection", pair: Pair, rows: "TsvReader | None"
+    item: "Item", selection: "Selection", pair: Pair, rows: "TableReader | None"
 ) -> "Finding":
     """How the heads join the words of the options, or of the sentence's row."""
     from attnviz.answers.find import find
     from attnviz.answers.select import find_phrase
+    from attnviz.cli.reading import Row
     from attnviz.inspection.context import Role
 
     view = selection.view(item.inspection)
-    words = (pair.query or "", pair.key or "") if rows is None else rows.row(item.index)[1:]
+    row = Row("", pair.query or "", pair.key or "") if rows is None else rows.row(item.index)
     dashes = "--" if rows is None else ""
     query, key = (
         selection.phrase(item.place, view, role, word, f"{dashes}{role}", find_phrase)
-        for role, word in zip(get_args(Role), words, strict=True)
+        for role, word in zip(get_args(Role), (row.query, row.key), strict=True)
     )
-    return find(view, query, key, selection.heads(view.context) or None, pair.both, pair.by)
+    finding = find(view, query, key, selection.heads(view.context) or None, pair.both, pair.by)
+    return replace(finding, id=row.id)
 
 
 def _check(source: Source, pair: Pair) -> None:
     """Refuse words that are missing, or that come twice."""
-    if pair.tsv is None:
+    if pair.tsv is None and pair.csv is None:
         given = {"--query": pair.query, "--key": pair.key}
         missing = [option for option, word in given.items() if word is None]
         if missing:
@@ -149,9 +153,12 @@ def _check(source: Source, pair: Pair) -> None:
         return
     others: dict[str, object] = {"TEXT": source.text, "--pair": source.pair, "--load": source.load}
     others |= {"--stride": source.stride, "--query": pair.query, "--key": pair.key}
+    table = "--csv" if pair.tsv is None else "--tsv"
+    others |= {"--csv": table == "--tsv" and pair.csv}
     extra = [name for name, value in others.items() if value]
     if extra:
         raise RequestError(
-            f"--tsv brings sentences and words with it, and does not go with {' and '.join(extra)}",
+            f"{table} brings sentences and words with it, and does not go with "
+            f"{' and '.join(extra)}",
             "give one of the two",
         )

@@ -223,8 +223,9 @@ class Inputs:
         if not self.many:
             return ""
         what = "line" if self._from_lines else "sentence"
-        before = 1 if self._rows is None else 1 + self._rows.skipped
-        named = [f"{what} {line + before}"] if self._numbered else []
+        if self._rows is not None:
+            what, line = f"{self._rows.place}{what}", line + self._rows.skipped
+        named = [f"{what} {line + 1}"] if self._numbered else []
         if tokens is not None and tokens.part is not None:
             named.append(f"window {tokens.part.index + 1}")
         return f"{', '.join(named)}: " if named else ""

@@ -66,11 +66,12 @@ class LineReader:
     """Reads lines in the background, and says when the next one has not come yet.
 
     So a slow source gets an answer to each line at once, and a file is run in batches. `blank`
-    counts blank lines, `skipped` those of a header. Without a path it reads standard input; if the
+    counts blank lines, `skipped` those of a header; `place` is what messages say before the line's
+    number. Without a path it reads standard input; if the
     command line did not ask for that, notes say how to do without.
     """
 
-    skipped = 0
+    skipped, place = 0, ""
 
     def __init__(self, path: Path | None = None, asked: bool = True) -> None:
         if path is None and sys.stdin is None:
@@ -173,33 +174,41 @@ def _decoded(index: int, raw: bytes | str) -> str | RequestError:
 
 
 COLUMNS = ("sentence", "query", "key")
+ID = "id"
+
+_SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon"}
 
 
 class Row(NamedTuple):
-    """One row of a table: a sentence, and the words that are asked about in it."""
+    """One row of a table: a sentence, the words that are asked about in it, and its id if any."""
 
     sentence: str
     query: str
     key: str
+    id: str | None = None
 
 
-class TsvReader:
-    """Reads rows of tab-separated cells, as LineReader reads lines.
+class TableReader:
+    """Reads rows of cells, with tabs or commas between them, as LineReader reads lines.
 
     The first line is a header if one of its cells is `sentence`, or if it names all three columns;
-    then columns may come in any order, beside others. Without a header they are the first three.
+    then columns may come in any order, beside others, and one called `id` is kept. Without a header
+    they are the first three. Between commas a quoted cell may go on in the next line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, commas: bool = False) -> None:
         on_stdin = path == Path("-")
         if not on_stdin and not path.exists():
             raise RequestError(f"there is no file {path}", "check the path; - is standard input")
         if path.is_dir():
-            raise RequestError(f"{path} is a folder", "name a file of tab-separated values")
+            raise RequestError(f"{path} is a folder", "name a file with a table in it")
         self._lines = LineReader(None if on_stdin else path)
-        self._columns: Sequence[int] | None = None
+        self._commas, self._separator = commas, "," if commas else "\t"
+        self._places: dict[str, int] = {}  # of the columns, by name
+        self._width = 0  # how many the header names
         self._rows: dict[int, Row] = {}
         self.where, self.hint, self.skipped = self._lines.where, self._lines.hint, 0
+        self.place = "" if on_stdin else f"{path}, "
 
     @property
     def blank(self) -> int:
@@ -212,60 +221,82 @@ class TsvReader:
 
     def __iter__(self) -> Iterator[Line | None]:
         """The sentences as they come, or what is wrong with a row; None as in LineReader."""
+        first, begun = 0, ""  # where a row began that goes on, and how
         for line in self._lines:
             if line is None or isinstance(line[1], RequestError):
                 yield line if line is None else (line[0] - self.skipped, line[1])
                 continue
-            cells = _cells(line[1])
-            if self._columns is None:
-                named = _named_columns(cells)
-                self._columns = named or range(len(COLUMNS))
-                if named:
-                    self.skipped = 1
-                    continue
-            index = line[0] - self.skipped
-            try:
-                self._rows[index] = row = _row(cells, self._columns)
-            except RequestError as error:
-                yield index, error
-            else:
-                yield index, row.sentence
+            first, text = (first, f"{begun}\n{line[1]}") if begun else (line[0], line[1])
+            cells = self._cells(text)
+            begun = text if cells is None and len(text) < LONGEST else ""
+            if begun or (cells and not self._places and self._is_header(cells)):
+                continue
+            yield first - self.skipped, self._sentence(first - self.skipped, cells)
+        if begun:
+            yield first - self.skipped, self._sentence(first - self.skipped, None)
 
+    def _cells(self, text: str) -> list[str] | None:
+        """The cells of a row, none if it breaks the rules of quotes; None if the last goes on."""
+        if not self._places and self._commas and "," not in text and ";" in text:
+            self._separator = ";"  # so spreadsheets write it where numbers have commas
+        try:
+            [cells] = csv.reader([text], delimiter=self._separator, strict=True)
+        except (csv.Error, ValueError) as error:
+            if not self._commas:  # quotes as they were typed
+                return text.split(self._separator)
+            return None if "unexpected end" in str(error) else []
+        return cells
 
-Lines = LineReader | TsvReader
+    def _is_header(self, cells: Sequence[str]) -> bool:
+        """Whether the first row names columns; where they are is known from then on."""
+        names = [cell.strip().casefold() for cell in cells]
+        missing = [column for column in COLUMNS if column not in names]
+        if missing and COLUMNS[0] not in names:
+            self._places = {column: place for place, column in enumerate(COLUMNS)}
+            return False
+        if missing:
+            raise RequestError(
+                f"the first line names its columns, and {' and '.join(missing)} is not among them",
+                f"name them {', '.join(COLUMNS)}, or leave out the header",
+            )
+        self._places, self.skipped, self._width = {n: names.index(n) for n in names}, 1, len(names)
+        return True
 
+    def _sentence(self, index: int, cells: Sequence[str] | None) -> str | RequestError:
+        """The sentence of a row, which is kept; or what is wrong with it."""
+        try:
+            self._rows[index] = row = self._row(cells)
+        except RequestError as error:
+            return error
+        return row.sentence
 
-def _cells(line: str) -> list[str]:
-    try:
-        [cells] = csv.reader([line], "excel-tab", strict=True)
-    except (csv.Error, ValueError):  # not one row by the rules of quotes
-        return line.split("\t")
-    return cells
-
-
-def _named_columns(cells: Sequence[str]) -> list[int] | None:
-    """Where a header has the columns; None if the line is not a header."""
-    names = [cell.strip().casefold() for cell in cells]
-    missing = [column for column in COLUMNS if column not in names]
-    if missing and COLUMNS[0] not in names:
-        return None
-    if missing:
-        raise RequestError(
-            f"the first line names its columns, and {' and '.join(missing)} is not among them",
-            f"name them {', '.join(COLUMNS)}, or leave out the header",
-        )
-    return [names.index(column) for column in COLUMNS]
-
-
-def _row(cells: Sequence[str], columns: Sequence[int]) -> Row:
-    if len(cells) <= max(columns):
+    def _row(self, cells: Sequence[str] | None) -> Row:
+        between = f"put a {_SEPARATORS[self._separator]} between two columns"
+        if not cells:
+            raise RequestError(
+                "the row has a quoted cell that does not end as it should",
+                "put quotation marks around the whole cell, and two for one within it",
+            )
         count = f"{len(cells)} column{'' if len(cells) == 1 else 's'}"
-        raise RequestError(
-            f"the row has {count}, and {', '.join(COLUMNS)} are expected",
-            "put a tab between two columns",
-        )
-    row = Row(*(cells[column].strip() for column in columns))
-    for name, cell in zip(COLUMNS, row, strict=True):
-        if not cell:
-            raise RequestError(f"the {name} is empty", "fill it in, or take the row out")
-    return row
+        if len(cells) <= max(self._places[column] for column in COLUMNS):
+            if not self._commas and cells[0].count(",") >= len(COLUMNS) - 1:
+                between += ", or read commas with --csv"
+            raise RequestError(
+                f"the row has {count}, and {', '.join(COLUMNS)} are expected", between
+            )
+        if self._commas and self._width and len(cells) > self._width:
+            raise RequestError(
+                f"the row has {count}, and the header {self._width}",
+                f"put quotation marks around a cell with a {_SEPARATORS[self._separator]} in it",
+            )
+        row = Row(*(cells[self._places[column]].strip() for column in COLUMNS))
+        for name, cell in zip(COLUMNS, row, strict=False):
+            if not cell:
+                raise RequestError(f"the {name} is empty", "fill it in, or take the row out")
+        place = self._places.get(ID)
+        if place is None:
+            return row
+        return row._replace(id=cells[place].strip() if place < len(cells) else "")
+
+
+Lines = LineReader | TableReader

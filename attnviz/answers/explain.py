@@ -4,52 +4,32 @@ The steps are the attention function's (Vaswani et al. 2017, 3.2).
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from attnviz.answers.answer import facts_of, shortest, token_facts
-from attnviz.attention.layer import LayerRecord, Projections
+from attnviz.answers.head import (
+    Differences,
+    HeadSteps,
+    Projected,
+    head_steps,
+    if_there,
+    short,
+    stack_of,
+)
+from attnviz.attention.layer import Projections
 from attnviz.attention.order import descending
-from attnviz.attention.request import AttentionKind
 from attnviz.attention.shapes import Bool, Float
-from attnviz.errors import AttnvizError
 from attnviz.inspection import Context, HeadId, Inspection, Shown, View
 from attnviz.text.tokens import Token
-
-Z_TOLERANCES = {"float64": 1e-3, "float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
-"""How far z may be from what q, k and v make, as a part of the largest value: in float32, softmax
-enlarges the rounding of scores of some hundred to 1e-5.
-"""
 
 COLUMNS = (
     "layer", "head", "query_index", "query", "key_index", "key",
     "weight", "dot", "score", "norm",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Differences:
-    """The largest differences from the model's own numbers; None where there are none to
-    compare.
-    """
-
-    q: float | None
-    k: float | None
-    v: float | None
-    z: float | None
-
-
-class Projected(NamedTuple):
-    """What W_Q, W_K and W_V make of the vectors, with biases; None where it is q, k or v
-    already.
-    """
-
-    q: Float[np.ndarray, "d_k"] | None
-    k: Float[np.ndarray, "key d_k"] | None
-    v: Float[np.ndarray, "key d_v"] | None
 
 
 class Sink(NamedTuple):
@@ -109,7 +89,7 @@ class Explanation(Shown):
     @property
     def stack(self) -> str:
         """The stack that the layer belongs to: "encoder" or "decoder"."""
-        return _stack(self.context.attention)
+        return stack_of(self.context.attention)
 
     @property
     def seen(self) -> Bool[np.ndarray, "key"]:
@@ -175,14 +155,14 @@ class Explanation(Shown):
             "head": self.head.head,
             "query": token_facts(self.query, paired),
             "scale": self.scale,
-            **_if_there("softcap", self.softcap),
+            **if_there("softcap", self.softcap),
             "shapes": self.shapes,
             "x": self.x,
             **({"between": between._asdict()} if any(between) else {}),
-            **_if_there("projected_q", self.projected.q),
+            **if_there("projected_q", self.projected.q),
             "q": self.q,
             "keys": [self._key(key) for key in self.strongest(top)],
-            **_if_there("sink", None if self.sink is None else self.sink._asdict()),
+            **if_there("sink", None if self.sink is None else self.sink._asdict()),
             "z": self.z,
             "output": self.output,
             "share": self.share,
@@ -196,14 +176,14 @@ class Explanation(Shown):
             facts = token_facts(token, self.context.key_text.pair is not None)
         return {
             **facts,
-            **_if_there("projected_k", None if k is None else k[key]),
+            **if_there("projected_k", None if k is None else k[key]),
             "k": self.k[key],
             "dot": self.dots[key],
             **({"seen": bool(self.seen[key])} if self.masked else {}),
-            **_if_there("bias", None if self.bias is None else self.bias[key]),
+            **if_there("bias", None if self.bias is None else self.bias[key]),
             "score": self.scores[key],
             "weight": self.weights[key],
-            **_if_there("projected_v", None if v is None else v[key]),
+            **if_there("projected_v", None if v is None else v[key]),
             "v": self.v[key],
             "norm": self.norms[key],
         }
@@ -218,70 +198,37 @@ class Explanation(Shown):
             yield (*start, token.index, token.text, *numbers)
 
 
-def _stack(attention: AttentionKind) -> str:
-    return "encoder" if attention == "encoder" else "decoder"
-
-
-def _if_there(name: str, value: object) -> dict[str, object]:
-    return {} if value is None else {name: value}
-
-
 def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections) -> Explanation:
     """How one piece's attention in one head comes about; `layer` holds its layer's matrices.
 
     IndexError for what is not there, AttnvizError if the model's own z is not what these steps
     make.
     """
-    context, record = inspection.view("piece").context, inspection.layer(head.layer)
-    token, number = context.tokens[query], range(inspection.model.num_heads)[head.place]
-    head = HeadId(head.layer, number)
-    matrices, inputs = layer.head(number, record.num_heads), record.inputs()
-    own = _Vectors(
-        inputs.q[number, query], record.of_head(inputs.k, number), record.of_head(inputs.v, number)
-    )
-    made = _Vectors(
-        _times(inputs.x[query], matrices.W_Q, matrices.b_Q),
-        _times(inputs.key_value_states, matrices.W_K, matrices.b_K),
-        _times(inputs.key_value_states, matrices.W_V, matrices.b_V),
-    )
-    between = matrices.between
-    q, k, v = (
-        recorded.astype(np.float64) if step else product
-        for step, product, recorded in zip(between, made, own, strict=True)
-    )
-    dots = k @ q
-    scores = record.scores_row(number, query, dots)
-    weights, sink = _softmax(scores, None if record.sinks is None else float(record.sinks[number]))
-    z = weights @ v
-    check = [
-        None if step else _largest(product - recorded)
-        for step, product, recorded in zip(between, made, own, strict=True)
-    ]
-    check.append(_checked_z(inspection, head, query, z))
+    query = range(len(inspection.tokens))[query]
+    steps = head_steps(inspection, head, layer, slice(query, query + 1))
+    sink, made = steps.sink, steps.projected
     return Explanation(
-        context=context,
-        head=head,
-        query=token,
-        matrices=matrices,
-        scale=record.scale,
-        x=inputs.x[query],
-        projected=Projected(
-            *(_short(one) if step else None for step, one in zip(between, made, strict=True))
-        ),
-        q=_short(q),
-        k=_short(k),
-        v=_short(v),
-        dots=_short(dots),
-        softcap=record.softcap,
-        bias=_bias(record, number, query),
-        scores=_short(scores),
-        weights=_short(weights),
-        sink=sink,
-        z=_short(z),
-        outputs=_short(_outputs(record, layer, query, head, z)),
-        check=Differences(*check),
-        masked=record.key_ranges is not None,
-        shared_by=1 if record.k is None else inspection.model.num_heads // len(record.k),
+        context=steps.context,
+        head=steps.head,
+        query=steps.context.tokens[query],
+        matrices=steps.matrices,
+        scale=steps.scale,
+        x=steps.X[0],
+        projected=made._replace(q=None if made.q is None else made.q[0]),
+        q=steps.Q[0],
+        k=steps.K,
+        v=steps.V,
+        dots=steps.dots[0],
+        softcap=steps.softcap,
+        bias=None if steps.bias is None else steps.bias[0],
+        scores=steps.scores[0],
+        weights=steps.weights[0],
+        sink=None if sink is None else Sink(sink.score, float(sink.weights[0])),
+        z=steps.Z[0],
+        outputs=_outputs(inspection, layer, query, steps),
+        check=steps.check,
+        masked=steps.masked,
+        shared_by=steps.shared_by,
     )
 
 
@@ -297,62 +244,13 @@ def explain_token(
     return tuple(explain(view.inspection, piece.index, head, layer) for piece in own)
 
 
-class _Vectors(NamedTuple):
-    """A query's q, and all keys' k and v, in one head."""
-
-    q: Float[np.ndarray, "d_k"]
-    k: Float[np.ndarray, "key d_k"]
-    v: Float[np.ndarray, "key d_v"]
-
-
-def _softmax(scores: np.ndarray, sink: float | None) -> tuple[np.ndarray, Sink | None]:
-    """The weights, (key,), and what the sink takes."""
-    highest = scores.max() if sink is None else max(scores.max(), sink)
-    powers = np.exp(scores - highest)
-    if sink is None:
-        return powers / powers.sum(), None
-    taken = np.exp(sink - highest)
-    total = powers.sum() + taken
-    return powers / total, Sink(sink, float(taken / total))
-
-
-def _checked_z(inspection: Inspection, head: HeadId, query: int, z: np.ndarray) -> float | None:
-    """How far z is from the model's own; AttnvizError where that does not follow from q, k, v."""
-    record = inspection.layer(head.layer)
-    if record.z is None:
-        return None
-    difference = _largest(z - record.z[head.place, query])
-    # z is a mean of values, so that these say what is large
-    largest = _largest(record.of_head(record.inputs().v, head.place))
-    tolerance = Z_TOLERANCES[inspection.model.dtype]
-    if not difference <= tolerance * largest:
-        raise AttnvizError(
-            f"the {_stack(inspection.attention)}'s z is not what its q, k and v make: this "
-            "inspection is damaged",
-            "run the sentence again",
-        )
-    return difference
-
-
-def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    product: np.ndarray = x.astype(np.float64) @ matrix.astype(np.float64)
-    return product if bias is None else product + bias
-
-
-def _bias(record: LayerRecord, head: int, query: int) -> np.ndarray | None:
-    """What is added to the query's scores: (key,)."""
-    if record.bias is None and record.distance_bias is None:
-        return None
-    nothing = np.zeros(record.lengths[1], np.float32)
-    return replace(record, softcap=None, key_ranges=None).scores_row(head, query, nothing)
-
-
 def _outputs(
-    record: LayerRecord, layer: Projections, query: int, head: HeadId, z: np.ndarray
+    inspection: Inspection, layer: Projections, query: int, steps: HeadSteps
 ) -> np.ndarray:
     """Each head's z W_O: of this head's z, and the others' as recorded or as their weights
     make it.
     """
+    record, head = inspection.layer(steps.head.layer), steps.head
     if record.z is not None:
         every = record.z[:, query].astype(np.float64)
     else:
@@ -360,15 +258,6 @@ def _outputs(
         v = record.inputs().v
         summed = enumerate(rows[:, 0].astype(np.float64))
         every = np.stack([row @ record.of_head(v, number) for number, row in summed])
-    every[head.place] = z
-    matrices = layer.W_O.reshape(len(every), len(z), -1)
-    outputs: np.ndarray = np.einsum("hi,hio->ho", every, matrices)
-    return outputs
-
-
-def _short(step: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(step, np.float32)
-
-
-def _largest(difference: np.ndarray) -> float:
-    return float(np.abs(difference).max())
+    every[head.place] = steps.Z[0]
+    matrices = layer.W_O.reshape(len(every), len(every[0]), -1)
+    return short(np.einsum("hi,hio->ho", every, matrices))

@@ -141,13 +141,12 @@ class LayerRecord:
             )
         return weights
 
-    def scores_row(
-        self, head: int, query: int, dots: Float[np.ndarray, "key"]
-    ) -> Float[np.ndarray, "key"]:
-        """The scores of one query, from its products with the keys."""
-        scores = (dots * self.scale)[None, None]
-        row = range(self.lengths[0])[query]
-        adjusted: np.ndarray = self._adjusted(scores, np.array([head]), range(row, row + 1))[0, 0]
+    def scores(
+        self, head: int, queries: slice, dots: Float[np.ndarray, "row key"]
+    ) -> Float[np.ndarray, "row key"]:
+        """The scores of some queries in one head, from their products with the keys."""
+        rows = range(self.lengths[0])[queries]
+        adjusted: np.ndarray = self._adjusted((dots * self.scale)[None], np.array([head]), rows)[0]
         return adjusted
 
     def attention_mask(self, queries: slice = slice(None)) -> Bool[np.ndarray, "query key"] | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attnviz.answers.explain import Explanation
+from attnviz.answers.head import HeadSteps
 from attnviz.inspection.context import counted
 from attnviz.text.tokens import Token
 
@@ -20,6 +21,9 @@ SEQ2SEQ_ATTENTION = (
     "Seq2seq attention: Q comes from x, the decoder's hidden states, K and V from y, the encoder's."
     " In self-attention, all three come from the same vectors."
 )
+
+
+Steps = Explanation | HeadSteps
 
 
 class HeadVector(NamedTuple):
@@ -59,24 +63,24 @@ def head_vectors(e: Explanation) -> list[HeadVector]:
     return found
 
 
-def divided(e: Explanation) -> bool:
+def divided(e: Steps) -> bool:
     """Whether d_k is d_model / num_heads, for values too, as in the paper."""
     model = e.context.model
     return model.d_model == model.num_heads * len(e.q) and len(e.q) == len(e.z)
 
 
-def scaled_by_root(e: Explanation) -> bool:
+def scaled_by_root(e: Steps) -> bool:
     """Whether scores are products over the square root of d_k, as in the paper."""
     return bool(np.isclose(e.scale * e.context.model.d_k**0.5, 1))
 
 
-def after_scale(e: Explanation) -> list[str]:
+def after_scale(e: Steps) -> list[str]:
     """What else the model does to scores before the softmax."""
     done = [] if e.softcap is None else [f"{e.softcap:g} · tanh(score / {e.softcap:g}), a soft cap"]
     return [*done, "+ the layer's bias"] if biased(e) else done
 
 
-def biased(e: Explanation) -> bool:
+def biased(e: Steps) -> bool:
     """Whether the bias does more than mask keys."""
     return e.bias is not None and bool(e.bias[np.isfinite(e.bias)].any())
 
@@ -100,7 +104,7 @@ def below(e: Explanation) -> str:
     return f"as layer {e.head.layer - 1} gave it" if e.head.layer else "made of word and place"
 
 
-def times(e: Explanation) -> str:
+def times(e: Steps) -> str:
     """What vectors are multiplied with."""
     shapes = {name: by(e.shapes[name]) for name in ("W_Q", "W_K", "W_V")}
     if not e.context.is_cross_attention and len(set(shapes.values())) == 1:
@@ -112,7 +116,7 @@ def times(e: Explanation) -> str:
     )
 
 
-def sizes(e: Explanation) -> str:
+def sizes(e: Steps) -> str:
     """How many numbers q, k and v have, and how many heads share k and v."""
     model, shared = e.context.model, e.shared_by
     if divided(e):
@@ -141,7 +145,7 @@ def origin(e: Explanation, key: str) -> str:
     )
 
 
-def short_origin(e: Explanation) -> str:
+def short_origin(e: Steps) -> str:
     """The same in fewer words, for pictures."""
     return SEQ2SEQ_ATTENTION if e.context.is_cross_attention else SELF_ATTENTION
 

@@ -83,9 +83,10 @@ OTHER_FORMATS = """\
 ## CSV, TSV, Parquet, Markdown and NPZ
 
 CSV has a header and one row for each result: for `run` a link from a query to a key, for
-`find` a head, for `compare` a head and an aligned key, for `explain` a key, for `ablate` a
-word that moved. TSV and Parquet have the same columns and rows (Parquet needs `pyarrow`:
-`pip install 'attnviz[parquet]'`). Markdown has a table for each answer, with rounded numbers.
+`find` a head, for `compare` a head and an aligned key, for `explain` a key, or a query and a key
+of a whole head, for `ablate` a word that moved. TSV and Parquet have the same columns and rows
+(Parquet needs `pyarrow`: `pip install 'attnviz[parquet]'`). Markdown has a table for each answer,
+with rounded numbers.
 
 ```text
 {headers}
@@ -97,7 +98,8 @@ attention weights. If a measure has no heads, the column `head` is empty.
 
 NPZ has these arrays for each sentence i, counted from 0: `{{i}}.weights` (head, query, key),
 `{{i}}.heads` (layer and head of each matrix) and `{{i}}.tokens`, and with `--no-special`
-`{{i}}.dropped` (head, query). It also has `schema` and `meta` once; `meta` is a JSON string with
+`{{i}}.dropped` (head, query). `explain` of a whole head has the arrays of its JSON there, from
+`{{i}}.X` to `{{i}}.Z`. It also has `schema` and `meta` once; `meta` is a JSON string with
 the model and the sentences.
 """
 
@@ -146,6 +148,7 @@ def _parts() -> Iterator[str]:
 def _csv_headers() -> Iterator[str]:
     """The first line of each command's CSV, without the columns that come only at times."""
     from attnviz.answers import ablate, compare, explain, find
+    from attnviz.answers.head import HeadSteps
     from attnviz.answers.word import LINK_COLUMNS
 
     headers = {
@@ -153,6 +156,7 @@ def _csv_headers() -> Iterator[str]:
         "find": ("text_index", *find.COLUMNS),
         "compare": compare.COLUMNS,
         "explain": ("text_index", *explain.COLUMNS),
+        "a head": ("text_index", *HeadSteps.columns),
         "ablate": ("text_index", *ablate.COLUMNS),
     }
     for name, header in headers.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.answers.explain import Differences
+from attnviz.answers.head import Differences
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.text.tokens import Tokens, merge_keys, merge_queries

@@ -184,8 +184,8 @@ def head_steps(
 ) -> HeadSteps:
     """The steps of some queries, and all keys, in one head.
 
-    IndexError for a head that is not there, AttnvizError if the model's own z is not what these steps
-    make.
+    IndexError for a head that is not there, AttnvizError if the model's own z is not what these
+    steps make.
     """
     context, record = inspection.view("piece").context, inspection.layer(head.layer)
     number = range(inspection.model.num_heads)[head.place]

@@ -12,6 +12,7 @@ from attnviz.answers.check import Check
 from attnviz.answers.compare import Comparison
 from attnviz.answers.explain import Explanation
 from attnviz.answers.find import Finding
+from attnviz.answers.head import HeadSteps
 from attnviz.answers.holding import Holding, holding
 from attnviz.answers.links import Links
 from attnviz.answers.matrices import Matrices
@@ -34,6 +35,7 @@ from attnviz.api.questions import (
     check,
     compare,
     explain,
+    explain_head,
     find,
     inspect,
     inspect_windows,
@@ -53,10 +55,10 @@ from attnviz.text.tokens import Part, Token, Tokens
 
 __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
-    "Explanation", "Finding", "HeadId", "Holding", "Inspection", "Links", "Matrices", "Model",
-    "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token", "Tokens", "View", "Word",
-    "ablate", "ablate_each", "catalog", "check", "compare", "describe", "explain", "figure", "find",
-    "heatmap", "holding", "inspect", "inspect_windows", "lines", "links", "load", "load_model",
-    "matrices", "overview", "save", "table", "to_dataframe", "to_json", "to_rows", "word",
-    "write_figure",
+    "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection", "Links", "Matrices",
+    "Model", "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token", "Tokens", "View",
+    "Word", "ablate", "ablate_each", "catalog", "check", "compare", "describe", "explain",
+    "explain_head", "figure", "find", "heatmap", "holding", "inspect", "inspect_windows", "lines",
+    "links", "load", "load_model", "matrices", "overview", "save", "table", "to_dataframe",
+    "to_json", "to_rows", "word", "write_figure",
 ]  # fmt: skip

@@ -15,6 +15,8 @@ from attnviz.answers.compare import compare as compare_aligned
 from attnviz.answers.explain import Explanation, explain_token
 from attnviz.answers.find import By, Finding
 from attnviz.answers.find import find as find_heads
+from attnviz.answers.head import HeadSteps
+from attnviz.answers.head import explain_head as steps_of_head
 from attnviz.answers.links import Links, heads_or_strongest, one_head
 from attnviz.answers.links import links as links_of
 from attnviz.answers.matrices import Matrices
@@ -204,6 +206,20 @@ def explain(
     chosen, _ = one_head(view, heads, index)
     layer_matrices = matrices_of(inspection, chosen.layer, lambda one: model_behind(one, model))
     return explain_token(view, index, chosen, layer_matrices)
+
+
+def explain_head(
+    inspection: Inspection, head: HeadName, layer: int | None = None, model: Model | None = None
+) -> HeadSteps:
+    """How all attention of one head comes about, all pieces at once: X times W_Q, W_K and W_V to Q,
+    K and V, their products, softmax, and Z.
+
+    The matrices come from the model's files, or from `model`, as in `explain`.
+    """
+    view, heads = looked_at(inspection, {"unit": "piece", "layer": layer, "head": head})
+    chosen, _ = one_head(view, heads, 0)
+    layer_matrices = matrices_of(inspection, chosen.layer, lambda one: model_behind(one, model))
+    return steps_of_head(inspection, chosen, layer_matrices)
 
 
 def ablate(

@@ -63,10 +63,15 @@ def head_vectors(e: Explanation) -> list[HeadVector]:
     return found
 
 
+def widths(e: Steps) -> tuple[int, int]:
+    """d_k and d_v: how many numbers queries and keys have, and values."""
+    return (e.Q.shape[1], e.Z.shape[1]) if isinstance(e, HeadSteps) else (len(e.q), len(e.z))
+
+
 def divided(e: Steps) -> bool:
     """Whether d_k is d_model / num_heads, for values too, as in the paper."""
-    model = e.context.model
-    return model.d_model == model.num_heads * len(e.q) and len(e.q) == len(e.z)
+    model, (d_k, d_v) = e.context.model, widths(e)
+    return model.d_model == model.num_heads * d_k and d_k == d_v
 
 
 def scaled_by_root(e: Steps) -> bool:
@@ -97,7 +102,7 @@ def out_of_sight(e: Explanation) -> str:
     return f"{count} of {len(e.keys)} keys may not be looked at" if count else ""
 
 
-def below(e: Explanation) -> str:
+def below(e: Steps) -> str:
     """Where the query's vector comes from."""
     if not e.matrices.direct:
         return "as it enters attention"
@@ -119,13 +124,13 @@ def times(e: Steps) -> str:
 def sizes(e: Steps) -> str:
     """How many numbers q, k and v have, and how many heads share k and v."""
     model, shared = e.context.model, e.shared_by
+    d_k, d_v = (counted(width, "number") for width in widths(e))
     if divided(e):
-        told = f"Each has {model.d_model} / {model.num_heads} = {numbers(e.q)}: d_k = d_model / "
-        told += "num_heads."
-    elif len(e.q) == len(e.z):
-        told = f"Each has {numbers(e.q)}: d_k."
+        told = f"Each has {model.d_model} / {model.num_heads} = {d_k}: d_k = d_model / num_heads."
+    elif d_k == d_v:
+        told = f"Each has {d_k}: d_k."
     else:
-        told = f"q and k have {numbers(e.q)} each, d_k, and v has {numbers(e.z)}."
+        told = f"q and k have {d_k} each, d_k, and v has {d_v}."
     return told if shared == 1 else f"{told} Every {shared} heads share one k and v."
 
 

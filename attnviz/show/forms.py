@@ -35,11 +35,13 @@ class Forms:
     `table`, `figure`: `module:function` in this room. `header`: the first columns of an answer that
     is not about one text, and so has no `text_index`; files are recognised by it. `called`: the
     first word in the names of its pictures. `one_scale`: all their colours are of one scale.
+    `npz`: it has matrices; `streamed`: they are written while they are computed.
     """
 
     table: str = "terminal.heading:rows_table"
     figure: str | None = None
     npz: bool = False
+    streamed: bool = False
     header: tuple[str, ...] | None = None
     called: str = ""
     one_scale: bool = True
@@ -56,7 +58,7 @@ FORMS: dict[str, Forms] = {
     "Overview": Forms("terminal.overview:table"),
     "Word": Forms("terminal.word:table"),
     "Pair": Forms("terminal.word:pair_table"),
-    "Matrices": Forms("terminal.matrix:table", "figure.heatmap:figure", npz=True),
+    "Matrices": Forms("terminal.matrix:table", "figure.heatmap:figure", npz=True, streamed=True),
     "Links": Forms("terminal.word:links_table", "figure.lines:figure", called="lines"),
     "Finding": Forms("terminal.find:table"),
     "Holding": Forms("terminal.find:table", header=("layer", "head", "hits")),
@@ -68,6 +70,9 @@ FORMS: dict[str, Forms] = {
     ),
     "Explanation": Forms(
         "terminal.explain:table", "figure.explain:figure", called="explain", one_scale=False
+    ),
+    "HeadSteps": Forms(
+        "terminal.head:table", "figure.head:figure", npz=True, called="head", one_scale=False
     ),
     "Ablation": Forms("terminal.ablate:table"),
     "EachAblation": Forms("terminal.ablate:table"),

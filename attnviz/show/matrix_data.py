@@ -14,7 +14,9 @@ and once `schema`, the format's name, and `meta`, a JSON string: model, unit, me
 formula, whose `attention` it is, unless an encoder's, and each sentence's `index`, `text` and
 `pair`, its `source` in cross-attention, its `window` where there is one, and its `part` where it is
 a window of a longer text, which counts as a sentence of its own. A sentence that could not be read
-leaves its number out. One sentence is laid out as many are. The same input gives the same bytes.
+leaves its number out. A head with all of its steps has, in place of weights alone, `{i}.head`, its
+layer and number, `{i}.tokens`, and the arrays of `HeadSteps.arrays` by name, from `{i}.X` to
+`{i}.Z`. One sentence is laid out as many are. The same input gives the same bytes.
 """
 
 import io
@@ -36,10 +38,11 @@ from attnviz.answers.answer import (
     source_facts,
     window_of,
 )
+from attnviz.answers.head import HeadSteps
 from attnviz.answers.matrices import Matrices
 from attnviz.answers.overview import LINKS, HeadSummary
 from attnviz.attention.measures import MeasureName
-from attnviz.inspection import Block, HeadId
+from attnviz.inspection import Block, Context, HeadId
 from attnviz.text.tokens import Token
 
 NUMBERS_AT_ONCE = 1 << 16  # numbers made into JSON together at most, about 1 MB of it
@@ -212,12 +215,12 @@ class NpzWriter:
     A context manager: an error inside abandons the file. The stream need not seek and stays open.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = _Sequential(stream)
+    def __init__(self, stream: BinaryIO, schema: str = RUN_SCHEMA) -> None:
+        self._schema, self._stream = schema, _Sequential(stream)
         self._archive = zipfile.ZipFile(self._stream, "w")  # type: ignore[call-overload]  # write, flush suffice
         self._facts: dict[str, Any] = {}
         self._sentences: list[dict[str, Any]] = []
-        self._write_array("schema", np.array(RUN_SCHEMA))
+        self._write_array("schema", np.array(schema))
 
     def __enter__(self) -> Self:
         return self
@@ -229,7 +232,7 @@ class NpzWriter:
         at: TracebackType | None,
     ) -> None:
         if kind is None:
-            meta = {"schema": RUN_SCHEMA, **self._facts, "sentences": self._sentences}
+            meta = {"schema": self._schema, **self._facts, "sentences": self._sentences}
             self._write_array("meta", np.array(orjson.dumps(meta).decode()))
         else:
             self._stream.abandon()
@@ -239,7 +242,7 @@ class NpzWriter:
         """Write the sentence of this index; ValueError for another model, unit or measure."""
         context, heads = matrices.context, matrices.heads
         number = len(self._sentences) if index is None else index
-        self._add_facts(matrices, number)
+        self._add_facts(context, number)
         shape = (len(heads), len(context.tokens), len(context.keys))
         shares: dict[str, list[np.ndarray]] = {"dropped": [], "sink": []}
 
@@ -253,15 +256,25 @@ class NpzWriter:
         self._write(f"{number}.weights", np.dtype(np.float32), shape, weights())
         numbers = [(layer, NO_HEAD if head is None else head) for layer, head in heads]
         self._write_array(f"{number}.heads", np.array(numbers, dtype=np.int64).reshape(-1, 2))
-        self._write_array(f"{number}.tokens", np.array([token.text for token in context.tokens]))
-        if context.is_cross_attention:
-            self._write_array(f"{number}.keys", np.array([token.text for token in context.keys]))
+        self._add_tokens(context, number)
         for name, parts in shares.items():
             if parts:
                 self._write_array(f"{number}.{name}", np.concatenate(parts).reshape(shape[:2]))
 
-    def _add_facts(self, matrices: Matrices, number: int) -> None:
-        context = matrices.context
+    def add_arrays(self, steps: HeadSteps, index: int) -> None:
+        """Write all matrices of a head's steps, of the sentence of this index."""
+        self._add_facts(steps.context, index)
+        self._write_array(f"{index}.head", np.array(steps.head, dtype=np.int64))
+        self._add_tokens(steps.context, index)
+        for name, array in steps.arrays().items():
+            self._write_array(f"{index}.{name}", array)
+
+    def _add_tokens(self, context: Context, number: int) -> None:
+        self._write_array(f"{number}.tokens", np.array([token.text for token in context.tokens]))
+        if context.is_cross_attention:
+            self._write_array(f"{number}.keys", np.array([token.text for token in context.keys]))
+
+    def _add_facts(self, context: Context, number: int) -> None:
         facts = {
             "model": context.model.data(),
             "unit": context.unit,

@@ -24,6 +24,7 @@ from attnviz.show.wording import unknown_told
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from attnviz.answers.head import HeadSteps
     from attnviz.answers.matrices import Matrices
 
 Write = Callable[[Answer, int], None]  # the answer, and its text's index in the input
@@ -119,7 +120,7 @@ def _json(stream: BinaryIO, top: int | None) -> Iterator[Write]:
 
 def json_chunks(answer: Answer, top: int | None = None) -> Iterator[bytes]:
     """The answer's JSON object on a line, in chunks; float32 numbers have their shortest digits."""
-    if forms_of(answer).npz:
+    if forms_of(answer).streamed:
         from attnviz.show import matrix_data
 
         yield from matrix_data.json_chunks(cast("Matrices", answer), top)
@@ -142,7 +143,7 @@ def _delimited(stream: BinaryIO, form: Form, top: int | None) -> Iterator[Write]
         if first:
             stream.write(delimited([header_of(answer)], form))
         first = False
-        if form == "csv" and top is None and forms_of(answer).npz and not on_terminal:
+        if form == "csv" and top is None and forms_of(answer).streamed and not on_terminal:
             from attnviz.show import matrix_data
 
             stream.writelines(matrix_data.csv_chunks(cast("Matrices", answer), index))
@@ -262,8 +263,11 @@ def _npz(stream: BinaryIO) -> Iterator[Write]:
 
         def write(answer: Answer, index: int) -> None:
             if not writers:
-                writers.append(opened.enter_context(NpzWriter(stream)))
-            writers[0].add(cast("Matrices", answer), index)
+                writers.append(opened.enter_context(NpzWriter(stream, _schema(answer))))
+            if forms_of(answer).streamed:
+                writers[0].add(cast("Matrices", answer), index)
+            else:
+                writers[0].add_arrays(cast("HeadSteps", answer), index)
 
         yield write
 

@@ -55,7 +55,7 @@ FULL_FROM = 99  # the percentile of sizes from which on numbers have the stronge
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a part of a picture stands, in inches from the figure's upper left corner."""
 
     left: float
@@ -65,14 +65,17 @@ class _Place:
 
     @property
     def right(self) -> float:
+        """Its right edge."""
         return self.left + self.width
 
     @property
     def bottom(self) -> float:
+        """Its lower edge."""
         return self.top + self.height
 
     @property
     def middle(self) -> float:
+        """Half of the way down."""
         return self.top + self.height / 2
 
 
@@ -154,7 +157,7 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     matrices = top + 2 * _LINE
     middle = matrices + (_MATRIX_HEIGHT - _STRIP) / 2
     write(figure, (MARGIN, top), "1  the word's vector x", _TITLE, weight="bold")
-    x = _Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
+    x = Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
     cells(figure, x, e.x, full_size(e.x))
     name = fitted(
         f"“{label(names(e.context, 'query')[e.query.index])}”{_origin(e)}", x.width, _TEXT
@@ -165,23 +168,23 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     for number, one in enumerate(head_vectors(e)):
         left, big = first + number * (group + _GAP), one.name.upper()
         matrix = getattr(e.matrices, f"W_{big}")
-        place = _Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
+        place = Place(left, matrices, _MATRIX_WIDTH, _MATRIX_HEIGHT)
         cells(figure, place, matrix, full_size(matrix))
         shape = f"{matrix.shape[0]} × {matrix.shape[1]}"
         write(figure, (left, matrices - 0.05), f"W_{big}", _TEXT, va="bottom")
         write(figure, (left, place.bottom + 0.05), shape, _NOTE, MUTED)
-        _sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
-        last = _steps(figure, one, _Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
+        sign(figure, f"{one.source} ·" if number else "·", left - _SIGN / 2, place)
+        last = _steps(figure, one, Place(place.right + _SIGN, middle, _VECTOR, _STRIP))
         size = size_of(e, one, label(names(e.context, "key")[shown_key(e).index]))
         write(figure, (last.left, last.bottom + 0.05), size, _NOTE, MUTED)
 
 
-def _steps(figure: Figure, one: HeadVector, middle: _Place) -> _Place:
+def _steps(figure: Figure, one: HeadVector, middle: Place) -> Place:
     """What a matrix makes, and below it the vector made of that; the place of the last."""
     named = [(_wrapped(told, middle.width), vector) for told, vector in one.steps]
     between = sum(len(lines) * _LINE + _SIGN / 2 + _STRIP for lines, _ in named[1:])
     strip = replace(middle, top=middle.top - between / 2)
-    _sign(figure, "=", strip.left - _SIGN / 2, strip)
+    sign(figure, "=", strip.left - _SIGN / 2, strip)
     for number, (lines, vector) in enumerate(named):
         if number:
             strip = replace(strip, top=strip.bottom + _SIGN / 2 + len(lines) * _LINE)
@@ -216,11 +219,11 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
     left, products, scores, weights, *_ = frame.columns
     height = frame.rows * _ROW
     full = full_size(e.k)
-    strip = _Place(left, frame.keys - 0.08 - _STRIP, _VECTOR, _STRIP)
+    strip = Place(left, frame.keys - 0.08 - _STRIP, _VECTOR, _STRIP)
     _column(figure, strip.left, strip.top, "K: the keys", f"below q, {rows_of(e)}")
     write(figure, (left - 0.08, strip.middle), "q", _TEXT, ha="right", va="center", weight="bold")
     cells(figure, strip, e.q, full_size(e.q))
-    cells(figure, _Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
+    cells(figure, Place(left, frame.keys, _VECTOR, height), e.k[shown], full)
     scaled = f"÷ √{e.context.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
     after = [*(["soft cap"] if e.softcap else []), *(["+ bias"] if biased(e) else [])]
     summed = "weights: sum 1" if e.sink is None else "with the sink's: 1"
@@ -229,10 +232,10 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
     _column(figure, scores, above, f"4  {scaled}", ", ".join(after))
     _column(figure, weights, above, "5  softmax", summed)
     colors = [signed_colors()(0.8 if dot > 0 else 0.12) for dot in e.dots[shown]]
-    bars(figure, _Place(products, frame.keys, _BARS, height), e.dots[shown], colors)
+    bars(figure, Place(products, frame.keys, _BARS, height), e.dots[shown], colors)
     largest = float(e.weights.max())
     colors = [weight_colors()(0.2 + 0.5 * weight / largest) for weight in e.weights[shown]]
-    bars(figure, _Place(weights, frame.keys, _BARS, height), e.weights[shown], colors)
+    bars(figure, Place(weights, frame.keys, _BARS, height), e.weights[shown], colors)
     for row, key in enumerate(shown):
         y, strongest = frame.keys + (row + 0.5) * _ROW, key == e.order[0]
         token = e.keys[key]
@@ -252,10 +255,10 @@ def _values(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int])
     *_, values, weighted, _ = frame.columns
     height, full = frame.rows * _ROW, full_size(e.v)
     _column(figure, values, frame.keys - 0.08, "V: the values", rows_of(e))
-    cells(figure, _Place(values, frame.keys, _VECTOR, height), e.v[shown], full)
+    cells(figure, Place(values, frame.keys, _VECTOR, height), e.v[shown], full)
     _column(figure, weighted, frame.keys - 0.08, "6  weight × v", "same colours as V")
-    cells(figure, _Place(weighted, frame.keys, _VECTOR, height), e.brought[shown], full)
-    z = _Place(weighted, frame.sum, _VECTOR, _STRIP)
+    cells(figure, Place(weighted, frame.keys, _VECTOR, height), e.brought[shown], full)
+    z = Place(weighted, frame.sum, _VECTOR, _STRIP)
     cells(figure, z, e.z, full)
     at = z.left - 0.08, z.middle
     write(figure, at, "sum: z", _TEXT, ha="right", va="center", weight="bold")
@@ -267,15 +270,15 @@ def _output(figure: Figure, e: Explanation, frame: _Frame) -> AxesImage:
     name = "7  z through W_O: what the head gives back"
     write(figure, (MARGIN, top), name, _TITLE, weight="bold")
     across = (frame.right - MARGIN - _VECTOR - 2 * _SIGN) / 2
-    place = _Place(MARGIN + _VECTOR + _SIGN, top + _LINE + 0.25, across, _MATRIX_WIDTH)
+    place = Place(MARGIN + _VECTOR + _SIGN, top + _LINE + 0.25, across, _MATRIX_WIDTH)
     strip = place.middle - _STRIP / 2
-    z = _Place(MARGIN, strip, _VECTOR, _STRIP)
-    output = _Place(place.right + _SIGN, strip, across, _STRIP)
+    z = Place(MARGIN, strip, _VECTOR, _STRIP)
+    output = Place(place.right + _SIGN, strip, across, _STRIP)
     cells(figure, z, e.z, full_size(e.z))
     cells(figure, place, matrix, full_size(matrix))
     image = cells(figure, output, e.output, full_size(e.output))
-    _sign(figure, "·", place.left - _SIGN / 2, place)
-    _sign(figure, "=", output.left - _SIGN / 2, output)
+    sign(figure, "·", place.left - _SIGN / 2, place)
+    sign(figure, "=", output.left - _SIGN / 2, output)
     for part, name, told in (
         (z, "z", f"{'d_k' if len(e.z) == len(e.q) else 'd_v'} = {len(e.z)}"),
         (place, "W_O, the head's part", f"{matrix.shape[0]} × {matrix.shape[1]}"),
@@ -314,8 +317,9 @@ def _column(figure: Figure, left: float, bottom: float, name: str, told: str) ->
     write(figure, (left, bottom - 0.03), told, _NOTE, MUTED, va="bottom")
 
 
-def _sign(figure: Figure, sign: str, x: float, place: _Place) -> None:
-    write(figure, (x, place.middle), sign, 12, ha="center", va="center")
+def sign(figure: Figure, text: str, x: float, place: Place) -> None:
+    """A sign such as = beside a place, at its middle."""
+    write(figure, (x, place.middle), text, 12, ha="center", va="center")
 
 
 def full_size(values: np.ndarray) -> float:
@@ -323,7 +327,7 @@ def full_size(values: np.ndarray) -> float:
     return float(np.percentile(np.abs(values), FULL_FROM)) or 1.0
 
 
-def cells(figure: Figure, place: _Place, values: np.ndarray, full: float) -> AxesImage:
+def cells(figure: Figure, place: Place, values: np.ndarray, full: float) -> AxesImage:
     """A matrix, or a vector as one row, blue below 0; crowded cells are averaged."""
     axes = axes_at(figure, place.left, place.top, place.width, place.height)
     rows = np.atleast_2d(values)
@@ -335,7 +339,7 @@ def cells(figure: Figure, place: _Place, values: np.ndarray, full: float) -> Axe
     return image
 
 
-def bars(figure: Figure, place: _Place, values: np.ndarray, colors: Sequence[object]) -> Axes:
+def bars(figure: Figure, place: Place, values: np.ndarray, colors: Sequence[object]) -> Axes:
     """A bar a number, one below the other, from 0 to the left or to the right."""
     axes = axes_at(figure, place.left, place.top, place.width, place.height)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from attnviz.answers.explain import Explanation
 from attnviz.show.explain_wording import (
+    Steps,
     after_scale,
     agreement,
     below,
@@ -123,7 +124,7 @@ class _Steps:
         yield from self._remark(f"{sizes(e)} {origin(e, self._keys[shown_key(e).index])}")
         yield Text()
         yield from self._step(3, f'q · k: the query of "{query}" with the key of each token')
-        yield from self._step(4, _scaling(e))
+        yield from self._step(4, scaling(e))
         sink = "" if e.sink is None else " together with the sink's"
         yield from self._step(5, f"softmax: they become weights, which sum to 1{sink}")
         yield from self._step(6, "each token's v times its weight; the sum of these is z")
@@ -143,7 +144,7 @@ class _Steps:
                 "sum's direction; the shares of all heads make 100%."
             )
         yield Text()
-        yield from _broken(_check(e), self._width, "", DIM)
+        yield from broken(checked(e), self._width, "", DIM)
 
     def _table(self, top: int) -> Iterator[Text]:
         """A line for each key, then the sum."""
@@ -213,11 +214,11 @@ class _Steps:
         return fit("█" * whole + EIGHTHS[rest], cells)
 
     def _step(self, number: int, text: str) -> Iterator[Text]:
-        return _broken(text, self._width, f"{number}  ", PLAIN)
+        return broken(text, self._width, f"{number}  ", PLAIN)
 
     def _remark(self, text: str) -> Iterator[Text]:
         """Quiet sentences, as far in as what belongs to a step."""
-        return _broken(text, self._width, "   ", DIM)
+        return broken(text, self._width, "   ", DIM)
 
     def _named_vector(self, name: str, values: np.ndarray) -> Iterator[Text]:
         told, named = _told(values), fit(f"   {name}", max(NAMED, cell_len(name) + 4))
@@ -233,7 +234,7 @@ class _Steps:
             yield line("   ", cells)
 
 
-def _broken(text: str, width: int, mark: str, style: Style) -> Iterator[Text]:
+def broken(text: str, width: int, mark: str, style: Style) -> Iterator[Text]:
     """Sentences broken between words, after a mark as wide as further lines are indented."""
     start, said = Text(mark, style=BOLD if mark.strip() else PLAIN), ""
     room = max(1, width - len(mark))
@@ -245,7 +246,8 @@ def _broken(text: str, width: int, mark: str, style: Style) -> Iterator[Text]:
     yield line(start, (said, style))
 
 
-def _scaling(e: Explanation) -> str:
+def scaling(e: Steps) -> str:
+    """What becomes of the products before the softmax."""
     d_k = e.context.model.d_k
     scaling = f"× {e.scale:.4g}, the model's own scale in place of 1 / √d_k"
     if scaled_by_root(e):
@@ -253,7 +255,8 @@ def _scaling(e: Explanation) -> str:
     return "; ".join([scaling, *after_scale(e)])
 
 
-def _check(e: Explanation) -> str:
+def checked(e: Steps) -> str:
+    """How far the z of these steps is from the model's own."""
     difference, whose = e.check.z, f"{e.stack}'s"
     if difference is None:
         return (

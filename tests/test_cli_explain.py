@@ -113,7 +113,11 @@ def test_without_a_head(place: Workplace, animal: Inspection) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        ([], "explain follows one word, and none was named", "add --query WORD"),
+        (
+            [],
+            "explain follows one word, or all words in one head, and neither was named",
+            "add --query WORD, or --head L0H0",
+        ),
         (["--query", "dog"], 'there is no "dog" in the sentence', "it has [CLS], The, animal"),
         (
             ["--query", "it", "--layer", "3"],

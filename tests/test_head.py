@@ -32,8 +32,8 @@ SCHEMA = json.loads(
 )
 
 
-def as_json(steps: HeadSteps) -> Any:
-    parsed = json.loads(answer_json(steps))
+def as_json(steps: HeadSteps, top: int | None = None) -> Any:
+    parsed = json.loads(answer_json(steps, top))
     jsonschema.Draft202012Validator(SCHEMA).validate(parsed)
     return parsed
 
@@ -106,7 +106,9 @@ def test_rows_are_links(l3h1: HeadSteps) -> None:
     assert len(rows) == 16 * 16
     assert rows[10 * 16 + 2][:6] == ["3", "1", "10", "it", "2", "animal"]
     assert float(rows[10 * 16 + 2][6]) == pytest.approx(0.677, abs=5e-4)
-    assert len(list(l3h1.rows(top=2))) == 2 * 16
+    assert list(l3h1.rows(top=2)) == list(l3h1.rows())[: 2 * 16]
+    two = as_json(l3h1, top=2)
+    assert [two["shapes"][name] for name in ("X", "K", "weights")] == [[2, 384], [16, 32], [2, 16]]
 
 
 def test_what_may_not_be_looked_at() -> None:

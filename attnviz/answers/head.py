@@ -10,7 +10,6 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from attnviz.answers.answer import facts_of, shortest
-from attnviz.answers.word import by_weight
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.request import AttentionKind
 from attnviz.attention.shapes import Bool, Float
@@ -105,17 +104,19 @@ class HeadSteps(Shown):
         seen: np.ndarray = np.isfinite(self.scores)
         return seen
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All matrices by name, in the order of the steps; those that are not there left out."""
-        m, made = self.matrices, self.projected
+    def arrays(self, top: int | None = None) -> dict[str, np.ndarray]:
+        """All matrices by name, in the order of the steps; of queries the first `top` rows."""
+        m, made, q = self.matrices, self.projected, slice(top)
         every = {
-            "X": self.X, "Y": self.Y,
+            "X": self.X[q], "Y": self.Y,
             "W_Q": m.W_Q, "W_K": m.W_K, "W_V": m.W_V, "b_Q": m.b_Q, "b_K": m.b_K, "b_V": m.b_V,
-            "projected_Q": made.q, "projected_K": made.k, "projected_V": made.v,
-            "Q": self.Q, "K": self.K, "V": self.V,
-            "dots": self.dots, "bias": self.bias, "scores": self.scores, "weights": self.weights,
-            "sink": None if self.sink is None else self.sink.weights,
-            "Z": self.Z,
+            "projected_Q": None if made.q is None else made.q[q],
+            "projected_K": made.k, "projected_V": made.v,
+            "Q": self.Q[q], "K": self.K, "V": self.V,
+            "dots": self.dots[q], "bias": None if self.bias is None else self.bias[q],
+            "scores": self.scores[q], "weights": self.weights[q],
+            "sink": None if self.sink is None else self.sink.weights[q],
+            "Z": self.Z[q],
         }  # fmt: skip
         return {name: short(array) for name, array in every.items() if array is not None}
 
@@ -125,8 +126,8 @@ class HeadSteps(Shown):
         return {name: array.shape for name, array in self.arrays().items()}
 
     def data(self, top: int | None = None) -> dict[str, Any]:
-        """The `attnviz.head/1` object, whole; scores are null where a query may not look."""
-        between = self.matrices.between
+        """The `attnviz.head/1` object; scores are null where a query may not look."""
+        between, arrays = self.matrices.between, self.arrays(top)
         return {
             **facts_of(self.context, self.schema),
             "layer": self.head.layer,
@@ -134,24 +135,22 @@ class HeadSteps(Shown):
             "scale": self.scale,
             **if_there("softcap", self.softcap),
             **({"between": between._asdict()} if any(between) else {}),
-            **({} if self.sink is None else {"sink_score": self.sink.score}),
-            "shapes": self.shapes,
-            **self.arrays(),
+            **if_there("sink_score", None if self.sink is None else self.sink.score),
+            "shapes": {name: array.shape for name, array in arrays.items()},
+            **arrays,
             "check": asdict(self.check),
         }
 
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
-        """One row a link, or the `top` strongest of each query; no score where it may not look."""
-        for query, seen in zip(self.context.tokens, self.seen, strict=True):
-            weights = self.weights[query.index]
-            keys = range(len(weights)) if top is None else by_weight(weights, seen, top)
-            for key in keys:
-                at = query.index, key
+        """One row a link, of all queries or the first `top`; no score where they may not look."""
+        for query, seen in zip(self.context.tokens[:top], self.seen, strict=False):
+            for key in self.context.keys:
+                at = query.index, key.index
                 weight, dot, score = (
                     shortest(of[at]) for of in (self.weights, self.dots, self.scores)
                 )
-                named = (*self.head, *at[:1], query.text, key, self.context.keys[key].text)
-                yield (*named, weight, dot, score if seen[key] else None)
+                named = (*self.head, query.index, query.text, key.index, key.text)
+                yield (*named, weight, dot, score if seen[key.index] else None)
 
 
 def stack_of(attention: AttentionKind) -> str:

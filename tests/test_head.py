@@ -43,12 +43,12 @@ def steps_of(head: int = 1, layer: Projections = SHARED, **changes: Any) -> Head
 
 
 def shown(steps: HeadSteps, width: int = 80, top: int | None = None) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(table(steps, top))
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    page = io.StringIO()
+    Console(file=page, width=width, color_system=None).print(table(steps, top))
+    return page.getvalue()
 
 
-def as_arrays(steps: HeadSteps, **options: Any) -> dict[str, np.ndarray]:
+def as_arrays(steps: HeadSteps) -> dict[str, np.ndarray]:
     stream = io.BytesIO()
     with writer(stream, "npz") as write:
         write(steps, 0)

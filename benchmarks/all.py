@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import ablate
+import classroom
 import families
 import find
 import long
@@ -49,6 +50,10 @@ and are noisy, so compare the ratios.
   That is the arithmetic of about 30 passes for one word, and 40 for all. A single pass of a short
   sentence mostly waits for memory, so the passes together take less time than that. The longer the
   sentence, the closer they come. These times do not include loading the model.
+- `heatmap --each` is what a class does that draws every head of a model with the sizes of BERT
+  base and random weights: from the command to the last file, with `--pieces --from-1
+  --colours grey --scale 0:1`. Beside it is a script as a student writes one
+  ([every_head.py](../benchmarks/peers/every_head.py)).
 
 ## Long texts
 
@@ -81,6 +86,7 @@ def page(rounds: int, sentences: int) -> str:
         *throughput.goals(rounds, sentences),
         *find.goals(rounds, sentences),
         *ablate.goals(rounds),
+        *classroom.goals(rounds),
     ]
     return PAGE.format(
         date=datetime.date.today(),

@@ -1,16 +1,132 @@
 """`attnviz heatmap`: show me the weights."""
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from attnviz.cli.options import HeadChoice, Look, ModelChoice, PictureOutput, Source
+from attnviz.cli.options import (
+    OUTPUT,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    PictureOutput,
+    Source,
+    flag,
+    valued,
+)
+from attnviz.errors import RequestError
+from attnviz.show.forms import PICTURES, Colours, Style
 
 if TYPE_CHECKING:
     from attnviz.answers.answer import Answer
+    from attnviz.answers.matrices import Matrices
+    from attnviz.attention.measures import Measure
     from attnviz.cli.inputs import Item
+
+_EXAMPLE = "L{layer}H{head}.png"
+_BRACES = re.compile(r"\{[^{}]*\}|[{}]")
+
+
+@dataclass(frozen=True)
+class MapOutput(PictureOutput):
+    """The same, where each head may have a picture of its own, and weights may be grey."""
+
+    each: Annotated[
+        bool,
+        flag(
+            "--each",
+            OUTPUT,
+            "A picture for each head. -o names them, as in 'L{layer}H{head}.png'.",
+        ),
+    ] = False
+    from_one: Annotated[
+        bool,
+        flag(
+            "--from-1",
+            OUTPUT,
+            "With --each: count layers and heads from 1 in names and titles. --layer and --head "
+            "count from 0.",
+        ),
+    ] = False
+    colours: Annotated[
+        Colours | None,
+        valued(
+            "NAME",
+            OUTPUT,
+            "heat (the default), or grey: from black to white.",
+            "--colours",
+            "--colors",
+        ),
+    ] = None
+
+    @property
+    def style(self) -> Style | None:
+        """As PictureOutput; RequestError for names that do not fit --each, or for data."""
+        self._check()
+        if self.colours is None and not self.from_one:
+            return super().style
+        return Style(self.colours or "heat", from_one=self.from_one)
+
+    def _check(self) -> None:
+        if self.from_one and not self.each:
+            raise RequestError(
+                "--from-1 is for the pictures that --each draws, and --each is missing",
+                "add --each, or leave --from-1 out: all else counts from 0",
+            )
+        for option, given in (("--each", self.each), ("--colours", self.colours)):
+            if given and self.form not in PICTURES:
+                raise RequestError(
+                    f"{option} is for pictures, and {self.form} is not one",
+                    "draw them as png, svg or pdf",
+                )
+        if self.each and self.to_stdout:
+            raise RequestError(
+                "--each draws many pictures, and standard output has room for one",
+                f"name files, as in -o '{_EXAMPLE}'",
+            )
+        placeholder = re.search(r"\{(layer|head)\}", str(self.file))
+        if placeholder and not self.each:
+            raise RequestError(
+                f"{placeholder[0]} in -o {self.file} is for the pictures of --each",
+                "add --each, or give another name",
+            )
+
+    def check_template(self, measured: "Measure") -> None:
+        """Raise RequestError unless -o gives each head, or each layer, a name of its own."""
+        if not self.each or self.file is None:
+            return
+        wanted = ["{layer}", "{head}"] if measured.per_head else ["{layer}"]
+        braces = _BRACES.findall(str(self.file))
+        example = f"as in -o '{_EXAMPLE if measured.per_head else 'L{layer}.png'}'"
+        for other in braces:
+            if other not in wanted:
+                mixes = f", and {measured.name} has no heads" if other == "{head}" else ""
+                raise RequestError(
+                    f"-o {self.file} has {other}, and --each fills in {' and '.join(wanted)} "
+                    f"alone{mixes}",
+                    example,
+                )
+        missing = [one for one in wanted if one not in braces]
+        if missing:
+            raise RequestError(
+                f"--each draws many pictures, and -o {self.file} lacks {' and '.join(missing)}, "
+                "so that they would have one name",
+                example,
+            )
+
+    def file_of(self, answer: Any) -> Path | None:
+        """The file of one head, where each has its own."""
+        if not self.each or self.file is None:
+            return self.file
+        (layer, head), first = answer.heads[0], int(self.from_one)
+        numbers = {"{layer}": layer, "{head}": head}
+        return Path(_BRACES.sub(lambda one: str(numbers[one[0]] + first), str(self.file)))
 
 
 def heatmap(
-    source: Source, heads: HeadChoice, look: Look, choice: ModelChoice, output: PictureOutput
+    source: Source, heads: HeadChoice, look: Look, choice: ModelChoice, output: MapOutput
 ) -> None:
     """Draw attention weights of a head, a layer, or all heads: queries down, keys across.
 
@@ -19,17 +135,25 @@ def heatmap(
     Example: attnviz heatmap --layer 3 --head 1 -o animal.png
     """
     from attnviz.answers.matrices import matrices
+    from attnviz.attention.measures import MEASURES
     from attnviz.cli.inputs import Inputs, answer_each
-    from attnviz.cli.output import check_output
+    from attnviz.cli.output import check_ours, check_output
     from attnviz.cli.session import Selection, Session
 
+    output.check_template(MEASURES[look.measure])
     check_output(output, "Matrices")
     session = Session(choice, output)
     selection = Selection(session, look, heads)
     inputs = Inputs(source, session, output, selection.request)
 
-    def ask(item: "Item") -> "Answer":
+    def ask(item: "Item") -> "Answer | Sequence[Matrices]":
         view = selection.view(item.inspection)
-        return matrices(view, selection.heads(view.context) or None)
+        chosen = selection.heads(view.context)
+        if not output.each:
+            return matrices(view, chosen or None)
+        every = [matrices(view, [head]) for head in chosen or view.all_heads()]
+        for path in filter(None, map(output.file_of, every)):
+            check_ours(path, output.form, output.force)  # all, before the first is drawn
+        return every
 
     answer_each(inputs, ask, doing="drawing")

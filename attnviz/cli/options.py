@@ -11,7 +11,7 @@ from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
-from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, check_limits
+from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style, check_limits
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
 
@@ -248,6 +248,20 @@ class Results:
     def limits(self) -> Limits | None:
         """The numbers of a picture's first and last colour, where they are asked for."""
         return None
+
+    @property
+    def style(self) -> Style | None:
+        """How pictures look, where that is asked for."""
+        return None
+
+    @property
+    def each(self) -> bool:
+        """Whether each head has a picture of its own."""
+        return False
+
+    def file_of(self, answer: object) -> Path | None:
+        """The file that one answer goes to; None where it gets a name of its own."""
+        return self.file
 
     @property
     def to_stdout(self) -> bool:

@@ -6,9 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import is_open_stream, whole_file
@@ -120,7 +119,7 @@ def _say(line: str) -> None:
 
 def check_output(output: "Results", *kinds: str) -> None:
     """Refuse, before anything is computed, a form that these answers lack or a file not ours."""
-    form, path, _ = output.form, output.file, output.limits
+    form, path, _ = output.form, output.file, (output.limits, output.style)
     for kind in kinds:
         check_form(kind, form, None if output.format else path)
     if form == "parquet":
@@ -136,10 +135,11 @@ def check_output(output: "Results", *kinds: str) -> None:
         return
     if output.save and os.path.realpath(path) == os.path.realpath(output.save):
         raise RequestError(f"-o and --save both name {path}", "give each a name of its own")
-    _check_ours(path, form, output.force)
+    check_ours(path, form, output.force)
 
 
-def _check_ours(path: Path, form: Form, force: bool) -> None:
+def check_ours(path: Path, form: Form, force: bool) -> None:
+    """Refuse to overwrite a file that attnviz did not write in this form."""
     from attnviz.show.write import is_ours
 
     doubt = "attnviz did not write it, or not in this form"
@@ -174,10 +174,12 @@ def writing(output: "Results", notes: Notes, top: int | None = None) -> Iterator
 
     form = output.form
     if form in PICTURES and not output.to_stdout:
-        yield lambda answer, index: _draw(answer, output, notes, top)
+        draw = _drawer(output, top)
+        yield lambda answer, index: _draw(answer, output, notes, draw)
         return
     with _results(output.file) as stream:
-        with writer(stream, form, top, output.file is not None, output.limits) as write:
+        style = output.limits, output.style
+        with writer(stream, form, top, output.file is not None, *style) as write:
             yield write if form not in PICTURES else _with_glyphs_checked(write, notes)
         stream.flush()
 
@@ -194,30 +196,55 @@ def _results(path: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
 
 
-def _draw(answer: "Answer", output: "Results", notes: Notes, top: int | None) -> None:
-    """Draw an answer, write the picture to its file, and print the file's path."""
-    from attnviz.show.write import picture_name, writer
+Draw = Callable[[Any, BinaryIO], None]  # of an answer
 
-    path = output.file or Path(f"{picture_name(answer, output.limits)}.{output.form}")
-    _check_ours(path, output.form, output.force)
-    drawing = partial(writer, form=output.form, top=top, scale=output.limits)
-    with whole_file(path) as stream, drawing(stream) as write:
-        _with_glyphs_checked(write, notes)(answer, 0)
+
+def _drawer(output: "Results", top: int | None) -> Draw:
+    """What writes a picture."""
+    if output.each and output.form == "png":
+        from attnviz.show.figure.each import EachHead
+
+        return EachHead(output.limits, output.style).write
+
+    def draw(answer: "Answer", stream: BinaryIO) -> None:
+        from attnviz.show.write import writer
+
+        with writer(stream, output.form, top, False, output.limits, output.style) as write:
+            write(answer, 0)
+
+    return draw
+
+
+def _draw(answer: "Answer", output: "Results", notes: Notes, draw: Draw) -> None:
+    """Draw an answer, write the picture to its file, and print the file's path."""
+    from attnviz.show.write import picture_name
+
+    name = picture_name(answer, output.limits, output.style)
+    path = output.file_of(answer) or Path(f"{name}.{output.form}")
+    check_ours(path, output.form, output.force)
+    _note_glyphs(answer, notes)
+    with whole_file(path) as stream:
+        draw(answer, stream)
     if sys.stdout is not None:
-        name = visible(str(path)).encode() if on_terminal(sys.stdout) else os.fsencode(path)
-        sys.stdout.buffer.write(name + b"\n")
+        told = visible(str(path)).encode() if on_terminal(sys.stdout) else os.fsencode(path)
+        sys.stdout.buffer.write(told + b"\n")
         sys.stdout.buffer.flush()
 
 
 def _with_glyphs_checked(write: Write, notes: Notes) -> Write:
     """The same, and a note on characters that no font has."""
-    from attnviz.show.figure.fonts import missing_glyphs
-    from attnviz.show.write import contexts_of
 
     def checked(answer: "Answer", index: int) -> None:
-        for note in map(missing_glyphs, contexts_of(answer)):
-            if note:
-                notes.say_once(note)
+        _note_glyphs(answer, notes)
         write(answer, index)
 
     return checked
+
+
+def _note_glyphs(answer: "Answer", notes: Notes) -> None:
+    from attnviz.show.figure.fonts import missing_glyphs
+    from attnviz.show.write import contexts_of
+
+    for note in map(missing_glyphs, contexts_of(answer)):
+        if note:
+            notes.say_once(note)

@@ -1,6 +1,8 @@
 """Which answer has which form: the one table that says so. Nothing here costs start-up time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
 from math import isfinite
@@ -18,6 +20,9 @@ Form = Literal["table", "json", "jsonl", "csv", "tsv", "parquet", "md", "npz", "
 Limits = tuple[float, float]  # The numbers of a picture's first and last colour
 NARROWEST_SCALE = 1e-6  # The least that may lie between them
 
+Colours = Literal["heat", "grey"]
+Language = Literal["en", "ko"]
+
 PICTURES: tuple[Form, ...] = ("png", "svg", "pdf")
 BINARY: tuple[Form, ...] = ("parquet", "npz", *PICTURES)
 ROWS: tuple[Form, ...] = ("csv", "tsv", "parquet", "md")
@@ -26,6 +31,31 @@ SUFFIXES: dict[str, Form] = {
     ".txt" if form == "table" else f".{form}": form for form in get_args(Form)
 }
 """The form that a file's suffix stands for."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a picture looks: the colours of its weights, the language of its labels, and whether its
+    title counts layers and heads from 1.
+    """
+
+    colours: Colours = "heat"
+    language: Language = "en"
+    from_one: bool = False
+
+
+STYLE: ContextVar[Style] = ContextVar("STYLE", default=Style())  # noqa: B039
+"""The style of the picture that is being drawn."""
+
+
+@contextmanager
+def styled(style: Style | None) -> Iterator[None]:
+    """Inside, pictures are drawn in this style."""
+    token = STYLE.set(style or Style())
+    try:
+        yield
+    finally:
+        STYLE.reset(token)
 
 
 @dataclass(frozen=True)
@@ -113,7 +143,12 @@ def table(answer: object, top: int | None = None) -> "RenderableType":
     return shown
 
 
-def figure(answer: object, top: int | None = None, scale: Limits | None = None) -> "Figure":
+def figure(
+    answer: object,
+    top: int | None = None,
+    scale: Limits | None = None,
+    style: Style | None = None,
+) -> "Figure":
     """The answer as a picture, its colours from and to the numbers of a `scale`, if one is given.
 
     RequestError if it has no picture, or none with one scale.
@@ -130,7 +165,8 @@ def figure(answer: object, top: int | None = None, scale: Limits | None = None) 
                 "every panel of an explanation has a scale of its own", "leave the scale out"
             )
         given = {"scale": scale}
-    drawn: Figure = _loaded(forms.figure)(answer, top, **given)
+    with styled(style):
+        drawn: Figure = _loaded(forms.figure)(answer, top, **given)
     return drawn
 
 

@@ -17,7 +17,7 @@ from attnviz.answers.answer import Answer
 from attnviz.errors import escaped
 from attnviz.inspection import Context, HeadId
 from attnviz.show import parquet
-from attnviz.show.forms import FORMS, PICTURES, Form, Limits, figure, forms_of, table
+from attnviz.show.forms import FORMS, PICTURES, Form, Limits, Style, figure, forms_of, table
 from attnviz.show.labels import visible
 from attnviz.show.wording import unknown_told
 
@@ -55,10 +55,11 @@ def writer(
     top: int | None = None,
     to_file: bool = False,
     scale: Limits | None = None,
+    style: Style | None = None,
 ) -> Iterator[Write]:
     """Write answers of one kind, each flushed; `top` as in tables, of fixed width if `to_file`.
 
-    `scale`: the numbers of a picture's first and last colour.
+    `scale`: the numbers of a picture's first and last colour; `style`: how it looks otherwise.
     """
     opened: AbstractContextManager[Write]
     if form == "table":
@@ -71,7 +72,7 @@ def writer(
         opened = _npz(stream)
     else:
         simple = {"md": _markdown, **dict.fromkeys(("json", "jsonl"), _json)}
-        draw = partial(figure, top=top, scale=scale)
+        draw = partial(figure, top=top, scale=scale, style=style)
         opened = simple[form](stream, top) if form in simple else _picture(stream, form, draw)
     with opened as write:
 
@@ -282,7 +283,7 @@ def _picture(stream: BinaryIO, form: Form, draw: Callable[[Answer], "Figure"]) -
     yield write
 
 
-def picture_name(answer: Any, scale: Limits | None = None) -> str:
+def picture_name(answer: Any, scale: Limits | None = None, style: Style | None = None) -> str:
     """What a picture's file is called, without suffix, if nobody gives a name."""
     from attnviz.show.figure.captions import default_name
 
@@ -296,7 +297,7 @@ def picture_name(answer: Any, scale: Limits | None = None) -> str:
     what += "" if query is None else f"-{query.text}-{query.index}"
     # only the name's hash has room for the other sentence
     what += "".join(f" {other.model.name} {other.text.text}" for other in others)
-    return default_name(context, drawn, what, scale)
+    return default_name(context, drawn, what, scale, style)
 
 
 def is_ours(path: Path, form: Form) -> bool:

@@ -16,7 +16,7 @@ from attnviz.answers.matrices import RowShares
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
-from attnviz.show.forms import Limits
+from attnviz.show.forms import STYLE, Limits, Style
 from attnviz.show.labels import names, parted, visible
 from attnviz.show.wording import (
     PURPOSE,
@@ -272,7 +272,9 @@ def heads_title(context: Context, heads: Sequence[HeadId]) -> str:
     """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are; or layers."""
     layers = {head.layer for head in heads}
     if len(heads) == 1:
-        return str(heads[0])
+        (layer, head), count = heads[0], STYLE.get().from_one
+        place = f"layer {layer + 1}" + ("" if head is None else f", head {head + 1}")
+        return f"{place} (counted from 1)" if count else str(heads[0])
     if are_all(context, heads):
         return f"all {context.places}"
     if len(layers) == 1 and len(set(heads)) == context.num_heads:
@@ -287,7 +289,11 @@ HASH_DIGITS = 6
 
 
 def default_name(
-    context: Context, heads: Sequence[HeadId], what: str = "", scale: Limits | None = None
+    context: Context,
+    heads: Sequence[HeadId],
+    what: str = "",
+    scale: Limits | None = None,
+    style: Style | None = None,
 ) -> str:
     """A file name without suffix; its hash tells “He left.” from “He left?”, and other views."""
     model, said = context.model, [one.text for one in texts(context)]
@@ -308,7 +314,7 @@ def default_name(
         _slug(" ".join(filter(None, said)).lower()),
     ]
     look: tuple[object, ...] = (context.unit, context.special, context.measure, attention, window)
-    look += tuple(one for one in (part, scale) if one is not None)
+    look += tuple(one for one in (part, scale, style) if one is not None)
     whole = (said, model, [str(head) for head in heads], what, *look)
     digest = sha256(repr(whole).encode()).hexdigest()
     readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)

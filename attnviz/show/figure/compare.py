@@ -26,7 +26,6 @@ from attnviz.show.figure.captions import (
     quoted,
 )
 from attnviz.show.figure.drawing import (
-    BLANK,
     DPI,
     INK,
     MARGIN,
@@ -34,6 +33,8 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing,
+    ground,
+    ink_on,
     signed_colors,
     weight_colors,
 )
@@ -237,7 +238,7 @@ def _draw(axes: Axes, panel: _Panel, limits: Limits, signed: bool) -> AxesImage:
     for row in sorted(rows):
         axes.add_patch(Rectangle((-0.5, row - 0.5), across, 1, **style))
     if panel.masked:
-        axes.set_facecolor(BLANK)
+        axes.set_facecolor(ground()[0])
     clear = colors.with_extremes(bad=(0, 0, 0, 0))
     image = draw_matrix(axes, numbers, clear, limits, (across - 0.5, down - 0.5))
     axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), xticks=[], yticks=[])
@@ -266,7 +267,6 @@ def _write_numbers(
     """The larger numbers, in the query's row if there is one."""
     least = NUMBERED_FROM if marked is None else NUMBERED_FROM / 2
     low, high = limits
-    dark_from = 0.6 * high if signed else low + 0.45 * (high - low)
     for row, column in np.argwhere(np.abs(np.nan_to_num(numbers)) >= least):
         if marked is not None and row != marked:
             continue
@@ -274,8 +274,9 @@ def _write_numbers(
         sign = "" if not signed else "+" if number > 0 else "−"
         size = abs(number)
         shown = "1.0" if size >= 0.995 else f"{size:.2f}"[1:]
-        dark = size > dark_from
-        style: dict[str, Any] = {"color": "white" if dark else INK, "ha": "center", "va": "center"}
+        signed_ink = "white" if size > 0.6 * high else INK
+        ink = signed_ink if signed else ink_on((size - low) / (high - low))
+        style: dict[str, Any] = {"color": ink, "ha": "center", "va": "center"}
         axes.text(column, row, sign + shown, size=8, zorder=3.1, **style)
 
 
@@ -299,7 +300,7 @@ def _heading(
         notes.append("hatched: a word that is not in the sentence")
     rows, columns = labels
     notes += [columns.note, rows.note][: 1 if rows.step == columns.step else 2]
-    grey = f"grey: {MAY_NOT}" if sheet.a.masked or sheet.b.masked else ""
+    grey = f"{ground()[1]}: {MAY_NOT}" if sheet.a.masked or sheet.b.masked else ""
     whole = heading(a, heads, None, notes, query, grey)
     title, said = whole.title, whole.notes
     if of_a != of_b:

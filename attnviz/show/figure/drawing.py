@@ -20,6 +20,7 @@ from matplotlib.font_manager import FontProperties
 from attnviz.errors import RequestError
 from attnviz.inspection import Context
 from attnviz.show.figure.fonts import font_families, texts_of
+from attnviz.show.forms import STYLE, Colours
 
 FigureFormat = Literal["png", "svg", "pdf"]
 FORMATS: dict[str, FigureFormat] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}  # by suffix
@@ -29,7 +30,7 @@ INK, MUTED, FAINT = "#1b1b1f", "#6e6e76", "#d9d9de"
 BLANK = "#e9e9ed"  # the ground where there is no number: where a query may not look
 MARGIN = 0.15
 
-_CREATOR = "attnviz"
+CREATOR = "attnviz"
 _NOISY = ("matplotlib.font_manager", "fontTools.subset")
 
 _LOOK: dict[Any, Any] = {
@@ -39,7 +40,7 @@ _LOOK: dict[Any, Any] = {
     "axes.edgecolor": MUTED,
     "axes.linewidth": 0.6,
     "svg.fonttype": "none",  # text stays text: it can be selected and searched
-    "svg.hashsalt": _CREATOR,
+    "svg.hashsalt": CREATOR,
     "pdf.fonttype": 42,
     "pdf.compression": 6,
 }
@@ -118,9 +119,9 @@ def format_of(path: Path) -> FigureFormat:
 def write_figure(figure: Figure, stream: BinaryIO, format: FigureFormat) -> None:
     """Write the figure, with text that can be selected; the same figure gives the same bytes."""
     metadata: dict[FigureFormat, dict[str, str | None]] = {
-        "png": {"Software": _CREATOR},
-        "svg": {"Creator": _CREATOR, "Date": None},
-        "pdf": {"Creator": _CREATOR, "CreationDate": None},
+        "png": {"Software": CREATOR},
+        "svg": {"Creator": CREATOR, "Date": None},
+        "pdf": {"Creator": CREATOR, "CreationDate": None},
     }
     with drawing():
         figure.savefig(stream, format=format, dpi=DPI, facecolor="white", metadata=metadata[format])
@@ -143,11 +144,29 @@ def written_by_attnviz(path: Path) -> bool:
     return any(head.startswith(magic) and mark.search(content) for magic, mark in _MARKS)
 
 
-@cache
 def weight_colors() -> Colormap:
-    """White through orange and red to nearly black: even steps in OKLab, in print and grey too."""
+    """White through orange and red to nearly black: even steps in OKLab, in print and grey too; or
+    black to white, where the style's colours are grey.
+    """
+    return _weight_colors(STYLE.get().colours)
+
+
+@cache
+def _weight_colors(colours: Colours) -> Colormap:
     stops = "#fdfdfd #fcd8a8 #faa868 #ee7551 #d2495d #a72f6c #71246c #3d1c57 #141030"
-    return LinearSegmentedColormap.from_list("attnviz", stops.split())
+    stops = "black white" if colours == "grey" else stops
+    return LinearSegmentedColormap.from_list(f"attnviz-{colours}", stops.split())
+
+
+def ink_on(share: float) -> str:
+    """The colour of a number in a cell whose colour is so far, from 0 to 1, along the scale."""
+    dark = share < 0.5 if STYLE.get().colours == "grey" else share > 0.45
+    return "white" if dark else INK
+
+
+def ground() -> tuple[str, str]:
+    """The colour where there is no number, as a query may not look there, and its name."""
+    return ("#b5dfb8", "green") if STYLE.get().colours == "grey" else (BLANK, "grey")
 
 
 @cache

@@ -23,15 +23,15 @@ from attnviz.show.figure.captions import (
     token_labels,
 )
 from attnviz.show.figure.drawing import (
-    BLANK,
     DPI,
     FAINT,
-    INK,
     MARGIN,
     MUTED,
     axes_at,
     blank,
     drawing_of,
+    ground,
+    ink_on,
     weight_colors,
     widest,
 )
@@ -85,6 +85,12 @@ class _Panels:
         largest = max(float(np.nanmax(one)) for one in self.pooled.weights.values())
         return self.scale or (0.0, largest or 1.0)
 
+    @property
+    def arrows(self) -> tuple[bool, bool]:
+        """Whether numbers lie below the scale, and above it."""
+        ends = ends_of(self.pooled.weights.values())
+        return ends[0] < self.limits[0], ends[1] > self.limits[1]
+
     @cached_property
     def rows(self) -> TokenLabels:
         return token_labels(self.context, self.tall / len(self.context.tokens))
@@ -105,7 +111,7 @@ class _Panels:
             what = "weights" if self.context.measure == "weights" else "numbers"
             lines.insert(0, f"each cell: the largest of {self._block} {what}")
         masked = any(np.isnan(one).any() for one in weights.values())
-        legend = f"grey: {MAY_NOT}" if masked else ""
+        legend = f"{ground()[1]}: {MAY_NOT}" if masked else ""
         return heading(self.context, list(weights), self.pooled.shares, lines, legend=legend)
 
     def draw(self, axes: Axes, head: HeadId) -> AxesImage:
@@ -113,7 +119,7 @@ class _Panels:
         edges = weights.shape[1] * across - 0.5, weights.shape[0] * down - 0.5
         colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
         if np.isnan(weights).any():
-            axes.set_facecolor(BLANK)
+            axes.set_facecolor(ground()[0])
         image = draw_matrix(axes, weights, colors, self.limits, edges)
         axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[], yticks=[])
         return image
@@ -149,7 +155,7 @@ def figure(matrices: Matrices, top: int | None = None, scale: Limits | None = No
         raise RequestError("there is no head to draw", "give one, as L3H1")
     with drawing_of(context):
         if len(heads) == 1:
-            return _one_head(matrices, scale)
+            return OneHead(matrices, scale).figure()
         layers, across = {head.layer for head in heads}, {head.head for head in heads}
         complete = len(layers) > 1 and len(set(heads)) == len(layers) * len(across)
         full = complete and context.measured.per_head
@@ -159,32 +165,82 @@ def figure(matrices: Matrices, top: int | None = None, scale: Limits | None = No
         return _labelled(matrices, scale, columns)
 
 
-def _one_head(matrices: Matrices, scale: Limits | None) -> Figure:
-    context, (head,) = matrices.context, matrices.heads
-    count = max(len(context.tokens), len(context.keys))
-    largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / count) else _LONG_SIDE
-    cell = min(max(_USUAL_SIDE / count, _SMALLEST_CELL), _LARGEST_CELL, largest / count)
-    panels = _Panels.of(matrices, scale, max(cell * count, _SMALLEST_SIDE), _ONE_HEADS_DOT)
-    title, rows, columns = panels.heading(), panels.rows, panels.columns
-    left = MARGIN + _AXIS_TITLE + rows.width + 0.1
-    below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
-    width = max(left + panels.wide + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN, 4.0)
-    top = MARGIN + title.height + 0.05
-    picture = blank(width, top + panels.tall + below)
-    title.draw(picture)
-    axes = axes_at(picture, left, top, panels.wide, panels.tall)
-    image = panels.draw(axes, head)
-    label_rows(axes, rows)
-    label_columns(axes, columns)
-    notes = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
-    axes.set_ylabel(axis_name(context, "query") + notes[0], labelpad=6)
-    axes.set_xlabel(axis_name(context, "key") + notes[1], labelpad=6)
-    _mark_pairs(axes, context)
-    if count <= NUMBERED_UP_TO:
-        _write_numbers(axes, panels)
-    bar = (left + panels.wide + 0.2, top, max(panels.tall, _SHORTEST_BAR))
-    panels.color_bar(picture, image, bar)
-    return picture
+class OneHead:
+    """One head large; others of the same text may be drawn over it."""
+
+    def __init__(self, matrices: Matrices, scale: Limits | None) -> None:
+        context, (self._head,) = matrices.context, matrices.heads
+        self._count = max(len(context.tokens), len(context.keys))
+        largest = _LARGEST_SIDE if many_labelled(_LARGEST_SIDE / self._count) else _LONG_SIDE
+        cell = max(_USUAL_SIDE / self._count, _SMALLEST_CELL)
+        room = max(min(cell, _LARGEST_CELL, largest / self._count) * self._count, _SMALLEST_SIDE)
+        self._panels = _Panels.of(matrices, scale, room, _ONE_HEADS_DOT)
+        self.title = self._panels.heading()
+
+    @property
+    def _left(self) -> float:
+        return MARGIN + _AXIS_TITLE + self._panels.rows.width + 0.1
+
+    @property
+    def _width(self) -> float:
+        """The picture's width, but for a title that needs more."""
+        return max(self._left + self._panels.wide + _BAR_ROOM + MARGIN, 4.0)
+
+    def is_laid_out_as(self, other: "OneHead") -> bool:
+        """Whether only the title, the matrix and its numbers differ."""
+        own, its = self._panels, other._panels
+        titles = max(self.title.width, other.title.width) + 2 * MARGIN
+        return (
+            own.context is its.context
+            and own.limits == its.limits
+            and own.arrows == its.arrows
+            and self.title.notes == other.title.notes
+            and titles <= self._width
+        )
+
+    def figure(self) -> Figure:
+        """The picture."""
+        panels, context, title = self._panels, self._panels.context, self.title
+        rows, columns, left = panels.rows, panels.columns, self._left
+        below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
+        top = MARGIN + title.height + 0.05
+        width = max(self._width, title.width + 2 * MARGIN)
+        picture = blank(width, top + panels.tall + below)
+        title.draw(picture)
+        axes = axes_at(picture, left, top, panels.wide, panels.tall)
+        image = panels.draw(axes, self._head)
+        label_rows(axes, rows)
+        label_columns(axes, columns)
+        notes = [f" ({labels.note})" if labels.note else "" for labels in (rows, columns)]
+        axes.set_ylabel(axis_name(context, "query") + notes[0], labelpad=6)
+        axes.set_xlabel(axis_name(context, "key") + notes[1], labelpad=6)
+        _mark_pairs(axes, context)
+        self._write_numbers(axes)
+        bar = (left + panels.wide + 0.2, top, max(panels.tall, _SHORTEST_BAR))
+        panels.color_bar(picture, image, bar)
+        return picture
+
+    def draw_over(self, picture: Figure, other: "OneHead") -> None:
+        """Put this head in the place of another that is laid out as it is."""
+        axes, before = picture.axes[0], other.title.title
+        axes.images[0].set_data(self._panels.pooled.weights[self._head])
+        for text in list(axes.texts):
+            text.remove()
+        self._write_numbers(axes)
+        next(t for t in picture.texts if t.get_text() == before).set_text(self.title.title)
+
+    def _write_numbers(self, axes: Axes) -> None:
+        if self._count > NUMBERED_UP_TO:
+            return
+        (weights,), measured = self._panels.pooled.weights.values(), self._panels.context.measured
+        low, high = self._panels.limits
+        least = NUMBERED_FROM * (1 if measured.shares else high)
+        for query, key in np.argwhere(weights >= least):
+            weight = float(weights[query, key])
+            color = ink_on((weight - low) / (high - low))
+            size = 7.5 if max(weights.shape) > 8 else 9
+            text = measured.number(weight)
+            axes.text(key, query, text, size=size, color=color, ha="center", va="center")
 
 
 def _labelled(matrices: Matrices, scale: Limits | None, columns: int) -> Figure:
@@ -284,15 +340,3 @@ def _mark_pairs(axes: Axes, context: Context) -> None:
         second = [token.index for token in tokens if token.segment]
         if second and second[0]:
             line(second[0] - 0.5, color=MUTED, linewidth=0.6, zorder=2.7)
-
-
-def _write_numbers(axes: Axes, panels: _Panels) -> None:
-    (weights,), measured = panels.pooled.weights.values(), panels.context.measured
-    low, high = panels.limits
-    least = NUMBERED_FROM * (1 if measured.shares else high)
-    for query, key in np.argwhere(weights >= least):
-        weight = float(weights[query, key])
-        color = "white" if weight > low + 0.45 * (high - low) else INK
-        size = 7.5 if max(weights.shape) > 8 else 9
-        text = measured.number(weight)
-        axes.text(key, query, text, size=size, color=color, ha="center", va="center")

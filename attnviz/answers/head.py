@@ -191,11 +191,8 @@ def head_steps(
     head = HeadId(head.layer, number)
     matrices, inputs = layer.head(number, record.num_heads), record.inputs()
     x, states = inputs.x[queries], inputs.key_value_states
-    own = (
-        inputs.q[number, queries],
-        record.of_head(inputs.k, number),
-        record.of_head(inputs.v, number),
-    )
+    shared = (record.of_head(array, number) for array in (inputs.k, inputs.v))
+    own = (inputs.q[number, queries], *shared)
     made = (
         _times(x, matrices.W_Q, matrices.b_Q),
         _times(states, matrices.W_K, matrices.b_K),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,9 @@ from conftest import ANIMAL
 from process import COMMAND, TIMEOUT, Done, Workplace, workplace
 from safetensors import safe_open
 from safetensors.numpy import save as to_safetensors
+from typer.testing import CliRunner
 
+from attnviz.cli.app import app
 from attnviz.inspection import Inspection
 
 ANIMAL_WORDS = (
@@ -178,10 +181,56 @@ def test_options_that_make_no_sense(place: Workplace, options: list[str], messag
     assert not {"out.npz", "out.PNG", "both"} & set(os.listdir(place.folder))
 
 
-def test_a_command_that_is_none(place: Workplace) -> None:
-    done = place("look", ANIMAL)
-    assert (done.code, done.out) == (2, "")
-    assert "No such command 'look'" in done.err
+HINTS = {
+    "rnu": "No such command 'rnu'. Did you mean 'run'?",
+    "--vresion": "No such option: --vresion. Did you mean --version?",
+    "--query it": "No such option: --query. --query is an option of run,",
+    "run --hed 3": "No such option: --hed. Did you mean --head?",
+    "run --hepl": "No such option: --hepl. Did you mean --help?",
+    "run --sum": "No such option: --sum. Did you mean --summary?",
+    "run --models a b": "Did you mean --model? --models is an option of compare.",
+    "heatmap --tsv x": "No such option: --tsv. --tsv is an option of find.",
+    "run --each": "No such option: --each. --each is an option of ablate",
+    "run --measure wieghts": "'flow'. Did you mean 'weights'?",
+    "run -f jsno": "Did you mean 'json'?",
+    "run --device cdua": "'mps'. Did you mean 'cuda'?",
+    "run --top many": "it should be a valid integer",
+}
+
+
+@pytest.mark.parametrize("typed", HINTS)
+def test_what_is_misspelt_names_the_near_one(typed: str) -> None:
+    """The commands are imported only for options that others may have."""
+    said = on_one_line(app_says(typed.split()))
+    assert HINTS[typed] in said
+    assert "Possible options" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["I love you"], 'attnviz run "I love you"'),
+        (["I love you", "--query", "you"], 'attnviz run "I love you" --query you'),
+        (["didn't"], 'attnviz run "didn\'t"'),
+        (["동물은"], "attnviz run 동물은"),
+        (["$5 and `ls`"], "attnviz run '$5 and `ls`'"),
+    ],
+)
+def test_a_text_alone_offers_run(arguments: list[str], line: str) -> None:
+    said = on_one_line(app_says(arguments))
+    assert f"To look into a text: {line} " in said
+    command, *given = shlex.split(line)
+    assert (command, given) == ("attnviz", ["run", *arguments])
+
+
+def app_says(arguments: list[str]) -> str:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    return result.output
+
+
+def on_one_line(panel: str) -> str:
+    return " ".join(panel.replace("│", " ").split())
 
 
 @pytest.mark.slow

@@ -43,6 +43,14 @@ class Commands(TyperGroup):
         """The command of that name, or None."""
         return command(cmd_name) if cmd_name in COMMANDS else None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is named first, its name, and what follows."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            error.arguments = args  # type: ignore[attr-defined]  # which may be a text
+            raise
+
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the options before a command."""
         with _visible_errors():
@@ -56,14 +64,15 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _visible_errors() -> Iterator[None]:
-    """Typer's own errors too show what was typed as visible text, and no words of pydantic's."""
+    """Typer's own errors too show what was typed as visible text, and what to type instead."""
     try:
         yield
     except Exception as error:
-        message = getattr(error, "format_message", None)
-        if message is not None:
-            shown = visible(message().replace(": Value error, ", ": ", 1))
-            error.format_message = lambda: shown  # type: ignore[attr-defined]
+        if hasattr(error, "format_message"):
+            from attnviz.cli.hints import with_hint
+
+            shown = visible(with_hint(error, ((name, command(name)) for name in COMMANDS)))
+            error.format_message = lambda: shown
         raise
 
 

@@ -1,0 +1,75 @@
+"""What to type instead of what was typed: near options, commands and names, and `run` for a text.
+
+It is imported when something on the command line is wrong.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+_LIKE = 0.7  # of 1, how alike an option must be to be offered
+_NOT_ONE_OF = re.compile(r"(?P<typed>'[^']*') is not one of (?P<names>'.*')\.")
+
+
+def with_hint(error: Any, commands: Iterable[tuple[str, Any]]) -> str:
+    """Typer's message on what is wrong, in our words, and what to type instead.
+
+    `commands`: all there are, by name. `error.arguments`: what came where one was expected.
+    """
+    if hasattr(error, "possibilities"):
+        return _no_such_option(error, commands)
+    message = str(error.format_message())
+    # pydantic's words
+    message = message.replace(": Value error, ", ": ", 1).replace("Input should", "it should", 1)
+    message = message.replace(", unable to parse string as an integer", "")
+    found = _NOT_ONE_OF.search(message)
+    if found is not None:
+        return message + _did_you_mean(found["typed"], re.findall("'[^']*'", found["names"]))
+    arguments = getattr(error, "arguments", ())
+    if arguments and "Did you mean" not in message:
+        return f"{message} To look into a text: {_line(['attnviz', 'run', *arguments])}"
+    return message
+
+
+def _no_such_option(error: Any, commands: Iterable[tuple[str, Any]]) -> str:
+    """The near option of this command, or the commands that have this one."""
+    typed, context = str(error.option_name), error.ctx
+    have = [name for name, command in commands if typed in _options_of(command)]
+    told = f"No such option: {typed}."
+    told += "" if context is None else _did_you_mean(typed, _options_of(context.command))
+    if have:
+        *others, last = have
+        told += f" {typed} is an option of {' and '.join(filter(None, [', '.join(others), last]))}"
+        first = context is not None and context.parent is None
+        told += ", which comes first." if first else "."
+    return told
+
+
+def _options_of(found: Any) -> set[str]:
+    """All names of a command's options."""
+    options = {name for one in found.params for name in (*one.opts, *one.secondary_opts)}
+    return options | {"--help"}
+
+
+def _did_you_mean(typed: str, names: Iterable[str]) -> str:
+    """The name that is spelled much like it, or that it begins; nothing if there is none."""
+    bare = {name.strip("-'"): name for name in sorted(names)}
+    wanted = typed.strip("-'").casefold()
+    near = get_close_matches(wanted, bare, 1, _LIKE)
+    near += [name for name in bare if len(wanted) > 1 and name.startswith(wanted)]
+    return f" Did you mean {bare[near[0]]}?" if near else ""
+
+
+def _line(words: Iterable[str]) -> str:
+    """The words as they are typed in a shell, in double quotes where these change nothing."""
+    simple = re.compile(r"""[\w@%+=:,./-]+""")
+    return " ".join(
+        word
+        if simple.fullmatch(word)
+        else shlex.quote(word)
+        if re.search(r'["$`\\!]', word)
+        else f'"{word}"'
+        for word in words
+    )

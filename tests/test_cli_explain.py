@@ -51,6 +51,23 @@ def test_what_was_kept_is_explained_without_torch(place: Workplace) -> None:
     assert "each 384 × 32" in loaded.out
 
 
+def test_a_layer_without_a_head_is_the_whole_layer(place: Workplace) -> None:
+    """Also without torch, from a file that has the next layer's x; the last one needs the model."""
+    layer = ["explain", "--load", "animal", "--query", "it"]
+    done = place(*layer, "--layer", "3", env=place.without(*MODEL))
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^6  u = gelu\(h W_1 \+ b_1\) +384 × 1536 → 1536 +9\.72 ", done.out, re.M)
+    assert "Check: y agrees with the encoder's own output within 1e-5." in done.out
+    told = place(*layer, "--layer", "3", "--json", env=place.without(*MODEL)).json_lines
+    assert [one["schema"] for one in told] == ["attnviz.layer/1"]
+    rows = list(csv.DictReader(io.StringIO(place(*layer, "--layer", "3", "-f", "csv").out)))
+    assert [row["part"] for row in rows] == ["x", *["head"] * 12, "feed_forward", "biases"]
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(1, abs=1e-6)
+    last = place(*layer, "--layer", "-1")
+    assert (last.code, last.err) == (0, "attnviz: taking the matrices from minilm\n")
+    assert "9  y = layer norm(r′)" in last.out
+
+
 def test_json_is_an_object_a_piece(place: Workplace, animal: Inspection) -> None:
     done = place("explain", "--load", "animal", "--query", "didn't", "--head", "3-1", "--json")
     assert (done.code, done.err) == (0, "")
@@ -120,9 +137,9 @@ def test_without_a_head(place: Workplace, animal: Inspection) -> None:
         ),
         (["--query", "dog"], 'there is no "dog" in the sentence', "it has [CLS], The, animal"),
         (
-            ["--query", "it", "--layer", "3"],
-            "one head can be followed, and 12 were chosen",
-            "name one, as in L3H0",
+            ["--query", "it", "--layer", "3", "--layer", "5"],
+            "one layer can be followed, and 2 were chosen",
+            "name one, as in --layer 3",
         ),
         (["--query", "it", "--head", "1"], "head 1 needs a layer", "as in L5H1"),
         (["--query", "it", "--head", "9.1"], "there is no layer 9", "0 to 5"),

@@ -47,6 +47,7 @@ def answers(animal: Inspection) -> dict[str, Answer]:
         attnviz.compare(animal, wide, query="it"),
         attnviz.explain(animal, "it", head=(3, 1))[0],
         attnviz.explain_head(animal, "L3H1"),
+        attnviz.layer(animal, "it", 3)[0],
         attnviz.ablate(animal, (3, 1)),
         attnviz.ablate_each(animal, query="it"),
         attnviz.check("paper", num_layers=1, num_heads=1, d_model=8, d_ff=4),

@@ -13,14 +13,13 @@ import numpy as np
 from attnviz.answers.answer import facts_of, shortest, token_facts
 from attnviz.answers.head import (
     Differences,
-    HeadSteps,
     Projected,
     head_steps,
     if_there,
     short,
     stack_of,
 )
-from attnviz.attention.layer import Projections
+from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.order import descending
 from attnviz.attention.shapes import Bool, Float
 from attnviz.inspection import Context, HeadId, Inspection, Shown, View
@@ -207,6 +206,8 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
     query = range(len(inspection.tokens))[query]
     steps = head_steps(inspection, head, layer, slice(query, query + 1))
     sink, made = steps.sink, steps.projected
+    every = every_z(inspection.layer(head.layer), head.layer, query)
+    every[steps.head.place] = steps.Z[0]
     return Explanation(
         context=steps.context,
         head=steps.head,
@@ -225,7 +226,7 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
         weights=steps.weights[0],
         sink=None if sink is None else Sink(sink.score, float(sink.weights[0])),
         z=steps.Z[0],
-        outputs=_outputs(inspection, layer, query, steps),
+        outputs=short(by_head(every, layer.W_O)),
         check=steps.check,
         masked=steps.masked,
         shared_by=steps.shared_by,
@@ -236,28 +237,28 @@ def explain_token(
     view: View, index: int, head: HeadId, layer: Projections
 ) -> tuple[Explanation, ...]:
     """`explain` for each piece of the view's token at `index`, a word or a piece itself."""
-    pieces = view.inspection.tokens.pieces
+    return tuple(explain(view.inspection, piece, head, layer) for piece in pieces_of(view, index))
+
+
+def pieces_of(view: View, index: int) -> list[int]:
+    """The pieces of the view's token at `index`, a word or a piece itself."""
     if view.unit == "piece":
-        own = [pieces[view.context.positions[index]]]
-    else:
-        own = [piece for piece in pieces if piece.word == view.tokens[index].word]
-    return tuple(explain(view.inspection, piece.index, head, layer) for piece in own)
+        return [view.context.positions[index]]
+    word = view.tokens[index].word
+    return [piece.index for piece in view.inspection.tokens.pieces if piece.word == word]
 
 
-def _outputs(
-    inspection: Inspection, layer: Projections, query: int, steps: HeadSteps
-) -> np.ndarray:
-    """Each head's z W_O: of this head's z, and the others' as recorded or as their weights
-    make it.
-    """
-    record, head = inspection.layer(steps.head.layer), steps.head
+def every_z(record: LayerRecord, layer: int, query: int) -> Float[np.ndarray, "head d_v"]:
+    """Each head's z of one query: as recorded, or as its weights make it."""
     if record.z is not None:
-        every = record.z[:, query].astype(np.float64)
-    else:
-        rows = record.weights(head.layer, queries=slice(query, query + 1))
-        v = record.inputs().v
-        summed = enumerate(rows[:, 0].astype(np.float64))
-        every = np.stack([row @ record.of_head(v, number) for number, row in summed])
-    every[head.place] = steps.Z[0]
-    matrices = layer.W_O.reshape(len(every), len(every[0]), -1)
-    return short(np.einsum("hi,hio->ho", every, matrices))
+        recorded: np.ndarray = record.z[:, query].astype(np.float64)
+        return recorded
+    rows = record.weights(layer, queries=slice(query, query + 1))[:, 0].astype(np.float64)
+    v = record.inputs().v
+    return np.stack([row @ record.of_head(v, number) for number, row in enumerate(rows)])
+
+
+def by_head(z: Float[np.ndarray, "head d_v"], W_O: np.ndarray) -> Float[np.ndarray, "head d_model"]:
+    """What each head gives: its z times its rows of W_O."""
+    outputs: np.ndarray = np.einsum("hi,hio->ho", z, W_O.reshape(*z.shape, -1))
+    return outputs

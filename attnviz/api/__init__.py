@@ -14,6 +14,7 @@ from attnviz.answers.explain import Explanation
 from attnviz.answers.find import Finding
 from attnviz.answers.head import HeadSteps
 from attnviz.answers.holding import Holding, holding
+from attnviz.answers.layer import Layer
 from attnviz.answers.links import Links
 from attnviz.answers.matrices import Matrices
 from attnviz.answers.overview import Overview
@@ -39,6 +40,7 @@ from attnviz.api.questions import (
     find,
     inspect,
     inspect_windows,
+    layer,
     links,
     load,
     matrices,
@@ -55,10 +57,10 @@ from attnviz.text.tokens import Part, Token, Tokens
 
 __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
-    "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection", "Links", "Matrices",
-    "Model", "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token", "Tokens", "View",
-    "Word", "ablate", "ablate_each", "catalog", "check", "compare", "describe", "explain",
-    "explain_head", "figure", "find", "heatmap", "holding", "inspect", "inspect_windows", "lines",
-    "links", "load", "load_model", "matrices", "overview", "save", "table", "to_dataframe",
-    "to_json", "to_rows", "word", "write_figure",
+    "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection", "Layer", "Links",
+    "Matrices", "Model", "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token",
+    "Tokens", "View", "Word", "ablate", "ablate_each", "catalog", "check", "compare", "describe",
+    "explain", "explain_head", "figure", "find", "heatmap", "holding", "inspect", "inspect_windows",
+    "layer", "lines", "links", "load", "load_model", "matrices", "overview", "save", "table",
+    "to_dataframe", "to_json", "to_rows", "word", "write_figure",
 ]  # fmt: skip

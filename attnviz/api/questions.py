@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
@@ -12,11 +13,13 @@ from attnviz.answers.check import Check
 from attnviz.answers.check import check as check_evidence
 from attnviz.answers.compare import Comparison
 from attnviz.answers.compare import compare as compare_aligned
-from attnviz.answers.explain import Explanation, explain_token
+from attnviz.answers.explain import Explanation, explain_token, pieces_of
 from attnviz.answers.find import By, Finding
 from attnviz.answers.find import find as find_heads
 from attnviz.answers.head import HeadSteps
 from attnviz.answers.head import explain_head as steps_of_head
+from attnviz.answers.layer import Layer, one_layer
+from attnviz.answers.layer import layer as layer_of
 from attnviz.answers.links import Links, heads_or_strongest, one_head
 from attnviz.answers.links import links as links_of
 from attnviz.answers.matrices import Matrices
@@ -33,7 +36,7 @@ from attnviz.inspection.context import Role
 from attnviz.model import Model, check_ablatable, load_model, matrices_of
 from attnviz.model.check import gather, run_to_check
 from attnviz.model.load import ModelOptions
-from attnviz.model.reload import model_behind, model_for
+from attnviz.model.reload import model_behind, model_for, sublayers_behind
 from attnviz.models import DEFAULT
 from attnviz.models.describe import Catalog
 from attnviz.models.describe import catalog as models_at_hand
@@ -198,8 +201,9 @@ def explain(
 ) -> tuple[Explanation, ...]:
     """How a word's attention in one head comes about: every step, for each of its pieces.
 
-    Without `layer` and `head`: in the head of the query's strongest link to a word further off. The
-    matrices come from the model's files, or from `model`, which is loaded by its name if not given.
+    Without `head`: in the head of the query's strongest link to a word further off. `layer` shows
+    all of a layer. The matrices come from the model's files, or from `model`, which is loaded by
+    its name if not given.
     """
     view, heads = looked_at(inspection, {"unit": unit, "layer": layer, "head": head})
     index = find_in(view.context, "query", query).token.index
@@ -220,6 +224,25 @@ def explain_head(
     chosen, _ = one_head(view, heads, 0)
     layer_matrices = matrices_of(inspection, chosen.layer, lambda one: model_behind(one, model))
     return steps_of_head(inspection, chosen, layer_matrices)
+
+
+def layer(
+    inspection: Inspection,
+    query: str,
+    layer: int,
+    unit: Unit = "word",
+    model: Model | None = None,
+) -> tuple[Layer, ...]:
+    """What a layer makes of a word: attention, feed-forward, norms, step by step, for each of its
+    pieces, and how much of the result comes from x, each head and the feed-forward network.
+
+    The matrices come from the model's files, or from `model`, as for `explain`.
+    """
+    view, heads = looked_at(inspection, {"unit": unit, "layer": layer})
+    number = one_layer(heads)
+    pieces = pieces_of(view, find_in(view.context, "query", query).token.index)
+    load = partial(model_behind, model=model)
+    return layer_of(inspection, number, sublayers_behind(inspection, number, pieces, load))
 
 
 def ablate(

@@ -46,6 +46,20 @@ def record(
     return records
 
 
+def output_of(encoder: Encoder, ids: Sequence[int], types: Sequence[int], layer: int) -> np.ndarray:
+    """What a layer gives for one sentence, (n, d_model): the next layer's x."""
+    with memory_for(1, len(ids)), torch.inference_mode():
+        inputs = [padded([row], encoder.device) for row in (ids, types)]
+        steps = encoder.steps(inputs[0], inputs[1], None)
+        for _ in islice(steps, layer + 1):
+            pass
+        try:
+            output = next(steps).x
+        except StopIteration as last:
+            output = last.value
+    return as_numpy(output[0])
+
+
 def _record(
     vectors: LayerVectors, norms: Tensor, sentence: int, length: int, whole: bool
 ) -> LayerRecord:

@@ -10,6 +10,7 @@ import numpy as np
 
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import WHOLE, RecordRequest
+from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import look_ahead
 from attnviz.inspection import HeadId, Inspection, ModelFacts
@@ -57,6 +58,9 @@ class Runner(Protocol):
 
     def states(self, tokens: Tokens) -> np.ndarray:
         """The final states of a sentence's pieces, (piece, d_model), float32."""
+
+    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+        """The layer's parts, and what it does to some pieces; AttnvizError if none fit that."""
 
 
 class Model:
@@ -189,6 +193,10 @@ class Model:
     def projections(self, inspection: Inspection, layer: int) -> Projections:
         """A layer's matrices; AttnvizError if they do not give the recorded numbers."""
         return self._runner.projections(inspection, layer)
+
+    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+        """A layer's parts, and what it does to some pieces; AttnvizError if none fit that."""
+        return self._runner.sublayers(inspection, layer, pieces)
 
     def _native(self) -> NativeRunner:
         if not isinstance(self._runner, NativeRunner):

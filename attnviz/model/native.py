@@ -1,7 +1,6 @@
 """Run sentences through our own encoder, as it is or with some heads ablated; and its matrices."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,11 +8,20 @@ import numpy as np
 from attnviz.attention.layer import Projections
 from attnviz.attention.order import descending, largest
 from attnviz.attention.request import RecordRequest
+from attnviz.attention.sublayers import (
+    FUNCTIONS,
+    Adding,
+    FeedForward,
+    Norm,
+    SublayerName,
+    Sublayers,
+)
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
-from attnviz.models import PAPER, find_model
-from attnviz.models.families import FAMILIES
+from attnviz.models import PAPER, ModelFiles, find_model
+from attnviz.models.config import ACTIVATIONS, EncoderConfig, model_type, paper_config
+from attnviz.models.families import FAMILIES, read_config
 from attnviz.models.files import draw_matrix, is_pickle, read_tensors, rounded, tensor_names
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
@@ -79,6 +87,14 @@ class NativeRunner:
         from attnviz.encoder.ablate import AblatedRuns
 
         return AblatedRuns(self.encoder, tokens.ids, tokens.type_ids).states
+
+    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+        """See `Runner`. Reads them from the model's files, and runs the text for its output."""
+        from attnviz.encoder.record import output_of
+
+        tokens = inspection.tokens
+        output = output_of(self.encoder, tokens.ids, tokens.type_ids, layer)
+        return sublayers_of(inspection, layer, pieces, output)
 
     def ablate(
         self,
@@ -169,21 +185,120 @@ def projections_of(inspection: Inspection, layer: int) -> Projections:
 
 
 def read_projections(model: ModelFacts, layer: int) -> Projections:
-    """A layer's matrices and biases, in float32, rounded to the dtype of the computation."""
-    matrices: dict[str, Any] = {}
-    if model.family == PAPER:  # drawn from its seed
-        for matrix in MATRICES:
-            out = np.empty((model.d_model, model.d_model), np.float32)
-            draw_matrix(out, model.seed or 0, f"layers.{layer}.attention.{matrix}")
-            matrices[matrix] = rounded(out, model.dtype).T
-        return Projections(**matrices)
+    """A layer's matrices, in float32, rounded to the dtype of the computation."""
+    place, width = f"layers.{layer}.attention", (model.d_model, model.d_model)
+    found = _tensors(model, {f"{place}.{matrix}.weight": width for matrix in MATRICES})
+    parts: dict[str, Any] = {
+        (matrix if kind == "weight" else f"b{matrix[1:]}"): tensor.T
+        for matrix in MATRICES
+        for kind in ("weight", "bias")
+        if (tensor := found.get(f"{place}.{matrix}.{kind}")) is not None
+    }
+    return Projections(**parts)
+
+
+def read_sublayers(model: ModelFacts, layer: int) -> tuple[tuple[Adding, Adding], FeedForward]:
+    """A layer's norms and feed-forward network, each norm after a sum, as in the paper."""
+    config, place = _config(model), f"layers.{layer}"
+    inner, outer = f"{place}.feed_forward.inner", f"{place}.feed_forward.outer"
+    shapes: dict[str, tuple[int, ...]] = {f"{inner}.weight": (model.d_ff, model.d_model)}
+    shapes |= {f"{outer}.weight": (model.d_model, model.d_ff)}
+    norms = {name: f"{place}.{name}_norm" for name in ("attention", "feed_forward")}
+    shapes |= {f"{norm}.weight": (model.d_model,) for norm in norms.values()}
+    found = _tensors(model, shapes)
+
+    def adding(name: SublayerName) -> Adding:
+        gain, shift = (found[f"{norms[name]}.{kind}"] for kind in ("weight", "bias"))
+        return Adding(name, after=Norm("layer norm", config.norm_eps, gain, shift))
+
+    activation = ACTIVATIONS[config.activation]
+    network = FeedForward(
+        found[f"{inner}.weight"].T,
+        found[f"{outer}.weight"].T,
+        found[f"{inner}.bias"],
+        found[f"{outer}.bias"],
+        activation,
+        FUNCTIONS[activation],
+    )
+    return (adding("attention"), adding("feed_forward")), network
+
+
+def sublayers_of(
+    inspection: Inspection, layer: int, pieces: Sequence[int], output: np.ndarray
+) -> Sublayers:
+    """A layer's sublayers, from the model's files; output: the layer's own, (piece, d_model)."""
+    projections, rows = projections_of(inspection, layer), list(pieces)
+    order, network = read_sublayers(inspection.model, layer)
+    return Sublayers(
+        tuple(pieces),
+        order,
+        projections.W_O,
+        projections.b_O,
+        network,
+        inspection.layer(layer).inputs().x[rows],
+        output[rows],
+    )
+
+
+def _config(model: ModelFacts) -> EncoderConfig:
+    if model.family == PAPER:
+        return paper_config(1, model.num_layers, model.num_heads, model.d_model, model.d_ff)
+    return read_config(model_type(_files_of(model).config))[1]
+
+
+def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Weights by our names, with the shapes they should have, as files hold them: (out, in).
+
+    With the biases beside them. In float32, rounded to the dtype of the computation.
+    """
+    if model.family == PAPER:
+        return dict(_drawn(model, shapes))
+    path = _files_of(model).weights
+    pickle: dict[str, Any] | None = None
+    if is_pickle(path):
+        from attnviz.encoder.checkpoint import read_pickle
+
+        pickle = read_pickle(path)
+    present = tensor_names(path) if pickle is None else pickle.keys()
+    resolved = FAMILIES[model.family].names.resolve(present, model.num_layers)
+    biases = {name.removesuffix("weight") + "bias": shape[:1] for name, shape in shapes.items()}
+    wanted = {**shapes, **biases}
+    try:
+        names = {ours: resolved[ours] for ours in wanted}
+    except KeyError as error:
+        raise _other_files(model) from error
+    if pickle is None:
+        stored = read_tensors(path, list(names.values()))
+    else:
+        stored = {name: pickle[name].float().numpy() for name in names.values()}
+    tensors = {ours: rounded(stored[theirs], model.dtype) for ours, theirs in names.items()}
+    if any(tensors[ours].shape != shape for ours, shape in wanted.items()):
+        raise _other_files(model)
+    return tensors
+
+
+def _drawn(
+    model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The untrained model's, drawn from its seed; norms and biases as before any training."""
+    for name, shape in shapes.items():
+        module = name.removesuffix(".weight")
+        weight = np.ones(shape, np.float32)
+        if len(shape) > 1:
+            draw_matrix(weight, model.seed or 0, module)
+        yield name, rounded(weight, model.dtype)
+        if "attention.W" not in name:
+            yield f"{module}.bias", np.zeros(shape[0], np.float32)
+
+
+def _files_of(model: ModelFacts) -> ModelFiles:
     if model.family not in FAMILIES:
         raise AttnvizError(
             f"attnviz does not know the names of the matrices of a {model.family} model",
             f"it knows those of {', '.join([*FAMILIES, PAPER])}",
         )
     try:
-        path = find_model(model.name).weights
+        return find_model(model.name)
     except AttnvizError as error:  # never a RequestError: the request is right
         elsewhere = (
             f'run this where "{model.name}" was found, or inspect the sentence again with --model '
@@ -193,33 +308,6 @@ def read_projections(model: ModelFacts, layer: int) -> Projections:
             f"the model's own files are needed for its matrices, and {error.message}",
             elsewhere if isinstance(error, RequestError) else error.hint,
         ) from error
-    return _stored(model, layer, path)
-
-
-def _stored(model: ModelFacts, layer: int, path: Path) -> Projections:
-    """A published model's matrices, which its file holds transposed, (out, in)."""
-    pickle: dict[str, Any] | None = None
-    if is_pickle(path):
-        from attnviz.encoder.checkpoint import read_pickle
-
-        pickle = read_pickle(path)
-    present = tensor_names(path) if pickle is None else pickle.keys()
-    names = FAMILIES[model.family].names.resolve(present, model.num_layers)
-    try:
-        weights = {m: names[f"layers.{layer}.attention.{m}.weight"] for m in MATRICES}
-        biases = {f"b{m[1:]}": names[f"layers.{layer}.attention.{m}.bias"] for m in MATRICES}
-    except KeyError as error:
-        raise _other_files(model) from error
-    wanted = [*weights.values(), *biases.values()]
-    if pickle is None:
-        stored = read_tensors(path, wanted)
-    else:
-        stored = {name: pickle[name].float().numpy() for name in wanted}
-    tensors = {name: rounded(tensor, model.dtype) for name, tensor in stored.items()}
-    if {tensors[name].shape for name in weights.values()} != {(model.d_model, model.d_model)}:
-        raise _other_files(model)
-    parts: dict[str, Any] = {matrix: tensors[name].T for matrix, name in weights.items()}
-    return Projections(**parts | {bias: tensors[name] for bias, name in biases.items()})
 
 
 def _other_files(model: ModelFacts) -> AttnvizError:

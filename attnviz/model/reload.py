@@ -1,13 +1,22 @@
 """The Model that a name, an object or an inspection stands for; named ones are kept."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
+from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
-from attnviz.model.load import ModelOptions, load_model, load_model_of, model_in_memory
+from attnviz.model.load import (
+    ModelOptions,
+    is_native,
+    load_model,
+    load_model_of,
+    model_in_memory,
+)
 from attnviz.model.model import Model
+from attnviz.model.native import sublayers_of
 from attnviz.models.config import RunOptions
 
 
@@ -22,6 +31,26 @@ def model_behind(inspection: Inspection, model: Model | None = None) -> Model:
             "give the same one, or none",
         )
     return model
+
+
+def sublayers_behind(
+    inspection: Inspection,
+    layer: int,
+    pieces: Sequence[int],
+    load: Callable[[Inspection], Model] = model_behind,
+) -> Sublayers:
+    """A layer's parts, and what it does to some pieces; `load` loads the model, where that must
+    run.
+
+    Raises AttnvizError if the parts are gone, cannot be found, or do not give the layer's output;
+    IndexError for a layer that does not exist.
+    """
+    number, count = range(inspection.model.num_layers)[layer], inspection.model.num_layers
+    inspection.layer(number).inputs()  # raises before a model is loaded for nothing
+    above = inspection.layers[number + 1] if number + 1 < count else None
+    if is_native(inspection) and above is not None and above.x is not None:
+        return sublayers_of(inspection, number, pieces, above.x)
+    return load(inspection).sublayers(inspection, number, pieces)
 
 
 def model_for(model: object, tokenizer: object = None, **options: Any) -> Model:

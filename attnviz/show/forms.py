@@ -104,6 +104,7 @@ FORMS: dict[str, Forms] = {
     "HeadSteps": Forms(
         "terminal.head:table", "figure.head:figure", npz=True, called="head", one_scale=False
     ),
+    "Layer": Forms("terminal.layer:table"),
     "Ablation": Forms("terminal.ablate:table"),
     "EachAblation": Forms("terminal.ablate:table"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),

@@ -7,6 +7,7 @@ import numpy as np
 
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import RecordRequest
+from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
@@ -83,6 +84,13 @@ class TransformersRunner:
         """See `Runner`. AttnvizError where a decoder beside an encoder is shown."""
         types = [tokens.type_ids] if self.feeds_types else None
         return self.model.states(Batch([tokens.ids], types))
+
+    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+        """See `Runner`."""
+        raise AttnvizError(
+            "explain --layer without --head shows the layers of models that attnviz runs itself",
+            "name a head too",
+        )
 
     def _target_of(self, source: Tokens) -> Tokens:
         """What the decoder is fed for this text."""

@@ -1,0 +1,140 @@
+"""A layer's two sublayers, attention and feed-forward, with their norms (Vaswani et al. 2017, 3.1).
+
+Everything here is of one token: vectors are (d_model,) in float64.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from attnviz.attention.shapes import Float
+
+NormKind = Literal["layer norm", "RMS norm", "gain"]
+SublayerName = Literal["attention", "feed_forward", "self_attention", "cross_attention"]
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda u: np.maximum(u, 0),
+    "gelu": lambda u: u * (1 + _erf(u / math.sqrt(2))) / 2,
+    "gelu_tanh": lambda u: u * (1 + np.tanh(math.sqrt(2 / math.pi) * (u + 0.044715 * u**3))) / 2,
+    "silu": lambda u: u * (1 + np.tanh(u / 2)) / 2,
+}
+"""The activations of our own encoder, by their names in `models.config.ACTIVATIONS`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """A layer norm (Ba et al. 2016), an RMS norm (Zhang & Sennrich 2019), or a gain alone.
+
+    y = gain * (u - mean u) / size + shift, where size is sqrt(mean square + eps); an RMS norm
+    subtracts no mean.
+    """
+
+    kind: NormKind
+    eps: float = 0.0
+    gain: Float[np.ndarray, "d_model"] | float = 1.0
+    shift: Float[np.ndarray, "d_model"] | float = 0.0
+
+    def __call__(self, u: Float[np.ndarray, "... d_model"]) -> Float[np.ndarray, "... d_model"]:
+        """The norm of vectors."""
+        normed: np.ndarray = self.linear(u, u) + self.shift
+        return normed
+
+    def linear(
+        self, parts: Float[np.ndarray, "... d_model"], u: Float[np.ndarray, "... d_model"]
+    ) -> Float[np.ndarray, "... d_model"]:
+        """What the norm of u makes of each of the parts that u is the sum of, without the shift.
+
+        The size is u's, so that the results sum to the norm of u less its shift (Kobayashi et al.
+        2021, equation 5).
+        """
+        scaled: np.ndarray = self._centred(parts) * self.gain
+        if self.kind != "gain":
+            square = (self._centred(u) ** 2).mean(axis=-1, keepdims=True)
+            scaled /= np.sqrt(square + self.eps)
+        return scaled
+
+    def _centred(self, u: np.ndarray) -> np.ndarray:
+        centred: np.ndarray = u - u.mean(axis=-1, keepdims=True)
+        return centred if self.kind == "layer norm" else u
+
+
+@dataclass(frozen=True, eq=False)
+class FeedForward:
+    """The feed-forward network, d_model -> d_ff -> d_model: function(h W_1 + b_1) W_2 + b_2.
+
+    With a gate (Shazeer 2020), function(h W_G + b_G) * (h W_1 + b_1) takes the function's place.
+    """
+
+    W_1: Float[np.ndarray, "d_model d_ff"]
+    W_2: Float[np.ndarray, "d_ff d_model"]
+    b_1: Float[np.ndarray, "d_ff"] | None
+    b_2: Float[np.ndarray, "d_model"] | None
+    activation: str
+    function: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    W_G: Float[np.ndarray, "d_model d_ff"] | None = None
+    b_G: Float[np.ndarray, "d_ff"] | None = None
+
+    def inner(self, h: Float[np.ndarray, "... d_model"]) -> Float[np.ndarray, "... d_ff"]:
+        """What enters W_2."""
+        wide = times(h, self.W_1, self.b_1)
+        if self.W_G is None:
+            return self.function(wide)
+        gated: np.ndarray = self.function(times(h, self.W_G, self.b_G)) * wide
+        return gated
+
+    def outer(self, inner: Float[np.ndarray, "... d_ff"]) -> Float[np.ndarray, "... d_model"]:
+        """What the network gives."""
+        return times(inner, self.W_2, self.b_2)
+
+
+class Unopened(NamedTuple):
+    """A network that is more than two matrices, as a mixture of experts; what it gave."""
+
+    name: str
+    outputs: Float[np.ndarray, "piece d_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Adding:
+    """A sublayer, and how what it gives is added to the vector that runs through the layer.
+
+    vector = after(kept * vector + factor * inside(sublayer(before(vector)))), each norm None where
+    there is none. `beside`: the sublayer reads the layer's x, as attention does, beside which it
+    runs.
+    """
+
+    name: SublayerName
+    before: Norm | None = None
+    inside: Norm | None = None
+    after: Norm | None = None
+    kept: float = 1.0
+    factor: float = 1.0
+    beside: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sublayers:
+    """A layer's parts beside its attention weights, and what went in and came out for some pieces.
+
+    `order`: the sublayers, one of them attention, one feed-forward. `others`: what other attention
+    gave, as a decoder's to its encoder. output: the model's own; None if it is not known.
+    """
+
+    pieces: tuple[int, ...]
+    order: tuple[Adding, ...]
+    W_O: Float[np.ndarray, "z_width d_model"]
+    b_O: Float[np.ndarray, "d_model"] | None
+    feed_forward: FeedForward | Unopened
+    x: Float[np.ndarray, "piece d_model"]
+    output: Float[np.ndarray, "piece d_model"] | None
+    others: Mapping[SublayerName, Float[np.ndarray, "piece d_model"]] = field(default_factory=dict)
+
+
+def times(u: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """U times a matrix, in float64, and its bias."""
+    product: np.ndarray = u @ matrix.astype(np.float64)
+    return product if bias is None else product + bias

@@ -174,6 +174,8 @@ TABLES: dict[str, Callable[[Inspection, Model], Any]] = {
     "explain": lambda i, m: attnviz.explain(i, "it", 3, 1, model=m)[0],
     "ablate": lambda i, m: attnviz.ablate(i, "L3H1", model=m),
     "each": lambda i, m: attnviz.ablate_each(i, "it", model=m),
+    "similar": lambda i, m: attnviz.similar(i.tokens.text, "We sing 12 songs.", m),
+    "similar each": lambda i, m: attnviz.similar_each(i.tokens.text, "We sing.", model=m),
 }
 
 

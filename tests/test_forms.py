@@ -50,6 +50,8 @@ def answers(animal: Inspection) -> dict[str, Answer]:
         attnviz.layer(animal, "it", 3)[0],
         attnviz.ablate(animal, (3, 1)),
         attnviz.ablate_each(animal, query="it"),
+        attnviz.similar(animal.tokens.text, "A dog was tired."),
+        attnviz.similar_each(animal.tokens.text, "A dog was tired."),
         attnviz.check("paper", num_layers=1, num_heads=1, d_model=8, d_ff=4),
         attnviz.catalog(),
         attnviz.describe("minilm"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from local_hub import COMMIT, LocalHub, asked_hub, tiny_files
 from tiny_bert import SENTENCES, save_tiny_bert
+from tiny_others import RECORDED, SEQ2SEQ, WEIGHTS_ONLY
 
 from attnviz.errors import AttnvizError
 from attnviz.model import Model, load_model
@@ -89,7 +90,7 @@ def test_the_default_model_pools_as_its_package_says(minilm: Model) -> None:
 def test_without_modules_mean_is_assumed_and_said(tiny: Path) -> None:
     pooling = load_model(str(tiny)).pooling
     assert pooling.facts.data() == {
-        "modes": ("mean",), "dense": 0, "normalized": False, "source": None,
+        "modes": ("mean",), "dense": 0, "normalized": False, "source": None, "whole": None,
     }  # fmt: skip
     assert pooling.assumed is not None
     assert "has no modules.json" in pooling.assumed
@@ -158,3 +159,26 @@ def test_a_cache_without_modules_is_not_taken_for_a_model_without(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assumed = model.pooling.assumed or ""
     assert "is not in the cache, and the hub cannot be reached" in assumed
+
+
+OTHERS = {**RECORDED, **SEQ2SEQ, **WEIGHTS_ONLY}
+
+
+@pytest.mark.parametrize("name", ["modernbert", "llama", "t5", "bart", "deberta-v2"])
+@pytest.mark.usefixtures("one_thread")
+def test_final_states_are_those_of_transformers(tmp_path: Path, name: str) -> None:
+    theirs = OTHERS[name].save(tmp_path)
+    theirs = theirs.get_encoder() if name in SEQ2SEQ else theirs
+    model = load_model(str(tmp_path))
+    tokens = model.tokenize(SENTENCES[0])
+    with torch.inference_mode():
+        expected = theirs(torch.tensor([tokens.ids])).last_hidden_state[0].numpy()
+    states = model.states(tokens)
+    np.testing.assert_allclose(states, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_decoder_beside_an_encoder_has_no_states_of_the_text(tmp_path: Path) -> None:
+    SEQ2SEQ["t5"].save(tmp_path)
+    model = load_model(str(tmp_path), attention="cross", target="a dog")
+    with pytest.raises(AttnvizError, match="the states of a text are an encoder's"):
+        model.states(model.tokenize(SENTENCES[0]))

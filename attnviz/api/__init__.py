@@ -18,6 +18,7 @@ from attnviz.answers.layer import Layer
 from attnviz.answers.links import Links
 from attnviz.answers.matrices import Matrices
 from attnviz.answers.overview import Overview
+from attnviz.answers.similar import EachSimilarity, Similarity
 from attnviz.answers.word import Pair, Word
 from attnviz.api.forms import (
     figure,
@@ -46,6 +47,8 @@ from attnviz.api.questions import (
     matrices,
     overview,
     save,
+    similar,
+    similar_each,
     word,
 )
 from attnviz.errors import AttnvizError, RequestError
@@ -57,10 +60,11 @@ from attnviz.text.tokens import Part, Token, Tokens
 
 __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
-    "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection", "Layer", "Links",
-    "Matrices", "Model", "ModelFacts", "Overview", "Pair", "Part", "RequestError", "Token",
-    "Tokens", "View", "Word", "ablate", "ablate_each", "catalog", "check", "compare", "describe",
-    "explain", "explain_head", "figure", "find", "heatmap", "holding", "inspect", "inspect_windows",
-    "layer", "lines", "links", "load", "load_model", "matrices", "overview", "save", "table",
-    "to_dataframe", "to_json", "to_rows", "word", "write_figure",
+    "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection",
+    "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Pair", "Part", "RequestError",
+    "Similarity", "Token", "Tokens", "View", "Word", "ablate", "ablate_each", "catalog", "check",
+    "compare", "describe", "explain", "explain_head", "figure", "find", "heatmap", "holding",
+    "inspect", "inspect_windows", "layer", "lines", "links", "load", "load_model", "matrices",
+    "overview", "save", "similar", "similar_each", "table", "to_dataframe", "to_json", "to_rows",
+    "word", "write_figure",
 ]  # fmt: skip

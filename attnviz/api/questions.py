@@ -27,6 +27,8 @@ from attnviz.answers.matrices import matrices as matrices_in
 from attnviz.answers.overview import LINKS, Overview
 from attnviz.answers.overview import overview as overview_of
 from attnviz.answers.select import HeadName, Heads, find_in, find_phrase, looked_at, select_heads
+from attnviz.answers.similar import EachSimilarity, Similarity, similarity
+from attnviz.answers.similar import rank_heads as rank_similarity
 from attnviz.answers.word import Pair, Word, word_or_pair
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import RequestError
@@ -290,6 +292,40 @@ def ablate_each(
     pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
     runs = model_behind(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
     return rank_heads(context, runs, index)
+
+
+def similar(
+    a: str,
+    b: str,
+    model: Any = DEFAULT,
+    unit: Unit = "word",
+    special: bool = True,
+    tokenizer: Any = None,
+    **options: Unpack[ModelOptions],
+) -> Similarity:
+    """Why a model finds two texts alike: what each pair of their words gives to the cosine.
+
+    `pairs` is None where the checkpoint's pooling makes no sum of words. The model as in `inspect`.
+    """
+    loaded = model_for(model, tokenizer, **options)
+    read = [loaded.inspect(text, recording=RecordRequest(frozenset([0]), False)) for text in (a, b)]
+    views = [one.view(unit, special) for one in read]
+    return similarity(views[0], views[1], *(loaded.pooled(one.tokens) for one in read))
+
+
+def similar_each(
+    a: str,
+    b: str,
+    replacement: Replacement = "zero",
+    model: Any = DEFAULT,
+    tokenizer: Any = None,
+    **options: Unpack[ModelOptions],
+) -> EachSimilarity:
+    """Rank all heads by how the cosine of two texts changes without each, in both texts."""
+    loaded = model_for(model, tokenizer, **options)
+    plain = similar(a, b, loaded)
+    texts = (plain.contexts[0].text, plain.contexts[1].text)
+    return rank_similarity(plain, loaded.pooled_each(texts, replacement), replacement)
 
 
 def check(model: str = DEFAULT, **options: Unpack[ModelOptions]) -> Check:

@@ -24,7 +24,18 @@ MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
 
-COMMANDS = ("run", "heatmap", "lines", "find", "compare", "explain", "ablate", "check", "models")
+COMMANDS = (
+    "run",
+    "heatmap",
+    "lines",
+    "find",
+    "compare",
+    "explain",
+    "ablate",
+    "similar",
+    "check",
+    "models",
+)
 
 
 class Commands(TyperGroup):

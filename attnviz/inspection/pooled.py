@@ -42,7 +42,7 @@ class PoolingFacts:
     def data(self) -> dict[str, Any]:
         """The facts as JSON has them."""
         facts = {"modes": self.modes, "dense": self.dense, "normalized": self.normalized}
-        return facts | {"source": self.source}
+        return facts | {"source": self.source, "whole": self.whole}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

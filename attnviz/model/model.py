@@ -190,6 +190,14 @@ class Model:
         vector, parts = self.pooling.pooled(states)
         return Pooled(tokens, self.facts, self.pooling.facts, vector, parts)
 
+    def pooled_each(
+        self, sentences: tuple[Tokens, Tokens], replacement: Replacement = "zero"
+    ) -> Iterator[tuple[HeadId, Pooled, Pooled]]:
+        """Both sentences' vectors without each head in turn, layer by layer."""
+        runs = (self.ablate_each(tokens, replacement) for tokens in sentences)
+        for a, b in zip(*runs, strict=True):
+            yield a.heads[0], *(self.pooled(run.tokens, run.ablated) for run in (a, b))
+
     def projections(self, inspection: Inspection, layer: int) -> Projections:
         """A layer's matrices; AttnvizError if they do not give the recorded numbers."""
         return self._runner.projections(inspection, layer)

@@ -107,6 +107,8 @@ FORMS: dict[str, Forms] = {
     "Layer": Forms("terminal.layer:table"),
     "Ablation": Forms("terminal.ablate:table"),
     "EachAblation": Forms("terminal.ablate:table"),
+    "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
+    "EachSimilarity": Forms("terminal.similar:each_table"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Catalog": Forms("terminal.models:table", header=("name", "source", "family")),
     "Described": Forms("terminal.models:table", header=("fact", "value")),

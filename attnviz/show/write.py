@@ -44,8 +44,9 @@ def contexts_of(answer: object) -> tuple[Context, ...]:
     alignment = getattr(answer, "alignment", None)
     if alignment is not None:
         return alignment.a, alignment.b
+    both: tuple[Context, ...] = getattr(answer, "contexts", ())
     context = getattr(answer, "context", None)
-    return () if context is None else (context,)
+    return both if context is None else (context,)
 
 
 @contextmanager
@@ -288,8 +289,9 @@ def picture_name(answer: Any, scale: Limits | None = None, style: Style | None =
     from attnviz.show.figure.captions import default_name
 
     context, *others = contexts_of(answer)
-    drawn = [answer.head] if hasattr(answer, "head") else getattr(answer, "matrices", None)
-    drawn = [one if isinstance(one, HeadId) else one.head for one in drawn or answer.heads]
+    drawn: Any = [answer.head] if hasattr(answer, "head") else getattr(answer, "matrices", None)
+    drawn = drawn or getattr(answer, "heads", ())
+    drawn = [one if isinstance(one, HeadId) else one.head for one in drawn]
     query = getattr(answer, "query", None)
     if isinstance(query, int):
         query = answer.alignment.columns[query].a
@@ -325,5 +327,5 @@ def begins_as_ours(head: bytes, form: Form) -> bool:
         return False
     columns = head.partition(b"\n")[0].decode(errors="replace").split(_DELIMITERS[form])
     starts = [forms.header for forms in FORMS.values() if forms.header]
-    starts += [(_INDEX, "layer", "head"), (_INDEX, "ablated", "with")]
+    starts += [(_INDEX, "layer", "head"), (_INDEX, "ablated", "with"), (_INDEX, "a_index", "a")]
     return any(columns[: len(names)] == list(names) for names in starts)

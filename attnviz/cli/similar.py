@@ -1,0 +1,205 @@
+"""`attnviz similar`: why does a model find two texts alike?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from attnviz.cli.options import (
+    SHOW,
+    AsWords,
+    DrawnOutput,
+    HeadChoice,
+    Look,
+    ModelChoice,
+    Source,
+    Truncate,
+    count,
+    flag,
+    valued,
+)
+from attnviz.cli.output import beginning, check_output, writing
+from attnviz.cli.reading import LineReader, is_piped
+from attnviz.errors import RequestError
+from attnviz.show.forms import PICTURES
+
+if TYPE_CHECKING:
+    from attnviz.answers.similar import EachSimilarity, Similarity
+    from attnviz.cli.inputs import Inputs, Item
+    from attnviz.cli.reading import Line
+    from attnviz.cli.session import Selection, Session
+    from attnviz.inspection import View
+    from attnviz.inspection.pooled import Pooled
+    from attnviz.model import Model
+
+_HOW = 'as in attnviz similar "A dog ran home." "The cat was running."'
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Which texts to put beside each other."""
+
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="A B",
+            help="Two texts, A and B; with more, each of the others beside A. One alone is B, and "
+            "A is the last sentence. A - reads the others from standard input, one a line; - or "
+            "none reads A there too, first.",
+            show_default=False,
+        ),
+    ] = None
+    truncate: Truncate = False
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What to show of a similarity."""
+
+    each: Annotated[
+        bool, flag("--each", SHOW, "Ablate each head in both texts: how the cosine changes.")
+    ] = False
+    replacement: Annotated[
+        Literal["zero", "mean"],
+        valued(
+            "NAME",
+            SHOW,
+            "With --each: zero (the default), or the head's mean over the text in its place.",
+            "--with",
+        ),
+    ] = "zero"
+    top: Annotated[int | None, count("The K strongest pairs, or heads; without, 10 in tables.")] = (
+        None
+    )
+    words: AsWords = True
+    special: Annotated[
+        bool,
+        flag(
+            "--special/--no-special",
+            SHOW,
+            "Show special tokens (the default), or only what they give in all.",
+        ),
+    ] = True
+
+
+def similar(texts: Texts, alike: Alike, choice: ModelChoice, output: DrawnOutput) -> None:
+    """Show why a model finds two texts alike: which pairs of words make up their cosine.
+
+    A text's vector is pooled from the final states of its pieces, as the checkpoint's own files
+    say (mean, if they say nothing). With mean pooling the cosine of two texts is a sum over all
+    pairs of their words, which is shown as it is.
+
+    Example: attnviz similar "The animal was too tired." "A dog was exhausted."
+    """
+    from attnviz.answers.similar import rank_heads, similarity
+    from attnviz.cli.session import Selection, Session
+    from attnviz.model import check_ablatable
+
+    check_output(output, "EachSimilarity" if alike.each else "Similarity")
+    session = Session(choice, output)
+    selection = Selection(session, Look(alike.words, alike.special), HeadChoice())
+    inputs = _inputs(texts, session, output)
+    sides: list[_Side] = []  # A, and the other one
+    drawn = 0
+
+    def ask(item: "Item") -> "Similarity | EachSimilarity":
+        model = session.model_of(item.inspection)
+        sides[1:] = [_Side.of(item, model, selection)]
+        a, b = sides
+        found = similarity(a.view, b.view, a.pooled, b.pooled)
+        if not alike.each:
+            return found
+        check_ablatable(item.inspection)
+        session.spinner.update("taking heads away")
+        runs = model.pooled_each((a.pooled.tokens, b.pooled.tokens), alike.replacement)
+        return rank_heads(found, runs, alike.replacement)
+
+    with writing(output, session.notes, alike.top) as write:
+
+        def answer(item: "Item") -> None:
+            nonlocal drawn
+            if not sides:
+                if item.index:
+                    raise RequestError("the first text was left out", "mend it: it is A")
+                sides.append(_Side.of(item, session.model_of(item.inspection), selection))
+                return
+            if output.form in PICTURES and output.file and drawn:
+                raise _too_many(output)
+            with session.spinner.doing("comparing words"):
+                found = ask(item)
+            session.spinner.make_way()
+            session.note_unseen(found, item.place)
+            session.note_what_rows_lack(found, output.form)
+            write(found, item.index - 1)
+            drawn += 1
+
+        inputs.each(answer)
+        if not drawn and not session.errors:
+            raise RequestError("similar looks at two texts, and one came", _HOW)
+    inputs.finish()
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A text that was read: its tokens, and its vector."""
+
+    view: "View"
+    pooled: "Pooled"
+
+    @classmethod
+    def of(cls, item: "Item", model: "Model", selection: "Selection") -> "_Side":
+        """The text's; notes tell a pooling that is assumed, and a text that is very long."""
+        notes, tokens = selection.session.notes, item.inspection.tokens
+        if model.pooling.assumed is not None:
+            notes.say_once(model.pooling.assumed)
+        note = model.pooling.note_on(len(tokens))
+        if note is not None:
+            notes.say(f"{item.place}{note}")
+        return cls(selection.view(item.inspection), model.pooled(tokens))
+
+
+class _Beside(LineReader):
+    """One text, then the lines of standard input."""
+
+    skipped = -1  # the first line of the input is the second text
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._first = text
+
+    def __iter__(self) -> "Iterator[Line | None]":
+        """See LineReader."""
+        yield 0, self._first
+        for line in super().__iter__():
+            yield line if line is None else (line[0] + 1, line[1])
+
+
+def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
+    """The texts, A first: given, on standard input, or the last sentence beside the one given."""
+    from attnviz.cli.inputs import Inputs
+    from attnviz.inspection.storage import recall
+
+    given, plain = list(texts.text or []), replace(output, output=None)
+    if len(given) == 2 and given[1] == "-":
+        source = Source(truncate=texts.truncate)
+        return Inputs(source, session, plain, None, rows=_Beside(given[0]))
+    if not given and not is_piped():
+        raise RequestError("similar looks at two texts, and none came", _HOW)
+    if len(given) == 1 and given != ["-"]:
+        last = recall()
+        if last is None:
+            raise RequestError("similar looks at two texts, and one came", _HOW)
+        text = last.key_tokens.text
+        session.notes.say(f'A is the last sentence, "{beginning(text)}", in {last.model.title}')
+        if not session.choice.named:
+            session.choice = session.choice_like(last, session.choice)
+        given.insert(0, text)
+    if len(given) > 2 and output.form in PICTURES and output.file:
+        raise _too_many(output)
+    return Inputs(Source(text=given or None, truncate=texts.truncate), session, plain, None)
+
+
+def _too_many(output: DrawnOutput) -> RequestError:
+    came = "several texts are put beside A"
+    return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")

@@ -1,0 +1,126 @@
+"""What each pair of words gives to the cosine of two texts: words of A down, words of B across."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnviz.answers.similar import Similarity
+from attnviz.errors import RequestError
+from attnviz.show.figure.captions import Heading, quoted, token_labels
+from attnviz.show.figure.drawing import (
+    INK,
+    MARGIN,
+    axes_at,
+    blank,
+    drawing,
+    signed_colors,
+    weight_colors,
+)
+from attnviz.show.figure.fonts import font_families, texts_of
+from attnviz.show.figure.matrix import (
+    color_bar,
+    draw_matrix,
+    ends_of,
+    label_columns,
+    label_rows,
+    whole_dots,
+)
+from attnviz.show.forms import Limits
+from attnviz.show.labels import visible
+from attnviz.show.wording import texts, unknown_legend
+
+NUMBERED_UP_TO = 20  # words of either text up to which the larger numbers are written into cells
+NUMBERED_FROM = 0.4  # parts of the largest number
+MOST_WORDS = 900  # of a text: two dots for each
+_CELL, _SMALLEST_CELL, _SMALLEST_SIDE, _LARGEST_SIDE = 0.42, 0.115, 1.2, 9.0
+_AXIS_TITLE, _BAR_ROOM = 0.3, 1.05
+
+
+def figure(answer: Similarity, top: int | None = None, scale: Limits | None = None) -> Figure:
+    """A heatmap of the pairs; RequestError if there are none, or too many words."""
+    if answer.pairs is None:
+        raise RequestError(
+            f"there is no sum over pairs of words to draw: {answer.pooling.whole}",
+            "leave out -o: the cosine is told",
+        )
+    most = max(answer.pairs.parts.shape)
+    if most > MOST_WORDS:
+        raise RequestError(
+            f"a text has {most} words, and the picture has room for {MOST_WORDS}",
+            "take -f csv, which has every pair",
+        )
+    shown = [text for context in answer.contexts for text in texts_of(context)]
+    with drawing(font_families([*shown, "Σ·×"]).families):
+        return _drawn(answer, answer.pairs.parts, scale)
+
+
+def _drawn(answer: Similarity, parts: np.ndarray, scale: Limits | None) -> Figure:
+    down, across = parts.shape
+    tall, wide = (whole_dots(_length(count), count) for count in (down, across))
+    a, b = answer.contexts
+    rows, columns = token_labels(a, tall / down), token_labels(b, wide / across)
+    title = _heading(answer, (rows.note, columns.note))
+    left, top = MARGIN + _AXIS_TITLE + rows.width + 0.1, MARGIN + title.height
+    below = columns.height + _AXIS_TITLE + 0.1 + MARGIN
+    width = max(left + wide + _BAR_ROOM + MARGIN, title.width + 2 * MARGIN)
+    picture = blank(width, top + tall + below)
+    title.draw(picture)
+    axes = axes_at(picture, left, top, wide, tall)
+    largest = float(np.abs(parts).max()) or 1.0
+    signed = bool((parts < 0).any())
+    limits = scale or (-largest if signed else 0.0, largest)
+    colors = signed_colors() if signed else weight_colors()
+    image = draw_matrix(axes, parts, colors, limits, (across - 0.5, down - 0.5))
+    axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), xticks=[], yticks=[])
+    label_rows(axes, rows)
+    label_columns(axes, columns)
+    axes.set_ylabel("words of A", labelpad=6)
+    axes.set_xlabel("words of B")
+    axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
+    if max(down, across) <= NUMBERED_UP_TO:
+        _write_numbers(axes, parts, limits)
+    color_bar(
+        picture, image, "part of the cosine", (left + wide + 0.12, top, tall), ends_of([parts])
+    )
+    return picture
+
+
+def _length(count: int) -> float:
+    """How long a side is: cells with room for numbers, or as small as can be labelled."""
+    usual = min(count, NUMBERED_UP_TO) * _CELL
+    return min(max(usual, count * _SMALLEST_CELL, _SMALLEST_SIDE), _LARGEST_SIDE)
+
+
+def _write_numbers(axes: Axes, parts: np.ndarray, limits: Limits) -> None:
+    """The larger parts, in hundredths."""
+    low, high = limits
+    span = max(abs(low), abs(high))
+    for row, column in np.argwhere(np.abs(parts) >= NUMBERED_FROM * np.abs(parts).max()):
+        number = float(parts[row, column])
+        shown = f"{100 * number:.1f}".replace("-", "−")
+        dark = abs(number) > (0.6 if low < 0 else 0.45) * span
+        style: dict[str, Any] = {"color": "white" if dark else INK, "ha": "center", "va": "center"}
+        axes.text(column, row, shown, size=8, zorder=3.1, **style)
+
+
+def _heading(answer: Similarity, labelled: tuple[str, str]) -> Heading:
+    """The model and the cosine, both texts, the pooling, and what the cells are."""
+    a, b = answer.contexts
+    pairs, notes = answer.pairs, [f"pooling: {answer.pooling}"]
+    notes.append("each cell: a_i · b_j / (|a| |b|); all cells sum to the cosine")
+    if pairs is not None and pairs.hidden is not None:
+        rest = f"{pairs.hidden:.3f}".replace("-", "−")
+        notes[-1] = f"each cell: a_i · b_j / (|a| |b|); special tokens left out: they give {rest}"
+    if max(len(a.tokens), len(b.tokens)) <= NUMBERED_UP_TO:
+        notes.append("numbers in cells are hundredths")
+    for name, context, note in zip("AB", answer.contexts, labelled, strict=True):
+        notes += [f"{name}: {said}" for said in (unknown_legend(context), note) if said]
+    title = f"{visible(a.model.title)} · cosine {answer.cosine:.3f}".replace("-", "−")
+    sentences = [
+        f"{name}  {quoted(said)}"
+        for name, context in zip("AB", answer.contexts, strict=True)
+        for said in texts(context)
+    ]
+    return Heading(title, tuple(sentences), tuple(visible(note) for note in notes))

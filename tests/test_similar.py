@@ -51,9 +51,9 @@ def with_pooling(folder: Path, mode: str) -> str:
 
 
 def printed(answer: Any, width: int, top: int | None = None) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(attnviz.table(answer, top))
-    shown = console.file.getvalue()
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None).print(attnviz.table(answer, top))
+    shown = file.getvalue()
     assert max(map(len, shown.splitlines())) <= width
     return shown
 

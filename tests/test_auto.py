@@ -23,7 +23,8 @@ from attnviz.models import DEFAULT, ModelFiles, find_model
 from attnviz.models.config import model_type
 from attnviz.models.families import FAMILIES
 from attnviz.text.auto import read_agreeing
-from attnviz.text.tokenizer import FastCutter, Tokenizer
+from attnviz.text.cutter import FastCutter
+from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens, spells_sequences
 from attnviz.transformers_backend.tokenizers import tokenizer_of
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import attnviz.inspection.storage as storage
 from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, parts_of, rank_heads
@@ -42,66 +42,86 @@ from attnviz.model.reload import model_behind, model_for, sublayers_behind
 from attnviz.models import DEFAULT
 from attnviz.models.describe import Catalog
 from attnviz.models.describe import catalog as models_at_hand
-from attnviz.text.tokens import Unit
-
-if TYPE_CHECKING:
-    pass
+from attnviz.text.tokens import Typed, Unit, words_in
 
 
 class InspectOptions(ModelOptions, total=False):
     """What `inspect` takes beside a text and a model."""
 
-    pair: str | None
+    pair: str | list[str] | None
     truncate: bool
     layers: int | Iterable[int] | None
     tokenizer: Any
 
 
 @overload
-def inspect(text: str, model: Any = ..., **options: Unpack[InspectOptions]) -> Inspection: ...
+def inspect(
+    text: str, model: Any = ..., *, pretokenized: bool = ..., **options: Unpack[InspectOptions]
+) -> Inspection: ...
 @overload
 def inspect(
     text: list[str], model: Any = ..., **options: Unpack[InspectOptions]
 ) -> list[Inspection]: ...
+@overload
 def inspect(
-    text: str | list[str],
+    text: list[str],
+    model: Any = ...,
+    *,
+    pretokenized: Literal[True],
+    **options: Unpack[InspectOptions],
+) -> Inspection: ...
+@overload
+def inspect(
+    text: list[list[str]],
+    model: Any = ...,
+    *,
+    pretokenized: Literal[True],
+    **options: Unpack[InspectOptions],
+) -> list[Inspection]: ...
+def inspect(
+    text: Any,
     model: Any = "minilm",
-    pair: str | None = None,
+    pair: Any = None,
     truncate: bool = False,
     layers: int | Iterable[int] | None = None,
     tokenizer: Any = None,
+    pretokenized: bool = False,
     **options: Unpack[ModelOptions],
 ) -> Inspection | list[Inspection]:
     """Run a text, or each of a list of texts, through a model, and keep its attention.
 
     `model`: a name as in `load_model`, which takes the `options` too; a Model; or a transformers
     model in memory with its `tokenizer`, which is used as it is. A named model stays loaded for the
-    next call. Of a long text only the `layers` given are recorded.
+    next call. Of a long text only the `layers` given are recorded. With `pretokenized`, a text is a
+    list of words, or has blanks between them, and many texts are a list of lists; transformers
+    calls it is_split_into_words.
     """
     loaded = model_for(model, tokenizer, **options)
-    texts = [text] if isinstance(text, str) else text
-    if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
-        raise RequestError("the text is neither a string nor a list of strings", "give one of them")
-    tokens = [loaded.tokenize(one, pair, truncate) for one in texts]
+    texts, several = _texts(text, pretokenized)
+    second = pair if pair is None else _texts(pair, pretokenized)[0][0]
+    tokens = [loaded.tokenize(one, second, truncate) for one in texts]
     found = list(loaded.inspect_tokens(tokens, _recording(loaded, layers)))
-    return found[0] if isinstance(text, str) else found
+    return found if several else found[0]
 
 
 def inspect_windows(
-    text: str,
+    text: str | list[str],
     stride: int,
     model: Any = "minilm",
     layers: int | Iterable[int] | None = None,
     tokenizer: Any = None,
+    pretokenized: bool = False,
     **options: Unpack[ModelOptions],
 ) -> Iterator[Inspection]:
     """Run a text that is too long for a model in overlapping windows, one inspection each.
 
     Windows are as long as the model takes, and begin `stride` pieces apart, where a word begins;
     `inspection.part` says where. A text that fits gives one inspection, whose `part` is None.
+    `pretokenized`: as in `inspect`.
     """
     loaded = model_for(model, tokenizer, **options)
-    return loaded.inspect_tokens(loaded.windows(text, stride), _recording(loaded, layers))
+    [typed], _ = _texts(text, pretokenized)
+    return loaded.inspect_tokens(loaded.windows(typed, stride), _recording(loaded, layers))
 
 
 def save(inspection: Inspection, path: str | Path) -> None:
@@ -336,6 +356,21 @@ def check(model: str = DEFAULT, **options: Unpack[ModelOptions]) -> Check:
     run = run_to_check(model, options)
     options["target"] = run.target
     return check_evidence(gather(load_model(model, **options), run))
+
+
+def _texts(text: Any, pretokenized: bool) -> tuple[list[Typed], bool]:
+    """The texts that came, or their words, and whether several may come; RequestError."""
+    if isinstance(text, str):
+        return [words_in(text) if pretokenized else text], False
+    items: list[Any] = list(text) if isinstance(text, list | tuple) else [None]
+    if all(isinstance(one, str) for one in items):
+        return ([tuple(items)], False) if pretokenized else (items, True)
+    lists = [tuple(one) for one in items if isinstance(one, list | tuple)]
+    if len(lists) < len(items) or not all(isinstance(word, str) for one in lists for word in one):
+        raise RequestError("the text is neither a string nor a list of strings", "give one of them")
+    if not pretokenized:
+        raise RequestError("lists of words came", "add pretokenized=True for words of your own")
+    return list(lists), True
 
 
 def _recording(model: Model, layers: int | Iterable[int] | None) -> RecordRequest:

@@ -1,5 +1,6 @@
 """`attnviz compare`: what changes if one word changes?"""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,6 +18,7 @@ from attnviz.cli.options import (
     Look,
     ModelChoice,
     Output,
+    Pretokenized,
     Source,
     Truncate,
     count,
@@ -61,6 +63,7 @@ class TwoSources:
         tuple[str, str] | None,
         valued("M1 M2", INPUT, "One sentence in two models, whose layers and heads match."),
     ] = None
+    pretokenized: Pretokenized = False
     truncate: Truncate = False
 
 
@@ -157,7 +160,7 @@ class _Reader:
 
     def __init__(self, session: "Session", source: TwoSources, request: "Request") -> None:
         self.session, self.source, self.request = session, source, request
-        self.pair = source.pair
+        self.pair, self.pretokenized = source.pair, source.pretokenized
         self.texts, self.paths = list(source.text or []), list(source.load or [])
         if self.texts == ["-"] or (not self.texts and not self.paths and is_piped()):
             self.texts = _lines(1 if source.models else 2, asked=bool(self.texts))
@@ -209,7 +212,12 @@ class _Reader:
     def _read(self, texts: Sequence[str], choice: ModelChoice) -> "list[Inspection]":
         from attnviz.cli.inputs import Inputs
 
-        source = Source(text=list(texts), pair=self.pair, truncate=self.source.truncate)
+        source = Source(
+            text=list(texts),
+            pair=self.pair,
+            pretokenized=self.pretokenized,
+            truncate=self.source.truncate,
+        )
         self.session.choice = choice
         inputs = Inputs(source, self.session, Output(), self.request)
         found = [item.inspection for item in inputs]
@@ -228,10 +236,15 @@ class _Reader:
         return b
 
     def _take_pair(self, a: "Inspection") -> None:
-        """Read what follows with the second sentence of A, unless one was given."""
-        if self.pair is None and a.key_tokens.pair is not None:
-            self.pair = a.key_tokens.pair
-            self.session.notes.say(f'B is read with the pair of A, "{beginning(self.pair)}"')
+        """Read what follows with the second sentence of A, unless one was given, and by words."""
+        _, pair = _typed(a)
+        if self.pair is None and pair is not None:
+            self.pair = pair
+            told = beginning(a.key_tokens.pair or "")
+            self.session.notes.say(f'B is read with the pair of A, "{told}"')
+        if a.key_tokens.given is not None and not self.pretokenized:
+            self.pretokenized = True
+            self.session.notes.say("B has words with blanks between, as A has (--pretokenized)")
 
     def _in_two_models(self, models: tuple[str, str]) -> "list[Inspection]":
         from attnviz.inspection.storage import recall
@@ -239,9 +252,12 @@ class _Reader:
 
         if not self.texts:
             last = recall()
-            self.texts = [last.key_tokens.text if last else FOUNDING_EXAMPLE]
-            self.session.notes.say(f'no sentence given, so "{beginning(self.texts[0])}"')
-            self.pair = last.key_tokens.pair if last else self.pair
+            self.texts, told = [FOUNDING_EXAMPLE], FOUNDING_EXAMPLE
+            if last is not None:
+                self.texts[0], self.pair = _typed(last)
+                told = last.key_tokens.text
+                self.pretokenized |= last.key_tokens.given is not None
+            self.session.notes.say(f'no sentence given, so "{beginning(told)}"')
         check_text("sentence", self.texts[0])
         choice = self.session.choice
         return [self._read(self.texts, replace(choice, model=model))[0] for model in models]
@@ -272,14 +288,24 @@ class _Reader:
         if last is None:
             session.notes.say(f'no sentence is remembered, so A is "{FOUNDING_EXAMPLE}"')
             return self._read([FOUNDING_EXAMPLE, text], choice)
-        first = last.key_tokens.text
-        session.notes.say(f'A is the last sentence, "{beginning(first)}", in {last.model.title}')
-        if not choice.chosen:
+        first, told = _typed(last)[0], beginning(last.key_tokens.text)
+        session.notes.say(f'A is the last sentence, "{told}", in {last.model.title}')
+        again = self.pretokenized and last.key_tokens.given is None
+        if not choice.chosen and not again:
             return last, self._read_like(last, text)
         self._take_pair(last)
         if not choice.named:
             choice = session.choice_like(last, choice)
         return self._read([first, text], choice)
+
+
+def _typed(inspection: "Inspection") -> tuple[str, str | None]:
+    """A sentence and its pair as they were typed; words of the user's own as JSON lists."""
+    text, pair = (
+        one if one is None or isinstance(one, str) else json.dumps(one)
+        for one in inspection.key_tokens.typed
+    )
+    return text or "", pair
 
 
 def _lines(count: int, asked: bool) -> list[str]:

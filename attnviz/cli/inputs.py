@@ -17,7 +17,7 @@ from attnviz.inspection import Inspection, ModelFacts
 from attnviz.inspection.storage import is_saved_inspection, load, recall, save
 from attnviz.model import Model
 from attnviz.show.forms import PICTURES
-from attnviz.text.tokens import Tokens, check_text
+from attnviz.text.tokens import Tokens, Typed, check_text, joined, words_in
 
 GARBAGE_OF_SENTENCES = 2000  # objects that may wait to be cleared away; those of some sentences
 
@@ -195,7 +195,7 @@ class Inputs:
         stride = self._source.stride
         if stride is None:
             return [self._cut(model, self._place(number), text, self._source.pair)]
-        windows = model.windows(text, stride)
+        windows = model.windows(self._words(text), stride)
         too_many = self._too_many(f"the text makes {len(windows)} windows")
         if len(windows) > 1 and too_many is not None:
             raise too_many
@@ -207,8 +207,13 @@ class Inputs:
             )
         return windows
 
-    def _cut(self, model: Model, place: str, text: str, pair: str | None) -> Tokens:
-        tokens = model.tokenize(text, pair, self._source.truncate)
+    def _words(self, text: Typed) -> Typed:
+        """The text, or with `--pretokenized` its words."""
+        return words_in(text) if self._source.pretokenized and isinstance(text, str) else text
+
+    def _cut(self, model: Model, place: str, text: Typed, pair: Typed | None) -> Tokens:
+        second = None if pair is None else self._words(pair)
+        tokens = model.tokenize(self._words(text), second, self._source.truncate)
         note = model.note_on(tokens)
         if note is not None:
             self.session.notes.say_once(note)
@@ -243,11 +248,11 @@ class Inputs:
         last, notes, choice = recall(), session.notes, session.choice
         if last is None or choice.named:
             text, pair = _typed(last) if last else (FOUNDING_EXAMPLE, None)
-            notes.say(f'no sentence given, so "{beginning(text)}"')
+            notes.say(f'no sentence given, so "{beginning(joined(text))}"')
             return self._run(session.load(choice), text, pair)
         text, pair = _typed(last)
-        notes.say(f'the last sentence, "{beginning(text)}", in {last.model.title}')
-        if not choice.chosen:
+        notes.say(f'the last sentence, "{beginning(joined(text))}", in {last.model.title}')
+        if not choice.chosen and not (self._source.pretokenized and isinstance(text, str)):
             return self._completed(last)
         choice = session.choice_like(last, choice)
         if last.keys is not None and choice.attention != "encoder":
@@ -255,7 +260,7 @@ class Inputs:
         return self._run(session.load(choice), text, pair, last)
 
     def _run(
-        self, model: Model, text: str, pair: str | None, last: Inspection | None = None
+        self, model: Model, text: Typed, pair: Typed | None, last: Inspection | None = None
     ) -> Item:
         """A sentence run; `last` is the remembered inspection of the same one."""
         tokens = self._cut(model, "", text, pair)
@@ -288,9 +293,9 @@ class Inputs:
         )
 
 
-def _typed(inspection: Inspection) -> tuple[str, str | None]:
+def _typed(inspection: Inspection) -> tuple[Typed, Typed | None]:
     """The sentence that was typed, and its pair: the source's, if there is one."""
-    return inspection.key_tokens.text, inspection.key_tokens.pair
+    return inspection.key_tokens.typed
 
 
 def answer_each(

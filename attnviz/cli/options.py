@@ -35,6 +35,11 @@ def count(help: str) -> Any:
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
 
+Pretokenized = Annotated[
+    bool,
+    flag("--pretokenized", INPUT, "TEXT is words, with blanks between, or a JSON list of them."),
+]
+
 Truncate = Annotated[bool, flag("--truncate", RARE, "Cut a text that is too long for the model.")]
 
 TrustRemoteCode = Annotated[
@@ -66,6 +71,7 @@ class Source:
     load: Annotated[Path | None, valued("FILE", INPUT, "A saved inspection in place of TEXT.")] = (
         None
     )
+    pretokenized: Pretokenized = False
     truncate: Truncate = False
     stride: Annotated[
         int | None,
@@ -80,6 +86,11 @@ class Source:
 
     def check(self) -> None:
         """Raise RequestError for options that exclude each other."""
+        if self.load and self.pretokenized:
+            raise RequestError(
+                "--load brings a sentence with its words, and --pretokenized came beside it",
+                "give one of the two",
+            )
         if self.stride is None:
             return
         others = {"--load": self.load, "--pair": self.pair, "--truncate": self.truncate}

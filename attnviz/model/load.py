@@ -24,7 +24,8 @@ from attnviz.models.config import (
 )
 from attnviz.models.families import FAMILIES, model_facts, read_config
 from attnviz.models.files import Wanted
-from attnviz.text.tokenizer import Said, Tokenizer, read_fast
+from attnviz.text.cutter import Said, read_fast
+from attnviz.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from attnviz.transformers_backend.load import Architecture, Loaded
@@ -395,6 +396,6 @@ def _same_tokens(model: Model, inspection: Inspection) -> bool:
         return True
     tokens = inspection.key_tokens
     if tokens.part is None:
-        return model.tokenize(tokens.text, tokens.pair, truncate=True).ids == tokens.ids
+        return model.tokenize(*tokens.typed, truncate=True).ids == tokens.ids
     # the text before a window is gone, and a tokenizer may depend on it
     return tuple(map(model.tokenizer.entry, tokens.ids)) == tokens.vocabulary

@@ -20,7 +20,7 @@ from attnviz.model.native import NativeRunner, Results, not_ablatable
 from attnviz.models.files import ModelFiles
 from attnviz.models.pooling import Pooling, read_pooling
 from attnviz.text.tokenizer import Tokenizer
-from attnviz.text.tokens import Tokens
+from attnviz.text.tokens import Tokens, Typed
 
 if TYPE_CHECKING:
     from attnviz.encoder.devices import Begin
@@ -79,8 +79,8 @@ class Model:
         self._files = files
         self._runner = runner
 
-    def tokenize(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
-        """Tokenize a sentence, or a pair; RequestError as in `Tokenizer.encode`."""
+    def tokenize(self, text: Typed, pair: Typed | None = None, truncate: bool = False) -> Tokens:
+        """Tokenize a sentence, or a pair, or their words; RequestError as in `Tokenizer.encode`."""
         num_types, cutter = self._runner.num_token_types, self.tokenizer
         takes_pairs = (num_types > 1 and cutter.gives_types) or cutter.separates_pairs
         if pair is not None and not takes_pairs:
@@ -100,7 +100,7 @@ class Model:
         why = "the model knows one" if gives else "its tokenizer gives none"
         return f"both sentences of a pair have token type 0: {why}"
 
-    def windows(self, text: str, stride: int) -> list[Tokens]:
+    def windows(self, text: Typed, stride: int) -> list[Tokens]:
         """Cut a long text into overlapping windows; see `Tokenizer.windows`."""
         return list(map(self._checked, self.tokenizer.windows(text, stride)))
 
@@ -120,8 +120,8 @@ class Model:
 
     def inspect(
         self,
-        text: str,
-        pair: str | None = None,
+        text: Typed,
+        pair: Typed | None = None,
         truncate: bool = False,
         recording: RecordRequest = WHOLE,
     ) -> Inspection:

@@ -1,76 +1,17 @@
 """A model's tokenizer, which cuts text into Tokens, whatever library it comes from."""
 
-import json
-import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import rust_errors
+from attnviz.text.cutter import SAVE_AGAIN, Cut, Cutter, read_fast
 from attnviz.text.spans import Span, spans_in_reading
-from attnviz.text.tokens import Tokens, check_text, spells_sequences
-from attnviz.text.windows import check_stride, windows_of
+from attnviz.text.tokens import Part, Tokens, Typed, check_text, joined, spans_given
 
-if TYPE_CHECKING:
-    import tokenizers
-
-SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
-SMALL = 10_000  # So many pieces a vocabulary of residues or bases may have
 KEPT = {"right": "beginning", "left": "end"}  # What truncation on that side keeps
-BYTE_SPACE = "Ġ"  # A space in the vocabularies of GPT-2 and RoBERTa
-TRIMS = b'"trim_offsets":true'
-UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP} \N{UGARITIC LETTER ALPA}"  # Vocabularies lack them
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Text as a library cut it, with one entry for each piece in every field."""
-
-    ids: tuple[int, ...]
-    entries: tuple[str, ...]  # the vocabulary's
-    spans: tuple[Span | None, ...]  # characters of that sentence; None likewise
-    sentences: tuple[int | None, ...]  # of a pair; None for a special token that was added
-    type_ids: tuple[int, ...]
-
-
-class Said(NamedTuple):
-    """What other files than tokenizer.json say of a tokenizer."""
-
-    types: bool = True  # whether the model is fed token types
-    mask: str | None = None  # the token that stands for a masked word
-    side: str = "right"  # where truncation takes pieces away
-    most: float | None = None  # what truncation leaves at most, if less than the model takes
-
-
-ALONE = Said()
-
-
-class Cutter(Protocol):
-    """A library's tokenizer, as `Tokenizer` needs it."""
-
-    size: int  # how many ids it can give
-    special_ids: frozenset[int]  # without the one that stands for unknown text
-    unknown_ids: frozenset[int]  # that one; none for a vocabulary of bytes, which lacks nothing
-    mask_id: int | None  # the id that stands for a masked word
-    types: bool  # whether it gives token types
-    side: str  # where truncation takes pieces away, "right" or "left"
-    most: float | None  # the pieces that truncation leaves, if less than the model takes
-    by_piece: bool  # whether each piece is a word (see `spells_sequences`)
-
-    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
-        """Cut a sentence or a pair, with or without special tokens, into at most `most` pieces."""
-
-    def num_special(self, pair: bool) -> int:
-        """How many special tokens it adds to a sentence, or to a pair."""
-
-    def entry(self, number: int) -> str:
-        """The vocabulary's entry of this id, or the number in brackets if it has no such id."""
-
-    def read(self, ids: Sequence[int]) -> str:
-        """Decode ids to text."""
 
 
 class Tokenizer:
@@ -124,8 +65,8 @@ class Tokenizer:
         count = self._cutter.num_special
         return self.add_special_tokens and count(True) > count(False)
 
-    def encode(self, text: str, pair: str | None = None, truncate: bool = False) -> Tokens:
-        """Cut a sentence, or a pair of sentences.
+    def encode(self, text: Typed, pair: Typed | None = None, truncate: bool = False) -> Tokens:
+        """Cut a sentence, or a pair of sentences, or the words of both.
 
         RequestError for text that cannot be cut, or is too long and not to be truncated.
         """
@@ -135,7 +76,7 @@ class Tokenizer:
         cut, dropped = self._cut("sentence", text, pair, truncate)
         return self._tokens(text, pair, cut, dropped)
 
-    def windows(self, text: str, stride: int) -> list[Tokens]:
+    def windows(self, text: Typed, stride: int) -> list[Tokens]:
         """Cut a text into overlapping windows of `max_length`, `stride` apart (see `windows_of`).
 
         A text that fits is one window, without `part`. RequestError if no length is known.
@@ -179,13 +120,17 @@ class Tokenizer:
         spans = [None if number in self._target.special_ids else next(of_text) for number in ids]
         return self._in_one_segment(text, ids, list(map(self._target.entry, ids)), spans)
 
-    def _tokens(self, text: str, pair: str | None, cut: Cut, dropped: int = 0) -> Tokens:
+    def _tokens(self, typed: Typed, second: Typed | None, cut: Cut, dropped: int = 0) -> Tokens:
+        given = None
+        if not isinstance(typed, str):
+            given = (spans_given(typed), spans_given(second or ()))
+        text, pair = joined(typed), None if second is None else joined(second)
         for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
             _check_read(name, (text, pair)[segment], segment in cut.sentences)
         columns = (cut.ids, cut.entries, cut.spans, _segments(cut.sentences), cut.type_ids)
         unknown = _unknown(self._cutter, cut.ids, cut.spans)
-        by_piece = self._cutter.by_piece
-        return Tokens(text, pair, *columns, dropped=dropped, unknown=unknown, by_piece=by_piece)
+        words = (self._cutter.by_piece, given)
+        return Tokens(text, pair, *columns, dropped, None, unknown, *words)
 
     def _in_one_segment(
         self,
@@ -200,7 +145,7 @@ class Tokenizer:
         return Tokens(text, None, *columns, zeros, zeros, dropped, unknown=unknown)
 
     def _cut(
-        self, name: str, text: str, pair: str | None, truncate: bool, fed: int = 0
+        self, name: str, text: Typed, pair: Typed | None, truncate: bool, fed: int = 0
     ) -> tuple[Cut, int]:
         """The pieces, and how many were dropped; `fed`: 1 for a decoder's input."""
         cutter, most = (self._target, self.max_target) if fed else (self._cutter, self.max_length)
@@ -237,126 +182,6 @@ class Tokenizer:
         return beginning, len(cut.ids) - len(beginning.ids)
 
 
-class FastCutter:
-    """A tokenizer of the `tokenizers` library, which gives spans itself; see `Cutter`."""
-
-    def __init__(self, tokenizer: "tokenizers.Tokenizer", said: Said = ALONE) -> None:
-        self._tokenizer = tokenizer
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self.types, mask, self.side, self.most = said
-        self.mask_id = None if mask is None else tokenizer.token_to_id(mask)
-        self.size = tokenizer.get_vocab_size(with_added_tokens=True)
-        small = self.size <= SMALL
-        self.by_piece = small and spells_sequences(tokenizer.get_vocab(with_added_tokens=False))
-        added = tokenizer.get_added_tokens_decoder()
-        special = frozenset(number for number, token in added.items() if token.special)
-        self.unknown_ids = _unknown_ids(tokenizer)
-        self.special_ids = special - self.unknown_ids  # [UNK] is marked special too
-        self._takes_space = {n for n, token in added.items() if token.lstrip or token.rstrip}
-        self._trims = _stop_trimming(tokenizer)
-
-    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
-        """As in `Cutter`."""
-        if most is not None:
-            self._tokenizer.enable_truncation(most, direction=self.side)
-        try:
-            encoding = self._tokenizer.encode(text, pair, add_special_tokens=special)
-        finally:
-            self._tokenizer.no_truncation()
-        ids, sentences = encoding.ids, encoding.sequence_ids
-        entries = tuple(map(self.entry, ids))
-        texts, places = (text, pair or ""), zip(ids, entries, encoding.offsets, strict=True)
-        spans = tuple(
-            None if sentence is None else self._span(texts[sentence], *place)
-            for sentence, place in zip(sentences, places, strict=True)
-        )
-        types = tuple(encoding.type_ids) if self.types else (0,) * len(ids)
-        return Cut(tuple(ids), entries, spans, tuple(sentences), types)
-
-    def _span(self, text: str, number: int, entry: str, span: Span) -> Span:
-        """A piece's span, without the spaces that it should not have."""
-        start, end = span
-        covered = text[start:end]
-        if number in self._takes_space:
-            return end - len(covered.lstrip()), start + len(covered.rstrip())
-        if not self._trims:
-            return span
-        if not entry.strip(BYTE_SPACE) and covered.strip(" "):  # a space that it put in
-            return start, start
-        start = end - len(covered.lstrip(" "))
-        return start, max(start, start + len(covered.strip(" ")))
-
-    def num_special(self, pair: bool) -> int:
-        """As in `Cutter`."""
-        return self._tokenizer.num_special_tokens_to_add(pair)
-
-    def entry(self, number: int) -> str:
-        """As in `Cutter`."""
-        known = self._tokenizer.id_to_token(number) if 0 <= number < 1 << 32 else None
-        return known or f"[{number}]"
-
-    def read(self, ids: Sequence[int]) -> str:
-        """As in `Cutter`."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
-
-
-def read_fast(path: Path, said: Said = ALONE) -> FastCutter:
-    """Read a `tokenizer.json`; AttnvizError if it is not one."""
-    import tokenizers
-
-    with reading_errors(path):
-        return FastCutter(tokenizers.Tokenizer.from_file(str(path)), said)
-
-
-@contextmanager
-def reading_errors(path: Path) -> Iterator[None]:
-    """AttnvizError for whatever the library raises, or aborts at, over a `tokenizer.json`."""
-    with rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN):
-        _check_merges(path.read_bytes())
-        yield
-
-
-_PREFIX = re.compile(rb'"continuing_subword_prefix"\s*:\s*"[^"]')
-
-
-def _check_merges(content: bytes) -> None:
-    """ValueError if BPE would take a prefix off a piece that lacks it, at which it aborts."""
-    if b'"merges"' not in content or not _PREFIX.search(content):
-        return
-    model = json.loads(content)["model"]
-    for merge in model["merges"]:
-        second = merge.split(" ")[-1] if isinstance(merge, str) else merge[1]
-        if not second.startswith(model["continuing_subword_prefix"]):
-            raise ValueError(f"{second!r} should begin with its continuing_subword_prefix")
-
-
-def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:
-    """The id that the model gives for what its vocabulary lacks, if it gives one."""
-    named = getattr(tokenizer.model, "unk_token", None)  # Unigram does not say
-    of_name = tokenizer.token_to_id(named) if named else None
-    ids = set() if of_name is None else {of_name}
-    try:
-        tried = tokenizer.encode(UNKNOWN, add_special_tokens=False)
-    except Exception:  # the Rust side raises bare Exception; known text can still be cut
-        return frozenset()
-    if not tried.ids:  # a normalizer took them away
-        return frozenset(ids)
-    pieces = zip(tried.ids, tried.tokens, strict=True)
-    return frozenset(n for n, piece in pieces if n in ids or tokenizer.id_to_token(n) != piece)
-
-
-def _stop_trimming(tokenizer: "tokenizers.Tokenizer") -> bool:
-    """Whether it takes spaces off spans: stop it, since after added tokens it takes off letters."""
-    step = tokenizer.post_processor
-    state = b"" if step is None else step.__getstate__()
-    if TRIMS not in state:
-        return False
-    step.__setstate__(state.replace(TRIMS, TRIMS.replace(b"true", b"false")))
-    tokenizer.post_processor = step
-    return True
-
-
 def _errors_name(name: str) -> AbstractContextManager[None]:
     return rust_errors(f"the model's tokenizer cannot cut the {name}", SAVE_AGAIN)
 
@@ -386,3 +211,84 @@ def _segments(sentences: Sequence[int | None]) -> tuple[int, ...]:
         current = current if sentence is None else sentence
         segments.append(current)
     return tuple(segments)
+
+
+def check_stride(stride: int, room: int) -> None:
+    """Raise RequestError unless windows of `room` pieces that begin `stride` apart overlap."""
+    if stride < 1:
+        raise RequestError(f"the stride is {stride}", "it should be at least 1")
+    if stride >= room:
+        raise RequestError(
+            f"with a stride of {stride}, windows would not overlap: the model takes {room} tokens "
+            "besides special ones",
+            f"give at most {room - 1}; {max(1, room // 2)} lets half of each window overlap",
+        )
+
+
+def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
+    """A text in windows of at most `most` pieces, `stride` apart; no piece is left out.
+
+    Each has the special tokens around the text. Edges move, back if possible, to the start of a
+    word, unless the word is too long for that. RequestError as in `check_stride`.
+    """
+    first = next(i for i, span in enumerate(tokens.spans) if span is not None)
+    after = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
+    room = most - first - after
+    check_stride(stride, room)
+    end = len(tokens) - after
+    starts = [start for start in tokens.word_starts if first <= start < end]
+    edges = list(_edges(starts, (first, end), room, stride))
+    text, count = (first, end), len(edges)
+    return [_window(tokens, text, edge, (index, count)) for index, edge in enumerate(edges)]
+
+
+def _edges(
+    starts: Sequence[int], text: tuple[int, int], room: int, stride: int
+) -> Iterator[tuple[int, int]]:
+    """The first piece and the end of each window; `starts`: the first pieces of words."""
+    first, end = text
+
+    def at_word(begin: int, wanted: int, last: int) -> int:
+        """The last start of a word in (begin, wanted], or the first up to `last`, or `wanted`."""
+        after = bisect_right(starts, wanted)
+        if after and starts[after - 1] > begin:
+            return starts[after - 1]
+        return starts[after] if after < len(starts) and starts[after] <= last else wanted
+
+    while first + room < end:
+        window_end = at_word(first, first + room, first + room)
+        yield first, window_end
+        first = at_word(first, first + stride, window_end)
+    yield first, end
+
+
+def _window(
+    tokens: Tokens, text: tuple[int, int], edge: tuple[int, int], number: tuple[int, int]
+) -> Tokens:
+    """The pieces between two edges, with the special tokens around; number: (index, count)."""
+    spans = [span for span in tokens.spans[slice(*edge)] if span is not None]
+    # what the tokenizer dropped before the first piece, or after the last, is in the text too
+    start = min(begin for begin, _ in spans) if number[0] else 0
+    end = max(stop for _, stop in spans) if number[0] + 1 < number[1] else len(tokens.text)
+    kept = [*range(text[0]), *range(*edge), *range(text[1], len(tokens))]
+    moved = [
+        None if span is None else (span[0] - start, span[1] - start)
+        for span in (tokens.spans[i] for i in kept)
+    ]
+    columns = (tokens.ids, tokens.vocabulary, tokens.segments, tokens.type_ids)
+    ids, vocabulary, segments, types = (tuple(column[i] for i in kept) for column in columns)
+    part = Part(*number, edge[0] - text[0], edge[1] - text[0], start)
+    inside = tokens.text[start:end]
+    among = frozenset(tokens.unknown)
+    unknown = tuple(new for new, old in enumerate(kept) if old in among)
+    own = (inside, None, ids, vocabulary, tuple(moved), segments, types)
+    words = (tokens.by_piece, _given_within(tokens, start, end))
+    return Tokens(*own, 0, part, unknown, *words)
+
+
+def _given_within(tokens: Tokens, start: int, end: int) -> tuple[tuple[Span, ...], ...] | None:
+    """The user's own words in a part of the text, or the part of a long one."""
+    if tokens.given is None:
+        return None
+    clipped = [(max(a, start) - start, min(b, end) - start) for a, b in tokens.given[0]]
+    return tuple((a, b) for a, b in clipped if a < b), ()

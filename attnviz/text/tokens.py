@@ -1,11 +1,13 @@
 """Tokens: a model's *pieces*, joined by their offsets alone to Unicode *words* (UAX #29)."""
 
+import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from itertools import accumulate, pairwise
+from typing import Any, Literal
 from unicodedata import category
 
 import numpy as np
@@ -14,6 +16,8 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.text.spans import SPACE, Span, word_spans
 
 Unit = Literal["word", "piece"]
+Typed = str | tuple[str, ...]
+"""A text, or its words, as the user divides it."""
 NAMED = re.compile(r"<.+>|\[.+\]")  # A token that stands for no text, such as <mask> and [MASK]
 CAPITALS = re.compile("[A-Z]+")
 LONG_ROW = 1000  # From this many words on, their pieces are added with array operations
@@ -64,6 +68,7 @@ class Tokens:
     part: Part | None = None  # which window of a longer text this is
     unknown: tuple[int, ...] = ()  # the pieces that the model reads as its unknown token, by number
     by_piece: bool = False  # whether each piece is a word, as a residue of a protein is
+    given: tuple[tuple[Span, ...], ...] | None = None  # the user's own words, in each segment
 
     def __post_init__(self) -> None:
         columns = (self.ids, self.vocabulary, self.spans, self.segments, self.type_ids)
@@ -89,12 +94,22 @@ class Tokens:
                     f"{begun[segment]}: they are not in the order of the text"
                 )
             begun[segment] = span[0]
+        _check_given(self.given, ends)
         for piece in self.unknown:
             if not 0 <= piece < len(self) or self.spans[piece] is None:
                 raise AttnvizError(f"piece {piece} is said to be unknown, and is no piece of text")
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def typed(self) -> tuple[Typed, Typed | None]:
+        """What was typed, with the user's own words if there are any, and its pair."""
+        if self.given is None:
+            return self.text, self.pair
+        texts = zip((self.text, self.pair or ""), self.given, strict=True)
+        words, pair = (tuple(text[a:b] for a, b in spans) for text, spans in texts)
+        return words, None if self.pair is None else pair
 
     def unit(self, unit: Unit) -> tuple[Token, ...]:
         """The words or the pieces."""
@@ -139,16 +154,34 @@ class Tokens:
             kept = range(len(text))
             if self.dropped:
                 kept = range(min(own, default=(0, 0))[0], max((end for _, end in own), default=0))
-            spans = [span for span in word_spans(text[: kept.stop]) if span[0] >= kept.start]
+            words = word_spans(text[: kept.stop])
+            if self.given is not None:
+                words = [span for span in self.given[segment] if span[0] < kept.stop]
+            spans = [span for span in words if span[0] >= kept.start]
             found += [text[a:b] for a, b in spans if not any(read[a:b])]
         return tuple(found)
 
     @cached_property
     def _runs(self) -> list[tuple[int, Span | None]]:
+        if self.given is not None:
+            return self._given_runs(self.given)
         if self.by_piece:
             return list(enumerate(self.spans))
         texts = [_Boundaries.of(self.text), _Boundaries.of(self.pair or "")]
         return _join_pieces(self.spans, self.segments, texts)
+
+    def _given_runs(self, given: tuple[tuple[Span, ...], ...]) -> list[tuple[int, Span | None]]:
+        """The first piece of each of the user's own words, and the word's span."""
+        starts = [[start for start, _ in spans] for spans in given]
+        runs: list[tuple[int, Span | None]] = []
+        before = None
+        for i, (span, segment) in enumerate(zip(self.spans, self.segments, strict=True)):
+            place = None if span is None else bisect_right(starts[segment], span[0]) - 1
+            word = None if place is None else (segment, max(place, 0))
+            if word is None or word != before:
+                runs.append((i, None if word is None else given[segment][word[1]]))
+            before = word
+        return runs
 
     def _token(self, index: int, span: Span | None, word: int, first: int, end: int) -> Token:
         segment, pieces = self.segments[first], self.vocabulary[first:end]
@@ -162,6 +195,16 @@ class Tokens:
     @cached_property
     def _unknown(self) -> frozenset[int]:
         return frozenset(self.unknown)
+
+
+def _check_given(given: tuple[tuple[Span, ...], ...] | None, ends: tuple[int, int]) -> None:
+    """AttnvizError for words of the user's own that are not in the order of the text."""
+    if given is not None and len(given) != len(ends):
+        raise AttnvizError(f"words are given for {len(given)} segments, and there are {len(ends)}")
+    for spans, end in zip(given or (), ends, strict=False):
+        edges = [0, *(edge for span in spans for edge in span), max(0, end)]
+        if any(a > b for a, b in pairwise(edges)) or any(a == b for a, b in spans):
+            raise AttnvizError(f"words are given at characters {spans}, of {end}")
 
 
 @dataclass(frozen=True)
@@ -289,8 +332,42 @@ def spells_sequences(entries: Iterable[str]) -> bool:
     return len(letters) > 3 and signs and all(CAPITALS.fullmatch(entry) for entry in letters)
 
 
-def check_text(name: str, text: str) -> None:
+def joined(typed: Typed) -> str:
+    """The text; words of the user's own have a space between them."""
+    return typed if isinstance(typed, str) else " ".join(typed)
+
+
+def spans_given(words: Sequence[str]) -> tuple[Span, ...]:
+    """Where each of the user's own words lies in their text."""
+    starts = accumulate((len(word) + 1 for word in words), initial=0)
+    return tuple((start, start + len(word)) for word, start in zip(words, starts, strict=False))
+
+
+def words_in(text: str) -> tuple[str, ...]:
+    """The words of a text that is cut into words already: between blanks, or a JSON list of them.
+
+    RequestError for what begins as such a list, as in `["It", `, and is none.
+    """
+    listed: Any = None
+    if text.strip().startswith("["):
+        try:
+            listed = json.loads(text)
+        except ValueError as error:
+            if text.strip().startswith('["'):
+                raise RequestError(
+                    f"the words begin as a JSON list, and are none: {error}",
+                    'give words with blanks between, or a list as in ["It", "was"]',
+                ) from error
+    is_list = isinstance(listed, list) and all(isinstance(word, str) for word in listed)
+    return tuple(listed if is_list else text.split())
+
+
+def check_text(name: str, text: Typed) -> None:
     """Raise RequestError for a text that is empty or not valid Unicode; errors call it `name`."""
+    if not isinstance(text, str):
+        for place, word in enumerate(text, start=1):
+            check_text(f"word number {place} of the {name}", word)
+        text = joined(text)
     if not text.strip():
         raise RequestError(f"the {name} is empty", 'give it some words, as in "I am a student"')
     try:

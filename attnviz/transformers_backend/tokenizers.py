@@ -20,18 +20,10 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import panics
 from attnviz.models import ModelFiles
 from attnviz.models.files import VOCABULARY
+from attnviz.text.cutter import SMALL, UNKNOWN, Cut, Cutter, FastCutter, Said, read_fast
 from attnviz.text.spans import Span, spans_of, spelled_alike, word_spans
-from attnviz.text.tokenizer import (
-    SMALL,
-    UNKNOWN,
-    Cut,
-    Cutter,
-    FastCutter,
-    Said,
-    Tokenizer,
-    read_fast,
-)
-from attnviz.text.tokens import spells_sequences
+from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokens import Typed, spans_given, spells_sequences
 from attnviz.transformers_backend.load import first_line, quiet
 from attnviz.transformers_backend.quirks import language_tokens, set_target_language
 
@@ -211,7 +203,7 @@ class _Slow:
         self.by_piece = len(vocabulary) <= SMALL and spells_sequences(vocabulary)
         self._spelling = spelling_of(vocabulary)
 
-    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
+    def cut(self, text: Typed, pair: Typed | None, special: bool, most: int | None) -> Cut:
         texts = [text] if pair is None else [text, pair]
         cut = [self._pieces(sentence, part) for sentence, part in enumerate(texts)]
         if most is not None:
@@ -238,7 +230,18 @@ class _Slow:
     def read(self, ids: Sequence[int]) -> str:
         return str(self._library.decode(list(ids), clean_up_tokenization_spaces=False))
 
-    def _pieces(self, sentence: int, text: str) -> list["_Piece"]:
+    def _pieces(self, sentence: int, text: Typed) -> list["_Piece"]:
+        if isinstance(text, str):
+            return self._pieces_of(sentence, text)
+        starts = [start for start, _ in spans_given(text)]
+        return [
+            piece
+            for word, start in zip(text, starts, strict=True)
+            for piece in self._pieces_of(sentence, word, start)
+        ]
+
+    def _pieces_of(self, sentence: int, text: str, first: int = 0) -> list["_Piece"]:
+        """The pieces of a text, or of a word that begins at the character `first` of one."""
         pieces = self._library.tokenize(text)
         ids = self._library.convert_tokens_to_ids(pieces)
         unknown = self._library.unk_token_id
@@ -248,7 +251,7 @@ class _Slow:
             for piece in pieces
         ]
         spans = [
-            (start + a, start + b)
+            (first + start + a, first + start + b)
             for (start, end), own in self._parts(text, pieces, spellings)
             for a, b in spans_of(text[start:end], spellings[own])
         ]
@@ -320,7 +323,7 @@ class _InTargetMode:
         self.entry = cutter.entry
         self.read = cutter.read
 
-    def cut(self, text: str, pair: str | None, special: bool, most: int | None) -> Cut:
+    def cut(self, text: Typed, pair: Typed | None, special: bool, most: int | None) -> Cut:
         with self._switched():
             return self._cutter.cut(text, pair, special, most)
 

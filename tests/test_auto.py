@@ -23,8 +23,7 @@ from attnviz.models import DEFAULT, ModelFiles, find_model
 from attnviz.models.config import model_type
 from attnviz.models.families import FAMILIES
 from attnviz.text.auto import read_agreeing
-from attnviz.text.cutter import FastCutter
-from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokenizer import FastCutter, Tokenizer
 from attnviz.text.tokens import Tokens, spells_sequences
 from attnviz.transformers_backend.tokenizers import tokenizer_of
 
@@ -462,6 +461,9 @@ def test_residues_are_words(saved: Callable[[str], Path]) -> None:
         (["<cls>", "<mask>", *RESIDUES, "<null_1>"], True),
         (["[PAD]", "[MASK]", *"ACGTN"], True),
         (["[UNK]", "ATCGAT", "TCGATC", "CGATCA", "A", "C"], True),
+        ([*"acgtn"], True),
+        (["[MASK]", "acg", "cgt", "gtn", "aaa"], True),
+        (["the", "cat", "sat", "mat"], False),
         ([*"ACGTN", " "], False),
         ([*"ACGTN", "▁"], False),
         ([*"ACGTN", "ĠA"], False),

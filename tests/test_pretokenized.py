@@ -122,7 +122,7 @@ def test_from_python(tmp_path: Path) -> None:
         (("a b", "c"), ("x,", "y")),
         (("d",), ("x,", "y")),
     ]
-    assert attnviz.word(one, query="animal,").token.text == "animal,"
+    assert attnviz.to_rows(one, query="animal,")[0]["query"] == "animal,"
     attnviz.save(one, tmp_path / "kept")
     assert attnviz.load(tmp_path / "kept").tokens == one.tokens
 

@@ -16,9 +16,8 @@ from tokenizers import Regex, normalizers
 from vocabularies import KINDS
 
 from attnviz.errors import RequestError
-from attnviz.text.cutter import FastCutter
 from attnviz.text.spans import spans_of, word_spans
-from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokenizer import FastCutter, Tokenizer
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend.tokenizers import wrapped
 

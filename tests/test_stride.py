@@ -23,8 +23,9 @@ from attnviz.model import Model, load_model
 from attnviz.models import default_tokenizer
 from attnviz.show.figure.captions import default_name
 from attnviz.show.wording import window_told
-from attnviz.text.tokenizer import Tokenizer, windows_of
+from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Part, Tokens
+from attnviz.text.windows import windows_of
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schema"
 LONG = " ".join(f"The animal didn't cross street number {number}." for number in range(60))

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib.machinery import ModuleSpec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,44 @@ def test_any_text(kind: str, text: str, built: Callable[[str], Tokenizer]) -> No
     except RequestError:
         return
     check(tokens)
+
+
+class Kmers(transformers.PythonBackend):
+    """Cuts DNA into groups of three bases, each a base after the one before."""
+
+    def __init__(self) -> None:
+        groups = ("".join(bases) for bases in product("ACGT", repeat=3))
+        self.groups = {group: number for number, group in enumerate([*groups, "<unk>"])}
+        super().__init__(unk_token="<unk>")  # type: ignore[no-untyped-call]
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.groups)
+
+    def get_vocab(self) -> dict[str, int]:
+        return dict(self.groups)
+
+    def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
+        return [text[start : start + 3].upper() for start in range(len(text) - 2)]
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return self.groups.get(token, self.groups["<unk>"])
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return list(self.groups)[index]
+
+
+def test_groups_of_bases_that_overlap_are_a_word_each() -> None:
+    tokens = wrapped(Kmers()).encode("acgTTA")
+    assert [(word.text, word.start, word.end) for word in tokens.words] == [
+        ("acg", 0, 3),
+        ("cgT", 1, 4),
+        ("gTT", 2, 5),
+        ("TTA", 3, 6),
+    ]
+    assert [piece.label for piece in tokens.pieces] == ["ACG", "CGT", "GTT", "TTA"]
+    given = wrapped(Kmers()).encode(("acgT", "GGG"))
+    assert [(word.text, len(word.pieces)) for word in given.words] == [("acgT", 2), ("GGG", 1)]
 
 
 @pytest.mark.parametrize(

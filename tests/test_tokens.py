@@ -13,9 +13,8 @@ from vocabularies import KINDS
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models import default_tokenizer
-from attnviz.text.cutter import FastCutter
 from attnviz.text.spans import word_spans
-from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokenizer import FastCutter, Tokenizer
 from attnviz.text.tokens import Tokens, merge_keys, merge_queries
 
 FAMILY = "👩\u200d👩\u200d👧\u200d👦"

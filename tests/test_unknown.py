@@ -30,8 +30,7 @@ from attnviz.model import Model
 from attnviz.show.forms import figure, table
 from attnviz.show.labels import names, phrase_name
 from attnviz.show.wording import alike_told, lost_told, unknown_told
-from attnviz.text.cutter import FastCutter
-from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.tokenizer import FastCutter, Tokenizer
 from attnviz.text.tokens import Tokens
 
 KOREAN = "그 동물은 길을 건너지 않았다. 왜냐하면 너무 피곤했기 때문이다."

@@ -24,8 +24,8 @@ from attnviz.models.config import (
 )
 from attnviz.models.families import FAMILIES, model_facts, read_config
 from attnviz.models.files import Wanted
-from attnviz.text.cutter import Said, read_fast
-from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.cutter import Said
+from attnviz.text.tokenizer import Tokenizer, read_fast
 
 if TYPE_CHECKING:
     from attnviz.transformers_backend.load import Architecture, Loaded

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from attnviz.errors import AttnvizError
 from attnviz.files import panics, read_json
-from attnviz.text.cutter import SAVE_AGAIN, UNKNOWN, FastCutter, Said, reading_errors
-from attnviz.text.tokenizer import KEPT
+from attnviz.text.cutter import Said
+from attnviz.text.tokenizer import KEPT, SAVE_AGAIN, UNKNOWN, FastCutter, reading_errors
 
 if TYPE_CHECKING:
     import tokenizers

@@ -85,6 +85,15 @@ def spans_in_reading(text: str, read: Sequence[str]) -> list[Span]:
     )
 
 
+def kmers_in(text: str, pieces: Sequence[str]) -> list[Span] | None:
+    """The spans of pieces that overlap: of as many letters each, one after the other; else None."""
+    size = max(map(len, pieces), default=0)
+    spans = [(start, start + size) for start in range(len(text) - size + 1)]
+    folded = [piece.casefold() for piece in pieces]
+    overlap = size > 1 and len(pieces) > 1
+    return spans if overlap and folded == [text[a:b].casefold() for a, b in spans] else None
+
+
 @cache
 def _spelled(character: str) -> str:
     """A character as text and pieces are compared; empty for white space and unprinted ones."""

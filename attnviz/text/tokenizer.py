@@ -1,17 +1,35 @@
 """A model's tokenizer, which cuts text into Tokens, whatever library it comes from."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import rust_errors
-from attnviz.text.cutter import SAVE_AGAIN, Cut, Cutter, read_fast
+from attnviz.files import check_merges, rust_errors
+from attnviz.text.cutter import ALONE, Cut, Cutter, Said
 from attnviz.text.spans import Span, spans_in_reading
-from attnviz.text.tokens import Part, Tokens, Typed, check_text, joined, spans_given
+from attnviz.text.tokens import (
+    Tokens,
+    Typed,
+    check_text,
+    joined,
+    segments_of,
+    spans_given,
+    spells_sequences,
+)
+from attnviz.text.windows import check_stride, windows_of
 
+if TYPE_CHECKING:
+    import tokenizers
+
+SAVE_AGAIN = "save it again with tokenizer.save_pretrained(folder)"
+SMALL = 10_000  # So many pieces a vocabulary of residues or bases may have
 KEPT = {"right": "beginning", "left": "end"}  # What truncation on that side keeps
+BYTE_SPACE = "Ġ"  # A space in the vocabularies of GPT-2 and RoBERTa
+TRIMS = b'"trim_offsets":true'
+UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP} \N{UGARITIC LETTER ALPA}"  # Vocabularies lack them
 
 
 class Tokenizer:
@@ -127,7 +145,7 @@ class Tokenizer:
         text, pair = joined(typed), None if second is None else joined(second)
         for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
             _check_read(name, (text, pair)[segment], segment in cut.sentences)
-        columns = (cut.ids, cut.entries, cut.spans, _segments(cut.sentences), cut.type_ids)
+        columns = (cut.ids, cut.entries, cut.spans, segments_of(cut.sentences), cut.type_ids)
         unknown = _unknown(self._cutter, cut.ids, cut.spans)
         words = (self._cutter.by_piece, given)
         return Tokens(text, pair, *columns, dropped, None, unknown, *words)
@@ -182,6 +200,153 @@ class Tokenizer:
         return beginning, len(cut.ids) - len(beginning.ids)
 
 
+class FastCutter:
+    """A tokenizer of the `tokenizers` library, which gives spans itself; see `Cutter`."""
+
+    def __init__(self, tokenizer: "tokenizers.Tokenizer", said: Said = ALONE) -> None:
+        self._tokenizer = tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.types, mask, self.side, self.most = said
+        self.mask_id = None if mask is None else tokenizer.token_to_id(mask)
+        self.size = tokenizer.get_vocab_size(with_added_tokens=True)
+        small = self.size <= SMALL
+        self.by_piece = small and spells_sequences(tokenizer.get_vocab(with_added_tokens=False))
+        added = tokenizer.get_added_tokens_decoder()
+        special = frozenset(number for number, token in added.items() if token.special)
+        self.unknown_ids = _unknown_ids(tokenizer)
+        self.special_ids = special - self.unknown_ids  # [UNK] is marked special too
+        self._takes_space = {n for n, token in added.items() if token.lstrip or token.rstrip}
+        self._trims = _stop_trimming(tokenizer)
+
+    def cut(self, text: Typed, pair: Typed | None, special: bool, most: int | None) -> Cut:
+        """As in `Cutter`."""
+        own = not isinstance(text, str)
+        parts = [self._parts(one) for one in (text, pair) if one is not None]
+        given = [[part.text for part in one] if own else one[0].text for one in parts]
+        if most is not None:
+            self._tokenizer.enable_truncation(most, direction=self.side)
+        try:
+            encoding = self._tokenizer.encode(
+                given[0], (*given, None)[1], is_pretokenized=own, add_special_tokens=special
+            )
+        finally:
+            self._tokenizer.no_truncation()
+        ids, sentences = encoding.ids, encoding.sequence_ids
+        entries = tuple(map(self.entry, ids))
+        spans: list[Span | None] = []
+        places = zip(sentences, encoding.word_ids, ids, entries, encoding.offsets, strict=True)
+        for sentence, word, number, entry, (start, end) in places:
+            if sentence is None:
+                spans.append(None)
+                continue
+            part = parts[sentence][(word or 0) if own else 0]
+            start, end = self._span(part.text, number, entry, (start, end))
+            first = part.first - part.space
+            spans.append((max(first + start, part.first), max(first + end, part.first)))
+        types = tuple(encoding.type_ids) if self.types else (0,) * len(ids)
+        return Cut(tuple(ids), entries, tuple(spans), tuple(sentences), types)
+
+    def _parts(self, typed: Typed) -> list["_Part"]:
+        """What of a text is cut by itself: all of it, or each of the words.
+
+        A word comes after a space where only that says that a word begins, as GPT-2's tokenizer
+        does with `add_prefix_space`, which transformers asks for then.
+        """
+        if isinstance(typed, str):
+            return [_Part(typed, 0, 0)]
+        added = tuple(t.content for t in self._tokenizer.get_added_tokens_decoder().values())
+        spaces = [int(self._needs_space and not word.startswith(added)) for word in typed]
+        starts = (start for start, _ in spans_given(typed))
+        return [
+            _Part(" " * space + word, start, space)
+            for word, start, space in zip(typed, starts, spaces, strict=True)
+        ]
+
+    @cached_property
+    def _needs_space(self) -> bool:
+        """Whether words that are cut one by one lose the mark of the space before them."""
+        whole = self._tokenizer.encode("a a").tokens
+        alone = self._tokenizer.encode(["a", "a"], is_pretokenized=True).tokens
+        return BYTE_SPACE in "".join(whole) and BYTE_SPACE not in "".join(alone)
+
+    def _span(self, text: str, number: int, entry: str, span: Span) -> Span:
+        """A piece's span, without the spaces that it should not have."""
+        start, end = span
+        covered = text[start:end]
+        if number in self._takes_space:
+            return end - len(covered.lstrip()), start + len(covered.rstrip())
+        if not self._trims:
+            return span
+        if not entry.strip(BYTE_SPACE) and covered.strip(" "):  # a space that it put in
+            return start, start
+        start = end - len(covered.lstrip(" "))
+        return start, max(start, start + len(covered.strip(" ")))
+
+    def num_special(self, pair: bool) -> int:
+        """As in `Cutter`."""
+        return self._tokenizer.num_special_tokens_to_add(pair)
+
+    def entry(self, number: int) -> str:
+        """As in `Cutter`."""
+        known = self._tokenizer.id_to_token(number) if 0 <= number < 1 << 32 else None
+        return known or f"[{number}]"
+
+    def read(self, ids: Sequence[int]) -> str:
+        """As in `Cutter`."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+
+
+class _Part(NamedTuple):
+    """A text, or a word, that is cut by itself; where it begins, and whether a space was added."""
+
+    text: str
+    first: int
+    space: int
+
+
+def read_fast(path: Path, said: Said = ALONE) -> FastCutter:
+    """Read a `tokenizer.json`; AttnvizError if it is not one."""
+    import tokenizers
+
+    with reading_errors(path):
+        return FastCutter(tokenizers.Tokenizer.from_file(str(path)), said)
+
+
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """AttnvizError for whatever the library raises, or aborts at, over a `tokenizer.json`."""
+    with rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN):
+        check_merges(path.read_bytes())
+        yield
+
+
+def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:
+    """The id that the model gives for what its vocabulary lacks, if it gives one."""
+    named = getattr(tokenizer.model, "unk_token", None)  # Unigram does not say
+    of_name = tokenizer.token_to_id(named) if named else None
+    ids = set() if of_name is None else {of_name}
+    try:
+        tried = tokenizer.encode(UNKNOWN, add_special_tokens=False)
+    except Exception:  # the Rust side raises bare Exception; known text can still be cut
+        return frozenset()
+    if not tried.ids:  # a normalizer took them away
+        return frozenset(ids)
+    pieces = zip(tried.ids, tried.tokens, strict=True)
+    return frozenset(n for n, piece in pieces if n in ids or tokenizer.id_to_token(n) != piece)
+
+
+def _stop_trimming(tokenizer: "tokenizers.Tokenizer") -> bool:
+    """Whether it takes spaces off spans: stop it, since after added tokens it takes off letters."""
+    step = tokenizer.post_processor
+    state = b"" if step is None else step.__getstate__()
+    if TRIMS not in state:
+        return False
+    step.__setstate__(state.replace(TRIMS, TRIMS.replace(b"true", b"false")))
+    tokenizer.post_processor = step
+    return True
+
+
 def _errors_name(name: str) -> AbstractContextManager[None]:
     return rust_errors(f"the model's tokenizer cannot cut the {name}", SAVE_AGAIN)
 
@@ -202,93 +367,3 @@ def _unknown(cutter: Cutter, ids: Sequence[int], spans: Sequence[Span | None]) -
         for piece, (number, span) in enumerate(zip(ids, spans, strict=True))
         if number in unknown and span is not None
     )
-
-
-def _segments(sentences: Sequence[int | None]) -> tuple[int, ...]:
-    """The sentence of each piece; a special token belongs to the one that it ends."""
-    segments, current = [], 0
-    for sentence in sentences:
-        current = current if sentence is None else sentence
-        segments.append(current)
-    return tuple(segments)
-
-
-def check_stride(stride: int, room: int) -> None:
-    """Raise RequestError unless windows of `room` pieces that begin `stride` apart overlap."""
-    if stride < 1:
-        raise RequestError(f"the stride is {stride}", "it should be at least 1")
-    if stride >= room:
-        raise RequestError(
-            f"with a stride of {stride}, windows would not overlap: the model takes {room} tokens "
-            "besides special ones",
-            f"give at most {room - 1}; {max(1, room // 2)} lets half of each window overlap",
-        )
-
-
-def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
-    """A text in windows of at most `most` pieces, `stride` apart; no piece is left out.
-
-    Each has the special tokens around the text. Edges move, back if possible, to the start of a
-    word, unless the word is too long for that. RequestError as in `check_stride`.
-    """
-    first = next(i for i, span in enumerate(tokens.spans) if span is not None)
-    after = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
-    room = most - first - after
-    check_stride(stride, room)
-    end = len(tokens) - after
-    starts = [start for start in tokens.word_starts if first <= start < end]
-    edges = list(_edges(starts, (first, end), room, stride))
-    text, count = (first, end), len(edges)
-    return [_window(tokens, text, edge, (index, count)) for index, edge in enumerate(edges)]
-
-
-def _edges(
-    starts: Sequence[int], text: tuple[int, int], room: int, stride: int
-) -> Iterator[tuple[int, int]]:
-    """The first piece and the end of each window; `starts`: the first pieces of words."""
-    first, end = text
-
-    def at_word(begin: int, wanted: int, last: int) -> int:
-        """The last start of a word in (begin, wanted], or the first up to `last`, or `wanted`."""
-        after = bisect_right(starts, wanted)
-        if after and starts[after - 1] > begin:
-            return starts[after - 1]
-        return starts[after] if after < len(starts) and starts[after] <= last else wanted
-
-    while first + room < end:
-        window_end = at_word(first, first + room, first + room)
-        yield first, window_end
-        first = at_word(first, first + stride, window_end)
-    yield first, end
-
-
-def _window(
-    tokens: Tokens, text: tuple[int, int], edge: tuple[int, int], number: tuple[int, int]
-) -> Tokens:
-    """The pieces between two edges, with the special tokens around; number: (index, count)."""
-    spans = [span for span in tokens.spans[slice(*edge)] if span is not None]
-    # what the tokenizer dropped before the first piece, or after the last, is in the text too
-    start = min(begin for begin, _ in spans) if number[0] else 0
-    end = max(stop for _, stop in spans) if number[0] + 1 < number[1] else len(tokens.text)
-    kept = [*range(text[0]), *range(*edge), *range(text[1], len(tokens))]
-    moved = [
-        None if span is None else (span[0] - start, span[1] - start)
-        for span in (tokens.spans[i] for i in kept)
-    ]
-    columns = (tokens.ids, tokens.vocabulary, tokens.segments, tokens.type_ids)
-    ids, vocabulary, segments, types = (tuple(column[i] for i in kept) for column in columns)
-    part = Part(*number, edge[0] - text[0], edge[1] - text[0], start)
-    inside = tokens.text[start:end]
-    among = frozenset(tokens.unknown)
-    unknown = tuple(new for new, old in enumerate(kept) if old in among)
-    own = (inside, None, ids, vocabulary, tuple(moved), segments, types)
-    words = (tokens.by_piece, _given_within(tokens, start, end))
-    return Tokens(*own, 0, part, unknown, *words)
-
-
-def _given_within(tokens: Tokens, start: int, end: int) -> tuple[tuple[Span, ...], ...] | None:
-    """The user's own words in a part of the text, or the part of a long one."""
-    if tokens.given is None:
-        return None
-    clipped = [(max(a, start) - start, min(b, end) - start) for a, b in tokens.given[0]]
-    return tuple((a, b) for a, b in clipped if a < b), ()

@@ -19,7 +19,7 @@ Unit = Literal["word", "piece"]
 Typed = str | tuple[str, ...]
 """A text, or its words, as the user divides it."""
 NAMED = re.compile(r"<.+>|\[.+\]")  # A token that stands for no text, such as <mask> and [MASK]
-CAPITALS = re.compile("[A-Z]+")
+SEQUENCES = re.compile("[A-Z]+"), re.compile("[acgtun]+")  # residues, or bases in small letters
 LONG_ROW = 1000  # From this many words on, their pieces are added with array operations
 
 
@@ -320,16 +320,26 @@ def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, i
     ]
 
 
+def segments_of(sentences: Sequence[int | None]) -> tuple[int, ...]:
+    """The sentence of each piece; a special token belongs to the one that it ends."""
+    segments, current = [], 0
+    for sentence in sentences:
+        current = current if sentence is None else sentence
+        segments.append(current)
+    return tuple(segments)
+
+
 def spells_sequences(entries: Iterable[str]) -> bool:
     """Whether a vocabulary spells sequences of residues or bases, and not the words of a language.
 
-    Besides signs and named tokens, such as `.` and `<mask>`, it has capital letters alone: it knows
-    no small letter, no space, and no mark of a space or of a word that goes on.
+    Besides signs and named tokens, such as `.` and `<mask>`, it has capital letters alone, or bases
+    in small ones: it knows no space, and no mark of a space or of a word that goes on.
     """
     plain = {entry for entry in entries if not NAMED.fullmatch(entry)}
     letters = {entry for entry in plain if any(map(str.isalpha, entry))}
     signs = all(len(one) == 1 and not one.isspace() and one != SPACE for one in plain - letters)
-    return len(letters) > 3 and signs and all(CAPITALS.fullmatch(entry) for entry in letters)
+    alone = any(all(map(one.fullmatch, letters)) for one in SEQUENCES)
+    return len(letters) > 3 and signs and alone
 
 
 def joined(typed: Typed) -> str:

@@ -20,9 +20,9 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import panics
 from attnviz.models import ModelFiles
 from attnviz.models.files import VOCABULARY
-from attnviz.text.cutter import SMALL, UNKNOWN, Cut, Cutter, FastCutter, Said, read_fast
-from attnviz.text.spans import Span, spans_of, spelled_alike, word_spans
-from attnviz.text.tokenizer import Tokenizer
+from attnviz.text.cutter import Cut, Cutter, Said
+from attnviz.text.spans import Span, kmers_in, spans_of, spelled_alike, word_spans
+from attnviz.text.tokenizer import SMALL, UNKNOWN, FastCutter, Tokenizer, read_fast
 from attnviz.text.tokens import Typed, spans_given, spells_sequences
 from attnviz.transformers_backend.load import first_line, quiet
 from attnviz.transformers_backend.quirks import language_tokens, set_target_language
@@ -250,11 +250,12 @@ class _Slow:
             None if piece == self._library.unk_token else self._spelling(piece)
             for piece in pieces
         ]
-        spans = [
-            (first + start + a, first + start + b)
+        spans = kmers_in(text, pieces) or [
+            (start + a, start + b)
             for (start, end), own in self._parts(text, pieces, spellings)
             for a, b in spans_of(text[start:end], spellings[own])
         ]
+        spans = [(first + a, first + b) for a, b in spans]
         return [
             _Piece(number, self.entry(number) if number == unknown else piece, span, sentence)
             for number, piece, span in zip(ids, pieces, spans, strict=True)

@@ -230,9 +230,8 @@ def model_in_memory(
 ) -> Model:
     """Wrap a transformers model and its tokenizer that are in memory already.
 
-    The model is left as it was; do not run it in another thread at the same time. Raises
-    RequestError for other objects or attention that it does not have, AttnvizError for a model that
-    attnviz cannot record.
+    It is left as it was; do not run it in another thread meanwhile. Raises RequestError for other
+    objects or attention that it lacks, AttnvizError for a model that attnviz cannot record.
     """
     from attnviz.transformers_backend.load import in_memory
     from attnviz.transformers_backend.tokenizers import copy_of, wrapped

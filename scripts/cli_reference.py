@@ -52,9 +52,18 @@ together ([guide.md](guide.md)).
 - A script or a loop passes its own standard input on, and attnviz would take the lines that follow
   for sentences. There, add `< /dev/null`:
   `while read h; do attnviz run --head $h < /dev/null; done < heads`.
-- Without TEXT and without a pipe, attnviz uses the sentence of the last run, at once and without
-  loading the model. It keeps that sentence in your cache folder, readable only by you, up to
-  64 MB. If there is none, it uses the animal sentence. Standard error says which.
+- Without TEXT and without a pipe, attnviz uses the last sentence of this terminal, at once and
+  without loading the model. If there is none, it uses the animal sentence. Standard error says
+  which sentence it is, and which model read it. It stays with that model unless `--model` names
+  another.
+- A terminal's last sentence is its own: no other terminal changes it. Commands without a terminal,
+  as in scripts and in cells of a notebook, share one. `ATTNVIZ_TERMINAL=NAME` makes commands share
+  one of that name.
+- `compare` remembers both sentences: the last sentence is A, and `--from B` takes B. `compare TEXT`
+  compares TEXT with A, and `compare` alone shows the last comparison again.
+- `--as NAME` keeps a sentence under a name, and `--from NAME` takes it, in every terminal.
+  `attnviz memory` lists what is remembered, and forgets. It all lies in your cache folder, readable
+  only by you: each up to 64 MB, up to 100 by name, and of terminals the newest 40 for 30 days.
 - `--load FILE` reads an inspection that `--save FILE` wrote.
 - `find` also takes a table of sentences, each with its own query and key (`--tsv FILE` or
   `--csv FILE`), and phrases (`--key "the street"`). A column `id` comes back in JSON and CSV.
@@ -73,7 +82,8 @@ ENVIRONMENT = """\
 | variable | what it does |
 |---|---|
 | `ATTNVIZ_MODEL` | the model, if there is no `--model` |
-| `ATTNVIZ_NO_MEMORY` | `1`: do not keep the last sentence |
+| `ATTNVIZ_NO_MEMORY` | `1`: remember nothing, and use nothing that is remembered |
+| `ATTNVIZ_TERMINAL` | commands with the same value share a last sentence, not those of a terminal |
 | `NO_COLOR` | tables without colour |
 | `COLUMNS` | the width of tables, instead of the terminal's |
 | `XDG_CACHE_HOME` | the folder that contains the cache, instead of `~/.cache` (on Linux) |

@@ -20,15 +20,18 @@ ANIMAL = "The animal didn't cross the street because it was too tired."
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep the tests' remembered inspections and stamps out of the user's cache."""
+    """Keep what tests remember out of the user's cache, and the user's settings out of tests."""
     cache = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("XDG_CACHE_HOME")
+    before = dict(os.environ)
+    for name in [name for name in before if name.startswith("ATTNVIZ_")]:
+        del os.environ[name]
+    # one memory for all, whatever terminal the tests are started from; no settings of the developer
+    os.environ["ATTNVIZ_TERMINAL"] = ""
     os.environ["XDG_CACHE_HOME"] = str(cache)
+    os.environ["XDG_CONFIG_HOME"] = str(cache / "config")
     yield cache / "attnviz"
-    if before is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = before
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

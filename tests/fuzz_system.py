@@ -35,7 +35,8 @@ from attnviz.cli.app import COMMANDS, app, exit_code_of
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder
 from attnviz.inspection import Inspection
-from attnviz.inspection.storage import recall, remember, save
+from attnviz.inspection.memory import recall, remember
+from attnviz.inspection.storage import save
 from attnviz.model import load_model
 from attnviz.models import find_model, hub
 from attnviz.models.files import check_sha256

@@ -108,6 +108,7 @@ class Workplace:
             "XDG_CACHE_HOME": str(self.cache),
             "MPLCONFIGDIR": str(self._known / "matplotlib"),
             "LANG": "C.UTF-8",
+            "ATTNVIZ_TERMINAL": "",  # one memory, whatever terminal the tests are started from
             "OMP_NUM_THREADS": "1",  # tests that run side by side share the processors
             **{name: os.environ[name] for name in KERNELS if name in os.environ},
             **(changes or {}),

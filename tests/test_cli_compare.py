@@ -44,7 +44,7 @@ def told(done: Done) -> list[str]:
 
 
 @pytest.mark.slow
-def test_two_sentences_leave_the_second_remembered(place: Workplace, animal: Inspection) -> None:
+def test_both_sentences_are_remembered(place: Workplace, animal: Inspection) -> None:
     done = place("compare", ANIMAL, WIDE, "--query", "it", "--top", "1")
     assert done.err == ""
     lines = table(done)
@@ -53,7 +53,19 @@ def test_two_sentences_leave_the_second_remembered(place: Workplace, animal: Ins
         "B  The animal didn't cross the street because it was too ‹wide›.",
     ]
     assert any(line.startswith(FIRST) and "−.40  animal" in line for line in lines)
-    assert f'the last sentence, "{WIDE}"' in place("run", "--head", "3.1", "--top", "1").err
+    last = f'the last sentence, "{ANIMAL}", in minilm (A of a comparison; --from B takes the other)'
+    assert last in place("run", "--head", "3.1", "--top", "1").err
+    b = place("run", "--from", "B", "--head", "3.1", "--top", "1").err
+    assert b == f'attnviz: the second of the last comparison, "{WIDE}", in minilm\n'
+    # that changed nothing; one sentence more is compared with A again, and none with B
+    for options in ((WIDE,), ()):
+        again = place("compare", *options, "--query", "it", "--top", "1")
+        assert again.out == done.out
+        assert again.err.splitlines()[0] == A_IS_LAST
+    assert again.err.splitlines()[1] == f"attnviz: B is {b.removeprefix('attnviz: ')}".rstrip()
+    # what runs after a comparison is no part of it
+    assert place("run", "a dog ran", "--head", "3.1", "--top", "1").code == 0
+    assert told(place("compare", "--query", "it"))[0].endswith("and the last one alone came")
     place.remember(animal)
 
 
@@ -64,7 +76,7 @@ def test_kept_inspections_need_no_model(place: Workplace, animal: Inspection) ->
     two = ("--load", "wide"), ("--load", "tired", "--load", "wide")
     remembered, loaded = (place("compare", *options, "--json", env=env) for options in two)
     assert loaded.err == ""
-    assert remembered.err == f'attnviz: B is the last sentence, "{ANIMAL}"\n'
+    assert remembered.err == f'attnviz: B is the last sentence, "{ANIMAL}", in minilm\n'
     assert (loaded.json["a"]["text"], loaded.json["b"]["text"]) == (ANIMAL, WIDE)
     assert (remembered.json["a"]["text"], remembered.json["b"]["text"]) == (WIDE, ANIMAL)
     distances = [[head["distance"] for head in d.json["heads"]] for d in (loaded, remembered)]
@@ -112,7 +124,7 @@ def test_a_sentence_is_read_as_the_kept_one_was(place: Workplace) -> None:
 @pytest.mark.slow
 def test_nothing_is_remembered(tmp_path: Path) -> None:
     done = Workplace(tmp_path)("compare", WIDE, "--query", "it", "--top", "1")
-    assert done.err == f'attnviz: no sentence is remembered, so A is "{ANIMAL}"\n'
+    assert done.err == f'attnviz: no sentence is remembered, so A is "{ANIMAL}", in minilm\n'
     assert FIRST in done.out
 
 

@@ -59,7 +59,8 @@ def test_a_dtype_alone_runs_the_last_sentence_again_in_its_own_model(here: Here)
     assert here("run", "a student", *PAPER, "--json", "--layer", "0", "--head", "0").code == 0
     done = here("run", "--dtype", "bfloat16", "--json", "--layer", "1", "--head", "2")
     assert (done.code, done.json["text"]) == (0, "a student")
-    assert done.err == 'attnviz: the last sentence, "a student", in paper (UNTRAINED)\n'
+    told = '"a student", in paper (UNTRAINED); --model NAME runs it in another'
+    assert done.err == f"attnviz: the last sentence, {told}\n"
     model = done.json["model"]
     assert (model["name"], model["num_layers"], model["seed"]) == ("paper", 2, 7)
     assert model["dtype"] == "bfloat16"
@@ -81,7 +82,8 @@ def test_a_dtype_alone_runs_the_last_sentence_again_in_its_own_model(here: Here)
 def test_a_model_beside_it_is_another_model(here: Here) -> None:
     here("run", "a student", *PAPER, "--quiet")
     done = here("run", "-m", "minilm", "--dtype", "float16", "--json", "--layer", "0")
-    assert done.err == 'attnviz: no sentence given, so "a student"\n'
+    told = '"a student", in minilm instead of paper (UNTRAINED)'
+    assert done.err == f"attnviz: the last sentence, {told}\n"
     assert (done.json["model"]["name"], done.json["model"]["dtype"]) == ("minilm", "float16")
 
 

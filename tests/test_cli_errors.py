@@ -391,7 +391,7 @@ def test_memory_that_is_turned_off(place: Workplace) -> None:
     before = place.last.read_bytes()
     done = place("run", "--json", "--head", "3.1", env={"ATTNVIZ_NO_MEMORY": "1"})
     assert (done.code, done.json["text"]) == (0, ANIMAL)
-    assert done.err == f'attnviz: no sentence given, so "{ANIMAL}"\n'
+    assert done.err == f'attnviz: no sentence given, so "{ANIMAL}", in minilm\n'
     assert place.last.read_bytes() == before
 
 

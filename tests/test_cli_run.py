@@ -292,7 +292,7 @@ def test_the_last_sentence_in_another_model(place: Workplace, untrained: Done) -
     the numbers are the same."""
     assert untrained.code == 0
     again = place("run", *PAPER, "--d-ff", "23", "--seed", "7", "--json")
-    assert again.err == f'attnviz: no sentence given, so "{ANIMAL}"\n'
+    assert again.err == f'attnviz: the last sentence, "{ANIMAL}", in paper (UNTRAINED)\n'
     before, after = (weights_of(parsed) for parsed in (untrained.json_lines[1], again.json))
     assert list(after) == list(before)
     for head, weights in after.items():
@@ -326,7 +326,7 @@ def test_version_and_help(place: Workplace) -> None:
 def test_the_first_run_of_all(tmp_path: Path) -> None:
     done = Workplace(tmp_path)("run", "--query", "it")
     assert done.code == 0
-    assert done.err == f'attnviz: no sentence given, so "{ANIMAL}"\n'
+    assert done.err == f'attnviz: no sentence given, so "{ANIMAL}", in minilm\n'
     assert "▸animal .68" in done.out
 
 

@@ -67,6 +67,7 @@ def run(command: str, folder: Path) -> list[str]:
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder),
         "XDG_CACHE_HOME": str(folder / "cache"),
+        "ATTNVIZ_TERMINAL": "",
         "COLUMNS": "80",
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),

@@ -19,6 +19,7 @@ from rich.console import Console
 
 import attnviz
 from attnviz.answers.answer import Answer
+from attnviz.answers.memory import memory
 from attnviz.answers.overview import overview
 from attnviz.answers.word import word
 from attnviz.errors import RequestError
@@ -53,6 +54,7 @@ def answers(animal: Inspection) -> dict[str, Answer]:
         attnviz.similar(animal.tokens.text, "A dog was tired."),
         attnviz.similar_each(animal.tokens.text, "A dog was tired."),
         attnviz.check("paper", num_layers=1, num_heads=1, d_model=8, d_ff=4),
+        memory(),
         attnviz.catalog(),
         attnviz.describe("minilm"),
     ]

@@ -13,7 +13,7 @@ from attnviz.cli.options import HeadChoice, ModelChoice, Output, Source
 from attnviz.cli.session import Session, request_for
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.inspection.storage import recall
+from attnviz.inspection.memory import recall
 from attnviz.model.native import projections_of
 
 FACTS = ModelFacts("m", "bert", 6, 12, 384, 32, 1536, True)

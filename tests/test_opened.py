@@ -13,8 +13,8 @@ from attnviz.inspection import Inspection
 OPENED = Path(__file__).parent / "opened.py"
 
 COMMANDS: dict[str, tuple[int, list[str]]] = {
-    "run cold": (45, ["run", ANIMAL, "--query", "it"]),
-    "heatmap remembered": (32, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
+    "run cold": (46, ["run", ANIMAL, "--query", "it"]),
+    "heatmap remembered": (33, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
     "find from stdin": (48, ["find", "--query", "it", "--key", "animal"]),
     "explain": (46, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }

@@ -10,8 +10,8 @@ from test_storage import assert_same, made
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder
-from attnviz.inspection import storage
-from attnviz.inspection.storage import recall, remember
+from attnviz.inspection import memory, storage
+from attnviz.inspection.memory import recall, remember
 from attnviz.models.files import check_sha256
 
 
@@ -53,14 +53,14 @@ def test_memory_can_be_turned_off(cache: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_is_too_large_is_not_remembered(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert storage.MEMORY_LIMIT == 64_000_000
+    assert memory.MEMORY_LIMIT == 64_000_000
     size = 2 * 4 * (2 * 12 + 3 * 3 * 2 * 4 + 2 * 2)  # layers x bytes x (x, q k v, bias)
-    monkeypatch.setattr(storage, "MEMORY_LIMIT", size - 1)
+    monkeypatch.setattr(memory, "MEMORY_LIMIT", size - 1)
     assert not remember(made(1))
     assert not cache.exists()
-    monkeypatch.setattr(storage, "MEMORY_LIMIT", size + 100)  # the numbers fit, the file does not
+    monkeypatch.setattr(memory, "MEMORY_LIMIT", size + 100)  # the numbers fit, the file does not
     assert not remember(made(1))
-    monkeypatch.setattr(storage, "MEMORY_LIMIT", 1 << 20)
+    monkeypatch.setattr(memory, "MEMORY_LIMIT", 1 << 20)
     assert remember(made(1))
 
 

@@ -34,6 +34,7 @@ COMMANDS = (
     "ablate",
     "similar",
     "check",
+    "memory",
     "models",
 )
 

@@ -48,7 +48,7 @@ class TwoSources:
         typer.Argument(
             metavar="A B",
             help="Two sentences, A and B. One alone is B, and A is the last sentence, or that of "
-            "--load. None: two lines on standard input.",
+            "--load or --from. None: what is piped in, a line each, or else the last comparison.",
             show_default=False,
         ),
     ] = None
@@ -58,6 +58,10 @@ class TwoSources:
     load: Annotated[
         list[Path] | None,
         valued("FILE", INPUT, "A saved inspection as A; twice: A and B; alone: B is the last one."),
+    ] = None
+    kept: Annotated[
+        list[str] | None,
+        valued("NAME", INPUT, "The same with what is kept by --as. B: the last B.", "--from"),
     ] = None
     models: Annotated[
         tuple[str, str] | None,
@@ -111,10 +115,11 @@ def compare(
     from attnviz.show.forms import PICTURES
     from attnviz.show.wording import alike_told
 
-    if output.save:
+    if output.save or output.keep is not None:
+        option, takes = ("--save", "--load") if output.save else ("--as", "--from")
         raise RequestError(
-            "compare looks at two sentences, and --save keeps one",
-            "save each with attnviz run TEXT --save FILE, and compare them with --load",
+            f"compare looks at two sentences, and {option} keeps one",
+            f"keep each with attnviz run TEXT {option}, and compare them with {takes}",
         )
     check_output(output, "Comparison")
     session = Session(choice, output)
@@ -162,28 +167,27 @@ class _Reader:
         self.session, self.source, self.request = session, source, request
         self.pair, self.pretokenized = source.pair, source.pretokenized
         self.texts, self.paths = list(source.text or []), list(source.load or [])
-        if self.texts == ["-"] or (not self.texts and not self.paths and is_piped()):
+        self.kept = list(source.kept or [])
+        named = self.paths or self.kept
+        if self.texts == ["-"] or (not self.texts and not named and is_piped()):
             self.texts = _lines(1 if source.models else 2, asked=bool(self.texts))
         self._check()
 
     def two(self) -> "Sequence[Inspection]":
-        """A and B."""
-        from attnviz.inspection.storage import load
-        from attnviz.text.tokens import check_text
-
+        """A and B, which are remembered as the last comparison if either ran."""
         if self.source.models:
-            return self._in_two_models(self.source.models)
-        if self.paths:
-            return self._loaded([load(path) for path in self.paths])
-        if len(self.texts) == 2:
-            for place, text in zip(("first", "second"), self.texts, strict=True):
-                check_text(f"{place} sentence", text)
-            return self._read(self.texts, self.session.choice)
-        check_text("sentence", self.texts[0])
-        return self._beside_the_last()
+            two: Sequence[Inspection] = self._in_two_models(self.source.models)
+        elif len(self.texts) == 2:
+            two = self._given()
+        else:
+            two = self._beside_each_other()
+        if self.session.last is not None:
+            self.session.last, self.session.other = two
+        return two
 
     def _check(self) -> None:
         choice, loads, texts = self.session.choice, len(self.paths), self.texts
+        count = loads + len(self.kept) + len(texts)
         if self.pair is not None and not texts:
             raise RequestError("--pair came without TEXT", "give the first sentence too")
         if self.source.models:
@@ -192,10 +196,9 @@ class _Reader:
                     "--models names both models, and another source of a model came beside it",
                     "leave out --load, --model and the numbers that shape a model",
                 )
-            if len(texts) > 1:
+            if count > 1:
                 raise RequestError(
-                    f"--models compares one sentence in two models, and {len(texts)} sentences "
-                    "came",
+                    f"--models compares one sentence in two models, and {count} sentences came",
                     "give one",
                 )
             return
@@ -204,30 +207,62 @@ class _Reader:
                 "--load brings a sentence and its model with it",
                 "leave out the options of the model",
             )
-        if loads + len(texts) > 2:
-            raise RequestError(f"{_TWO}, and {loads + len(texts)} came", "give two")
-        if not loads and not texts:
-            raise RequestError(f"{_TWO}, and none came", _HOW)
+        if count > 2:
+            raise RequestError(f"{_TWO}, and {count} came", "give two")
 
-    def _read(self, texts: Sequence[str], choice: ModelChoice) -> "list[Inspection]":
-        from attnviz.cli.inputs import Inputs
+    def _beside_each_other(self) -> "Sequence[Inspection]":
+        """Saved and remembered inspections, and a sentence read as the first of them."""
+        from attnviz.inspection.memory import LAST, OTHER, is_off, remembered
+        from attnviz.inspection.storage import load
+        from attnviz.text.tokens import check_text
 
-        source = Source(
+        for text in self.texts:
+            check_text("sentence", text)
+        kept, known = list(self.kept), () if is_off() else remembered()
+        named = len(self.paths) + len(kept)
+        if not self.texts and named < 2:  # one beside the last, or both of the last comparison
+            if LAST not in known or (OTHER not in known and not named):
+                came = "one" if named else "the last one alone" if LAST in known else "none"
+                raise RequestError(f"{_TWO}, and {came} came", _HOW)
+            kept += [LAST] if named else [LAST, OTHER]
+        elif not named:
+            kept = [LAST]
+        two = [load(path) for path in self.paths]
+        for name in kept:
+            source = Source(kept=name, pretokenized=self.pretokenized)
+            two += self._read(source, self.session.choice, called="AB"[len(two)])
+        return two if len(two) == 2 else [*two, self._like(two[0], self.texts[0])]
+
+    def _given(self) -> "Sequence[Inspection]":
+        """The two sentences."""
+        from attnviz.text.tokens import check_text
+
+        for place, text in zip(("first", "second"), self.texts, strict=True):
+            check_text(f"{place} sentence", text)
+        return self._read(self._source(*self.texts), self.session.choice)
+
+    def _source(self, *texts: str) -> Source:
+        return Source(
             text=list(texts),
             pair=self.pair,
             pretokenized=self.pretokenized,
             truncate=self.source.truncate,
         )
+
+    def _read(self, source: Source, choice: ModelChoice, called: str = "") -> "list[Inspection]":
+        from attnviz.cli.inputs import Inputs
+
         self.session.choice = choice
-        inputs = Inputs(source, self.session, Output(), self.request)
+        inputs = Inputs(source, self.session, Output(), self.request, called=called)
         found = [item.inspection for item in inputs]
         inputs.finish()
         return found
 
-    def _read_like(self, a: "Inspection", text: str) -> "Inspection":
+    def _like(self, a: "Inspection", text: str) -> "Inspection":
         """A sentence in the model of A, and with its pair unless one was given."""
         self._take_pair(a)
-        [b] = self._read([text], self.session.choice_like(a, ModelChoice()))
+        choice = self.session.loaded or self.session.choice_like(a, ModelChoice())
+        [b] = self._read(self._source(text), choice)
         if b.model != a.model:
             raise AttnvizError(
                 f"the model {a.model.name} is not the one of sentence A any more",
@@ -247,56 +282,24 @@ class _Reader:
             self.session.notes.say("B has words with blanks between, as A has (--pretokenized)")
 
     def _in_two_models(self, models: tuple[str, str]) -> "list[Inspection]":
-        from attnviz.inspection.storage import recall
+        """One sentence, the last one if none is given, in each of the two."""
+        from attnviz.inspection.memory import LAST, recall
         from attnviz.text.tokens import check_text
 
         if not self.texts:
-            last = recall()
+            last = recall(*self.kept or [LAST])
             self.texts, told = [FOUNDING_EXAMPLE], FOUNDING_EXAMPLE
+            what = "no sentence given, so"
             if last is not None:
                 self.texts[0], self.pair = _typed(last)
                 told = last.key_tokens.text
                 self.pretokenized |= last.key_tokens.given is not None
-            self.session.notes.say(f'no sentence given, so "{beginning(told)}"')
+                what = f"{self.kept[0] if self.kept else 'the last sentence'},"
+            self.session.notes.say(f'{what} "{beginning(told)}", in {" and ".join(models)}')
         check_text("sentence", self.texts[0])
         choice = self.session.choice
-        return [self._read(self.texts, replace(choice, model=model))[0] for model in models]
-
-    def _loaded(self, loaded: "Sequence[Inspection]") -> "Sequence[Inspection]":
-        """Two saved inspections, or one beside a sentence or the last one."""
-        from attnviz.inspection.storage import recall
-
-        a = loaded[0]
-        if self.texts:
-            return a, self._read_like(a, self.texts[0])
-        if len(loaded) > 1:
-            return loaded
-        last = recall()
-        if last is None:
-            raise RequestError(
-                f"{_TWO}, and one saved inspection came", "give --load a second time, or a TEXT"
-            )
-        self.session.notes.say(f'B is the last sentence, "{beginning(last.key_tokens.text)}"')
-        return a, last
-
-    def _beside_the_last(self) -> "Sequence[Inspection]":
-        """The remembered sentence as it is, or in the model chosen, and the one given."""
-        from attnviz.inspection.storage import recall
-
-        [text], session = self.texts, self.session
-        last, choice = recall(), session.choice
-        if last is None:
-            session.notes.say(f'no sentence is remembered, so A is "{FOUNDING_EXAMPLE}"')
-            return self._read([FOUNDING_EXAMPLE, text], choice)
-        first, told = _typed(last)[0], beginning(last.key_tokens.text)
-        session.notes.say(f'A is the last sentence, "{told}", in {last.model.title}')
-        again = self.pretokenized and last.key_tokens.given is None
-        if not choice.chosen and not again:
-            return last, self._read_like(last, text)
-        self._take_pair(last)
-        if not choice.named:
-            choice = session.choice_like(last, choice)
-        return self._read([first, text], choice)
+        source = self._source(*self.texts)
+        return [self._read(source, replace(choice, model=model))[0] for model in models]
 
 
 def _typed(inspection: "Inspection") -> tuple[str, str | None]:

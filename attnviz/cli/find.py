@@ -153,6 +153,7 @@ def _check(source: Source, pair: Pair) -> None:
         return
     others: dict[str, object] = {"TEXT": source.text, "--pair": source.pair, "--load": source.load}
     others |= {"--stride": source.stride, "--query": pair.query, "--key": pair.key}
+    others |= {"--from": source.kept}
     table = "--csv" if pair.tsv is None else "--tsv"
     others |= {"--csv": table == "--tsv" and pair.csv}
     extra = [name for name, value in others.items() if value]

@@ -14,7 +14,8 @@ from attnviz.cli.reading import Line, LineReader, Lines, is_piped
 from attnviz.cli.session import Session, has_inputs
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.inspection.storage import is_saved_inspection, load, recall, save
+from attnviz.inspection.memory import LAST, OTHER, keep, kept_path, recall, remembered
+from attnviz.inspection.storage import is_saved_inspection, load, save
 from attnviz.model import Model
 from attnviz.show.forms import PICTURES
 from attnviz.text.tokens import Tokens, Typed, check_text, joined, words_in
@@ -37,7 +38,8 @@ class Item:
 class Inputs:
     """The inspections of a command; if several may come (`many`), an error does not stop the rest.
 
-    `rows` give the sentences in place of TEXT. Without a `request` only the model is run.
+    `rows` give the sentences in place of TEXT. Without a `request` only the model is run. Notes say
+    of what is remembered that it is `called` "A", if it is.
     """
 
     def __init__(
@@ -47,15 +49,16 @@ class Inputs:
         output: Output,
         request: Request | None,
         rows: Lines | None = None,
+        called: str = "",
     ) -> None:
         source.check()
-        self.session = session
+        self.session, self._called = session, f"{called} is " if called else ""
         self._source, self.output, self._rows, self._request = source, output, rows, request
         self._texts = source.text or []
         self._from_lines = (
             rows is not None
             or self._texts == ["-"]
-            or (not self._texts and not source.load and is_piped())
+            or not (self._texts or source.load or source.kept is not None or not is_piped())
         )
         self._numbered = self._from_lines or len(self._texts) > 1
         self.many = (self._numbered or source.stride is not None) and not self._too_many("")
@@ -71,29 +74,41 @@ class Inputs:
             too_many = self._too_many()
             if too_many is not None:
                 raise too_many
-        if source.load and (texts or source.pair is not None or self.session.choice.chosen):
-            raise RequestError(
-                "--load brings a sentence and its model with it",
-                "leave out TEXT, --pair and the options of the model",
-            )
-        if not texts and not self._from_lines:
+        self._check_kept()
+        if not texts and not self._from_lines and source.kept is None:
             if source.pair is not None:
                 raise RequestError("--pair came without TEXT", "give the first sentence too")
             if source.stride is not None:
                 raise RequestError("--stride came without TEXT", "give the text too")
         if len(texts) == 1 and not self._from_lines:
             check_text("sentence", texts[0])
+
+    def _check_kept(self) -> None:
+        """Refuse what does not go beside what was kept, and names that cannot be kept."""
+        source, texts = self._source, self._texts
+        if source.load and (texts or source.pair is not None or self.session.choice.chosen):
+            raise RequestError(
+                "--load brings a sentence and its model with it",
+                "leave out TEXT, --pair and the options of the model",
+            )
+        if source.kept is not None and (texts or source.pair is not None or source.load):
+            raise RequestError(
+                "--from brings a sentence with it", "leave out TEXT, --pair and --load"
+            )
         if self.output.save:
             check_overwrite(self.output.save, self.output.force, is_saved_inspection)
+        if self.output.keep is not None:
+            kept_path(self.output.keep)
 
     def _too_many(self, came: str = "several sentences came") -> RequestError | None:
         """What to say of all that came, if a file has room for one."""
         output = self.output
         if output.output is not None and output.form in PICTURES:
             return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")
-        if output.save:
+        if output.save or output.keep is not None:
+            option = "--save" if output.save else "--as"
             return RequestError(
-                f"{came}, and --save keeps one", "give one, or use attnviz run -f npz -o FILE"
+                f"{came}, and {option} keeps one", "give one, or use attnviz run -f npz -o FILE"
             )
         return None
 
@@ -115,11 +130,16 @@ class Inputs:
         self.session.finish("sentence" if self._numbered else "window")
 
     def __iter__(self) -> Generator[Item, None, None]:
-        """The inspections; `--save` keeps one, and the session remembers the last that ran."""
+        """The inspections; `--save` and `--as` keep one, and the last that ran is remembered.
+
+        What `--from` takes is not: it has a name already.
+        """
         for item in self._items():
             if self.output.save:
                 save(item.inspection, self.output.save)
-            if item.tokens is not None:
+            if self.output.keep is not None:
+                self._keep(item.inspection, self.output.keep)
+            if item.tokens is not None and self._source.kept in (None, LAST):
                 self.session.last = item.inspection
             yield item
 
@@ -129,7 +149,14 @@ class Inputs:
         elif self._texts or self._from_lines:
             yield from self._inspected()
         else:
-            yield self._last()
+            yield self._remembered(self._source.kept or LAST)
+
+    def _keep(self, inspection: Inspection, name: str) -> None:
+        """Keep it under a name; a note says what that was the name of."""
+        before = remembered().get(name)
+        keep(inspection, name)
+        if before is not None:
+            self.session.notes.say(f"{name} is kept anew, in place of what had that name")
 
     def _inspected(self) -> Iterator[Item]:
         """What is given as TEXT, or comes in lines, run in batches."""
@@ -242,22 +269,41 @@ class Inputs:
             return RecordRequest(frozenset([0]), whole=False)
         return self._request(model.facts)
 
-    def _last(self) -> Item:
-        """The remembered inspection, or its sentence run as the options say; or the example."""
-        session = self.session
-        last, notes, choice = recall(), session.notes, session.choice
-        if last is None or choice.named:
-            text, pair = _typed(last) if last else (FOUNDING_EXAMPLE, None)
-            notes.say(f'no sentence given, so "{beginning(joined(text))}"')
-            return self._run(session.load(choice), text, pair)
+    def _remembered(self, name: str) -> Item:
+        """The inspection of that name, or its sentence run as the options say; or the example."""
+        session, choice = self.session, self.session.choice
+        last = recall(name)
+        if last is None:
+            why = "no sentence is remembered" if self._called else "no sentence given"
+            told = f'"{beginning(FOUNDING_EXAMPLE)}", in {choice.name}'
+            session.notes.say(f"{why}, so {self._called}{told}")
+            return self._run(session.load(choice), FOUNDING_EXAMPLE, None)
         text, pair = _typed(last)
-        notes.say(f'the last sentence, "{beginning(joined(text))}", in {last.model.title}')
-        if not choice.chosen and not (self._source.pretokenized and isinstance(text, str)):
+        session.notes.say(self._told(name, last))
+        if choice.named:
+            return self._run(session.load(choice), text, pair)
+        as_words = self._source.pretokenized and isinstance(text, str)
+        if not choice.chosen and not as_words:
             return self._completed(last)
         choice = session.choice_like(last, choice)
         if last.keys is not None and choice.attention != "encoder":
             choice = replace(choice, target=choice.target or last.tokens.text)
         return self._run(session.load(choice), text, pair, last)
+
+    def _told(self, name: str, last: Inspection) -> str:
+        """What a note says of a remembered sentence: what it is, and its model."""
+        what = {LAST: "the last sentence", OTHER: "the second of the last comparison"}
+        choice, model = self.session.choice, last.model.title
+        told = f'{self._called}{what.get(name, name)}, "{beginning(joined(_typed(last)[0]))}", in '
+        if choice.name == last.model.name:
+            told += model
+        elif choice.named:
+            told += f"{choice.name} instead of {model}"
+        else:
+            told += f"{model}; --model NAME runs it in another"
+        if name == LAST and not self._called and OTHER in remembered():
+            told += " (A of a comparison; --from B takes the other)"
+        return told
 
     def _run(
         self, model: Model, text: Typed, pair: Typed | None, last: Inspection | None = None

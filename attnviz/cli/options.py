@@ -40,15 +40,17 @@ Pretokenized = Annotated[
     flag("--pretokenized", INPUT, "TEXT is words, with blanks between, or a JSON list of them."),
 ]
 
-Truncate = Annotated[bool, flag("--truncate", RARE, "Cut a text that is too long for the model.")]
+Truncate = Annotated[bool, flag("--truncate", RARE, "Cut a text that is too long.")]
 
 TrustRemoteCode = Annotated[
-    bool, flag("--trust-remote-code", RARE, "Run the model's own code. Read it first.")
+    bool, flag("--trust-remote-code", RARE, "Run the model's code. Read it first.")
 ]
 
-AsWords = Annotated[
-    bool, flag("--words/--pieces", SHOW, "Words (the default), or the tokenizer's pieces.")
+FromMemory = Annotated[
+    str | None, valued("NAME", INPUT, "A sentence kept with --as, in place of TEXT.", "--from")
 ]
+
+AsWords = Annotated[bool, flag("--words/--pieces", SHOW, "Words (the default), or pieces.")]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Source:
         None
     )
     pretokenized: Pretokenized = False
+    kept: FromMemory = None
     truncate: Truncate = False
     stride: Annotated[
         int | None,
@@ -93,7 +96,12 @@ class Source:
             )
         if self.stride is None:
             return
-        others = {"--load": self.load, "--pair": self.pair, "--truncate": self.truncate}
+        others = {
+            "--load": self.load,
+            "--from": self.kept,
+            "--pair": self.pair,
+            "--truncate": self.truncate,
+        }
         extra = [name for name, value in others.items() if value]
         if extra:
             what = "--stride cuts one long text into windows, and does not go with "
@@ -119,7 +127,7 @@ class ModelChoice:
         Device | None, valued("NAME", RARE, "auto (the default), cpu, cuda or mps.")
     ] = None
     dtype: Annotated[
-        Dtype | None, valued("NAME", RARE, "float32 (the default), bfloat16 or float16.")
+        Dtype | None, valued("NAME", RARE, "float32 (default), bfloat16, float16.")
     ] = None
     attention: Annotated[
         AttentionKind | None, valued("NAME", RARE, "encoder, decoder or cross: whose attention.")
@@ -185,18 +193,14 @@ class Look:
             "(through all layers below).",
         ),
     ] = "weights"
-    window: Annotated[
-        str | None, valued("A:B", RARE, "Only the tokens from @A up to, not including, @B.")
-    ] = None
+    window: Annotated[str | None, valued("A:B", RARE, "The tokens from @A up to before @B.")] = None
 
 
 @dataclass(frozen=True)
 class HeadChoice:
     """Which heads to show."""
 
-    layer: Annotated[
-        list[str] | None, valued("N", SHOW, "A layer, from 0; -1 is the last. May repeat.")
-    ] = None
+    layer: Annotated[list[str] | None, valued("N", SHOW, "Layers, from 0; -1 is the last.")] = None
     head: Annotated[
         list[str] | None,
         valued("N", SHOW, "A head, from 0, beside --layer; or L3H1, 3.1, 3-1. May repeat."),
@@ -256,6 +260,11 @@ class Results:
         return None
 
     @property
+    def keep(self) -> str | None:
+        """The name under which the inspection is kept; None where there is none."""
+        return None
+
+    @property
     def limits(self) -> Limits | None:
         """The numbers of a picture's first and last colour, where they are asked for."""
         return None
@@ -310,6 +319,9 @@ class Output(Results):
     """The same, of a sentence, whose inspection can be kept."""
 
     save: Annotated[Path | None, valued("FILE", OUTPUT, "Keep the inspection, for --load.")] = None
+    keep: Annotated[
+        str | None, valued("NAME", OUTPUT, "Keep it under a name, for --from.", "--as")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from attnviz.cli.output import STDOUT, Notes, complain, mode_of, on_terminal
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
 from attnviz.inspection.context import Role
-from attnviz.inspection.storage import remember
+from attnviz.inspection.memory import remember
 from attnviz.model import Model, load_model, load_model_of
 from attnviz.model.load import options_of
 from attnviz.show.forms import ROWS, Form
@@ -56,7 +56,9 @@ class Session:
         self.spinner = Spinner("at work", output.quiet)
         self.errors: list[AttnvizError] = []
         self.model: Model | None = None
+        self.loaded: ModelChoice | None = None  # what was asked for when the model was
         self.last: Inspection | None = None
+        self.other: Inspection | None = None  # what the last was compared with
         self._unseen = Counter[str]()  # by kind, the sentences with unknown or dropped words
 
     def __enter__(self) -> "Session":
@@ -73,20 +75,23 @@ class Session:
         if self.last is None:
             return
         try:  # to keep it for the next command, even if showing it failed
-            if not remember(self.last):
+            if not remember(self.last, self.other):
                 self.notes.say("too large to be remembered (over 64 MB); --save FILE keeps it")
         except AttnvizError as failure:
             self.notes.say(f"this sentence is not remembered: {failure.message}")
 
     def load(self, choice: ModelChoice) -> Model:
-        """Load a model in place of the one before: on a GPU, if no other device was named."""
+        """Load a model in place of another before: on a GPU, if no other device was named."""
+        if self.model is not None and choice == self.loaded:
+            return self.model
+        self.loaded = choice
         self.spinner.update("loading the model")
         options = choice.options | {"device": choice.device or "auto"}
         return self._take(load_model(choice.name, **options))
 
     def model_of(self, inspection: Inspection, why: str = "running it again in") -> Model:
         """The inspection's model, loaded if it is not; AttnvizError if it has changed."""
-        if self.model is not None:
+        if self.model is not None and self.model.facts == inspection.model:
             return self.model
         self.notes.say(f"{why} {inspection.model.title}")
         self.spinner.update("loading the model")

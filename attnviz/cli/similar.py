@@ -178,7 +178,7 @@ class _Beside(LineReader):
 def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
     """The texts, A first: given, on standard input, or the last sentence beside the one given."""
     from attnviz.cli.inputs import Inputs
-    from attnviz.inspection.storage import recall
+    from attnviz.inspection.memory import recall
 
     given, plain = list(texts.text or []), replace(output, output=None)
     if len(given) == 2 and given[1] == "-":

@@ -1,4 +1,4 @@
-"""Inspections in safetensors files: those that the user saves, and the last one.
+"""Inspections in safetensors files: those that the user saves, and those that are remembered.
 
 Arrays are named `{layer}.q` and so on (`attention.layer.ARRAYS`). The metadata's entry `attnviz` is
 JSON: tokens, facts, and each layer's factors, null for a layer that was not recorded.
@@ -7,6 +7,8 @@ JSON: tokens, facts, and each layer's factors, null for a layer that was not rec
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import UnionType
@@ -15,15 +17,9 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from attnviz.attention.layer import ARRAYS, LayerRecord
-from attnviz.attention.request import KEPT_BYTES, AttentionKind
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import (
-    cache_folder,
-    check_readable,
-    is_own_file,
-    make_own_folder,
-    whole_file,
-)
+from attnviz.files import check_readable, whole_file
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.text.tokens import Part, Tokens
 
@@ -35,7 +31,6 @@ LARGEST = 1 << 62  # of whole numbers: JSON and NPZ have 64 bits for the sum of 
 _NONSENSE = (
     KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
-MEMORY_LIMIT = KEPT_BYTES  # The largest size of the remembered inspection's file, in bytes
 UNKNOWN_ENTRIES = ("[UNK]", "<unk>")  # What older files call an unknown piece
 SAVE = "make one with attnviz run TEXT --save FILE"
 SAVE_AGAIN = "save it again with attnviz run TEXT --save FILE"
@@ -44,11 +39,43 @@ SAVE_AGAIN = "save it again with attnviz run TEXT --save FILE"
 def save(inspection: Inspection, path: Path) -> None:
     """Write an inspection to a file, whole or not at all; errors as in `whole_file`."""
     with whole_file(path) as stream:
-        stream.write(_to_bytes(inspection))
+        stream.write(to_bytes(inspection))
 
 
 def load(path: Path) -> Inspection:
     """Read a saved inspection; RequestError if there is none, AttnvizError if it is damaged."""
+    metadata, arrays = _read(path, numbers=True)
+    _upgrade(path, metadata)
+    with _damage(path):
+        keys, attention = metadata.get("keys"), metadata.get("attention", "encoder")
+        if attention not in get_args(AttentionKind):
+            raise ValueError(f"there is no attention of kind {attention}")
+        inspection = Inspection(
+            tokens=_built(Tokens, metadata["tokens"]),
+            model=_built(ModelFacts, metadata["model"]),
+            layers=tuple(_record(n, each, arrays) for n, each in enumerate(metadata["layers"])),
+            keys=None if keys is None else _built(Tokens, keys),
+            attention=attention,
+        )
+        if arrays:
+            raise ValueError(f"{', '.join(sorted(arrays)[:3])} belongs to no layer")
+    return inspection
+
+
+def glance(path: Path) -> tuple[Tokens, ModelFacts]:
+    """The tokens of the text that was typed, and the model, without any number; errors as `load`.
+
+    Of cross-attention, the text that was typed is the source.
+    """
+    metadata, _ = _read(path, numbers=False)
+    _upgrade(path, metadata)
+    with _damage(path):
+        typed = metadata.get("keys") or metadata["tokens"]
+        return _built(Tokens, typed), _built(ModelFacts, metadata["model"])
+
+
+def _read(path: Path, numbers: bool) -> tuple[Any, dict[str, np.ndarray]]:
+    """What the file's metadata say, and its arrays if the numbers are wanted."""
     from safetensors import SafetensorError, safe_open
 
     if not os.path.isfile(path):
@@ -57,13 +84,13 @@ def load(path: Path) -> Inspection:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get("attnviz", "null"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if numbers else ()
+            return metadata, {name: file.get_tensor(name) for name in names}
     # AttributeError: of a dtype that numpy does not have
     except (SafetensorError, OSError, *_NONSENSE) as error:
         raise AttnvizError(
             f"{path} is damaged, or not a saved inspection: {error}", SAVE_AGAIN
         ) from error
-    return _from_parts(path, metadata, arrays)
 
 
 def is_saved_inspection(path: Path) -> bool:
@@ -72,42 +99,8 @@ def is_saved_inspection(path: Path) -> bool:
         return b'"__metadata__":{"attnviz":' in stream.read(64)
 
 
-def remember(inspection: Inspection) -> bool:
-    """Keep an inspection as the last one, readable by the user alone; False if it is too large."""
-    path = _last_path()
-    if path is None:
-        return True
-    if inspection.nbytes > MEMORY_LIMIT:
-        return False
-    content = _to_bytes(inspection)
-    if len(content) > MEMORY_LIMIT:
-        return False
-    make_own_folder(path.parent)
-    with whole_file(path, private=True) as stream:
-        stream.write(content)
-    return True
-
-
-def recall() -> Inspection | None:
-    """The remembered inspection, or None; AttnvizError if its file is damaged, or another's."""
-    path = _last_path()
-    if path is None:
-        return None
-    try:
-        return load(path) if is_own_file(path) else None
-    except AttnvizError as error:
-        raise AttnvizError(
-            f"the remembered sentence cannot be read: {error.message}",
-            "run a text, which will replace it",
-        ) from error
-
-
-def _last_path() -> Path | None:
-    off = os.environ.get("ATTNVIZ_NO_MEMORY", "") not in ("", "0")
-    return None if off else cache_folder() / "last.safetensors"
-
-
-def _to_bytes(inspection: Inspection) -> bytes:
+def to_bytes(inspection: Inspection) -> bytes:
+    """The content of an inspection's file."""
     from safetensors.numpy import save as to_safetensors
 
     arrays, factors = {}, []
@@ -126,7 +119,8 @@ def _to_bytes(inspection: Inspection) -> bytes:
     return to_safetensors(arrays, {"attnviz": json.dumps(metadata)})
 
 
-def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Inspection:
+def _upgrade(path: Path, metadata: Any) -> None:
+    """Bring older metadata to the form of this version; AttnvizError for a newer, or for others."""
     schema = metadata.get("schema") if isinstance(metadata, dict) else None
     named = re.fullmatch(re.escape(SCHEMA) + r"/([0-9]{1,9})", str(schema))
     if named is None:
@@ -139,28 +133,22 @@ def _from_parts(path: Path, metadata: Any, arrays: dict[str, np.ndarray]) -> Ins
             f"{path} was written by a newer attnviz ({schema}; this one reads {SCHEMA}/{VERSION})",
             "upgrade with pip install --upgrade attnviz",
         )
-    try:
+    with _damage(path):
         if named[1] == "1":  # which knew only encoders, with one scale for each layer
             metadata["layers"] = [{"scale": scale} for scale in metadata["scales"]]
-        keys, attention = metadata.get("keys"), metadata.get("attention", "encoder")
-        if attention not in get_args(AttentionKind):
-            raise ValueError(f"there is no attention of kind {attention}")
-        inspection = Inspection(
-            tokens=_built(Tokens, metadata["tokens"]),
-            model=_built(ModelFacts, metadata["model"]),
-            layers=tuple(_record(n, each, arrays) for n, each in enumerate(metadata["layers"])),
-            keys=None if keys is None else _built(Tokens, keys),
-            attention=attention,
-        )
-        if arrays:
-            raise ValueError(f"{', '.join(sorted(arrays)[:3])} belongs to no layer")
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Say of which file it is that the content makes no sense."""
+    try:
+        yield
     except AttnvizError as error:
         raise AttnvizError(f"{path} is damaged: {error.message}", SAVE_AGAIN) from error
     except _NONSENSE as error:
         raise AttnvizError(
             f"{path} is damaged: its metadata does not fit its numbers ({error})", SAVE_AGAIN
         ) from error
-    return inspection
 
 
 def _record(

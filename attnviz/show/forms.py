@@ -110,6 +110,7 @@ FORMS: dict[str, Forms] = {
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms("terminal.similar:each_table"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
+    "Memory": Forms("terminal.memory:table", header=("name", "kind", "text")),
     "Catalog": Forms("terminal.models:table", header=("name", "source", "family")),
     "Described": Forms("terminal.models:table", header=("fact", "value")),
 }

@@ -88,7 +88,7 @@ def _models(title: str, models: Iterable[CatalogEntry], default: str) -> Rendera
 
 
 def _of_one(known: CatalogEntry) -> Iterator[str]:
-    size = None if known.size is None else _size(known.size)
+    size = None if known.size is None else sized(known.size)
     yield ", ".join(filter(None, (known.family, size)))
     if known.revision and not known.name.endswith(known.revision):
         named = "" if known.name.startswith(known.repository or "") else f"{known.repository}@"
@@ -165,7 +165,7 @@ def _layers(numbers: list[int]) -> str:
     return f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
 
 
-def _size(size: int) -> str:
+def sized(size: int) -> str:
     """A size with the unit that people use for files of its kind."""
     for unit in ("B", "kB", "MB"):
         if size < 1000:

@@ -16,6 +16,8 @@ import pyarrow.parquet
 import pytest
 from handmade import random_inspection, tokens_of
 from rich.console import Console
+from tiny_bert import save_tiny_bert
+from transformers import BertForSequenceClassification
 
 import attnviz
 from attnviz.answers.answer import Answer
@@ -33,8 +35,10 @@ FORMS_OF_ALL: tuple[Form, ...] = get_args(Form)
 
 
 @pytest.fixture(scope="module")
-def answers(animal: Inspection) -> dict[str, Answer]:
+def answers(animal: Inspection, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     """An answer of each kind."""
+    labelled = tmp_path_factory.mktemp("labelled")
+    save_tiny_bert(labelled, kind=BertForSequenceClassification)
     wide = attnviz.inspect(animal.tokens.text.replace("tired", "wide"))
     finding = attnviz.find(animal, "it", "animal")
     found: list[Answer] = [
@@ -53,6 +57,7 @@ def answers(animal: Inspection) -> dict[str, Answer]:
         attnviz.ablate_each(animal, query="it"),
         attnviz.similar(animal.tokens.text, "A dog was tired."),
         attnviz.similar_each(animal.tokens.text, "A dog was tired."),
+        attnviz.predict("the cat", model=str(labelled)),
         attnviz.check("paper", num_layers=1, num_heads=1, d_model=8, d_ff=4),
         memory(),
         attnviz.catalog(),

@@ -18,6 +18,7 @@ from attnviz.answers.layer import Layer
 from attnviz.answers.links import Links
 from attnviz.answers.matrices import Matrices
 from attnviz.answers.overview import Overview
+from attnviz.answers.predict import Prediction
 from attnviz.answers.similar import EachSimilarity, Similarity
 from attnviz.answers.word import Pair, Word
 from attnviz.api.forms import (
@@ -30,6 +31,7 @@ from attnviz.api.forms import (
     to_rows,
     write_figure,
 )
+from attnviz.api.predict import predict
 from attnviz.api.questions import (
     ablate,
     ablate_each,
@@ -61,10 +63,10 @@ from attnviz.text.tokens import Part, Token, Tokens
 __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
     "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection",
-    "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Pair", "Part", "RequestError",
-    "Similarity", "Token", "Tokens", "View", "Word", "ablate", "ablate_each", "catalog", "check",
-    "compare", "describe", "explain", "explain_head", "figure", "find", "heatmap", "holding",
-    "inspect", "inspect_windows", "layer", "lines", "links", "load", "load_model", "matrices",
-    "overview", "save", "similar", "similar_each", "table", "to_dataframe", "to_json", "to_rows",
-    "word", "write_figure",
+    "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Pair", "Part", "Prediction",
+    "RequestError", "Similarity", "Token", "Tokens", "View", "Word", "ablate", "ablate_each",
+    "catalog", "check", "compare", "describe", "explain", "explain_head", "figure", "find",
+    "heatmap", "holding", "inspect", "inspect_windows", "layer", "lines", "links", "load",
+    "load_model", "matrices", "overview", "predict", "save", "similar", "similar_each", "table",
+    "to_dataframe", "to_json", "to_rows", "word", "write_figure",
 ]  # fmt: skip

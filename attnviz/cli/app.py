@@ -33,6 +33,7 @@ COMMANDS = (
     "explain",
     "ablate",
     "similar",
+    "predict",
     "check",
     "memory",
     "models",

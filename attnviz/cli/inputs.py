@@ -359,7 +359,8 @@ def answer_each(
                 answers = ask(item)
             session.spinner.make_way()
             each = answers if isinstance(answers, Sequence) else [answers]
-            session.note_unseen(each[0], item.place)
+            if each:
+                session.note_unseen(each[0], item.place)
             for one in each:
                 session.note_what_rows_lack(one, output.form)
                 write(one, item.index)

@@ -45,6 +45,11 @@ class MaskedLm(nn.Module):
         scores: Tensor = self.decoder(self.norm(self.activation(self.dense(states))))
         return scores
 
+    def scores(self, states: np.ndarray) -> np.ndarray:
+        """The score of each entry: (token, d_model) -> (token, vocab_size)."""
+        with torch.inference_mode():
+            return as_numpy(self(torch.from_numpy(states).to(self.dense.weight)))
+
     def probabilities(self, states: np.ndarray) -> np.ndarray:
         """The probability of each entry: (token, d_model) -> (token, vocab_size)."""
         with torch.inference_mode():

@@ -76,7 +76,7 @@ class Model:
         self.facts = runner.facts
         self.tokenizer = tokenizer
         self.notes = (*notes, *tokenizer.notes)
-        self._files = files
+        self.files = files
         self._runner = runner
 
     def tokenize(self, text: Typed, pair: Typed | None = None, truncate: bool = False) -> Tokens:
@@ -175,7 +175,7 @@ class Model:
     @cached_property
     def pooling(self) -> Pooling:
         """How the checkpoint makes one vector of a text; AttnvizError as in `read_pooling`."""
-        return read_pooling(self._files)
+        return read_pooling(self.files)
 
     def states(self, tokens: Tokens) -> np.ndarray:
         """The final states of a sentence's pieces, as the last layer gives them: (piece, d_model).

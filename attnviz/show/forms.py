@@ -109,6 +109,7 @@ FORMS: dict[str, Forms] = {
     "EachAblation": Forms("terminal.ablate:table"),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms("terminal.similar:each_table"),
+    "Prediction": Forms("terminal.predict:table"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Memory": Forms("terminal.memory:table", header=("name", "kind", "text")),
     "Catalog": Forms("terminal.models:table", header=("name", "source", "family")),

@@ -8,11 +8,13 @@ from unicodedata import category
 from attnviz.errors import listed
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role, counted
-from attnviz.show.labels import UNKNOWN, visible
+from attnviz.inspection.predicted import Guess, HeadKind
+from attnviz.show.labels import BLANK, UNKNOWN, visible
 from attnviz.text.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
     from attnviz.answers.align import Alignment
+    from attnviz.answers.predict import Prediction
 
 MAY_NOT = "may not look there"  # What a table's blank cells mean, and a picture's grey ones
 # without it, the rows of cross-attention seem to be one word late
@@ -211,3 +213,55 @@ def _named(layers: Sequence[int]) -> str:
     if len(layers) > LAYERS_NAMED:
         return f"{len(layers)} layers"
     return ", ".join(f"L{number}" for number in layers)
+
+
+MODEL_IS_SURE = "A probability says how sure the model is, not how often it is right."
+SAID: dict[HeadKind, str] = {
+    "masked-lm": "what stands at each mask",
+    "causal-lm": "what comes next",
+    "seq2seq-lm": "what it writes, the likeliest piece each time",
+    "sequence-classification": "what it calls the text",
+    "token-classification": "what it calls each {unit}",
+    "question-answering": "where the second text answers the first",
+    "similarity": "how similar the two texts are to it",
+}
+"""What a model says, by the kind of its head."""
+
+
+def said_by(answer: "Prediction") -> tuple[str, str]:
+    """What the model says, as a title, and how its numbers came about."""
+    head = answer.head
+    what = SAID[head.kind].format(unit=answer.context.unit)
+    if head.kind == "question-answering":
+        how = "probability: softmax of a score for each start, times that for each end"
+    elif head.kind == "similarity":
+        how = "cosine of their vectors; pooling"
+    elif head.function is None:
+        how = "score: a number of its own, no probability"
+    elif head.function == "sigmoid":
+        how = "probability: sigmoid of each score by itself, as labels do not exclude each other"
+    else:
+        how = "probability: softmax of the scores"
+    source = head.pooling or head.architecture
+    return what, f"{how}; {visible(source)}" if source else how
+
+
+def guess_name(guess: Guess) -> str:
+    """A guess as it is shown; a blank before a word is drawn, as the word begins there."""
+    text = f"{BLANK}{guess.text[1:]}" if guess.text.startswith(" ") else guess.text
+    return visible(text)
+
+
+def guess_number(guess: Guess) -> str:
+    """A guess's probability, or a score that is none."""
+    return f"{guess.score:.4f}" if guess.probability is None else f"{guess.probability:.1%}"
+
+
+def more_guesses(answer: "Prediction", shown: int) -> str:
+    """How many labels a table leaves out, and how to see them."""
+    most = max((len(one.guesses) for one in answer.said), default=0)
+    of_each = answer.head.kind == "token-classification"
+    hidden = most - shown
+    if not answer.head.labels or hidden <= 0:
+        return ""
+    return f"{counted(hidden, 'more label')}{' of each' * of_each}: --top {most} shows all."

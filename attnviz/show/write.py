@@ -327,5 +327,6 @@ def begins_as_ours(head: bytes, form: Form) -> bool:
         return False
     columns = head.partition(b"\n")[0].decode(errors="replace").split(_DELIMITERS[form])
     starts = [forms.header for forms in FORMS.values() if forms.header]
-    starts += [(_INDEX, "layer", "head"), (_INDEX, "ablated", "with"), (_INDEX, "a_index", "a")]
+    others = ("layer", "head"), ("ablated", "with"), ("a_index", "a"), ("head", "token_index")
+    starts += [(_INDEX, *names) for names in others]
     return any(columns[: len(names)] == list(names) for names in starts)

@@ -72,6 +72,11 @@ class Tokenizer:
         """As in `Cutter`."""
         return self._cutter.entry(number)
 
+    def reads(self, number: int) -> str:
+        """What an id reads as, as ` street` for `Ġstreet`; the entry, if it is no whole text."""
+        read = self._target.read([number])
+        return read if read.strip() and "\ufffd" not in read else self._target.entry(number)
+
     @property
     def vocabulary_size(self) -> int:
         """How many ids the tokenizer can give, added tokens included."""

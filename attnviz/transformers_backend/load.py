@@ -160,7 +160,7 @@ def _own_classes(
             "choose a model that transformers knows",
         )
     try:
-        config, model_class = (_own_class(folder, names[name]) for name in (CONFIG_CLASS, model))
+        config, model_class = (own_class(folder, names[name]) for name in (CONFIG_CLASS, model))
         return config.from_pretrained(str(folder), local_files_only=True), model_class
     except AttnvizError:
         raise
@@ -171,7 +171,8 @@ def _own_classes(
         ) from error
 
 
-def _own_class(folder: Path, reference: object) -> Any:
+def own_class(folder: Path, reference: object) -> Any:
+    """A class in a folder's own code, which runs; AttnvizError if it is not there."""
     # a copy of a repository names where its code came from: org/name--module.Class
     repository, _, name = str(reference).rpartition("--")
     module, _, class_name = name.partition(".")

@@ -89,6 +89,7 @@ class RecordableModel:
         self.config = built.config
         self.name = built.name
         self.seq2seq = built.seq2seq
+        self.own_code = built.own_code
         self.weights_only = not built.calls
         # a model of one stack calls as a decoder does; which kind it is shows in its weights
         self.kind: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
@@ -97,7 +98,7 @@ class RecordableModel:
         self._form = NAME
         self._called = self.kind
         self._encoder: Any = loaded.model.get_encoder() if built.seq2seq else None
-        self._borrowed: Any = loaded.model if loaded.borrowed else None
+        self.borrowed: Any = loaded.model if loaded.borrowed else None
         self._sites = CallSites()
 
     @classmethod
@@ -230,8 +231,8 @@ class RecordableModel:
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Get the model ready to be run inside the block, by no other thread of ours."""
-        borrowed = self._borrowed is not None
-        with load.quiet(), load.borrowing(self._borrowed) if borrowed else torch.inference_mode():
+        borrowed = self.borrowed is not None
+        with load.quiet(), load.borrowing(self.borrowed) if borrowed else torch.inference_mode():
             quirks.use_full_attention(self.model)
             self._use(load.EAGER if self.weights_only else self._form)
             if borrowed:  # it may have been trained since the last run

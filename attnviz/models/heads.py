@@ -1,0 +1,107 @@
+"""Which head a checkpoint has, by its config.json, and what its tensors are called."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from attnviz.inspection.predicted import Function, HeadFacts, HeadKind
+from attnviz.models.config import Config
+from attnviz.models.families import FAMILIES
+
+Activation = Literal["tanh", "relu", "gelu"]
+
+ENDINGS: Mapping[str, HeadKind] = {
+    "ForMaskedLM": "masked-lm",
+    "ForPreTraining": "masked-lm",
+    "ForCausalLM": "causal-lm",
+    "LMHeadModel": "causal-lm",
+    "ForConditionalGeneration": "seq2seq-lm",
+    "MTModel": "seq2seq-lm",
+    "EncoderDecoderModel": "seq2seq-lm",
+    "ForSequenceClassification": "sequence-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+}
+"""How the names of transformers' classes end, and the head that they have."""
+
+NO_LM = ("ElectraForPreTraining",)  # classes whose name ends so, and whose head is another
+
+FUNCTIONS: Mapping[str, Function | None] = {
+    "multi_label_classification": "sigmoid",
+    "regression": None,
+}
+"""What makes probabilities, by config.json's problem_type; else it is softmax."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A dense layer of a head: what a checkpoint calls it, and the function after it."""
+
+    module: str
+    activation: Activation | None = None
+
+
+LAST = (Step("classifier"),)
+ROBERTA = (Step("classifier.dense", "tanh"), Step("classifier.out_proj"))
+
+CLASSIFIERS: Mapping[str, tuple[Step, ...]] = {
+    "bert": (Step("pooler.dense", "tanh"), *LAST),
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
+    "mpnet": ROBERTA,
+    "distilbert": (Step("pre_classifier", "relu"), *LAST),
+    "electra": (Step("classifier.dense", "gelu"), Step("classifier.out_proj")),
+}
+"""By family, what makes labels of the first token's final state."""
+
+
+def head_in(content: Config, architecture: str) -> HeadFacts | None:
+    """The head that a class of transformers has, with config.json's labels; None if it has none."""
+    endings = (end for end in ENDINGS if architecture.endswith(end))
+    found = None if architecture in NO_LM else next(endings, None)
+    if found is None:
+        return None
+    labels = labels_in(content) if ENDINGS[found].endswith("classification") else ()
+    function: Function | None = "softmax"
+    if ENDINGS[found] == "sequence-classification":
+        function = FUNCTIONS.get(str(content.get("problem_type")), "softmax")
+    return HeadFacts(ENDINGS[found], architecture, labels, function)
+
+
+def architecture_in(content: Config) -> str:
+    """The class that config.json names first; nothing if it names none."""
+    named = content.get("architectures")
+    first = named[0] if isinstance(named, list) and named else ""
+    return first if isinstance(first, str) and first.isidentifier() else ""
+
+
+def labels_in(content: Config) -> tuple[str, ...]:
+    """The names of labels, by their numbers; as transformers, two without any in config.json."""
+    named = content.get("id2label")
+    if isinstance(named, dict) and named:
+        named, count = {str(number): label for number, label in named.items()}, len(named)
+    else:
+        named, count = {}, content.get("num_labels", 2)
+    count = count if isinstance(count, int) and count > 0 else 0
+    # a lone half of a surrogate pair, which JSON can hold, is no text
+    read = (str(named.get(str(number), f"LABEL_{number}")) for number in range(count))
+    return tuple(label.encode("utf-8", "backslashreplace").decode() for label in read)
+
+
+def steps_of(family: str, head: HeadFacts, found: Collection[str]) -> tuple[Step, ...]:
+    """The dense layers of a head of one of our families, by their names in a file; () without."""
+    steps: tuple[Step, ...] = ()
+    if head.kind == "sequence-classification":
+        steps = CLASSIFIERS.get(family, ())
+    elif head.kind == "token-classification":
+        steps = LAST
+    elif head.kind == "question-answering":
+        steps = (Step("qa_outputs"),)
+    named = []
+    for step in steps:
+        prefixes = FAMILIES[family].names.prefixes
+        modules = (prefix + step.module for prefix in prefixes)
+        module = next((name for name in modules if f"{name}.weight" in found), None)
+        named += [] if module is None else [Step(module, step.activation)]
+    return tuple(named) if len(named) == len(steps) else ()

@@ -1,0 +1,141 @@
+"""A checkpoint's model with its head, as transformers runs it: labels, entries, answers, text."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from attnviz.encoder.checkpoint import BELONG_TOGETHER, read_pickle
+from attnviz.encoder.devices import LESS_MEMORY, Placement, as_numpy, enough_memory
+from attnviz.encoder.record import memory_for
+from attnviz.errors import AttnvizError, lacks_memory, listed
+from attnviz.inspection.predicted import HeadFacts, HeadKind
+from attnviz.models.files import ModelFiles
+from attnviz.text.tokens import Tokens
+from attnviz.transformers_backend import load, quirks
+from attnviz.transformers_backend.runner import MAX_WRITTEN
+
+AUTO_CLASSES: dict[HeadKind, str] = {
+    "masked-lm": "AutoModelForMaskedLM",
+    "causal-lm": "AutoModelForCausalLM",
+    "seq2seq-lm": "AutoModelForSeq2SeqLM",
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+}
+"""The entry of `auto_map` in config.json that names a class with the head, for code of its own."""
+
+
+class TransformersHead:
+    """Implements `Head` with a model of transformers."""
+
+    def __init__(self, facts: HeadFacts, loaded: load.Loaded, feeds_types: bool) -> None:
+        self.facts = facts
+        self._model = loaded.model
+        self._borrowed = loaded.borrowed
+        self._feeds_types = feeds_types
+
+    def scores(self, tokens: Tokens, places: Sequence[int]) -> np.ndarray:
+        """See `Head`."""
+        with self._running(tokens):
+            output = self._model(**self._fed(tokens))
+        if self.facts.kind == "question-answering":
+            logits = torch.stack([output.start_logits, output.end_logits], dim=-1)
+        else:
+            names = ("logits", "prediction_logits")
+            logits = next(getattr(output, name) for name in names if hasattr(output, name))
+        rows = as_numpy(logits[0] if logits.ndim == 3 else logits)
+        self._check(rows)
+        return rows[list(places)] if logits.ndim == 3 else rows
+
+    def write(self, tokens: Tokens) -> tuple[list[int], np.ndarray, bool]:
+        """See `Head`. MAX_WRITTEN ids at most."""
+        config = self._model.config
+        most = getattr(config, "max_position_embeddings", None) or MAX_WRITTEN
+        with self._running(tokens):
+            written = self._model.generate(
+                **self._fed(tokens),
+                do_sample=False,
+                num_beams=1,
+                max_new_tokens=min(MAX_WRITTEN, most - 1),
+                use_cache=True,
+                output_scores=True,
+                return_dict_in_generate=True,
+            )
+        scores = np.stack([as_numpy(step[0]) for step in written.scores])
+        ids = written.sequences[0].tolist()[-len(scores) :]
+        ends = self._model.generation_config.eos_token_id
+        return ids, scores, ids[-1] in (ends if isinstance(ends, list) else [ends])
+
+    def _fed(self, tokens: Tokens) -> dict[str, torch.Tensor]:
+        """What AutoTokenizer would give the model."""
+        fed = {"input_ids": tokens.ids, "attention_mask": [1] * len(tokens)}
+        if self._feeds_types:
+            fed["token_type_ids"] = tokens.type_ids
+        device = self._model.device
+        return {name: torch.tensor([numbers], device=device) for name, numbers in fed.items()}
+
+    @contextmanager
+    def _running(self, tokens: Tokens) -> Iterator[None]:
+        """Run the model inside the block; AttnvizError for whatever it raises."""
+        model = self._model
+        own = load.borrowing(model) if self._borrowed else torch.inference_mode()
+        with load.quiet(), own, memory_for(1, len(tokens)):
+            try:
+                yield
+            except Exception as error:  # whatever a model raises
+                if isinstance(error, AttnvizError) or lacks_memory(error):
+                    raise
+                raise AttnvizError(
+                    f"the {type(model).__name__} fails with {load.first_line(error)}"
+                ) from error
+
+    def _check(self, rows: np.ndarray) -> None:
+        if not np.isfinite(rows).all():
+            raise AttnvizError(
+                f"the scores of the {type(self._model).__name__} are not all finite",
+                "the model's weights are damaged or overflow; --dtype float32 has more room",
+            )
+
+
+def read_head(
+    built: load.Architecture, files: ModelFiles, place: Placement, facts: HeadFacts
+) -> load.Loaded:
+    """Load a checkpoint with its head; AttnvizError if it is not whole."""
+    tensors = read_pickle(files.weights) if files.pickled else None
+    head_class = _class_of(built, files.folder, facts)
+    # with its own attention: nothing is recorded of it
+    with enough_memory("the model's weights do", LESS_MEMORY):
+        own = replace(built, model_class=head_class, calls=False)
+        loaded = load.read(own, files, place, tensors)
+    if loaded.missing:
+        raise AttnvizError(
+            f"config.json names a {facts.architecture}, and its weights lack "
+            f"{listed(loaded.missing, 5)}",
+            BELONG_TOGETHER,
+        )
+    quirks.use_full_attention(loaded.model)
+    return loaded
+
+
+def _class_of(built: load.Architecture, folder: Path, facts: HeadFacts) -> Any:
+    """The class with the head: transformers' of that name, or the folder's own, if trusted."""
+    if built.own_code:
+        auto_map = getattr(built.config, "auto_map", {})
+        name = AUTO_CLASSES.get(facts.kind, "")
+        if name in auto_map:
+            return load.own_class(folder, auto_map[name])
+    found: Any = getattr(transformers, facts.architecture or "", None)
+    fits = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+    if not fits or not isinstance(built.config, found.config_class or ()):
+        raise AttnvizError(
+            f"config.json names a {facts.architecture}, which transformers "
+            f"{transformers.__version__} does not have for {built.name} models",
+            "save the model again with model.save_pretrained(folder)",
+        )
+    return found

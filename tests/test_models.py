@@ -328,7 +328,8 @@ def test_a_folder_with_pickles_of_another_kind(file: str, folder: Path) -> None:
     error = not_found(folder)
     assert error.message.endswith("has no model.safetensors")
     assert error.hint.startswith(f"its {file} is not a file that attnviz reads")
-    assert "AutoModel.from_pretrained(folder).save_pretrained(folder)" in error.hint
+    convert = "AutoModel.from_pretrained(folder).save_pretrained(folder)"
+    assert ("name it pytorch_model.bin" if file == "model.pt" else convert) in error.hint
 
 
 def test_a_folder_without_weights(folder: Path) -> None:

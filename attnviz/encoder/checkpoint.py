@@ -27,6 +27,7 @@ FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # stored
 BELONG_TOGETHER = "check that config.json and the weights belong together"
 WORD_VECTORS, POSITIONS = "embeddings.word.weight", "embeddings.position.weight"
 NAMES_LISTED = 5
+INSIDE = ("state_dict", "model_state_dict", "model")  # the tensors' place in files of training
 
 
 class MaskedLm(nn.Module):
@@ -196,8 +197,11 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
             ) from error
         raise AttnvizError(f"{path} is not a whole pickle of tensors", AGAIN) from error
     if not isinstance(held, dict) or not all(map(_is_plain, held.items())):
+        inside = next((key for key in INSIDE if isinstance(held, dict) and key in held), None)
+        hint = f'save what is inside: torch.save(torch.load(file)["{inside}"], file)'
         raise AttnvizError(
-            f"{path} should hold tensors by their names, and holds something else", CONVERT
+            f"{path} should hold tensors by their names, and holds something else",
+            CONVERT if inside is None else hint,
         )
     for name, tensor in held.items():
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():

@@ -124,6 +124,15 @@ def model_type(path: Path) -> ModelType:
         raise AttnvizError(
             f"{path} has model_type {shortened(name)}, which should be a name", SAVE_AGAIN
         )
+    quantised = content.get("quantization_config")
+    if isinstance(quantised, dict):
+        method = shortened(quantised.get("quant_method", "bitsandbytes"))
+        raise AttnvizError(
+            f"{path} says that the weights are quantised ({method}), "
+            "and attnviz reads them as they were trained",
+            "give the model from before it was quantised, often the name without -GPTQ, -AWQ, "
+            "-4bit or -bnb",
+        )
     both = content.get("is_encoder_decoder") is True
     return ModelType(name, both, "auto_map" in content, content, path)
 

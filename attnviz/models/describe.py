@@ -245,10 +245,9 @@ def _family_and_obstacle(folder: Path) -> tuple[str | None, str]:
     if family not in (*FAMILIES, *others.recorded, *others.weights_only):
         return family, "a type of model that was not tried"
     try:
-        if family in FAMILIES:
-            kind = model_type(config)
-            if FAMILIES[family].beyond(kind.content) is None:
-                read_config(kind)
+        kind = model_type(config)
+        if family in FAMILIES and FAMILIES[family].beyond(kind.content) is None:
+            read_config(kind)
     except AttnvizError as error:
         return family, error.message
     if not (folder / find.TOKENIZER).is_file() and not has_tokenizer(os.listdir(folder)):

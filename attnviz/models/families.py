@@ -16,6 +16,7 @@ from attnviz.models.config import (
     epsilon,
     number,
 )
+from attnviz.models.files import WRAPPED, wrapper_of
 
 # a module's tensors, and what the first BERT checkpoints call those of a layer norm
 LEAVES = {"weight": "gamma", "bias": "beta"}
@@ -39,7 +40,11 @@ class HeadNames:
             for leaf, old in LEAVES.items()
         }
         wanted["decoder.bias"] = (self.bias, f"{self.decoder}.bias")
-        resolved = {ours: _first(names, found) for ours, names in wanted.items()}
+        wrapper = wrapper_of(found)
+        resolved = {
+            ours: _first([wrapper + name for name in names], found)
+            for ours, names in wanted.items()
+        }
         tensors = {ours: name for ours, name in resolved.items() if name is not None}
         # without a weight of its own, the decoder uses the word vectors
         return tensors if wanted.keys() - tensors.keys() <= {"decoder.weight"} else {}
@@ -71,8 +76,11 @@ class TensorNames:
 
     def prefix(self, found: Collection[str], num_layers: int) -> str:
         """The prefix with which most of the names are in a file."""
-        names = self.published(num_layers).values()
-        return max(self.prefixes, key=lambda prefix: sum(prefix + name in found for name in names))
+        names, wrapper = self.published(num_layers).values(), wrapper_of(found)
+        return max(
+            (start + prefix for start in ("", wrapper) for prefix in self.prefixes),
+            key=lambda prefix: sum(prefix + name in found for name in names),
+        )
 
     def resolve(self, found: Collection[str], num_layers: int) -> dict[str, str]:
         """The encoder's tensors that a file has, {ours: published}."""
@@ -88,7 +96,8 @@ class TensorNames:
 
     def is_unused(self, name: str) -> bool:
         """Whether attention does not need this tensor, which every such checkpoint may have."""
-        return any(name.removeprefix(prefix).startswith(self.unused) for prefix in self.prefixes)
+        bare = WRAPPED.sub("", name)
+        return any(bare.removeprefix(prefix).startswith(self.unused) for prefix in self.prefixes)
 
 
 def _first(names: Collection[str], found: Collection[str]) -> str | None:

@@ -30,6 +30,9 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
 
+OLD_LAYOUT = "0_Transformer"
+"""The folder in which sentence-transformers kept the model itself, until its version 2."""
+
 LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)  # the best first
 
 MOST_STAMPS = 1 << 20  # bytes; a longer list of files that passed begins anew
@@ -46,6 +49,9 @@ VOCABULARY = re.compile(
     """,
     re.VERBOSE,
 )
+
+WRAPPED = re.compile(r"^((module|model|_orig_mod|auto_model)\.)+")
+"""What may stand before the names of all tensors: of training in parallel, of a class around."""
 
 CODE = re.compile(r".*\.py")
 
@@ -193,6 +199,15 @@ def tensor_kinds(path: Path) -> dict[str, tuple[str, int]]:
             header, _ = _header(part.path)
             kinds |= {name: (header[name]["dtype"], prod(header[name]["shape"])) for name in names}
     return kinds
+
+
+def wrapper_of(names: Collection[str]) -> str:
+    """What stands before all of the tensors' names; mostly nothing."""
+    first = WRAPPED.match(next(iter(names), ""))
+    wrapper = "" if first is None else first[0]
+    while not all(name.startswith(wrapper) for name in names):
+        wrapper = wrapper[: wrapper[:-1].rfind(".") + 1]
+    return wrapper
 
 
 def read_tensors(path: Path, names: Sequence[str]) -> "dict[str, np.ndarray]":

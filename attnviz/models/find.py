@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError, lacks_memory
 from attnviz.models import files
-from attnviz.models.files import LAYOUTS, WEIGHTS, WEIGHTS_INDEX, ModelFiles, Wanted
+from attnviz.models.files import LAYOUTS, OLD_LAYOUT, WEIGHTS, WEIGHTS_INDEX, ModelFiles, Wanted
 from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
 
 DEFAULT = "minilm"
@@ -25,6 +26,7 @@ DEFAULT_SHA256 = {
 }
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+SMALL = 1024  # bytes; a pointer of Git LFS has fewer
 OTHER_PICKLES = (
     "pytorch_model.bin.index.json", "pytorch_model.pt", "model.pt", "model.bin", "model.ckpt",
 )  # fmt: skip
@@ -116,6 +118,9 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
         _check_parts(name, found.weights)
         return found
     if is_file:
+        from attnviz.models.unread import check_gguf
+
+        check_gguf(folder)
         raise RequestError(
             f'"{name}" is a file, and a model is a folder of several', "give its folder"
         )
@@ -155,6 +160,9 @@ def file_beside(files: ModelFiles, file: str) -> Path | None:
     Raises NotInCache where that is not known: the hub cannot be reached.
     """
     path, commit = files.folder / file, files.folder.name
+    above = files.folder.parent / file
+    if not path.is_file() and commit == OLD_LAYOUT:
+        path = above
     if path.is_file():
         return path
     if files.name == DEFAULT:
@@ -196,7 +204,8 @@ def _default_file(file: str) -> Path:
 
 
 def _on_the_hub(name: str, check: CheckConfig, repository: str, revision: str | None) -> ModelFiles:
-    config = download(repository, CONFIG, revision, ON_THE_HUB[CONFIG])
+    with _told_what_it_is(repository, revision or "main"):
+        config = download(repository, CONFIG, revision, ON_THE_HUB[CONFIG])
     wanted = check(config)
     # the cache has a folder for each commit. With the commit's name, the other files come from the
     # same commit, and the hub is not asked for those that are in the cache
@@ -213,7 +222,22 @@ def _on_the_hub(name: str, check: CheckConfig, repository: str, revision: str | 
             raise NotOnTheHub(f"{repository} on the hub has no {TOKENIZER}", ON_THE_HUB[TOKENIZER])
         for file in sorted(name for name in names if any(of.fullmatch(name) for of in needed)):
             download(repository, file, commit)
-    return ModelFiles(name, config, tokenizer, _weights_on_the_hub(repository, commit))
+    with _told_what_it_is(repository, commit):
+        weights = _weights_on_the_hub(repository, commit)
+    return ModelFiles(name, config, tokenizer, weights)
+
+
+@contextmanager
+def _told_what_it_is(repository: str, commit: str) -> Iterator[None]:
+    """Where the hub lacks a file of a model, say what it has instead."""
+    try:
+        yield
+    except NotOnTheHub:
+        from attnviz.models.unread import check_names
+
+        with suppress(NotOnTheHub, NotInCache):
+            check_names(repository, listed(repository, commit))
+        raise
 
 
 def _if_there(repository: str, file: str, commit: str) -> Path | None:
@@ -263,16 +287,32 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
 
 
 def _in_folder(name: str, folder: Path) -> ModelFiles:
+    if not (folder / CONFIG).is_file() and (folder / OLD_LAYOUT / CONFIG).is_file():
+        folder /= OLD_LAYOUT
     config, tokenizer = folder / CONFIG, folder / TOKENIZER
     builds = files.has_tokenizer({path.name for path in folder.iterdir()})
     weights = next((folder / f for f in LAYOUTS if (folder / f).is_file()), None)
     has = {CONFIG: config.is_file(), TOKENIZER: tokenizer.is_file() or builds, WEIGHTS: weights}
     missing = [file for file, there in has.items() if not there]
+    if weights is None or CONFIG in missing:
+        from attnviz.models.unread import check_files
+
+        check_files(name, folder)
     if weights is None or missing:
         raise RequestError(
             f'the folder "{name}" has no {" and no ".join(missing)}', _hint(folder, missing)
         )
-    return ModelFiles(name, config, tokenizer if tokenizer.is_file() else None, weights)
+    whole = tokenizer if tokenizer.is_file() else None
+    _check_pointers(filter(None, (weights, whole)))
+    return ModelFiles(name, config, whole, weights)
+
+
+def _check_pointers(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.stat().st_size < SMALL:
+            from attnviz.models.unread import check_pointer
+
+            check_pointer(path)
 
 
 def _check_parts(name: str, weights: Path) -> None:
@@ -282,6 +322,7 @@ def _check_parts(name: str, weights: Path) -> None:
                 f'the folder "{name}" has no {part.path.name}, and {weights.name} names it',
                 "copy the whole folder again",
             )
+        _check_pointers([part.path])
 
 
 def _hint(folder: Path, missing: list[str]) -> str:
@@ -291,5 +332,7 @@ def _hint(folder: Path, missing: list[str]) -> str:
         return "save its tokenizer there with tokenizer.save_pretrained(folder)"
     pickles = [file for file in OTHER_PICKLES if (folder / file).is_file()]
     if pickles:
-        return f"its {pickles[0]} is not a file that attnviz reads; " + files.CONVERT
+        convert = f"if it holds a state_dict, name it {files.PICKLE}"
+        convert = files.CONVERT if pickles[0].endswith(".json") else convert
+        return f"its {pickles[0]} is not a file that attnviz reads; {convert}"
     return "save the model there with model.save_pretrained(folder)"

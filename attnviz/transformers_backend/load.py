@@ -26,7 +26,7 @@ from attnviz.encoder.checkpoint import BELONG_TOGETHER
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError, RequestError, lacks_memory
 from attnviz.models.config import ModelType
-from attnviz.models.files import ModelFiles, parts_of
+from attnviz.models.files import ModelFiles, parts_of, read_weights, tensor_names, wrapper_of
 from attnviz.transformers_backend.attention_call import NAME, register
 
 EAGER = "eager"  # transformers' name of the attention that keeps and returns all weights
@@ -194,6 +194,7 @@ def read(
     """Load the model's weights: `tensors`, or the folder's safetensors; AttnvizError if damaged."""
     register()
     source: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
+    tensors = _unwrapped(files, tensors)
     if tensors is not None:
         source = {"state_dict": dict(tensors)}
     enough = enough_memory("the model's weights do", LESS_MEMORY)
@@ -226,6 +227,17 @@ def read(
             "its weights would not be the model's own",
         )
     return Loaded(model, tuple(sorted(info["missing_keys"])), tuple(sorted(left_over)))
+
+
+def _unwrapped(
+    files: ModelFiles, tensors: Mapping[str, Tensor] | None
+) -> Mapping[str, Tensor] | None:
+    """The tensors, read if training put a wrapper before all names; others transformers knows."""
+    wrapper = wrapper_of(tensor_names(files.weights) if tensors is None else tensors)
+    if not {"module", "_orig_mod"} & set(wrapper.split(".")):
+        return tensors
+    held = read_weights(files.weights, "pt") if tensors is None else tensors
+    return {name.removeprefix(wrapper): tensor for name, tensor in held.items()}
 
 
 @contextmanager

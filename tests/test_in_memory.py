@@ -14,7 +14,7 @@ import attnviz
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import Model, check_ablatable, matrices_of, model_in_memory
-from attnviz.model.load import load_model_of
+from attnviz.model.reload import load_model_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -21,12 +21,15 @@ from attnviz.cli.options import (
     Pretokenized,
     Source,
     Truncate,
+    UntrainedChoice,
     count,
+    flag,
     valued,
 )
 from attnviz.cli.output import beginning, check_output, writing
 from attnviz.cli.reading import LineReader, is_piped
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.models import PAPER
 
 if TYPE_CHECKING:
     from attnviz.answers.align import Aligned
@@ -68,6 +71,14 @@ class TwoSources:
         valued("M1 M2", INPUT, "One sentence in two models, whose layers and heads match."),
     ] = None
     pretokenized: Pretokenized = False
+    untrained: Annotated[
+        bool,
+        flag(
+            "--untrained",
+            INPUT,
+            "One sentence in the model, and in the same model with random weights (--seed).",
+        ),
+    ] = False
     truncate: Truncate = False
 
 
@@ -101,6 +112,8 @@ def compare(
     output: DrawnOutput,
 ) -> None:
     """Compare two sentences that differ in a word, or two models: which heads change, and how.
+
+    Two models: any two that match (--models), or one before and after its training (--untrained).
 
     Words are aligned; each head has a distance between what WORD looks at in A and in B
     (Jensen-Shannon: 0 the same, 1 nothing in common) and the words that gained and lost. A picture
@@ -170,13 +183,14 @@ class _Reader:
         self.kept = list(source.kept or [])
         named = self.paths or self.kept
         if self.texts == ["-"] or (not self.texts and not named and is_piped()):
-            self.texts = _lines(1 if source.models else 2, asked=bool(self.texts))
+            count = 1 if source.models or source.untrained else 2
+            self.texts = _lines(count, asked=bool(self.texts))
         self._check()
 
     def two(self) -> "Sequence[Inspection]":
         """A and B, which are remembered as the last comparison if either ran."""
-        if self.source.models:
-            two: Sequence[Inspection] = self._in_two_models(self.source.models)
+        if self.source.models or self.source.untrained:
+            two: Sequence[Inspection] = self._in_two_models()
         elif len(self.texts) == 2:
             two = self._given()
         else:
@@ -190,6 +204,9 @@ class _Reader:
         count = loads + len(self.kept) + len(texts)
         if self.pair is not None and not texts:
             raise RequestError("--pair came without TEXT", "give the first sentence too")
+        if self.source.untrained:
+            self._check_untrained()
+            return
         if self.source.models:
             if loads or choice.named:
                 raise RequestError(
@@ -209,6 +226,18 @@ class _Reader:
             )
         if count > 2:
             raise RequestError(f"{_TWO}, and {count} came", "give two")
+
+    def _check_untrained(self) -> None:
+        """RequestError for what does not go with --untrained."""
+        what = "--untrained compares one sentence in a model and in the same one before training"
+        others = {"--models": self.source.models, "--load": self.paths, "--from": self.kept}
+        came = [name for name, given in others.items() if given]
+        came += ["two sentences"] if len(self.texts) > 1 else []
+        if came:
+            hint = "give one sentence, and --model NAME"
+            raise RequestError(f"{what}, and {came[0]} came", hint)
+        if self.session.choice.name == PAPER:
+            raise RequestError(f"{what}, and {PAPER} was never trained", "choose another --model")
 
     def _beside_each_other(self) -> "Sequence[Inspection]":
         """Saved and remembered inspections, and a sentence read as the first of them."""
@@ -281,7 +310,7 @@ class _Reader:
             self.pretokenized = True
             self.session.notes.say("B has words with blanks between, as A has (--pretokenized)")
 
-    def _in_two_models(self, models: tuple[str, str]) -> "list[Inspection]":
+    def _in_two_models(self) -> "list[Inspection]":
         """One sentence, the last one if none is given, in each of the two."""
         from attnviz.inspection.memory import LAST, recall
         from attnviz.text.tokens import check_text
@@ -298,8 +327,11 @@ class _Reader:
             self.session.notes.say(f'{what} "{beginning(told)}", in {" and ".join(models)}')
         check_text("sentence", self.texts[0])
         choice = self.session.choice
-        source = self._source(*self.texts)
-        return [self._read(source, replace(choice, model=model))[0] for model in models]
+        source, models = self._source(*self.texts), self.source.models or ()
+        choices = [replace(choice, model=model) for model in models]
+        if self.source.untrained:
+            choices = [replace(choice, seed=None), UntrainedChoice(**vars(choice))]
+        return [self._read(source, one)[0] for one in choices]
 
 
 def _typed(inspection: "Inspection") -> tuple[str, str | None]:

@@ -150,7 +150,7 @@ class _Asked:
 
     def _load(self, inspection: "Inspection") -> "Callable[[Inspection], Model]":
         """What gives the session's model, or loads that of a remembered inspection."""
-        from attnviz.model.load import is_native
+        from attnviz.model.reload import is_native
         from attnviz.models.find import is_on_hub
 
         session, why, name = self.session, "taking the matrices from", inspection.model.name

@@ -140,7 +140,7 @@ class ModelChoice:
     num_heads: Annotated[int | None, valued("N", RARE, "Heads of paper (8).")] = None
     d_model: Annotated[int | None, valued("N", RARE, "d_model of paper (512).")] = None
     d_ff: Annotated[int | None, valued("N", RARE, "d_ff of paper (2048).")] = None
-    seed: Annotated[int | None, valued("N", RARE, "Seed of paper's weights (0).")] = None
+    seed: Annotated[int | None, valued("N", RARE, "Seed of random weights (0).")] = None
 
     @property
     def name(self) -> str:
@@ -167,7 +167,18 @@ class ModelChoice:
     def like(self, name: str, options: dict[str, Any]) -> "ModelChoice":
         """That model, run with those options, except for the options given here."""
         own = {name: value for name, value in self.options.items() if value is not None}
-        return replace(self, **options | own | {"model": name})
+        made = {**vars(self), **options, **own, "model": name}
+        return UntrainedChoice(**made) if made.pop("untrained", False) else ModelChoice(**made)
+
+
+@dataclass(frozen=True)
+class UntrainedChoice(ModelChoice):
+    """The same model with weights drawn at random, from the seed."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As those of ModelChoice, and that the model is untrained."""
+        return super().options | {"untrained": True}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
 from attnviz.inspection.context import Role
 from attnviz.inspection.memory import remember
 from attnviz.model import Model, load_model, load_model_of
-from attnviz.model.load import options_of
+from attnviz.model.reload import options_of
 from attnviz.show.forms import ROWS, Form
 from attnviz.show.wording import lost_told, unknown_told
 from attnviz.show.write import contexts_of

@@ -1,7 +1,7 @@
 """Published weights into our encoder: every name, shape and number is checked."""
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from attnviz.encoder.embeddings import (
 from attnviz.encoder.encoder import Encoder, activation_of
 from attnviz.errors import AttnvizError, lacks_memory
 from attnviz.files import check_readable
-from attnviz.models.config import EncoderConfig, ModelType, model_type
+from attnviz.models.config import EncoderConfig, ModelType, model_type, spread
 from attnviz.models.families import Family, HeadNames, read_config
-from attnviz.models.files import AGAIN, CONVERT, is_pickle, read_weights
+from attnviz.models.files import AGAIN, CONVERT, draw_normal, is_pickle, read_weights
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # stored
 BELONG_TOGETHER = "check that config.json and the weights belong together"
@@ -70,14 +70,20 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    config: ModelType | Path, weights_path: Path, verified: bool = False, place: Placement = HERE
+    config: ModelType | Path,
+    weights_path: Path,
+    verified: bool = False,
+    place: Placement = HERE,
+    seed: int | None = None,
 ) -> Checkpoint:
     """Read a published model onto a device, in the dtype that it computes in.
 
     `weights_path`: a file, a pickle too, or the index of parts. `verified`: its hash was checked.
+    `seed`: weights are drawn from it, in place of those in the file, and there is no head.
     AttnvizError for what is unknown, damaged or not as expected, and too little memory.
     """
-    family, shape = read_config(model_type(config) if isinstance(config, Path) else config)
+    kind = model_type(config) if isinstance(config, Path) else config
+    family, shape = read_config(kind)
     found: dict[str, Tensor] = (
         read_pickle(weights_path) if is_pickle(weights_path) else read_weights(weights_path, "pt")
     )
@@ -95,13 +101,34 @@ def load_checkpoint(
     held = {ours: found[theirs] for ours, theirs in names.items()}
     if not verified:
         _check_finite(held, weights_path)
+    if seed is not None:
+        held |= dict(_drawn(encoder, seed, spread(kind.content)))
     weights = place.put(held)
     encoder.load_state_dict(weights, assign=True)
     left_over = sorted(found.keys() - names.values())
     others = tuple(name for name in left_over if not family.names.is_unused(name))
     head = replace(shape, activation=family.head_activation or shape.activation)
-    masked_lm = read_masked_lm(head, family.head, found, weights[WORD_VECTORS], place)
+    names_of_head = family.head if seed is None else None
+    masked_lm = read_masked_lm(head, names_of_head, found, weights[WORD_VECTORS], place)
     return Checkpoint(encoder.eval(), family.name, others, masked_lm)
+
+
+def _drawn(encoder: Encoder, seed: int, spread: float) -> Iterator[tuple[str, Tensor]]:
+    """What a model has before training: normal matrices and vectors, no biases, plain norms.
+
+    Marian's positions, in a table of the file, are sinusoids before training too, and stay.
+    """
+    for name, parameter in encoder.named_parameters():
+        module = encoder.get_submodule(name.rpartition(".")[0])
+        if isinstance(encoder.embeddings, HalvedSinusoidalEmbeddings) and name == POSITIONS:
+            continue
+        shape = tuple(parameter.shape)
+        if name.endswith(".bias"):
+            yield name, torch.zeros(shape)
+        elif isinstance(module, nn.LayerNorm):
+            yield name, torch.ones(shape)
+        else:
+            yield name, torch.from_numpy(draw_normal(shape, seed, name, spread))
 
 
 def empty_encoder(family: Family, config: EncoderConfig, found: Collection[str]) -> Encoder:

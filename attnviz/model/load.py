@@ -6,15 +6,13 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from attnviz.attention.layer import Projections
 from attnviz.attention.request import AttentionKind
-from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import Inspection
+from attnviz.errors import RequestError
 from attnviz.model.model import Model
-from attnviz.model.native import NativeRunner, not_ablatable, projections_of
+from attnviz.model.native import NativeRunner
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.config import (
-    PAPER_SEED,
+    SEED,
     Device,
     Dtype,
     ModelType,
@@ -58,7 +56,10 @@ IS: dict[Parts, str] = {
 
 
 class ModelOptions(TypedDict, total=False):
-    """`RunOptions`, and the shape of the untrained `paper`; None means the default."""
+    """`RunOptions`, and the shape of the untrained `paper`; None means the default.
+
+    `untrained`: weights are drawn at random, from `seed`, as they were before training.
+    """
 
     device: Device
     dtype: Dtype
@@ -69,16 +70,20 @@ class ModelOptions(TypedDict, total=False):
     num_heads: int | None
     d_model: int | None
     d_ff: int | None
+    untrained: bool
     seed: int | None
 
 
 def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
     """Load `minilm` (the default), `paper`, a folder, or a model of the Hugging Face Hub.
 
-    Only `paper` takes the numbers among the options, which shape it. Raises RequestError for a name
-    or options that make no sense, AttnvizError for damaged files.
+    Only `paper` takes the numbers among the options, which shape it; `seed` goes with `untrained`
+    too, which draws the weights of any model at random, as they were before training. Raises
+    RequestError for a name or options that make no sense, AttnvizError for damaged files.
     """
     shape: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    if shape.pop("untrained", False) and name != PAPER:
+        shape["drawn"] = _checked_seed(shape.pop("seed", SEED))
     run = RunOptions(**{f.name: shape.pop(f.name) for f in fields(RunOptions) if f.name in shape})
     if name == PAPER:
         check_parts(name, run, "encoder")
@@ -159,9 +164,10 @@ def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
 
     place = placement(run.device, run.dtype)
     with enough_memory("the model's weights do", LESS_MEMORY):
-        checkpoint = load_checkpoint(kind, files.weights, files.verified, place)
+        checkpoint = load_checkpoint(kind, files.weights, files.verified, place, run.drawn)
     config = checkpoint.encoder.config
-    facts = replace(model_facts(files.name, checkpoint.family, config), dtype=run.dtype)
+    family = checkpoint.family
+    facts = replace(model_facts(files.name, family, config, run.drawn), dtype=run.dtype)
     tokenizer = native_tokenizer(files, kind, config.max_positions)
     runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
     notes = _file_notes(files, kind, checkpoint.left_over, "the encoder")
@@ -186,26 +192,34 @@ def native_tokenizer(files: ModelFiles, kind: ModelType, max_length: int | None)
     return tokenizer_of(files, max_length, undecided=undecided)
 
 
-def _load_paper(run: RunOptions, seed: int = PAPER_SEED, **sizes: int) -> Model:
+def _load_paper(run: RunOptions, seed: int = SEED, **sizes: int) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
     from attnviz.encoder.devices import placement
     from attnviz.encoder.paper import paper_encoder
 
     config = paper_config(tokenizer.vocabulary_size, **sizes)
-    if config.num_parameters > MOST_PARAMETERS or not 0 <= seed <= 1 << 62:
+    _checked_seed(seed)
+    if config.num_parameters > MOST_PARAMETERS:
         raise RequestError(
-            f"the untrained model would have {config.num_parameters} parameters, with seed {seed}",
-            f"at most {MOST_PARAMETERS} parameters and seeds from 0 to {1 << 62} are possible",
+            f"the untrained model would have {config.num_parameters} parameters",
+            f"at most {MOST_PARAMETERS} parameters are possible",
         )
     encoder = paper_encoder(config, seed, placement(run.device, run.dtype))
     facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=run.dtype)
     return Model(tokenizer, NativeRunner(facts, encoder))
 
 
+def _checked_seed(seed: int) -> int:
+    """The seed; RequestError for one that is out of range."""
+    if not 0 <= seed <= 1 << 62:
+        raise RequestError(f"seed is {seed}", f"it should be from 0 to {1 << 62}")
+    return seed
+
+
 def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     from attnviz.encoder.checkpoint import read_pickle
     from attnviz.encoder.devices import LESS_MEMORY, enough_memory, placement
-    from attnviz.transformers_backend.load import read
+    from attnviz.transformers_backend.load import draw, read
     from attnviz.transformers_backend.tokenizers import tokenizer_of
 
     run, kind = config.run, config.kind
@@ -213,7 +227,10 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     architecture = config.architecture
     with enough_memory("the model's weights do", LESS_MEMORY):
         tensors = read_pickle(files.weights) if files.pickled else None
-    loaded = read(architecture, files, place, tensors)
+    if run.drawn is None:
+        loaded = read(architecture, files, place, tensors)
+    else:
+        loaded = draw(architecture, files, place, run.drawn)
     tokenizer = partial(tokenizer_of, files, trust_remote_code=architecture.own_code)
     part = "what gives its attention"
     notes = _file_notes(files, kind, loaded.left_over, part, ran=architecture.own_code)
@@ -265,6 +282,8 @@ def _recordable(
     limits = max_positions(model), max_positions(model, "decoder")
     tokenizer = tokenizer_for(*limits, model.setting("forced_bos_token_id"))
     runner = TransformersRunner(name, model, tokenizer, run.target)
+    if run.drawn is not None:
+        runner.facts = replace(runner.facts, trained=False, seed=run.drawn)
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     notes += model.notes
     if model.decodes and run.target is None:
@@ -323,78 +342,3 @@ def _module_of(tensor: str) -> str:
     parts = tensor.split(".")[:-1]
     end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
     return ".".join(parts[:end]) or tensor
-
-
-def options_of(inspection: Inspection) -> dict[str, Any]:
-    """The options of `load_model` with which the inspection's model was run."""
-    facts = inspection.model
-    shape = () if facts.trained else ("num_layers", "num_heads", "d_model", "d_ff", "seed")
-    options: dict[str, Any] = {name: getattr(facts, name) for name in (*shape, "dtype")}
-    if inspection.attention != "encoder":  # which a model that has one shows by default
-        options["attention"] = inspection.attention
-    return options
-
-
-def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_model) -> Model:
-    """Load the inspection's model as it was run; AttnvizError if it is not the same now."""
-    facts = inspection.model
-    if facts.name.endswith(IN_MEMORY):
-        raise AttnvizError(
-            f"the model of this inspection, {facts.name}, cannot be loaded by its name",
-            "pass the model itself",
-        )
-    try:
-        model = load(facts.name, **options_of(inspection))
-    except AttnvizError as error:
-        raise AttnvizError(
-            f"the model of this inspection cannot be loaded: {error.message}", error.hint
-        ) from error
-    if model.facts != facts or not _same_tokens(model, inspection):
-        raise AttnvizError(
-            f"the model {facts.name} is not the one of this inspection",
-            "inspect the sentence again: give it as TEXT",
-        )
-    return model
-
-
-def matrices_of(
-    inspection: Inspection, layer: int, load: Callable[[Inspection], Model] = load_model_of
-) -> Projections:
-    """The matrices behind what was recorded of a layer; `load` loads a model that is not native.
-
-    Raises AttnvizError if they are gone or do not give the recorded numbers, IndexError for a layer
-    that does not exist.
-    """
-    if is_native(inspection):
-        return projections_of(inspection, layer)
-    inspection.layer(layer).inputs()  # raises before a model is loaded for nothing
-    return load(inspection).projections(inspection, layer)
-
-
-def is_native(inspection: Inspection) -> bool:
-    """Whether our own encoder made it."""
-    facts = inspection.model
-    ours = facts.family in (*FAMILIES, PAPER) and not facts.name.endswith(IN_MEMORY)
-    if not ours or inspection.attention != "encoder" or facts.family == PAPER:
-        return ours and inspection.attention == "encoder"
-    try:
-        return find_config(facts.name, RunOptions())[0].beyond is None
-    except AttnvizError:  # its files are gone, or others now: told by whoever needs them
-        return True
-
-
-def check_ablatable(inspection: Inspection) -> None:
-    """RequestError if heads cannot be ablated in the inspection's model."""
-    if not is_native(inspection):
-        raise not_ablatable(inspection.model)
-
-
-def _same_tokens(model: Model, inspection: Inspection) -> bool:
-    """Whether the model still tokenizes the inspection's text as it did."""
-    if inspection.attention == "decoder":  # its tokens may be those that it wrote itself
-        return True
-    tokens = inspection.key_tokens
-    if tokens.part is None:
-        return model.tokenize(*tokens.typed, truncate=True).ids == tokens.ids
-    # the text before a window is gone, and a tokenizer may depend on it
-    return tuple(map(model.tokenizer.entry, tokens.ids)) == tokens.vocabulary

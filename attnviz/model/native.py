@@ -20,9 +20,16 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
 from attnviz.models import PAPER, ModelFiles, find_model
-from attnviz.models.config import ACTIVATIONS, EncoderConfig, model_type, paper_config
+from attnviz.models.config import ACTIVATIONS, EncoderConfig, model_type, paper_config, spread
 from attnviz.models.families import FAMILIES, read_config
-from attnviz.models.files import draw_matrix, is_pickle, read_tensors, rounded, tensor_names
+from attnviz.models.files import (
+    draw_matrix,
+    draw_normal,
+    is_pickle,
+    read_tensors,
+    rounded,
+    tensor_names,
+)
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
@@ -251,7 +258,7 @@ def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
 
     With the biases beside them. In float32, rounded to the dtype of the computation.
     """
-    if model.family == PAPER:
+    if not model.trained:
         return dict(_drawn(model, shapes))
     path = _files_of(model).weights
     pickle: dict[str, Any] | None = None
@@ -280,14 +287,18 @@ def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
 def _drawn(
     model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The untrained model's, drawn from its seed; norms and biases as before any training."""
+    """An untrained model's, drawn from its seed; norms and biases as before any training."""
+    paper, seed = model.family == PAPER, model.seed or 0
+    width = 0.0 if paper else spread(model_type(_files_of(model).config).content)
     for name, shape in shapes.items():
         module = name.removesuffix(".weight")
         weight = np.ones(shape, np.float32)
-        if len(shape) > 1:
-            draw_matrix(weight, model.seed or 0, module)
+        if len(shape) > 1 and paper:
+            draw_matrix(weight, seed, module)
+        elif len(shape) > 1:
+            weight = draw_normal(shape, seed, name, width)
         yield name, rounded(weight, model.dtype)
-        if "attention.W" not in name:
+        if not paper or "attention.W" not in name:
             yield f"{module}.bias", np.zeros(shape[0], np.float32)
 
 

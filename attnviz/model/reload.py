@@ -5,19 +5,16 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
+from attnviz.attention.layer import Projections
 from attnviz.attention.sublayers import Sublayers
-from attnviz.errors import RequestError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
-from attnviz.model.load import (
-    ModelOptions,
-    is_native,
-    load_model,
-    load_model_of,
-    model_in_memory,
-)
+from attnviz.model.load import IN_MEMORY, ModelOptions, find_config, load_model, model_in_memory
 from attnviz.model.model import Model
-from attnviz.model.native import sublayers_of
+from attnviz.model.native import not_ablatable, projections_of, sublayers_of
+from attnviz.models import PAPER
 from attnviz.models.config import RunOptions
+from attnviz.models.families import FAMILIES
 
 
 def model_behind(inspection: Inspection, model: Model | None = None) -> Model:
@@ -79,3 +76,81 @@ def model_for(model: object, tokenizer: object = None, **options: Any) -> Model:
 @lru_cache(maxsize=1)
 def _kept(name: str, **options: Any) -> Model:
     return load_model(name, **options)
+
+
+def options_of(inspection: Inspection) -> dict[str, Any]:
+    """The options of `load_model` with which the inspection's model was run."""
+    facts = inspection.model
+    shape = ("num_layers", "num_heads", "d_model", "d_ff") if facts.family == PAPER else ()
+    seeded = () if facts.trained else ("seed",)
+    options: dict[str, Any] = {name: getattr(facts, name) for name in (*shape, *seeded, "dtype")}
+    if seeded and not shape:
+        options["untrained"] = True
+    if inspection.attention != "encoder":  # which a model that has one shows by default
+        options["attention"] = inspection.attention
+    return options
+
+
+def load_model_of(inspection: Inspection, load: Callable[..., Model] = load_model) -> Model:
+    """Load the inspection's model as it was run; AttnvizError if it is not the same now."""
+    facts = inspection.model
+    if facts.name.endswith(IN_MEMORY):
+        raise AttnvizError(
+            f"the model of this inspection, {facts.name}, cannot be loaded by its name",
+            "pass the model itself",
+        )
+    try:
+        model = load(facts.name, **options_of(inspection))
+    except AttnvizError as error:
+        raise AttnvizError(
+            f"the model of this inspection cannot be loaded: {error.message}", error.hint
+        ) from error
+    if model.facts != facts or not _same_tokens(model, inspection):
+        raise AttnvizError(
+            f"the model {facts.name} is not the one of this inspection",
+            "inspect the sentence again: give it as TEXT",
+        )
+    return model
+
+
+def matrices_of(
+    inspection: Inspection, layer: int, load: Callable[[Inspection], Model] = load_model_of
+) -> Projections:
+    """The matrices behind what was recorded of a layer; `load` loads a model that is not native.
+
+    Raises AttnvizError if they are gone or do not give the recorded numbers, IndexError for a layer
+    that does not exist.
+    """
+    if is_native(inspection):
+        return projections_of(inspection, layer)
+    inspection.layer(layer).inputs()  # raises before a model is loaded for nothing
+    return load(inspection).projections(inspection, layer)
+
+
+def is_native(inspection: Inspection) -> bool:
+    """Whether our own encoder made it."""
+    facts = inspection.model
+    ours = facts.family in (*FAMILIES, PAPER) and not facts.name.endswith(IN_MEMORY)
+    if not ours or inspection.attention != "encoder" or facts.family == PAPER:
+        return ours and inspection.attention == "encoder"
+    try:
+        return find_config(facts.name, RunOptions())[0].beyond is None
+    except AttnvizError:  # its files are gone, or others now: told by whoever needs them
+        return True
+
+
+def check_ablatable(inspection: Inspection) -> None:
+    """RequestError if heads cannot be ablated in the inspection's model."""
+    if not is_native(inspection):
+        raise not_ablatable(inspection.model)
+
+
+def _same_tokens(model: Model, inspection: Inspection) -> bool:
+    """Whether the model still tokenizes the inspection's text as it did."""
+    if inspection.attention == "decoder":  # its tokens may be those that it wrote itself
+        return True
+    tokens = inspection.key_tokens
+    if tokens.part is None:
+        return model.tokenize(*tokens.typed, truncate=True).ids == tokens.ids
+    # the text before a window is gone, and a tokenizer may depend on it
+    return tuple(map(model.tokenizer.entry, tokens.ids)) == tokens.vocabulary

@@ -85,7 +85,8 @@ class EncoderConfig:
         return self.num_layers * layer + self.vocab_size * self.d_model
 
 
-PAPER_SEED = 0  # the default one of the untrained model
+SEED = 0  # the default one of random weights
+USUAL_SPREAD = 0.02  # of random weights in a model whose config.json does not say
 
 
 def paper_config(
@@ -183,6 +184,12 @@ def epsilon(config: Config, key: str, default: float) -> float:
     return float(value)
 
 
+def spread(config: Config) -> float:
+    """The standard deviation of a new model's random weights."""
+    default = config.get("init_std", USUAL_SPREAD)  # Marian's name of it
+    return epsilon(config, "initializer_range", default)
+
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -193,6 +200,7 @@ class RunOptions:
 
     "auto" takes a GPU if there is one. Without `attention`, the encoder's is recorded if there is
     one, else the decoder's. `target` is the decoder's text; without it, the model writes one.
+    `drawn` is the seed that all weights are drawn from, as before training; None: they are read.
     """
 
     device: Device = "cpu"
@@ -200,3 +208,4 @@ class RunOptions:
     attention: AttentionKind | None = None
     target: str | None = None
     trust_remote_code: bool = False  # run its own code if transformers does not know its type
+    drawn: int | None = None

@@ -15,7 +15,7 @@ from attnviz.files import read_json
 from attnviz.inspection import ModelFacts, Shown
 from attnviz.models import DEFAULT, PAPER, default_tokenizer, find
 from attnviz.models.config import (
-    PAPER_SEED,
+    SEED,
     Config,
     EncoderConfig,
     ModelType,
@@ -284,7 +284,7 @@ def describe_paper() -> Described:
     # of the matrices; and the feed-forward networks' biases and two layer norms in each layer
     count = config.num_parameters + config.num_layers * (config.d_ff + 5 * config.d_model)
     return Described(
-        model=model_facts(PAPER, PAPER, config, PAPER_SEED),
+        model=model_facts(PAPER, PAPER, config, SEED),
         vocab_size=config.vocab_size,
         positions=("sinusoidal",),
         masked_lm=False,

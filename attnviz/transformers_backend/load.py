@@ -240,6 +240,19 @@ def _unwrapped(
     return {name.removeprefix(wrapper): tensor for name, tensor in held.items()}
 
 
+def draw(built: Architecture, files: ModelFiles, place: Placement, seed: int) -> Loaded:
+    """The model with new weights from a seed, as transformers begins one before its training."""
+    register()
+    built_as = {"dtype": place.dtype, "attn_implementation": NAME if built.calls else EAGER}
+    enough = enough_memory("the model's weights do", LESS_MEMORY)
+    with quiet(), enough, torch.random.fork_rng(devices=[]):
+        with no_larger_than(files.weights), torch.device("meta"):
+            built.model_class(built.config)
+        torch.manual_seed(seed)
+        model = built.model_class._from_config(built.config, **built_as)
+    return Loaded(model.to(place.device).eval().requires_grad_(False))
+
+
 @contextmanager
 def no_larger_than(weights: Path) -> Iterator[None]:
     """AttnvizError as soon as a model that is built is far larger than the files of its weights.

@@ -288,7 +288,13 @@ def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
             f"{rest.a:.0%} in A and {rest.b:.0%} in B ({over}) goes to "
             f"{' or '.join(where)}; distances count it as one more word."
         )
-    if context.model != words.b.model:
+    other = words.b.model
+    if other.name == context.model.name and context.model.trained and not other.trained:
+        yield (
+            "B is A before its training: its weights are chance, and so is where its heads look. "
+            "What they do in A, they learned."
+        )
+    elif context.model != other:
         yield (
             "Heads of two models are the same head only where one model came from the other, "
             "as by fine-tuning; otherwise one number names two unrelated heads."

@@ -315,6 +315,11 @@ class _Reader:
         from attnviz.inspection.memory import LAST, recall
         from attnviz.text.tokens import check_text
 
+        choice, models = self.session.choice, self.source.models or ()
+        choices = [replace(choice, model=model) for model in models]
+        if self.source.untrained:
+            choices = [replace(choice, seed=None), UntrainedChoice(**vars(choice))]
+            models = (choice.name, f"{choice.name} (UNTRAINED)")
         if not self.texts:
             last = recall(*self.kept or [LAST])
             self.texts, told = [FOUNDING_EXAMPLE], FOUNDING_EXAMPLE
@@ -326,11 +331,7 @@ class _Reader:
                 what = f"{self.kept[0] if self.kept else 'the last sentence'},"
             self.session.notes.say(f'{what} "{beginning(told)}", in {" and ".join(models)}')
         check_text("sentence", self.texts[0])
-        choice = self.session.choice
-        source, models = self._source(*self.texts), self.source.models or ()
-        choices = [replace(choice, model=model) for model in models]
-        if self.source.untrained:
-            choices = [replace(choice, seed=None), UntrainedChoice(**vars(choice))]
+        source = self._source(*self.texts)
         return [self._read(source, one)[0] for one in choices]
 
 

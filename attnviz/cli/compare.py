@@ -230,7 +230,7 @@ class _Reader:
     def _check_untrained(self) -> None:
         """RequestError for what does not go with --untrained."""
         what = "--untrained compares one sentence in a model and in the same one before training"
-        others = {"--models": self.source.models, "--load": self.paths, "--from": self.kept}
+        others = {"--models": self.source.models, "--load": self.paths}
         came = [name for name, given in others.items() if given]
         came += ["two sentences"] if len(self.texts) > 1 else []
         if came:

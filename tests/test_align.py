@@ -94,14 +94,20 @@ def test_a_word_is_found_in_both() -> None:
     assert both.find("IT#2") == (4, 1)
     assert both.find("@2") == (2, 1)  # ran and sat, by their index in each
     assert [token.label for token in both.pair(2)] == ["ran", "sat"]
+    assert both.find("ran") == both.find("Sat") == both.find("sat", "key") == (2, 1)
+    assert both.find("it#2") == (4, 1)
     assert both.words == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
     ("word", "message", "hint"),
     [
-        ("ran", 'sentence B: there is no "ran" in the sentence', "it has [CLS], it, sat, [SEP]"),
-        ("sat", 'sentence A: there is no "sat" in the sentence', "it has [CLS], it, ran, [SEP]"),
+        (
+            "ran",
+            'sentence B: there is no "ran" in the sentence',
+            "it has [CLS], it, sat, o, [SEP]",
+        ),
+        ("o", 'sentence A: there is no "o" in the sentence', "it has [CLS], it, ran, [SEP]"),
         ("dog", '"dog" is in neither sentence', "A: it has [CLS], it, ran, [SEP]"),
         ("it#2", 'there is no it#2: "it" occurs once', "it#1 is the first"),
         ("it it", '"it it" is 2 words, and this takes one', "name one, as in it"),
@@ -109,7 +115,7 @@ def test_a_word_is_found_in_both() -> None:
     ],
 )
 def test_a_word_that_one_lacks_is_told(word: str, message: str, hint: str) -> None:
-    both = of(tokens_of(["it", "ran"]), tokens_of(["it", "sat"]))
+    both = of(tokens_of(["it", "ran"]), tokens_of(["it", "sat", "o"]))
     with pytest.raises(RequestError) as caught:
         both.find(word)
     assert (caught.value.message, caught.value.hint) == (message, hint)

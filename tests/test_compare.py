@@ -200,8 +200,11 @@ def test_from_python(animal: Inspection, wide: Inspection) -> None:
         attnviz.figure(compared, head="L2H0")
     rolled = attnviz.compare(animal, wide, "it", measure="rollout", special=False)
     assert {change.head.head for change in rolled.heads} == {None}
-    with pytest.raises(RequestError, match='sentence B: there is no "tired"'):
-        attnviz.compare(animal, wide, query="tired")
+    changed = attnviz.compare(animal, wide, query="tired")
+    assert changed.query is not None
+    assert changed.alignment.columns[changed.query].label == "tired→wide"
+    with pytest.raises(RequestError, match='"dog" is in neither sentence'):
+        attnviz.compare(animal, wide, query="dog")
 
 
 @pytest.mark.parametrize(("query", "special"), [("it", True), ("it", False), (None, True)])

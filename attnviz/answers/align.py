@@ -118,8 +118,10 @@ class Alignment:
         return a, b
 
     def find(self, selector: str, role: Role = "query") -> tuple[int, int]:
-        """The column that a selector names in both (the first), and how many it may;
-        RequestError.
+        """The column that a selector names (the first), and how many it may; RequestError.
+
+        A word of one sentence alone, such as the one that differs, means the column in which it
+        stands.
         """
         in_a, in_b = (self._matches(side, role, selector) for side in SIDES)
         if isinstance(in_a, RequestError) and isinstance(in_b, RequestError):
@@ -129,15 +131,17 @@ class Alignment:
             if self.a.is_cross_attention:
                 text = "target" if role == "query" else "source"
             raise RequestError(f'"{selector}" is in neither {text}', f"A: {in_a.hint}")
-        if isinstance(in_a, RequestError):
-            raise RequestError(f"sentence A: {in_a.message}", in_a.hint)
-        if isinstance(in_b, RequestError):
-            raise RequestError(f"sentence B: {in_b.message}", in_b.hint)
         found = [
             i
             for i, (a, b, _) in enumerate(self.of(role))
-            if a is not None and b is not None and a.index in in_a and b.index in in_b
+            if a is not None
+            and b is not None
+            and (isinstance(in_a, RequestError) or a.index in in_a)
+            and (isinstance(in_b, RequestError) or b.index in in_b)
         ]
+        for side, error in (("A", in_a), ("B", in_b)):
+            if not found and isinstance(error, RequestError):
+                raise RequestError(f"sentence {side}: {error.message}", error.hint)
         if not found:
             raise RequestError(
                 f"{selector} in A and {selector} in B do not stand in each other's place",

@@ -202,7 +202,8 @@ def compare(
 ) -> Comparison:
     """What heads do differently in B: of two sentences in one model, or of one in two models.
 
-    `query` is a word of both; without it, all words that both have are compared. Heads are ranked
+    `query` is a word of both, or the one that differs, as in A or as in B; without it, all words
+    that both have are compared. Heads are ranked
     by the Jensen-Shannon distance, or with `key` by how much the link to it changes. A picture
     shows the head that changes most.
     """

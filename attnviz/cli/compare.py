@@ -91,8 +91,8 @@ class Followed:
         valued(
             "WORD",
             SHOW,
-            "What WORD looks at in A and in B: it, it#2 (its second occurrence in each), or @10. "
-            "Without: all words that both have.",
+            "What WORD looks at in A and in B: it, it#2 (its second occurrence in each), @10, or "
+            "the word that differs. Without: all words that both have.",
         ),
     ] = None
     key: Annotated[

@@ -14,8 +14,8 @@ from typing import Any, get_type_hints
 from cli_reference import written_or_compared
 
 import attnviz.api
-from attnviz.answers.select import Heads, Look
 from attnviz.api.forms import Chosen
+from attnviz.api.inspecting import Heads, Look
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "api.md"
 
@@ -64,11 +64,14 @@ def _parts() -> Iterator[str]:
             yield f"\n### {name}\n\n{_flowing(inspect.getdoc(thing) or '')}\n"
 
 
-def _place(function: Any) -> tuple[bool, bool, int]:
-    """As they stand in the files: the questions, the forms, and what comes from elsewhere."""
-    module = function.__module__
-    elsewhere = not module.startswith("attnviz.api")
-    return elsewhere, module.endswith("forms"), function.__code__.co_firstlineno
+FILES = ("inspecting", "questions", "predict", "forms")
+
+
+def _place(function: Any) -> tuple[int, int]:
+    """As they stand in the files of attnviz.api, and what comes from elsewhere."""
+    room, _, file = function.__module__.rpartition(".")
+    place = FILES.index(file) if room == "attnviz.api" else len(FILES)
+    return place, function.__code__.co_firstlineno
 
 
 def _entry(name: str, code: str, thing: Any) -> str:

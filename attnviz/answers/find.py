@@ -205,6 +205,11 @@ def find(
             "words of the source are keys, and do not look back at the target",
             "leave out --both",
         )
+    if both and view.asked:
+        raise RequestError(
+            f'"{query.text}" is a query alone where special tokens are left out',
+            "leave out --both, or keep special tokens",
+        )
     places = view.all_heads() if heads is None else list(heads)
     directions = [(query, key), (key, query)][: 1 + both]
     links = [_Link(view, *direction, places, both) for direction in directions]

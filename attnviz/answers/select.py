@@ -3,15 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
 
-from attnviz.attention.measures import MeasureName
 from attnviz.errors import RequestError, listed
-from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View, Window
+from attnviz.inspection import Context, HeadId, ModelFacts, View
 from attnviz.inspection.context import FULL_NAME, FullHeadName, Role
 from attnviz.text.spans import as_typed, folded, near_words
-from attnviz.text.tokens import Token, Unit
+from attnviz.text.tokens import Token
 
 WORDS_LISTED = 40
 
@@ -87,6 +86,17 @@ def find_in(context: Context, role: Role, selector: str, find: Find = find_token
     In cross-attention, the error says whether the other text has the word. A window does not change
     what `@10` and `it#2` mean; `it` is the first one in the window.
     """
+    try:
+        return _named_in(context, role, selector, find)
+    except RequestError as error:
+        text = context.text if role == "query" else context.key_text
+        special = [token for token in text.unit(context.unit) if token.special]
+        if context.special or not matching(special, selector):
+            raise
+        raise RequestError(error.message, "special tokens are left out; keep them") from None
+
+
+def _named_in(context: Context, role: Role, selector: str, find: Find) -> Phrase:
     texts: dict[Role, Sequence[Token]] = {"query": context.tokens, "key": context.keys}
     crossed = context.is_cross_attention
     if context.window is None or (role == "key" and crossed):
@@ -129,6 +139,24 @@ def _find_in(
             error.message,
             f'{error.hint}; {names[other]} has "{selector}", as a {other}',
         ) from None
+
+
+def keeping(view: View, query: str | None) -> View:
+    """The view with the special token that a query names, where special tokens are left out."""
+    if query is None or view.special or view.window is not None or _is_place(query):
+        return view
+    special = [token for token in view.inspection.tokens.unit(view.unit) if token.special]
+    try:
+        find_in(view.context, "query", query, find_phrase)
+    except RequestError:
+        with suppress(RequestError):
+            return replace(view, asked=tuple(find_token(special, query).indices))
+    return view
+
+
+def _is_place(selector: str) -> bool:
+    placed = _INDEX.fullmatch(selector)
+    return placed is not None and not placed[1]
 
 
 def check_apart(query: Phrase, key: Phrase) -> None:
@@ -344,53 +372,3 @@ def with_window(view: View, text: str) -> View:
         )
     window = view.context.positions[first], view.context.positions[end - 1] + 1
     return replace(view, window=window)
-
-
-class Look(TypedDict, total=False):
-    """How an inspection is looked at.
-
-    `unit`: "word", or "piece" for what the tokenizer cut. `special=False` leaves special tokens
-    out, and divides what remains of each row by its sum. `measure`: "weights", "norm" (Kobayashi et
-    al. 2020), "rollout" or "flow" (Abnar & Zuidema 2020; without heads). `window`: a part of a long
-    text, as the index of its first token and the end.
-    """
-
-    unit: Unit
-    special: bool
-    measure: MeasureName
-    window: Window | None
-
-
-class Heads(Look, total=False):
-    """Which heads, and how they are looked at. `head` may also be a list of heads."""
-
-    layer: int | None
-    head: HeadName | list[HeadName] | None
-
-
-def looked_at(inspection: Any, heads: Heads) -> tuple[View, list[HeadId]]:
-    """The inspection as it is looked at, and the heads chosen; an empty list if none are."""
-    unknown = [name for name in heads if name not in Heads.__annotations__]
-    if unknown:
-        raise RequestError(
-            f"there is no {', '.join(unknown)} to choose",
-            f"choose among {', '.join(Heads.__annotations__)}",
-        )
-    look: Any = {name: value for name, value in heads.items() if name in Look.__annotations__}
-    if isinstance(inspection, Inspection):
-        view = inspection.view(**look)
-    elif isinstance(inspection, View):
-        view = replace(inspection, **look)
-    else:
-        raise RequestError(
-            f"a {type(inspection).__name__} is not an inspection",
-            "give what attnviz.inspect or attnviz.load returned",
-        )
-    layer = heads.get("layer")
-    layers = [] if layer is None else [layer]
-    return view, select_in(view.context, layers, several(heads.get("head")))
-
-
-def several(head: HeadName | list[HeadName] | None) -> list[HeadName]:
-    """A head, or several, as a list; a tuple is one head."""
-    return list(head) if isinstance(head, list) else [] if head is None else [head]

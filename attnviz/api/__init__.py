@@ -31,6 +31,7 @@ from attnviz.api.forms import (
     to_rows,
     write_figure,
 )
+from attnviz.api.inspecting import inspect, inspect_windows
 from attnviz.api.predict import predict
 from attnviz.api.questions import (
     ablate,
@@ -41,8 +42,6 @@ from attnviz.api.questions import (
     explain,
     explain_head,
     find,
-    inspect,
-    inspect_windows,
     layer,
     links,
     load,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from attnviz.answers.answer import Answer
-from attnviz.answers.select import Heads
+from attnviz.api.inspecting import Heads
 from attnviz.api.questions import links, matrices, overview, positive, word
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import whole_file

@@ -1,10 +1,9 @@
 """The questions: each takes an inspection, or two, and gives an answer."""
 
 import re
-from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Unpack
 
 import attnviz.inspection.storage as storage
 from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, parts_of, rank_heads
@@ -26,11 +25,18 @@ from attnviz.answers.matrices import Matrices
 from attnviz.answers.matrices import matrices as matrices_in
 from attnviz.answers.overview import LINKS, Overview
 from attnviz.answers.overview import overview as overview_of
-from attnviz.answers.select import HeadName, Heads, find_in, find_phrase, looked_at, select_heads
+from attnviz.answers.select import (
+    HeadName,
+    find_in,
+    find_phrase,
+    keeping,
+    select_heads,
+)
 from attnviz.answers.similar import EachSimilarity, Similarity, similarity
 from attnviz.answers.similar import rank_heads as rank_similarity
 from attnviz.answers.word import Pair, Word, word_or_pair
-from attnviz.attention.request import WHOLE, RecordRequest
+from attnviz.api.inspecting import Heads, looked_at
+from attnviz.attention.request import RecordRequest
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Inspection, View
 from attnviz.inspection.ablated import Replacement
@@ -42,86 +48,7 @@ from attnviz.model.reload import model_behind, model_for, sublayers_behind
 from attnviz.models import DEFAULT
 from attnviz.models.describe import Catalog
 from attnviz.models.describe import catalog as models_at_hand
-from attnviz.text.tokens import Typed, Unit, words_in
-
-
-class InspectOptions(ModelOptions, total=False):
-    """What `inspect` takes beside a text and a model."""
-
-    pair: str | list[str] | None
-    truncate: bool
-    layers: int | Iterable[int] | None
-    tokenizer: Any
-
-
-@overload
-def inspect(
-    text: str, model: Any = ..., *, pretokenized: bool = ..., **options: Unpack[InspectOptions]
-) -> Inspection: ...
-@overload
-def inspect(
-    text: list[str], model: Any = ..., **options: Unpack[InspectOptions]
-) -> list[Inspection]: ...
-@overload
-def inspect(
-    text: list[str],
-    model: Any = ...,
-    *,
-    pretokenized: Literal[True],
-    **options: Unpack[InspectOptions],
-) -> Inspection: ...
-@overload
-def inspect(
-    text: list[list[str]],
-    model: Any = ...,
-    *,
-    pretokenized: Literal[True],
-    **options: Unpack[InspectOptions],
-) -> list[Inspection]: ...
-def inspect(
-    text: Any,
-    model: Any = "minilm",
-    pair: Any = None,
-    truncate: bool = False,
-    layers: int | Iterable[int] | None = None,
-    tokenizer: Any = None,
-    pretokenized: bool = False,
-    **options: Unpack[ModelOptions],
-) -> Inspection | list[Inspection]:
-    """Run a text, or each of a list of texts, through a model, and keep its attention.
-
-    `model`: a name as in `load_model`, which takes the `options` too; a Model; or a transformers
-    model in memory with its `tokenizer`, which is used as it is. A named model stays loaded for the
-    next call. Of a long text only the `layers` given are recorded. With `pretokenized`, a text is a
-    list of words, or has blanks between them, and many texts are a list of lists; transformers
-    calls it is_split_into_words.
-    """
-    loaded = model_for(model, tokenizer, **options)
-    texts, several = _texts(text, pretokenized)
-    second = pair if pair is None else _texts(pair, pretokenized)[0][0]
-    tokens = [loaded.tokenize(one, second, truncate) for one in texts]
-    found = list(loaded.inspect_tokens(tokens, _recording(loaded, layers)))
-    return found if several else found[0]
-
-
-def inspect_windows(
-    text: str | list[str],
-    stride: int,
-    model: Any = "minilm",
-    layers: int | Iterable[int] | None = None,
-    tokenizer: Any = None,
-    pretokenized: bool = False,
-    **options: Unpack[ModelOptions],
-) -> Iterator[Inspection]:
-    """Run a text that is too long for a model in overlapping windows, one inspection each.
-
-    Windows are as long as the model takes, and begin `stride` pieces apart, where a word begins;
-    `inspection.part` says where. A text that fits gives one inspection, whose `part` is None.
-    `pretokenized`: as in `inspect`.
-    """
-    loaded = model_for(model, tokenizer, **options)
-    [typed], _ = _texts(text, pretokenized)
-    return loaded.inspect_tokens(loaded.windows(typed, stride), _recording(loaded, layers))
+from attnviz.text.tokens import Unit
 
 
 def save(inspection: Inspection, path: str | Path) -> None:
@@ -155,6 +82,7 @@ def word(
 ) -> Word | Pair:
     """What a query looks at, or who looks at a key, in each head; with both, that one weight."""
     view, chosen = looked_at(inspection, heads)
+    view = keeping(view, query)
     row, column = _index(view.context, "query", query), _index(view.context, "key", key)
     return word_or_pair(view, row, column, chosen or None)
 
@@ -170,6 +98,7 @@ def links(inspection: Inspection | View, query: str | None = None, **heads: Unpa
     in the head of the query's strongest link to a word further off.
     """
     view, chosen = looked_at(inspection, heads)
+    view = keeping(view, query)
     index = _index(view.context, "query", query)
     return links_of(view, heads_or_strongest(view, chosen, index)[0], index)
 
@@ -188,6 +117,7 @@ def find(
     other way round. Give the findings of many sentences to `holding`.
     """
     view, chosen = looked_at(inspection, heads)
+    view = keeping(view, query)
     words = find_in(view.context, "query", query, find_phrase)
     keys = find_in(view.context, "key", key, find_phrase)
     return find_heads(view, words, keys, chosen or None, both, by)
@@ -208,7 +138,7 @@ def compare(
     shows the head that changes most.
     """
     view, chosen = looked_at(a, heads)
-    both = aligned(view, looked_at(b, heads)[0])
+    both = aligned(keeping(view, query), keeping(looked_at(b, heads)[0], query))
     query_at = None if query is None else both.find(query)[0]
     key_at = None if key is None else both.find(key, "key")[0]
     return compare_aligned(both, query_at, key_at, chosen, 1)
@@ -357,28 +287,6 @@ def check(model: str = DEFAULT, **options: Unpack[ModelOptions]) -> Check:
     run = run_to_check(model, options)
     options["target"] = run.target
     return check_evidence(gather(load_model(model, **options), run))
-
-
-def _texts(text: Any, pretokenized: bool) -> tuple[list[Typed], bool]:
-    """The texts that came, or their words, and whether several may come; RequestError."""
-    if isinstance(text, str):
-        return [words_in(text) if pretokenized else text], False
-    items: list[Any] = list(text) if isinstance(text, list | tuple) else [None]
-    if all(isinstance(one, str) for one in items):
-        return ([tuple(items)], False) if pretokenized else (items, True)
-    lists = [tuple(one) for one in items if isinstance(one, list | tuple)]
-    if len(lists) < len(items) or not all(isinstance(word, str) for one in lists for word in one):
-        raise RequestError("the text is neither a string nor a list of strings", "give one of them")
-    if not pretokenized:
-        raise RequestError("lists of words came", "add pretokenized=True for words of your own")
-    return list(lists), True
-
-
-def _recording(model: Model, layers: int | Iterable[int] | None) -> RecordRequest:
-    if layers is None:
-        return WHOLE
-    heads = select_heads(model.facts, [layers] if isinstance(layers, int) else list(layers))
-    return RecordRequest(frozenset(head.layer for head in heads) or None)
 
 
 def _index(context: Context, role: Role, selector: str | None) -> int | None:

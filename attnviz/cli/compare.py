@@ -140,7 +140,7 @@ def compare(
     with session:
         two = _Reader(session, source, selection.request).two()
         session.spinner.update("looking through heads")
-        both = aligned(*map(selection.view, two))
+        both = aligned(*(selection.view(one, followed.query) for one in two))
         chosen = selection.heads(both.a)
         query = _column(selection, both, "query", followed.query)
         key = _column(selection, both, "key", followed.key)

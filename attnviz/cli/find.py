@@ -128,8 +128,8 @@ def _finding(
     from attnviz.cli.reading import Row
     from attnviz.inspection.context import Role
 
-    view = selection.view(item.inspection)
     row = Row("", pair.query or "", pair.key or "") if rows is None else rows.row(item.index)
+    view = selection.view(item.inspection, row.query)
     dashes = "--" if rows is None else ""
     query, key = (
         selection.phrase(item.place, view, role, word, f"{dashes}{role}", find_phrase)

@@ -52,7 +52,7 @@ def lines(
     inputs = Inputs(source, session, output, selection.request)
 
     def ask(item: "Item") -> "Answer":
-        view = selection.view(item.inspection)
+        view = selection.view(item.inspection, start.query)
         query = selection.word(item.place, view, "query", start.query)
         chosen, note = heads_or_strongest(view, selection.heads(view.context), query)
         if note:

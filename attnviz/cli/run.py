@@ -70,7 +70,7 @@ def run(
     inputs = Inputs(source, session, output, selection.request)
 
     def ask(item: "Item") -> "Answer":
-        view = selection.view(item.inspection)
+        view = selection.view(item.inspection, words.query)
         chosen = selection.heads(view.context)
         if about_word:
             query = selection.word(item.place, view, "query", words.query)

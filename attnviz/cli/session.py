@@ -16,6 +16,7 @@ from attnviz.answers.select import (
     Phrase,
     find_in,
     find_token,
+    keeping,
     select_heads,
     select_in,
     with_window,
@@ -173,12 +174,16 @@ class Selection:
         """What of a long text is recorded: the layers chosen; all for a measure that needs them."""
         return request_for(model, self.choice, MEASURES[self.look.measure].per_head)
 
-    def view(self, inspection: Inspection) -> View:
-        """The inspection in the unit and measure chosen; the spinner shows its progress."""
+    def view(self, inspection: Inspection, query: str | None = None) -> View:
+        """The inspection in the unit and measure chosen; the spinner shows its progress.
+
+        A special token that `query` names is kept as a query where others are left out.
+        """
         unit: Unit = "word" if self.look.words else "piece"
         count = self.session.spinner.count
         view = View(inspection, unit, self.look.special, self.look.measure, progress=count)
-        return view if self.look.window is None else with_window(view, self.look.window)
+        view = view if self.look.window is None else with_window(view, self.look.window)
+        return keeping(view, query)
 
     def heads(self, context: Context) -> list[HeadId]:
         """The heads chosen; an empty list if none are."""

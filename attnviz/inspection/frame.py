@@ -20,6 +20,7 @@ class Frame:
     columns: Tokens
     unit: Unit
     special: bool  # show special tokens too
+    asked: tuple[int, ...]  # the special tokens that are kept as queries though others are left out
     window: Window | None  # of the rows, and of the columns if both are one text
     shares: bool  # rows are shares
     sinks: bool  # rows are shares, and a sink takes 1 − row sum
@@ -77,6 +78,7 @@ class Frame:
             starts = self._starts_in(pieces, tokens[0])
             pieces = merge_masks(pieces, starts, self.columns.word_starts)
         shown: np.ndarray = pieces[np.ix_([token - tokens[0] for token in tokens], self.keys)]
+        shown[:, self.blank] = False
         return shown
 
     def shown(
@@ -91,6 +93,7 @@ class Frame:
         kept = every_key if whole else every_key[..., self.keys]
         if self.special:
             return Block(heads, rows, kept, None, sink)
+        kept[..., self.blank] = 0
         if not self.shares:
             return Block(heads, rows, kept, self.special_shares(every_key), None)
         plain = kept if self.window is None else every_key[..., self._plain]
@@ -107,6 +110,13 @@ class Frame:
         """The share of special tokens in each row, a sink's share included."""
         total = every_key.sum(axis=-1) + missing_share(every_key) * self.sinks
         return ratio(every_key[..., self._special].sum(axis=-1), total)
+
+    @cached_property
+    def blank(self) -> list[int]:
+        """The columns of special tokens that are queries alone: nothing looks at them."""
+        if self.special or self.columns is not self.rows:
+            return []
+        return [column for column, key in enumerate(self.keys) if key in self.asked]
 
     @cached_property
     def _special(self) -> list[int]:
@@ -126,7 +136,8 @@ class Frame:
         places = range(len(every))
         if self.window is not None and tokens is self.rows:
             places = places[slice(*self.window)]
-        return [place for place in places if self.special or not every[place].special]
+        asked = self.asked if tokens is self.rows else ()
+        return [p for p in places if self.special or p in asked or not every[p].special]
 
     def _numbered(self, tokens: Tokens, kept: list[int]) -> tuple[Token, ...]:
         every = tokens.unit(self.unit)

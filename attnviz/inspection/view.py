@@ -42,7 +42,8 @@ class View:
     A word has the sum over its pieces as a key, the mean as a query. Without special tokens, rows
     that are shares are divided by their sum, and `dropped` has what went to them. `sink` has what a
     sink takes. A window keeps the weights of the whole text. RequestError if nothing is left to
-    show, and for a measure that mixes heads in cross-attention.
+    show, and for a measure that mixes heads in cross-attention. The special tokens `asked`, by
+    their indices among all, are kept as queries; as keys they are left out with the others.
     """
 
     inspection: "Inspection"
@@ -50,6 +51,7 @@ class View:
     special: bool = True
     measure: MeasureName = "weights"
     window: Window | None = None
+    asked: tuple[int, ...] = ()
     progress: Progress | None = None  # called while `over` works on many heads
 
     def __post_init__(self) -> None:
@@ -160,6 +162,8 @@ class View:
             mask = self.inspection.layer(layer).attention_mask(pieces)
         else:
             mask = mixed.attention_mask(layer, pieces)
+        if mask is None and self._frame.blank:
+            mask = np.ones((pieces.stop - pieces.start, len(self.inspection.key_tokens)), bool)
         if mask is not None:
             mask = self._frame.mask(mask, tokens)
         return None if mask is None or mask.all() else mask
@@ -216,7 +220,8 @@ class View:
         rows, columns = self.inspection.tokens, self.inspection.key_tokens
         shares = MEASURES[self.measure].shares
         sinks = shares and self.inspection.sinks
-        return Frame(rows, columns, self.unit, self.special, self.window, shares, sinks)
+        shown = self.special, self.asked, self.window
+        return Frame(rows, columns, self.unit, *shown, shares, sinks)
 
     @property
     def _weights_a_head(self) -> int:

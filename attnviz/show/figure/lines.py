@@ -301,6 +301,8 @@ def _write_column(
     called = names(context, role, every=bool(columns.gaps))
     for index in columns.shown(role):
         token, bold = tokens[index], index in emphasis.bold
+        if role == "key" and token.special and not context.special:  # it is a query alone
+            continue
         quiet = token.special or (emphasis.others_quiet and not bold)
         shown, y = label(called[index]), float(places[index])
         weight, color = "bold" if bold else "normal", MUTED if quiet else INK

@@ -6,7 +6,6 @@ Beside the other questions, whose models are asked for attention: here they are 
 from typing import Any
 
 from attnviz.answers.predict import Prediction, prediction_of
-from attnviz.answers.select import looked_at
 from attnviz.api.questions import inspect, positive
 from attnviz.inspection import Inspection
 from attnviz.model.predict import compares

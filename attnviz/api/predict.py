@@ -6,7 +6,8 @@ Beside the other questions, whose models are asked for attention: here they are 
 from typing import Any
 
 from attnviz.answers.predict import Prediction, prediction_of
-from attnviz.api.questions import inspect, positive
+from attnviz.api.inspecting import inspect, looked_at
+from attnviz.api.questions import positive
 from attnviz.inspection import Inspection
 from attnviz.model.predict import compares
 from attnviz.model.predict import predict as ask_head

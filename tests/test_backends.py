@@ -18,7 +18,7 @@ from attnviz.attention.request import RecordRequest
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 from attnviz.transformers_backend import describe
-from attnviz.transformers_backend.recordable import Batch
+from attnviz.transformers_backend.record import Batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -39,7 +39,7 @@ from attnviz.model import load_model
 from attnviz.model.check import gather, run_to_check
 from attnviz.transformers_backend import attention_call, reference
 from attnviz.transformers_backend.attention_call import Call
-from attnviz.transformers_backend.recordable import Batch
+from attnviz.transformers_backend.record import Batch
 from attnviz.transformers_backend.reference import Reference
 
 pytestmark = pytest.mark.usefixtures("one_thread")

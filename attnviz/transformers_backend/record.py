@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from attnviz.attention.layer import LayerRecord, check_finite
 from attnviz.attention.request import AttentionKind, RecordRequest
 from attnviz.encoder.devices import as_numpy
+from attnviz.encoder.record import padded
 from attnviz.transformers_backend.attention_call import (
     Call,
     CallSites,
@@ -27,6 +28,45 @@ ROWS_AT_ONCE = 512  # rows of a mask that are examined together, to limit memory
 
 Lengths = Sequence[tuple[int, int]]  # the number of queries and of keys of each sentence
 Layers = list[list[LayerRecord] | None]  # by layer, then sentence; None if not requested
+
+Ids = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences as ids, with token types if the model has them, and a decoder's ids if it runs."""
+
+    ids: Sequence[Ids]
+    types: Sequence[Ids] | None = None
+    targets: Sequence[Ids] | None = None
+
+    def singly(self) -> list["Batch"]:
+        """Each sentence as a batch of its own."""
+        one = [slice(place, place + 1) for place in range(len(self.ids))]
+        others = self.types, self.targets
+        return [Batch(self.ids[row], *(rows and rows[row] for rows in others)) for row in one]
+
+    def lengths(self, kind: AttentionKind) -> list[tuple[int, int]]:
+        """The number of queries and keys that this kind of attention has in each sentence."""
+        queries = self.ids if self.targets is None else self.targets
+        keys = self.ids if kind == "cross" else queries
+        return [(len(row), len(other)) for row, other in zip(queries, keys, strict=True)]
+
+    def tensors(self, pad: int, device: torch.device) -> dict[str, Tensor]:
+        """Arguments for the model, padded on the right.
+
+        With a mask where anything is padded, or has the padding's id: some models mask that.
+        """
+        tensors = {"input_ids": padded(self.ids, device, pad)}
+        if self.types is not None:
+            tensors["token_type_ids"] = padded(self.types, device)
+        if self.targets is not None:
+            tensors["decoder_input_ids"] = padded(self.targets, device, pad)
+        masks = {"attention_mask": self.ids, "decoder_attention_mask": self.targets}
+        for name, rows in masks.items():
+            if rows and (len({len(row) for row in rows}) > 1 or any(pad in row for row in rows)):
+                tensors[name] = padded([[1] * len(row) for row in rows], device)
+        return tensors
 
 
 class LastRecorded(Exception):

@@ -5,7 +5,6 @@ A self-check compares our weights with its eager attention's; if unlike, it reco
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from torch import Tensor, nn
 
 from attnviz.attention.layer import LayerRecord, Projections, check_finite
 from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
+from attnviz.attention.sublayers import Sublayers
 from attnviz.encoder.devices import LESS_MEMORY, as_numpy, enough_memory
-from attnviz.encoder.record import memory_for, padded
+from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError, lacks_memory
 from attnviz.transformers_backend import load, quirks
 from attnviz.transformers_backend.attention_call import (
@@ -27,8 +27,17 @@ from attnviz.transformers_backend.attention_call import (
     entering,
     listening,
 )
+from attnviz.transformers_backend.layer_run import LayerRun
 from attnviz.transformers_backend.projections import find_projections
-from attnviz.transformers_backend.record import LastRecorded, Layers, Recorder, weights_only
+from attnviz.transformers_backend.record import (
+    Batch,
+    Ids,
+    LastRecorded,
+    Layers,
+    Recorder,
+    weights_only,
+)
+from attnviz.transformers_backend.sublayers import find_sublayers
 
 # in the self-check's two sentences; a decoder gets two fewer, so that the lengths differ
 CHECKED_TOKENS = 7, 4
@@ -38,45 +47,6 @@ TOLERANCE = 5e-3
 COARSE_TOLERANCE = 0.1  # in bfloat16 and float16
 # how far a weight may be off in a batch, and in bfloat16 and float16, where more is rounded
 BATCH_TOLERANCE, COARSE_BATCH_TOLERANCE = 1e-5, 0.02
-
-Ids = Sequence[int]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Sentences as ids, with token types if the model has them, and a decoder's ids if it runs."""
-
-    ids: Sequence[Ids]
-    types: Sequence[Ids] | None = None
-    targets: Sequence[Ids] | None = None
-
-    def singly(self) -> list["Batch"]:
-        """Each sentence as a batch of its own."""
-        one = [slice(place, place + 1) for place in range(len(self.ids))]
-        others = self.types, self.targets
-        return [Batch(self.ids[row], *(rows and rows[row] for rows in others)) for row in one]
-
-    def lengths(self, kind: AttentionKind) -> list[tuple[int, int]]:
-        """The number of queries and keys that this kind of attention has in each sentence."""
-        queries = self.ids if self.targets is None else self.targets
-        keys = self.ids if kind == "cross" else queries
-        return [(len(row), len(other)) for row, other in zip(queries, keys, strict=True)]
-
-    def tensors(self, pad: int, device: torch.device) -> dict[str, Tensor]:
-        """Arguments for the model, padded on the right.
-
-        With a mask where anything is padded, or has the padding's id: some models mask that.
-        """
-        tensors = {"input_ids": padded(self.ids, device, pad)}
-        if self.types is not None:
-            tensors["token_type_ids"] = padded(self.types, device)
-        if self.targets is not None:
-            tensors["decoder_input_ids"] = padded(self.targets, device, pad)
-        masks = {"attention_mask": self.ids, "decoder_attention_mask": self.targets}
-        for name, rows in masks.items():
-            if rows and (len({len(row) for row in rows}) > 1 or any(pad in row for row in rows)):
-                tensors[name] = padded([[1] * len(row) for row in rows], device)
-        return tensors
 
 
 class RecordableModel:
@@ -191,6 +161,15 @@ class RecordableModel:
         outputs = [self._sites.outputs.get(module) for module in candidates]
         with self._running():
             return find_projections(candidates, outputs, record, self.dtype)
+
+    def sublayers(self, number: int, batch: Batch, pieces: Sequence[int]) -> Sublayers:
+        """A layer's parts, and what it does to some pieces of a batch's one sentence."""
+        [(length, _)] = batch.lengths(self._called)
+        run = LayerRun(number, self._called, self._sites, length, pieces)
+        with memory_for(1, length), self._running():
+            with run.watching(self.model), listening(run.heard):
+                self._forward(batch)
+            return find_sublayers(run, self.dtype)
 
     def write(self, ids: Ids, most: int) -> list[int]:
         """The ids that the decoder is fed while the model writes greedily: not the last one."""

@@ -13,7 +13,8 @@ from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend import describe
-from attnviz.transformers_backend.recordable import Batch, RecordableModel
+from attnviz.transformers_backend.record import Batch
+from attnviz.transformers_backend.recordable import RecordableModel
 
 MAX_WRITTEN = 128  # the most tokens that a decoder writes when no target is given
 
@@ -87,10 +88,16 @@ class TransformersRunner:
 
     def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
         """See `Runner`."""
-        raise AttnvizError(
-            "explain --layer without --head shows the layers of models that attnviz runs itself",
-            "name a head too",
-        )
+        source, kind = inspection.key_tokens, self.model.kind
+        if kind == "decoder" and self.model.decodes:
+            raise AttnvizError(
+                "a decoder's layer reads the encoder's text too, which is not kept with the "
+                "decoder's own attention",
+                "--attention cross shows its layers",
+            )
+        types = [source.type_ids] if self.feeds_types else None
+        targets = [inspection.tokens.ids] if self.model.decodes else None
+        return self.model.sublayers(layer, Batch([source.ids], types, targets), pieces)
 
     def _target_of(self, source: Tokens) -> Tokens:
         """What the decoder is fed for this text."""

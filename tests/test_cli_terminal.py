@@ -139,9 +139,23 @@ def test_nothing_given_at_a_prompt(place: Workplace, animal: Inspection) -> None
     leader, follower = os.openpty()
     code, screen = place.on_terminal("run", "--head", "3.1", stdin=follower)
     assert code == 0
-    assert f'attnviz: the last sentence, "{ANIMAL}", in minilm\n' in screen
+    note = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
+    assert note in screen.replace("was\n         too", "was too")
     os.close(follower)
     os.close(leader)
+
+
+@pytest.mark.parametrize("columns", [40, 200])
+def test_notes_break_between_words(place: Workplace, columns: int) -> None:
+    """No line is too wide; the words, joined again, are what a pipe gets."""
+    options = ["run", "동물은 피곤했기 때문에 잤다", "--query", "개", "--quiet"]
+    code, screen = place.on_terminal(*options, columns=columns)
+    piped = place(*options)
+    assert (code, piped.code) == (2, 2)
+    lines = ESCAPE.sub("", screen).strip().splitlines()
+    assert max(map(cell_len, lines)) <= columns
+    assert " ".join(" ".join(lines).split()) == " ".join(piped.err.split())
+    assert (len(lines) == len(piped.err.splitlines())) == (columns == 200)
 
 
 def test_sentences_typed_at_a_prompt(place: Workplace) -> None:

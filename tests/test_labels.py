@@ -12,6 +12,7 @@ from handmade import cross_inspection_of, random_inspection, tokens_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.text import Text as MatplotlibText
+from rich.cells import cell_len
 from rich.console import Console
 
 import attnviz
@@ -21,7 +22,7 @@ from attnviz.inspection import Inspection, View
 from attnviz.inspection.context import Role
 from attnviz.model import Model
 from attnviz.show.forms import forms_of
-from attnviz.show.labels import names, parted, phrase_name, visible
+from attnviz.show.labels import apart, names, parted, phrase_name, visible
 from attnviz.show.terminal.cells import fit
 
 ALICE = "Alice saw Alice and Alice ran."
@@ -139,7 +140,7 @@ def test_eight_thousand_tokens_are_named_once() -> None:
         ("Alice@12", 6, "Al…@12"),
         ("Alice@12", 5, "A…@12"),
         ("Alice@12", 4, "Ali…"),
-        ("동물은@3", 6, "동 …@3"),
+        ("동물은@3", 6, "동…@3 "),
         ("@@@12", 5, "@@@12"),
         ("@12", 2, "@…"),
     ],
@@ -208,3 +209,27 @@ def test_a_sentence_about_one_is_true_of_it_alone(alice: Inspection) -> None:
     rows = [alice.view().weights(*head.head)[6] for head in finding.heads]
     assert not any(row.argmax() == 1 for row in rows)
     assert any(row.argmax() == 5 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("##\u1169", "##ㅗ"),
+        ("##\u11bc", "##ㅇ"),
+        ("##\u1169\u11bc", "##ㅗㅇ"),
+        ("\u1103", "\u1103"),  # a first consonant is drawn by itself
+        ("\u1103\u1169\u11bc", "\u1103\u1169\u11bc"),  # a syllable, as one
+        ("##\u1103\u1169", "##\u1103\u1169"),
+        ("동물\u11a8", "동물\u11a8"),
+        ("x\u11fe", "x\u115f\u11fe"),  # old Korean has no letter of its own
+        ("동물은 is", "동물은 is"),
+    ],
+)
+def test_pieces_of_syllables_are_not_drawn_over_others(text: str, shown: str) -> None:
+    assert apart(text) == shown
+
+
+def test_pieces_of_korean_have_cells_of_their_own(minilm: Model) -> None:
+    shown = names(View(minilm.inspect("동물은"), "piece").context, "key")
+    assert shown[1:4] == ("\u1103", "##ㅗ", "##ㅇ")
+    assert [cell_len(name) for name in shown[1:4]] == [2, 4, 4]

@@ -80,9 +80,9 @@ def on_terminal(stream: object) -> bool:
 
 def complain(error: AttnvizError, place: str = "") -> None:
     """Report an error on standard error: what came and what was expected, then what to try."""
-    _say(f"attnviz: {place}{visible(error.message)}")
+    _say("attnviz: ", place + visible(error.message))
     if error.hint:
-        _say(f"  {visible(error.hint)}")
+        _say("  ", visible(error.hint))
 
 
 class Notes:
@@ -98,7 +98,7 @@ class Notes:
     def say(self, text: str) -> None:
         """Say one thing."""
         if not self.quiet:
-            _say(f"attnviz: {visible(text)}")
+            _say("attnviz: ", visible(text))
 
     def say_once(self, text: str) -> None:
         """Say it, unless it was said before."""
@@ -112,9 +112,36 @@ def beginning(text: str) -> str:
     return text if len(text) <= NOTED else text[: NOTED - 1].rstrip() + "…"
 
 
-def _say(line: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(line + "\n")
+def _say(start: str, text: str) -> None:
+    """Write a line; a terminal would break it within words, so there it is broken between them."""
+    if sys.stderr is None:
+        return
+    if on_terminal(sys.stderr):
+        text = _broken(text, _columns() - len(start), " " * len(start))
+    sys.stderr.write(f"{start}{text}\n")
+
+
+def _columns() -> int:
+    """How wide the terminal of standard error is."""
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size(STDERR).columns or NOTED)
+    except OSError:
+        return NOTED
+
+
+def _broken(text: str, width: int, indent: str) -> str:
+    """The text in lines of so many cells, all but the first indented; a longer word stays whole."""
+    from rich.cells import cell_len
+
+    broken, used = "", 0
+    for place, word in enumerate(text.split(" ")):
+        size = cell_len(word)
+        if place and used and used + 1 + size > width:
+            broken, used = f"{broken}\n{indent}", 0
+        elif place:
+            broken, used = f"{broken} ", used + 1
+        broken, used = broken + word, used + size
+    return broken
 
 
 def check_output(output: "Results", *kinds: str) -> None:

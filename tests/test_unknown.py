@@ -35,9 +35,7 @@ from attnviz.text.tokens import Tokens
 
 KOREAN = "그 동물은 길을 건너지 않았다. 왜냐하면 너무 피곤했기 때문이다."
 LACKED = ["않았다", "왜냐하면", "피곤했기", "때문이다"]
-SUGGESTION = (
-    "attnviz: a multilingual model may know more words, such as --model FacebookAI/xlm-roberta-base"
-)
+SUGGESTION = "attnviz: a multilingual model may know more words, such as --model e5"
 
 
 def cut(library: Library, text: str) -> Tokens:

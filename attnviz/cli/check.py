@@ -17,7 +17,7 @@ class Checked(ModelChoice):
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="minilm, paper, a folder, or org/name\\[@revision] on the hub. Without: "
+            help="minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: "
             "ATTNVIZ_MODEL, or minilm.",
             show_default=False,
         ),

@@ -16,7 +16,7 @@ class WhichModel:
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="minilm, paper, a folder, or org/name\\[@revision] on the hub. Without: all "
+            help="minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: all "
             "models at hand.",
             show_default=False,
         ),

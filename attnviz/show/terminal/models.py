@@ -93,8 +93,8 @@ def _of_one(known: CatalogEntry) -> Iterator[str]:
     if known.revision and not known.name.endswith(known.revision):
         named = "" if known.name.startswith(known.repository or "") else f"{known.repository}@"
         yield named + known.revision[:COMMIT]
-    if not known.trained:
-        yield "the Transformer of Vaswani et al. 2017 with random weights"
+    if known.what:
+        yield known.what
     if known.obstacle:
         yield known.obstacle
 

@@ -203,6 +203,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
         ("throughput", 2),
         ("find", 2),
         ("ablate", 3),
+        ("classroom", 2),
     ):
         goals = [measure.Goal(f"{name} {n}", "1 s", "2 s", 0.5, 1.0) for n in range(count)]
         module = importlib.import_module(name)
@@ -213,7 +214,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     monkeypatch.setattr(long, "table", lambda rounds: f"long texts, {rounds} rounds")
     page = importlib.import_module("all").page(5, 2000)
     assert page.startswith("# Benchmarks\n")
-    assert page.count("| 0.50 | ≤ 1 | yes |") == 15
+    assert page.count("| 0.50 | ≤ 1 | yes |") == 17
     assert re.search(r"Measured on \d{4}-\d\d-\d\d: .+ cores? \(.+\), \d+ GiB of memory; ", page)
     assert "medians of 5 rounds" in page
     assert "\nfamilies, 5 rounds\n" in page

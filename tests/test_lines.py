@@ -7,10 +7,11 @@ from matplotlib.text import Annotation, Text
 from pictures import numbered, texts
 from shown import lines
 
-from attnviz.answers.links import MOST_LINES
+from attnviz.answers.links import MOST_LINES, heads_or_strongest, links
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
+from attnviz.show import forms
 from attnviz.show.figure.drawing import head_colors
 
 L3H1 = HeadId(3, 1)
@@ -178,3 +179,31 @@ def test_users_text_is_text(minilm: Model) -> None:
 def test_no_head_is_an_error(animal: Inspection) -> None:
     with pytest.raises(RequestError, match="no head"):
         lines(animal.view(), [], None)
+
+
+def test_lines_to_a_key_come_from_those_who_look_at_it(animal: Inspection) -> None:
+    view = animal.view()
+    answer = links(view, [HeadId(3, 1)], None, 2)
+    assert set(answer.keys) == {2}
+    column = view.block(HeadId(3, 1)).weights[0, :, 2]
+    assert np.allclose(answer.weights, column[answer.queries])
+    assert len(answer.weights) == np.count_nonzero(column >= answer.threshold)
+    figure = forms.figure(answer)
+    texts = {text.get_text(): text for text in figure.axes[0].texts}
+    assert texts["animal"].get_fontweight() == "bold"  # the key; the query is quiet
+    assert "0.68" in texts
+    assert figure.get_suptitle() == "minilm · L3H1 · key: animal"
+
+
+def test_without_heads_a_key_is_shown_where_it_is_looked_at_hardest(animal: Inspection) -> None:
+    heads, note = heads_or_strongest(animal.view(), [], None, 2)
+    assert (heads, note[-4:]) == ([HeadId(3, 1)], "0.68")
+    heads, _ = heads_or_strongest(animal.view(), [], 10, 2)
+    assert len(heads) == 1
+
+
+def test_one_link(animal: Inspection) -> None:
+    answer = links(animal.view(), [HeadId(3, 1)], 8, 2)
+    assert (answer.queries.tolist(), answer.keys.tolist()) == ([8], [2])
+    figure = forms.figure(answer)
+    assert figure.get_suptitle() == "minilm · L3H1 · query: it · key: animal"

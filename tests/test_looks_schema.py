@@ -26,6 +26,7 @@ ANSWERS: dict[str, Callable[[View], Answer]] = {
     "pair": lambda view: pair(view, 2, 1),
     "links": lambda view: links(view, view.all_heads()),
     "links of a query": lambda view: links(view, view.all_heads()[:1], 1),
+    "links to a key": lambda view: links(view, view.all_heads(), None, 2),
 }
 
 

@@ -11,7 +11,7 @@ from attnviz.answers.masks import allowed
 from attnviz.answers.matrices import RowShares, ShareTally
 from attnviz.answers.overview import Link, Overview, is_near, overview
 from attnviz.answers.select import places_of
-from attnviz.answers.word import LINK_COLUMNS, Pair, pair
+from attnviz.answers.word import LINK_COLUMNS, Pair, pair, word
 from attnviz.attention.measures import number
 from attnviz.attention.order import descending, largest
 from attnviz.attention.shapes import Float, Int
@@ -41,7 +41,7 @@ SMALLEST = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class Links(Shown):
-    """The strong links of some heads, from one query or from all, an entry each in four arrays.
+    """The strong links of some heads, from one query or all to one key or all, in four arrays.
 
     `places` are places in `heads`; they, queries and keys ascend. `threshold`: weaker links are
     left out. `shares` are means over the queries. `strongest`: whether these are not all from there
@@ -60,6 +60,7 @@ class Links(Shown):
     threshold: float
     shares: RowShares
     strongest: bool
+    key: Token | None = None
 
     @property
     def largest(self) -> float:
@@ -75,9 +76,10 @@ class Links(Shown):
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The object `attnviz.links/1`."""
-        query = None if self.query is None else token_name(self.query)
+        ends = {"query": self.query, "key": self.key}
+        named = {role: None if one is None else token_name(one) for role, one in ends.items()}
         links = [{"layer": h.layer, "head": h.head, **link.data()} for h, link in self._links(top)]
-        facts = {"query": query, "threshold": shortest(self.threshold), "links": links}
+        facts = {**named, "threshold": shortest(self.threshold), "links": links}
         return facts_of(self.context, self.schema) | facts
 
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
@@ -97,9 +99,11 @@ class Links(Shown):
             yield self.heads[self.places[at]], Link(query, key, float(self.weights[at]))
 
 
-def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Links:
-    """The links of one query or all that are strong enough to be drawn; RequestError without a
-    head.
+def links(
+    view: View, heads: Sequence[HeadId], query: int | None = None, key: int | None = None
+) -> Links:
+    """The links of one query or all, to one key or all, that are strong enough to be drawn;
+    RequestError without a head.
     """
     if not heads:
         raise RequestError("there is no head to draw", "give one, as L3H1")
@@ -107,7 +111,8 @@ def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Link
     least, most = (0.0, STRONGEST) if many else (THRESHOLDS[0], MOST_LINES + 1)
 
     def tallies() -> tuple[_Strongest, ShareTally]:
-        return _Strongest(most, least, view.context.measured.shares), ShareTally(view.context)
+        shares = view.context.measured.shares
+        return _Strongest(most, least, shares, key), ShareTally(view.context)
 
     def collected(
         some: list[HeadId], blocks: Iterator[Block]
@@ -146,6 +151,7 @@ def links(view: View, heads: Sequence[HeadId], query: int | None = None) -> Link
         threshold=threshold,
         shares=shares.shares,
         strongest=many,
+        key=None if key is None else view.keys[key],
     )
 
 
@@ -154,23 +160,26 @@ class _Strongest:
 
     `heads` are places in the order in which heads came; they, queries and keys ascend. Links are
     weights above 0 of at least `least` times the `scale`: 1 for shares, else the largest number.
+    With a `key`, only those to it count.
     """
 
-    def __init__(self, most: int, least: float, shares: bool) -> None:
+    def __init__(self, most: int, least: float, shares: bool, key: int | None = None) -> None:
         self.heads, self.queries, self.keys = (np.zeros(0, np.intp) for _ in range(3))
         self.weights = np.zeros(0, np.float32)
         self.scale = 1.0 if shares else SMALLEST
         self._most, self._least, self._shares = most, least, shares
+        self._first, self._columns = key or 0, slice(None) if key is None else slice(key, key + 1)
 
     def add(self, block: Block) -> None:
         """Add some rows of some heads."""
+        every = block.weights[..., self._columns]
         if not self._shares:
-            self.scale = max(self.scale, float(block.weights.max()))
+            self.scale = max(self.scale, float(every.max()))
         weakest = float(self.weights.min()) if len(self.weights) == self._most else 0.0
         needed = max(self._least * self.scale, weakest)
-        heads, queries, keys = np.nonzero((block.weights >= needed) & (block.weights > 0))
-        weights = block.weights[heads, queries, keys]
-        self._keep(heads, queries + block.rows.start, keys, weights)
+        heads, queries, keys = np.nonzero((every >= needed) & (every > 0))
+        weights = every[heads, queries, keys]
+        self._keep(heads, queries + block.rows.start, keys + self._first, weights)
 
     def join(self, other: "_Strongest", first: int) -> None:
         """Add what another has; its heads come after `first` others."""
@@ -220,6 +229,26 @@ def strongest_link(view: View, query: int) -> HeadLink:
     return HeadLink(view.context.head_at(layer, head), link)
 
 
+def strongest_to(view: View, key: int, query: int | None = None) -> HeadLink:
+    """The strongest link to a key, from a word further off if there is one, or from that query."""
+    found = word(view, key, "key")
+    ranks = {
+        token: 0
+        if token.index == query
+        else 2
+        if token.special
+        else _rank(view.context, token, found.token)
+        for token in view.tokens
+        if found.allowed[:, token.index].any() and query in (None, token.index)
+    }
+    queries = [token for token, rank in ranks.items() if rank == min(ranks.values())]
+    if not queries:
+        raise RequestError("a mask keeps these two words apart", "choose other words")
+    weights = found.weights[:, [token.index for token in queries]]
+    at, place = (int(i) for i in np.unravel_index(largest(weights.ravel()), weights.shape))
+    return HeadLink(found.heads[at], Link(queries[place], found.token, float(weights[at, place])))
+
+
 def strongest_of(overview: Overview) -> HeadLink | None:
     """The same of all links that an overview names; None if it names none."""
     named = [HeadLink(head.head, link) for head in overview.heads for link in head.links]
@@ -242,16 +271,21 @@ def one_head(view: View, heads: Sequence[HeadId], query: int) -> tuple[HeadId, s
 
 
 def heads_or_strongest(
-    view: View, heads: list[HeadId], query: int | None
+    view: View, heads: list[HeadId], query: int | None, key: int | None = None
 ) -> tuple[list[HeadId], str]:
-    """The heads chosen, or the query's strongest link's and a note; RequestError without either."""
+    """The heads chosen, or that of the strongest link of the words named, and a note; RequestError
+    without either.
+    """
     if heads:
         return heads, ""
-    if query is None:
+    if key is not None:
+        strongest = strongest_to(view, key, query)
+    elif query is not None:
+        strongest = strongest_link(view, query)
+    else:
         raise RequestError(
-            "lines of all words in all heads would be a tangle", "choose a query, or heads"
+            "lines of all words in all heads would be a tangle", "choose a query or a key, or heads"
         )
-    strongest = strongest_link(view, query)
     return [strongest.head], strongest.why(view.context)
 
 

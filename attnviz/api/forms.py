@@ -40,13 +40,20 @@ def table(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "Renderab
 
 
 def figure(
-    x: Any, top: int | None = None, scale: forms.Limits | None = None, **chosen: Unpack[Chosen]
+    x: Any,
+    top: int | None = None,
+    scale: forms.Limits | None = None,
+    language: forms.Language = "en",
+    colours: forms.Colours = "heat",
+    **chosen: Unpack[Chosen],
 ) -> "Figure":
-    """The picture of an answer, its colours from 0 to 1 for `scale=(0, 1)`; heatmaps of a View."""
+    """The picture of an answer; heatmaps of a View. Its colours go from 0 to 1 for `scale=(0, 1)`;
+    labels are Korean for `language="ko"`; weights are black to white for `colours="grey"`.
+    """
     answers = _answers(x, top, chosen)
     if len(answers) != 1:
         raise RequestError(f"{len(answers)} answers came, and a picture shows one", "give one")
-    return forms.figure(answers[0], top, scale)
+    return forms.figure(answers[0], top, scale, forms.Style(colours, language))
 
 
 def to_json(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> str:
@@ -72,16 +79,28 @@ def to_dataframe(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> "D
     return DataFrame([row for answer in answers for row in answer.rows(top)], columns=columns)
 
 
-def heatmap(inspection: Inspection | View, **heads: Unpack[Heads]) -> "Figure":
-    """One head, a layer's heads, or all heads as heatmaps: queries down, keys across."""
-    return forms.figure(matrices(inspection, **heads))
+def heatmap(
+    inspection: Inspection | View,
+    query: str | None = None,
+    key: str | None = None,
+    **heads: Unpack[Heads],
+) -> "Figure":
+    """One head, a layer's heads, or all heads as heatmaps: queries down, keys across; with `query`
+    or `key`, that word in all heads, a row a head.
+    """
+    if query is None and key is None:
+        return forms.figure(matrices(inspection, **heads))
+    return forms.figure(word(inspection, query, key, **heads))
 
 
 def lines(
-    inspection: Inspection | View, query: str | None = None, **heads: Unpack[Heads]
+    inspection: Inspection | View,
+    query: str | None = None,
+    key: str | None = None,
+    **heads: Unpack[Heads],
 ) -> "Figure":
     """The picture of `links`: lines from queries to keys, darker with weight."""
-    return forms.figure(links(inspection, query, **heads))
+    return forms.figure(links(inspection, query, key, **heads))
 
 
 def write_figure(figure: "Figure", path: str | Path) -> None:

@@ -93,14 +93,19 @@ def matrices(inspection: Inspection | View, **heads: Unpack[Heads]) -> Matrices:
     return matrices_in(view, chosen or None)
 
 
-def links(inspection: Inspection | View, query: str | None = None, **heads: Unpack[Heads]) -> Links:
-    """The strong links from a query, or from all words, in some heads; without `layer` and `head`,
-    in the head of the query's strongest link to a word further off.
+def links(
+    inspection: Inspection | View,
+    query: str | None = None,
+    key: str | None = None,
+    **heads: Unpack[Heads],
+) -> Links:
+    """The strong links from a query, or to a key, or of all words, in some heads; without `layer`
+    and `head`, in the head of that word's strongest link to a word further off.
     """
     view, chosen = looked_at(inspection, heads)
     view = keeping(view, query)
-    index = _index(view.context, "query", query)
-    return links_of(view, heads_or_strongest(view, chosen, index)[0], index)
+    row, column = _index(view.context, "query", query), _index(view.context, "key", key)
+    return links_of(view, heads_or_strongest(view, chosen, row, column)[0], row, column)
 
 
 def find(

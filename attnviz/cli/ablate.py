@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from attnviz.cli.options import (
     SHOW,
     AsWords,
+    DrawnOutput,
     HeadChoice,
     Look,
     ModelChoice,
-    Output,
     Source,
     count,
     flag,
@@ -56,7 +56,7 @@ class Ablated:
 
 
 def ablate(
-    source: Source, ablated: Ablated, heads: HeadChoice, choice: ModelChoice, output: Output
+    source: Source, ablated: Ablated, heads: HeadChoice, choice: ModelChoice, output: DrawnOutput
 ) -> None:
     """Ablate heads, and show how far each word's final state moves: does that head matter?
 

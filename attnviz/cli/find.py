@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from attnviz.cli.options import (
     INPUT,
     SHOW,
+    DrawnOutput,
     HeadChoice,
     Look,
     ModelChoice,
-    Output,
     Source,
     count,
     flag,
@@ -63,7 +63,12 @@ class Pair:
 
 
 def find(
-    source: Source, pair: Pair, heads: HeadChoice, look: Look, choice: ModelChoice, output: Output
+    source: Source,
+    pair: Pair,
+    heads: HeadChoice,
+    look: Look,
+    choice: ModelChoice,
+    output: DrawnOutput,
 ) -> None:
     """Rank all heads by how much one word looks at another, beyond what other pairs get anyway.
 
@@ -81,16 +86,17 @@ def find(
     from attnviz.cli.output import check_output, writing
     from attnviz.cli.reading import TableReader
     from attnviz.cli.session import Selection, Session
+    from attnviz.show.forms import PICTURES
 
-    check_output(output, "Finding")
+    check_output(output, "Finding", "Holding")
     table = pair.csv or pair.tsv
     rows = None if table is None else TableReader(table, commas=pair.csv is not None)
     session = Session(choice, output)
     selection = Selection(session, look, heads)
-    inputs = Inputs(source, session, output, selection.request, rows)
+    # a table, or a picture, waits for the last: it has one answer
+    in_short = pair.summary or output.form in ("table", "md", *PICTURES)
+    inputs = Inputs(source, session, output, selection.request, rows, as_one=in_short)
     tally, first = Tally(), list["Finding"]()
-    # a table waits for the last: it has one answer
-    in_short = pair.summary or output.form in ("table", "md")
 
     with writing(output, session.notes, pair.top) as write:
 

@@ -13,6 +13,7 @@ from attnviz.cli.options import (
     ModelChoice,
     PictureOutput,
     Source,
+    Words,
     flag,
     valued,
 )
@@ -126,22 +127,36 @@ class MapOutput(PictureOutput):
 
 
 def heatmap(
-    source: Source, heads: HeadChoice, look: Look, choice: ModelChoice, output: MapOutput
+    source: Source,
+    words: Words,
+    heads: HeadChoice,
+    look: Look,
+    choice: ModelChoice,
+    output: MapOutput,
 ) -> None:
     """Draw attention weights of a head, a layer, or all heads: queries down, keys across.
 
-    Without TEXT it draws the last sentence, at once.
+    --query or --key: one word in all heads, a row a head; both: how much the one looks at the
+    other, layers down and heads across. Without TEXT it draws the last sentence, at once.
 
     Example: attnviz heatmap --layer 3 --head 1 -o animal.png
     """
     from attnviz.answers.matrices import matrices
+    from attnviz.answers.word import word_or_pair
     from attnviz.attention.measures import MEASURES
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_ours, check_output
     from attnviz.cli.session import Selection, Session
 
     output.check_template(MEASURES[look.measure])
-    check_output(output, "Matrices")
+    named = words.query is not None or words.key is not None
+    if named and output.each:
+        raise RequestError(
+            "--each draws whole heads, and --query and --key name one word in all of them",
+            "leave one of the two out",
+        )
+    both = words.query is not None and words.key is not None
+    check_output(output, "Pair" if both else "Word" if named else "Matrices")
     session = Session(choice, output)
     selection = Selection(session, look, heads)
     inputs = Inputs(source, session, output, selection.request)
@@ -149,6 +164,10 @@ def heatmap(
     def ask(item: "Item") -> "Answer | Sequence[Matrices]":
         view = selection.view(item.inspection)
         chosen = selection.heads(view.context)
+        if named:
+            query = selection.word(item.place, view, "query", words.query)
+            key = selection.word(item.place, view, "key", words.key)
+            return word_or_pair(view, query, key, chosen or None)
         if not output.each:
             return matrices(view, chosen or None)
         every = [matrices(view, [head]) for head in chosen or view.all_heads()]

@@ -39,7 +39,8 @@ class Inputs:
     """The inspections of a command; if several may come (`many`), an error does not stop the rest.
 
     `rows` give the sentences in place of TEXT. Without a `request` only the model is run. Notes say
-    of what is remembered that it is `called` "A", if it is.
+    of what is remembered that it is `called` "A", if it is. `as_one`: all texts
+    have one answer.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class Inputs:
         request: Request | None,
         rows: Lines | None = None,
         called: str = "",
+        as_one: bool = False,
     ) -> None:
         source.check()
+        self._as_one = as_one
         self.session, self._called = session, f"{called} is " if called else ""
         self._source, self.output, self._rows, self._request = source, output, rows, request
         self._texts = source.text or []
@@ -103,7 +106,7 @@ class Inputs:
     def _too_many(self, came: str = "several sentences came") -> RequestError | None:
         """What to say of all that came, if a file has room for one."""
         output = self.output
-        if output.output is not None and output.form in PICTURES:
+        if output.output is not None and output.form in PICTURES and not self._as_one:
             return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")
         if output.save or output.keep is not None:
             option = "--save" if output.save else "--as"

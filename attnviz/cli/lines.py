@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """Where the lines begin."""
+    """Where the lines begin, or end."""
 
     query: Annotated[
         str | None,
         valued("WORD", SHOW, "Draw lines from WORD only: it, it#2 (its second occurrence), @10."),
     ] = None
+    key: Annotated[str | None, valued("WORD", SHOW, "Draw lines to WORD only.")] = None
 
 
 def lines(
@@ -32,14 +33,14 @@ def lines(
     """Draw the sentence twice, with lines from each query to its keys, darker with weight.
 
     One head, or all heads of a layer in a colour each. Without --layer and --head: the head in
-    which WORD looks hardest at a word that is not its neighbour.
+    which WORD looks hardest at a word that is not its neighbour, or is looked at hardest.
 
     Example: attnviz lines --query it --layer 3 --head 1 -o it.svg
     """
-    if not (heads.layer or heads.head or start.query):
+    if not (heads.layer or heads.head or start.query or start.key):
         raise RequestError(
             "lines of all words in all heads would be a tangle",
-            "choose a word with --query WORD, or heads with --layer N and --head N",
+            "choose a word with --query or --key WORD, or heads with --layer N and --head N",
         )
     from attnviz.answers.links import heads_or_strongest, links
     from attnviz.cli.inputs import Inputs, answer_each
@@ -54,9 +55,10 @@ def lines(
     def ask(item: "Item") -> "Answer":
         view = selection.view(item.inspection, start.query)
         query = selection.word(item.place, view, "query", start.query)
-        chosen, note = heads_or_strongest(view, selection.heads(view.context), query)
+        key = selection.word(item.place, view, "key", start.key)
+        chosen, note = heads_or_strongest(view, selection.heads(view.context), query, key)
         if note:
             session.notes.say(item.place + note)
-        return links(view, chosen, query)
+        return links(view, chosen, query, key)
 
     answer_each(inputs, ask, doing="drawing")

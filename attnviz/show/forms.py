@@ -86,12 +86,17 @@ class Forms:
 
 FORMS: dict[str, Forms] = {
     "Overview": Forms("terminal.overview:table"),
-    "Word": Forms("terminal.word:table"),
-    "Pair": Forms("terminal.word:pair_table"),
+    "Word": Forms("terminal.word:table", "figure.word:figure", called="word"),
+    "Pair": Forms("terminal.word:pair_table", "figure.heads:pair_figure", called="pair"),
     "Matrices": Forms("terminal.matrix:table", "figure.heatmap:figure", npz=True, streamed=True),
     "Links": Forms("terminal.word:links_table", "figure.lines:figure", called="lines"),
-    "Finding": Forms("terminal.find:table"),
-    "Holding": Forms("terminal.find:table", header=("layer", "head", "hits")),
+    "Finding": Forms("terminal.find:table", "figure.heads:finding_figure", called="find"),
+    "Holding": Forms(
+        "terminal.find:table",
+        "figure.heads:holding_figure",
+        header=("layer", "head", "hits"),
+        called="find",
+    ),
     "Comparison": Forms(
         "terminal.compare:table",
         "figure.compare:figure",
@@ -104,9 +109,11 @@ FORMS: dict[str, Forms] = {
     "HeadSteps": Forms(
         "terminal.head:table", "figure.head:figure", npz=True, called="head", one_scale=False
     ),
+    "Ablation": Forms("terminal.ablate:table", "figure.heads:moved_figure", called="ablate"),
+    "EachAblation": Forms(
+        "terminal.ablate:table", "figure.heads:each_figure", called="ablate-each"
+    ),
     "Layer": Forms("terminal.layer:table"),
-    "Ablation": Forms("terminal.ablate:table"),
-    "EachAblation": Forms("terminal.ablate:table"),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms("terminal.similar:each_table"),
     "Prediction": Forms("terminal.predict:table"),

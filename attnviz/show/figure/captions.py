@@ -222,9 +222,11 @@ def heading(
     notes: Sequence[str] = (),
     query: int | None = None,
     legend: str = "",
+    key: int | None = None,
 ) -> Heading:
     """The heading of a picture; a `legend` follows whose attention it is, `notes` come last."""
     asked = "" if query is None else f" · query: {label(names(context, 'query')[query])}"
+    asked += "" if key is None else f" · key: {label(names(context, 'key')[key])}"
     sight = "; ".join(filter(None, (whose(context, [head.layer for head in heads]), legend)))
     purpose = PURPOSE if context.is_cross_attention else ""
     own = _told(context, shares or RowShares(), query)

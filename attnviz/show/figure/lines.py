@@ -42,6 +42,7 @@ from attnviz.show.figure.drawing import (
 from attnviz.show.forms import Limits
 from attnviz.show.labels import names
 from attnviz.show.wording import tokens_of
+from attnviz.text.tokens import Token
 
 Labels = dict[Role, TokenLabels]  # of both columns
 
@@ -174,14 +175,14 @@ def figure(links: Links, top: int | None = None, scale: Limits | None = None) ->
             "choose fewer heads with --layer and --head, or draw all of them as heatmaps",
         )
     context, heads = links.context, links.heads
-    query = None if links.query is None else links.query.index
+    query, key = (None if one is None else one.index for one in (links.query, links.key))
     columns = Columns.some(context, _ends(links)) if links.strongest else Columns.of(context)
     with drawing_of(context):
         labels = {role: _labels(context, role, columns) for role in ROLES}
         notes = [_note(links, limits)]
         if len(heads) > HEADS_APART:
             notes.append(f"{len(heads)} colours: the closest are hard to tell apart")
-        title = heading(context, heads, links.shares, notes, query)
+        title = heading(context, heads, links.shares, notes, query, key=key)
         frame = _Frame.of(context, title, labels, columns.side, len(heads))
         picture = blank(frame.width, frame.top + frame.side + MARGIN)
         title.draw(picture)
@@ -222,9 +223,15 @@ def _ends_of(links: Links, limits: Limits, told: Callable[[float], str]) -> str:
 
 
 def _ends(links: Links) -> dict[Role, list[int]]:
-    """The tokens that links begin and end at, ascending; the query also without a link."""
-    begins = links.queries if links.query is None else [*links.queries, links.query.index]
-    return {"query": sorted({*map(int, begins)}), "key": sorted({*map(int, links.keys)})}
+    """The tokens that links begin and end at, ascending; those named also without a link."""
+    named = {role: [] if one is None else [one.index] for role, one in _named(links).items()}
+    ends = {"query": links.queries.tolist(), "key": links.keys.tolist()}
+    return {role: sorted({*ends[role], *named[role]}) for role in ROLES}
+
+
+def _named(links: Links) -> dict[Role, Token | None]:
+    """The query and the key that were named."""
+    return {"query": links.query, "key": links.key}
 
 
 def _labels(context: Context, role: Role, columns: Columns) -> TokenLabels:
@@ -256,17 +263,20 @@ def _draw_links(axes: Axes, links: Links, columns: Columns, limits: Limits) -> N
 
 
 def _emphasis(links: Links, role: Role) -> Emphasis:
-    """The query and its strongest keys stand out; a single head's weights stand beside the keys."""
-    if links.query is None:
-        return Emphasis()
-    if role == "query":
-        return Emphasis([links.query.index], others_quiet=True)
-    strengths = np.zeros(len(links.context.keys))
-    np.maximum.at(strengths, links.keys, links.weights)
+    """A word named and its strongest others stand out, which in a single head have their weights
+    beside them.
+    """
+    other: Role = "key" if role == "query" else "query"
+    own, its = _named(links)[role], _named(links)[other]
+    if its is None:
+        return Emphasis() if own is None else Emphasis([own.index], others_quiet=True)
+    strengths = np.zeros(len(tokens_of(links.context, role)))
+    np.maximum.at(strengths, links.keys if role == "key" else links.queries, links.weights)
     strong = np.flatnonzero(strengths >= STANDS_OUT * links.largest).tolist()
+    strong = strong if own is None else [own.index]
     by_strength = descending(strengths, int(np.count_nonzero(strengths))).tolist()
     told = number if links.strongest else links.context.measured.number
-    beside = {key: told(float(strengths[key])) for key in by_strength}
+    beside = {place: told(float(strengths[place])) for place in by_strength}
     return Emphasis(strong, True, None if links.places.any() else beside)
 
 

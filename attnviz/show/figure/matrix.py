@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 from attnviz.show.figure.captions import TokenLabels
 from attnviz.show.figure.drawing import DPI, MUTED, axes_at
 
-_BAR_WIDTH, _BAR_HEIGHT = 0.16, 4.0
+_BAR_WIDTH, _BAR_HEIGHT, _NUMBERS_APART = 0.16, 4.0, 0.16
 
 
 def whole_dots(side: float, cells: int) -> float:
@@ -82,7 +82,7 @@ def color_bar(
     axes = axes_at(figure, left, top, _BAR_WIDTH, min(side, _BAR_HEIGHT))
     lowest, highest = image.get_clim()
     steps = MaxNLocator(5).tick_values(lowest, highest)
-    room = 0.06 * (highest - lowest)
+    room = max(0.06, _NUMBERS_APART / min(side, _BAR_HEIGHT)) * (highest - lowest)
     values = [lowest, *(n for n in steps if lowest + room < n < highest - room), highest]
     beyond = {(True, True): "both", (True, False): "min", (False, True): "max"}
     extend = beyond.get((ends[0] < lowest, ends[1] > highest), "neither")

@@ -1,0 +1,159 @@
+"""Pictures of answers about all heads: words, pairs, findings, holding, ablation."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from handmade import inspection_of, tokens_of
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from pictures import numbered
+
+import attnviz
+from attnviz.inspection import Inspection
+from attnviz.show.labels import names
+
+WORDS = ["the", "cat", "sat"]
+
+
+def handmade() -> Inspection:
+    """Five tokens; in L1H0 `sat` gives `cat` 0.6, all else are fifths."""
+    weights = np.full((2, 3, 5, 5), 0.2)
+    weights[1, 0, 3] = [0.1, 0.1, 0.6, 0.1, 0.1]
+    return inspection_of(tokens_of(WORDS), weights)
+
+
+def matrix(axes: Axes) -> np.ndarray:
+    [image] = axes.images
+    return np.asarray(image.get_array())
+
+
+def said(figure: Figure) -> list[str]:
+    """Every text that is drawn."""
+    figure.draw_without_rendering()
+    return [t.get_text() for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+
+
+def test_a_word_has_a_block_a_layer_and_a_row_a_head() -> None:
+    figure = attnviz.figure(handmade(), query="sat")
+    blocks = [axes for axes in figure.axes if axes.images and axes.get_title("left")]
+    assert [axes.get_title("left") for axes in blocks] == ["layer 0", "layer 1"]
+    for layer, axes in enumerate(blocks):
+        expected = [handmade().weights(layer, head)[3] for head in range(3)]
+        assert np.allclose(matrix(axes), expected)
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["H0", "H1", "H2"]
+    assert [text.get_text() for text in blocks[1].texts].count(".60") == 1
+    assert figure.get_suptitle().endswith("all heads · query: sat")
+
+
+def test_a_key_has_those_who_look_at_it() -> None:
+    figure = attnviz.figure(handmade(), key="cat", layer=1)
+    assert np.allclose(matrix(figure.axes[0])[0], [0.2, 0.2, 0.2, 0.6, 0.2])
+    assert figure.axes[0].get_xlabel() == "query: who looks"
+    assert figure.get_suptitle().endswith("layer 1 · key: cat")
+
+
+def test_a_pair_has_a_map_of_heads_and_the_best_as_bars() -> None:
+    figure = attnviz.figure(handmade(), query="sat", key="cat")
+    assert np.allclose(matrix(figure.axes[0]), [[0.2, 0.2, 0.2], [0.6, 0.2, 0.2]])
+    bars = next(axes for axes in figure.axes if axes.patches and not axes.images)
+    assert bars.get_yticklabels()[0].get_text() == "L1H0"
+    assert {"sat → cat", "layer", "head", "weight", "0.60"} <= set(said(figure))
+
+
+def test_a_finding_has_both_yardsticks_and_a_map_of_the_excess() -> None:
+    finding = attnviz.find(handmade(), "sat", "cat")
+    figure = attnviz.figure(finding, top=2)
+    best = finding.heads[0]
+    assert best.same_distance is not None
+    assert best.same_key is not None
+    assert best.excess is not None
+    assert matrix(figure.axes[0])[1, 0] == pytest.approx(best.excess)
+    bars = next(axes for axes in figure.axes if axes.patches and not axes.images)
+    assert bars.get_yticklabels()[0].get_text() == "L1H0"
+    assert len(bars.get_yticklabels()) == 2
+    marks = {line.get_marker(): np.asarray(line.get_xdata())[0] for line in bars.lines[:2]}
+    assert marks == pytest.approx({"D": best.same_distance.mean, "o": best.same_key.mean})
+    both = attnviz.find(handmade(), "sat", "cat", both=True)
+    assert {"sat → cat", "cat → sat"} <= set(said(attnviz.figure(both)))
+
+
+def test_a_head_that_cannot_see_the_key_has_no_colour(animal: Inspection) -> None:
+    figure = attnviz.figure(attnviz.find(animal, "it", "animal", layer=3))
+    assert matrix(figure.axes[0]).shape == (1, 12)
+
+
+def test_many_sentences_have_means_and_intervals() -> None:
+    findings = [attnviz.find(handmade(), "sat", "cat") for _ in range(7)]
+    answer = attnviz.holding(findings)
+    figure = attnviz.figure(answer)
+    bars = next(axes for axes in figure.axes if axes.patches and not axes.images)
+    intervals = [line for line in bars.lines if line.get_marker() == "|"]
+    assert len(intervals) == len(answer.heads)
+    assert tuple(np.asarray(intervals[0].get_xdata(), float)) == answer.heads[0].interval
+    texts = said(figure)
+    assert {"7 sentences", "7 / 7", "mean", "95% interval"} <= set(texts)
+    assert any(text.startswith("best on the first half: L1H0, excess") for text in texts)
+    few = attnviz.figure(attnviz.holding(findings[:2]))
+    assert "too few sentences for a 95% interval" in said(few)
+
+
+def test_ablated_heads_show_the_words_that_move(animal: Inspection) -> None:
+    answer = attnviz.ablate(animal, "L5H11")
+    figure = attnviz.figure(answer, top=3)
+    [bars] = figure.axes
+    assert [label.get_text() for label in bars.get_yticklabels()] == [
+        names(answer.context, "query")[moved.token.index] for moved in answer.moved[:3]
+    ]
+    assert any(re.fullmatch(r"11 more move by 0\.\d+ at most", text) for text in said(figure))
+
+
+def test_each_head_ablated_has_a_map(animal: Inspection) -> None:
+    answer = attnviz.ablate_each(animal)
+    for scale in (None, (0.0, 1.0)):
+        figure = attnviz.figure(answer, scale=scale)
+        numbers = matrix(figure.axes[0])
+        assert numbers[answer.heads[0].head] == pytest.approx(answer.heads[0].distance)
+        [image] = figure.axes[0].images
+        assert image.get_clim() == (scale or (0.0, answer.heads[0].distance))
+    assert {"moves most", "distance"} <= set(said(figure))
+
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitän 동물은 너무 sat because it was 😀 and"
+MAKERS: dict[str, Callable[[Inspection], Any]] = {
+    "word": lambda one: attnviz.figure(one, query="@1"),
+    "key": lambda one: attnviz.figure(one, key="@1", layer=0),
+    "pair": lambda one: attnviz.figure(one, query="@2", key="@1"),
+    "find": lambda one: attnviz.figure(attnviz.find(one, "@2", "@1", both=True)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("size", ["long words", "130 words", "2 words"])
+def test_nothing_is_cut_and_no_texts_lie_over_each_other(
+    make: Callable[[Inspection], Figure], size: str
+) -> None:
+    one = (
+        inspection_of(tokens_of(LONG.split()), np.full((6, 12, 11, 11), 1 / 11))
+        if size == "long words"
+        else numbered(130 if size == "130 words" else 2)
+    )
+    figure = make(one)
+    figure.draw_without_rendering()
+    width, height = figure.bbox.width, figure.bbox.height
+    boxes = []
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if not text.get_text().strip() or not text.get_visible():
+            continue
+        box = text.get_window_extent()
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0, text
+        if not text.get_rotation():
+            boxes.append((text.get_text(), box.padded(-1.5)))
+    for place, (name, box) in enumerate(boxes):
+        for other, its in boxes[place + 1 :]:
+            assert not box.overlaps(its) or name == other, (name, other)

@@ -17,6 +17,7 @@ from attnviz.cli.options import (
     valued,
 )
 from attnviz.errors import RequestError
+from attnviz.show.forms import PICTURES
 
 if TYPE_CHECKING:
     from attnviz.answers.find import Finding
@@ -86,14 +87,13 @@ def find(
     from attnviz.cli.output import check_output, writing
     from attnviz.cli.reading import TableReader
     from attnviz.cli.session import Selection, Session
-    from attnviz.show.forms import PICTURES
 
     check_output(output, "Finding", "Holding")
     table = pair.csv or pair.tsv
     rows = None if table is None else TableReader(table, commas=pair.csv is not None)
     session = Session(choice, output)
     selection = Selection(session, look, heads)
-    # a table, or a picture, waits for the last: it has one answer
+    # waits for the last sentence, having one answer
     in_short = pair.summary or output.form in ("table", "md", *PICTURES)
     inputs = Inputs(source, session, output, selection.request, rows, as_one=in_short)
     tally, first = Tally(), list["Finding"]()
@@ -114,7 +114,7 @@ def find(
         inputs.each(ask)
         left_out = len(session.errors)
         if pair.summary or rows is not None or tally.count + left_out > 1:
-            if in_short or output.form in ("json", "jsonl"):
+            if in_short or output.form.startswith("json"):
                 write(tally.holding(left_out), 0)
             else:
                 session.notes.say_once(

@@ -162,7 +162,7 @@ def heatmap(
     inputs = Inputs(source, session, output, selection.request)
 
     def ask(item: "Item") -> "Answer | Sequence[Matrices]":
-        view = selection.view(item.inspection)
+        view = selection.view(item.inspection, words.query)
         chosen = selection.heads(view.context)
         if named:
             query = selection.word(item.place, view, "query", words.query)

@@ -186,8 +186,8 @@ def test_with_a_tasks_head(folder: tuple[str, Path]) -> None:
     family, path = folder
     theirs = save_tiny(path, family, TINY[family].task)
     ours = load_model(str(path))
-    assert len(ours.notes) == 1
-    assert "not part of the encoder, and not read: " in ours.notes[0]
+    beside = "not part of the encoder, and not read: model.decoder.layers"
+    assert ours.notes == ((beside,) if family == "marian" else ())
     inspection = ours.inspect(SENTENCES[0])
     hold(inspection, Loaded(family, path, ours, theirs).expected(inspection))
 

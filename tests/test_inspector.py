@@ -227,6 +227,9 @@ def test_damaged_tokenizers_end_in_an_error_or_cut_somehow(tmp_path: Path) -> No
 def test_notes_tell_what_was_left_out(tiny: Model, tmp_path: Path) -> None:
     assert tiny.notes == ()
     save_tiny_bert(tmp_path, kind=BertForSequenceClassification)
+    assert load_model(str(tmp_path)).notes == ()  # the head is for attnviz predict
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace("BertForSequenceClassification", "BertModel"))
     assert load_model(str(tmp_path)).notes == ("not part of the encoder, and not read: classifier",)
 
 

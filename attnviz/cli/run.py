@@ -19,6 +19,7 @@ from attnviz.errors import RequestError
 if TYPE_CHECKING:
     from attnviz.answers.answer import Answer
     from attnviz.cli.inputs import Item
+    from attnviz.cli.session import Session
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,23 @@ class Amount:
     summary: Annotated[
         bool, flag("--summary", SHOW, "The overview of heads, without whole matrices, as data too.")
     ] = False
+
+
+def note_head(session: "Session") -> None:
+    """Say once, of a model that was loaded, that it also says something."""
+    from attnviz.models import DEFAULT, PAPER
+
+    if session.model is None or session.model.facts.name in (DEFAULT, PAPER):
+        return
+    from attnviz.model.predict import facts_of
+    from attnviz.show.wording import GIVES
+
+    head = facts_of(session.model)
+    if head is not None:
+        architecture = f" ({head.architecture})" if head.architecture else ""
+        session.notes.say_once(
+            f"attnviz predict shows what it says: {GIVES[head.kind]}{architecture}"
+        )
 
 
 def run(
@@ -70,6 +88,7 @@ def run(
     inputs = Inputs(source, session, output, selection.request)
 
     def ask(item: "Item") -> "Answer":
+        note_head(session)
         view = selection.view(item.inspection, words.query)
         chosen = selection.heads(view.context)
         if about_word:

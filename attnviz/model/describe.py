@@ -1,11 +1,17 @@
 """Describe a model without loading its weights."""
 
+from contextlib import suppress
+from dataclasses import replace
+
 from attnviz.errors import AttnvizError
+from attnviz.inspection.predicted import HeadFacts
 from attnviz.model.load import ModelConfig, find_config
 from attnviz.models import PAPER, ModelFiles
 from attnviz.models import describe as own
 from attnviz.models.config import RunOptions
 from attnviz.models.describe import Described, TokenizerFacts
+from attnviz.models.heads import architecture_in, head_in
+from attnviz.models.pooling import read_pooling
 
 
 def describe(name: str, trust_remote_code: bool = False) -> Described:
@@ -14,8 +20,26 @@ def describe(name: str, trust_remote_code: bool = False) -> Described:
         return own.describe_paper()
     config, files = find_config(name, RunOptions(trust_remote_code=trust_remote_code))
     if config.is_native:
-        return own.describe_native(files, config.kind, _tokenizer(config, files))
-    return _describe_through_transformers(config, files)
+        found = own.describe_native(files, config.kind, _tokenizer(config, files))
+    else:
+        found = _describe_through_transformers(config, files)
+    return replace(found, head=_head(config, files, found))
+
+
+def _head(config: ModelConfig, files: ModelFiles, found: Described) -> HeadFacts | None:
+    """What `attnviz predict` asks: the head that config.json names, or a pooling."""
+    content, native = config.kind.content, config.is_native
+    causal = found.attention[0].kind == "decoder"
+    head = head_in(content, architecture_in(content), native, causal)
+    if found.masked_lm is False and head is not None and head.kind == "masked-lm":
+        head = None  # named, and not in the files
+    if head is not None or found.masked_lm:
+        return head or HeadFacts("masked-lm")
+    with suppress(AttnvizError):
+        pooling = read_pooling(files)
+        if pooling.assumed is None:
+            return HeadFacts("similarity", function=None, pooling=str(pooling.facts))
+    return None
 
 
 def _tokenizer(config: ModelConfig, files: ModelFiles) -> TokenizerFacts:

@@ -322,8 +322,10 @@ def _file_notes(
         notes += ["it brings code of its own, which was not run"]
     notes += PICKLE_NOTES if files.pickled else ()
     if left_over:
-        modules = ", ".join(sorted(set(map(_module_of, left_over))))
-        notes += [f"not part of {part}, and not read: {modules}"]
+        from attnviz.models.heads import modules_beside
+
+        modules = modules_beside(kind.content, left_over)
+        notes += [f"not part of {part}, and not read: {modules}"] if modules else []
     return tuple(notes)
 
 
@@ -335,10 +337,3 @@ def _sizes_note(pieces: int, vectors: int) -> tuple[str, ...]:
         f"its tokenizer has {pieces} pieces, and the model embeddings for {vectors}: a text with "
         "one of the others is refused",
     )
-
-
-def _module_of(tensor: str) -> str:
-    """The module that a tensor belongs to, up to a layer's number if there is one."""
-    parts = tensor.split(".")[:-1]
-    end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
-    return ".".join(parts[:end]) or tensor

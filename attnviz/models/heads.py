@@ -1,6 +1,7 @@
 """Which head a checkpoint has, by its config.json, and what its tensors are called."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,13 @@ FUNCTIONS: Mapping[str, Function | None] = {
 """What makes probabilities, by config.json's problem_type; else it is softmax."""
 
 
+TENSORS = re.compile(
+    r"(.*\.)?(classifier|pre_classifier|qa_outputs|score|classification_head|sequence_summary"
+    r"|logits_proj|head)\b"
+)
+"""What the modules of heads are called."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A dense layer of a head: what a checkpoint calls it, and the function after it."""
@@ -56,17 +64,43 @@ CLASSIFIERS: Mapping[str, tuple[Step, ...]] = {
 """By family, what makes labels of the first token's final state."""
 
 
-def head_in(content: Config, architecture: str) -> HeadFacts | None:
-    """The head that a class of transformers has, with config.json's labels; None if it has none."""
+def head_in(
+    content: Config, architecture: str, native: bool = False, causal: bool = True
+) -> HeadFacts | None:
+    """The head that a class of transformers has, with config.json's labels; None if it has none.
+
+    `native`: of our own encoder; `causal`: it is a decoder, or may be one.
+    """
     endings = (end for end in ENDINGS if architecture.endswith(end))
     found = None if architecture in NO_LM else next(endings, None)
     if found is None:
         return None
-    labels = labels_in(content) if ENDINGS[found].endswith("classification") else ()
+    kind = ENDINGS[found]
+    if kind == "causal-lm" and native:  # an encoder's has the tensors of a masked LM's
+        kind = "masked-lm"
+    elif kind == "causal-lm" and not causal:  # such as XLNet's, which does not tell what comes next
+        return None
+    labels = labels_in(content) if kind.endswith("classification") else ()
     function: Function | None = "softmax"
-    if ENDINGS[found] == "sequence-classification":
+    if kind == "sequence-classification":
         function = FUNCTIONS.get(str(content.get("problem_type")), "softmax")
-    return HeadFacts(ENDINGS[found], architecture, labels, function)
+    return HeadFacts(kind, architecture, labels, function)
+
+
+def modules_beside(content: Config, tensors: Sequence[str]) -> str:
+    """The modules, up to a layer's number, of tensors that are not those of the head that is named.
+
+    Nothing where there are none.
+    """
+    head = head_in(content, architecture_in(content)) is not None
+    others = (name for name in tensors if not (head and TENSORS.match(name)))
+    return ", ".join(sorted(set(map(_module_of, others))))
+
+
+def _module_of(tensor: str) -> str:
+    parts = tensor.split(".")[:-1]
+    end = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts))
+    return ".".join(parts[:end]) or tensor
 
 
 def architecture_in(content: Config) -> str:

@@ -8,13 +8,13 @@ from unicodedata import category
 from attnviz.errors import listed
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role, counted
-from attnviz.inspection.predicted import Guess, HeadKind
 from attnviz.show.labels import BLANK, UNKNOWN, visible
 from attnviz.text.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
     from attnviz.answers.align import Alignment
     from attnviz.answers.predict import Prediction
+    from attnviz.inspection.predicted import Guess, HeadFacts, HeadKind
 
 MAY_NOT = "may not look there"  # What a table's blank cells mean, and a picture's grey ones
 # without it, the rows of cross-attention seem to be one word late
@@ -216,7 +216,7 @@ def _named(layers: Sequence[int]) -> str:
 
 
 MODEL_IS_SURE = "A probability says how sure the model is, not how often it is right."
-SAID: dict[HeadKind, str] = {
+SAID: "dict[HeadKind, str]" = {
     "masked-lm": "what stands at each mask",
     "causal-lm": "what comes next",
     "seq2seq-lm": "what it writes, the likeliest piece each time",
@@ -226,6 +226,26 @@ SAID: dict[HeadKind, str] = {
     "similarity": "how similar the two texts are to it",
 }
 """What a model says, by the kind of its head."""
+
+GIVES: "dict[HeadKind, str]" = {
+    "masked-lm": "words at each mask",
+    "causal-lm": "the next token",
+    "seq2seq-lm": "the text that it writes",
+    "sequence-classification": "labels of the text",
+    "token-classification": "labels of each word",
+    "question-answering": "answers in a second text",
+    "similarity": "how similar two texts are",
+}
+"""What the head of a model gives."""
+
+
+def head_told(head: "HeadFacts | None") -> str:
+    """Which head a model has, and what it gives; the first of its labels."""
+    if head is None:
+        return "none that attnviz can ask"
+    labels = listed(head.labels, WORDS_NAMED)
+    told = f"{GIVES[head.kind]}: {labels}" if labels else GIVES[head.kind]
+    return f"{told} ({head.pooling or head.architecture or 'masked-LM head'}); see attnviz predict"
 
 
 def said_by(answer: "Prediction") -> tuple[str, str]:
@@ -246,13 +266,13 @@ def said_by(answer: "Prediction") -> tuple[str, str]:
     return what, f"{how}; {visible(source)}" if source else how
 
 
-def guess_name(guess: Guess) -> str:
+def guess_name(guess: "Guess") -> str:
     """A guess as it is shown; a blank before a word is drawn, as the word begins there."""
     text = f"{BLANK}{guess.text[1:]}" if guess.text.startswith(" ") else guess.text
     return visible(text)
 
 
-def guess_number(guess: Guess) -> str:
+def guess_number(guess: "Guess") -> str:
     """A guess's probability, or a score that is none."""
     return f"{guess.score:.4f}" if guess.probability is None else f"{guess.probability:.1%}"
 

@@ -15,6 +15,7 @@ from attnviz.models.describe import (
     Described,
 )
 from attnviz.show.labels import visible
+from attnviz.show.wording import head_told
 
 COMMIT = 12  # How many of a commit's letters are shown; the hub's pages show fewer
 FAMILIES: dict[AttentionSource, str] = {
@@ -118,6 +119,7 @@ def _facts(described: Described) -> Iterator[tuple[str, str]]:
         name = f"{attention.kind} attention" if several else "attention"
         yield name, _attention(attention, several)
     yield from _weights(described)
+    yield "head", head_told(described.head)
     most = described.max_positions
     yield "context", "any number of tokens" if most is None else f"{most:,} tokens"
     yield "positions", " and ".join(described.positions) or "nothing says how it knows them"
@@ -140,9 +142,6 @@ def _weights(described: Described) -> Iterator[tuple[str, str]]:
     part = "encoder" if described.attention[0].how == "natively" else "model"
     yield "parameters", f"{ours:,} in the {part}{beside}"
     yield "stored as", ", ".join(described.dtypes)
-    if described.masked_lm is not None:
-        predicts = "predicts (masked-LM head)" if described.masked_lm else "predicts nothing"
-        yield "at a mask", predicts
 
 
 def _attention(attention: AttentionFacts, several: bool) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attnviz.cli.app import COMMANDS, DONE, FAILED, INTERRUPTED, WRONG
+from attnviz.cli.app import COMMANDS, EXIT_CODES
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "cli.md"
@@ -77,16 +77,34 @@ without them.
 """
 
 ENVIRONMENT = """\
+## Settings
+
+Defaults of your own go into `config.toml`, in the folder that your system has for settings
+(`~/.config/attnviz/` on Linux). A variable is above the file, and an option above both; in a
+variable, `true` and `false` may also be `1` and `0`. attnviz reads the file when a command runs. A
+key that it does not know, or a value that does not fit, is an error that names the line. `attnviz
+--spec` says where the file is looked for, and what is in force.
+
+```toml
+model = "bert-base-uncased"  # what --model takes
+device = "cpu"
+format = "json"              # or a picture's, for commands that draw
+special = false              # as --no-special
+words = true
+quiet = false
+```
+
 ## Environment
 
 | variable | what it does |
 |---|---|
-| `ATTNVIZ_MODEL` | the model, if there is no `--model` |
+| `ATTNVIZ_MODEL`, `_DEVICE`, `_FORMAT`, `_SPECIAL`, `_WORDS`, `_QUIET` | as in `config.toml` |
 | `ATTNVIZ_NO_MEMORY` | `1`: remember nothing, and use nothing that is remembered |
 | `ATTNVIZ_TERMINAL` | commands with the same value share a last sentence, not those of a terminal |
 | `NO_COLOR` | tables without colour |
 | `COLUMNS` | the width of tables, instead of the terminal's |
 | `XDG_CACHE_HOME` | the folder that contains the cache, instead of `~/.cache` (on Linux) |
+| `XDG_CONFIG_HOME` | the folder that contains the settings, instead of `~/.config` (on Linux) |
 """
 
 OTHER_FORMATS = """\
@@ -190,16 +208,13 @@ def _help(*command: str) -> str:
 
 
 def _exit_codes() -> str:
+    codes = "\n".join(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())
     return f"""\
 ## Exit codes
 
 | code | meaning |
 |---|---|
-| {DONE} | done; also if the reader of a pipe stopped early |
-| {WRONG} | the request is wrong: an unknown word, a layer out of range, an empty sentence |
-| {FAILED} | it could not be done: damaged weights, a full disk; or a check failed |
-| {INTERRUPTED} | interrupted with Ctrl-C (SIGINT) |
-| 129, 143 | ended by SIGHUP or SIGTERM |
+{codes}
 
 An error message says what came, what was expected, and what to try. If one of several sentences
 fails, attnviz shows the others and names the number of the one that failed.

@@ -23,6 +23,14 @@ from attnviz.errors import AttnvizError, RequestError, lacks_memory, visible
 MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v)"
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
+EXIT_CODES = {
+    DONE: "done; also if the reader of a pipe stopped early",
+    WRONG: "the request is wrong: an unknown word, a layer out of range, an empty sentence",
+    FAILED: "it could not be done: damaged weights, a full disk; or a check failed",
+    INTERRUPTED: "interrupted with Ctrl-C (SIGINT)",
+    129: "ended by SIGHUP",
+    143: "ended by SIGTERM",
+}
 
 COMMANDS = (
     "run",
@@ -111,12 +119,43 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_spec(wanted: bool) -> None:
+    def show() -> None:
+        import json
+
+        from attnviz.cli.spec import spec
+
+        commands = ((name, command(name), function_of(name)) for name in COMMANDS)
+        typer.echo(json.dumps(spec(commands, EXIT_CODES), ensure_ascii=False))
+
+    if wanted:
+        raise typer.Exit(exit_code_of(show))
+
+
+def _show_skill(wanted: bool) -> None:
+    def show() -> None:
+        from attnviz.cli.spec import packaged
+
+        typer.echo(packaged("SKILL.md").read_text(encoding="utf-8"), nl=False)
+
+    if wanted:
+        raise typer.Exit(exit_code_of(show))
+
+
+def _shown(name: str, show: Callable[[bool], None], help: str) -> Any:
+    """An option that shows something, and ends."""
+    return typer.Option(name, callback=show, is_eager=True, metavar="", help=help)
+
+
 @app.callback()
 def attnviz(
     context: typer.Context,
-    show_version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    show_version: Annotated[bool, _shown("--version", _show_version, "Show the version.")] = False,
+    show_spec: Annotated[
+        bool, _shown("--spec", _show_spec, "Show commands, options, schemas, exit codes, as JSON.")
+    ] = False,
+    show_skill: Annotated[
+        bool, _shown("--skill", _show_skill, "Show how a program uses attnviz (SKILL.md).")
     ] = False,
 ) -> None:
     """See where a Transformer encoder looks: which word attends to which, in which head."""
@@ -126,9 +165,15 @@ def attnviz(
         raise typer.Exit(WRONG)
 
 
+def function_of(name: str) -> Callable[..., None]:
+    """What a command does, with its groups of options as parameters."""
+    function: Callable[..., None] = getattr(import_module(f"attnviz.cli.{name}"), name)
+    return function
+
+
 def command(name: str) -> Any:
     """The command of that name, from the function of that name in the module of that name."""
-    function = getattr(import_module(f"attnviz.cli.{name}"), name)
+    function = function_of(name)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     # the terminal breaks lines, so paragraphs come without those of the source
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
@@ -142,13 +187,21 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
     groups = get_type_hints(function)
     groups.pop("return", None)
 
-    @functools.wraps(function)
-    def flat(**values: Any) -> None:
+    def run(context: typer.Context, values: dict[str, Any]) -> None:
+        from attnviz.cli.settings import FLAGS, settings
+
+        for name, setting in settings().items():  # which are checked also if no option needs them
+            if name in FLAGS and name in values and _is_default(context, name):
+                values[name] = setting.value
         gathered = {
             name: group(**{field.name: values[field.name] for field in dataclasses.fields(group)})
             for name, group in groups.items()
         }
-        code = exit_code_of(lambda: function(**gathered))
+        function(**gathered)
+
+    @functools.wraps(function)
+    def flat(context: typer.Context, **values: Any) -> None:
+        code = exit_code_of(lambda: run(context, values))
         if code:
             raise typer.Exit(code)
 
@@ -163,9 +216,17 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
         for field in dataclasses.fields(group)
     ]
     parameters.sort(key=_is_rare)  # the order stays otherwise
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters.insert(0, context)
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     flat.__annotations__ = {p.name: p.annotation for p in parameters}
     return flat
+
+
+def _is_default(context: typer.Context, name: str) -> bool:
+    """Whether no option says it."""
+    source = context.get_parameter_source(name)
+    return source is None or source.name == "DEFAULT"
 
 
 def _is_rare(parameter: inspect.Parameter) -> bool:

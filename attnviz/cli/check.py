@@ -42,7 +42,7 @@ def check(choice: Checked, output: Results) -> None:
     check_output(output, "Check")
     session = Session(choice, output)
     with session:
-        run = run_to_check(choice.name, choice.options | {"device": choice.device or "auto"})
+        run = run_to_check(choice.name, choice.options | {"device": choice.place})
         model = session.load(replace(choice, target=run.target))
         answer = check(gather(model, run, session.spinner.update))
     with writing(output, session.notes) as write:

@@ -1,6 +1,5 @@
 """The options that commands share, declared once, in groups, which `app.py` spreads out."""
 
-import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -9,6 +8,7 @@ import typer
 
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
+from attnviz.cli.settings import setting
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
 from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style, check_limits
@@ -144,8 +144,14 @@ class ModelChoice:
 
     @property
     def name(self) -> str:
-        """The model's name: the option, the environment variable, or the default."""
-        return os.environ.get("ATTNVIZ_MODEL") or "minilm" if self.model is None else self.model
+        """The model's name: the option, or what the settings say."""
+        return str(setting("model")) if self.model is None else self.model
+
+    @property
+    def place(self) -> Device:
+        """The device that a model runs on: the option, or what the settings say."""
+        device: Device = self.device or setting("device")
+        return device
 
     @property
     def options(self) -> dict[str, Any]:
@@ -322,7 +328,13 @@ class Results:
                 f"-o {self.file} ends in {suffix}, which is not the suffix of a form",
                 f"end it in {', '.join(SUFFIXES)}, or name the form with -f",
             )
-        return asked or named or self.usual
+        return asked or named or self._preferred
+
+    @property
+    def _preferred(self) -> Form:
+        """What the settings say, if that and the usual form are both pictures, or both are not."""
+        form: Form | None = setting("format")
+        return form if form and (form in PICTURES) == (self.usual in PICTURES) else self.usual
 
 
 @dataclass(frozen=True)

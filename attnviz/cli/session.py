@@ -87,7 +87,7 @@ class Session:
             return self.model
         self.loaded = choice
         self.spinner.update("loading the model")
-        options = choice.options | {"device": choice.device or "auto"}
+        options = choice.options | {"device": choice.place}
         return self._take(load_model(choice.name, **options))
 
     def model_of(self, inspection: Inspection, why: str = "running it again in") -> Model:
@@ -96,7 +96,7 @@ class Session:
             return self.model
         self.notes.say(f"{why} {inspection.model.title}")
         self.spinner.update("loading the model")
-        load = partial(load_model, device=self.choice.device or "auto")
+        load = partial(load_model, device=self.choice.place)
         return self._take(load_model_of(inspection, load))
 
     def choice_like(self, inspection: Inspection, choice: ModelChoice) -> ModelChoice:

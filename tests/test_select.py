@@ -3,8 +3,9 @@
 import unicodedata
 
 import pytest
+from test_tokens import tokenizer as pieces_with
 
-from attnviz.answers.select import find_token, select_heads
+from attnviz.answers.select import find_phrase, find_token, select_heads
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, ModelFacts
 from attnviz.models import default_tokenizer
@@ -202,3 +203,45 @@ def test_heads_that_are_refused(
         select_heads(MODEL, layers, heads)
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(("kind", "mark"), [("byte_level", "Ġ"), ("unigram", "▁")])
+def test_pieces_are_found_without_their_marks(kind: str, mark: str) -> None:
+    pieces = pieces_with(kind).encode("cross the the").pieces
+    the = [piece.index for piece in pieces if piece.pieces[0].startswith(f"{mark}t")]
+    typed = pieces[the[0]].text.strip()
+    assert pieces[the[0]].label == mark + typed
+    for asked in (typed, typed.upper(), mark + typed, f"##{typed}"):
+        assert find_token(pieces, asked).token.index == the[0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "typed", "near"),
+    [
+        ("word", "동물", "동물은"),
+        ("word", "dog", "dog's"),
+        ("word", "dgo's", "dog's"),
+        ("word", "“cross”", "cross"),
+        ("word", '"strete"', "street"),
+        ("piece", "dogs", "dog"),
+        ("piece", "cros", "cross"),
+    ],
+)
+def test_near_words_are_offered_first(
+    tokenizer: Tokenizer, unit: Unit, typed: str, near: str
+) -> None:
+    tokens = tokens_of(tokenizer, "The dog's 동물은 didn't cross the street.", unit)
+    with pytest.raises(RequestError, match="there is no") as caught:
+        find_token(tokens, typed)
+    assert caught.value.hint.startswith(f"did you mean {near}? ")
+    assert find_token(tokens, near).text == near
+
+
+def test_a_word_of_several_pieces_is_told_where_pieces_are_asked_for(tokenizer: Tokenizer) -> None:
+    pieces = tokens_of(tokenizer, "It didn't.", "piece")
+    with pytest.raises(RequestError) as caught:
+        find_token(pieces, "Didn't")
+    message = '"Didn\'t" is cut into the pieces @2 to @4, and this takes one'
+    assert caught.value.message == message
+    assert caught.value.hint == "name one, as in @2, or ask for words, without --pieces"
+    assert find_phrase(pieces, "didn't").indices == [2, 3, 4]

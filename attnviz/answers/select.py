@@ -67,6 +67,13 @@ def find_token(tokens: Sequence[Token], selector: str, text: str = SENTENCE) -> 
             f'"{selector}" is {len(words)} words, and this takes one',
             f"name one, as in {words[-1]}",
         )
+    pieces = next(_runs(tokens, selector), ()) if not matching(tokens, selector) else ()
+    if pieces and len({piece.word for piece in pieces}) == 1:
+        first, last = pieces[0].index, pieces[-1].index
+        raise RequestError(
+            f'"{selector}" is cut into the pieces @{first} to @{last}, and this takes one',
+            f"name one, as in @{first}, or ask for words, without --pieces",
+        )
     return _choose(tokens, selector, lambda word: matching(tokens, word), text)
 
 
@@ -226,7 +233,7 @@ def _choose(
             raise RequestError(
                 f'there is no {selector}: "{word}" occurs {times}', f"{word}#1 is the first"
             )
-    near = near_words({token.text: token.label for token in tokens}, selector)
+    near = near_words([token.text.strip() for token in tokens], selector)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     if _NUMBER.fullmatch(selector) and -len(tokens) <= int(selector) < len(tokens):
         hint = f"@{int(selector)} is the token at index {int(selector)}; "

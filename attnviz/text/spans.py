@@ -7,7 +7,7 @@ spellings of a word are alike.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from itertools import accumulate, pairwise, takewhile
@@ -214,14 +214,12 @@ def as_typed(text: str) -> str:
     return folded(plain)
 
 
-def near_words(labels: Mapping[str, str], word: str) -> list[str]:
-    """The labels of the texts that may be meant: those that begin alike (동물 for 동물은), then by
-    spelling.
-    """
-    wanted = as_typed(word)
+def near_words(texts: Iterable[str], word: str) -> list[str]:
+    """The texts that may be meant: those that begin alike (동물 for 동물은), then by spelling."""
+    wanted = as_typed(word).strip("\"'")  # in quotes, as messages name words
     known: dict[str, str] = {}
-    for text, label in labels.items():
-        known.setdefault(as_typed(text), label)
+    for text in texts:
+        known.setdefault(as_typed(text), text)
     begun = [spelling for spelling in known if wanted and spelling.startswith(wanted)]
     close = get_close_matches(wanted, known, NEAR_WORDS, NEARNESS)
     return [known[spelling] for spelling in dict.fromkeys(begun + close)][:NEAR_WORDS]

@@ -223,7 +223,7 @@ def test_the_tokenizer_keeps_its_settings() -> None:
         ("minilm", tokenizer, "the model should be one of transformers, and is a str"),
         (torch.nn.Linear(2, 2), tokenizer, "should be one of transformers, and is a Linear"),
         (bert, "minilm", "the tokenizer should be one of transformers, and is a str"),
-        (bert, None, "the tokenizer should be one of transformers, and is a NoneType"),
+        (bert, None, "the BertModel came without its tokenizer"),
     ],
 )
 def test_what_is_neither(model: Any, library: Any, message: str) -> None:

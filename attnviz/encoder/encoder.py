@@ -19,6 +19,18 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
+    "gelu_10": lambda x: F.gelu(x).clamp(-10, 10),
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+    "mish": F.mish,
+    "relu2": lambda x: F.relu(x).square(),
+    "relu6": F.relu6,
+    "hardswish": F.hardswish,
+    "leaky_relu": F.leaky_relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "laplace": lambda x: (1 + torch.erf((x - 0.707107) / (0.282095 * 2**0.5))) / 2,
+    "sqrtsoftplus": lambda x: F.softplus(x).sqrt(),
+    "identity": lambda x: x,
 }
 
 

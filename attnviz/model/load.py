@@ -254,6 +254,11 @@ def model_in_memory(
     from attnviz.transformers_backend.tokenizers import copy_of, wrapped
 
     architecture, loaded = in_memory(model)
+    if tokenizer is None:
+        raise RequestError(
+            f"the {type(model).__name__} came without its tokenizer",
+            f"add tokenizer=AutoTokenizer.from_pretrained({loaded.model.name_or_path!r})",
+        )
     tokenizer_for = partial(wrapped, copy_of(tokenizer))
     run = RunOptions(attention=attention, target=target)
     # a published model of the same name may have other weights

@@ -11,15 +11,21 @@ from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import read_json
 
+_TANH = ("gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh")
+_SAME = (
+    "relu", "gelu", "gelu_10", "quick_gelu", "silu", "mish", "relu2", "relu6", "hardswish",
+    "leaky_relu", "sigmoid", "tanh", "laplace", "sqrtsoftplus",
+)  # fmt: skip
 ACTIVATIONS = {
-    "relu": "relu",
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "silu": "silu",
+    **{name: name for name in _SAME},
+    **dict.fromkeys(_TANH, "gelu_tanh"),
+    "gelu_python": "gelu",
     "swish": "silu",
+    "linear": "identity",
 }
-"""The names of activations in published configurations, and ours."""
+"""The names of activations in published configurations, and ours; without those that have weights
+of their own, prelu and xielu.
+"""
 
 BUCKETS = 32  # for distances between tokens
 

@@ -164,8 +164,9 @@ def test_words_and_heads_that_are_not_there(
         (["--json", "-f", "csv"], "--json does not go with -f csv"),
         (["-f", "csv", "-o", "out.npz"], "-f csv does not go with out.npz, whose name says npz"),
         (["-o", "out.gif"], "-o out.gif ends in .gif, which is not the suffix of a form"),
+        (["-o", "out.jsno"], "did you mean .json? end it in .txt,"),
         (["-o", "out.gif"], "end it in .txt, .json, .jsonl, .csv, .tsv, .parquet, .md, .npz, .png"),
-        (["--query", "it", "-o", "out.PNG"], "out.PNG is the name of a picture"),
+        (["--summary", "-o", "out.PNG"], "out.PNG is the name of a picture"),
         (["--query", "it", "--summary"], "--summary shows what heads do"),
         (["--pair", ""], "--pair came without TEXT"),
         (["--load", "animal", ANIMAL], "--load brings a sentence and its model with it"),
@@ -243,6 +244,11 @@ def test_models_that_are_none(place: Workplace) -> None:
         (pickle / name).write_text("{}")
     for name, message, hint in (
         ("./nowhere", 'there is no model "./nowhere", and no such folder', "use minilm, e5, paper"),
+        (
+            "bert-base-uncasd",
+            'there is no model "bert-base-uncasd"',
+            "did you mean bert-base-uncased?",
+        ),
         ("empty", 'the folder "empty" has no config.json', "give the folder that"),
         ("pickle", 'the folder "pickle" has no model.safetensors', "its model.pt is not a file"),
     ):

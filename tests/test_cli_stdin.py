@@ -102,6 +102,13 @@ def test_utf_16_without_a_mark(tmp_path: Path, order: str) -> None:
     assert read(tmp_path / "text", "\r\n".join(TEXTS).encode(f"utf-16-{order}")) == TEXTS
 
 
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf_16_of_korean_without_a_mark(tmp_path: Path, order: str) -> None:
+    texts = ["동물은 피곤해", "길을 건너지 않았다", "갊"]
+    assert read(tmp_path / "text", "\n".join(texts).encode(f"utf-16-{order}")) == texts
+    assert read(tmp_path / "text", b"\x00\nab\x00\n") == ["\0", "ab\0"]  # UTF-8, with NULs
+
+
 def test_a_carriage_return_within_a_line_is_text(tmp_path: Path) -> None:
     assert read(tmp_path / "text", b"one\ntwo\rthree\r\n") == ["one", "two\rthree"]
 

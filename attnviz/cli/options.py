@@ -324,9 +324,13 @@ class Results:
                 "leave out -f, or give the file another suffix",
             )
         if suffix and not asked and not named:
+            from difflib import get_close_matches
+
+            near = "".join(get_close_matches(suffix, SUFFIXES, 1))
             raise RequestError(
                 f"-o {self.file} ends in {suffix}, which is not the suffix of a form",
-                f"end it in {', '.join(SUFFIXES)}, or name the form with -f",
+                (f"did you mean {near}? " if near else "")
+                + f"end it in {', '.join(SUFFIXES)}, or name the form with -f",
             )
         return asked or named or self._preferred
 

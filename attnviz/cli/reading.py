@@ -1,5 +1,6 @@
 """Sentences on standard input, one a line, and tables of sentences with words of their own."""
 
+import codecs
 import csv
 import io
 import logging
@@ -143,7 +144,7 @@ def _lines_of(stream: "io.BufferedReader[io.FileIO]", start: bytes) -> Iterator[
 
     LF ends a line, and CR alone does if it ends the first.
     """
-    encoding = next((name for name, begins in _ENCODINGS.items() if begins.match(start)), None)
+    encoding = _encoding_of(start)
     if encoding is None and not _CR_ENDS_LINES.match(start):
         yield from iter(partial(stream.readline, LONGEST + 1), b"")
         return
@@ -151,6 +152,21 @@ def _lines_of(stream: "io.BufferedReader[io.FileIO]", start: bytes) -> Iterator[
     with io.TextIOWrapper(stream, encoding or "utf-8", how) as text:
         for line in iter(partial(text.readline, LONGEST + 1), ""):
             yield line if encoding else line.encode("utf-8", how)
+
+
+def _encoding_of(start: bytes) -> str | None:
+    """The encoding that a text begins in; None for UTF-8, or anything else that has its bytes."""
+    marked = next((name for name, begins in _ENCODINGS.items() if begins.match(start)), None)
+    if marked is not None or b"\0" not in start:
+        return marked
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:  # then UTF-16 shows itself in line feeds of two bytes
+        for name, first in (("utf-16-le", 0), ("utf-16-be", 1)):
+            ends = [place ^ 1 for place in range(first, len(start), 2) if start[place] == 0x0A]
+            if sum(start[place : place + 1] == b"\0" for place in ends) > len(ends) / 2:
+                return name
+    return None
 
 
 def _decoded(index: int, raw: bytes | str) -> str | RequestError:

@@ -121,9 +121,13 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
     name = _moved(name)
     hub_name = _HUB_NAME.fullmatch(name)
     if hub_name is None or name.startswith("."):
+        from difflib import get_close_matches
+
+        near = "".join(get_close_matches(name, (DEFAULT, E5, PAPER, *MOVED), 1, 0.8))
         raise RequestError(
             f'there is no model "{name}", and no such folder',
-            f"use {DEFAULT}, {E5}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
+            (f"did you mean {near}? " if near else "")
+            + f"use {DEFAULT}, {E5}, {PAPER}, a folder with {CONFIG}, or a hub name like org/name",
         )
     repository, revision = hub_name.groups()
     if revision is not None and _NO_REVISION.search(revision):

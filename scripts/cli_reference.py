@@ -59,8 +59,8 @@ together ([guide.md](guide.md)).
 - A terminal's last sentence is its own: no other terminal changes it. Commands without a terminal,
   as in scripts and in cells of a notebook, share one. `ATTNVIZ_TERMINAL=NAME` makes commands share
   one of that name.
-- `compare` remembers both sentences: the last sentence is A, and `--from B` takes B. `compare TEXT`
-  compares TEXT with A, and `compare` alone shows the last comparison again.
+- `compare` and `similar` remember both sentences: the last sentence is A, and `--from B` takes B.
+  `compare TEXT` compares A with TEXT, and `compare` alone shows the last comparison again.
 - `--as NAME` keeps a sentence under a name, and `--from NAME` takes it, in every terminal.
   `attnviz memory` lists what is remembered, and forgets. It all lies in your cache folder, readable
   only by you: each up to 64 MB, up to 100 by name, and of terminals the newest 40 for 30 days.

@@ -127,14 +127,17 @@ def test_a_damaged_file_is_listed_and_can_be_forgotten(place: Workplace) -> None
     place("run", "--as", "x", "--head", "0.0")
     place.last.with_name("kept-x.safetensors").write_bytes(b"damaged")
     place.last.with_name("kept-link.safetensors").symlink_to(place.last)
-    assert listed(place)["x"] == ("kept", None)
+    os.mkfifo(place.last.with_name("kept-pipe.safetensors"))
+    assert {name: text for name, (_, text) in listed(place).items()} == {
+        "last": ANIMAL, "link": None, "pipe": None, "x": None,
+    }  # fmt: skip
     assert "cannot be read" in place("memory").out
     done = place("run", "--from", "x")
     assert (done.code, done.err.splitlines()[1]) == (
         1, "  forget it with attnviz memory --forget x",
     )  # fmt: skip
     assert "is not a file of attnviz's own" in place("run", "--from", "link").err
-    assert list(listed(place, "--forget", "x", "--forget", "link")) == ["last"]
+    assert list(listed(place, "--forget", "x", "--forget", "link", "--forget", "pipe")) == ["last"]
 
 
 REMEMBER = """

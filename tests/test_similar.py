@@ -207,6 +207,12 @@ def test_one_text_is_put_beside_the_last(place: Workplace, animal: Inspection, h
     assert done.code == 0
     assert f'A is the last sentence, "{ANIMAL}"' in done.err
     assert done.json["a"]["text"] == ANIMAL
+    for options in ((DOG,), ()):  # the same two again, as both are remembered
+        again = here(*options, "--json")
+        assert again.output == done.output
+    assert f'B is the second of the last comparison, "{DOG}"' in again.err
+    place.remember(animal)
+    place.last.with_name("B.safetensors").unlink()
 
 
 @pytest.mark.slow

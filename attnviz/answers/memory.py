@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from attnviz.errors import AttnvizError
+from attnviz.files import is_own_file
 from attnviz.inspection import Shown
 from attnviz.inspection.memory import LAST, OTHER, is_kept, remembered
 from attnviz.inspection.storage import glance
@@ -61,6 +62,7 @@ def _one(name: str, path: Path) -> Remembered:
     facts = path.lstat()
     text = pair = model = obstacle = None
     try:
+        is_own_file(path)  # an AttnvizError for a link or a pipe
         tokens, of = glance(path)
         text, pair, model = tokens.text, tokens.pair, of.title
     except AttnvizError as error:

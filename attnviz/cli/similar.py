@@ -1,6 +1,6 @@
 """`attnviz similar`: why does a model find two texts alike?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -45,8 +45,8 @@ class Texts:
         typer.Argument(
             metavar="A B",
             help="Two texts, A and B; with more, each of the others beside A. One alone is B, and "
-            "A is the last sentence. A - reads the others from standard input, one a line; - or "
-            "none reads A there too, first.",
+            "A is the last sentence; none: the last two compared. A - reads the others from "
+            "standard input, one a line; - alone, or a pipe, reads A there too, first.",
             show_default=False,
         ),
     ] = None
@@ -133,6 +133,8 @@ def similar(texts: Texts, alike: Alike, choice: ModelChoice, output: DrawnOutput
             session.note_what_rows_lack(found, output.form)
             write(found, item.index - 1)
             drawn += 1
+            # both are remembered, so that the same command compares the same two again
+            session.last, session.other = sides[0].view.inspection, item.inspection
 
         inputs.each(answer)
         if not drawn and not session.errors:
@@ -178,26 +180,37 @@ class _Beside(LineReader):
 def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
     """The texts, A first: given, on standard input, or the last sentence beside the one given."""
     from attnviz.cli.inputs import Inputs
-    from attnviz.inspection.memory import recall
+    from attnviz.inspection.memory import LAST, OTHER
 
     given, plain = list(texts.text or []), replace(output, output=None)
     if len(given) == 2 and given[1] == "-":
         source = Source(truncate=texts.truncate)
         return Inputs(source, session, plain, None, rows=_Beside(given[0]))
-    if not given and not is_piped():
-        raise RequestError("similar looks at two texts, and none came", _HOW)
     if len(given) == 1 and given != ["-"]:
-        last = recall()
-        if last is None:
-            raise RequestError("similar looks at two texts, and one came", _HOW)
-        text = last.key_tokens.text
-        session.notes.say(f'A is the last sentence, "{beginning(text)}", in {last.model.title}')
-        if not session.choice.named:
-            session.choice = session.choice_like(last, session.choice)
-        given.insert(0, text)
+        given = [*_remembered(session, [LAST]), *given]
+    elif not given and not is_piped():
+        given = _remembered(session, [LAST, OTHER])
     if len(given) > 2 and output.form in PICTURES and output.file:
         raise _too_many(output)
     return Inputs(Source(text=given or None, truncate=texts.truncate), session, plain, None)
+
+
+def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
+    """The last sentence, or both of the last comparison, which are read in the model of A."""
+    from attnviz.inspection.memory import is_off, recall, remembered
+
+    known = () if is_off() else remembered()
+    if not set(names) <= set(known):
+        came = "one" if len(names) == 1 else "none"
+        raise RequestError(f"similar looks at two texts, and {came} came", _HOW)
+    found = [one for one in map(recall, names) if one is not None]
+    for side, one in zip("AB", found, strict=False):
+        what = "the last sentence" if side == "A" else "the second of the last comparison"
+        told = f'"{beginning(one.key_tokens.text)}", in {one.model.title}'
+        session.notes.say(f"{side} is {what}, {told}")
+    if not session.choice.named:
+        session.choice = session.choice_like(found[0], session.choice)
+    return [one.key_tokens.text for one in found]
 
 
 def _too_many(output: DrawnOutput) -> RequestError:

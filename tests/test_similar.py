@@ -16,6 +16,7 @@ from conftest import ANIMAL
 from process import PNG, Done, Workplace, workplace
 from rich.console import Console
 from tiny_bert import SENTENCES, save_tiny_bert
+from tiny_others import RECORDED
 from transformers import AutoModel, AutoTokenizer
 from typer.testing import CliRunner
 
@@ -259,3 +260,23 @@ def test_one_text_is_not_enough(here: Callable[..., Done], place: Workplace) -> 
         done = here(*options)
         assert done.code == 2
         assert "similar looks at two texts" in done.err
+
+
+def test_heads_of_others_are_not_ablated_but_their_texts_are_compared(
+    here: Callable[..., Done], tmp_path: Path
+) -> None:
+    RECORDED["llama"].save(tmp_path)
+    texts = (SENTENCES[0], SENTENCES[1], "-m", str(tmp_path))
+    done = here(*texts, "--json")
+    assert (done.code, done.json["model"]["family"]) == (0, "llama")
+    refused = here(*texts, "--each")
+    assert refused.code == 2
+    assert "attnviz can only ablate heads of encoders that it runs itself" in refused.err
+
+
+def test_a_model_keeps_its_name_in_the_picture(tmp_path: Path) -> None:
+    folder = tmp_path / "with-hyphens"
+    folder.mkdir()
+    save_tiny_bert(folder)
+    figure: Any = attnviz.figure(attnviz.similar("the dog", "a cat.", str(folder)))
+    assert "with-hyphens · cosine" in figure._suptitle.get_text()

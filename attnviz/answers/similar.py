@@ -78,6 +78,11 @@ class Similarity(Shown):
         a, b = (context.text.text for context in self.contexts)
         return f"<Similarity of {a!r} and {b!r}: {self.cosine:.3f}>"
 
+    @property
+    def several_pieces(self) -> bool:
+        """Whether a word has more than one piece, and so gives more."""
+        return any(len(token.pieces) > 1 for side in self.contexts for token in side.tokens)
+
     def strongest(self, top: int | None = None) -> Iterator[PairPart]:
         """The pairs that give most, or all, the largest part first."""
         if self.pairs is None:

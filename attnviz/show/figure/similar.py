@@ -113,11 +113,14 @@ def _heading(answer: Similarity, labelled: tuple[str, str]) -> Heading:
     if pairs is not None and pairs.hidden is not None:
         rest = f"{pairs.hidden:.3f}".replace("-", "−")
         notes[-1] = f"each cell: a_i · b_j / (|a| |b|); special tokens left out: they give {rest}"
+    if answer.several_pieces:
+        notes.append("a word gives what its pieces give together; --pieces takes them apart")
     if max(len(a.tokens), len(b.tokens)) <= NUMBERED_UP_TO:
         notes.append("numbers in cells are hundredths")
     for name, context, note in zip("AB", answer.contexts, labelled, strict=True):
         notes += [f"{name}: {said}" for said in (unknown_legend(context), note) if said]
-    title = f"{visible(a.model.title)} · cosine {answer.cosine:.3f}".replace("-", "−")
+    cosine = f"{answer.cosine:.3f}".replace("-", "−")
+    title = f"{visible(a.model.title)} · cosine {cosine}"
     sentences = [
         f"{name}  {quoted(said)}"
         for name, context in zip("AB", answer.contexts, strict=True)

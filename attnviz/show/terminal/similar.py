@@ -1,5 +1,6 @@
 """What makes two texts alike: pairs of words as a grid and ranked; and every head's own effect."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -123,6 +124,11 @@ def _closing(answer: Similarity, pairs: Parts, shown: int) -> Iterator[Text]:
     count = pairs.parts.size
     if shown < count:
         yield from quiet_line(f"{count - shown} more pairs: --top {count} ranks all, -f csv too.")
+    if answer.several_pieces:
+        yield from quiet_line(
+            "A word gives what its pieces give together: --pieces takes them apart, and × average "
+            "counts them."
+        )
     yield from quiet_line(
         "A pair gives much where its two final states point the same way, or are long. Final "
         "states have seen their whole text: a word stands for its place in it, too."
@@ -151,6 +157,7 @@ def _plain(number: float) -> str:
 def _ranking(answer: Similarity, shown: Sequence[PairPart]) -> Ranking:
     called = [names(context, "query") for context in answer.contexts]
     largest = abs(shown[0].part) or 1.0
+    digits = max(2 - math.floor(math.log10(largest)), 3)
     rows = []
     for pair in shown:
         words = zip(called, (pair.a, pair.b), strict=True)
@@ -159,8 +166,9 @@ def _ranking(answer: Similarity, shown: Sequence[PairPart]) -> Ranking:
             for own, token in words
         ]
         times = pair.part / pair.even if pair.even > 0 else 0.0
-        own_cosine = "" if pair.cosine is None else f"{pair.cosine:.2f}".replace("-", "−")
-        cells += [Text(f"{pair.part:.4f}".replace("-", "−"), style=BOLD)]
+        own_cosine = "" if pair.cosine is None else f"{pair.cosine:.2f}"
+        own_cosine = own_cosine.replace("-0.00", "0.00").replace("-", "−")
+        cells += [Text(f"{pair.part:.{digits}f}".replace("-", "−"), style=BOLD)]
         cells += [Text(f"×{times:.1f}" if times > 0 else ""), Text(own_cosine)]
         rows.append(cells)
     columns = [column("A"), column("B"), column("part", "right"), column("× average", "right")]

@@ -104,7 +104,7 @@ def test_what_is_no_scale_is_refused(scale: tuple[float, float]) -> None:
 
 def test_a_page_of_panels_has_no_one_scale(animal: Inspection) -> None:
     [answer] = attnviz.explain(animal, "it", 3, 1)
-    with pytest.raises(RequestError, match="every panel of an explanation has a scale of its own"):
+    with pytest.raises(RequestError, match="no scale of colours that could be set"):
         attnviz.figure(answer, scale=(0, 1))
 
 

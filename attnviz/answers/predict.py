@@ -51,7 +51,7 @@ class Prediction(Shown):
     )  # fmt: skip
 
     context: Context = field(compare=False)
-    head: HeadFacts
+    facts: HeadFacts
     said: tuple[Said, ...]
     written: str | None = None
     complete: bool = True
@@ -63,7 +63,7 @@ class Prediction(Shown):
         tokens = facts.pop("tokens")
         facts["pair"] = facts["pair"] if self.other is None else self.other
         del facts["measure"], facts["formula"]
-        head = self.head
+        head = self.facts
         written: dict[str, Any] = {}
         if self.written is not None:
             written = {"written": self.written, "complete": self.complete}
@@ -83,7 +83,7 @@ class Prediction(Shown):
             token = (None, None) if one.token is None else (one.token.index, one.token.text)
             for rank, guess in enumerate(one.guesses[:top], start=1):
                 numbers = guess.score, guess.probability
-                yield (self.head.kind, *token, rank, guess.text, *numbers)
+                yield (self.facts.kind, *token, rank, guess.text, *numbers)
 
 
 def prediction_of(context: Context, run: Predicted, other: str | None = None) -> Prediction:

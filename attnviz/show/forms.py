@@ -116,7 +116,9 @@ FORMS: dict[str, Forms] = {
     "Layer": Forms("terminal.layer:table"),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms("terminal.similar:each_table"),
-    "Prediction": Forms("terminal.predict:table"),
+    "Prediction": Forms(
+        "terminal.predict:table", "figure.predict:figure", called="predict", one_scale=False
+    ),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Memory": Forms("terminal.memory:table", header=("name", "kind", "text")),
     "Catalog": Forms("terminal.models:table", header=("name", "source", "family")),
@@ -174,7 +176,7 @@ def figure(
         check_limits(scale)
         if not forms.one_scale:
             raise RequestError(
-                "every panel of an explanation has a scale of its own", "leave the scale out"
+                "this picture has no scale of colours that could be set", "leave the scale out"
             )
         given = {"scale": scale}
     with styled(style):

@@ -215,6 +215,8 @@ def _named(layers: Sequence[int]) -> str:
     return ", ".join(f"L{number}" for number in layers)
 
 
+GUESSES_SHOWN = 5  # at a mask, or of a text, unless the user says how many
+BY_TOKEN = ("token-classification", "seq2seq-lm")  # heads that say something of each token
 MODEL_IS_SURE = "A probability says how sure the model is, not how often it is right."
 SAID: "dict[HeadKind, str]" = {
     "masked-lm": "what stands at each mask",
@@ -250,20 +252,19 @@ def head_told(head: "HeadFacts | None") -> str:
 
 def said_by(answer: "Prediction") -> tuple[str, str]:
     """What the model says, as a title, and how its numbers came about."""
-    head = answer.head
+    head = answer.facts
     what = SAID[head.kind].format(unit=answer.context.unit)
     if head.kind == "question-answering":
         how = "probability: softmax of a score for each start, times that for each end"
     elif head.kind == "similarity":
-        how = "cosine of their vectors; pooling"
+        return what, f"cosine of their vectors; pooling: {visible(head.pooling or '')}"
     elif head.function is None:
         how = "score: a number of its own, no probability"
     elif head.function == "sigmoid":
         how = "probability: sigmoid of each score by itself, as labels do not exclude each other"
     else:
         how = "probability: softmax of the scores"
-    source = head.pooling or head.architecture
-    return what, f"{how}; {visible(source)}" if source else how
+    return what, f"{how}; {visible(head.architecture)}" if head.architecture else how
 
 
 def guess_name(guess: "Guess") -> str:
@@ -280,8 +281,8 @@ def guess_number(guess: "Guess") -> str:
 def more_guesses(answer: "Prediction", shown: int) -> str:
     """How many labels a table leaves out, and how to see them."""
     most = max((len(one.guesses) for one in answer.said), default=0)
-    of_each = answer.head.kind == "token-classification"
+    of_each = answer.facts.kind == "token-classification"
     hidden = most - shown
-    if not answer.head.labels or hidden <= 0:
+    if not answer.facts.labels or hidden <= 0:
         return ""
     return f"{counted(hidden, 'more label')}{' of each' * of_each}: --top {most} shows all."

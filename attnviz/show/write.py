@@ -297,6 +297,7 @@ def picture_name(answer: Any, scale: Limits | None = None, style: Style | None =
         query = answer.alignment.columns[query].a
     what = forms_of(answer).called
     what += "" if query is None else f"-{query.text}-{query.index}"
+    what += f" {other}" if (other := getattr(answer, "other", None)) else ""
     # only the name's hash has room for the other sentence
     what += "".join(f" {other.model.name} {other.text.text}" for other in others)
     return default_name(context, drawn, what, scale, style)

@@ -22,6 +22,8 @@ from attnviz.show.terminal.cells import (
 )
 from attnviz.show.terminal.heading import ASKED, marked, model_line, quiet_line, sentence
 from attnviz.show.wording import (
+    BY_TOKEN,
+    GUESSES_SHOWN,
     MODEL_IS_SURE,
     guess_name,
     guess_number,
@@ -32,9 +34,7 @@ from attnviz.show.wording import (
 )
 from attnviz.text.tokens import Token
 
-SHOWN = 5  # guesses of a mask, or labels of a text, unless the user says how many
 LONGEST = 30  # cells of a guess, or a word, beyond which it is cut
-BY_TOKEN = ("token-classification", "seq2seq-lm")  # heads that say something of each token
 NO_LABEL = "O"  # the label of a word that is part of nothing
 
 
@@ -46,7 +46,7 @@ def table(answer: Prediction, top: int | None = None) -> RenderableType:
 def _page(answer: Prediction, top: int | None) -> Iterator[RenderableType]:
     context = answer.context
     yield model_line(context)
-    at_masks = answer.head.kind == "masked-lm"
+    at_masks = answer.facts.kind == "masked-lm"
     asked = {one.token: ASKED for one in answer.said if at_masks and one.token is not None}
     yield from marked(context, asked)
     yield from [] if answer.other is None else [sentence(answer.other)]
@@ -59,22 +59,22 @@ def _page(answer: Prediction, top: int | None) -> Iterator[RenderableType]:
     if answer.written is not None:
         yield Text(visible(answer.written), overflow="fold")
         yield Text()
-    if answer.head.kind in BY_TOKEN:
+    if answer.facts.kind in BY_TOKEN:
         yield _by_token(answer, top or 1)
     else:
         for place, one in enumerate(answer.said):
             yield from [Text()] if place else []
-            yield from _at_place(answer, one, top or SHOWN)
+            yield from _at_place(answer, one, top or GUESSES_SHOWN)
     yield Text()
-    by_token = answer.head.kind in BY_TOKEN
-    left_out = more_guesses(answer, top or (1 if by_token else SHOWN))
-    for note in (left_out, MODEL_IS_SURE if answer.head.function else ""):
+    by_token = answer.facts.kind in BY_TOKEN
+    left_out = more_guesses(answer, top or (1 if by_token else GUESSES_SHOWN))
+    for note in (left_out, MODEL_IS_SURE if answer.facts.function else ""):
         yield from quiet_line(note)
 
 
 def _at_place(answer: Prediction, said: Said, top: int) -> Iterator[RenderableType]:
     """The guesses at a mask, or of the whole text, likeliest first."""
-    if answer.head.kind == "masked-lm" and said.token is not None:
+    if answer.facts.kind == "masked-lm" and said.token is not None:
         yield Text(names(answer.context, "query", every=True)[said.token.index], style=BOLD)
     rows, bars = [], []
     for rank, guess in enumerate(said.guesses[:top]):

@@ -46,10 +46,15 @@ def refused(name: Path | str) -> AttnvizError:
 
 
 KINDS = {
-    "adapter_config.json": ("an adapter, which changes another model", "merge the two with peft"),
+    "adapter_config.json": (
+        "an adapter, which changes another model",
+        "merge the two and save them with save_pretrained",
+    ),
     "tiny-Q4_K_M.gguf": ("weights for llama.cpp (GGUF)", "give the model that it was made from"),
     "tf_model.h5": ("weights for TensorFlow", "from_tf=True"),
     "flax_model.msgpack": ("weights for Flax", "from_flax=True"),
+    "1/saved_model.pb": ("weights for TensorFlow", "from_tf=True"),
+    "openvino_model.xml": ("weights for OpenVINO", "give the model that it was made from"),
     "onnx/model_quantized.onnx": ("weights for ONNX", "give the model that it was made from"),
     "model-00001-of-00002.safetensors": ("without model.safetensors.index.json", "copy that file"),
 }
@@ -78,8 +83,11 @@ def test_an_adapter_names_the_model_that_it_changes(folder: Path) -> None:
     settings = {"peft_type": "LORA", "base_model_name_or_path": "org/base"}
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     assert "save the tokenizer of org/base there too" in refused(folder).hint
-    (folder / "adapter_config.json").write_text("{}")
-    assert "save the tokenizer of the model that it changes there too" in refused(folder).hint
+    settings["peft_type"] = "PROMPT_TUNING"
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    assert refused(folder).hint.endswith("cannot be merged; look into org/base")
+    (folder / "adapter_config.json").write_text("[]")
+    assert "merge the two and save them" in refused(folder).hint
 
 
 def test_a_gguf_file_is_told_without_a_circle(tmp_path: Path) -> None:

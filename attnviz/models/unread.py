@@ -24,13 +24,13 @@ class _Kind(NamedTuple):
     hint: str
 
 
+_ADAPTER = _Kind(
+    re.escape(ADAPTER),
+    "an adapter, which changes another model",
+    "merge the two and save them with save_pretrained, or look into the one that it changes",
+)
 _KINDS = (
-    _Kind(
-        re.escape(ADAPTER),
-        "an adapter, which changes another model",
-        "merge the two with peft: AutoPeftModelForFeatureExtraction.from_pretrained(folder)"
-        ".merge_and_unload().save_pretrained(merged), and save the tokenizer of {base} there too",
-    ),
+    _ADAPTER,
     _Kind(
         rf"{OLD_LAYOUT}/config\.json",
         f"a model of the old sentence-transformers layout, in {OLD_LAYOUT}",
@@ -38,7 +38,7 @@ _KINDS = (
     ),
     _Kind(r".*\.gguf", "weights for llama.cpp (GGUF)", f"{_FIRST}, often the name without -GGUF"),
     _Kind(
-        r"tf_model[\w.-]*\.h5|[\w.-]+\.ckpt\.index|saved_model\.pb",
+        r"tf_model[\w.-]*\.h5|[\w.-]+\.ckpt\.index|(.*/)?saved_model\.pb",
         "weights for TensorFlow",
         f"convert them with transformers 4 and TensorFlow: {_FOLDER.format('from_tf')}",
     ),
@@ -48,6 +48,7 @@ _KINDS = (
         f"convert them with transformers 4 and Flax: {_FOLDER.format('from_flax')}",
     ),
     _Kind(r"(.*/)?[\w.-]+\.onnx", "weights for ONNX", f"{_FIRST}, for transformers"),
+    _Kind(r"(.*/)?openvino[\w.-]*\.xml", "weights for OpenVINO", f"{_FIRST}, for transformers"),
     _Kind(
         r"model-\d+-of-\d+\.safetensors",
         "parts of weights without model.safetensors.index.json, which says what is in them",
@@ -62,7 +63,7 @@ def check_files(name: str, folder: Path) -> None:
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
     kind = _kind_of(names)
     if kind is not None:
-        hint = kind.hint.format(base=_base_of(folder / ADAPTER))
+        hint = _merging(folder / ADAPTER) if kind is _ADAPTER else kind.hint
         raise RequestError(f'the folder "{name}" holds {kind.what}', hint)
     inner = [one for one in names if one.endswith("/config.json")]
     if inner and "config.json" not in names:
@@ -76,8 +77,7 @@ def check_names(repository: str, names: Collection[str]) -> None:
     """The same of a repository on the hub."""
     kind = _kind_of(sorted(names))
     if kind is not None:
-        hint = kind.hint.format(base="the model that it changes")
-        raise RequestError(f"{repository} on the hub holds {kind.what}", hint)
+        raise RequestError(f"{repository} on the hub holds {kind.what}", kind.hint)
 
 
 def check_gguf(path: Path) -> None:
@@ -107,10 +107,18 @@ def _kind_of(names: Collection[str]) -> _Kind | None:
     return next((k for k in _KINDS if any(re.fullmatch(k.files, name) for name in names)), None)
 
 
-def _base_of(path: Path) -> str:
-    """The model that an adapter changes."""
+def _merging(path: Path) -> str:
+    """How an adapter becomes a model, by its adapter_config.json."""
     try:
-        base = read_json(path, "").get("base_model_name_or_path")
+        said = read_json(path, "")
     except AttnvizError:
-        base = None
-    return base if isinstance(base, str) and base else "the model that it changes"
+        said = {}
+    kind, base = str(said.get("peft_type", "")), said.get("base_model_name_or_path")
+    if not isinstance(base, str) or not base or not kind:
+        return _ADAPTER.hint
+    if "TUNING" in kind:  # prompts, prefixes
+        return f"its vectors stand before the text, and cannot be merged; look into {base}"
+    return (
+        "merge the two with peft: AutoPeftModelForFeatureExtraction.from_pretrained(folder)"
+        f".merge_and_unload().save_pretrained(merged), and save the tokenizer of {base} there too"
+    )

@@ -9,6 +9,8 @@ import jsonschema
 import numpy as np
 import pytest
 from conftest import ANIMAL
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.text import Text
 from tiny_families import TINY, computed, save_tiny
 from worked import WORKED, X, inspection_with
 
@@ -164,16 +166,34 @@ def test_json_follows_its_schema(animal: Inspection) -> None:
     [e] = attnviz.layer(animal, "it", 3)
     told = json.loads(attnviz.to_json(e, top=2))
     jsonschema.validate(told, SCHEMA)
-    assert [head["head"] for head in told["heads"]] == [head.head for head in e.strongest(2)]
+    assert [head["head"] for head in told["heads"]] == [1, 9]
     assert sum(part["share"] for part in told["parts"]) == pytest.approx(1)
     assert told["shapes"]["W_1"] == [384, 1536]
+
+
+def test_its_picture_names_each_step_and_part(animal: Inspection) -> None:
+    [e] = attnviz.layer(animal, "it", 3)
+    drawn = attnviz.figure(e, top=2)
+    texts = [text.get_text() for text in drawn.findobj(Text)]
+    for told in ("minilm · layer 3 · query: it", "u = gelu(h W_1 + b_1)", "L3H9", "feed-forward"):
+        assert told in texts
+    assert "L3H0" not in texts
+    assert f"{e.attention.share:.1%}" in texts
+    told = " ".join(texts)
+    assert "10 of 12 heads, those with the smallest shares, are not drawn." in told
+    assert "y agrees with the encoder's own output within 1e-5" in told
+    # a strip a step, but z, which has one a head; then the bars
+    assert len(drawn.axes) == len(e.steps) - 1 + 12 + 1
+    assert len(drawn.findobj(FancyArrowPatch)) == 2  # the residual connections
 
 
 def test_a_word_of_several_pieces_has_an_answer_a_piece(animal: Inspection) -> None:
     answers = attnviz.layer(animal, "didn't", 3)
     assert [e.query.text for e in answers] == ["didn", "'", "t"]
     assert [row[2] for row in answers[1].rows()] == [answers[1].query.index] * 15
-    assert [row[1] for row in answers[0].rows(top=1)] == [None, answers[0].strongest(1)[0].head,
+    [strongest] = answers[0].strongest(1)
+    assert strongest.head is not None
+    assert [row[1] for row in answers[0].rows(top=1)] == [None, strongest.head.place,
                                                          None, None]  # fmt: skip
 
 

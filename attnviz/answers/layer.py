@@ -52,7 +52,7 @@ class Part(NamedTuple):
     """
 
     name: str
-    head: int | None
+    head: HeadId | None
     vector: Float[np.ndarray, "d_model"]
     share: float
 
@@ -149,6 +149,11 @@ class Layer(Shown):
         shares = np.array([abs(head.share) for head in self.heads], np.float32)
         return [self.heads[int(place)] for place in descending(shares)[:top]]
 
+    def shown(self, top: int) -> list[Part]:
+        """The `top` heads with the largest shares, in order."""
+        largest = {part.head for part in self.strongest(top)}
+        return [part for part in self.heads if part.head in largest]
+
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.layer/1` object; with `top`, that many heads."""
         paired, network = self.context.text.pair is not None, self.sublayers.feed_forward
@@ -173,13 +178,14 @@ class Layer(Shown):
             ],
             "heads": [
                 {
-                    "head": part.head,
+                    "head": head.place,
                     "share": part.share,
                     "length": part.length,
-                    "z": self.z[part.head],
+                    "z": self.z[head.place],
                     "part": part.vector,
                 }
                 for part in self.strongest(top)
+                if (head := part.head) is not None
             ],
             "parts": [
                 {"name": part.name, "share": part.share, "length": part.length}
@@ -201,7 +207,8 @@ class Layer(Shown):
         for part in self.parts:
             if part.head is None or top is None or part.head in shown:
                 numbers = shortest(part.share), shortest(part.length)
-                yield (self.layer, part.head, *query, part.name, *numbers)
+                head = None if part.head is None else part.head.place
+                yield (self.layer, head, *query, part.name, *numbers)
 
 
 def one_layer(heads: Sequence[HeadId]) -> int:
@@ -252,7 +259,10 @@ class _Way:
         out = self._steps[-1].vector
         length = float(out @ out)
         shares = self._parts @ out / length if length else np.zeros(len(self._parts))
-        heads = [place - 1 if name == HEAD else None for place, name in enumerate(self._names)]
+        heads = [
+            HeadId(self._number, place - 1) if name == HEAD else None
+            for place, name in enumerate(self._names)
+        ]
         return Layer(
             context=self._context,
             layer=self._number,

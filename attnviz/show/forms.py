@@ -113,7 +113,7 @@ FORMS: dict[str, Forms] = {
     "EachAblation": Forms(
         "terminal.ablate:table", "figure.heads:each_figure", called="ablate-each"
     ),
-    "Layer": Forms("terminal.layer:table"),
+    "Layer": Forms("terminal.layer:table", "figure.layer:figure", called="layer", one_scale=False),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms("terminal.similar:each_table"),
     "Prediction": Forms(

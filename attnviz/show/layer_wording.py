@@ -1,7 +1,7 @@
 """The words for a layer's steps and parts, the same in the terminal and in pictures."""
 
+from attnviz.answers.head import stack_of
 from attnviz.answers.layer import Layer, Part, Step
-from attnviz.inspection import HeadId
 from attnviz.show.explain_wording import agreement, by
 
 SHARES = (
@@ -33,7 +33,7 @@ def said(e: Layer, step: Step, query: str) -> str:
         return f'"{query}", {origin}'
     if step is e.steps[-1]:
         last = e.layer == e.context.model.num_layers - 1
-        return "the final output" if last else f"layer {e.layer + 1}'s x"
+        return "the last layer's output" if last else f"layer {e.layer + 1}'s x"
     if step.name in _SAID:
         return _SAID[step.name]
     return next(words for end, words in _ENDS.items() if step.name.endswith(end))
@@ -48,16 +48,19 @@ def size(e: Layer, step: Step) -> str:
     return f"{by(shape)} → {len(step.vector)}" if shape else str(len(step.vector))
 
 
-def part_name(e: Layer, part: Part) -> str:
+def length_text(length: float) -> str:
+    """A length, in three digits."""
+    return f"{length:#.3g}" if 0 < length < 100 else f"{length:.3g}"
+
+
+def part_name(part: Part) -> str:
     """A part in words: `L3H1`, `feed-forward`."""
-    if part.head is not None:
-        return str(HeadId(e.layer, part.head))
-    return part.name.replace("_", "-")
+    return part.name.replace("_", "-") if part.head is None else str(part.head)
 
 
 def checked(e: Layer) -> str:
     """How near the last step is to the model's own output."""
-    stack = "decoder" if e.context.attention != "encoder" else "encoder"
+    stack = stack_of(e.context.attention)
     if e.check.output is None:
         return f"Check: the {stack}'s own output is not known, so there is nothing to hold y to."
     return f"Check: y agrees with the {stack}'s own output {agreement(e.check.output)}."

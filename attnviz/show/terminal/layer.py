@@ -8,15 +8,15 @@ from rich.text import Text
 
 from attnviz.answers.layer import Layer, Part
 from attnviz.show.labels import names
-from attnviz.show.layer_wording import SHARES, checked, equation, part_name, said, size
-from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Page, Ranking, column, cut, line
+from attnviz.show.layer_wording import SHARES, checked, equation, length_text, part_name, said, size
+from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Page, Ranking, column, cut, fit, line
 from attnviz.show.terminal.explain import EIGHTHS, broken
 from attnviz.show.terminal.heading import heading
 
 HEADS_SHOWN = 16  # unless the user says how many
 BAR = 24  # cells of the longest bar
 LEAST = 12  # cells of what a step is
-HEADS, SAID = ("step", "numbers", "length"), "which is"
+TITLES = ("", "step", "numbers", "length", "which is")
 AGAINST = "░"  # for parts that work against the others
 
 
@@ -31,17 +31,7 @@ def _lines(e: Layer, width: int, top: int) -> Iterator[RenderableType]:
     yield Text()
     yield line((f"layer {e.layer}", BOLD), (f'  what it makes of "{query}", step by step', DIM))
     yield Text()
-    told = [(equation(step), size(e, step), f"{step.length:.3g}") for step in e.steps]
-    taken = sum(max(map(cell_len, texts)) for texts in zip(*told, HEADS, strict=True))
-    room = max(LEAST, width - taken - len(str(len(told))) - 2 * len(HEADS) - 2)
-    rows = [
-        [Text(str(number), style=BOLD), *map(Text, texts), Text(cut(what, room), style=DIM)]
-        for number, (texts, what) in enumerate(
-            zip(told, (said(e, step, query) for step in e.steps), strict=True), 1
-        )
-    ]
-    columns = [column(title, "right" if place else "left") for place, title in enumerate(HEADS)]
-    yield Ranking([column(), *columns, column(SAID)], rows, least=4)
+    yield from _steps(e, width, query)
     yield Text()
     yield from _parts(e, width, top)
     yield Text()
@@ -50,16 +40,32 @@ def _lines(e: Layer, width: int, top: int) -> Iterator[RenderableType]:
     yield from broken(checked(e), width, "", DIM)
 
 
+def _steps(e: Layer, width: int, query: str) -> Iterator[Text]:
+    """A line for each step, its title above; what it is comes last, as far as there is room."""
+    rows = [TITLES] + [
+        (str(number), equation(step), size(e, step), length_text(step.length), said(e, step, query))
+        for number, step in enumerate(e.steps, 1)
+    ]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)][:-1]
+    shown = (1, 2, 3) if sum(widths) + 6 <= width else (1, 3)
+    room = width - widths[0] - sum(widths[column] + 2 for column in shown) - 2
+    for place, row in enumerate(rows):
+        cells = (fit(row[column], widths[column], column > 1) for column in shown)
+        told = "  " + cut(row[-1], room) if room >= LEAST else ""
+        style = PLAIN if place else DIM
+        yield line((fit(row[0], widths[0] + 2), BOLD), ("  ".join(cells), style), (told, DIM))
+
+
 def _parts(e: Layer, width: int, top: int) -> Iterator[RenderableType]:
     """A line for each part: its share, and its length."""
-    shown = sorted(e.strongest(top), key=lambda part: part.head or 0)
+    shown = e.shown(top)
     hidden = len(e.heads) - len(shown)
     rows, largest = [], max(abs(part.share) for part in e.summed)
     for part in e.summed:
         rows.append(_part(e, part, largest, 0))
         if part is e.attention:
             rows += [_part(e, head, largest, 2) for head in shown]
-    together = [Text("y"), Text("100%"), Text(), Text(f"{e.steps[-1].length:.3g}")]
+    together = [Text("y"), Text("100%"), Text(), Text(length_text(e.steps[-1].length))]
     titles = column("part of y"), column("share", "right"), column(""), column("length", "right")
     yield Ranking(titles, [*rows, together], least=2)
     if hidden:
@@ -71,8 +77,8 @@ def _parts(e: Layer, width: int, top: int) -> Iterator[RenderableType]:
 
 def _part(e: Layer, part: Part, largest: float, indent: int) -> list[Text]:
     style = DIM if indent else PLAIN
-    name = Text(" " * indent + part_name(e, part), style=style)
+    name = Text(" " * indent + part_name(part), style=style)
     whole, rest = divmod(round(abs(part.share) / largest * BAR * 8), 8) if largest else (0, 0)
     bar = "█" * whole + EIGHTHS[rest] if part.share > 0 else AGAINST * (whole + (rest >= 4))
     return [name, Text(f"{part.share:.1%}", style=style), Text(bar, style=style),
-            Text(f"{part.length:.3g}", style=style)]  # fmt: skip
+            Text(length_text(part.length), style=style)]  # fmt: skip

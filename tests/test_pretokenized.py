@@ -127,6 +127,25 @@ def test_from_python(tmp_path: Path) -> None:
     assert attnviz.load(tmp_path / "kept").tokens == one.tokens
 
 
+@pytest.mark.parametrize("kind", ["t5", "marian", "mbart", "byt5"])
+def test_a_decoders_text(kind: str, built: Built) -> None:
+    tokens = built(kind)[0].encode_target(WORDS, 0)
+    assert [word.text for word in tokens.words if not word.special] == list(WORDS)
+    assert tokens.text == " ".join(WORDS)
+
+
+def test_what_is_said_and_alike_of_words() -> None:
+    a, b = ["A dog", "ran."], ["A cat,", "ran"]
+    found = attnviz.similar(a, b, pretokenized=True)
+    assert [[word.text for word in side.tokens[1:-1]] for side in found.contexts] == [a, b]
+    assert attnviz.similar_each(a, b, pretokenized=True).heads
+    said = attnviz.predict(a, pair=b, pretokenized=True)
+    plain = attnviz.predict("A dog ran.", pair="A cat, ran")
+    assert attnviz.to_rows(said) == attnviz.to_rows(plain)  # which reads the same pieces
+    with pytest.raises(RequestError, match="a list came, and one text is expected"):
+        attnviz.similar(a, b)
+
+
 @pytest.mark.parametrize(
     ("text", "pretokenized", "message"),
     [
@@ -216,6 +235,15 @@ def test_lines_and_tables_of_words(place: Workplace) -> None:
     found = place("find", "--pretokenized", "--tsv", "rows.tsv", "--json")
     first = found.json_lines[0]
     assert (first["query"]["text"], first["key"]["text"]) == ("it.", "animal,")
+
+
+def test_similar_of_words(here: Callable[..., Done]) -> None:
+    words = ["The animal,", "was"]
+    here("run", "--pretokenized", '["The animal,", "was"]', "--quiet")
+    done = here("similar", "It was.", "--json")
+    for side, expected in (("a", words), ("b", ["It", "was."])):
+        found = [token["text"] for token in done.json[side]["tokens"] if not token["special"]]
+        assert found == expected
 
 
 def test_what_does_not_go_together(here: Callable[..., Done]) -> None:

@@ -66,9 +66,11 @@ def inspect(
     list of words, or has blanks between them, and many texts are a list of lists; transformers
     calls it is_split_into_words.
     """
+    if options.get("target") is not None:
+        options["target"] = one_text(options["target"], pretokenized)
     loaded = model_for(model, tokenizer, **options)
     texts, several = _texts(text, pretokenized)
-    second = pair if pair is None else _texts(pair, pretokenized)[0][0]
+    second = pair if pair is None else one_text(pair, pretokenized)
     tokens = [loaded.tokenize(one, second, truncate) for one in texts]
     found = list(loaded.inspect_tokens(tokens, _recording(loaded, layers)))
     return found if several else found[0]
@@ -90,8 +92,16 @@ def inspect_windows(
     `pretokenized`: as in `inspect`.
     """
     loaded = model_for(model, tokenizer, **options)
-    [typed], _ = _texts(text, pretokenized)
-    return loaded.inspect_tokens(loaded.windows(typed, stride), _recording(loaded, layers))
+    windows = loaded.windows(one_text(text, pretokenized), stride)
+    return loaded.inspect_tokens(windows, _recording(loaded, layers))
+
+
+def one_text(text: Any, pretokenized: bool) -> Typed:
+    """The text that came, or its words; RequestError for several."""
+    texts, several = _texts(text, pretokenized)
+    if several:
+        raise RequestError("a list came, and one text is expected", "give one of its texts")
+    return texts[0]
 
 
 def _texts(text: Any, pretokenized: bool) -> tuple[list[Typed], bool]:

@@ -35,7 +35,7 @@ from attnviz.answers.select import (
 from attnviz.answers.similar import EachSimilarity, Similarity, similarity
 from attnviz.answers.similar import rank_heads as rank_similarity
 from attnviz.answers.word import Pair, Word, word_or_pair
-from attnviz.api.inspecting import Heads, looked_at
+from attnviz.api.inspecting import Heads, looked_at, one_text
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Inspection, View
@@ -251,35 +251,39 @@ def ablate_each(
 
 
 def similar(
-    a: str,
-    b: str,
+    a: str | list[str],
+    b: str | list[str],
     model: Any = DEFAULT,
     unit: Unit = "word",
     special: bool = True,
     tokenizer: Any = None,
+    pretokenized: bool = False,
     **options: Unpack[ModelOptions],
 ) -> Similarity:
     """Why a model finds two texts alike: what each pair of their words gives to the cosine.
 
-    `pairs` is None where the checkpoint's pooling makes no sum of words. The model as in `inspect`.
+    `pairs` is None where the checkpoint's pooling makes no sum of words. The model, and
+    `pretokenized`, as in `inspect`.
     """
     loaded = model_for(model, tokenizer, **options)
-    read = [loaded.inspect(text, recording=RecordRequest(frozenset([0]), False)) for text in (a, b)]
+    texts = (one_text(text, pretokenized) for text in (a, b))
+    read = [loaded.inspect(text, recording=RecordRequest(frozenset([0]), False)) for text in texts]
     views = [one.view(unit, special) for one in read]
     return similarity(views[0], views[1], *(loaded.pooled(one.tokens) for one in read))
 
 
 def similar_each(
-    a: str,
-    b: str,
+    a: str | list[str],
+    b: str | list[str],
     replacement: Replacement = "zero",
     model: Any = DEFAULT,
     tokenizer: Any = None,
+    pretokenized: bool = False,
     **options: Unpack[ModelOptions],
 ) -> EachSimilarity:
     """Rank all heads by how the cosine of two texts changes without each, in both texts."""
     loaded = model_for(model, tokenizer, **options)
-    plain = similar(a, b, loaded)
+    plain = similar(a, b, loaded, pretokenized=pretokenized)
     texts = (plain.contexts[0].text, plain.contexts[1].text)
     return rank_similarity(plain, loaded.pooled_each(texts, replacement), replacement)
 

@@ -43,7 +43,8 @@ def check(choice: Checked, output: Results) -> None:
     session = Session(choice, output)
     with session:
         run = run_to_check(choice.name, choice.options | {"device": choice.place})
-        model = session.load(replace(choice, target=run.target))
+        target = run.target if isinstance(run.target, str) else None
+        model = session.load(replace(choice, target=target))
         answer = check(gather(model, run, session.spinner.update))
     with writing(output, session.notes) as write:
         write(answer, 0)

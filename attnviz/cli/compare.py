@@ -1,6 +1,5 @@
 """`attnviz compare`: what changes if one word changes?"""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -337,11 +336,10 @@ class _Reader:
 
 def _typed(inspection: "Inspection") -> tuple[str, str | None]:
     """A sentence and its pair as they were typed; words of the user's own as JSON lists."""
-    text, pair = (
-        one if one is None or isinstance(one, str) else json.dumps(one)
-        for one in inspection.key_tokens.typed
-    )
-    return text or "", pair
+    from attnviz.text.tokens import as_line
+
+    text, pair = inspection.key_tokens.typed
+    return as_line(text), None if pair is None else as_line(pair)
 
 
 def _lines(count: int, asked: bool) -> list[str]:

@@ -18,7 +18,7 @@ from attnviz.inspection.memory import LAST, OTHER, keep, kept_path, recall, reme
 from attnviz.inspection.storage import is_saved_inspection, load, save
 from attnviz.model import Model
 from attnviz.show.forms import PICTURES
-from attnviz.text.tokens import Tokens, Typed, check_text, joined, words_in
+from attnviz.text.tokens import Tokens, Typed, as_line, check_text, joined, words_in
 
 GARBAGE_OF_SENTENCES = 2000  # objects that may wait to be cleared away; those of some sentences
 
@@ -55,6 +55,7 @@ class Inputs:
     ) -> None:
         source.check()
         self._as_one = as_one
+        session.pretokenized = source.pretokenized
         self.session, self._called = session, f"{called} is " if called else ""
         self._source, self.output, self._rows, self._request = source, output, rows, request
         self._texts = source.text or []
@@ -290,7 +291,8 @@ class Inputs:
             return self._completed(last)
         choice = session.choice_like(last, choice)
         if last.keys is not None and choice.attention != "encoder":
-            choice = replace(choice, target=choice.target or last.tokens.text)
+            session.pretokenized |= last.tokens.given is not None and choice.target is None
+            choice = replace(choice, target=choice.target or as_line(last.tokens.typed[0]))
         return self._run(session.load(choice), text, pair, last)
 
     def _told(self, name: str, last: Inspection) -> str:

@@ -53,6 +53,7 @@ def predict(source: Source, said: Said, choice: ModelChoice, output: Output) -> 
                 return ()
             inspection, other = first[0], inspection.tokens.text
         context = selection.view(inspection).context
-        return prediction_of(context, predict(model, inspection.tokens, said.top, other), other)
+        typed = None if other is None else item.inspection.tokens.typed[0]
+        return prediction_of(context, predict(model, inspection.tokens, said.top, typed), other)
 
     answer_each(inputs, ask, said.top, doing="asking its head")

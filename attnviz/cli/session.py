@@ -35,7 +35,7 @@ from attnviz.model.reload import options_of
 from attnviz.show.forms import ROWS, Form
 from attnviz.show.wording import lost_told, unknown_told
 from attnviz.show.write import contexts_of
-from attnviz.text.tokens import Tokens, Unit
+from attnviz.text.tokens import Tokens, Unit, words_in
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -55,6 +55,7 @@ class Session:
         self.choice = choice
         self.notes = Notes(output.quiet)
         self.spinner = Spinner("at work", output.quiet)
+        self.pretokenized = False  # whether texts, and the target, are cut into words already
         self.errors: list[AttnvizError] = []
         self.model: Model | None = None
         self.loaded: ModelChoice | None = None  # what was asked for when the model was
@@ -88,6 +89,8 @@ class Session:
         self.loaded = choice
         self.spinner.update("loading the model")
         options = choice.options | {"device": choice.place}
+        if self.pretokenized and choice.target is not None:
+            options["target"] = words_in(choice.target)
         return self._take(load_model(choice.name, **options))
 
     def model_of(self, inspection: Inspection, why: str = "running it again in") -> Model:

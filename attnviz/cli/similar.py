@@ -13,6 +13,7 @@ from attnviz.cli.options import (
     HeadChoice,
     Look,
     ModelChoice,
+    Pretokenized,
     Source,
     Truncate,
     count,
@@ -50,6 +51,7 @@ class Texts:
             show_default=False,
         ),
     ] = None
+    pretokenized: Pretokenized = False
     truncate: Truncate = False
 
 
@@ -183,8 +185,9 @@ def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
     from attnviz.inspection.memory import LAST, OTHER
 
     given, plain = list(texts.text or []), replace(output, output=None)
+    session.pretokenized = texts.pretokenized
     if len(given) == 2 and given[1] == "-":
-        source = Source(truncate=texts.truncate)
+        source = Source(pretokenized=texts.pretokenized, truncate=texts.truncate)
         return Inputs(source, session, plain, None, rows=_Beside(given[0]))
     if len(given) == 1 and given != ["-"]:
         given = [*_remembered(session, [LAST]), *given]
@@ -192,12 +195,15 @@ def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
         given = _remembered(session, [LAST, OTHER])
     if len(given) > 2 and output.form in PICTURES and output.file:
         raise _too_many(output)
-    return Inputs(Source(text=given or None, truncate=texts.truncate), session, plain, None)
+    words, cut = session.pretokenized, texts.truncate
+    source = Source(text=given or None, pretokenized=words, truncate=cut)
+    return Inputs(source, session, plain, None)
 
 
 def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
     """The last sentence, or both of the last comparison, which are read in the model of A."""
     from attnviz.inspection.memory import is_off, recall, remembered
+    from attnviz.text.tokens import as_line
 
     known = () if is_off() else remembered()
     if not set(names) <= set(known):
@@ -210,7 +216,8 @@ def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
         session.notes.say(f"{side} is {what}, {told}")
     if not session.choice.named:
         session.choice = session.choice_like(found[0], session.choice)
-    return [one.key_tokens.text for one in found]
+    session.pretokenized |= any(one.key_tokens.given is not None for one in found)
+    return [as_line(one.key_tokens.typed[0]) for one in found]
 
 
 def _too_many(output: DrawnOutput) -> RequestError:

@@ -24,6 +24,7 @@ from attnviz.models.families import FAMILIES, model_facts, read_config
 from attnviz.models.files import Wanted
 from attnviz.text.cutter import Said
 from attnviz.text.tokenizer import Tokenizer, read_fast
+from attnviz.text.tokens import Typed
 
 if TYPE_CHECKING:
     from attnviz.transformers_backend.load import Architecture, Loaded
@@ -64,7 +65,7 @@ class ModelOptions(TypedDict, total=False):
     device: Device
     dtype: Dtype
     attention: AttentionKind | None
-    target: str | None
+    target: Typed | None
     trust_remote_code: bool | None
     num_layers: int | None
     num_heads: int | None
@@ -243,7 +244,7 @@ def model_in_memory(
     model: object,
     tokenizer: object,
     attention: AttentionKind | None = None,
-    target: str | None = None,
+    target: Typed | None = None,
 ) -> Model:
     """Wrap a transformers model and its tokenizer that are in memory already.
 

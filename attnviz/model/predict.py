@@ -22,7 +22,7 @@ from attnviz.model.native import NativeRunner
 from attnviz.models import PAPER
 from attnviz.models.config import Config, RunOptions, model_type
 from attnviz.models.heads import architecture_in, head_in, steps_of
-from attnviz.text.tokens import Tokens
+from attnviz.text.tokens import Tokens, Typed
 
 if TYPE_CHECKING:
     from attnviz.encoder.devices import Placement
@@ -52,7 +52,7 @@ class Head(Protocol):
 
 
 def predict(
-    model: Model, tokens: Tokens, top: int | None = None, other: str | None = None
+    model: Model, tokens: Tokens, top: int | None = None, other: Typed | None = None
 ) -> Predicted:
     """What the model says of a text; `top` guesses, 5 unless told, or all labels.
 
@@ -67,7 +67,7 @@ def predict(
             "give the text as TEXT, without --attention and --target",
         )
     if compares(model):
-        return _similarity(model, tokens, tokens.pair if other is None else other)
+        return _similarity(model, tokens, tokens.typed[1] if other is None else other)
     head = head_of(model)
     kind = head.facts.kind
     if kind == "masked-lm":
@@ -103,7 +103,7 @@ def compares(model: Model) -> bool:
     return model.files is not None and model.pooling.assumed is None
 
 
-def _similarity(model: Model, tokens: Tokens, other: str | None) -> Predicted:
+def _similarity(model: Model, tokens: Tokens, other: Typed | None) -> Predicted:
     """The cosine of the vectors that the checkpoint's own pooling makes of two texts."""
     if other is None:
         raise RequestError(
@@ -112,7 +112,7 @@ def _similarity(model: Model, tokens: Tokens, other: str | None) -> Predicted:
             "give another one beside it; attnviz similar then says why they are alike",
         )
     cut = bool(tokens.dropped)
-    own = tokens if tokens.pair is None else model.tokenize(tokens.text, truncate=cut)
+    own = tokens if tokens.pair is None else model.tokenize(tokens.typed[0], truncate=cut)
     both = [model.pooled(own), model.pooled(model.tokenize(other, truncate=cut))]
     a, b = (one.vector / np.linalg.norm(one.vector) for one in both)
     head = HeadFacts("similarity", function=None, pooling=str(both[0].facts))

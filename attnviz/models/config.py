@@ -212,6 +212,6 @@ class RunOptions:
     device: Device = "cpu"
     dtype: Dtype = "float32"
     attention: AttentionKind | None = None
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     trust_remote_code: bool = False  # run its own code if transformers does not know its type
     drawn: int | None = None

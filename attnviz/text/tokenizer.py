@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -118,20 +119,24 @@ class Tokenizer:
         fits = len(whole) <= self.max_length
         return [whole] if fits else windows_of(whole, self.max_length, stride)
 
-    def encode_target(self, text: str, start: int | None = None, truncate: bool = False) -> Tokens:
-        """Cut the decoder's input for this target text: the text shifted right by one.
+    def encode_target(
+        self, text: Typed, start: int | None = None, truncate: bool = False
+    ) -> Tokens:
+        """Cut the decoder's input for this target text, or its words: shifted right by one.
 
         The id `start` comes first, or without one the special token at the end, as in mBART.
         """
         check_text("target", text)
         cut, dropped = self._cut("target", text, None, truncate, fed=1)
-        _check_read("target", text, 0 in cut.sentences)
+        _check_read("target", joined(text), 0 in cut.sentences)
         pieces = list(zip(cut.ids, cut.entries, cut.spans, strict=True))
         first = pieces.pop() if cut.sentences[-1] is None else None
         if start is not None:
             first = (start, self._target.entry(start), None)
         ids, entries, spans = zip(*([first] if first else []), *pieces, strict=True)
-        return self._in_one_segment(text, ids, entries, spans, dropped)
+        tokens = self._in_one_segment(joined(text), ids, entries, spans, dropped)
+        given = None if isinstance(text, str) else (spans_given(text), ())
+        return tokens if given is None else replace(tokens, given=given)
 
     def reading(self, ids: Sequence[int]) -> Tokens:
         """Tokens from the ids that a decoder wrote."""

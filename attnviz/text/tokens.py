@@ -347,6 +347,11 @@ def joined(typed: Typed) -> str:
     return typed if isinstance(typed, str) else " ".join(typed)
 
 
+def as_line(typed: Typed) -> str:
+    """The text, or the line that `words_in` reads as these words."""
+    return typed if isinstance(typed, str) else json.dumps(typed, ensure_ascii=False)
+
+
 def spans_given(words: Sequence[str]) -> tuple[Span, ...]:
     """Where each of the user's own words lies in their text."""
     starts = accumulate((len(word) + 1 for word in words), initial=0)

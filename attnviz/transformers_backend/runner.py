@@ -11,7 +11,7 @@ from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
-from attnviz.text.tokens import Tokens
+from attnviz.text.tokens import Tokens, Typed
 from attnviz.transformers_backend import describe
 from attnviz.transformers_backend.record import Batch
 from attnviz.transformers_backend.recordable import RecordableModel
@@ -30,7 +30,7 @@ class TransformersRunner:
     alone = True
 
     def __init__(
-        self, name: str, model: RecordableModel, tokenizer: Tokenizer, target: str | None = None
+        self, name: str, model: RecordableModel, tokenizer: Tokenizer, target: Typed | None = None
     ) -> None:
         self.facts = describe.facts_of(name, model)
         self.vocab_size = describe.vocab_size(model)

@@ -37,7 +37,7 @@ FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired.
 
 Pretokenized = Annotated[
     bool,
-    flag("--pretokenized", INPUT, "TEXT is words, with blanks between, or a JSON list of them."),
+    flag("--pretokenized", INPUT, "TEXT is words: blanks between, or a JSON list."),
 ]
 
 Truncate = Annotated[bool, flag("--truncate", RARE, "Cut a text that is too long.")]

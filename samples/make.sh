@@ -13,6 +13,7 @@ export ATTNVIZ_NO_MEMORY=1  # the user's own last sentence stays
 
 tired=$(sed -n 1p sentences.txt)
 wide=$(sed -n 2p sentences.txt)
+student=$(sed -n 3p sentences.txt)
 korean=$(sed -n 4p sentences.txt)
 saved=$scratch/tired.safetensors
 
@@ -23,6 +24,13 @@ attnviz heatmap --load "$saved" --head L3H1 -o "$pictures/head.png"
 attnviz heatmap --load "$saved" --layer 3 -o "$pictures/layer.png"
 attnviz compare "$tired" "$wide" --query it --head L3H1 -o "$pictures/tired-wide.png"
 attnviz explain --load "$saved" --query it --head L3H1 -o "$pictures/explain.png"
+attnviz heatmap --load "$saved" -o "$pictures/all.png"
+attnviz lines --load "$saved" --query it --layer 3 -o "$pictures/heads.png"
+attnviz explain --load "$saved" --query it --layer 3 -o "$pictures/encoder-layer.png"
+attnviz compare --untrained "$tired" --head L3H1 -o "$pictures/untrained.png"
+attnviz heatmap "$student" --model paper -o "$pictures/paper.png" --save "$scratch/student"
+attnviz explain --load "$scratch/student" --query student --head L0H0 -o "$pictures/student.png"
+attnviz explain --load "$scratch/student" --head L0H0 -o "$pictures/whole-head.png"
 attnviz lines "$tired" --model translator --attention cross --query weil --head L0H0 \
   -o "$pictures/weil.png" --quiet
 attnviz heatmap "$(cat alice.txt)" --truncate --head L3H1 --window 0:40 \

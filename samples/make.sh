@@ -15,6 +15,7 @@ tired=$(sed -n 1p sentences.txt)
 wide=$(sed -n 2p sentences.txt)
 student=$(sed -n 3p sentences.txt)
 korean=$(sed -n 4p sentences.txt)
+founding=$(sed -n 5p sentences.txt)
 saved=$scratch/tired.safetensors
 
 attnviz lines "$tired" --query it --head L3H1 -o "$pictures/tired.png" --save "$saved"
@@ -31,6 +32,7 @@ attnviz compare --untrained "$tired" --head L3H1 -o "$pictures/untrained.png"
 attnviz heatmap "$student" --model paper -o "$pictures/paper.png" --save "$scratch/student"
 attnviz explain --load "$scratch/student" --query student --head L0H0 -o "$pictures/student.png"
 attnviz explain --load "$scratch/student" --head L0H0 -o "$pictures/whole-head.png"
+attnviz lines "$founding" --model e5 --query 피곤했기 --head L11H3 -o "$pictures/tired-korean.png"
 attnviz lines "$tired" --model translator --attention cross --query weil --head L0H0 \
   -o "$pictures/weil.png" --quiet
 attnviz heatmap "$(cat alice.txt)" --truncate --head L3H1 --window 0:40 \

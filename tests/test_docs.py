@@ -18,10 +18,11 @@ from attnviz.model import Model
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ko.md")
-PAGES = ("docs/guide.md", "docs/measures.md")
+PAGES = ("docs/guide.md", "docs/measures.md", "docs/article.md")
 DOCUMENTS = (
     *READMES,
     *PAGES,
+    "docs/article.ko.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/api.md",

@@ -139,3 +139,12 @@ def test_what_does_not_go_with_it(place: Workplace, options: list[str], came: st
     done = place("compare", "--untrained", *options)
     assert (done.code, done.out) == (2, "")
     assert came in done.err
+
+
+@pytest.mark.slow
+def test_a_kept_sentence_brings_its_model(place: Workplace) -> None:
+    paper = place("run", "I am a student", "--model", "paper", "--head", "0.0", "--as", "paper")
+    assert paper.code == 0
+    done = place("compare", "--untrained", "--from", "paper")
+    assert (done.code, done.out) == (2, "")
+    assert "paper was never trained" in done.err

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from attnviz.inspection.context import Role
 
 _TWO = "compare looks at two sentences"
+_UNTRAINED = "--untrained compares one sentence in a model and in the same one before training"
 _HOW = 'as in attnviz compare "It was tired." "It was wide." --query it'
 
 
@@ -228,15 +229,19 @@ class _Reader:
 
     def _check_untrained(self) -> None:
         """RequestError for what does not go with --untrained."""
-        what = "--untrained compares one sentence in a model and in the same one before training"
         others = {"--models": self.source.models, "--load": self.paths}
         came = [name for name, given in others.items() if given]
         came += ["two sentences"] if len(self.texts) > 1 else []
         if came:
             hint = "give one sentence, and --model NAME"
-            raise RequestError(f"{what}, and {came[0]} came", hint)
-        if self.session.choice.name == PAPER:
-            raise RequestError(f"{what}, and {PAPER} was never trained", "choose another --model")
+            raise RequestError(f"{_UNTRAINED}, and {came[0]} came", hint)
+
+    def _check_trained(self, choice: ModelChoice) -> None:
+        """RequestError for a model that was never trained."""
+        if choice.name == PAPER or isinstance(choice, UntrainedChoice):
+            told = PAPER if choice.name == PAPER else f"this {choice.name}"
+            hint = "choose another with --model"
+            raise RequestError(f"{_UNTRAINED}, and {told} was never trained", hint)
 
     def _beside_each_other(self) -> "Sequence[Inspection]":
         """Saved and remembered inspections, and a sentence read as the first of them."""
@@ -315,12 +320,15 @@ class _Reader:
         from attnviz.text.tokens import check_text
 
         choice, models = self.session.choice, self.source.models or ()
+        last = None if self.texts else recall(*self.kept or [LAST])
+        if self.source.untrained and last is not None and not choice.named:
+            choice = self.session.choice_like(last, choice)
         choices = [replace(choice, model=model) for model in models]
         if self.source.untrained:
+            self._check_trained(choice)
             choices = [replace(choice, seed=None), UntrainedChoice(**vars(choice))]
             models = (choice.name, f"{choice.name} (UNTRAINED)")
         if not self.texts:
-            last = recall(*self.kept or [LAST])
             self.texts, told = [FOUNDING_EXAMPLE], FOUNDING_EXAMPLE
             what = "no sentence given, so"
             if last is not None:

@@ -10,7 +10,8 @@ from test_cli_startup import MODEL, SLOW
 from tiny_bert import save_tiny_bert
 
 from attnviz.cli.compare import Followed, TwoSources, compare
-from attnviz.cli.options import DrawnOutput, HeadChoice, Look, ModelChoice
+from attnviz.cli.drawn import DrawnOutput
+from attnviz.cli.options import HeadChoice, Look, ModelChoice
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save

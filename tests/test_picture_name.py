@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,9 +8,11 @@ from handmade import inspection_of, tokens_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+import attnviz
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model
 from attnviz.show.figure.captions import default_name
+from attnviz.show.write import picture_name
 
 L3H1 = [HeadId(3, 1)]
 
@@ -102,3 +105,23 @@ def test_any_text_gives_a_safe_name(text: str, pair: str | None, model: str, wha
     assert len(name.encode()) <= 96
     assert not re.search(r"[\s/\\:*?\"<>|.\x00-\x1f]", name)
     assert not name.endswith("-")
+
+
+def test_every_picture_has_a_name_of_its_own(animal: Inspection) -> None:
+    found = attnviz.find(animal, "it", "animal")
+    answers: list[Any] = [
+        attnviz.matrices(animal),
+        attnviz.word(animal, query="it"),
+        attnviz.word(animal, key="it"),
+        attnviz.word(animal, "it", "animal"),
+        attnviz.links(animal, head="L3H1"),
+        attnviz.links(animal, head="L3H1", query="it"),
+        attnviz.links(animal, head="L3H1", key="it"),
+        *(attnviz.find(animal, "it", key) for key in ("animal", "the street", "street")),
+        *(attnviz.holding([found] * count) for count in (1, 2)),
+        attnviz.ablate(animal, "L3H1"),
+        attnviz.ablate_each(animal, "it"),
+        attnviz.ablate_each(animal, "was"),
+    ]
+    names = [picture_name(answer) for answer in answers]
+    assert len(set(names)) == len(names)

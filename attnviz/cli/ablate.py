@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
     SHOW,
     AsWords,
-    DrawnOutput,
     HeadChoice,
     Look,
     ModelChoice,

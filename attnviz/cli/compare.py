@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
     FOUNDING_EXAMPLE,
     INPUT,
     SHOW,
-    DrawnOutput,
     HeadChoice,
     Look,
     ModelChoice,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
+from attnviz.cli.drawn import FigureOutput
 from attnviz.cli.options import (
     SHOW,
     AsWords,
     HeadChoice,
     Look,
     ModelChoice,
-    Output,
     Source,
     count,
     valued,
@@ -65,7 +65,7 @@ class OneHead(HeadChoice):
 
 
 def explain(
-    source: Source, followed: Followed, heads: OneHead, choice: ModelChoice, output: Output
+    source: Source, followed: Followed, heads: OneHead, choice: ModelChoice, output: FigureOutput
 ) -> None:
     """Show how a word's attention in one head comes about, step by step, with the real numbers.
 
@@ -159,7 +159,7 @@ class _Asked:
         return partial(session.model_of, why=why)
 
 
-def _check_pieces(answers: "Answer | Sequence[Explanation | Layer]", output: Output) -> None:
+def _check_pieces(answers: "Answer | Sequence[Explanation | Layer]", output: FigureOutput) -> None:
     """RequestError for a picture of several pieces."""
     from attnviz.show.forms import PICTURES
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
+from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
     INPUT,
     SHOW,
-    DrawnOutput,
     HeadChoice,
     Look,
     ModelChoice,
@@ -48,18 +48,14 @@ class Pair:
             "(over several sentences by hits).",
         ),
     ] = "excess"
-    both: Annotated[bool, flag("--both", SHOW, "Also how much the key looks at the query.")] = False
+    both: Annotated[bool, flag("--both", SHOW, "Also the other way round.")] = False
     tsv: Annotated[
         Path | None,
-        valued("FILE", INPUT, "Rows of sentence, query and key, with tabs between; - is stdin."),
+        valued("FILE", INPUT, "Rows: sentence, query, key; - is stdin."),
     ] = None
-    summary: Annotated[
-        bool, flag("--summary", SHOW, "The means over all sentences alone, as data too.")
-    ] = False
+    summary: Annotated[bool, flag("--summary", SHOW, "The means alone, as data too.")] = False
     csv: Annotated[Path | None, valued("FILE", INPUT, "The same, with commas between.")] = None
-    top: Annotated[int | None, count("The K best heads; without, 10 in tables, all in data.")] = (
-        None
-    )
+    top: Annotated[int | None, count("The K best heads; in tables 10.")] = None
 
 
 def find(

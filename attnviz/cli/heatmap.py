@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from attnviz.cli.drawn import PictureOutput
 from attnviz.cli.options import (
     OUTPUT,
     HeadChoice,
     Look,
     ModelChoice,
-    PictureOutput,
     Source,
     Words,
     flag,
@@ -66,9 +66,10 @@ class MapOutput(PictureOutput):
     def style(self) -> Style | None:
         """As PictureOutput; RequestError for names that do not fit --each, or for data."""
         self._check()
+        style = super().style
         if self.colours is None and not self.from_one:
-            return super().style
-        return Style(self.colours or "heat", from_one=self.from_one)
+            return style
+        return replace(style or Style(), colours=self.colours or "heat", from_one=self.from_one)
 
     def _check(self) -> None:
         if self.from_one and not self.each:
@@ -86,6 +87,10 @@ class MapOutput(PictureOutput):
             raise RequestError(
                 "--each draws many pictures, and standard output has room for one",
                 f"name files, as in -o '{_EXAMPLE}'",
+            )
+        if self.each and self.open:
+            raise RequestError(
+                "--each draws many pictures, and --open shows one", "leave out one of the two"
             )
         placeholder = re.search(r"\{(layer|head)\}", str(self.file))
         if placeholder and not self.each:

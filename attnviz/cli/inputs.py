@@ -107,6 +107,8 @@ class Inputs:
     def _too_many(self, came: str = "several sentences came") -> RequestError | None:
         """What to say of all that came, if a file has room for one."""
         output = self.output
+        if output.open and not self._as_one:
+            return RequestError(f"{came}, and --open shows one picture", "leave out --open")
         if output.output is not None and output.form in PICTURES and not self._as_one:
             return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")
         if output.save or output.keep is not None:

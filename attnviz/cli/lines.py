@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import SHOW, HeadChoice, Look, ModelChoice, PictureOutput, Source, valued
+from attnviz.cli.drawn import PictureOutput
+from attnviz.cli.options import SHOW, HeadChoice, Look, ModelChoice, Source, valued
 from attnviz.errors import RequestError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from attnviz.attention.request import AttentionKind
 from attnviz.cli.settings import setting
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
-from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style, check_limits
+from attnviz.show.forms import SUFFIXES, Form, Limits, Style
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
 
@@ -292,6 +292,16 @@ class Results:
         return None
 
     @property
+    def open(self) -> bool:
+        """Whether pictures are opened with the system's viewer."""
+        return False
+
+    @property
+    def inline(self) -> bool:
+        """Whether pictures are shown in the terminal."""
+        return False
+
+    @property
     def each(self) -> bool:
         """Whether each head has a picture of its own."""
         return False
@@ -337,6 +347,8 @@ class Results:
     @property
     def _preferred(self) -> Form:
         """What the settings say, if that and the usual form are both pictures, or both are not."""
+        if self.open or self.inline:
+            return "png"
         form: Form | None = setting("format")
         return form if form and (form in PICTURES) == (self.usual in PICTURES) else self.usual
 
@@ -349,48 +361,3 @@ class Output(Results):
     keep: Annotated[
         str | None, valued("NAME", OUTPUT, "Keep it under a name, for --from.", "--as")
     ] = None
-
-
-@dataclass(frozen=True)
-class DrawnOutput(Output):
-    """The same, where pictures may be given one scale, to be laid side by side."""
-
-    scale: Annotated[
-        str | None,
-        valued("LOW:HIGH", OUTPUT, "Colours from LOW to HIGH, for pictures side by side: 0:1."),
-    ] = None
-
-    @property
-    def limits(self) -> Limits | None:
-        """What --scale says; RequestError for what is no scale, and for other forms."""
-        if self.scale is None:
-            return None
-        try:
-            low, high = map(float, self.scale.split(":"))
-        except ValueError:
-            raise RequestError(
-                f'"{self.scale}" is not a scale', "give two numbers, as in --scale 0:1"
-            ) from None
-        check_limits((low, high))
-        if self.form not in PICTURES:
-            raise RequestError(
-                f"--scale is for pictures, and {self.form} is not one",
-                "write one, as in -o FILE.png",
-            )
-        return low, high
-
-
-@dataclass(frozen=True)
-class PictureOutput(DrawnOutput):
-    """The same, where a picture is the usual form."""
-
-    usual: ClassVar[Form] = "png"
-
-    @property
-    def form(self) -> Form:
-        """As Output; RequestError for a file without a suffix, which says no form."""
-        if self.file is not None and not self.file.suffix and not (self.format or self.json):
-            raise RequestError(
-                f"{self.file} does not say in which form to draw", "end its name in .png or .svg"
-            )
-        return super().form

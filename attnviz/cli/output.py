@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -153,6 +154,10 @@ def check_output(output: "Results", *kinds: str) -> None:
         from attnviz.show import parquet
 
         parquet.check_installed()
+    if output.open or output.inline:
+        from attnviz.cli import viewing
+
+        viewing.check(output)
     if path is None:
         shown = output.to_stdout or form not in PICTURES  # other pictures get files of their own
         if shown and form in BINARY and on_terminal(sys.stdout):
@@ -202,7 +207,7 @@ def writing(output: "Results", notes: Notes, top: int | None = None) -> Iterator
     form = output.form
     if form in PICTURES and not output.to_stdout:
         draw = _drawer(output, top)
-        yield lambda answer, index: _draw(answer, output, notes, draw)
+        yield lambda answer, index: _draw(answer, output, notes, top, draw)
         return
     with _results(output.file) as stream:
         style = output.limits, output.style
@@ -232,30 +237,48 @@ def _drawer(output: "Results", top: int | None) -> Draw:
         from attnviz.show.figure.each import EachHead
 
         return EachHead(output.limits, output.style).write
-
-    def draw(answer: "Answer", stream: BinaryIO) -> None:
-        from attnviz.show.write import writer
-
-        with writer(stream, output.form, top, False, output.limits, output.style) as write:
-            write(answer, 0)
-
-    return draw
+    return partial(_draw_as, output.form, output, top)
 
 
-def _draw(answer: "Answer", output: "Results", notes: Notes, draw: Draw) -> None:
-    """Draw an answer, write the picture to its file, and print the file's path."""
+def _draw_as(
+    form: Form, output: "Results", top: int | None, answer: "Answer", stream: BinaryIO
+) -> None:
+    """Draw an answer in a form."""
+    from attnviz.show.write import writer
+
+    with writer(stream, form, top, False, output.limits, output.style) as write:
+        write(answer, 0)
+
+
+def _draw(answer: "Answer", output: "Results", notes: Notes, top: int | None, draw: Draw) -> None:
+    """Draw an answer: to its file, whose path is printed, on the terminal, or both."""
+    _note_glyphs(answer, notes)
+    if output.inline:
+        from attnviz.cli.viewing import show_inline
+
+        show_inline(partial(_draw_as, "png", output, top, answer))
+    if output.file is not None or output.open or not output.inline:
+        path = _draw_to_file(answer, output, draw)
+        if output.open:
+            from attnviz.cli.viewing import open_picture
+
+            open_picture(path)
+
+
+def _draw_to_file(answer: "Answer", output: "Results", draw: Draw) -> Path:
+    """Write a picture to its file, and print the file's path, which is returned."""
     from attnviz.show.write import picture_name
 
     name = picture_name(answer, output.limits, output.style)
     path = output.file_of(answer) or Path(f"{name}.{output.form}")
     check_ours(path, output.form, output.force)
-    _note_glyphs(answer, notes)
     with whole_file(path) as stream:
         draw(answer, stream)
     if sys.stdout is not None:
         told = visible(str(path)).encode() if on_terminal(sys.stdout) else os.fsencode(path)
         sys.stdout.buffer.write(told + b"\n")
         sys.stdout.buffer.flush()
+    return path
 
 
 def _with_glyphs_checked(write: Write, notes: Notes) -> Write:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
     SHOW,
     AsWords,
-    DrawnOutput,
     HeadChoice,
     Look,
     ModelChoice,

@@ -6,7 +6,8 @@ import pytest
 from process import workplace
 from test_cli_startup import SLOW
 
-from attnviz.cli.options import ModelChoice, Output, PictureOutput
+from attnviz.cli.drawn import PictureOutput
+from attnviz.cli.options import ModelChoice, Output
 from attnviz.cli.settings import WITHOUT, Setting, config_path, settings
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection

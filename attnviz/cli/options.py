@@ -11,7 +11,7 @@ from attnviz.attention.request import AttentionKind
 from attnviz.cli.settings import setting
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
-from attnviz.show.forms import SUFFIXES, Form, Limits, Style
+from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
 

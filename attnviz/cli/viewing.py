@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from attnviz.cli.options import Results
-from attnviz.cli.output import on_terminal
 from attnviz.errors import AttnvizError, RequestError
 
 PATIENCE = 1.0  # seconds in which a program says that it cannot open a picture
@@ -64,7 +63,7 @@ def open_picture(path: Path) -> None:
 
 def _check_inline() -> None:
     """Raise RequestError or AttnvizError unless pictures can be seen on standard output."""
-    if not on_terminal(sys.stdout):
+    if sys.stdout is None or not sys.stdout.isatty():
         raise RequestError(
             "--inline shows pictures in a terminal, and standard output is none",
             "leave it out, or write the picture to a file with -o FILE.png",

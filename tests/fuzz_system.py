@@ -62,7 +62,7 @@ ODD_WORDS = (
 OPTIONS = words("""
     --query --key --layer --head --top --measure --format -f -o --save --load --model -m --pair
     --window --stride --scale --device --dtype --seed --pieces --no-special --json --quiet --force
-    --truncate --summary --tsv --both --by --each --mean --nonsense -h --attention --target
+    --truncate --summary --tsv --csv --both --by --each --mean --nonsense -h --attention --target
     --num-heads --d-model
 """)
 

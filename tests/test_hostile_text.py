@@ -29,9 +29,11 @@ from attnviz.answers.check import Check, Line
 from attnviz.answers.explain import explain_token
 from attnviz.answers.find import find
 from attnviz.answers.select import Phrase
+from attnviz.answers.similar import rank_heads, similarity
 from attnviz.errors import AttnvizError, visible
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
+from attnviz.inspection.pooled import Pooled, PoolingFacts
 from attnviz.inspection.storage import load, save
 from attnviz.models.describe import AttentionFacts, Catalog, CatalogEntry, Described, TokenizerFacts
 from attnviz.show.forms import Form
@@ -171,6 +173,10 @@ def more_answers() -> Iterator[Answer]:
     masks = (MaskPrediction(0, guesses, guesses[::-1], guesses[0]),)
     run = Ablated(tokens, made.model, (HeadId(0, 0),), "zero", states[0], states[1], masks=masks)
     yield ablation_of(made.view().context, run)
+    facts = PoolingFacts(source=HOSTILE)
+    pooled = Pooled(tokens, made.model, facts, states[0].sum(axis=0), states[0])
+    alike = similarity(made.view(), made.view(), pooled, pooled)
+    yield from (alike, rank_heads(alike, [(HeadId(0, 0), pooled, pooled)], "zero"))
 
 
 class _Terminal(io.BytesIO):
@@ -215,11 +221,12 @@ def test_no_form_of_any_answer_lets_a_saved_text_act(saved: Inspection) -> None:
 
 
 def test_nor_do_those_that_need_the_model() -> None:
-    explanation, ablation = more_answers()
-    check_answer(explanation)
-    check_answer(ablation)
-    check_svg(written(explanation, "svg").decode())
-    assert re.fullmatch(r"[\w-]+", picture_name(explanation))
+    explanation, ablation, similar, each = more_answers()
+    for answer in (explanation, ablation, similar, each):
+        check_answer(answer)
+    for answer in (explanation, similar):
+        check_svg(written(answer, "svg").decode())
+        assert re.fullmatch(r"[\w-]+", picture_name(answer))
 
 
 def test_nor_do_those_about_models() -> None:

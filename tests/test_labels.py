@@ -163,6 +163,7 @@ ANSWERS: dict[str, Callable[[Inspection, Model], Any]] = {
     "ablate": lambda i, m: attnviz.ablate(i, "L0H3", model=m),
     "each": lambda i, m: attnviz.ablate_each(i, "Alice", model=m),
     "lines": lambda i, m: attnviz.links(i, "ran", head="L0H3"),
+    "similar": lambda i, m: attnviz.similar(i.tokens.text, "Bob ran.", m),
 }
 BARE = re.compile(r"\b(?:alice|alic…|ali…|al…)(?!@)")
 """The name without a place, whole or cut."""

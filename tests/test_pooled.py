@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from local_hub import COMMIT, LocalHub, asked_hub, tiny_files
+from safetensors.numpy import save_file
 from tiny_bert import SENTENCES, save_tiny_bert
 from tiny_others import RECORDED, SEQ2SEQ, WEIGHTS_ONLY
 
@@ -97,11 +98,12 @@ def test_without_modules_mean_is_assumed_and_said(tiny: Path) -> None:
     assert "mean pooling is assumed" in pooling.assumed
 
 
-def described(tiny: Path, folder: Path, steps: list[dict[str, str]], **pooling: Any) -> Model:
+def described(tiny: Path, folder: Path, steps: Any, **pooling: Any) -> Model:
     """The tiny model in a folder, with a modules.json of these steps."""
     shutil.copytree(tiny, folder, dirs_exist_ok=True)
     start = {"path": "", "type": "sentence_transformers.models.Transformer"}
-    (folder / "modules.json").write_text(json.dumps([start, *steps]))
+    content = [start, *steps] if isinstance(steps, list) else steps
+    (folder / "modules.json").write_text(json.dumps(content))
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
     return load_model(str(folder))
@@ -123,6 +125,9 @@ def test_older_keys_name_one_mode_each(tiny: Path, tmp_path: Path, key: str, mod
         ([POOLING], {"pooling_mode": {"mean": 1}}, "the pooling {'mean': 1}"),
         ([POOLING, {"path": "2_N", "type": "mine.Normalize"}], {}, "code of its own"),
         ([{**POOLING, "path": "../elsewhere"}], {}, "a folder beside it"),
+        ([{**POOLING, "path": ".."}], {}, "a folder beside it"),
+        ([{**POOLING, "path": "a\0b"}], {}, "a folder beside it"),
+        ({"1": POOLING}, {}, "should hold a JSON list"),
         ([{**POOLING, "path": "2_Pooling"}], {}, "has no 2_Pooling/config.json"),
         ([POOLING, {"path": "2_L", "type": "sentence_transformers.models.LSTM"}], {}, "LSTM"),
         ([POOLING, {"path": 3, "type": "x"}], {}, "types and paths"),
@@ -182,3 +187,30 @@ def test_a_decoder_beside_an_encoder_has_no_states_of_the_text(tmp_path: Path) -
     model = load_model(str(tmp_path), attention="cross", target="a dog")
     with pytest.raises(AttnvizError, match="the states of a text are an encoder's"):
         model.states(model.tokenize(SENTENCES[0]))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.zeros(21, np.float32), "is no dense layer"),
+        (np.full((5, 21), np.nan, np.float32), "is no dense layer"),
+        (np.zeros((5, 20), np.float32), "takes 20 numbers, and pooling gives 21"),
+        (None, "has no linear.weight"),
+    ],
+)
+def test_a_dense_layer_that_is_none_is_told(
+    tiny: Path, tmp_path: Path, weight: np.ndarray | None, message: str
+) -> None:
+    dense = {"path": "2_Dense", "type": "sentence_transformers.models.Dense"}
+    model = described(tiny, tmp_path, [POOLING, dense])
+    folder = tmp_path / "2_Dense"
+    folder.mkdir()
+    identity = "torch.nn.modules.linear.Identity"
+    config = {"in_features": 21, "bias": False, "activation_function": identity}
+    (folder / "config.json").write_text(json.dumps(config))
+    named = "linear.weight" if weight is not None else "other"
+    tensor = np.zeros(1, np.float32) if weight is None else weight
+    save_file({named: tensor}, folder / "model.safetensors")
+    with pytest.raises(AttnvizError) as caught:
+        model.pooled(model.tokenize(SENTENCES[0]))
+    assert message in caught.value.message

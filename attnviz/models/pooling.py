@@ -123,7 +123,7 @@ def read_pooling(files: ModelFiles | None) -> Pooling:
         return _assumed(f"{files.name} has no {MODULES}, which would say how it pools")
     length = file_beside(files, LENGTH)
     most = None if length is None else read_json(length, AGAIN).get("max_seq_length")
-    most = most if isinstance(most, int) and most > 0 else None
+    most = most if type(most) is int and most > 0 else None
     return replace(_of_modules(files, modules), most=most)
 
 
@@ -168,7 +168,7 @@ def _module(path: Path, entry: object) -> tuple[str, str]:
             f"{path} has the step {shortened(kind)}, which is code of its own, and not run",
             "choose another model",
         )
-    if folder and (Path(folder).name != folder or "\0" in folder):
+    if folder and (Path(folder).name != folder or folder == ".." or "\0" in folder):
         raise AttnvizError(f"{path} should name a folder beside it, not {shortened(folder)}", AGAIN)
     return kind.rpartition(".")[2], folder
 
@@ -217,7 +217,13 @@ def _dense(files: ModelFiles, folder: str) -> Dense:
         tensors = read_tensors(path, names)
     except KeyError as error:
         raise AttnvizError(f"{path} has no {error.args[0]}", AGAIN) from error
-    return Dense(tensors[names[0]], tensors.get("linear.bias"), activation == "Tanh")
+    weight, bias = tensors[names[0]], tensors.get(names[-1]) if names[1:] else None
+    fits = weight.ndim == 2 and (bias is None or bias.shape == weight.shape[:1])
+    if not fits or not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise AttnvizError(
+            f"{path} is no dense layer: its numbers or their shapes are wrong", AGAIN
+        )
+    return Dense(weight, bias, activation == "Tanh")
 
 
 def _whole(modes: tuple[str, ...], dense: list[Dense]) -> str | None:

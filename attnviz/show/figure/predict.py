@@ -58,7 +58,8 @@ def _ranked(answer: Prediction, by_token: bool, top: int | None) -> list[Ranked]
     quantity = "probability" if answer.facts.function else "score"
     if by_token:
         bars = [_of_token(answer, said) for said in answer.said]
-        return [Ranked("", "", {}, False, str, "", ("guess", quantity), bars)]
+        columns = (quantity,) if answer.written is not None else ("guess", quantity)
+        return [Ranked("", "", {}, False, str, "", columns, bars)]
     return [
         Ranked(
             _place(answer, said), "", {}, False, str, "", (quantity,),
@@ -80,11 +81,10 @@ def _bar(guess: Guess) -> Bar:
 
 def _of_token(answer: Prediction, said: Said) -> Bar:
     guess, token = said.guesses[0], said.token
-    name = "" if token is None else visible(token.label)
-    if token is not None and answer.written is None:
-        name = names(answer.context, "query")[token.index]
+    if answer.written is not None or token is None:
+        return _bar(guess)
     cells = label(guess_name(guess)), guess_number(guess)
-    return Bar(label(name), _length(guess), cells)
+    return Bar(label(names(answer.context, "query")[token.index]), _length(guess), cells)
 
 
 def _length(guess: Guess) -> float:

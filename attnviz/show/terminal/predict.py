@@ -60,7 +60,8 @@ def _page(answer: Prediction, top: int | None) -> Iterator[RenderableType]:
         yield Text(visible(answer.written), overflow="fold")
         yield Text()
     if answer.facts.kind in BY_TOKEN:
-        yield _by_token(answer, top or 1)
+        # what was written is the likeliest: beside it stands what else was likely
+        yield _by_token(answer, top or (1 if answer.written is None else 2))
     else:
         for place, one in enumerate(answer.said):
             yield from [Text()] if place else []
@@ -68,7 +69,8 @@ def _page(answer: Prediction, top: int | None) -> Iterator[RenderableType]:
     yield Text()
     by_token = answer.facts.kind in BY_TOKEN
     left_out = more_guesses(answer, top or (1 if by_token else GUESSES_SHOWN))
-    for note in (left_out, MODEL_IS_SURE if answer.facts.function else ""):
+    stopped = "" if answer.complete else f"Stopped after {len(answer.said)} pieces."
+    for note in (stopped, left_out, MODEL_IS_SURE if answer.facts.function else ""):
         yield from quiet_line(note)
 
 
@@ -91,7 +93,9 @@ def _by_token(answer: Prediction, top: int) -> RenderableType:
     rows, bars = [], []
     for one in answer.said:
         quiet = one.guesses[0].text == NO_LABEL
-        row = [Text(cut(_name(answer, one.token), LONGEST), style=DIM if quiet else PLAIN)]
+        row = []
+        if answer.written is None:
+            row = [Text(cut(_name(answer, one.token), LONGEST), style=DIM if quiet else PLAIN)]
         for rank in range(min(top, most)):
             guess = one.guesses[rank] if rank < len(one.guesses) else None
             style = DIM if quiet or rank else BOLD
@@ -99,18 +103,14 @@ def _by_token(answer: Prediction, top: int) -> RenderableType:
             row.append(Text("" if guess is None else guess_number(guess), style=style))
         rows.append(row)
         bars.append(_bar(one.guesses[0].probability))
-    columns = [
-        column(justify="right" if place and place % 2 == 0 else "left")
-        for place in range(len(rows[0]))
-    ]
-    return Ranking(columns, rows, least=3, bars=bars)
+    columns = [column()] if answer.written is None else []
+    columns += [column(), column(justify="right")] * (len(rows[0]) // 2)
+    return Ranking(columns, rows, least=len(columns) % 2 + 2, bars=bars)
 
 
 def _name(answer: Prediction, token: Token | None) -> str:
     if token is None:
         return ""
-    if answer.written is not None:  # a piece that is not the context's
-        return visible(token.label)
     return names(answer.context, "query")[token.index]
 
 

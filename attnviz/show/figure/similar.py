@@ -15,6 +15,7 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing,
+    ink_on,
     signed_colors,
     weight_colors,
 )
@@ -100,8 +101,9 @@ def _write_numbers(axes: Axes, parts: np.ndarray, limits: Limits) -> None:
     for row, column in np.argwhere(np.abs(parts) >= NUMBERED_FROM * np.abs(parts).max()):
         number = float(parts[row, column])
         shown = f"{100 * number:.1f}".replace("-", "−")
-        dark = abs(number) > (0.6 if low < 0 else 0.45) * span
-        style: dict[str, Any] = {"color": "white" if dark else INK, "ha": "center", "va": "center"}
+        share = abs(number) / span
+        ink = ("white" if share > 0.6 else INK) if low < 0 else ink_on(share)
+        style: dict[str, Any] = {"color": ink, "ha": "center", "va": "center"}
         axes.text(column, row, shown, size=8, zorder=3.1, **style)
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnviz.files import cache_folder, is_own_file, make_own_folder, whole_file
+from attnviz.files import cache_folder, is_own_file, make_own_folder, rust_errors, whole_file
 from attnviz.models.files import TOKENIZER_CONFIG, WEIGHTS, check_sha256
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def converted(package: Path) -> Path:
 
     file = _File(source.read_bytes())
     config, tokenizer = file.config(), file.tokenizer()
-    make_own_folder(folder.parent)
     make_own_folder(folder)
-    with whole_file(folder / WEIGHTS, private=True) as stream:
+    full = rust_errors(f"cannot write {folder / WEIGHTS}", "make room for 470 MB there")
+    with whole_file(folder / WEIGHTS, private=True) as stream, full:
         save_file(file.tensors(config), stream.name, {"format": "pt"})
     inputs = {"model_input_names": ["input_ids", "attention_mask"], "mask_token": "<mask>"}
     says_all = {"tokenizer_class": "TokenizersBackend", **inputs}

@@ -22,7 +22,7 @@ from attnviz.inspection import Inspection, View
 from attnviz.inspection.context import Role
 from attnviz.model import Model
 from attnviz.show.forms import forms_of
-from attnviz.show.labels import apart, names, parted, phrase_name, visible
+from attnviz.show.labels import names, parted, phrase_name, visible
 from attnviz.show.terminal.cells import fit
 
 ALICE = "Alice saw Alice and Alice ran."
@@ -227,7 +227,7 @@ def test_a_sentence_about_one_is_true_of_it_alone(alice: Inspection) -> None:
     ],
 )
 def test_pieces_of_syllables_are_not_drawn_over_others(text: str, shown: str) -> None:
-    assert apart(text) == shown
+    assert visible(text) == shown
 
 
 def test_pieces_of_korean_have_cells_of_their_own(minilm: Model) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from operator import add
 from typing import TYPE_CHECKING
 
-from attnviz.errors import visible as visible
+from attnviz import errors
 from attnviz.text.spans import folded
 
 if TYPE_CHECKING:
@@ -45,21 +45,22 @@ def names(context: "Context", role: "Role", every: bool = False) -> tuple[str, .
 
     tokens = context.tokens if role == "query" else context.keys
     plain = (
-        UNKNOWN * token.unknown + (apart(visible(token.label)) if token.label.strip() else BLANK)
+        UNKNOWN * token.unknown + (visible(token.label) if token.label.strip() else BLANK)
         for token in tokens
     )
     return tuple(map(add, plain, places_of(context, role, every)))
 
 
-def apart(text: str) -> str:
-    """The text with letters that would be drawn over what stands before them as ones that are not.
+def visible(text: str) -> str:
+    """The text as `errors.visible` has it, and without letters that are drawn over those before.
 
     So are pieces of Korean syllables, as in `##ᅩ`: a vowel or final consonant after anything but
     the rest of its syllable becomes the letter that is written alone, `##ㅗ`.
     """
-    if text.isascii() or not _JAMO.search(text):
-        return text
-    return _JAMO.sub(lambda found: found["whole"] or _alone(found["part"]), text)
+    shown = errors.visible(text)
+    if shown.isascii():
+        return shown
+    return _JAMO.sub(lambda found: found["whole"] or _alone(found["part"]), shown)
 
 
 def _alone(jamo: str) -> str:

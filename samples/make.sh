@@ -27,6 +27,7 @@ attnviz compare "$tired" "$wide" --query it --head L3H1 -o "$pictures/tired-wide
 attnviz explain --load "$saved" --query it --head L3H1 -o "$pictures/explain.png"
 attnviz heatmap --load "$saved" -o "$pictures/all.png"
 attnviz lines --load "$saved" --query it --layer 3 -o "$pictures/heads.png"
+attnviz explain --load "$saved" --query it --layer 3 -o "$pictures/encoder-layer.png"
 attnviz compare --untrained "$tired" --head L3H1 -o "$pictures/untrained.png"
 attnviz heatmap "$student" --model paper -o "$pictures/paper.png" --save "$scratch/student"
 attnviz explain --load "$scratch/student" --query student --head L0H0 -o "$pictures/student.png"

@@ -8,6 +8,7 @@ import pytest
 import torch
 from handmade import largest, part, with_layer
 from test_explain_data import as_json, check
+from test_head import as_json as head_as_json
 from tiny_others import (
     GROUPED,
     RECORDED,
@@ -22,6 +23,7 @@ from tiny_others import (
 
 import attnviz
 from attnviz.answers.explain import explain
+from attnviz.answers.head import explain_head
 from attnviz.attention.layer import NOTHING_BETWEEN, Between
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
@@ -201,6 +203,7 @@ def test_its_json_is_as_the_schema_says(tried: Tried) -> None:
     assert total == pytest.approx(1, abs=1e-6)
     crossed = tried.inspection.attention == "cross"
     assert ("memory" in parsed["shapes"]) == crossed == ("pieces" in parsed["keys"][0])
+    head_as_json(explain_head(tried.inspection, HeadId(1, 0), layer))
     if tried.inspection.attention == "decoder":
         assert [key["seen"] for key in parsed["keys"][:4]] == [True, True, True, False]
         assert parsed["keys"][3]["score"] is None

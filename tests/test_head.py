@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from attnviz.answers.head import HeadSteps, explain_head
 from attnviz.attention.layer import Between, Projections
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
+from attnviz.model import Model
 from attnviz.show.figure.head import figure
 from attnviz.show.terminal.head import table
 from attnviz.show.write import writer
@@ -177,6 +179,18 @@ def test_a_table_fits_its_width(l3h1: HeadSteps, width: int) -> None:
     assert max(map(len, page.splitlines())) <= width
     assert "The first 12 of 16" in page
     assert "The first" not in shown(l3h1, width, top=16)
+
+
+def test_names_of_steps_keep_clear_of_each_other(minilm: Model) -> None:
+    drawn = figure(attnviz.explain_head(minilm.inspect("a"), "L0H0"), top=1)
+    drawn.canvas.draw()
+    steps = [text for text in drawn.texts if text.get_weight() == "bold" and text.get_size() == 10]
+    assert len(steps) == 5
+    boxes = [text.get_window_extent() for text in steps]
+    width = drawn.bbox.width
+    for box, after in pairwise(boxes):
+        assert after.y0 < box.y0 or box.x1 < after.x0
+        assert after.x1 <= width
 
 
 def test_a_text_too_long_is_refused(l3h1: HeadSteps, monkeypatch: pytest.MonkeyPatch) -> None:

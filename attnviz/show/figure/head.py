@@ -26,6 +26,7 @@ from attnviz.show.figure.drawing import (
     widest,
 )
 from attnviz.show.figure.explain import Place, cells, full_size, sign, write
+from attnviz.show.figure.language import say
 from attnviz.show.labels import names
 from attnviz.show.wording import MAY_NOT, unknown_legend, whose
 
@@ -54,6 +55,7 @@ class _Band:
     cell: float
     above: float = 0.0
     right: float = MARGIN
+    told: float = 0.0  # the right edge of the last step's name
     parts: list[Callable[[Figure], object]] = field(default_factory=list)
 
     @property
@@ -62,7 +64,9 @@ class _Band:
         return min(_TEXT, self.cell * 72 / 1.35)
 
     def titled(self, text: str) -> None:
-        """A step's name above what comes next."""
+        """A step's name above what comes next, which keeps clear of the name before."""
+        self.right = max(self.right, self.told + _GAP / 2)
+        self.told = self.right + text_width(text, _TITLE, bold=True)
         self._write((self.right, self.top - self.above - 0.45), text, _TITLE, weight="bold")
 
     def box(
@@ -143,7 +147,7 @@ def figure(answer: HeadSteps, top: int | None = None) -> Figure:
         second.top += second.above
         _products(second, e, queries, keys)
         bottom = second.top + height + 0.4
-        picture = blank(max(first.right, second.right) + MARGIN, bottom + 3.2 * _LINE)
+        picture = blank(max(first.right, second.right, second.told) + MARGIN, bottom + 3.2 * _LINE)
         title.draw(picture)
         for draw in (*first.parts, *second.parts):
             draw(picture)
@@ -164,7 +168,7 @@ def _heading(e: HeadSteps) -> Heading:
 def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
     """Steps 1 and 2: X, and each W with what it makes of X; K and V of Y in cross-attention."""
     m, source, rows = e.matrices, "X", queries
-    band.titled("1  the words' vectors")
+    band.titled(say("1  the words' vectors"))
     band.vectors("X", e.X, _WIDE, queries, named=True)
     for name in "QKV":
         beside = name == "Q"  # its X, or Y, stands right before
@@ -173,7 +177,7 @@ def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
             source, rows, beside = "Y", keys, True
             band.vectors("Y", e.Y, _WIDE, keys, named=True)
         if name == "Q":
-            band.titled("2  times W_Q, W_K and W_V: Q, K and V")
+            band.titled(say("2  times W_Q, W_K and W_V: Q, K and V"))
         band.sign("×" if beside else f"{source} ×")
         band.whole(f"W_{name}", getattr(m, f"W_{name}"), (_THIN, _TALL))
         bias = "" if getattr(m, f"b_{name}") is None else f"+ b_{name}"
@@ -184,7 +188,7 @@ def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
 
 def _products(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
     """Steps 3 to 6: Q times K turned, scaled, through softmax, times V: Z."""
-    band.titled("3  Q Kᵀ: each query times each key")
+    band.titled(say("3  Q Kᵀ: each query times each key"))
     band.vectors("Q", e.Q, _VECTOR, queries, named=True)
     band.sign("×")
     turned, full = e.K.T, full_size(e.K)
@@ -195,11 +199,11 @@ def _products(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
     scaled = f"÷ √{e.context.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
     after = [scaled, *(["soft cap"] if e.softcap else []), *(["+ bias"] if biased(e) else [])]
     band.right += _GAP / 2
-    band.titled("4, 5  scaled, through softmax")
+    band.titled(say("4, 5  scaled, through softmax"))
     band.sign("→", [*after, "softmax", *([] if e.sink is None else ["with the sink"])])
     band.square("weights", np.where(e.seen, e.weights, np.nan), queries, keys)
     band.right += _GAP / 2
-    band.titled("6  weights times V: Z")
+    band.titled(say("6  weights times V: Z"))
     band.sign("×")
     band.vectors("V", e.V, _VECTOR, keys, named=False)
     band.sign("=")

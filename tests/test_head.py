@@ -184,7 +184,11 @@ def test_a_table_fits_its_width(l3h1: HeadSteps, width: int) -> None:
 def test_names_of_steps_keep_clear_of_each_other(minilm: Model) -> None:
     drawn = figure(attnviz.explain_head(minilm.inspect("a"), "L0H0"), top=1)
     drawn.canvas.draw()
-    steps = [text for text in drawn.texts if text.get_weight() == "bold" and text.get_size() == 10]
+    steps = [
+        text
+        for text in drawn.texts
+        if text.get_fontweight() == "bold" and text.get_fontsize() == 10
+    ]
     assert len(steps) == 5
     boxes = [text.get_window_extent() for text in steps]
     width = drawn.bbox.width

@@ -35,7 +35,7 @@ class Pair:
         valued(
             "WORD",
             SHOW,
-            'The word that looks: it, it#2 (the second), @10, or a phrase, "the street".',
+            'Who looks: it, it#2 (the second), @10, or a phrase, "the street".',
         ),
     ] = None
     key: Annotated[str | None, valued("WORD", SHOW, "The word that is looked at.")] = None

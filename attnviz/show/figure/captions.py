@@ -16,6 +16,7 @@ from attnviz.answers.matrices import RowShares
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
+from attnviz.show.figure.language import Name, say
 from attnviz.show.forms import STYLE, Limits, Style
 from attnviz.show.labels import names, parted, visible
 from attnviz.show.wording import (
@@ -41,20 +42,20 @@ POSITIONS_APART = 0.42  # of labels that are positions, in inches
 HEADS_NAMED = 4  # single heads that a title or a file name lists
 
 
-def label(name: str) -> str:
+def label(name: str) -> Name:
     """A token's name as a picture shows it: very long ones are cut, but for the place, as `@5`."""
     name = visible(name)
     shown, place = parted(name)
     columns = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown]
     if sum(columns) <= LONGEST_LABEL:
-        return name
+        return Name(name)
     kept, used = [], 1
     for cluster in graphemes(shown, is_extended=True):
         used += 2 if unicodedata.east_asian_width(cluster[0]) in "WF" else 1
         if used > LONGEST_LABEL:
             break
         kept.append(cluster)
-    return "".join(kept) + "…" + place
+    return Name("".join(kept) + "…" + place)
 
 
 def fitted(text: str, width: float, size: float) -> str:
@@ -98,12 +99,14 @@ class TokenLabels:
             return ""
         ending = {1: "st", 2: "nd", 3: "rd"}.get(self.step % 10, "th")
         ordinal = f"{self.step}{'th' if 10 <= self.step % 100 <= 20 else ending}"
-        return f"every {ordinal} token labelled{', with its position' if self.numbered else ''}"
+        placed = ", with its position" if self.numbered else ""
+        return say(f"every {ordinal} token labelled{placed}")
 
 
 def axis_name(context: Context, role: Role) -> str:
     """The name of an axis of queries, or of keys."""
-    return f"{role_name(context, role) if context.is_cross_attention else role}: {_AXES[role]}"
+    name = role_name(context, role) if context.is_cross_attention else role
+    return say(f"{name}: {_AXES[role]}")
 
 
 def token_labels(context: Context, room: float, role: Role = "query") -> TokenLabels:
@@ -182,9 +185,9 @@ class Heading:
     @property
     def _lines(self) -> list[tuple[str, float, str]]:
         title, sentence, note = self._SIZES
-        lines = [(self.title, title, INK)]
+        lines = [(say(self.title), title, INK)]
         lines += [(text, sentence, INK) for text in self.sentences]
-        return lines + [(text, note, MUTED) for text in self.notes]
+        return lines + [(say(text), note, MUTED) for text in self.notes]
 
     @property
     def height(self) -> float:
@@ -196,7 +199,8 @@ class Heading:
         """The width of what must not be cut, in inches."""
         title, sentence, note = self._SIZES
         sentences = min(widest(self.sentences, sentence), _SENTENCE_ROOM)
-        return max(text_width(self.title, title, bold=True), sentences, widest(self.notes, note))
+        notes = widest(list(map(say, self.notes)), note)
+        return max(text_width(say(self.title), title, bold=True), sentences, notes)
 
     def draw(self, figure: Figure) -> None:
         """Write it at the top left of the figure, the sentences shortened to its width."""

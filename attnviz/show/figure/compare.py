@@ -39,6 +39,7 @@ from attnviz.show.figure.drawing import (
     weight_colors,
 )
 from attnviz.show.figure.fonts import font_families, texts_of
+from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import (
     color_bar,
     draw_matrix,
@@ -200,14 +201,14 @@ def _drawn(
     names = [*(_panel_name(aligned, which) for which in SIDES), "change: B − A"]
     for place, (panel, limits) in enumerate(panels):
         axes = axes_at(picture, lefts[place], top, side, tall)
-        axes.set_title(names[place], size=11, pad=6)
+        axes.set_title(say(names[place]), size=11, pad=6)
         image = _draw(axes, panel, limits, signed=place == 2)
         label_columns(axes, columns[place])
         axes.set_xlabel(axis_name(aligned.a, "key"))
         axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
         if place == 0:
             label_rows(axes, rows)
-            axes.set_ylabel(sheet.row_axis, labelpad=6)
+            axes.set_ylabel(say(sheet.row_axis), labelpad=6)
         _mark(axes, sheet, comparison.key)
         if across <= NUMBERED_UP_TO:
             _write_numbers(axes, panel.numbers, limits, sheet.marked, signed=place == 2)

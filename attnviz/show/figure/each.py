@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from attnviz.answers.matrices import Matrices
 from attnviz.show.figure.drawing import CREATOR, DPI, drawing_of
 from attnviz.show.figure.heatmap import OneHead
+from attnviz.show.figure.language import say
 from attnviz.show.forms import Limits, Style, styled
 
 
@@ -52,7 +53,7 @@ class EachHead:
     def _own(self, head: OneHead) -> list[Artist]:
         """The matrix, its numbers and the title, which the canvas leaves out."""
         axes = self._picture.axes[0]
-        title = [text for text in self._picture.texts if text.get_text() == head.title.title]
+        title = [text for text in self._picture.texts if text.get_text() == say(head.title.title)]
         own: list[Artist] = [*axes.images, *axes.texts, *title[:1]]
         for artist in own:
             artist.set_animated(True)

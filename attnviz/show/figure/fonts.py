@@ -17,6 +17,7 @@ from matplotlib.ft2font import FT2Font
 
 from attnviz.errors import listed
 from attnviz.inspection import Context
+from attnviz.show.figure.language import letters
 from attnviz.show.labels import names, visible
 from attnviz.show.wording import texts
 
@@ -61,7 +62,7 @@ def texts_of(context: Context) -> list[str]:
 
 def font_families(texts: Iterable[str]) -> FontChoice:
     """The families that together have the characters of the texts, as far as possible."""
-    return _choose(frozenset(filter(_needs_glyph, frozenset().union(*texts))))
+    return _choose(frozenset(filter(_needs_glyph, frozenset().union(*texts, letters()))))
 
 
 def _needs_glyph(character: str) -> bool:

@@ -17,6 +17,7 @@ from attnviz.inspection import Context
 from attnviz.inspection.context import counted
 from attnviz.show.figure.captions import heading, label, measure_notes
 from attnviz.show.figure.drawing import drawing_of
+from attnviz.show.figure.language import say
 from attnviz.show.figure.ranking import HEADS_SHOWN, Bar, Ranked, draw_ranked
 from attnviz.show.forms import Limits
 from attnviz.show.labels import names, phrase_name, visible
@@ -68,7 +69,7 @@ def _found_bar(context: Context, head: HeadFinding, keys: int) -> Bar:
     return Bar(
         name=str(head.head),
         number=head.weight,
-        cells=(*told, f"{head.rank} / {keys}", KINDS[head.explained]),
+        cells=(*told, f"{head.rank} / {keys}", say(KINDS[head.explained])),
         marks=_marks(head),
         quiet=head.explained is not None,
         bold=head.argmax,
@@ -81,7 +82,7 @@ def _marks(head: HeadFinding | HoldingHead) -> tuple[float | None, ...]:
 
 def holding_figure(answer: Holding, top: int | None = None, scale: Limits | None = None) -> Figure:
     """The heads over many sentences: means with 95% intervals, beside their mean yardsticks."""
-    context, words = answer.context, answer.link or ("query", "key")
+    context, words = answer.context, answer.link or (say("query"), say("key"))
     with drawing_of(context):
         links = [" → ".join(label(visible(word)) for word in way) for way in (words, words[::-1])]
         every = [
@@ -120,7 +121,7 @@ def _held_bar(context: Context, held: HoldingHead, sentences: int) -> Bar:
     return Bar(
         name=str(held.head),
         number=held.mean,
-        cells=(*told, f"{held.hits} / {sentences}", KINDS[held.explained]),
+        cells=(*told, f"{held.hits} / {sentences}", say(KINDS[held.explained])),
         marks=_marks(held),
         interval=held.interval,
         quiet=held.explained is not None,
@@ -159,7 +160,7 @@ def each_figure(
         bars.append(Bar(str(effect.head), effect.distance, cells[: len(columns)]))
     with drawing_of(context):
         ranked = Ranked(
-            title="all words, on average" if query is None else called[query.index],
+            title=say("all words, on average") if query is None else called[query.index],
             quantity="distance",
             numbers={effect.head: effect.distance for effect in answer.heads},
             signed=False,

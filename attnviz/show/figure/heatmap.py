@@ -35,6 +35,7 @@ from attnviz.show.figure.drawing import (
     weight_colors,
     widest,
 )
+from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import (
     color_bar,
     draw_matrix,
@@ -222,12 +223,12 @@ class OneHead:
 
     def draw_over(self, picture: Figure, other: "OneHead") -> None:
         """Put this head in the place of another that is laid out as it is."""
-        axes, before = picture.axes[0], other.title.title
+        axes, before = picture.axes[0], say(other.title.title)
         axes.images[0].set_data(self._panels.pooled.weights[self._head])
         for text in list(axes.texts):
             text.remove()
         self._write_numbers(axes)
-        next(t for t in picture.texts if t.get_text() == before).set_text(self.title.title)
+        next(t for t in picture.texts if t.get_text() == before).set_text(say(self.title.title))
 
     def _write_numbers(self, axes: Axes) -> None:
         if self._count > NUMBERED_UP_TO:
@@ -268,14 +269,14 @@ def _overview(matrices: Matrices, scale: Limits | None, columns: int) -> Figure:
     """Small panels, layers down and heads across, numbered along the upper and left edge."""
     heads = sorted(set(matrices.heads))
     panels = _Panels.of(matrices, scale, min(max(13 / columns, 0.5), 1.1), _SMALLEST_DOT)
-    names = [f"layer {head.layer}" for head in heads[::columns]]
+    names = [say(f"layer {head.layer}") for head in heads[::columns]]
     grid = _Grid(columns, (widest(names, 8), 0.22), (0.06, 0.06), _AXIS_TITLE + MARGIN, 0)
     picture, drawn = _draw_grid(panels, panels.heading(), heads, grid)
     for place, (head, axes) in enumerate(zip(heads, drawn, strict=True)):
         row, column = divmod(place, columns)
         axes.spines[:].set_color(FAINT)
         if row == 0:
-            axes.set_title(f"head {head.head}", size=8, pad=3)
+            axes.set_title(say(f"head {head.head}"), size=8, pad=3)
         if column == 0:
             name = axes.text(-0.08, 0.5, names[row], size=8, transform=axes.transAxes)
             name.set(ha="right", va="center")

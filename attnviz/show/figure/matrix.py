@@ -14,6 +14,7 @@ from matplotlib.transforms import Bbox
 
 from attnviz.show.figure.captions import TokenLabels
 from attnviz.show.figure.drawing import DPI, MUTED, axes_at
+from attnviz.show.figure.language import say
 
 _BAR_WIDTH, _BAR_HEIGHT, _NUMBERS_APART = 0.16, 4.0, 0.16
 
@@ -88,7 +89,7 @@ def color_bar(
     extend = beyond.get((ends[0] < lowest, ends[1] > highest), "neither")
     bar = figure.colorbar(image, cax=axes, extend=extend)
     bar.set_ticks(values, labels=[_bar_number(value, lowest < 0) for value in values])
-    bar.set_label(name, size=9)
+    bar.set_label(say(name), size=9)
     bar.ax.tick_params(length=2, width=0.6, labelsize=8, color=MUTED)
 
 

@@ -117,7 +117,7 @@ class _Frame:
         columns = []
         for place, title in enumerate(every[0].columns):
             cells = [bar.cells[place] for one in every for bar in one.bars]
-            columns.append(max(widest(cells, _TEXT), widest([title], _TEXT)) + _COLUMN_GAP)
+            columns.append(max(widest(cells, _TEXT), widest([say(title)], _TEXT)) + _COLUMN_GAP)
         most = max(len(one.bars) for one in every)
         above = _TITLE * (2 if any(one.title for one in every) else 1)
         return cls(size if with_map else (0.0, 0.0), names, tuple(columns), most, above)

@@ -20,6 +20,7 @@ from attnviz.show.figure.drawing import (
     weight_colors,
 )
 from attnviz.show.figure.fonts import font_families, texts_of
+from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import (
     color_bar,
     draw_matrix,
@@ -77,8 +78,8 @@ def _drawn(answer: Similarity, parts: np.ndarray, scale: Limits | None) -> Figur
     axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), xticks=[], yticks=[])
     label_rows(axes, rows)
     label_columns(axes, columns)
-    axes.set_ylabel("words of A", labelpad=6)
-    axes.set_xlabel("words of B")
+    axes.set_ylabel(say("words of A"), labelpad=6)
+    axes.set_xlabel(say("words of B"))
     axes.xaxis.set_label_coords(0.5, -(below - _AXIS_TITLE - MARGIN) / tall)
     if max(down, across) <= NUMBERED_UP_TO:
         _write_numbers(axes, parts, limits)

@@ -112,6 +112,14 @@ def described(tiny: Path, folder: Path, steps: Any, **pooling: Any) -> Model:
 POOLING = {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}
 
 
+def test_a_prompt_that_sentence_transformers_adds_is_told(tiny: Path, tmp_path: Path) -> None:
+    settings = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    [note] = described(tiny, tmp_path, [POOLING]).pooling.notes
+    assert 'puts "query: " before each text' in note
+
+
 @pytest.mark.parametrize(("key", "mode"), LEGACY.items())
 def test_older_keys_name_one_mode_each(tiny: Path, tmp_path: Path, key: str, mode: str) -> None:
     assert described(tiny, tmp_path, [POOLING], **{key: True}).pooling.facts.modes == (mode,)

@@ -155,8 +155,8 @@ class _Side:
     def of(cls, item: "Item", model: "Model", selection: "Selection") -> "_Side":
         """The text's; notes tell a pooling that is assumed, and a text that is very long."""
         notes, tokens = selection.session.notes, item.inspection.tokens
-        if model.pooling.assumed is not None:
-            notes.say_once(model.pooling.assumed)
+        for told in model.pooling.notes:
+            notes.say_once(told)
         note = model.pooling.note_on(len(tokens))
         if note is not None:
             notes.say(f"{item.place}{note}")

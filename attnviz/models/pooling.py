@@ -19,7 +19,8 @@ from attnviz.models.files import AGAIN, WEIGHTS, ModelFiles, read_tensors
 from attnviz.models.find import file_beside
 from attnviz.models.hub import NotInCache
 
-MODULES, CONFIG, LENGTH = "modules.json", "config.json", "sentence_bert_config.json"
+MODULES, CONFIG = "modules.json", "config.json"
+LENGTH, PROMPTS = "sentence_bert_config.json", "config_sentence_transformers.json"
 
 LEGACY = {
     "pooling_mode_cls_token": "cls",
@@ -53,6 +54,16 @@ class Pooling:
     dense: tuple[Dense, ...] = ()
     most: int | None = None
     assumed: str | None = None  # why it had to be assumed, for the user
+    prompt: str | None = None  # what sentence-transformers puts before each text
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it."""
+        told = (
+            f'sentence-transformers puts "{self.prompt}" before each text with this model, as '
+            f"{PROMPTS} says; attnviz adds nothing: type it"
+        )
+        return tuple(filter(None, (self.assumed, told if self.prompt else None)))
 
     def pooled(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """The vector, (d,), and what each piece gives to it, (piece, d); see `Pooled`.
@@ -121,10 +132,22 @@ def read_pooling(files: ModelFiles | None) -> Pooling:
         return _assumed(f"{lacks}, and the hub cannot be reached")
     if modules is None:
         return _assumed(f"{files.name} has no {MODULES}, which would say how it pools")
-    length = file_beside(files, LENGTH)
-    most = None if length is None else read_json(length, AGAIN).get("max_seq_length")
+    most = _beside(files, LENGTH).get("max_seq_length")
     most = most if type(most) is int and most > 0 else None
-    return replace(_of_modules(files, modules), most=most)
+    settings = _beside(files, PROMPTS)
+    prompts, usual = settings.get("prompts"), settings.get("default_prompt_name")
+    prompt = prompts.get(usual) if isinstance(prompts, dict) and isinstance(usual, str) else None
+    prompt = prompt if isinstance(prompt, str) and prompt else None
+    return replace(_of_modules(files, modules), most=most, prompt=prompt)
+
+
+def _beside(files: ModelFiles, name: str) -> Mapping[str, Any]:
+    """The content of a file that only tells more; nothing if it is not there, or not known."""
+    try:
+        path = file_beside(files, name)
+    except NotInCache:
+        return {}
+    return {} if path is None else read_json(path, AGAIN)
 
 
 def _assumed(why: str) -> Pooling:

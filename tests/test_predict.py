@@ -140,6 +140,17 @@ def test_labels_of_pieces_are_those_of_transformers(tmp_path: Path, family: str)
     hold(predicted, logits[places].numpy(), logits[places].softmax(-1).numpy())
 
 
+def test_replaced_pieces_are_those_of_the_discriminator(tmp_path: Path) -> None:
+    model, own = folder_of(tmp_path, "electra", "PreTraining")
+    tokens = model.tokenize(TEXT)
+    logits = theirs(own, model, tokens).logits[0]
+    places = [place for place, span in enumerate(tokens.spans) if span is not None]
+    predicted = predict(model, tokens)
+    assert predicted.head.labels == ("replaced",)
+    scores = logits[places][:, None]
+    hold(predicted, scores.numpy(), scores.sigmoid().numpy())
+
+
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
 def test_answers_are_those_of_the_scores_of_transformers(tmp_path: Path, family: str) -> None:
     model, own = folder_of(tmp_path, family, "QuestionAnswering")

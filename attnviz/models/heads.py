@@ -25,7 +25,7 @@ ENDINGS: Mapping[str, HeadKind] = {
 }
 """How the names of transformers' classes end, and the head that they have."""
 
-NO_LM = ("ElectraForPreTraining",)  # classes whose name ends so, and whose head is another
+REPLACED = "ElectraForPreTraining"  # the discriminator: which pieces another model put in
 
 FUNCTIONS: Mapping[str, Function | None] = {
     "multi_label_classification": "sigmoid",
@@ -50,6 +50,10 @@ class Step:
 
 
 LAST = (Step("classifier"),)
+DISCRIMINATOR = (
+    Step("discriminator_predictions.dense", "gelu"),
+    Step("discriminator_predictions.dense_prediction"),
+)
 ROBERTA = (Step("classifier.dense", "tanh"), Step("classifier.out_proj"))
 
 CLASSIFIERS: Mapping[str, tuple[Step, ...]] = {
@@ -71,8 +75,10 @@ def head_in(
 
     `native`: of our own encoder; `causal`: it is a decoder, or may be one.
     """
+    if architecture == REPLACED and content.get("hidden_act", "gelu") == "gelu":
+        return HeadFacts("token-classification", REPLACED, ("replaced",), "sigmoid")
     endings = (end for end in ENDINGS if architecture.endswith(end))
-    found = None if architecture in NO_LM else next(endings, None)
+    found = None if architecture == REPLACED else next(endings, None)
     if found is None:
         return None
     kind = ENDINGS[found]
@@ -129,7 +135,7 @@ def steps_of(family: str, head: HeadFacts, found: Collection[str]) -> tuple[Step
     if head.kind == "sequence-classification":
         steps = CLASSIFIERS.get(family, ())
     elif head.kind == "token-classification":
-        steps = LAST
+        steps = DISCRIMINATOR if head.architecture == REPLACED else LAST
     elif head.kind == "question-answering":
         steps = (Step("qa_outputs"),)
     named = []

@@ -261,7 +261,7 @@ def said_by(answer: "Prediction") -> tuple[str, str]:
     elif head.function is None:
         how = "score: a number of its own, no probability"
     elif head.function == "sigmoid":
-        how = "probability: sigmoid of each score by itself, as labels do not exclude each other"
+        how = "probability: sigmoid of each score by itself"
     else:
         how = "probability: softmax of the scores"
     return what, f"{how}; {visible(head.architecture)}" if head.architecture else how

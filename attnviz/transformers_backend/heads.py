@@ -49,6 +49,8 @@ class TransformersHead:
         else:
             names = ("logits", "prediction_logits")
             logits = next(getattr(output, name) for name in names if hasattr(output, name))
+        if self.facts.kind == "token-classification" and logits.ndim == 2:  # one number a piece
+            logits = logits[..., None]
         rows = as_numpy(logits[0] if logits.ndim == 3 else logits)
         self._check(rows)
         return rows[list(places)] if logits.ndim == 3 else rows

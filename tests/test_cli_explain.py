@@ -12,6 +12,7 @@ from conftest import ANIMAL
 from PIL import Image
 from process import Workplace, workplace
 from tiny_bert import SENTENCES, save_tiny_bert
+from tiny_others import RECORDED, STACK, Other
 
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
@@ -66,6 +67,28 @@ def test_a_layer_without_a_head_is_the_whole_layer(place: Workplace) -> None:
     last = place(*layer, "--layer", "-1")
     assert (last.code, last.err) == (0, "attnviz: taking the matrices from minilm\n")
     assert "9  y = layer norm(r′)" in last.out
+
+
+@pytest.mark.slow
+def test_a_layer_of_a_model_that_transformers_runs(tmp_path: Path, animal: Inspection) -> None:
+    place = workplace(tmp_path, animal)
+    RECORDED["llama"].save(place.folder / "llama")
+    layer = ["explain", "--query", "sat", "--layer", "1"]
+    done = place(*layer, "the cat sat on the mat", "--model", "llama")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^7  u = silu\(h′ W_G\) \* \(h′ W_1\) +20 × 23 → 23", done.out, re.M)
+    assert "Check: y agrees with the decoder's own output within 1e-5." in done.out
+    again = place(*layer, "-o", "layer.png")
+    assert (again.code, again.out) == (0, "layer.png\n")
+    assert "taking the matrices from" in again.err
+    with Image.open(place.folder / "layer.png") as picture:
+        assert picture.width > 1000
+    Other("MobileBertConfig", {**STACK, "intra_bottleneck_size": 16, "embedding_size": 16}).save(
+        place.folder / "mobilebert"
+    )
+    refused = place(*layer, "the cat sat on the mat", "--model", "mobilebert")
+    assert (refused.code, refused.out) == (1, "")
+    assert "so its steps cannot be retraced" in refused.err
 
 
 def test_json_is_an_object_a_piece(place: Workplace, animal: Inspection) -> None:

@@ -206,6 +206,16 @@ def test_the_last_layer_is_held_to_what_the_model_gives(animal: Inspection) -> N
     np.testing.assert_allclose(last.output, run.plain[last.query.index], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("d_ff", [1 << 20, 1 << 33])
+def test_facts_that_no_model_has_are_refused(d_ff: int, animal: Inspection) -> None:
+    """A saved file may say anything of its model: nothing so large is drawn or read."""
+    paper = attnviz.inspect("a dog", "paper", num_layers=12)
+    for one in (paper, animal):
+        wrong = replace(one, model=replace(one.model, d_ff=d_ff))
+        with pytest.raises(AttnvizError, match=r"are not those of this inspection|d_ff is 85"):
+            attnviz.layer(wrong, "@1", 0, "piece")
+
+
 def test_of_a_long_text_one_layer_is_enough() -> None:
     one = attnviz.inspect(ANIMAL, layers=2)
     layers = tuple(one.layers[n] if n == 2 else None for n in range(6))

@@ -12,6 +12,7 @@ from attnviz.model.model import Model
 from attnviz.model.native import NativeRunner
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.config import (
+    MOST_PARAMETERS,
     SEED,
     Device,
     Dtype,
@@ -33,8 +34,6 @@ PICKLE_NOTES: tuple[str, ...] = (
     "its weights are a pickle, which could hold code; they were read as tensors alone, "
     "and nothing in it was run",
 )
-
-MOST_PARAMETERS = 1 << 31  # of the untrained model: 8 GB
 
 IN_MEMORY = " (in memory)"  # the end of a model's name that cannot be used to load it
 

@@ -20,7 +20,14 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
 from attnviz.models import PAPER, ModelFiles, find_model
-from attnviz.models.config import ACTIVATIONS, EncoderConfig, model_type, paper_config, spread
+from attnviz.models.config import (
+    ACTIVATIONS,
+    MOST_PARAMETERS,
+    EncoderConfig,
+    model_type,
+    paper_config,
+    spread,
+)
 from attnviz.models.families import FAMILIES, read_config
 from attnviz.models.files import (
     draw_matrix,
@@ -248,9 +255,16 @@ def sublayers_of(
 
 
 def _config(model: ModelFacts) -> EncoderConfig:
+    """The hyperparameters; AttnvizError for facts that are not those of the model's files."""
     if model.family == PAPER:
-        return paper_config(1, model.num_layers, model.num_heads, model.d_model, model.d_ff)
-    return read_config(model_type(_files_of(model).config))[1]
+        config = paper_config(1, model.num_layers, model.num_heads, model.d_model, model.d_ff)
+        if config.num_parameters <= MOST_PARAMETERS:
+            return config
+        raise _other_files(model)
+    config = read_config(model_type(_files_of(model).config))[1]
+    if (config.d_model, config.d_ff) != (model.d_model, model.d_ff):
+        raise _other_files(model)
+    return config
 
 
 def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

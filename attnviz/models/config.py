@@ -92,6 +92,7 @@ class EncoderConfig:
 
 
 SEED = 0  # the default one of random weights
+MOST_PARAMETERS = 1 << 31  # of the untrained model: 8 GB
 USUAL_SPREAD = 0.02  # of random weights in a model whose config.json does not say
 
 

@@ -89,6 +89,7 @@ key that it does not know, or a value that does not fit, is an error that names 
 model = "bert-base-uncased"  # what --model takes
 device = "cpu"
 format = "json"              # or a picture's, for commands that draw
+lang = "ko"                  # of pictures
 special = false              # as --no-special
 words = true
 quiet = false
@@ -98,7 +99,7 @@ quiet = false
 
 | variable | what it does |
 |---|---|
-| `ATTNVIZ_MODEL`, `_DEVICE`, `_FORMAT`, `_SPECIAL`, `_WORDS`, `_QUIET` | as in `config.toml` |
+| `ATTNVIZ_MODEL`, `ATTNVIZ_FORMAT` … | each key of `config.toml` has its variable |
 | `ATTNVIZ_NO_MEMORY` | `1`: remember nothing, and use nothing that is remembered |
 | `ATTNVIZ_TERMINAL` | commands with the same value share a last sentence, not those of a terminal |
 | `NO_COLOR` | tables without colour |

@@ -191,7 +191,7 @@ HINTS = {
     "run --sum": "No such option: --sum. Did you mean --summary?",
     "run --models a b": "Did you mean --model? --models is an option of compare.",
     "heatmap --tsv x": "No such option: --tsv. --tsv is an option of find.",
-    "run --each": "No such option: --each. --each is an option of ablate",
+    "run --each": "No such option: --each. --each is an option of heatmap, ablate and similar",
     "run --measure wieghts": "'flow'. Did you mean 'weights'?",
     "run -f jsno": "Did you mean 'json'?",
     "run --device cdua": "'mps'. Did you mean 'cuda'?",

@@ -11,6 +11,7 @@ from attnviz.cli.options import ModelChoice, Output
 from attnviz.cli.settings import WITHOUT, Setting, config_path, settings
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
+from attnviz.show.forms import Style
 
 
 @pytest.fixture
@@ -52,6 +53,10 @@ def test_a_picture_s_form_is_for_commands_that_draw(
     assert Output(output=Path("x.csv")).form == "csv"
     assert PictureOutput(output=Path("x.pdf")).form == "pdf"
     assert Output(format="md").form == "md"
+    monkeypatch.setenv("ATTNVIZ_LANG", "ko")
+    assert PictureOutput().style == Style(language="ko")
+    assert PictureOutput(lang="en").style == Style(language="en")
+    assert PictureOutput(format="json").style is None
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from attnviz.cli.options import OUTPUT, Output, flag, valued
+from attnviz.cli.settings import setting
 from attnviz.errors import RequestError
 from attnviz.show.forms import PICTURES, Form, Language, Limits, Style, check_limits
 
@@ -22,7 +23,7 @@ class FigureOutput(Output):
 
     @property
     def style(self) -> Style | None:
-        """What --lang says; RequestError where no picture is drawn, or none can be opened."""
+        """What --lang or the settings say; RequestError if no picture is drawn or can be opened."""
         asked = {"--open": self.open, "--inline": self.inline, "--lang": self.lang}
         for option in filter(asked.get, asked):
             if self.form not in PICTURES:
@@ -40,7 +41,9 @@ class FigureOutput(Output):
                 "--inline shows the picture, and -o - writes it to the same place",
                 "leave out one of the two",
             )
-        return None if self.lang is None else Style(language=self.lang)
+        usual = setting("lang") if self.form in PICTURES else None
+        language: Language | None = self.lang or usual
+        return None if language is None else Style(language=language)
 
 
 @dataclass(frozen=True)

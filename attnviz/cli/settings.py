@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, get_args
 
 from attnviz.errors import RequestError
 from attnviz.models.config import Device
-from attnviz.show.forms import Form
+from attnviz.show.forms import Form, Language
 
 WITHOUT: dict[str, Any] = {
     "model": "minilm",
     "device": "auto",
     "format": None,  # a table, or a picture where a command draws
+    "lang": None,  # of pictures' labels: English
     "special": True,
     "words": True,
     "quiet": False,
@@ -27,6 +28,7 @@ WITHOUT: dict[str, Any] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "device": get_args(Device),
     "format": tuple(form for form in get_args(Form) if form != "npz"),  # few answers have that
+    "lang": get_args(Language),
 }
 FLAGS = tuple(name for name, value in WITHOUT.items() if isinstance(value, bool))
 _SPELLED = dict.fromkeys(("1", "true", "yes", "on"), True)

@@ -23,6 +23,8 @@ attnviz lines "$wide" --query it --head L3H1 -o "$pictures/wide.png"
 attnviz heatmap "$korean" --head L5H2 --no-special -o "$pictures/korean.png" --quiet
 attnviz heatmap --load "$saved" --head L3H1 -o "$pictures/head.png"
 attnviz heatmap --load "$saved" --layer 3 -o "$pictures/layer.png"
+attnviz heatmap --load "$saved" --query it -o "$pictures/word.png"
+attnviz find --load "$saved" --query it --key animal -o "$pictures/find.png"
 attnviz compare "$tired" "$wide" --query it --head L3H1 -o "$pictures/tired-wide.png"
 attnviz explain --load "$saved" --query it --head L3H1 -o "$pictures/explain.png"
 attnviz heatmap --load "$saved" -o "$pictures/all.png"

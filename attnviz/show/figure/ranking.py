@@ -164,7 +164,8 @@ def _draw_map(picture: Figure, one: Ranked, frame: _Frame, top: float, limits: L
     wide, tall = frame.map
     left, below = MARGIN + _AXIS_TITLE + 0.35, top + frame.above
     axes = axes_at(picture, left, below, wide, tall)
-    axes.set_title(one.title, size=_TEXT + 1, pad=22, loc="left", weight="bold")
+    above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(one.title, (0, 1), (0, 27), size=_TEXT + 1, weight="bold", **above)
     axes.set_facecolor(BLANK)
     low, high = (-max(map(abs, limits)), max(map(abs, limits))) if one.signed else limits
     colors: Colormap = signed_colors() if one.signed else weight_colors()

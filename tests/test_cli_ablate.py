@@ -216,7 +216,6 @@ BAD: list[tuple[list[str], str]] = [
     (["--head", "1"], "head 1 needs a layer"),
     (["--head", "animal"], '"animal" is not a head'),
     (["--each", "--query", "dog"], 'there is no "dog" in the sentence'),
-    (["--head", "3.1", "-o", "x.png"], "x.png is the name of a picture"),
     (["--head", "3.1", "-o", "x.npz"], "x.npz is the name of an npz file"),
     (["--head", "3.1", "--with", "noise"], "--with"),
     (["--head", "3.1", "--no-special"], "--no-special"),

@@ -276,7 +276,6 @@ def test_pronouns(place: Workplace) -> None:
         (["--csv", "t.csv", "--key", "it"], "--csv brings sentences and words with it"),
         (["--csv", "t.csv", "--tsv", "t.tsv"], "does not go with --csv"),
         (["--tsv", "nothing.tsv"], "there is no file nothing.tsv"),
-        ([*LINK, "--load", "animal", "-o", "x.png"], "x.png is the name of a picture"),
         ([*LINK, "--load", "animal", "-o", "x.npz"], "x.npz is the name of an npz file"),
         ([*LINK, "--load", "animal", "--head", "3.99"], "there is no head 99: the model has 12"),
         ([*LINK, "--load", "animal", "--head", "3.1", "--measure", "rollout"], "there is no head"),

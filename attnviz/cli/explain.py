@@ -45,8 +45,8 @@ class Followed:
     top: Annotated[
         int | None,
         count(
-            "The K largest weights of WORD, or the first K of all words. Without: 20 (of all "
-            "words, 12 in tables), and all in data."
+            "The K largest weights of WORD, the first K of all words, or a layer's K heads of the "
+            "largest shares. Without: 20 (of all words, 12 in tables; 16 heads), and all in data."
         ),
     ] = None
 

@@ -237,6 +237,7 @@ def test_models_without_a_head_say_what_they_are(tmp_path: Path) -> None:
     assert facts_of(bare) is facts_of(paper) is None
 
 
+@pytest.mark.slow
 def test_settings_of_writing_count_beside_a_pickle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

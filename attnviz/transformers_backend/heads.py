@@ -57,9 +57,8 @@ class TransformersHead:
 
     def write(self, tokens: Tokens) -> tuple[list[int], np.ndarray, bool]:
         """See `Head`. MAX_WRITTEN ids at most."""
-        config = self._model.config
-        positions = getattr(config, "max_position_embeddings", None) or MAX_WRITTEN
-        most = min(MAX_WRITTEN, positions - 1)
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        most = min(MAX_WRITTEN, positions - 1) if positions else MAX_WRITTEN
         with self._running(tokens):
             written = self._model.generate(
                 **self._fed(tokens),

@@ -26,7 +26,6 @@ from attnviz.show.figure.drawing import (
     widest,
 )
 from attnviz.show.figure.explain import Place, cells, full_size, sign, write
-from attnviz.show.figure.language import say
 from attnviz.show.labels import names
 from attnviz.show.wording import MAY_NOT, unknown_legend, whose
 
@@ -168,7 +167,7 @@ def _heading(e: HeadSteps) -> Heading:
 def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
     """Steps 1 and 2: X, and each W with what it makes of X; K and V of Y in cross-attention."""
     m, source, rows = e.matrices, "X", queries
-    band.titled(say("1  the words' vectors"))
+    band.titled("1  the words' vectors")
     band.vectors("X", e.X, _WIDE, queries, named=True)
     for name in "QKV":
         beside = name == "Q"  # its X, or Y, stands right before
@@ -177,7 +176,7 @@ def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
             source, rows, beside = "Y", keys, True
             band.vectors("Y", e.Y, _WIDE, keys, named=True)
         if name == "Q":
-            band.titled(say("2  times W_Q, W_K and W_V: Q, K and V"))
+            band.titled("2  times W_Q, W_K and W_V: Q, K and V")
         band.sign("×" if beside else f"{source} ×")
         band.whole(f"W_{name}", getattr(m, f"W_{name}"), (_THIN, _TALL))
         bias = "" if getattr(m, f"b_{name}") is None else f"+ b_{name}"
@@ -188,7 +187,7 @@ def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
 
 def _products(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
     """Steps 3 to 6: Q times K turned, scaled, through softmax, times V: Z."""
-    band.titled(say("3  Q Kᵀ: each query times each key"))
+    band.titled("3  Q Kᵀ: each query times each key")
     band.vectors("Q", e.Q, _VECTOR, queries, named=True)
     band.sign("×")
     turned, full = e.K.T, full_size(e.K)
@@ -199,11 +198,11 @@ def _products(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
     scaled = f"÷ √{e.context.model.d_k}" if scaled_by_root(e) else f"× {e.scale:.3g}"
     after = [scaled, *(["soft cap"] if e.softcap else []), *(["+ bias"] if biased(e) else [])]
     band.right += _GAP / 2
-    band.titled(say("4, 5  scaled, through softmax"))
+    band.titled("4, 5  scaled, through softmax")
     band.sign("→", [*after, "softmax", *([] if e.sink is None else ["with the sink"])])
     band.square("weights", np.where(e.seen, e.weights, np.nan), queries, keys)
     band.right += _GAP / 2
-    band.titled(say("6  weights times V: Z"))
+    band.titled("6  weights times V: Z")
     band.sign("×")
     band.vectors("V", e.V, _VECTOR, keys, named=False)
     band.sign("=")

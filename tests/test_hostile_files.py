@@ -240,5 +240,5 @@ def test_an_untrained_model_that_no_memory_holds() -> None:
 
     with pytest.raises(RequestError, match=r"would have \d+ parameters"):
         load_model("paper", num_layers=1000, d_ff=1 << 24)
-    with pytest.raises(RequestError, match="with seed -1"):
+    with pytest.raises(RequestError, match="seed is -1"):
         load_model("paper", seed=-1)

@@ -26,6 +26,7 @@ from attnviz.answers.overview import overview
 from attnviz.answers.word import word
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Inspection
+from attnviz.inspection.memory import remember
 from attnviz.models.describe import Catalog
 from attnviz.show import parquet
 from attnviz.show.forms import BINARY, FORMS, PICTURES, SUFFIXES, Form, Forms, check_form, forms_of
@@ -41,6 +42,7 @@ def answers(animal: Inspection, tmp_path_factory: pytest.TempPathFactory) -> dic
     save_tiny_bert(labelled, kind=BertForSequenceClassification)
     wide = attnviz.inspect(animal.tokens.text.replace("tired", "wide"))
     finding = attnviz.find(animal, "it", "animal")
+    remember(animal, wide)
     found: list[Answer] = [
         attnviz.overview(animal),
         attnviz.word(animal, query="it"),

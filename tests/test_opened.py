@@ -14,9 +14,9 @@ OPENED = Path(__file__).parent / "opened.py"
 
 COMMANDS: dict[str, tuple[int, list[str]]] = {
     "run cold": (47, ["run", ANIMAL, "--query", "it"]),
-    "heatmap remembered": (34, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
-    "find from stdin": (49, ["find", "--query", "it", "--key", "animal"]),
-    "explain": (48, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
+    "heatmap remembered": (36, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
+    "find from stdin": (50, ["find", "--query", "it", "--key", "animal"]),
+    "explain": (49, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }
 """The most files that each may go through."""
 

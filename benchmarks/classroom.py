@@ -6,6 +6,7 @@ usage: python benchmarks/classroom.py [--rounds N]
 """
 
 import shutil
+import statistics
 from pathlib import Path
 
 import measure
@@ -15,7 +16,7 @@ from attnviz.models import find_model
 SENTENCE = "We turned down a narrow lane and passed through a small [MASK]."
 PEER = Path(__file__).parent / "peers" / "every_head.py"
 LAYERS, HEADS = 12, 12
-WITHIN = 60  # seconds on two cores
+WITHIN = 60  # seconds; nearly all of the work is one processor's
 
 MAKE = """
 import sys
@@ -45,19 +46,14 @@ def goals(rounds: int) -> list[measure.Goal]:
         drawn = [len(list(place.iterdir())) for place in (pictures, theirs)]
     if drawn != [LAYERS * HEADS] * 2:
         raise RuntimeError(f"{drawn} pictures were drawn")
-    seconds = {name: [run.seconds for run in runs[name]] for name in runs}
-    ours, peer = (measure.median_seconds(runs[name]) for name in ("ours", "peer"))
+    seconds = {name: [run.processor for run in runs[name]] for name in runs}
+    ours, peer = (statistics.median(seconds[name]) for name in ("ours", "peer"))
     task = f"`heatmap --each` of {LAYERS} × {HEADS} heads: {LAYERS * HEADS} PNG files"
-    script = f"transformers and matplotlib, {peer:.1f} s"
+    told = f"{ours:.1f} s of a processor"
+    ratio = measure.ratio_of(seconds["ours"], seconds["peer"])
     return [
-        measure.Goal(task, f"{ours:.1f} s", f"the {WITHIN} s of a class", ours / WITHIN, 1),
-        measure.Goal(
-            "the same",
-            f"{ours:.1f} s",
-            script,
-            measure.ratio_of(seconds["ours"], seconds["peer"]),
-            1,
-        ),
+        measure.Goal(task, told, f"{WITHIN} s", ours / WITHIN, 1),
+        measure.Goal("the same", told, f"transformers and matplotlib, {peer:.1f} s", ratio, 1),
     ]
 
 

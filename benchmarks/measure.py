@@ -32,10 +32,13 @@ class Command:
 
 @dataclass(frozen=True)
 class Run:
-    """What one finished process took: wall seconds, and its peak resident memory in bytes."""
+    """What one finished process took: wall seconds, its peak resident memory in bytes, and seconds
+    of a processor.
+    """
 
     seconds: float
     memory: float
+    processor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ def run(command: Command) -> Run:
             said = errors.read().decode(errors="replace")
             raise RuntimeError(f"{command.arguments} ended with {process.returncode}: {said}")
     # Linux counts in KiB, macOS in bytes
-    return Run(seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Run(seconds, memory, usage.ru_utime + usage.ru_stime)
 
 
 def _as_a_user_has_it() -> dict[str, str]:

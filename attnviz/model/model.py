@@ -10,7 +10,6 @@ import numpy as np
 
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import WHOLE, RecordRequest
-from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import look_ahead
 from attnviz.inspection import HeadId, Inspection, ModelFacts
@@ -23,6 +22,7 @@ from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens, Typed
 
 if TYPE_CHECKING:
+    from attnviz.attention.sublayers import Sublayers
     from attnviz.encoder.devices import Begin
 
 # memory for the recorded vectors of one window of sentences; at most two are in memory
@@ -59,7 +59,7 @@ class Runner(Protocol):
     def states(self, tokens: Tokens) -> np.ndarray:
         """The final states of a sentence's pieces, (piece, d_model), float32."""
 
-    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> "Sublayers":
         """The layer's parts, and what it does to some pieces; AttnvizError if none fit that."""
 
 
@@ -202,7 +202,7 @@ class Model:
         """A layer's matrices; AttnvizError if they do not give the recorded numbers."""
         return self._runner.projections(inspection, layer)
 
-    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> "Sublayers":
         """A layer's parts, and what it does to some pieces; AttnvizError if none fit that."""
         return self._runner.sublayers(inspection, layer, pieces)
 

@@ -8,14 +8,6 @@ import numpy as np
 from attnviz.attention.layer import Projections
 from attnviz.attention.order import descending, largest
 from attnviz.attention.request import RecordRequest
-from attnviz.attention.sublayers import (
-    FUNCTIONS,
-    Adding,
-    FeedForward,
-    Norm,
-    SublayerName,
-    Sublayers,
-)
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
@@ -41,6 +33,7 @@ from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
 if TYPE_CHECKING:
+    from attnviz.attention.sublayers import Adding, FeedForward, SublayerName, Sublayers
     from attnviz.encoder.checkpoint import MaskedLm
     from attnviz.encoder.encoder import Encoder
 
@@ -102,7 +95,7 @@ class NativeRunner:
 
         return AblatedRuns(self.encoder, tokens.ids, tokens.type_ids).states
 
-    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> "Sublayers":
         """See `Runner`. Reads them from the model's files, and runs the text for its output."""
         from attnviz.encoder.record import output_of
 
@@ -211,8 +204,10 @@ def read_projections(model: ModelFacts, layer: int) -> Projections:
     return Projections(**parts)
 
 
-def read_sublayers(model: ModelFacts, layer: int) -> tuple[tuple[Adding, Adding], FeedForward]:
+def read_sublayers(model: ModelFacts, layer: int) -> "tuple[tuple[Adding, Adding], FeedForward]":
     """A layer's norms and feed-forward network, each norm after a sum, as in the paper."""
+    from attnviz.attention.sublayers import FUNCTIONS, Adding, FeedForward, Norm
+
     config, place = _config(model), f"layers.{layer}"
     inner, outer = f"{place}.feed_forward.inner", f"{place}.feed_forward.outer"
     shapes: dict[str, tuple[int, ...]] = {f"{inner}.weight": (model.d_ff, model.d_model)}
@@ -221,7 +216,7 @@ def read_sublayers(model: ModelFacts, layer: int) -> tuple[tuple[Adding, Adding]
     shapes |= {f"{norm}.weight": (model.d_model,) for norm in norms.values()}
     found = _tensors(model, shapes)
 
-    def adding(name: SublayerName) -> Adding:
+    def adding(name: "SublayerName") -> Adding:
         gain, shift = (found[f"{norms[name]}.{kind}"] for kind in ("weight", "bias"))
         return Adding(name, after=Norm("layer norm", config.norm_eps, gain, shift))
 
@@ -239,8 +234,10 @@ def read_sublayers(model: ModelFacts, layer: int) -> tuple[tuple[Adding, Adding]
 
 def sublayers_of(
     inspection: Inspection, layer: int, pieces: Sequence[int], output: np.ndarray
-) -> Sublayers:
+) -> "Sublayers":
     """A layer's sublayers, from the model's files; output: the layer's own, (piece, d_model)."""
+    from attnviz.attention.sublayers import Sublayers
+
     projections, rows = projections_of(inspection, layer), list(pieces)
     order, network = read_sublayers(inspection.model, layer)
     return Sublayers(

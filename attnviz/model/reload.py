@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnviz.attention.layer import Projections
-from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model.load import IN_MEMORY, ModelOptions, find_config, load_model, model_in_memory
@@ -15,6 +14,9 @@ from attnviz.model.native import not_ablatable, projections_of, sublayers_of
 from attnviz.models import PAPER
 from attnviz.models.config import RunOptions
 from attnviz.models.families import FAMILIES
+
+if TYPE_CHECKING:
+    from attnviz.attention.sublayers import Sublayers
 
 
 def model_behind(inspection: Inspection, model: Model | None = None) -> Model:
@@ -35,7 +37,7 @@ def sublayers_behind(
     layer: int,
     pieces: Sequence[int],
     load: Callable[[Inspection], Model] = model_behind,
-) -> Sublayers:
+) -> "Sublayers":
     """A layer's parts, and what it does to some pieces; `load` loads the model, where that must
     run.
 

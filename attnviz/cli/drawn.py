@@ -11,21 +11,22 @@ from attnviz.show.forms import PICTURES, Form, Language, Limits, Style, check_li
 
 @dataclass(frozen=True)
 class FigureOutput(Output):
-    """The same, where there is a picture, to be seen at once, and in another language."""
+    """The same, where there is a picture, which can be seen at once."""
 
     open: Annotated[bool, flag("--open", OUTPUT, "Open the picture with the system's viewer.")] = (
         False
     )
     inline: Annotated[bool, flag("--inline", OUTPUT, "Show the picture in the terminal.")] = False
-    lang: Annotated[
-        Language | None, valued("en|ko", OUTPUT, "The language of a picture's labels.")
-    ] = None
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """The options that are for pictures alone."""
+        return {"--open": self.open, "--inline": self.inline}
 
     @property
     def style(self) -> Style | None:
-        """What --lang or the settings say; RequestError if no picture is drawn or can be opened."""
-        asked = {"--open": self.open, "--inline": self.inline, "--lang": self.lang}
-        for option in filter(asked.get, asked):
+        """None: a picture looks as usual; RequestError if none is drawn, or can be opened."""
+        for option in filter(self.asked.get, self.asked):
             if self.form not in PICTURES:
                 raise RequestError(
                     f"{option} is for pictures, and {self.form} is not one",
@@ -41,13 +42,34 @@ class FigureOutput(Output):
                 "--inline shows the picture, and -o - writes it to the same place",
                 "leave out one of the two",
             )
-        usual = setting("lang") if self.form in PICTURES else None
-        language: Language | None = self.lang or usual
-        return None if language is None else Style(language=language)
+        return None
 
 
 @dataclass(frozen=True)
-class DrawnOutput(FigureOutput):
+class LabelledOutput(FigureOutput):
+    """The same, where a picture's labels come in another language too."""
+
+    lang: Annotated[
+        Language | None, valued("en|ko", OUTPUT, "The language of a picture's labels.")
+    ] = None
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """As FigureOutput."""
+        return {**super().asked, "--lang": self.lang}
+
+    @property
+    def style(self) -> Style | None:
+        """What --lang or the settings say; RequestError as FigureOutput."""
+        usual = super().style
+        language: Language | None = self.lang
+        if language is None and self.form in PICTURES:
+            language = setting("lang")
+        return usual if language is None else Style(language=language)
+
+
+@dataclass(frozen=True)
+class DrawnOutput(LabelledOutput):
     """The same, where pictures may be given one scale, to be laid side by side."""
 
     scale: Annotated[

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from attnviz.cli.options import AsWords, HeadChoice, Look, ModelChoice, Output, Source, count
+from attnviz.cli.drawn import FigureOutput
+from attnviz.cli.options import AsWords, HeadChoice, Look, ModelChoice, Source, count
 
 if TYPE_CHECKING:
     from attnviz.answers.predict import Prediction
@@ -23,7 +24,7 @@ class Said:
     words: AsWords = True
 
 
-def predict(source: Source, said: Said, choice: ModelChoice, output: Output) -> None:
+def predict(source: Source, said: Said, choice: ModelChoice, output: FigureOutput) -> None:
     """Show what the model says, through the head that its checkpoint has.
 
     The likeliest words at each mask, labels of the text or of each word, an answer in the second

@@ -203,14 +203,14 @@ class HeadLink:
     head: HeadId
     link: Link
 
-    def why(self, context: Context) -> str:
-        """Why this head is shown, where the user named none."""
+    def why(self, context: Context, among: str = "") -> str:
+        """Why this head is shown, where the user named none; `among`: which words were asked."""
         place = "layer" if self.head.head is None else "head"
         query, key = self.link.query, self.link.key
         looks = query.label + places_of(context, "query")[query.index]
         looked_at = key.label + places_of(context, "key")[key.index]
         return (
-            f'no {place} given, so {self.head}, in which "{looks}" looks hardest at '
+            f'no {place} given, so {self.head}, in which{among} "{looks}" looks hardest at '
             f'"{looked_at}": {number(self.link.weight)}'
         )
 
@@ -278,15 +278,19 @@ def heads_or_strongest(
     """
     if heads:
         return heads, ""
+    among = ""
     if key is not None:
         strongest = strongest_to(view, key, query)
+        link, alone = strongest.link, query is not None or view.context.is_cross_attention
+        if not (alone or link.query.special or _rank(view.context, link.query, link.key)):
+            among = ", of the words further off,"
     elif query is not None:
         strongest = strongest_link(view, query)
     else:
         raise RequestError(
             "lines of all words in all heads would be a tangle", "choose a query or a key, or heads"
         )
-    return [strongest.head], strongest.why(view.context)
+    return [strongest.head], strongest.why(view.context, among)
 
 
 def _rank(context: Context, query: Token, key: Token) -> int:

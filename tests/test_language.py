@@ -24,6 +24,7 @@ NOTATION = r"L\d+(H\d+)?|softmax\(.*|d_k\)?|v|W_O‖|q|kᵀ|A|B|I\)|[a-z]_[ij]|\
 """What is the same in every language: heads, formulas, A and B."""
 
 NAMES = {"minilm", "cos(plain,", "ablated)", "norm:", "rollout:", "rollout", "flow:", "norm"}
+NAMES |= {"--pieces"}
 FORMULAS = {"of", "the", "layer", "below,", "with", "(mean", "heads", "mean,", "normalized"}
 FORMULAS |= {"(1_Pooling", "config.json)"}
 
@@ -51,6 +52,7 @@ def answers(animal: Inspection, model: Model) -> Iterator[Any]:
     yield attnviz.compare(animal, other, "it", head="L3H1")
     yield attnviz.compare(animal, other, "it")
     yield attnviz.similar("A dog ran.", "The cat sat down.", model=model)
+    yield attnviz.similar("A dog didn't.", "The cat 한 sat.", model=model, special=False)
 
 
 def labels(drawn: Figure) -> set[str]:
@@ -73,7 +75,7 @@ def english(text: str, known: set[str]) -> list[str]:
 
 
 def test_every_label_of_every_picture_is_in_korean(animal: Inspection, minilm: Model) -> None:
-    known = {*["A", "dog", "ran", "The", "cat", "sat", "down", "wide"]}
+    known = {*["A", "dog", "didn't", "ran", "The", "cat", "sat", "down", "wide"]}
     for token in (*animal.tokens.words, *minilm.inspect(OTHER).tokens.words):
         known |= {token.text, *(f"{token.text}@{index}" for index in range(14))}
     drawn = set()
@@ -89,6 +91,16 @@ def test_explanations_are_in_english_alone(animal: Inspection) -> None:
     [answer, *_] = attnviz.explain(animal, "it", head="L3H1")
     with pytest.raises(RequestError, match="in English alone"):
         attnviz.figure(answer, language="ko")
+
+
+def test_a_language_of_ones_own_leaves_explanations_as_they_are(
+    tmp_path_factory: pytest.TempPathFactory, animal: Inspection
+) -> None:
+    place: Workplace = workplace(tmp_path_factory.mktemp("english"), animal)
+    asked = ("explain", "--query", "it", "--head", "L3H1", "-o", "it.svg")
+    done = place(*asked, env={"ATTNVIZ_LANG": "ko"})
+    assert (done.code, done.out) == (0, "it.svg\n")
+    assert "--lang is an option of" in place(*asked, "--lang", "ko").err
 
 
 def test_places_are_filled() -> None:

@@ -26,7 +26,7 @@ from attnviz.show.wording import MAY_NOT, unknown_legend, whose
 YARDSTICKS = (
     "◇ same distance: what the head gives other pairs as far apart",
     "● same key: what other words give that key",
-    "pale bars: a yardstick is half of the weight or more (stripe: same key, diagonal: same "
+    "grey bars: a yardstick is half of the weight or more (stripe: same key, diagonal: same "
     "distance)",
 )
 STRONGEST_KEY = "bold: the key is the query's strongest"
@@ -208,7 +208,7 @@ def ablation_notes(context: Context, answer: Ablation | EachAblation) -> tuple[s
     """What stands in for heads, what is measured, and which words are unknown."""
     each = isinstance(answer, EachAblation)
     many = not each and len(answer.heads) > 1
-    what = "each head's alone" if each else "of these heads" if many else "of this head"
+    what = "of each head alone" if each else "of these heads" if many else "of this head"
     by = "zero" if answer.replacement == "zero" else "its mean over the sentence"
     notes = f"output {what} set to {by}: how far final states move", f"distance: {DISTANCE}"
     return tuple(filter(None, (*notes, whose(context), unknown_legend(context))))

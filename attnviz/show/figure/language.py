@@ -79,8 +79,8 @@ KOREAN: dict[str, str] = {
         "◇ 같은 거리: 같은 거리의 다른 단어 쌍에 주는 평균"
     ),
     "● same key: what other words give that key": "● 같은 키: 다른 단어들이 이 키에 주는 평균",
-    "pale bars: a yardstick is half of the weight or more": (
-        "옅은 막대: 비교 기준이 가중치의 절반 이상"
+    "grey bars: a yardstick is half of the weight or more": (
+        "회색 막대: 비교 기준이 가중치의 절반 이상"
     ),
     "stripe: same key, diagonal: same distance)": "줄무늬: 같은 키, 대각선: 같은 거리)",
     "bold: the key is the query's strongest": "굵은 글씨: 이 키가 쿼리의 가장 강한 키",
@@ -103,7 +103,7 @@ KOREAN: dict[str, str] = {
     "output of these heads set to zero: how far final states move": (
         "이 헤드들의 출력을 0으로: 마지막 은닉 상태가 움직인 거리"
     ),
-    "output each head's alone set to zero: how far final states move": (
+    "output of each head alone set to zero: how far final states move": (
         "헤드 하나씩 출력을 0으로: 마지막 은닉 상태가 움직인 거리"
     ),
     "output of this head set to its mean over the sentence: how far final states move": (
@@ -112,7 +112,7 @@ KOREAN: dict[str, str] = {
     "output of these heads set to its mean over the sentence: how far final states move": (
         "이 헤드들의 출력을 문장 평균으로: 마지막 은닉 상태가 움직인 거리"
     ),
-    "output each head's alone set to its mean over the sentence: how far final states move": (
+    "output of each head alone set to its mean over the sentence: how far final states move": (
         "헤드 하나씩 출력을 문장 평균으로: 마지막 은닉 상태가 움직인 거리"
     ),
     "{n} more move by {} at most": "그 밖의 {n}개는 {} 이하로 움직임",
@@ -122,6 +122,11 @@ KOREAN: dict[str, str] = {
     "part of the cosine": "코사인에서 차지하는 부분",
     "cosine {}": "코사인 {}",
     "pooling: {}": "풀링: {}",
+    "each cell: a_i": "칸: a_i",
+    "special tokens left out: they give {}": "특수 토큰 제외: 모두 합해 {}",
+    "a word gives what its pieces give together; --pieces takes them apart": (
+        "단어의 값은 그 조각들의 합이며, --pieces 옵션으로 조각마다 볼 수 있음"
+    ),
     "numbers in cells are hundredths": "칸의 수는 100분의 1 단위",
     "each cell: a_i · b_j / (|a| |b|); all cells sum to the cosine": (
         "칸: a_i · b_j / (|a| |b|), 모두 더하면 코사인"

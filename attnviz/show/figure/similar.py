@@ -121,7 +121,7 @@ def _heading(answer: Similarity, labelled: tuple[str, str]) -> Heading:
     if max(len(a.tokens), len(b.tokens)) <= NUMBERED_UP_TO:
         notes.append("numbers in cells are hundredths")
     for name, context, note in zip("AB", answer.contexts, labelled, strict=True):
-        notes += [f"{name}: {said}" for said in (unknown_legend(context), note) if said]
+        notes += [f"{name}: {say(said)}" for said in (unknown_legend(context), note) if said]
     cosine = f"{answer.cosine:.3f}".replace("-", "−")
     title = f"{visible(a.model.title)} · cosine {cosine}"
     sentences = [

@@ -171,6 +171,18 @@ def test_tables_fit(minilm: Model, texts: tuple[str, str], width: int) -> None:
     assert ("of 202 words of A" in flat) == hidden
 
 
+def test_sums_in_the_table_are_in_the_unit_of_their_parts(minilm: Model) -> None:
+    lines = printed(attnviz.similar(ANIMAL, "dog", minilm), 80).splitlines()
+    assert "numbers are multiples of 0.01" in lines
+    [row] = [one.replace("▸", " ").split() for one in lines if one.startswith("animal  ")][:1]
+    *parts, whole = map(float, row[1:])
+    assert whole == pytest.approx(sum(parts), abs=0.6)
+    last = next(one for one in lines if one.startswith("sum"))
+    assert sum(map(float, last.split()[1:])) == pytest.approx(
+        100 * attnviz.similar(ANIMAL, "dog", minilm).cosine, abs=1.5
+    )
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
     return workplace(tmp_path_factory.mktemp("similar"), animal)

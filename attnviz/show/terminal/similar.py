@@ -187,7 +187,6 @@ class _Grid:
         self._a, self._b = answer.contexts
         self._parts, self._scale = pairs.parts, scale
         self._sums = pairs.parts.sum(axis=1), pairs.parts.sum(axis=0)
-        self._sum_scale = Signed.to(np.concatenate(self._sums))
 
     def lines(self, width: int) -> Iterator[Text]:
         """The names of B, a row a word of A, the sums, and what is hidden."""
@@ -214,24 +213,19 @@ class _Grid:
             yield text.append("  ").append(self._sum(float(self._sums[0][row])))
         text = line((fit("sum", margin), DIM))
         for place in columns:
-            text.append(fit(self._sum_scale.text(float(self._sums[1][place])), cell, right=True))
+            text.append(fit(self._scale.text(float(self._sums[1][place])), cell, right=True))
         yield text
         yield from self._notes(len(rows), len(columns))
 
     def _sum(self, number: float) -> Text:
-        return Text(fit(self._sum_scale.text(number), CELL - 1, right=True), style=DIM)
+        return Text(fit(self._scale.text(number), CELL - 1, right=True), style=DIM)
 
     def _most(self, sums: np.ndarray, count: int) -> list[int]:
         """The places of those that give most, in the order of the text."""
         return sorted(descending(np.abs(sums), count).tolist())
 
     def _notes(self, rows: int, columns: int) -> Iterator[Text]:
-        units = [
-            f"{what} are multiples of {scale.unit:g}"
-            for what, scale in (("parts", self._scale), ("sums", self._sum_scale))
-            if scale.unit != 1
-        ]
-        yield from quiet_line("; ".join(units))
+        yield from quiet_line(self._scale.note)
         hidden = [
             f"{count - shown} of {count} words of {name}"
             for name, count, shown in (
@@ -241,8 +235,8 @@ class _Grid:
         ]  # fmt: skip
         if hidden:
             yield from quiet_line(
-                f"{' and '.join(hidden)} are hidden, those that give least. To see more: a wider "
-                "terminal, -f csv, or a picture with -o FILE.png."
+                f"{' and '.join(hidden)} are hidden, those that give least; sums count them. To "
+                "see more: a wider terminal, -f csv, or a picture with -o FILE.png."
             )
 
 

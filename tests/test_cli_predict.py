@@ -28,7 +28,9 @@ import attnviz
 from attnviz.cli.app import app
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
+from attnviz.inspection.predicted import Guess
 from attnviz.model import Model
+from attnviz.show.wording import guess_number
 
 SCHEMA = json.loads(
     (Path(__file__).parent.parent / "docs/schema/predict-1.schema.json").read_text()
@@ -289,3 +291,27 @@ def test_a_model_in_memory_is_asked_as_it_is() -> None:
     shares = logits.softmax(-1)
     best = found.said[0].guesses[0]
     close([best.probability or 0], [float(shares.max())])
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [
+        (1.0, "100.0%"),
+        (0.4567, "45.7%"),
+        (0.001, "0.1%"),
+        (0.00045, "0.045%"),
+        (3e-5, "0.003%"),
+        (2e-7, "<0.0001%"),
+        (0.0, "0.0%"),
+        (None, "-1.2000"),
+    ],
+)
+def test_small_probabilities_are_told_apart(probability: float | None, shown: str) -> None:
+    assert guess_number(Guess("a", -1.2, probability)) == shown
+
+
+def test_a_guess_is_left_out_with_its_number(run: Run, labelled: str) -> None:
+    done = run("the catty sat.", "-m", labelled, "--top", "3", "--quiet")
+    header = next(line for line in done.out.splitlines() if "rank 1" in line)
+    row = next(line for line in done.out.splitlines() if line.startswith("catty"))
+    assert header.count("rank") == row.count("%")

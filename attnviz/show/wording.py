@@ -270,12 +270,17 @@ def said_by(answer: "Prediction") -> tuple[str, str]:
 def guess_name(guess: "Guess") -> str:
     """A guess as it is shown; a blank before a word is drawn, as the word begins there."""
     text = f"{BLANK}{guess.text[1:]}" if guess.text.startswith(" ") else guess.text
-    return visible(text)
+    return visible(text) or '""'
 
 
 def guess_number(guess: "Guess") -> str:
     """A guess's probability, or a score that is none."""
-    return f"{guess.score:.4f}" if guess.probability is None else f"{guess.probability:.1%}"
+    if guess.probability is None:
+        return f"{guess.score:.4f}"
+    percent = 100 * guess.probability
+    if percent >= 0.1 or percent == 0:
+        return f"{percent:.1f}%"
+    return f"{percent:.2g}%" if percent >= 0.0001 else "<0.0001%"
 
 
 def more_guesses(answer: "Prediction", shown: int) -> str:

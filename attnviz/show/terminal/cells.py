@@ -208,19 +208,20 @@ LONGEST_BAR = 40  # Cells of the longest bar of a ranking
 class Ranking:
     """A line for each head, or word; columns that do not fit are left out, from the right.
 
-    A line names those. The first `least` columns stay. `bars`: each row's bar, a part of the
-    longest, and its colour.
+    A line names those. The first `least` columns stay, and `together` at a time are left out.
+    `bars`: each row's bar, a part of the longest, and its colour.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Text]]
     least: int = 2
     bars: Sequence[tuple[float, str]] = ()
+    together: int = 1
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         count, width = len(self.columns), options.max_width
         while count > self.least and not self.fits(width, count):
-            count -= 1
+            count -= self.together
         room = min(LONGEST_BAR, width - self._width(count) - 2) if self.bars else 0
         columns = [column.copy() for column in self.columns[:count]]
         table = Table(

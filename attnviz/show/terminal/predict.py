@@ -104,8 +104,9 @@ def _by_token(answer: Prediction, top: int) -> RenderableType:
         rows.append(row)
         bars.append(_bar(one.guesses[0].probability))
     columns = [column()] if answer.written is None else []
-    columns += [column(), column(justify="right")] * (len(rows[0]) // 2)
-    return Ranking(columns, rows, least=len(columns) % 2 + 2, bars=bars)
+    for rank in range(1, len(rows[0]) // 2 + 1):
+        columns += [column(f"rank {rank}" if most > 1 < top else ""), column(justify="right")]
+    return Ranking(columns, rows, least=len(columns) % 2 + 2, bars=bars, together=2)
 
 
 def _name(answer: Prediction, token: Token | None) -> str:

@@ -21,6 +21,9 @@ from attnviz.model import load_model
 from attnviz.models.config import Dtype, spread
 
 
+TRANSLATOR = Path(__file__).parent.parent / "samples" / "translator"
+
+
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("bert")
@@ -130,7 +133,10 @@ def test_one_sentence_beside_the_untrained_model(place: Workplace) -> None:
 @pytest.mark.parametrize(
     ("options", "came"),
     [
-        ([ANIMAL, ANIMAL], "two sentences came"),
+        ([ANIMAL, ANIMAL], "2 sentences came"),
+        (["--load", "a.attn", "--load", "b.attn"], "2 sentences came"),
+        ([ANIMAL, "--from", "a"], "2 sentences came"),
+        (["--from", "a", "--from", "b"], "2 sentences came"),
         ([ANIMAL, "--models", "minilm", "paper"], "--models came"),
         ([ANIMAL, "--model", "paper"], "paper was never trained"),
     ],
@@ -148,3 +154,34 @@ def test_a_kept_sentence_brings_its_model(place: Workplace) -> None:
     done = place("compare", "--untrained", "--from", "paper")
     assert (done.code, done.out) == (2, "")
     assert "paper was never trained" in done.err
+
+
+@pytest.mark.slow
+def test_both_read_what_the_trained_one_writes(place: Workplace) -> None:
+    decoder = ["--model", str(TRANSLATOR), "--attention"]
+    for attention, own in (("cross", "source"), ("decoder", "text")):
+        done = place("compare", "--untrained", ANIMAL, *decoder, attention, "--json")
+        assert done.code == 0
+        [parsed] = done.json_lines
+        assert parsed["a"]["text"] == parsed["b"]["text"]
+        assert parsed["a"]["text"].startswith("Das Tier")
+        assert parsed["b"]["model"]["trained"] is False
+        assert parsed["a"][own] == parsed["b"][own]
+    # what a decoder read, and what its encoder read before, is not known any more
+    lost = place("compare", "--untrained")
+    assert (lost.code, lost.out) == (2, "")
+    assert "what its encoder read was not remembered" in lost.err
+
+
+@pytest.mark.slow
+def test_a_saved_or_last_sentence_keeps_its_model_beside_a_seed(
+    place: Workplace, bert: str
+) -> None:
+    saved = place("run", SENTENCES[0], "--model", bert, "--head", "0.0", "--save", "it.attn")
+    assert saved.code == 0
+    for options in ([], ["--load", "it.attn"]):
+        done = place("compare", "--untrained", "--seed", "3", "--json", *options)
+        assert done.code == 0
+        [parsed] = done.json_lines
+        assert {parsed[side]["model"]["name"] for side in "ab"} == {bert}
+        assert parsed["b"]["model"]["seed"] == 3

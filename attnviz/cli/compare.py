@@ -229,12 +229,11 @@ class _Reader:
 
     def _check_untrained(self) -> None:
         """RequestError for what does not go with --untrained."""
-        others = {"--models": self.source.models, "--load": self.paths}
-        came = [name for name, given in others.items() if given]
-        came += ["two sentences"] if len(self.texts) > 1 else []
-        if came:
+        count = len(self.texts) + len(self.paths) + len(self.kept)
+        if self.source.models or count > 1:
+            came = "--models" if self.source.models else f"{count} sentences"
             hint = "give one sentence, and --model NAME"
-            raise RequestError(f"{_UNTRAINED}, and {came[0]} came", hint)
+            raise RequestError(f"{_UNTRAINED}, and {came} came", hint)
 
     def _check_trained(self, choice: ModelChoice) -> None:
         """RequestError for a model that was never trained."""
@@ -316,13 +315,16 @@ class _Reader:
 
     def _in_two_models(self) -> "list[Inspection]":
         """One sentence, the last one if none is given, in each of the two."""
-        from attnviz.inspection.memory import LAST, recall
-        from attnviz.text.tokens import check_text
+        from attnviz.cli.inputs import check_read_again
+        from attnviz.text.tokens import as_line, check_text
 
         choice, models = self.session.choice, self.source.models or ()
-        last = None if self.texts else recall(*self.kept or [LAST])
-        if self.source.untrained and last is not None and not choice.named:
-            choice = self.session.choice_like(last, choice)
+        last = None if self.texts else self._taken()
+        like = last if self.source.untrained and not replace(choice, seed=None).named else None
+        if like is not None:
+            choice = self.session.choice_like(like, choice)
+            if like.keys is not None and choice.target is None:
+                choice = replace(choice, target=as_line(like.tokens.typed[0]))
         choices = [replace(choice, model=model) for model in models]
         if self.source.untrained:
             self._check_trained(choice)
@@ -335,11 +337,29 @@ class _Reader:
                 self.texts[0], self.pair = _typed(last)
                 told = last.key_tokens.text
                 self.pretokenized |= last.key_tokens.given is not None
-                what = f"{self.kept[0] if self.kept else 'the last sentence'},"
+                what = f"{[*map(str, self.paths), *self.kept, 'the last sentence'][0]},"
             self.session.notes.say(f'{what} "{beginning(told)}", in {" and ".join(models)}')
         check_text("sentence", self.texts[0])
         source = self._source(*self.texts)
-        return [self._read(source, one)[0] for one in choices]
+        two: list[Inspection] = []
+        for one in choices:
+            if two and self.source.untrained and one.target is None and self._decodes():
+                one = replace(one, target=as_line(two[0].tokens.typed[0]))  # and not one of its own
+            two += self._read(source, one)
+            if like is not None:
+                check_read_again(like, two[0].tokens)
+        return two
+
+    def _decodes(self) -> bool:
+        """Whether the model just read has a decoder's text of its own."""
+        return self.session.model is not None and self.session.model.decodes
+
+    def _taken(self) -> "Inspection | None":
+        """The inspection whose sentence is read: saved, kept under a name, or the last one."""
+        from attnviz.inspection.memory import LAST, recall
+        from attnviz.inspection.storage import load
+
+        return load(self.paths[0]) if self.paths else recall(*self.kept or [LAST])
 
 
 def _typed(inspection: "Inspection") -> tuple[str, str | None]:

@@ -317,12 +317,8 @@ class Inputs:
     ) -> Item:
         """A sentence run; `last` is the remembered inspection of the same one."""
         tokens = self._cut(model, "", text, pair)
-        if last is not None and last.attention == "decoder" and tokens.ids != last.tokens.ids:
-            raise RequestError(
-                "the last sentence is what a decoder was fed, and what its encoder read was not "
-                "remembered",
-                "give that as TEXT, beside --attention decoder",
-            )
+        if last is not None:
+            check_read_again(last, tokens)
         return Item(0, "", next(model.inspect_tokens([tokens], self._wanted(model))), tokens)
 
     def _completed(self, last: Inspection) -> Item:
@@ -343,6 +339,16 @@ class Inputs:
             record is None or (wanted.whole and not has_inputs(record))
             for number, record in enumerate(inspection.layers)
             if wanted.has(number)
+        )
+
+
+def check_read_again(last: Inspection, tokens: Tokens) -> None:
+    """RequestError where the sentence is a decoder's, and not what the model reads: `tokens`."""
+    if last.attention == "decoder" and tokens.ids != last.tokens.ids:
+        raise RequestError(
+            "the last sentence is what a decoder was fed, and what its encoder read was not "
+            "remembered",
+            "give that as TEXT, beside --attention decoder",
         )
 
 

@@ -49,6 +49,7 @@ class Runner(Protocol):
     feeds_types: bool  # to the model, where the tokenizer gives them; without, all are of type 0
     numbers_per_token: int  # float32 numbers that a full recording keeps
     alone: bool  # batches run one after another, as on a GPU
+    decodes: bool  # a decoder, with a text of its own, is shown next to an encoder
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """Run sentences together; return an inspection or an error for each, in order."""
@@ -77,6 +78,7 @@ class Model:
         self.tokenizer = tokenizer
         self.notes = (*notes, *tokenizer.notes)
         self.files = files
+        self.decodes = runner.decodes
         self._runner = runner
 
     def tokenize(self, text: Typed, pair: Typed | None = None, truncate: bool = False) -> Tokens:

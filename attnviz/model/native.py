@@ -54,6 +54,8 @@ def not_ablatable(model: ModelFacts) -> RequestError:
 class NativeRunner:
     """Implements `Runner` with our own encoder, and its masked-LM head if the model has one."""
 
+    decodes = False
+
     def __init__(
         self, facts: ModelFacts, encoder: "Encoder", masked_lm: "MaskedLm | None" = None
     ) -> None:

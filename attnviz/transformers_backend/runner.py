@@ -37,6 +37,7 @@ class TransformersRunner:
         self.num_token_types = describe.num_token_types(model)
         self.feeds_types = tokenizer.gives_types and describe.takes_types(model)
         self.numbers_per_token = describe.numbers_per_token(model.sample)
+        self.decodes = model.decodes
         self.model = model
         self._tokenizer = tokenizer
         self._target: Tokens | None = None

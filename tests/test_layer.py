@@ -1,5 +1,6 @@
 """What a layer makes of a word: by hand, and every family that is read against transformers."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from conftest import ANIMAL
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.text import Text
+from rich.cells import cell_len
+from rich.console import Console
 from tiny_families import TINY, computed, save_tiny
 from worked import WORKED, X, inspection_with
 
@@ -185,6 +188,19 @@ def test_its_picture_names_each_step_and_part(animal: Inspection) -> None:
     # a strip a step, but z, which has one a head; then the bars
     assert len(drawn.axes) == len(e.steps) - 1 + 12 + 1
     assert len(drawn.findobj(FancyArrowPatch)) == 2  # the residual connections
+
+
+def test_its_table_cuts_no_words_about_a_step() -> None:
+    sentence = attnviz.inspect("동물은 너무 피곤했기")
+    [e] = attnviz.layer(sentence, "피곤했기", 5)
+    page = io.StringIO()
+    Console(file=page, width=80, color_system=None).print(attnviz.table(e))
+    told = [line.rstrip() for line in page.getvalue().splitlines()]
+    [first] = [number for number, line in enumerate(told) if line.endswith('"?피곤했기", from')]
+    assert told[first + 1] == " " * 59 + "layer 4"
+    assert any(line.endswith("  last layer's output") for line in told)
+    assert not any(line.endswith("…") for line in told)
+    assert max(map(cell_len, told)) <= 80
 
 
 def test_a_word_of_several_pieces_has_an_answer_a_piece(animal: Inspection) -> None:

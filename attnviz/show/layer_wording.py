@@ -15,8 +15,8 @@ _SAID = {
     "attention": "the heads mixed",
     "inner": "d_ff numbers",
     "feed_forward": "feed-forward network",
-    "self_attention": "what the decoder's own attention gives",
-    "cross_attention": "what attention to the encoder gives",
+    "self_attention": "self-attention",
+    "cross_attention": "cross-attention",
 }
 _ENDS = {"_input": "norm before", "_normed": "norm", "_sum": "residual connection", "_norm": "norm"}
 
@@ -33,7 +33,7 @@ def said(e: Layer, step: Step, query: str) -> str:
         return f'"{query}", {origin}'
     if step is e.steps[-1]:
         last = e.layer == e.context.model.num_layers - 1
-        return "the last layer's output" if last else f"layer {e.layer + 1}'s x"
+        return "last layer's output" if last else f"layer {e.layer + 1}'s x"
     if step.name in _SAID:
         return _SAID[step.name]
     return next(words for end, words in _ENDS.items() if step.name.endswith(end))
@@ -53,8 +53,10 @@ def length_text(length: float) -> str:
     return f"{length:#.3g}" if 0 < length < 100 else f"{length:.3g}"
 
 
-def part_name(part: Part) -> str:
+def part_name(e: Layer, part: Part) -> str:
     """A part in words: `L3H1`, `feed-forward`."""
+    if part is e.attention and e.context.is_cross_attention:
+        return "cross-attention"
     return part.name.replace("_", "-") if part.head is None else str(part.head)
 
 

@@ -141,7 +141,7 @@ def _rows(e: Layer, top: int) -> list[tuple[str, Part, bool]]:
     """The bars: a name, the part, and whether it is a head's, a part of attention's."""
     rows = []
     for part in e.summed:
-        rows.append((part_name(part), part, False))
+        rows.append((part_name(e, part), part, False))
         if part is e.attention:
             rows += [(str(head.head), head, True) for head in e.shown(top)]
     return rows

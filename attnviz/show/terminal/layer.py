@@ -9,13 +9,13 @@ from rich.text import Text
 from attnviz.answers.layer import Layer, Part
 from attnviz.show.labels import names
 from attnviz.show.layer_wording import SHARES, checked, equation, length_text, part_name, said, size
-from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Page, Ranking, column, cut, fit, line
+from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Page, Ranking, column, fit, line
 from attnviz.show.terminal.explain import EIGHTHS, broken
 from attnviz.show.terminal.heading import heading
 
 HEADS_SHOWN = 16  # unless the user says how many
 BAR = 24  # cells of the longest bar
-LEAST = 12  # cells of what a step is
+LEAST = 14  # cells of what a step is, and the gap before it
 TITLES = ("", "step", "numbers", "length", "which is")
 AGAINST = "░"  # for parts that work against the others
 
@@ -41,19 +41,21 @@ def _lines(e: Layer, width: int, top: int) -> Iterator[RenderableType]:
 
 
 def _steps(e: Layer, width: int, query: str) -> Iterator[Text]:
-    """A line for each step, its title above; what it is comes last, as far as there is room."""
+    """A line for each step, its title above; what it is comes last, if there is room."""
     rows = [TITLES] + [
         (str(number), equation(step), size(e, step), length_text(step.length), said(e, step, query))
         for number, step in enumerate(e.steps, 1)
     ]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)][:-1]
     shown = (1, 2, 3) if sum(widths) + 6 <= width else (1, 3)
-    room = width - widths[0] - sum(widths[column] + 2 for column in shown) - 2
+    room = width - widths[0] - sum(widths[column] + 2 for column in shown)
     for place, row in enumerate(rows):
         cells = (fit(row[column], widths[column], column > 1) for column in shown)
-        told = "  " + cut(row[-1], room) if room >= LEAST else ""
-        style = PLAIN if place else DIM
-        yield line((fit(row[0], widths[0] + 2), BOLD), ("  ".join(cells), style), (told, DIM))
+        number, numbers = fit(row[0], widths[0] + 2), "  ".join(cells)
+        told = broken(row[-1], room, "  ", DIM) if room >= LEAST else iter([Text()])
+        yield line((number, BOLD), (numbers, PLAIN if place else DIM), next(told))
+        for rest in told:
+            yield line(" " * (len(number) + cell_len(numbers)), rest)
 
 
 def _parts(e: Layer, width: int, top: int) -> Iterator[RenderableType]:
@@ -77,7 +79,7 @@ def _parts(e: Layer, width: int, top: int) -> Iterator[RenderableType]:
 
 def _part(e: Layer, part: Part, largest: float, indent: int) -> list[Text]:
     style = DIM if indent else PLAIN
-    name = Text(" " * indent + part_name(part), style=style)
+    name = Text(" " * indent + part_name(e, part), style=style)
     whole, rest = divmod(round(abs(part.share) / largest * BAR * 8), 8) if largest else (0, 0)
     bar = "█" * whole + EIGHTHS[rest] if part.share > 0 else AGAINST * (whole + (rest >= 4))
     return [name, Text(f"{part.share:.1%}", style=style), Text(bar, style=style),

@@ -20,7 +20,6 @@ from attnviz.inspection.storage import load, save
 from attnviz.model import load_model
 from attnviz.models.config import Dtype, spread
 
-
 TRANSLATOR = Path(__file__).parent.parent / "samples" / "translator"
 
 
@@ -118,7 +117,7 @@ def test_one_sentence_beside_the_untrained_model(place: Workplace) -> None:
     assert (done.code, done.err) == (0, "")
     assert "UNTRAINED (seed 2)" in " ".join(done.out.split())
     assert done.out.count("UNTRAINED") == 1
-    assert "B is A before its training" in done.out
+    assert "B is A with weights drawn at random, as before any training" in done.out
     assert "I am a student" in (again := place("run", "--head", "3.1")).err
     assert "UNTRAINED" not in again.out
     options = ["--untrained", "--query", "student", "--json", "--seed", "2"]

@@ -291,8 +291,8 @@ def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
     other = words.b.model
     if other.name == context.model.name and context.model.trained and not other.trained:
         yield (
-            "B is A before its training: its weights are chance, and so is where its heads look. "
-            "What they do in A, they learned."
+            "B is A with weights drawn at random, as before any training: where its heads look is "
+            "chance. What they do in A, they learned."
         )
     elif context.model != other:
         yield (

@@ -260,7 +260,7 @@ def test_models_that_are_none(place: Workplace) -> None:
         "attnviz: d_model 100 cannot be divided among 7 heads"
     )
     assert told(place("run", "I am", "--num-heads", "7", env=walled))[0] == (
-        "attnviz: --num-heads shapes the untrained model, and minilm has its own shape"
+        "attnviz: --num-heads shapes paper, and minilm has its own shape"
     )
 
 

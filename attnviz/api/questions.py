@@ -159,9 +159,9 @@ def explain(
 ) -> tuple[Explanation, ...]:
     """How a word's attention in one head comes about: every step, for each of its pieces.
 
-    Without `head`: in the head of the query's strongest link to a word further off. `layer` shows
-    all of a layer. The matrices come from the model's files, or from `model`, which is loaded by
-    its name if not given.
+    Without `head`: in the head of the query's strongest link to a word further off, in `layer` if
+    it is given. (The function `layer` shows all of a layer.) The matrices come from the model's
+    files, or from `model`, which is loaded by its name if not given.
     """
     view, heads = looked_at(inspection, {"unit": unit, "layer": layer, "head": head})
     index = find_in(view.context, "query", query).token.index

@@ -14,7 +14,7 @@ WORDS = re.findall(
     r"\w+",
     "head query key value weight score piece word unit measure kind entropy excess lift rank "
     "layer argmax share dropped sink window part distance hits change mask pair index text_index "
-    "yardstick stripe diagonal minimum",
+    "yardstick stripe diagonal minimum length biases probability pooling cosine last",
 )
 
 

@@ -34,7 +34,6 @@ from attnviz.show.figure.drawing import (
     blank,
     drawing,
     ground,
-    ink_on,
     signed_colors,
     weight_colors,
 )
@@ -47,6 +46,7 @@ from attnviz.show.figure.matrix import (
     label_columns,
     label_rows,
     whole_dots,
+    write_numbers,
 )
 from attnviz.show.forms import Limits
 from attnviz.show.labels import aligned_names, names, visible
@@ -267,18 +267,15 @@ def _write_numbers(
 ) -> None:
     """The larger numbers, in the query's row if there is one."""
     least = NUMBERED_FROM if marked is None else NUMBERED_FROM / 2
-    low, high = limits
-    for row, column in np.argwhere(np.abs(np.nan_to_num(numbers)) >= least):
-        if marked is not None and row != marked:
-            continue
-        number = float(numbers[row, column])
+    if marked is not None:
+        rows = np.arange(len(numbers))[:, None]
+        numbers = np.where(rows == marked, numbers, np.nan)
+
+    def told(number: float) -> str:
         sign = "" if not signed else "+" if number > 0 else "−"
-        size = abs(number)
-        shown = "1.0" if size >= 0.995 else f"{size:.2f}"[1:]
-        signed_ink = "white" if size > 0.6 * high else INK
-        ink = signed_ink if signed else ink_on((size - low) / (high - low))
-        style: dict[str, Any] = {"color": ink, "ha": "center", "va": "center"}
-        axes.text(column, row, sign + shown, size=8, zorder=3.1, **style)
+        return sign + ("1.0" if abs(number) >= 0.995 else f"{abs(number):.2f}"[1:])
+
+    write_numbers(axes, numbers, limits, least, told, 8, signed)
 
 
 def _heading(

@@ -100,6 +100,18 @@ def widest(texts: Sequence[str], size: float, bold: bool = False) -> float:
     return max((text_width(text, size, bold) for text in texts), default=0.0)
 
 
+def wrapped(text: str, width: float, size: float) -> list[str]:
+    """Lines of whole words, each at most so wide, in inches, if its words allow that."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if not lines[-1] or text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 @lru_cache(maxsize=1)
 def _renderer() -> Any:
     make: Any = RendererAgg  # untyped in matplotlib

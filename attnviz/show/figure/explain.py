@@ -35,9 +35,9 @@ from attnviz.show.figure.drawing import (
     blank,
     drawing_of,
     signed_colors,
-    text_width,
     weight_colors,
     widest,
+    wrapped,
 )
 from attnviz.show.labels import names
 from attnviz.show.wording import unknown_legend, whose
@@ -181,7 +181,7 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
 
 def _steps(figure: Figure, one: HeadVector, middle: Place) -> Place:
     """What a matrix makes, and below it the vector made of that; the place of the last."""
-    named = [(_wrapped(told, middle.width), vector) for told, vector in one.steps]
+    named = [(wrapped(told, middle.width, _TEXT), vector) for told, vector in one.steps]
     between = sum(len(lines) * _LINE + _SIGN / 2 + _STRIP for lines, _ in named[1:])
     strip = replace(middle, top=middle.top - between / 2)
     sign(figure, "=", strip.left - _SIGN / 2, strip)
@@ -193,18 +193,6 @@ def _steps(figure: Figure, one: HeadVector, middle: Place) -> Place:
             at = (strip.left, strip.top - 0.05 - line * (_LINE - 0.03))
             write(figure, at, text, _TEXT, va="bottom")
     return strip
-
-
-def _wrapped(text: str, width: float) -> list[str]:
-    """Words in as many lines as they need."""
-    lines: list[str] = []
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, _TEXT) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 def _origin(e: Explanation) -> str:

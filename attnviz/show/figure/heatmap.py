@@ -31,7 +31,6 @@ from attnviz.show.figure.drawing import (
     blank,
     drawing_of,
     ground,
-    ink_on,
     weight_colors,
     widest,
 )
@@ -43,6 +42,7 @@ from attnviz.show.figure.matrix import (
     label_columns,
     label_rows,
     whole_dots,
+    write_numbers,
 )
 from attnviz.show.forms import Limits
 from attnviz.show.wording import MAY_NOT
@@ -234,14 +234,9 @@ class OneHead:
         if self._count > NUMBERED_UP_TO:
             return
         (weights,), measured = self._panels.pooled.weights.values(), self._panels.context.measured
-        low, high = self._panels.limits
-        least = NUMBERED_FROM * (1 if measured.shares else high)
-        for query, key in np.argwhere(weights >= least):
-            weight = float(weights[query, key])
-            color = ink_on((weight - low) / (high - low))
-            size = 7.5 if max(weights.shape) > 8 else 9
-            text = measured.number(weight)
-            axes.text(key, query, text, size=size, color=color, ha="center", va="center")
+        limits, size = self._panels.limits, 7.5 if max(weights.shape) > 8 else 9
+        least = NUMBERED_FROM * (1 if measured.shares else limits[1])
+        write_numbers(axes, weights, limits, least, measured.number, size)
 
 
 def _labelled(matrices: Matrices, scale: Limits | None, columns: int) -> Figure:

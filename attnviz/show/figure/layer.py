@@ -19,8 +19,8 @@ from attnviz.show.figure.drawing import (
     blank,
     drawing_of,
     signed_colors,
-    text_width,
     widest,
+    wrapped,
 )
 from attnviz.show.figure.explain import Place, cells, full_size, write
 from attnviz.show.labels import names
@@ -56,7 +56,7 @@ def figure(answer: Layer, top: int | None = None) -> Figure:
         bars = turn + _GAP + widest([name for name, _, _ in rows], _TEXT)
         width = max(bars + _BARS + _LENGTH, title.width + MARGIN) + MARGIN
         said_below = f"{SHARES} {COLOURS} {_hidden(e, count)}{checked(e)}"
-        notes = _wrapped(said_below, width - 2 * MARGIN)
+        notes = wrapped(said_below, width - 2 * MARGIN, _NOTE)
         shares = Place(bars, places[0].top, _BARS, len(rows) * _BAR)
         bottom = max(places[-1].bottom, shares.bottom) + 0.3
         picture = blank(width, bottom + len(notes) * _LINE + MARGIN)
@@ -179,15 +179,3 @@ def _hidden(e: Layer, top: int) -> str:
         if hidden > 0
         else ""
     )
-
-
-def _wrapped(text: str, width: float) -> list[str]:
-    """Lines of whole words, each at most so wide."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if text_width(longer, _NOTE) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines

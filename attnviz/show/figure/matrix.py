@@ -1,7 +1,7 @@
 """What pictures of matrices are made of: the image, labels along its edges, and its colour bar."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from attnviz.show.figure.captions import TokenLabels
-from attnviz.show.figure.drawing import DPI, MUTED, axes_at
+from attnviz.show.figure.drawing import DPI, INK, MUTED, axes_at, ink_on
 from attnviz.show.figure.language import say
 
 _BAR_WIDTH, _BAR_HEIGHT, _NUMBERS_APART = 0.16, 4.0, 0.16
@@ -45,6 +45,26 @@ def draw_matrix(
     image.set_clip_path(axes.patch)
     axes.add_image(image)
     return image
+
+
+def write_numbers(
+    axes: Axes,
+    numbers: np.ndarray,
+    limits: tuple[float, float],
+    least: float,
+    told: Callable[[float], str],
+    size: float,
+    signed: bool = False,
+    middle: Literal["center", "center_baseline"] = "center",
+) -> None:
+    """Write the numbers of at least this size, (row, column), in ink that their cells let see."""
+    low, high = limits
+    for row, column in np.argwhere(np.abs(numbers) >= least):  # not NaN
+        number = float(numbers[row, column])
+        strong = abs(number) > 0.6 * max(abs(low), abs(high))
+        ink = ("white" if strong else INK) if signed else ink_on((number - low) / (high - low))
+        text = axes.text(column, row, told(number), size=size, color=ink, zorder=3.1)
+        text.set(ha="center", va=middle)
 
 
 def label_rows(axes: Axes, labels: TokenLabels) -> None:

@@ -20,13 +20,12 @@ from attnviz.show.figure.drawing import (
     MUTED,
     axes_at,
     blank,
-    ink_on,
     signed_colors,
     weight_colors,
     widest,
 )
 from attnviz.show.figure.language import say
-from attnviz.show.figure.matrix import color_bar, draw_matrix, ends_of
+from attnviz.show.figure.matrix import color_bar, draw_matrix, ends_of, write_numbers
 from attnviz.show.forms import Limits
 
 HEADS_SHOWN = 10  # heads that are ranked, unless the user says how many
@@ -180,12 +179,8 @@ def _draw_map(picture: Figure, one: Ranked, frame: _Frame, top: float, limits: L
     axes.set_xlabel(say("head"), size=_TEXT, labelpad=3)
     axes.set_ylabel(say("layer"), size=_TEXT, labelpad=4)
     axes.tick_params(length=0, pad=2)
-    for row, column in np.argwhere(np.abs(np.nan_to_num(numbers)) >= NUMBERED_FROM * one.largest):
-        number = float(numbers[row, column])
-        share = (number - low) / (high - low)
-        ink = ("white" if abs(number) > 0.6 * high else INK) if one.signed else ink_on(share)
-        style: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
-        axes.text(column, row, one.told(number), size=_NUMBER, **style)
+    least = NUMBERED_FROM * one.largest
+    write_numbers(axes, numbers, (low, high), least, one.told, _NUMBER, one.signed)
     bar = left + wide + 0.12, below, max(tall, 1.2)
     color_bar(picture, image, one.quantity, bar, ends_of([numbers]))
 

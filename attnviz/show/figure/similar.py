@@ -1,7 +1,5 @@
 """What each pair of words gives to the cosine of two texts: words of A down, words of B across."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,12 +8,10 @@ from attnviz.answers.similar import Similarity
 from attnviz.errors import RequestError
 from attnviz.show.figure.captions import Heading, quoted, token_labels
 from attnviz.show.figure.drawing import (
-    INK,
     MARGIN,
     axes_at,
     blank,
     drawing,
-    ink_on,
     signed_colors,
     weight_colors,
 )
@@ -28,6 +24,7 @@ from attnviz.show.figure.matrix import (
     label_columns,
     label_rows,
     whole_dots,
+    write_numbers,
 )
 from attnviz.show.forms import Limits
 from attnviz.show.labels import visible
@@ -97,15 +94,12 @@ def _length(count: int) -> float:
 
 def _write_numbers(axes: Axes, parts: np.ndarray, limits: Limits) -> None:
     """The larger parts, in hundredths."""
-    low, high = limits
-    span = max(abs(low), abs(high))
-    for row, column in np.argwhere(np.abs(parts) >= NUMBERED_FROM * np.abs(parts).max()):
-        number = float(parts[row, column])
-        shown = f"{100 * number:.1f}".replace("-", "−")
-        share = abs(number) / span
-        ink = ("white" if share > 0.6 else INK) if low < 0 else ink_on(share)
-        style: dict[str, Any] = {"color": ink, "ha": "center", "va": "center"}
-        axes.text(column, row, shown, size=8, zorder=3.1, **style)
+
+    def told(number: float) -> str:
+        return f"{100 * number:.1f}".replace("-", "−")
+
+    least, signed = NUMBERED_FROM * float(np.abs(parts).max()), bool((parts < 0).any())
+    write_numbers(axes, parts, limits, least, told, 8, signed)
 
 
 def _heading(answer: Similarity, labelled: tuple[str, str]) -> Heading:

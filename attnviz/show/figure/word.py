@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,13 +28,19 @@ from attnviz.show.figure.drawing import (
     blank,
     drawing_of,
     ground,
-    ink_on,
     text_width,
     weight_colors,
     widest,
 )
 from attnviz.show.figure.language import say
-from attnviz.show.figure.matrix import color_bar, draw_matrix, ends_of, label_columns, whole_dots
+from attnviz.show.figure.matrix import (
+    color_bar,
+    draw_matrix,
+    ends_of,
+    label_columns,
+    whole_dots,
+    write_numbers,
+)
 from attnviz.show.forms import Limits
 from attnviz.show.wording import MAY_NOT
 
@@ -192,11 +197,10 @@ def _draw_block(
 
 
 def _write_numbers(axes: Axes, sheet: _Sheet, numbers: np.ndarray) -> None:
-    measured, (low, high) = sheet.word.context.measured, sheet.limits
-    least = NUMBERED_FROM if measured.shares else NUMBERED_FROM * high
-    for row, column in np.argwhere(np.nan_to_num(numbers) >= least):
-        number = float(numbers[row, column])
-        text = measured.number(number).removeprefix("0")
-        color = ink_on((number - low) / (high - low))
-        style: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": color}
-        axes.text(column, row, text, size=SMALLEST_FONT - 0.5, **style)
+    measured, limits = sheet.word.context.measured, sheet.limits
+    least = NUMBERED_FROM if measured.shares else NUMBERED_FROM * limits[1]
+
+    def told(number: float) -> str:
+        return measured.number(number).removeprefix("0")
+
+    write_numbers(axes, numbers, limits, least, told, SMALLEST_FONT - 0.5, middle="center_baseline")

@@ -3,6 +3,7 @@
 import os
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,16 @@ def refusal(measure: MeasureName = "weights", **options: Any) -> str:
 )
 def test_names_that_do_not_fit_are_refused(name: str, told: str) -> None:
     assert told in refusal(output=Path(name), each=True)
+
+
+def test_two_heads_never_share_a_file(tmp_path: Path) -> None:
+    names = MapOutput(output=tmp_path / "{layer}{head}.png", each=True)
+    few, both = ([SimpleNamespace(heads=[one]) for one in some] for some in (
+        [(0, 0), (1, 11)], [(1, 11), (11, 1)],
+    ))  # fmt: skip
+    assert [path.name for path in names.files_of(few)] == ["00.png", "111.png"]
+    with pytest.raises(RequestError, match=r"several heads the name .*111\.png"):
+        names.files_of(both)
 
 
 def test_layers_alone_where_a_measure_mixes_heads() -> None:

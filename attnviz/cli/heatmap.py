@@ -130,6 +130,17 @@ class MapOutput(PictureOutput):
         numbers = {"{layer}": layer, "{head}": head}
         return Path(_BRACES.sub(lambda one: str(numbers[one[0]] + first), str(self.file)))
 
+    def files_of(self, answers: "Sequence[Any]") -> list[Path]:
+        """The files of several heads; RequestError if two of them would have one."""
+        found = [path for path in map(self.file_of, answers) if path is not None]
+        twice = next((path for path in found if found.count(path) > 1), None)
+        if twice is not None:
+            raise RequestError(
+                f"-o {self.file} gives several heads the name {twice}",
+                f"put something between the numbers, as in -o '{_EXAMPLE}'",
+            )
+        return found
+
 
 def heatmap(
     source: Source,
@@ -176,7 +187,7 @@ def heatmap(
         if not output.each:
             return matrices(view, chosen or None)
         every = [matrices(view, [head]) for head in chosen or view.all_heads()]
-        for path in filter(None, map(output.file_of, every)):
+        for path in output.files_of(every):
             check_ours(path, output.form, output.force)  # all, before the first is drawn
         return every
 

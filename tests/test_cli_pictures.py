@@ -161,7 +161,7 @@ def test_a_word_alone_looks_at_what_there_is(place: Workplace) -> None:
 def test_lines_of_everything_are_refused_at_once(place: Workplace) -> None:
     done = place("lines", ANIMAL, env=place.without("torch", "numpy"))
     assert (done.code, done.out) == (2, "")
-    assert "--query WORD" in done.err
+    assert "--query or --key WORD" in done.err
 
 
 def test_several_sentences_are_several_pictures(place: Workplace) -> None:

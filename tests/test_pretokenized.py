@@ -155,6 +155,8 @@ def test_what_is_said_and_alike_of_words() -> None:
         (["It", ""], True, "word number 2 of the sentence is empty"),
         ([], True, "the sentence is empty"),
         ('["It", "was', True, "begin as a JSON list"),
+        ('["It", 3]', True, "not all of it is words in quotes"),
+        ('[["It", "was"]]', True, "not all of it is words in quotes"),
     ],
 )
 def test_what_is_refused(text: object, pretokenized: bool, message: str) -> None:

@@ -361,7 +361,8 @@ def spans_given(words: Sequence[str]) -> tuple[Span, ...]:
 def words_in(text: str) -> tuple[str, ...]:
     """The words of a text that is cut into words already: between blanks, or a JSON list of them.
 
-    RequestError for what begins as such a list, as in `["It", `, and is none.
+    RequestError for what begins as such a list, as in `["It", `, and is none; and for a list with
+    something else beside words.
     """
     listed: Any = None
     if text.strip().startswith("["):
@@ -374,6 +375,11 @@ def words_in(text: str) -> tuple[str, ...]:
                     'give words with blanks between, or a list as in ["It", "was"]',
                 ) from error
     is_list = isinstance(listed, list) and all(isinstance(word, str) for word in listed)
+    if isinstance(listed, list) and not is_list and '"' in text:
+        raise RequestError(
+            "the words are a JSON list, and not all of it is words in quotes",
+            'give a list as in ["It", "was"], one a line',
+        )
     return tuple(listed if is_list else text.split())
 
 

@@ -88,7 +88,7 @@ def test_near_names_are_offered(file: Path) -> None:
         settings()
     assert caught.value.hint.startswith("did you mean model? there are model, device,")
     file.write_bytes(b"model = '\xff'")
-    with pytest.raises(RequestError, match="cannot be read"):
+    with pytest.raises(RequestError, match="cannot be read: it is not UTF-8"):
         settings()
 
 

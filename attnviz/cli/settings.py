@@ -77,6 +77,8 @@ def _from_file(path: Path) -> Iterator[tuple[str, Setting]]:
         content = tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8"
         raise RequestError(f"{path} cannot be read: {reason}", 'as in model = "minilm"') from error
     for name, value in content.items():
         line = re.search(rf"^[ \t]*\[*[ \t]*[\"']?{re.escape(name)}\b", text, re.MULTILINE)

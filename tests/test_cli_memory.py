@@ -79,6 +79,7 @@ def test_what_is_remembered_is_forgotten(place: Workplace) -> None:
         place("heatmap", "--head", "0.0", "--as", name, "-f", "json", "--quiet")
     done = place("memory", "--forget", "one", "--forget", "two")
     assert done.err == "attnviz: forgotten: one, two\n"
+    assert "did you mean last?" in place("run", "--from", "A").err  # of the last comparison
     assert list(listed(place)) == ["last", "three"]
     wrong = place("memory", "--forget", "three", "--forget", "thre")
     assert (wrong.code, wrong.out) == (2, "")

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 import attnviz
 from attnviz.cli.app import app
 from attnviz.inspection import Inspection
+from attnviz.inspection.memory import keep
 from attnviz.model import Model
 from attnviz.models.find import default_tokenizer
 
@@ -226,6 +227,26 @@ def test_one_text_is_put_beside_the_last(place: Workplace, animal: Inspection, h
     assert f'B is the second of the last comparison, "{DOG}"' in again.err
     place.remember(animal)
     place.last.with_name("B.safetensors").unlink()
+
+
+def test_a_kept_text_is_put_beside_others(
+    place: Workplace, animal: Inspection, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.remember(animal)
+    assert here(DOG, "We sing.", "--as", "dog").code == 2
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
+    keep(animal, "animal")
+    for options, b in (((DOG,), DOG), ((), ANIMAL), (("--from", "animal"), ANIMAL)):
+        done = here("--from", "animal", *options, "--json")
+        assert done.code == 0, done.err
+        assert done.err.startswith(f'attnviz: A is animal, "{ANIMAL}", in minilm\n')
+        assert (done.json["a"]["text"], done.json["b"]["text"]) == (ANIMAL, b)
+        place.remember(animal)
+    other = here("--from", "animal", DOG, "-m", "paper", "--json")
+    assert f'A is animal, "{ANIMAL}", in paper instead of minilm\n' in other.err
+    missing = here("--from", "animl", DOG)
+    assert (missing.code, missing.out) == (2, "")
+    assert "did you mean animal?" in missing.err
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import typer
 
 from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
+    INPUT,
     SHOW,
     AsWords,
     HeadChoice,
@@ -49,6 +50,15 @@ class Texts:
             "A is the last sentence; none: the last two compared. A - reads the others from "
             "standard input, one a line; - alone, or a pipe, reads A there too, first.",
             show_default=False,
+        ),
+    ] = None
+    kept: Annotated[
+        list[str] | None,
+        valued(
+            "NAME",
+            INPUT,
+            "A text kept with --as, as A; twice: A and B; alone: B is the last sentence.",
+            "--from",
         ),
     ] = None
     pretokenized: Pretokenized = False
@@ -185,7 +195,11 @@ def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
     from attnviz.inspection.memory import LAST, OTHER
 
     given, plain = list(texts.text or []), replace(output, output=None)
-    session.pretokenized = texts.pretokenized
+    kept, session.pretokenized = list(texts.kept or []), texts.pretokenized
+    if kept and (given or len(kept) > 1):
+        given = [*_remembered(session, kept), *given]
+    elif kept:
+        given = _remembered(session, [*kept, LAST])
     if len(given) == 2 and given[1] == "-":
         source = Source(pretokenized=texts.pretokenized, truncate=texts.truncate)
         return Inputs(source, session, plain, None, rows=_Beside(given[0]))
@@ -201,21 +215,24 @@ def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
 
 
 def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
-    """The last sentence, or both of the last comparison, which are read in the model of A."""
-    from attnviz.inspection.memory import is_off, recall, remembered
+    """The texts remembered by these names, which are read in the model of A unless one is named."""
+    from attnviz.inspection.memory import LAST, OTHER, is_off, recall, remembered
     from attnviz.text.tokens import as_line
 
     known = () if is_off() else remembered()
-    if not set(names) <= set(known):
+    if not {LAST, OTHER}.intersection(names) <= set(known):
         came = "one" if len(names) == 1 else "none"
         raise RequestError(f"similar looks at two texts, and {came} came", _HOW)
     found = [one for one in map(recall, names) if one is not None]
-    for side, one in zip("AB", found, strict=False):
-        what = "the last sentence" if side == "A" else "the second of the last comparison"
-        told = f'"{beginning(one.key_tokens.text)}", in {one.model.title}'
-        session.notes.say(f"{side} is {what}, {told}")
     if not session.choice.named:
         session.choice = session.choice_like(found[0], session.choice)
+    what = {LAST: "the last sentence", OTHER: "the second of the last comparison"}
+    for place, (name, one) in enumerate(zip(names, found, strict=True)):
+        model = one.model.title
+        if one.model.name != session.choice.name:
+            model = f"{session.choice.name} instead of {model}"
+        told = f'{what.get(name, name)}, "{beginning(one.key_tokens.text)}", in {model}'
+        session.notes.say(f"{'AB'[place > 0]} is {told}")
     session.pretokenized |= any(one.key_tokens.given is not None for one in found)
     return [as_line(one.key_tokens.typed[0]) for one in found]
 

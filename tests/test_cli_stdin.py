@@ -3,8 +3,8 @@
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,39 +25,54 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
 
 
 @pytest.fixture
-def open_pipe() -> Iterator[int]:
-    """A pipe in which nothing comes, and which nobody closes for three seconds."""
-    read, write = os.pipe()
-    closing = threading.Timer(3, os.close, [write])
-    closing.start()
-    yield read
-    closing.join()
-    os.close(read)
+def open_pipe() -> Iterator[tuple[int, int]]:
+    """A pipe in which nothing comes; what is written to its second end is read from its first."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with suppress(OSError):  # a test may have closed it
+            os.close(end)
+
+
+def told_first(process: subprocess.Popen[bytes]) -> str:
+    """What it says first, while it waits; a line."""
+    assert process.stderr is not None
+    return process.stderr.readline().decode().rstrip("\n")
 
 
 @pytest.mark.slow
-def test_what_it_waits_for_is_told(place: Workplace, open_pipe: int) -> None:
-    done = place("run", "--head", "L3H1", stdin=open_pipe)
+def test_what_it_waits_for_is_told(place: Workplace, open_pipe: tuple[int, int]) -> None:
+    reading, writing = open_pipe
+    with place.start("run", "--head", "L3H1", stdin=reading) as process:
+        first = told_first(process)
+        os.close(writing)
+        done = place.ended(process)
+    assert first == f"{WAITING}; give TEXT instead, or add < /dev/null if none is to come"
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [
-        f"{WAITING}; give TEXT instead, or add < /dev/null if none is to come",
         "attnviz: no sentence came on standard input",
         "  give one a line, or add < /dev/null if none is to come",
     ]
-    # the hint works
+
+
+@pytest.mark.slow
+def test_the_hints_work_while_a_pipe_is_open(place: Workplace, open_pipe: tuple[int, int]) -> None:
     assert "queries" in place("run", "--head", "L3H1", stdin=subprocess.DEVNULL).out
-    assert "queries" in place("run", "--head", "L3H1", "I am", stdin=open_pipe).out
+    assert "queries" in place("run", "--head", "L3H1", "I am", stdin=open_pipe[0]).out
 
 
 @pytest.mark.slow
 def test_what_a_prompt_waits_for(place: Workplace) -> None:
     leader, follower = os.openpty()
-    threading.Timer(2, os.write, [leader, b"I am\n\x04"]).start()
-    code, screen = place.on_terminal("run", "--head", "0.0", "-", stdin=follower, columns=100)
+    with place.start("run", "--head", "0.0", "-", stdin=follower) as process:
+        first = told_first(process)
+        os.write(leader, b"I am\n\x04")
+        done = place.ended(process)
     os.close(follower)
     os.close(leader)
-    assert code == 0
-    assert f"{WAITING}; Ctrl-D ends them\n" in screen
+    assert first == f"{WAITING}; Ctrl-D ends them"
+    assert done.code == 0
+    assert "queries" in done.out
 
 
 @pytest.mark.slow

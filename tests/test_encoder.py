@@ -203,7 +203,7 @@ def test_sizes_that_make_no_sense(name: str, value: int) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 10**30])
 def test_seeds_out_of_range(seed: int) -> None:
-    with pytest.raises(RequestError, match=f"seed {seed}"):
+    with pytest.raises(RequestError, match=f"seed is {seed}"):
         load_model("paper", seed=seed)
 
 

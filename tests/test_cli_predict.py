@@ -87,6 +87,9 @@ def test_masks_in_a_table_in_json_and_as_rows(run: Run, masked: str) -> None:
     assert "what stands at each mask" in lines
     assert [line for line in lines if line.startswith("[MASK]@")] == ["[MASK]@2", "[MASK]@6"]
     assert sum("%" in line for line in lines) == 6
+    told = "The model fills each mask by itself"
+    assert told in table.out
+    assert told not in run("the [MASK] sat", "-m", masked).out
     found = valid(run(text, "-m", masked, "--json").output)
     assert (found["head"], found["architecture"]) == ("masked-lm", "BertForMaskedLM")
     assert [one["index"] for one in found["predictions"]] == [2, 6]

@@ -218,6 +218,7 @@ def _named(layers: Sequence[int]) -> str:
 GUESSES_SHOWN = 5  # at a mask, or of a text, unless the user says how many
 BY_TOKEN = ("token-classification", "seq2seq-lm")  # heads that say something of each token
 MODEL_IS_SURE = "A probability says how sure the model is, not how often it is right."
+BY_ITSELF = "The model fills each mask by itself: words at two masks need not fit together."
 SAID: "dict[HeadKind, str]" = {
     "masked-lm": "what stands at each mask",
     "causal-lm": "what comes next",
@@ -281,6 +282,13 @@ def guess_number(guess: "Guess") -> str:
     if percent >= 0.1 or percent == 0:
         return f"{percent:.1f}%"
     return f"{percent:.2g}%" if percent >= 0.0001 else "<0.0001%"
+
+
+def what_guesses_say(answer: "Prediction") -> tuple[str, ...]:
+    """What guesses do not promise: to be right, and of several masks, to fit together."""
+    several = answer.facts.kind == "masked-lm" and len(answer.said) > 1
+    sure = answer.facts.function is not None
+    return (*[BY_ITSELF] * several, *[MODEL_IS_SURE] * sure)
 
 
 def more_guesses(answer: "Prediction", shown: int) -> str:

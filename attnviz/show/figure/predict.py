@@ -16,12 +16,12 @@ from attnviz.show.labels import names, visible
 from attnviz.show.wording import (
     BY_TOKEN,
     GUESSES_SHOWN,
-    MODEL_IS_SURE,
     guess_name,
     guess_number,
     more_guesses,
     said_by,
     unknown_legend,
+    what_guesses_say,
 )
 
 MOST_BARS = 200
@@ -42,7 +42,7 @@ def figure(answer: Prediction, top: int | None = None, scale: Limits | None = No
         what, how = said_by(answer)
         notes = [how, unknown_legend(answer.context)]
         notes += [] if by_token else [more_guesses(answer, top or GUESSES_SHOWN)]
-        notes += [MODEL_IS_SURE] if answer.facts.function else []
+        notes += what_guesses_say(answer)
         usual = heading(answer.context, ())
         quoted = tuple(f"“{visible(text)}”" for text in others)
         title = replace(

@@ -24,12 +24,12 @@ from attnviz.show.terminal.heading import ASKED, marked, model_line, quiet_line,
 from attnviz.show.wording import (
     BY_TOKEN,
     GUESSES_SHOWN,
-    MODEL_IS_SURE,
     guess_name,
     guess_number,
     more_guesses,
     said_by,
     unknown_legend,
+    what_guesses_say,
     window_told,
 )
 from attnviz.text.tokens import Token
@@ -70,7 +70,7 @@ def _page(answer: Prediction, top: int | None) -> Iterator[RenderableType]:
     by_token = answer.facts.kind in BY_TOKEN
     left_out = more_guesses(answer, top or (1 if by_token else GUESSES_SHOWN))
     stopped = "" if answer.complete else f"Stopped after {len(answer.said)} pieces."
-    for note in (stopped, left_out, MODEL_IS_SURE if answer.facts.function else ""):
+    for note in (stopped, left_out, *what_guesses_say(answer)):
         yield from quiet_line(note)
 
 

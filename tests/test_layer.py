@@ -193,6 +193,8 @@ def test_its_picture_names_each_step_and_part(animal: Inspection) -> None:
 def test_its_table_cuts_no_words_about_a_step() -> None:
     sentence = attnviz.inspect("동물은 너무 피곤했기")
     [e] = attnviz.layer(sentence, "피곤했기", 5)
+    none = tuple(part._replace(share=-1e-5) if part.head else part for part in e.parts)
+    e = replace(e, parts=none)
     page = io.StringIO()
     Console(file=page, width=80, color_system=None).print(attnviz.table(e))
     told = [line.rstrip() for line in page.getvalue().splitlines()]
@@ -200,6 +202,8 @@ def test_its_table_cuts_no_words_about_a_step() -> None:
     assert told[first + 1] == " " * 59 + "layer 4"
     assert any(line.endswith("  last layer's output") for line in told)
     assert not any(line.endswith("…") for line in told)
+    assert "  L5H0         0.0%" in "\n".join(told)  # a small share below 0 has no sign
+    assert "-0.0%" not in "\n".join(told)
     assert max(map(cell_len, told)) <= 80
 
 

@@ -167,7 +167,7 @@ def _shares(figure: Figure, rows: Sequence[tuple[str, Part, bool]], place: Place
         middle, color = place.top + (number + 0.5) * _BAR, MUTED if of_head else INK
         at = (place.left - 0.06, middle)
         write(figure, at, name, _TEXT if not of_head else _NOTE, color, ha="right", va="center")
-        for told, right in ((f"{part.share:.1%}", _SHARE), (length_text(part.length), _LENGTH)):
+        for told, right in ((f"{part.share:z.1%}", _SHARE), (length_text(part.length), _LENGTH)):
             at = (place.right + right, middle)
             write(figure, at, told, _NOTE, color, ha="right", va="center")
 

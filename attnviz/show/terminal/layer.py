@@ -82,5 +82,5 @@ def _part(e: Layer, part: Part, largest: float, indent: int) -> list[Text]:
     name = Text(" " * indent + part_name(e, part), style=style)
     whole, rest = divmod(round(abs(part.share) / largest * BAR * 8), 8) if largest else (0, 0)
     bar = "█" * whole + EIGHTHS[rest] if part.share > 0 else AGAINST * (whole + (rest >= 4))
-    return [name, Text(f"{part.share:.1%}", style=style), Text(bar, style=style),
+    return [name, Text(f"{part.share:z.1%}", style=style), Text(bar, style=style),
             Text(length_text(part.length), style=style)]  # fmt: skip

@@ -196,6 +196,8 @@ HINTS = {
     "run -f jsno": "Did you mean 'json'?",
     "run --device cdua": "'mps'. Did you mean 'cuda'?",
     "run --top many": "it should be a valid integer",
+    "help": "No such command 'help'. Did you mean --help?",
+    "version run": "Did you mean --version?",
 }
 
 
@@ -244,6 +246,7 @@ def test_models_that_are_none(place: Workplace) -> None:
         (pickle / name).write_text("{}")
     for name, message, hint in (
         ("./nowhere", 'there is no model "./nowhere", and no such folder', "use minilm, e5, paper"),
+        ("E5", 'there is no model "E5"', "did you mean e5?"),
         (
             "bert-base-uncasd",
             'there is no model "bert-base-uncasd"',

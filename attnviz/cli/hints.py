@@ -28,6 +28,8 @@ def with_hint(error: Any, commands: Iterable[tuple[str, Any]]) -> str:
     if found is not None:
         return message + _did_you_mean(found["typed"], re.findall("'[^']*'", found["names"]))
     arguments = getattr(error, "arguments", ())
+    if arguments and arguments[0] in ("help", "version"):
+        return f"{message} Did you mean --{arguments[0]}?"
     if arguments and "Did you mean" not in message:
         return f"{message} To look into a text: {_line(['attnviz', 'run', *arguments])}"
     return message

@@ -123,7 +123,8 @@ def find_model(name: str, check: CheckConfig = lambda config: Wanted()) -> Model
     if hub_name is None or name.startswith("."):
         from difflib import get_close_matches
 
-        near = "".join(get_close_matches(name, (DEFAULT, E5, PAPER, *MOVED), 1, 0.8))
+        known = {one.casefold(): one for one in (DEFAULT, E5, PAPER, *MOVED)}
+        near = "".join(known[one] for one in get_close_matches(name.casefold(), known, 1, 0.8))
         raise RequestError(
             f'there is no model "{name}", and no such folder',
             (f"did you mean {near}? " if near else "")

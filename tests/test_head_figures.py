@@ -81,9 +81,17 @@ def test_a_finding_has_both_yardsticks_and_a_map_of_the_excess() -> None:
     assert {"sat → cat", "cat → sat"} <= set(said(attnviz.figure(both)))
 
 
-def test_a_head_that_cannot_see_the_key_has_no_colour(animal: Inspection) -> None:
-    figure = attnviz.figure(attnviz.find(animal, "it", "animal", layer=3))
-    assert matrix(figure.axes[0]).shape == (1, 12)
+@pytest.mark.parametrize(("chosen", "heads"), [({"layer": 3}, 12), ({"head": "L3H1"}, 1)])
+def test_a_map_of_one_layer_lies_inside_its_picture(
+    animal: Inspection, chosen: dict[str, Any], heads: int
+) -> None:
+    figure = attnviz.figure(attnviz.find(animal, "it", "animal", **chosen))
+    assert matrix(figure.axes[0]).shape == (1, heads)
+    figure.draw_without_rendering()
+    whole = figure.get_window_extent()
+    boxes = [t.get_window_extent() for t in figure.findobj(Text) if t.get_text().strip()]
+    assert all(whole.y0 <= box.y0 and box.y1 <= whole.y1 for box in boxes)
+    assert "−0.00" not in said(figure)
 
 
 def test_many_sentences_have_means_and_intervals() -> None:

@@ -261,7 +261,9 @@ def _in_cell(context: Context, value: float) -> str:
 
 
 def _signed(context: Context, value: float | None) -> str:
-    """A number with its sign; nothing where there is none."""
+    """A number with its sign, which 0 has not; nothing where there is none."""
     if value is None:
         return ""
-    return f"{'−' if value < 0 else '+'}{context.measured.number(abs(value))}"
+    told = context.measured.number(abs(value))
+    sign = "−" if value < 0 else "+"
+    return f"{sign if told.strip('0.') else ''}{told}"

@@ -33,7 +33,7 @@ STRONG, QUIET = "#d2495d", "#b4b4bd"  # bars: of a head, and of one that a yards
 NUMBERED_FROM = 0.25  # the part of the largest number from which on cells of the map have theirs
 
 _TEXT, _NUMBER = 9.0, 6.5
-_LOWEST_CELL, _ROW, _BARS = 0.27, 0.26, 2.3
+_LOWEST_CELL, _LOWEST_MAP, _ROW, _BARS = 0.27, 1.2, 0.26, 2.3
 _AXIS_TITLE, _TITLE, _BAR_ROOM, _GAP, _COLUMN_GAP = 0.3, 0.3, 0.95, 0.35, 0.16
 _MARKS: tuple[dict[str, Any], ...] = (
     {"marker": "D", "markerfacecolor": "white", "markersize": 5},
@@ -111,7 +111,7 @@ class _Frame:
         layers, across, _ = every[0].grid
         texts = [one.told(float(n)) for one in every for n in one.numbers.values() if n == n]
         cell = max(widest(texts, _NUMBER) + 0.08, 1.2 * _LOWEST_CELL)
-        size = len(across) * cell, max(len(layers) * _LOWEST_CELL, 1.0)
+        size = len(across) * cell, max(len(layers) * _LOWEST_CELL, _LOWEST_MAP)
         names = widest([bar.name for one in every for bar in one.bars], _TEXT, bold=True)
         columns = []
         for place, title in enumerate(every[0].columns):
@@ -181,7 +181,7 @@ def _draw_map(picture: Figure, one: Ranked, frame: _Frame, top: float, limits: L
     axes.tick_params(length=0, pad=2)
     least = NUMBERED_FROM * one.largest
     write_numbers(axes, numbers, (low, high), least, one.told, _NUMBER, one.signed)
-    bar = left + wide + 0.12, below, max(tall, 1.2)
+    bar = left + wide + 0.12, below, tall
     color_bar(picture, image, one.quantity, bar, ends_of([numbers]))
 
 

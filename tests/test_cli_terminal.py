@@ -184,6 +184,6 @@ def test_what_is_wrong_is_told_beside_the_progress(place: Workplace) -> None:
     writer.join()
     os.close(read)
     assert code == 2
-    assert "loading the model" in ESCAPE.sub("", screen)
+    assert "⠋ " in ESCAPE.sub("", screen)
     assert '\nattnviz: line 2: there is no "am" in the sentence\n' in ESCAPE.sub("", screen)
     assert screen.count("\x1b[?25l") == screen.count("\x1b[?25h") > 0

@@ -234,7 +234,7 @@ def test_notes_tell_what_was_left_out(tiny: Model, tmp_path: Path) -> None:
 
 
 def test_the_shape_of_a_trained_model_is_its_own() -> None:
-    with pytest.raises(RequestError, match="--num-layers, --d-ff shapes the untrained") as caught:
+    with pytest.raises(RequestError, match="--num-layers, --d-ff shape paper") as caught:
         load_model("minilm", num_layers=3, d_ff=7)
     assert caught.value.hint == "use it with --model paper"
 

@@ -91,7 +91,7 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
     if shape:
         flags = ", ".join("--" + key.replace("_", "-") for key in shape)
         raise RequestError(
-            f"{flags} shapes paper, and {name} has its own shape",
+            f"{flags} shape{'s' * (len(shape) == 1)} paper, and {name} has its own shape",
             f"use it with --model {PAPER}",
         )
     config, files = find_config(name, run)

@@ -240,6 +240,7 @@ def test_what_cannot_be_compared(
     message: str,
 ) -> None:
     monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("ATTNVIZ_TERMINAL", "one that remembers nothing")
     monkeypatch.setattr("attnviz.cli.reading.is_piped", lambda: False)
 
     def taken(*names: str) -> dict[str, Any]:

@@ -142,3 +142,13 @@ def test_several_sentences_would_open_as_many_viewers(place: Workplace, tmp_path
     done = place("heatmap", "I am", "You are", "--open", env=opener(tmp_path / "bin"))
     assert done.code == 2
     assert "--open shows one picture" in done.err
+
+
+def test_two_texts_that_are_compared_have_one_picture(place: Workplace, tmp_path: Path) -> None:
+    env = opener(tmp_path / "bin")
+    done = place("similar", "I am", "You are", "--open", "--quiet", env=env)
+    assert done.code == 0, done.err
+    assert (tmp_path / "bin" / "opened").read_text() == f"{place.folder}/{done.out}"
+    refused = place("similar", "I am", "You are", "We are", "--open", env=env)
+    assert refused.code == 2
+    assert "several texts are put beside A, and --open shows one picture" in refused.err

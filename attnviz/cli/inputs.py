@@ -39,8 +39,8 @@ class Inputs:
     """The inspections of a command; if several may come (`many`), an error does not stop the rest.
 
     `rows` give the sentences in place of TEXT. Without a `request` only the model is run. Notes say
-    of what is remembered that it is `called` "A", if it is. `as_one`: all texts
-    have one answer.
+    of what is remembered that it is `called` "A", if it is. `as_one`: one answer takes several
+    texts.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """`attnviz similar`: why does a model find two texts alike?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -112,13 +112,12 @@ def similar(texts: Texts, alike: Alike, choice: ModelChoice, output: DrawnOutput
     session = Session(choice, output)
     selection = Selection(session, Look(alike.words, alike.special), HeadChoice())
     inputs = _inputs(texts, session, output)
-    sides: list[_Side] = []  # A, and the other one
+    first: list[_Side] = []  # A, once it has come
     drawn = 0
 
     def ask(item: "Item") -> "Similarity | EachSimilarity":
         model = session.model_of(item.inspection)
-        sides[1:] = [_Side.of(item, model, selection)]
-        a, b = sides
+        a, b = first[0], _Side.of(item, model, selection)
         found = similarity(a.view, b.view, a.pooled, b.pooled)
         if not alike.each:
             return found
@@ -131,13 +130,12 @@ def similar(texts: Texts, alike: Alike, choice: ModelChoice, output: DrawnOutput
 
         def answer(item: "Item") -> None:
             nonlocal drawn
-            if not sides:
+            if not first:
                 if item.index:
                     raise RequestError("the first text was left out", "mend it: it is A")
-                sides.append(_Side.of(item, session.model_of(item.inspection), selection))
+                first.append(_Side.of(item, session.model_of(item.inspection), selection))
                 return
-            if output.form in PICTURES and output.file and drawn:
-                raise _too_many(output)
+            _check_room(output, drawn + 1)
             with session.spinner.doing("comparing words"):
                 found = ask(item)
             session.spinner.make_way()
@@ -146,7 +144,7 @@ def similar(texts: Texts, alike: Alike, choice: ModelChoice, output: DrawnOutput
             write(found, item.index - 1)
             drawn += 1
             # both are remembered, so that the same command compares the same two again
-            session.last, session.other = sides[0].view.inspection, item.inspection
+            session.last, session.other = first[0].view.inspection, item.inspection
 
         inputs.each(answer)
         if not drawn and not session.errors:
@@ -194,24 +192,23 @@ def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
     from attnviz.cli.inputs import Inputs
     from attnviz.inspection.memory import LAST, OTHER
 
-    given, plain = list(texts.text or []), replace(output, output=None)
-    kept, session.pretokenized = list(texts.kept or []), texts.pretokenized
+    given, kept = list(texts.text or []), list(texts.kept or [])
+    session.pretokenized = texts.pretokenized
     if kept and (given or len(kept) > 1):
         given = [*_remembered(session, kept), *given]
     elif kept:
         given = _remembered(session, [*kept, LAST])
     if len(given) == 2 and given[1] == "-":
         source = Source(pretokenized=texts.pretokenized, truncate=texts.truncate)
-        return Inputs(source, session, plain, None, rows=_Beside(given[0]))
+        return Inputs(source, session, output, None, rows=_Beside(given[0]), as_one=True)
     if len(given) == 1 and given != ["-"]:
         given = [*_remembered(session, [LAST]), *given]
     elif not given and not is_piped():
         given = _remembered(session, [LAST, OTHER])
-    if len(given) > 2 and output.form in PICTURES and output.file:
-        raise _too_many(output)
+    _check_room(output, len(given) - 1)
     words, cut = session.pretokenized, texts.truncate
     source = Source(text=given or None, pretokenized=words, truncate=cut)
-    return Inputs(source, session, plain, None)
+    return Inputs(source, session, output, None, as_one=True)
 
 
 def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
@@ -237,6 +234,11 @@ def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
     return [as_line(one.key_tokens.typed[0]) for one in found]
 
 
-def _too_many(output: DrawnOutput) -> RequestError:
-    came = "several texts are put beside A"
-    return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")
+def _check_room(output: DrawnOutput, count: int) -> None:
+    """RequestError for so many pictures, where there is room for one."""
+    if count > 1 and output.form in PICTURES and (output.open or output.output is not None):
+        option, does = ("--open", "shows") if output.open else (f"-o {output.output}", "names")
+        raise RequestError(
+            f"several texts are put beside A, and {option} {does} one picture",
+            f"leave out {option.partition(' ')[0]}",
+        )

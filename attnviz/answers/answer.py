@@ -46,10 +46,15 @@ def facts_of(context: Context, schema: str = RUN_SCHEMA, keys: str = "keys") -> 
         "measure": context.measure,
         **attention_facts(context),
         "formula": context.measured.description,
-        **({} if window is None else {"window": window}),
+        **if_there("window", window),
         "tokens": _listed(context.tokens, tokens, positions),
         **({} if source is None else {keys: _listed(context.keys, source)}),
     }
+
+
+def if_there(name: str, value: object) -> dict[str, Any]:
+    """A fact of JSON, unless it is None."""
+    return {} if value is None else {name: value}
 
 
 def token_name(token: Token) -> dict[str, Any]:
@@ -106,7 +111,7 @@ def token_facts(token: Token, paired: bool, position: int | None = None) -> dict
     """One row or column; in a pair, it also tells its segment, and in a window its position."""
     return {
         "index": token.index,
-        **({} if position is None else {"position": position}),
+        **if_there("position", position),
         "text": token.text,
         "start": token.start,
         "end": token.end,

@@ -10,15 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from attnviz.answers.answer import facts_of, shortest, token_facts
-from attnviz.answers.head import (
-    Differences,
-    Projected,
-    head_steps,
-    if_there,
-    short,
-    stack_of,
-)
+from attnviz.answers.answer import facts_of, if_there, shortest, token_facts
+from attnviz.answers.head import Differences, Projected, head_steps, short, stack_of
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.order import descending
 from attnviz.attention.shapes import Bool, Float

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from attnviz.answers.answer import facts_of, last_cells, last_columns, shortest
+from attnviz.answers.answer import facts_of, if_there, last_cells, last_columns, shortest
 from attnviz.answers.select import Phrase, check_apart
 from attnviz.answers.yardsticks import (
     OtherPairs,
@@ -133,8 +133,7 @@ class Finding(Shown):
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.find/2` object, heads best first."""
         facts = facts_of(self.context, self.schema, keys="key_tokens")
-        facts |= {} if self.id is None else {"id": self.id}
-        facts |= {
+        facts |= if_there("id", self.id) | {
             "query": {"text": self.query.text, "indices": self.query.indices},
             "key": {"text": self.key.text, "indices": self.key.indices},
             "keys": self.keys,

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from attnviz.answers.answer import facts_of, shortest
-from attnviz.attention.layer import LayerRecord, Projections
+from attnviz.answers.answer import facts_of, if_there, shortest
+from attnviz.attention.layer import LayerRecord, Projections, times
 from attnviz.attention.request import AttentionKind
 from attnviz.attention.shapes import Bool, Float
 from attnviz.errors import AttnvizError, RequestError
@@ -158,11 +158,6 @@ def stack_of(attention: AttentionKind) -> str:
     return "encoder" if attention == "encoder" else "decoder"
 
 
-def if_there(name: str, value: object) -> dict[str, object]:
-    """A fact of JSON, unless it is None."""
-    return {} if value is None else {name: value}
-
-
 def explain_head(inspection: Inspection, head: HeadId, layer: Projections) -> HeadSteps:
     """How all attention of one head comes about; `layer` holds its layer's matrices.
 
@@ -194,9 +189,9 @@ def head_steps(
     shared = (record.of_head(array, number) for array in (inputs.k, inputs.v))
     own = (inputs.q[number, queries], *shared)
     made = (
-        _times(x, matrices.W_Q, matrices.b_Q),
-        _times(states, matrices.W_K, matrices.b_K),
-        _times(states, matrices.W_V, matrices.b_V),
+        times(x, matrices.W_Q, matrices.b_Q),
+        times(states, matrices.W_K, matrices.b_K),
+        times(states, matrices.W_V, matrices.b_V),
     )
     between = matrices.between
     q, k, v = (
@@ -268,11 +263,6 @@ def _checked_z(inspection: Inspection, head: HeadId, queries: slice, z: np.ndarr
             "run the sentence again",
         )
     return difference
-
-
-def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    product: np.ndarray = x.astype(np.float64) @ matrix.astype(np.float64)
-    return product if bias is None else product + bias
 
 
 def _bias(record: LayerRecord, head: int, queries: slice) -> np.ndarray | None:

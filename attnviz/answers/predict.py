@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from attnviz.answers.answer import facts_of
+from attnviz.answers.answer import facts_of, if_there
 from attnviz.inspection import Context, Shown
 from attnviz.inspection.predicted import Guess, HeadFacts, Predicted
 from attnviz.text.tokens import Token
@@ -71,7 +71,7 @@ class Prediction(Shown):
             "head": head.kind,
             "architecture": head.architecture,
             "function": head.function,
-            **({} if head.pooling is None else {"pooling": head.pooling}),
+            **if_there("pooling", head.pooling),
             "tokens": tokens,
             **written,
             "predictions": [one.data(top) for one in self.said],

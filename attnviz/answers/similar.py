@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attnviz.answers.ablate import parts_of
-from attnviz.answers.answer import facts_of, token_name
+from attnviz.answers.answer import facts_of, if_there, token_name
 from attnviz.attention.order import NEAR_ZERO, descending
 from attnviz.inspection import Context, HeadId, Shown, View
 from attnviz.inspection.ablated import Replacement
@@ -103,10 +103,9 @@ class Similarity(Shown):
         facts = _facts(self.contexts, self.pooling, self.cosine)
         if self.pairs is None:
             return facts | {"parts": None, "pairs": None}
-        hidden = self.pairs.hidden
         return facts | {
             "even": self.pairs.even,
-            **({} if hidden is None else {"hidden": hidden}),
+            **if_there("hidden", self.pairs.hidden),
             "parts": np.ascontiguousarray(self.pairs.parts),
             "pairs": [pair.data() for pair in self.strongest(top or PAIRS)],
         }

@@ -278,6 +278,12 @@ class Projections:
         return Projections(*matrices, *biases, between=self.between, direct=self.direct)
 
 
+def times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """X times a matrix, in float64, and its bias."""
+    product: np.ndarray = x.astype(np.float64) @ matrix.astype(np.float64)
+    return product if bias is None else product + bias
+
+
 def softmax(
     scores: Float[np.ndarray, "head query key"], sinks: Float[np.ndarray, "head"] | None = None
 ) -> Float[np.ndarray, "head query key"]:

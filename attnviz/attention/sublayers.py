@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from attnviz.attention.layer import times
 from attnviz.attention.shapes import Float
 
 NormKind = Literal["layer norm", "RMS norm", "gain"]
@@ -144,9 +145,3 @@ class Sublayers:
     x: Float[np.ndarray, "piece d_model"]
     output: Float[np.ndarray, "piece d_model"] | None
     others: Mapping[SublayerName, Float[np.ndarray, "piece d_model"]] = field(default_factory=dict)
-
-
-def times(u: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    """U times a matrix, in float64, and its bias."""
-    product: np.ndarray = u @ matrix.astype(np.float64)
-    return product if bias is None else product + bias

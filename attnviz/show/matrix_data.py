@@ -34,6 +34,7 @@ from attnviz.answers.answer import (
     RUN_SCHEMA,
     attention_facts,
     facts_of,
+    if_there,
     part_facts,
     source_facts,
     window_of,
@@ -293,7 +294,7 @@ class NpzWriter:
                 "pair": context.text.pair,
                 **source_facts(context.source),
                 **part_facts(context),
-                **({} if window is None else {"window": window}),
+                **if_there("window", window),
             }
         )
 

@@ -29,13 +29,15 @@ Y = "y"
 class Step(NamedTuple):
     """A vector on the way from x to the next layer's x, y, and how it comes about.
 
-    `formula` says which vectors it is made of, by their letters.
+    `formula` says which vectors it is made of, by their letters. `kept`: of a sum, the letter of
+    the vector to which a sublayer's output is added.
     """
 
     name: str
     letter: str
     formula: str
     vector: Float[np.ndarray, "size"]
+    kept: str | None = None
 
     @property
     def length(self) -> float:
@@ -203,9 +205,9 @@ class Layer(Shown):
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
         """One row a part: x, each head, the feed-forward network, biases."""
         query = self.query.index, self.query.text
-        shown = set() if top is None else {part.head for part in self.strongest(top)}
+        shown = {None, *(part.head for part in self.strongest(top))}
         for part in self.parts:
-            if part.head is None or top is None or part.head in shown:
+            if part.head in shown:
                 numbers = shortest(part.share), shortest(part.length)
                 head = None if part.head is None else part.head.place
                 yield (self.layer, head, *query, part.name, *numbers)
@@ -238,12 +240,8 @@ class _Way:
     def __init__(
         self, context: Context, record: LayerRecord, number: int, sublayers: Sublayers, place: int
     ) -> None:
-        self._context, self._number, self._sublayers, self._place = (
-            context,
-            number,
-            sublayers,
-            place,
-        )
+        self._context, self._number = context, number
+        self._sublayers, self._place = sublayers, place
         self._z = every_z(record, number, sublayers.pieces[place])
         self._steps: list[Step] = []
         self._x = self._step("x", "x", "x", sublayers.x[place].astype(np.float64))
@@ -295,7 +293,7 @@ class _Way:
         self._parts = adding.kept * self._parts + adding.factor * parts
         total = adding.kept * before.vector + adding.factor * given.vector
         formula = f"{_times(adding.kept)}{before.letter} + {_times(adding.factor)}{given.letter}"
-        added = self._step(f"{name}_sum", "r", formula, total)
+        added = self._step(f"{name}_sum", "r", formula, total, before.letter)
         if adding.after is not None:
             self._parts = adding.after.linear(self._parts, total)
             self._parts[-1] += adding.after.shift
@@ -311,26 +309,27 @@ class _Way:
             parts[1 : 1 + len(heads)] = heads
             parts[-1] = 0 if bias is None else bias
             return self._step(name, "a", f"z W_O{_plus('b_O', bias)}", parts.sum(axis=0)), parts
-        network = sublayers.feed_forward
-        if name == FEED_FORWARD and isinstance(network, FeedForward):
+        others = sublayers.others
+        network = Unopened(name, others[name]) if name in others else sublayers.feed_forward
+        if isinstance(network, FeedForward):
             formula = _inner(network, read.letter)
             inner = self._step("inner", "u", formula, network.inner(read.vector))
             formula, vector = f"u W_2{_plus('b_2', network.b_2)}", network.outer(inner.vector)
         else:
-            unopened = network if name == FEED_FORWARD and isinstance(network, Unopened) else None
-            every = sublayers.others[name] if unopened is None else unopened.outputs
-            formula = f"{name if unopened is None else unopened.name}({read.letter})"
-            vector = every[self._place].astype(np.float64)
+            formula = f"{network.name}({read.letter})"
+            vector = network.outputs[self._place].astype(np.float64)
         given = self._step(name, "f" if name == FEED_FORWARD else "c", formula, vector)
         parts[self._names.index(name)] = given.vector
         return given, parts
 
-    def _step(self, name: str, letter: str, formula: str, vector: np.ndarray) -> Step:
+    def _step(
+        self, name: str, letter: str, formula: str, vector: np.ndarray, kept: str | None = None
+    ) -> Step:
         """Note a step, under a letter of its own."""
         letters = {step.letter for step in self._steps}
         while letter in letters:
             letter += "′"
-        self._steps.append(Step(name, letter, formula, vector))
+        self._steps.append(Step(name, letter, formula, vector, kept))
         return self._steps[-1]
 
     def _checked(self, out: np.ndarray) -> OutputCheck:

@@ -116,12 +116,9 @@ def _residuals(
     letters = {step.letter: place for step, place in zip(steps, places, strict=True)}
     width, height = figure.get_size_inches()
     for step, end in zip(steps, places, strict=True):
-        if " + " not in step.formula or not step.name.endswith(("_sum", "output")):
+        if step.kept is None:
             continue
-        kept = step.formula.partition(" + ")[0].split()[-1]
-        start = letters.get(kept)
-        if start is None:
-            continue
+        start = letters[step.kept]
         turn, gap, first, last = 0.1, 0.45, start.middle + 0.04, end.middle - 0.04
         corners = [
             (start.right + gap, first), (right - turn, first), (right, first),

@@ -233,11 +233,7 @@ def strongest_to(view: View, key: int, query: int | None = None) -> HeadLink:
     """The strongest link to a key, from a word further off if there is one, or from that query."""
     found = word(view, key, "key")
     ranks = {
-        token: 0
-        if token.index == query
-        else 2
-        if token.special
-        else _rank(view.context, token, found.token)
+        token: 2 if token.special else _rank(view.context, token, found.token)
         for token in view.tokens
         if found.allowed[:, token.index].any() and query in (None, token.index)
     }

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -66,6 +67,9 @@ def test_a_sentence_is_kept_under_a_name_and_taken_without_a_model(place: Workpl
     table = place("memory").out.splitlines()
     assert [line.split()[0] for line in table] == ["name", "last", "tired"]
     assert "kB" in table[1]
+    _, narrow = place.on_terminal("memory", columns=30)
+    assert re.findall(r"\b(?:name|last|tired)\b", narrow) == ["name", "last", "tired"]
+    assert "3 columns are hidden: model," in narrow
     both = ("compare", "--from", "tired", "--from", "last", "--query", "it", "--top", "1")
     compared = place(*both, env=env)
     assert compared.err.splitlines()[:2] == [

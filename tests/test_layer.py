@@ -205,6 +205,9 @@ def test_its_table_cuts_no_words_about_a_step() -> None:
     assert "  L5H0         0.0%" in "\n".join(told)  # a small share below 0 has no sign
     assert "-0.0%" not in "\n".join(told)
     assert max(map(cell_len, told)) <= 80
+    page = io.StringIO()
+    Console(file=page, width=30, color_system=None).print(attnviz.table(e))
+    assert "1 column is hidden: length (a" in page.getvalue()  # and not the share, for its bar
 
 
 def test_a_word_of_several_pieces_has_an_answer_a_piece(animal: Inspection) -> None:

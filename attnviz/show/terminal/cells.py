@@ -251,6 +251,8 @@ class Ranking:
             next(filter(None, reversed(titles[: place + 1])), "")
             for place in range(count, len(titles))
         )
+        if len(named) > 1:  # a bar alone, after a number that is shown, is not missed
+            named.pop(next(filter(None, reversed(titles[:count])), ""), None)
         told = ", ".join(filter(None, named))
         hidden = f"{len(named)} column{' is' if len(named) == 1 else 's are'} hidden"
         return f"{hidden}{f': {told}' if told else ''} (a wider terminal, or --json)."

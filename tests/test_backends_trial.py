@@ -17,6 +17,7 @@ from tiny_others import GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, Other, eag
 from attnviz.errors import AttnvizError
 from attnviz.model import PICKLE_NOTES, load_model
 from attnviz.transformers_backend.attention_call import Call
+from attnviz.transformers_backend.load import model_errors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -85,6 +86,15 @@ def test_memory_that_does_not_suffice_for_the_trial_is_told(
 
     monkeypatch.setattr(transformers.GPT2Model, "forward", forward)
     assert refused(tmp_path).message == "the model does not fit in memory"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("not enough memory"), AttnvizError("known")]
+)
+def test_too_little_memory_is_no_failure_of_the_model(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, model_errors("the model fails with"):
+        raise error
+    assert caught.value is error
 
 
 def test_what_does_not_run_on_text_alone_is_refused_by_name(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
+from attnviz.models.config import SAVE_AGAIN
 from attnviz.models.describe import AttentionFacts, AttentionSource, other_types
 from attnviz.transformers_backend import quirks
-from attnviz.transformers_backend.load import Architecture, first_line, no_larger_than, quiet
+from attnviz.transformers_backend.load import Architecture, model_errors, no_larger_than, quiet
 from attnviz.transformers_backend.recordable import RecordableModel
 
 Side = Literal["encoder", "decoder"]
@@ -160,18 +161,9 @@ def without_weights(built: Architecture, weights: Path) -> WithoutWeights:
     """Build the model without its weights; AttnvizError if the configuration makes no model, or one
     that is larger than its weights' files.
     """
-    with quiet(), no_larger_than(weights):
-        try:
-            with torch.device("meta"):
-                model = built.model_class._from_config(built.config)
-        except AttnvizError:
-            raise
-        except Exception as error:  # whatever a model raises for numbers that do not fit together
-            raise AttnvizError(
-                f"transformers cannot build a {built.name} model from config.json: "
-                f"{first_line(error)}",
-                "save the model again with model.save_pretrained(folder)",
-            ) from error
+    what = f"transformers cannot build a {built.name} model from config.json:"
+    with quiet(), no_larger_than(weights), model_errors(what, SAVE_AGAIN), torch.device("meta"):
+        model = built.model_class._from_config(built.config)
     own = built.config if built.seq2seq else built.config.get_text_config()
     kind = _usual_kind(built, own)
     return WithoutWeights(built.config, own, model, built.seq2seq, kind, _side_of(kind))

@@ -13,8 +13,9 @@ import transformers
 from attnviz.encoder.checkpoint import BELONG_TOGETHER, read_pickle
 from attnviz.encoder.devices import LESS_MEMORY, Placement, as_numpy, enough_memory
 from attnviz.encoder.record import memory_for
-from attnviz.errors import AttnvizError, lacks_memory, listed
+from attnviz.errors import AttnvizError, listed
 from attnviz.inspection.predicted import HeadFacts, HeadKind
+from attnviz.models.config import SAVE_AGAIN
 from attnviz.models.files import ModelFiles
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend import load, quirks
@@ -86,15 +87,9 @@ class TransformersHead:
         """Run the model inside the block; AttnvizError for whatever it raises."""
         model = self._model
         own = load.borrowing(model) if self._borrowed else torch.inference_mode()
-        with load.quiet(), own, memory_for(1, len(tokens)):
-            try:
-                yield
-            except Exception as error:  # whatever a model raises
-                if isinstance(error, AttnvizError) or lacks_memory(error):
-                    raise
-                raise AttnvizError(
-                    f"the {type(model).__name__} fails with {load.first_line(error)}"
-                ) from error
+        failing = load.model_errors(f"the {type(model).__name__} fails with")
+        with load.quiet(), own, memory_for(1, len(tokens)), failing:
+            yield
 
     def _check(self, rows: np.ndarray) -> None:
         if not np.isfinite(rows).all():
@@ -130,13 +125,14 @@ def _class_of(built: load.Architecture, folder: Path, facts: HeadFacts) -> Any:
         auto_map = getattr(built.config, "auto_map", {})
         name = AUTO_CLASSES.get(facts.kind, "")
         if name in auto_map:
-            return load.own_class(folder, auto_map[name])
+            with load.model_errors(f"the {built.name} model's own code fails with"):
+                return load.own_class(folder, auto_map[name])
     found: Any = getattr(transformers, facts.architecture or "", None)
     fits = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
     if not fits or not isinstance(built.config, found.config_class or ()):
         raise AttnvizError(
             f"config.json names a {facts.architecture}, which transformers "
             f"{transformers.__version__} does not have for {built.name} models",
-            "save the model again with model.save_pretrained(folder)",
+            SAVE_AGAIN,
         )
     return found

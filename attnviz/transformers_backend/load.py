@@ -25,7 +25,7 @@ from attnviz.attention.request import AttentionKind
 from attnviz.encoder.checkpoint import BELONG_TOGETHER
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError, RequestError, lacks_memory
-from attnviz.models.config import ModelType
+from attnviz.models.config import SAVE_AGAIN, ModelType
 from attnviz.models.files import ModelFiles, parts_of, read_weights, tensor_names, wrapper_of
 from attnviz.transformers_backend.attention_call import NAME, register
 
@@ -118,15 +118,10 @@ def described(name: str, config: Any, model_class: Any, own_code: bool = False) 
 def _classes(folder: Path, model_type: ModelType, kind: AttentionKind | None) -> tuple[Any, Any]:
     """The configuration and the class that transformers has."""
     name = model_type.name
-    try:
+    with model_errors(f"transformers cannot read the {name} model's config.json:", SAVE_AGAIN):
         config = transformers.AutoConfig.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
-    except Exception as error:  # whatever transformers raises for entries that make no sense
-        raise AttnvizError(
-            f"transformers cannot read the {name} model's config.json: {first_line(error)}",
-            "save the model again with model.save_pretrained(folder)",
-        ) from error
     mapping = transformers.MODEL_MAPPING
     # what is put together from two models, such as two BERTs, has no model without a task
     if type(config) not in mapping or (
@@ -162,7 +157,7 @@ def _own_classes(
     try:
         config, model_class = (own_class(folder, names[name]) for name in (CONFIG_CLASS, model))
         return config.from_pretrained(str(folder), local_files_only=True), model_class
-    except AttnvizError:
+    except (AttnvizError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # whatever that code does
         raise AttnvizError(
@@ -198,27 +193,18 @@ def read(
     if tensors is not None:
         source = {"state_dict": dict(tensors)}
     enough = enough_memory("the model's weights do", LESS_MEMORY)
-    with quiet(), enough, no_larger_than(files.weights):
-        try:
-            model, info = built.model_class.from_pretrained(
-                str(files.folder) if tensors is None else None,
-                config=built.config,
-                dtype=place.dtype,
-                attn_implementation=NAME if built.calls else EAGER,
-                output_loading_info=True,
-                **source,
-            )
-            _settle_generation(model, files)
-            model = model.to(place.device).eval().requires_grad_(False)
-        except AttnvizError:
-            raise
-        except Exception as error:  # whatever transformers raises for files that do not fit
-            if lacks_memory(error):
-                raise
-            raise AttnvizError(
-                f"transformers could not load the {built.name} model: {first_line(error)}",
-                BELONG_TOGETHER,
-            ) from error
+    fitting = model_errors(f"transformers could not load the {built.name} model:", BELONG_TOGETHER)
+    with quiet(), enough, no_larger_than(files.weights), fitting:
+        model, info = built.model_class.from_pretrained(
+            str(files.folder) if tensors is None else None,
+            config=built.config,
+            dtype=place.dtype,
+            attn_implementation=NAME if built.calls else EAGER,
+            output_loading_info=True,
+            **source,
+        )
+        _settle_generation(model, files)
+        model = model.to(place.device).eval().requires_grad_(False)
     left_over = [name for name in info["unexpected_keys"] if not HEADS.match(name)]
     relative = [name for name in left_over if RELATIVE in name]
     if relative:
@@ -390,6 +376,20 @@ def quiet() -> Iterator[None]:
             logging.set_verbosity(verbosity)
             if bars:
                 logging.enable_progress_bar()
+
+
+@contextmanager
+def model_errors(what: str, hint: str = "") -> Iterator[None]:
+    """Raise AttnvizError, which says `what` and why, for whatever transformers or a model raises.
+
+    What is an AttnvizError already comes as it is, and so does too little memory.
+    """
+    try:
+        yield
+    except Exception as error:  # each model has exceptions of its own
+        if isinstance(error, AttnvizError) or lacks_memory(error):
+            raise
+        raise AttnvizError(f"{what} {first_line(error)}", hint) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from attnviz.attention.layer import Between, Inputs, LayerRecord, Projections
 from attnviz.encoder.devices import as_numpy
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, lacks_memory
 
 TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 3e-2}  # relative to the largest number
 TRIED_ROWS = 32  # the most tokens on which a matrix is tried
@@ -175,7 +175,9 @@ def _normalised(module: nn.Module, vectors: np.ndarray) -> Iterator[np.ndarray]:
         for shaped in (rows, rows.flatten(2), rows.transpose(1, 2)):
             try:
                 result = norm(shaped)
-            except Exception:  # whatever a module raises for vectors that it is not made for
+            except Exception as error:  # of any kind, for vectors that it is not made for
+                if lacks_memory(error):
+                    raise
                 continue
             if isinstance(result, Tensor) and result.shape == shaped.shape:
                 by_head = shaped.ndim == 4 and shaped is not rows

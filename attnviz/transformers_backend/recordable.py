@@ -139,11 +139,8 @@ class RecordableModel:
         """For each sentence of a batch, its layers; None for a layer that was not requested."""
         lengths = batch.lengths(self._called)
         longest = max(map(max, lengths))
-        with memory_for(len(lengths), longest), self._running():
-            try:
-                layers = self._recorded(batch, recording)
-            except UnlikeError as error:
-                raise self._refusal(error) from error
+        with memory_for(len(lengths), longest), self._running(), self._refusing():
+            layers = self._recorded(batch, recording)
         layers += [None] * (len(self.sample) - len(layers))
         return [
             [None if layer is None else layer[sentence] for layer in layers]
@@ -248,7 +245,11 @@ class RecordableModel:
     def _self_check(self, loaded: load.Loaded) -> list[LayerRecord]:
         """The records of a few tokens, after it has been decided how to record them."""
         begun: set[nn.Module] = set()
-        try:
+        text_alone = load.model_errors(
+            f"attnviz cannot show {self.name} models: run on text alone, they fail with",
+            "it may need images or sound next to text; choose a text model",
+        )
+        with text_alone, self._refusing():
             vocabulary = range(self.config.get_text_config().vocab_size)
             ids = [i for i in vocabulary if i != self.pad][: CHECKED_TOKENS[0]]
             rows = [ids, ids[-CHECKED_TOKENS[1] :]]
@@ -264,18 +265,6 @@ class RecordableModel:
                     layers = self._recorded(trial.singly()[0], WHOLE)
                 begun = begun or finder.begun.difference(_poolers(self.model))
                 self.together = self._same_in_a_batch(trial, layers)
-        except UnlikeError as error:
-            raise self._refusal(error) from error
-        except AttnvizError:
-            raise
-        except Exception as error:  # whatever a model raises when it gets ids alone
-            if lacks_memory(error):
-                raise
-            raise AttnvizError(
-                f"attnviz cannot show {self.name} models: run on text alone, they fail with "
-                f"{load.first_line(error)}",
-                "it may need images or sound next to text; choose a text model",
-            ) from error
         load.check_missing(loaded, begun)
         return [layer[0] for layer in layers if layer is not None]
 
@@ -357,9 +346,15 @@ class RecordableModel:
         if self.config._attn_implementation != implementation:
             self.model.set_attn_implementation(implementation)
 
-    def _refusal(self, error: UnlikeError) -> AttnvizError:
-        message = f"attnviz cannot show {self.name} models: they give {error}"
-        return AttnvizError(message, "attnviz models lists the models that it can show")
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Raise AttnvizError for attention of another kind."""
+        try:
+            yield
+        except UnlikeError as error:
+            message = f"attnviz cannot show {self.name} models: they give {error}"
+            hint = "attnviz models lists the models that it can show"
+            raise AttnvizError(message, hint) from error
 
 
 def _far(one: np.ndarray | None, other: np.ndarray | None) -> float:

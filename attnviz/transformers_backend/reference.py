@@ -16,7 +16,8 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.checkpoint import read_pickle
 from attnviz.encoder.devices import Placement, as_numpy
-from attnviz.errors import AttnvizError
+from attnviz.encoder.record import memory_for
+from attnviz.errors import AttnvizError, lacks_memory
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.evidence import Cut, Mixing, Own, Text
 from attnviz.models import ModelFiles
@@ -130,20 +131,19 @@ class Reference:
         return weights or ()
 
     def _forward(self, fed: dict[str, Tensor], **options: Any) -> Any:
-        with load.quiet(), torch.inference_mode():
-            try:
-                return self._model(**fed, **options)
-            except Exception as error:  # whatever a model raises
-                raise AttnvizError(
-                    f"run by transformers alone, the model fails with {load.first_line(error)}"
-                ) from error
+        enough = memory_for(1, fed["input_ids"].shape[1])
+        failing = load.model_errors("run by transformers alone, the model fails with")
+        with load.quiet(), torch.inference_mode(), enough, failing:
+            return self._model(**fed, **options)
 
     def _given(self, text: str, pair: str | None, most: int | None = None) -> Cut | None:
         """What AutoTokenizer gives the model for a text; None if it fails."""
         with load.quiet():
             try:
                 given = self._library()(text, pair, truncation=most is not None, max_length=most)
-            except Exception:  # each tokenizer has exceptions of its own
+            except Exception as error:  # each tokenizer has exceptions of its own
+                if lacks_memory(error):
+                    raise
                 return None
         types = given.get("token_type_ids", ()) if self._takes_types else ()
         if self._num_types in (0, 1):  # without a table of types; or it has type 0 alone

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import transformers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError, RequestError, lacks_memory
 from attnviz.files import panics
 from attnviz.models import ModelFiles
 from attnviz.models.files import VOCABULARY
@@ -114,9 +114,9 @@ def transformers_tokenizer(
             library = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=trust_remote_code
             )
-    except MemoryError:
-        raise
     except Exception as error:  # each tokenizer has exceptions of its own
+        if lacks_memory(error):
+            raise
         message = str(error).lower()
         held = {path.name for path in folder.iterdir()}
         lacking = [name for name in LIBRARIES if name in message and not _is_installed(name)]

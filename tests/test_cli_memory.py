@@ -67,7 +67,7 @@ def test_a_sentence_is_kept_under_a_name_and_taken_without_a_model(place: Workpl
     assert [line.split()[0] for line in table] == ["name", "last", "tired"]
     assert "kB" in table[1]
     _, narrow = place.on_terminal("memory", columns=30)
-    assert all(name in narrow for name in ("last", "tired", "The animal did…"))
+    assert all(name in narrow for name in ("last", "tired", "The animal didn…"))
     assert "3 columns are hidden: model," in narrow
     both = ("compare", "--from", "tired", "--from", "last", "--query", "it", "--top", "1")
     compared = place(*both, env=env)

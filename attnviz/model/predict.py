@@ -1,9 +1,9 @@
 """What a model says of a text: its checkpoint's own head, read when it is first asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -45,6 +45,11 @@ class Head(Protocol):
     def scores(self, tokens: Tokens, places: Sequence[int]) -> np.ndarray:
         """The scores at these pieces, (place, choice); of a whole text one row, wherever asked."""
 
+
+@runtime_checkable
+class Writer(Head, Protocol):
+    """The head of a decoder next to an encoder, which writes a text."""
+
     def write(self, tokens: Tokens) -> tuple[list[int], np.ndarray, bool]:
         """The ids that a decoder writes, the likeliest each time; the scores, (id, choice); and
         whether it ended by itself.
@@ -69,25 +74,18 @@ def predict(
     if compares(model):
         return _similarity(model, tokens, tokens.typed[1] if other is None else other)
     head = head_of(model)
-    kind = head.facts.kind
-    if kind == "masked-lm":
-        return _at_masks(model, head, tokens, top or TOP)
-    if kind == "causal-lm":
-        last = len(tokens) - 1
-        return _entries(model, head, tokens, [last], top or TOP)
-    if kind == "seq2seq-lm":
-        return _written(model, head, tokens, top or TOP)
-    if kind == "question-answering":
-        return _answers(model, head, tokens, top or TOP)
     facts = head.facts
-    if kind == "token-classification":
+    if isinstance(head, Writer):
+        return _written(model, head, tokens, top or TOP)
+    if facts.kind == "masked-lm":
+        return _at_masks(model, head, tokens, top or TOP)
+    if facts.kind == "causal-lm":
+        return _at(head, tokens, [len(tokens) - 1], model.tokenizer.reads, top or TOP)
+    if facts.kind == "question-answering":
+        return _answers(model, head, tokens, top or TOP)
+    if facts.kind == "token-classification":
         places = [place for place, span in enumerate(tokens.spans) if span is not None]
-        rows = head.scores(tokens, places)
-        found = [
-            likeliest(row, facts.function, facts.label, None, place)
-            for place, row in zip(places, rows, strict=True)
-        ]
-        return Predicted(tokens, facts, tuple(found))
+        return _at(head, tokens, places, facts.label)
     [row] = head.scores(tokens, [0])
     if len(row) == 1 and facts.function == "softmax":  # as of transformers, a regression
         facts = replace(facts, function=None)
@@ -120,12 +118,17 @@ def _similarity(model: Model, tokens: Tokens, other: Typed | None) -> Predicted:
     return Predicted(tokens, head, (Place(None, (Guess("cosine", float(a @ b)),), 1),))
 
 
-def _entries(
-    model: Model, head: Head, tokens: Tokens, places: Sequence[int], top: int
+def _at(
+    head: Head,
+    tokens: Tokens,
+    places: Sequence[int],
+    name: Callable[[int], str],
+    top: int | None = None,
 ) -> Predicted:
+    """What is said at each of these pieces; `name` gives the names of the choices."""
     rows = head.scores(tokens, places)
     found = (
-        likeliest(row, head.facts.function, model.tokenizer.reads, top, place)
+        likeliest(row, head.facts.function, name, top, place)
         for place, row in zip(places, rows, strict=True)
     )
     return Predicted(tokens, head.facts, tuple(found))
@@ -149,10 +152,10 @@ def _at_masks(model: Model, head: Head, tokens: Tokens, top: int) -> Predicted:
             f"the text has no {mask}, and {name} predicts the words that stand there",
             f'put {mask} in place of a word, as in "{shown}"',
         )
-    return _entries(model, head, tokens, places, top)
+    return _at(head, tokens, places, model.tokenizer.reads, top)
 
 
-def _written(model: Model, head: Head, tokens: Tokens, top: int) -> Predicted:
+def _written(model: Model, head: Writer, tokens: Tokens, top: int) -> Predicted:
     ids, rows, complete = head.write(tokens)
     written = model.tokenizer.reading(ids)
     found = (
@@ -202,10 +205,6 @@ class _Native:
         """See `Head`."""
         rows: np.ndarray = self.scorer.scores(self.model.states(tokens)[list(places)])
         return rows
-
-    def write(self, tokens: Tokens) -> NoReturn:
-        """See `Head`. Decoders run through transformers."""
-        raise NotImplementedError
 
 
 @lru_cache(maxsize=1)
@@ -257,19 +256,20 @@ def _config_of(model: Model) -> tuple[Config, str]:
 
 
 def _through_transformers(model: Model, facts: HeadFacts) -> Head:
-    from attnviz.transformers_backend.heads import TransformersHead, read_head
+    from attnviz.transformers_backend.heads import TransformersHead, TransformersWriter, read_head
     from attnviz.transformers_backend.load import Loaded
 
     runner: Any = model._runner
     if model.files is None:
-        own = Loaded(runner.model.borrowed, borrowed=True)
-        return TransformersHead(facts, own, runner.feeds_types)
-    native = isinstance(runner, NativeRunner)
-    own_code = not native and runner.model.own_code
-    config, files = find_config(model.facts.name, RunOptions(trust_remote_code=own_code))
-    place = _place(model, (runner.encoder if native else runner.model.model).device)
-    loaded = read_head(config.architecture, files, place, facts)
-    return TransformersHead(facts, loaded, runner.feeds_types)
+        loaded = Loaded(runner.model.borrowed, borrowed=True)
+    else:
+        native = isinstance(runner, NativeRunner)
+        own_code = not native and runner.model.own_code
+        config, files = find_config(model.facts.name, RunOptions(trust_remote_code=own_code))
+        place = _place(model, (runner.encoder if native else runner.model.model).device)
+        loaded = read_head(config.architecture, files, place, facts)
+    made = TransformersWriter if facts.kind == "seq2seq-lm" else TransformersHead
+    return made(facts, loaded, runner.feeds_types)
 
 
 def _place(model: Model, device: object) -> "Placement":

@@ -56,24 +56,6 @@ class TransformersHead:
         self._check(rows)
         return rows[list(places)] if logits.ndim == 3 else rows
 
-    def write(self, tokens: Tokens) -> tuple[list[int], np.ndarray, bool]:
-        """See `Head`. MAX_WRITTEN ids at most."""
-        positions = getattr(self._model.config, "max_position_embeddings", None)
-        most = min(MAX_WRITTEN, positions - 1) if positions else MAX_WRITTEN
-        with self._running(tokens):
-            written = self._model.generate(
-                **self._fed(tokens),
-                do_sample=False,
-                num_beams=1,
-                max_new_tokens=most,
-                use_cache=True,
-                output_scores=True,
-                return_dict_in_generate=True,
-            )
-        scores = np.stack([as_numpy(step[0]) for step in written.scores])
-        ids = written.sequences[0].tolist()[-len(scores) :]
-        return ids, scores, len(ids) < most
-
     def _fed(self, tokens: Tokens) -> dict[str, torch.Tensor]:
         """What AutoTokenizer would give the model."""
         fed = {"input_ids": tokens.ids, "attention_mask": [1] * len(tokens)}
@@ -97,6 +79,28 @@ class TransformersHead:
                 f"the scores of the {type(self._model).__name__} are not all finite",
                 "the model's weights are damaged or overflow; --dtype float32 has more room",
             )
+
+
+class TransformersWriter(TransformersHead):
+    """Implements `Writer` with a model of transformers that has a decoder."""
+
+    def write(self, tokens: Tokens) -> tuple[list[int], np.ndarray, bool]:
+        """See `Writer`. MAX_WRITTEN ids at most."""
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        most = min(MAX_WRITTEN, positions - 1) if positions else MAX_WRITTEN
+        with self._running(tokens):
+            written = self._model.generate(
+                **self._fed(tokens),
+                do_sample=False,
+                num_beams=1,
+                max_new_tokens=most,
+                use_cache=True,
+                output_scores=True,
+                return_dict_in_generate=True,
+            )
+        scores = np.stack([as_numpy(step[0]) for step in written.scores])
+        ids = written.sequences[0].tolist()[-len(scores) :]
+        return ids, scores, len(ids) < most
 
 
 def read_head(

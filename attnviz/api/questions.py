@@ -166,7 +166,7 @@ def explain(
     view, heads = looked_at(inspection, {"unit": unit, "layer": layer, "head": head})
     index = find_in(view.context, "query", query).token.index
     chosen, _ = one_head(view, heads, index)
-    layer_matrices = matrices_of(inspection, chosen.layer, lambda one: model_behind(one, model))
+    layer_matrices = matrices_of(inspection, chosen.layer, partial(model_behind, model=model))
     return explain_token(view, index, chosen, layer_matrices)
 
 
@@ -180,7 +180,7 @@ def explain_head(
     """
     view, heads = looked_at(inspection, {"unit": "piece", "layer": layer, "head": head})
     chosen, _ = one_head(view, heads, 0)
-    layer_matrices = matrices_of(inspection, chosen.layer, lambda one: model_behind(one, model))
+    layer_matrices = matrices_of(inspection, chosen.layer, partial(model_behind, model=model))
     return steps_of_head(inspection, chosen, layer_matrices)
 
 

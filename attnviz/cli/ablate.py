@@ -1,7 +1,7 @@
 """`attnviz ablate`: does that head matter?"""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
@@ -10,6 +10,7 @@ from attnviz.cli.options import (
     HeadChoice,
     Look,
     ModelChoice,
+    Replacement,
     Source,
     count,
     flag,
@@ -36,15 +37,7 @@ class Ablated:
     each: Annotated[
         bool, flag("--each", SHOW, "Ablate each head alone, and rank them by the effect.")
     ] = False
-    replacement: Annotated[
-        Literal["zero", "mean"],
-        valued(
-            "NAME",
-            SHOW,
-            "What replaces the head's output: zero (the default), or its mean over the sentence.",
-            "--with",
-        ),
-    ] = "zero"
+    replacement: Replacement = "zero"
     query: Annotated[
         str | None,
         valued("WORD", SHOW, "How far WORD moves; with --each, what ranks heads."),

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import typer
-
-from attnviz.cli.options import ModelChoice, Results
+from attnviz.cli.options import ModelChoice, Results, argument
 from attnviz.errors import AttnvizError
 
 
@@ -15,11 +13,10 @@ class Checked(ModelChoice):
 
     model: Annotated[
         str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: "
+        argument(
+            "MODEL",
+            "minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: "
             "ATTNVIZ_MODEL, or minilm.",
-            show_default=False,
         ),
     ] = None
 

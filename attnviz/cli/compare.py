@@ -6,8 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
     FOUNDING_EXAMPLE,
@@ -21,6 +19,7 @@ from attnviz.cli.options import (
     Source,
     Truncate,
     UntrainedChoice,
+    argument,
     count,
     flag,
     valued,
@@ -48,11 +47,10 @@ class TwoSources:
 
     text: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="A B",
-            help="Two sentences, A and B. One alone is B, and A is the last sentence, or that of "
+        argument(
+            "A B",
+            "Two sentences, A and B. One alone is B, and A is the last sentence, or that of "
             "--load or --from. None: what is piped in, a line each, or else the last comparison.",
-            show_default=False,
         ),
     ] = None
     pair: Annotated[

@@ -8,7 +8,7 @@ from itertools import islice
 
 from attnviz.answers.answer import Answer
 from attnviz.attention.request import WHOLE, RecordRequest
-from attnviz.cli.options import FOUNDING_EXAMPLE, Output, Source
+from attnviz.cli.options import FOUNDING_EXAMPLE, ModelChoice, Output, Source
 from attnviz.cli.output import beginning, check_overwrite, writing
 from attnviz.cli.reading import Line, LineReader, Lines, is_piped
 from attnviz.cli.session import Session, has_inputs
@@ -18,7 +18,7 @@ from attnviz.inspection.memory import LAST, OTHER, keep, kept_path, recall, reme
 from attnviz.inspection.storage import is_saved_inspection, load, save
 from attnviz.model import Model
 from attnviz.show.forms import PICTURES
-from attnviz.text.tokens import Tokens, Typed, as_line, check_text, joined, words_in
+from attnviz.text.tokens import Tokens, Typed, as_line, check_text, words_in
 
 GARBAGE_OF_SENTENCES = 2000  # objects that may wait to be cleared away; those of some sentences
 
@@ -281,11 +281,14 @@ class Inputs:
         last = recall(name)
         if last is None:
             why = "no sentence is remembered" if self._called else "no sentence given"
-            told = f'"{beginning(FOUNDING_EXAMPLE)}", in {choice.name}'
-            session.notes.say(f"{why}, so {self._called}{told}")
+            example = f'"{beginning(FOUNDING_EXAMPLE)}", in {choice.name}'
+            session.notes.say(f"{why}, so {self._called}{example}")
             return self._run(session.load(choice), FOUNDING_EXAMPLE, None)
-        text, pair = _typed(last)
-        session.notes.say(self._told(name, last))
+        text, pair = last.key_tokens.typed  # the source's, if there is one
+        note = self._called + told(name, last, choice)
+        if name == LAST and not self._called and OTHER in remembered():
+            note += " (A of a comparison; --from B takes the other)"
+        session.notes.say(note)
         if choice.named:
             return self._run(session.load(choice), text, pair)
         as_words = self._source.pretokenized and isinstance(text, str)
@@ -296,21 +299,6 @@ class Inputs:
             session.pretokenized |= last.tokens.given is not None and choice.target is None
             choice = replace(choice, target=choice.target or as_line(last.tokens.typed[0]))
         return self._run(session.load(choice), text, pair, last)
-
-    def _told(self, name: str, last: Inspection) -> str:
-        """What a note says of a remembered sentence: what it is, and its model."""
-        what = {LAST: "the last sentence", OTHER: "the second of the last comparison"}
-        choice, model = self.session.choice, last.model.title
-        told = f'{self._called}{what.get(name, name)}, "{beginning(joined(_typed(last)[0]))}", in '
-        if choice.name == last.model.name:
-            told += model
-        elif choice.named:
-            told += f"{choice.name} instead of {model}"
-        else:
-            told += f"{model}; --model NAME runs it in another"
-        if name == LAST and not self._called and OTHER in remembered():
-            told += " (A of a comparison; --from B takes the other)"
-        return told
 
     def _run(
         self, model: Model, text: Typed, pair: Typed | None, last: Inspection | None = None
@@ -352,9 +340,14 @@ def check_read_again(last: Inspection, tokens: Tokens) -> None:
         )
 
 
-def _typed(inspection: Inspection) -> tuple[Typed, Typed | None]:
-    """The sentence that was typed, and its pair: the source's, if there is one."""
-    return inspection.key_tokens.typed
+def told(name: str, last: Inspection, choice: ModelChoice) -> str:
+    """What notes say of a remembered sentence: what it is, and the model that reads it."""
+    what = {LAST: "the last sentence", OTHER: "the second of the last comparison"}
+    model = last.model.title
+    if choice.name != last.model.name:
+        other = f"{choice.name} instead of {model}"
+        model = other if choice.named else f"{model}; --model NAME runs it in another"
+    return f'{what.get(name, name)}, "{beginning(last.key_tokens.text)}", in {model}'
 
 
 def answer_each(

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
-from attnviz.cli.options import ModelChoice, Results, TrustRemoteCode
+from attnviz.cli.options import ModelChoice, Results, TrustRemoteCode, argument
 
 
 @dataclass(frozen=True)
@@ -14,11 +12,10 @@ class WhichModel:
 
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: all "
+        argument(
+            "NAME",
+            "minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: all "
             "models at hand.",
-            show_default=False,
         ),
     ] = None
     trust_remote_code: TrustRemoteCode = False

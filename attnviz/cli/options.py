@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -14,6 +14,11 @@ from attnviz.models.config import Device, Dtype
 from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
+
+
+def argument(metavar: str, help: str) -> Any:
+    """What is given without an option's name."""
+    return typer.Argument(metavar=metavar, show_default=False, help=help)
 
 
 def valued(metavar: str, panel: str, help: str, *names: str) -> Any:
@@ -28,9 +33,11 @@ def flag(names: str, panel: str, help: str) -> Any:
     return typer.Option(names, metavar="", rich_help_panel=panel, show_default=False, help=help)
 
 
-def count(help: str) -> Any:
-    """`--top`: how many to show, 1 or more."""
-    return typer.Option(metavar="K", min=1, rich_help_panel=SHOW, show_default=False, help=help)
+def count(help: str, metavar: str = "K", panel: str = SHOW) -> Any:
+    """`--top`, how many to show, and other numbers from 1."""
+    return typer.Option(
+        metavar=metavar, min=1, rich_help_panel=panel, show_default=False, help=help
+    )
 
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
@@ -50,6 +57,16 @@ FromMemory = Annotated[
     str | None, valued("NAME", INPUT, "A sentence kept with --as, in place of TEXT.", "--from")
 ]
 
+Replacement = Annotated[
+    Literal["zero", "mean"],
+    valued(
+        "NAME",
+        SHOW,
+        "What replaces the head's output: zero (the default), or its mean over the sentence.",
+        "--with",
+    ),
+]
+
 AsWords = Annotated[bool, flag("--words/--pieces", SHOW, "Words (the default), or pieces.")]
 
 
@@ -59,12 +76,11 @@ class Source:
 
     text: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="TEXT",
-            help="One or more sentences, or - to read them from standard input, one a line. "
+        argument(
+            "TEXT",
+            "One or more sentences, or - to read them from standard input, one a line. "
             "Without TEXT: what is piped in, or else the last sentence. After --, a sentence may "
             "begin with a dash.",
-            show_default=False,
         ),
     ] = None
     pair: Annotated[
@@ -78,13 +94,7 @@ class Source:
     truncate: Truncate = False
     stride: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=RARE,
-            show_default=False,
-            help="Cut a text that is too long into windows, N tokens apart.",
-        ),
+        count("Cut a text that is too long into windows, N tokens apart.", "N", RARE),
     ] = None
 
     def check(self) -> None:

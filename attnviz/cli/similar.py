@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING, Annotated
 
 from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
@@ -15,13 +13,15 @@ from attnviz.cli.options import (
     Look,
     ModelChoice,
     Pretokenized,
+    Replacement,
     Source,
     Truncate,
+    argument,
     count,
     flag,
     valued,
 )
-from attnviz.cli.output import beginning, check_output, writing
+from attnviz.cli.output import check_output, writing
 from attnviz.cli.reading import LineReader, is_piped
 from attnviz.errors import RequestError
 from attnviz.show.forms import PICTURES
@@ -44,12 +44,11 @@ class Texts:
 
     text: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="A B",
-            help="Two texts, A and B; with more, each of the others beside A. One alone is B, and "
+        argument(
+            "A B",
+            "Two texts, A and B; with more, each of the others beside A. One alone is B, and "
             "A is the last sentence; none: the last two compared. A - reads the others from "
             "standard input, one a line; - alone, or a pipe, reads A there too, first.",
-            show_default=False,
         ),
     ] = None
     kept: Annotated[
@@ -72,15 +71,7 @@ class Alike:
     each: Annotated[
         bool, flag("--each", SHOW, "Ablate each head in both texts: how the cosine changes.")
     ] = False
-    replacement: Annotated[
-        Literal["zero", "mean"],
-        valued(
-            "NAME",
-            SHOW,
-            "With --each: zero (the default), or the head's mean over the text in its place.",
-            "--with",
-        ),
-    ] = "zero"
+    replacement: Replacement = "zero"
     top: Annotated[int | None, count("The K strongest pairs, or heads; without, 10 in tables.")] = (
         None
     )
@@ -213,6 +204,7 @@ def _inputs(texts: Texts, session: "Session", output: DrawnOutput) -> "Inputs":
 
 def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
     """The texts remembered by these names, which are read in the model of A unless one is named."""
+    from attnviz.cli.inputs import told
     from attnviz.inspection.memory import LAST, OTHER, is_off, recall, remembered
     from attnviz.text.tokens import as_line
 
@@ -223,13 +215,8 @@ def _remembered(session: "Session", names: Sequence[str]) -> list[str]:
     found = [one for one in map(recall, names) if one is not None]
     if not session.choice.named:
         session.choice = session.choice_like(found[0], session.choice)
-    what = {LAST: "the last sentence", OTHER: "the second of the last comparison"}
     for place, (name, one) in enumerate(zip(names, found, strict=True)):
-        model = one.model.title
-        if one.model.name != session.choice.name:
-            model = f"{session.choice.name} instead of {model}"
-        told = f'{what.get(name, name)}, "{beginning(one.key_tokens.text)}", in {model}'
-        session.notes.say(f"{'AB'[place > 0]} is {told}")
+        session.notes.say(f"{'AB'[place > 0]} is {told(name, one, session.choice)}")
     session.pretokenized |= any(one.key_tokens.given is not None for one in found)
     return [as_line(one.key_tokens.typed[0]) for one in found]
 

@@ -1,12 +1,13 @@
 """What many tests share: the default model, and the founding example looked into."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+from process import Done, Workplace, in_process
 
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
@@ -53,3 +54,11 @@ def minilm(own_cache: Path) -> Model:
 def animal(minilm: Model) -> Inspection:
     """The founding example, looked into."""
     return minilm.inspect(ANIMAL)
+
+
+@pytest.fixture
+def here(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """The command in this very process, in the test file's own `place`."""
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
+    return in_process

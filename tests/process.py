@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
+from typer.testing import CliRunner
 
 import attnviz
+from attnviz.cli.app import app
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
 
@@ -194,6 +196,12 @@ class Workplace:
         shown = b"".join(screen).decode()
         assert "Traceback" not in shown, shown
         return code, shown.replace("\r\n", "\n")
+
+
+def in_process(*arguments: str) -> Done:
+    """The command in this very process, where torch is loaded already."""
+    result = CliRunner().invoke(app, arguments)
+    return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
 
 
 def workplace(folder: Path, inspection: Inspection) -> Workplace:

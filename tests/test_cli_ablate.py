@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,8 @@ from tiny_bert import save_tiny_bert, save_tokenizer
 from tiny_families import save_tiny
 from tokenizers import AddedToken
 from transformers import AutoModelForMaskedLM, BertForMaskedLM
-from typer.testing import CliRunner
 from vocabularies import ROBERTAS, byte_level
 
-from attnviz.cli.app import app
 from attnviz.inspection import Inspection
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/ablate-1.schema.json").read_text())
@@ -39,16 +38,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
 
 
 @pytest.fixture
-def here(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
-    """The command in this very process, where torch is loaded already, in the workplace."""
-    monkeypatch.chdir(place.folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
-
-    def run(*options: str) -> Done:
-        result = CliRunner().invoke(app, ["ablate", *options])
-        return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
-
-    return run
+def here(here: Callable[..., Done]) -> Callable[..., Done]:
+    return partial(here, "ablate")
 
 
 def remembered(place: Workplace) -> None:

@@ -8,9 +8,7 @@ import torch
 from conftest import ANIMAL
 from process import Done, Workplace, workplace
 from tiny_others import RECORDED, SENTENCES, SEQ2SEQ, TARGET, WEIGHTS_ONLY
-from typer.testing import CliRunner
 
-from attnviz.cli.app import app
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import load, save
 from attnviz.model import load_model
@@ -26,18 +24,11 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
 
 
 @pytest.fixture
-def here(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """A command in this very process, where torch is loaded already, in the workplace."""
-    monkeypatch.chdir(place.folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
+def here(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The same, where there is no GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-
-    def run(*arguments: str) -> Done:
-        result = CliRunner().invoke(app, list(arguments))
-        return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
-
-    return run
+    return here
 
 
 def test_a_device_that_is_not_here(here: Here) -> None:

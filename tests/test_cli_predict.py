@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from process import Done, workplace
+from process import Done, in_process, workplace
 from tiny_bert import save_tiny_bert, save_tokenizer
 from tiny_families import save_tiny
 from tiny_others import RECORDED, SEQ2SEQ, Other
@@ -21,11 +21,9 @@ from transformers import (
     BertForSequenceClassification,
     BertForTokenClassification,
 )
-from typer.testing import CliRunner
 from vocabularies import ROBERTAS, byte_level
 
 import attnviz
-from attnviz.cli.app import app
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.predicted import Guess
@@ -62,8 +60,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("COLUMNS", "80")
 
     def called(*options: str, command: str = "predict") -> Done:
-        result = CliRunner().invoke(app, [command, *options])
-        return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
+        return in_process(command, *options)
 
     return called
 

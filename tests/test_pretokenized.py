@@ -11,10 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from process import Done, Workplace, workplace
 from test_tokenizing import KINDS
-from typer.testing import CliRunner
 
 import attnviz
-from attnviz.cli.app import app
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
@@ -181,19 +179,6 @@ def test_words_in_a_line() -> None:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
     return workplace(tmp_path_factory.mktemp("pretokenized"), animal)
-
-
-@pytest.fixture
-def here(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
-    """The command in this very process, where torch is loaded already, in the workplace."""
-    monkeypatch.chdir(place.folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
-
-    def run(*options: str) -> Done:
-        result = CliRunner().invoke(app, options)
-        return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
-
-    return run
 
 
 def test_a_line_of_words_in_every_form(here: Callable[..., Done]) -> None:

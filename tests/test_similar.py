@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,8 @@ from rich.console import Console
 from tiny_bert import SENTENCES, save_tiny_bert
 from tiny_others import RECORDED
 from transformers import AutoModel, AutoTokenizer
-from typer.testing import CliRunner
 
 import attnviz
-from attnviz.cli.app import app
 from attnviz.inspection import Inspection
 from attnviz.inspection.memory import keep
 from attnviz.model import Model
@@ -190,15 +189,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
 
 
 @pytest.fixture
-def here(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
-    monkeypatch.chdir(place.folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(place.cache))
-
-    def run(*options: str) -> Done:
-        result = CliRunner().invoke(app, ["similar", *options])
-        return Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
-
-    return run
+def here(here: Callable[..., Done]) -> Callable[..., Done]:
+    return partial(here, "similar")
 
 
 def test_several_texts_are_put_beside_the_first(here: Callable[..., Done]) -> None:

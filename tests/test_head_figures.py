@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from handmade import inspection_of, tokens_of
+from handmade import causal, inspection_of, tokens_of, with_layer
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pictures import numbered
 
 import attnviz
 from attnviz.inspection import Inspection
+from attnviz.show.figure.drawing import BLANK
+from attnviz.show.forms import Colours
 from attnviz.show.labels import names
 
 WORDS = ["the", "cat", "sat"]
@@ -62,6 +65,20 @@ def test_a_pair_has_a_map_of_heads_and_the_best_as_bars() -> None:
     bars = next(axes for axes in figure.axes if axes.patches and not axes.images)
     assert bars.get_yticklabels()[0].get_text() == "L1H0"
     assert {"sat → cat", "layer", "head", "weight", "0.60"} <= set(said(figure))
+
+
+@pytest.mark.parametrize(
+    ("colours", "name", "ground"), [("heat", "grey", BLANK), ("grey", "green", "#b5dfb8")]
+)
+def test_a_pair_that_a_mask_keeps_apart_has_the_ground_alone(
+    colours: Colours, name: str, ground: str
+) -> None:
+    apart = with_layer(handmade(), 0, key_ranges=causal(5))
+    apart = with_layer(apart, 1, key_ranges=causal(5))
+    figure = attnviz.figure(apart, query="cat", key="sat", colours=colours)
+    assert np.isnan(matrix(figure.axes[0])).all()
+    assert to_hex(figure.axes[0].get_facecolor()) == ground
+    assert f"{name}: may not look there" in said(figure)
 
 
 def test_a_finding_has_both_yardsticks_and_a_map_of_the_excess() -> None:

@@ -15,11 +15,12 @@ from unicode_segmentation_rs import graphemes
 from attnviz.answers.matrices import RowShares
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
-from attnviz.show.figure.drawing import INK, MARGIN, MUTED, text_width, widest
+from attnviz.show.figure.drawing import INK, MARGIN, MUTED, ground, text_width, widest
 from attnviz.show.figure.language import Name, say
 from attnviz.show.forms import STYLE, Limits, Style
 from attnviz.show.labels import names, parted, visible
 from attnviz.show.wording import (
+    MAY_NOT,
     PURPOSE,
     Said,
     are_all,
@@ -240,6 +241,11 @@ def heading(
         sentences=tuple(map(quoted, texts(context))),
         notes=tuple(filter(None, said)),
     )
+
+
+def ground_note(masked: bool) -> str:
+    """What the ground means, where it is seen."""
+    return f"{ground()[1]}: {MAY_NOT}" if masked else ""
 
 
 def measure_notes(context: Context) -> list[str]:

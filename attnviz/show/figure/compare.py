@@ -19,6 +19,7 @@ from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
     axis_name,
+    ground_note,
     heading,
     label,
     labels_for,
@@ -33,9 +34,6 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing,
-    ground,
-    signed_colors,
-    weight_colors,
 )
 from attnviz.show.figure.fonts import font_families, texts_of
 from attnviz.show.figure.language import say
@@ -50,7 +48,7 @@ from attnviz.show.figure.matrix import (
 )
 from attnviz.show.forms import Limits
 from attnviz.show.labels import aligned_names, names, visible
-from attnviz.show.wording import MAY_NOT, PURPOSE, alike_told, texts, unknown_legend, whose
+from attnviz.show.wording import PURPOSE, alike_told, texts, unknown_legend, whose
 
 NUMBERED_UP_TO = 20  # words up to which numbers are written into cells
 NUMBERED_FROM = 0.1  # shares and changes from here on are written; in the query's row from half
@@ -231,19 +229,13 @@ def _draw(axes: Axes, panel: _Panel, limits: Limits, signed: bool) -> AxesImage:
     """The matrix, hatched where a word is absent, grey where a query may not look."""
     numbers = panel.numbers
     down, across = numbers.shape
-    colors = signed_colors() if signed else weight_colors()
     style: dict[str, Any] = {**_HATCHED, "linewidth": 0, "zorder": 2.5}
     rows, columns = panel.absent
     for column in sorted(columns):
         axes.add_patch(Rectangle((column - 0.5, -0.5), 1, down, **style))
     for row in sorted(rows):
         axes.add_patch(Rectangle((-0.5, row - 0.5), across, 1, **style))
-    if panel.masked:
-        axes.set_facecolor(ground()[0])
-    clear = colors.with_extremes(bad=(0, 0, 0, 0))
-    image = draw_matrix(axes, numbers, clear, limits, (across - 0.5, down - 0.5))
-    axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), xticks=[], yticks=[])
-    return image
+    return draw_matrix(axes, numbers, limits, signed)
 
 
 def _mark(axes: Axes, sheet: _Sheet, key: int | None) -> None:
@@ -298,7 +290,7 @@ def _heading(
         notes.append("hatched: a word that is not in the sentence")
     rows, columns = labels
     notes += [columns.note, rows.note][: 1 if rows.step == columns.step else 2]
-    grey = f"{ground()[1]}: {MAY_NOT}" if sheet.a.masked or sheet.b.masked else ""
+    grey = ground_note(sheet.a.masked or sheet.b.masked)
     whole = heading(a, heads, None, notes, query, grey)
     title, said = whole.title, whole.notes
     if of_a != of_b:

@@ -34,6 +34,7 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing_of,
+    ground,
     signed_colors,
     weight_colors,
     widest,
@@ -315,13 +316,21 @@ def full_size(values: np.ndarray) -> float:
     return float(np.percentile(np.abs(values), FULL_FROM)) or 1.0
 
 
-def cells(figure: Figure, place: Place, values: np.ndarray, full: float) -> AxesImage:
-    """A matrix, or a vector as one row, blue below 0; crowded cells are averaged."""
+def cells(
+    figure: Figure, place: Place, values: np.ndarray, full: float, shares: bool = False
+) -> AxesImage:
+    """A matrix, or a vector as one row, blue below 0, or of `shares`; crowded cells are averaged.
+
+    NaN shows the ground.
+    """
     axes = axes_at(figure, place.left, place.top, place.width, place.height)
     rows = np.atleast_2d(values)
     crowded = rows.shape[0] > place.height * DPI or rows.shape[1] > place.width * DPI
-    style: dict[str, Any] = {"cmap": signed_colors(), "vmin": -full, "vmax": full, "aspect": "auto"}
-    image = axes.imshow(rows, interpolation="antialiased" if crowded else "nearest", **style)
+    style: dict[str, Any] = {"interpolation": "antialiased" if crowded else "nearest"}
+    colors, low = (weight_colors(), 0.0) if shares else (signed_colors(), -full)
+    image = axes.imshow(rows, cmap=colors, vmin=low, vmax=full, aspect="auto", **style)
+    if np.isnan(rows).any():
+        axes.set_facecolor(ground()[0])
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color=FAINT, linewidth=0.6)
     return image

@@ -10,24 +10,20 @@ from matplotlib.figure import Figure
 from attnviz.answers.head import HeadSteps
 from attnviz.attention.measures import SOFTMAX
 from attnviz.show.explain_wording import agreement, biased, by, scaled_by_root, short_origin
-from attnviz.show.figure.captions import Heading, computed_in, heading, label
+from attnviz.show.figure.captions import Heading, computed_in, ground_note, heading, label
 from attnviz.show.figure.drawing import (
-    BLANK,
-    FAINT,
     INK,
     MARGIN,
     MUTED,
-    axes_at,
     blank,
     drawing_of,
-    signed_colors,
     text_width,
-    weight_colors,
     widest,
 )
 from attnviz.show.figure.explain import Place, cells, full_size, sign, write
+from attnviz.show.figure.matrix import write_numbers
 from attnviz.show.labels import names
-from attnviz.show.wording import MAY_NOT, unknown_legend, whose
+from attnviz.show.wording import unknown_legend, whose
 
 ROWS_SHOWN = 20  # Tokens, unless somebody says how many
 NUMBERED = 8  # Up to so many tokens, the cells of square matrices hold their numbers
@@ -214,31 +210,19 @@ def _closing(e: HeadSteps, count: int) -> Iterator[str]:
     tokens = max(e.weights.shape)
     if tokens > count:
         yield f"the first {count} of {tokens} tokens are drawn; shapes are those of all"
-    blanks = "" if e.seen.all() else f"; grey: {MAY_NOT}"
-    yield (
-        "colours, in each matrix by itself: orange above 0, blue below, stronger further from it; "
-        f"weights: darker is more, and each row sums to 1{blanks}"
+    colours = (
+        "colours, in each matrix by itself: orange above 0, blue below, stronger further from it",
+        "weights: darker is more, and each row sums to 1",
+        ground_note(not e.seen.all()),
     )
+    yield "; ".join(filter(None, colours))
     if e.check.z is not None:
         yield f"check: Z as drawn agrees with the {e.stack}'s own {agreement(e.check.z)}"
 
 
 def _square(figure: Figure, place: Place, shown: np.ndarray, shares: bool) -> None:
     """Cells of queries and keys, with their numbers if they are few."""
-    full = 1.0 if shares else full_size(shown)
-    axes = axes_at(figure, place.left, place.top, place.width, place.height)
-    colors = weight_colors() if shares else signed_colors()
-    low = 0.0 if shares else -full
-    axes.set_facecolor(BLANK)
-    axes.imshow(shown, cmap=colors, vmin=low, vmax=full, aspect="auto", interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(color=FAINT, linewidth=0.6)
-    if max(shown.shape) > NUMBERED:
-        return
-    for (row, column), number in np.ndenumerate(shown):
-        if np.isnan(number):
-            continue
-        dark = number > 0.45 if shares else abs(number) > 0.6 * full
-        told = f"{number:.2f}" if shares else f"{number:z.1f}"
-        ink = "white" if dark else INK
-        axes.text(column, row, told, ha="center", va="center", size=_NOTE, color=ink)
+    image = cells(figure, place, shown, 1.0 if shares else full_size(shown), shares)
+    if max(shown.shape) <= NUMBERED:
+        told = "{:.2f}".format if shares else "{:z.1f}".format
+        write_numbers(image.axes, shown, image.get_clim(), 0, told, _NOTE, not shares)

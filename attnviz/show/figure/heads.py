@@ -15,13 +15,13 @@ from attnviz.attention.measures import number
 from attnviz.attention.order import descending
 from attnviz.inspection import Context
 from attnviz.inspection.context import counted
-from attnviz.show.figure.captions import heading, label, measure_notes
+from attnviz.show.figure.captions import ground_note, heading, label, measure_notes
 from attnviz.show.figure.drawing import drawing_of
 from attnviz.show.figure.language import say
 from attnviz.show.figure.ranking import HEADS_SHOWN, Bar, Ranked, draw_ranked
 from attnviz.show.forms import Limits
 from attnviz.show.labels import names, phrase_name, visible
-from attnviz.show.wording import MAY_NOT, unknown_legend, whose
+from attnviz.show.wording import unknown_legend, whose
 
 YARDSTICKS = (
     "◇ same distance: what the head gives other pairs as far apart",
@@ -41,7 +41,7 @@ def finding_figure(answer: Finding, top: int | None = None, scale: Limits | None
     with drawing_of(context):
         every = [_found(one, top or HEADS_SHOWN) for one in answer.both]
         notes = [*YARDSTICKS, STRONGEST_KEY]
-        notes += [] if all(one.sees.all() for one in answer.both) else [f"grey: {MAY_NOT}"]
+        notes.append(ground_note(not all(one.sees.all() for one in answer.both)))
         title = heading(context, answer.places, notes=notes)
         return draw_ranked(title, every, scale, no_map=not context.measured.per_head)
 
@@ -237,8 +237,7 @@ def pair_figure(answer: Pair, top: int | None = None, scale: Limits | None = Non
                 for at in seen[: top or HEADS_SHOWN]
             ],
         )
-        notes = [] if answer.allowed.all() else [f"grey: {MAY_NOT}"]
-        title = heading(context, answer.heads, notes=notes)
+        title = heading(context, answer.heads, notes=[ground_note(not answer.allowed.all())])
         return draw_ranked(title, [ranked], scale, no_map=not context.measured.per_head)
 
 

@@ -18,6 +18,7 @@ from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
     axis_name,
+    ground_note,
     heading,
     many_labelled,
     token_labels,
@@ -30,8 +31,6 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing_of,
-    ground,
-    weight_colors,
     widest,
 )
 from attnviz.show.figure.language import say
@@ -45,7 +44,6 @@ from attnviz.show.figure.matrix import (
     write_numbers,
 )
 from attnviz.show.forms import Limits
-from attnviz.show.wording import MAY_NOT
 
 NUMBERED_UP_TO = 20  # tokens up to which one head's larger weights are written into their cells
 NUMBERED_FROM = 0.1  # shares from here on are written into cells; else, parts of the largest number
@@ -112,18 +110,13 @@ class _Panels:
             what = "weights" if self.context.measure == "weights" else "numbers"
             lines.insert(0, f"each cell: the largest of {self._block} {what}")
         masked = any(np.isnan(one).any() for one in weights.values())
-        legend = f"{ground()[1]}: {MAY_NOT}" if masked else ""
+        legend = ground_note(masked)
         return heading(self.context, list(weights), self.pooled.shares, lines, legend=legend)
 
     def draw(self, axes: Axes, head: HeadId) -> AxesImage:
         weights, (down, across) = self.pooled.weights[head], self.pooled.steps
         edges = weights.shape[1] * across - 0.5, weights.shape[0] * down - 0.5
-        colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
-        if np.isnan(weights).any():
-            axes.set_facecolor(ground()[0])
-        image = draw_matrix(axes, weights, colors, self.limits, edges)
-        axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[], yticks=[])
-        return image
+        return draw_matrix(axes, weights, self.limits, edges=edges)
 
     def color_bar(
         self, picture: Figure, image: AxesImage, place: tuple[float, float, float]

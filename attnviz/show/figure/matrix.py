@@ -6,14 +6,23 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from attnviz.show.figure.captions import TokenLabels
-from attnviz.show.figure.drawing import DPI, INK, MUTED, axes_at, ink_on
+from attnviz.show.figure.drawing import (
+    DPI,
+    INK,
+    MUTED,
+    axes_at,
+    ground,
+    ink_on,
+    signed_colors,
+    weight_colors,
+)
 from attnviz.show.figure.language import say
 
 _BAR_WIDTH, _BAR_HEIGHT, _NUMBERS_APART = 0.16, 4.0, 0.16
@@ -27,15 +36,19 @@ def whole_dots(side: float, cells: int) -> float:
 def draw_matrix(
     axes: Axes,
     numbers: np.ndarray,
-    colors: Colormap,
     limits: tuple[float, float],
-    edges: tuple[float, float],
+    signed: bool = False,
+    edges: tuple[float, float] | None = None,
 ) -> AxesImage:
-    """Draw numbers, (row, column), up to `edges` on the right and below; NaN shows the ground."""
-    right, bottom = edges
+    """Draw numbers, (row, column), blue below 0 if `signed`; NaN shows the ground.
+
+    `edges`: the right and the lower one, where cells stand for several tokens.
+    """
+    colors = signed_colors() if signed else weight_colors()
+    right, bottom = edges or (numbers.shape[1] - 0.5, numbers.shape[0] - 0.5)
     image = BandedImage(
         axes,
-        cmap=colors,
+        cmap=colors.with_extremes(bad=(0, 0, 0, 0)),
         norm=Normalize(*limits),
         interpolation="nearest",
         extent=(-0.5, right, bottom, -0.5),
@@ -44,6 +57,9 @@ def draw_matrix(
     image.set_data(numbers)
     image.set_clip_path(axes.patch)
     axes.add_image(image)
+    axes.set(xlim=(-0.5, right), ylim=(bottom, -0.5), xticks=[], yticks=[])
+    if np.isnan(numbers).any():
+        axes.set_facecolor(ground()[0])
     return image
 
 

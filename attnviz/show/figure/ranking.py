@@ -6,24 +6,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attnviz.inspection import HeadId
 from attnviz.show.figure.captions import Heading
-from attnviz.show.figure.drawing import (
-    BLANK,
-    FAINT,
-    INK,
-    MARGIN,
-    MUTED,
-    axes_at,
-    blank,
-    signed_colors,
-    weight_colors,
-    widest,
-)
+from attnviz.show.figure.drawing import FAINT, INK, MARGIN, MUTED, axes_at, blank, widest
 from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import color_bar, draw_matrix, ends_of, write_numbers
 from attnviz.show.forms import Limits
@@ -43,7 +31,7 @@ _MARKS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Bar:
-    """One ranked head, or word: its name, number, marks beside it, interval, what stands behind."""
+    """One ranked head, or word: its name, number, marks beside it, interval, text after it."""
 
     name: str
     number: float
@@ -165,15 +153,10 @@ def _draw_map(picture: Figure, one: Ranked, frame: _Frame, top: float, limits: L
     axes = axes_at(picture, left, below, wide, tall)
     above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(one.title, (0, 1), (0, 27), size=_TEXT + 1, weight="bold", **above)
-    axes.set_facecolor(BLANK)
     low, high = (-max(map(abs, limits)), max(map(abs, limits))) if one.signed else limits
-    colors: Colormap = signed_colors() if one.signed else weight_colors()
-    clear = colors.with_extremes(bad=(0, 0, 0, 0))
-    down, width = numbers.shape
-    image = draw_matrix(axes, numbers, clear, (low, high), (width - 0.5, down - 0.5))
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(down - 0.5, -0.5))
-    axes.set_xticks(range(width), [str(head) for head in across], size=_NUMBER + 1)
-    axes.set_yticks(range(down), [str(layer) for layer in layers], size=_NUMBER + 1)
+    image = draw_matrix(axes, numbers, (low, high), one.signed)
+    axes.set_xticks(range(len(across)), list(map(str, across)), size=_NUMBER + 1)
+    axes.set_yticks(range(len(layers)), list(map(str, layers)), size=_NUMBER + 1)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set_xlabel(say("head"), size=_TEXT, labelpad=3)
@@ -187,9 +170,9 @@ def _draw_map(picture: Figure, one: Ranked, frame: _Frame, top: float, limits: L
 
 def _draw_bars(picture: Figure, one: Ranked, frame: _Frame, top: float, furthest: float) -> None:
     """The bars with their names, marks and columns of text."""
-    upper, tall = top + frame.above, len(one.bars) * _ROW
-    axes = axes_at(picture, frame.left, upper, _BARS, tall)
-    axes.set(xlim=(0, furthest * 1.03), ylim=(len(one.bars) - 0.5, -0.5))
+    count = max(len(one.bars), 1)
+    axes = axes_at(picture, frame.left, top + frame.above, _BARS, count * _ROW)
+    axes.set(xlim=(0, furthest * 1.03), ylim=(count - 0.5, -0.5))
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -7,14 +7,7 @@ from matplotlib.figure import Figure
 from attnviz.answers.similar import Similarity
 from attnviz.errors import RequestError
 from attnviz.show.figure.captions import Heading, quoted, token_labels
-from attnviz.show.figure.drawing import (
-    MARGIN,
-    axes_at,
-    blank,
-    drawing,
-    signed_colors,
-    weight_colors,
-)
+from attnviz.show.figure.drawing import MARGIN, axes_at, blank, drawing
 from attnviz.show.figure.fonts import font_families, texts_of
 from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import (
@@ -70,9 +63,7 @@ def _drawn(answer: Similarity, parts: np.ndarray, scale: Limits | None) -> Figur
     largest = float(np.abs(parts).max()) or 1.0
     signed = bool((parts < 0).any())
     limits = scale or (-largest if signed else 0.0, largest)
-    colors = signed_colors() if signed else weight_colors()
-    image = draw_matrix(axes, parts, colors, limits, (across - 0.5, down - 0.5))
-    axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), xticks=[], yticks=[])
+    image = draw_matrix(axes, parts, limits, signed)
     label_rows(axes, rows)
     label_columns(axes, columns)
     axes.set_ylabel(say("words of A"), labelpad=6)

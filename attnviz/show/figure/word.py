@@ -17,6 +17,7 @@ from attnviz.show.figure.captions import (
     Heading,
     TokenLabels,
     axis_name,
+    ground_note,
     heading,
     token_labels,
 )
@@ -27,9 +28,7 @@ from attnviz.show.figure.drawing import (
     axes_at,
     blank,
     drawing_of,
-    ground,
     text_width,
-    weight_colors,
     widest,
 )
 from attnviz.show.figure.language import say
@@ -42,7 +41,6 @@ from attnviz.show.figure.matrix import (
     write_numbers,
 )
 from attnviz.show.forms import Limits
-from attnviz.show.wording import MAY_NOT
 
 NUMBERED_FROM = 0.2  # shares from here on are written into cells; else, parts of the largest number
 
@@ -105,7 +103,7 @@ class _Sheet:
         word, context = self.word, self.word.context
         dropped = None if word.dropped is None else float(word.dropped.mean())
         notes = [f"each column: the largest of {self.step}"] if self.step > 1 else []
-        masked = f"{ground()[1]}: {MAY_NOT}" if np.isnan(self.numbers).any() else ""
+        masked = ground_note(bool(np.isnan(self.numbers).any()))
         query, key = (word.token.index if word.role == role else None for role in ("query", "key"))
         shares = RowShares(dropped, word.sink)
         return heading(context, word.heads, shares, notes, query, masked, key)
@@ -177,12 +175,7 @@ def _draw_block(
     """A layer's heads; below the last of a column the words' names."""
     word, numbers = sheet.word, sheet.numbers[list(places)]
     axes = axes_at(picture, *at, sheet.width, len(places) * _ROW)
-    if np.isnan(numbers).any():
-        axes.set_facecolor(ground()[0])
-    colors = weight_colors().with_extremes(bad=(0, 0, 0, 0))
-    edges = len(word.others) - 0.5, len(places) - 0.5
-    draw_matrix(axes, numbers, colors, sheet.limits, edges)
-    axes.set(xlim=(-0.5, edges[0]), ylim=(edges[1], -0.5), xticks=[])
+    draw_matrix(axes, numbers, sheet.limits, edges=(len(word.others) - 0.5, len(places) - 0.5))
     heads = [word.heads[place] for place in places]
     axes.set_yticks(range(len(heads)), [_row_name(word, head) for head in heads])
     axes.tick_params(axis="y", length=0, pad=2, labelsize=SMALLEST_FONT, labelcolor=MUTED)

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import count as powers
 from typing import Any
@@ -241,6 +241,17 @@ def heading(
         sentences=tuple(map(quoted, texts(context))),
         notes=tuple(filter(None, said)),
     )
+
+
+def steps_heading(
+    context: Context, heads: Sequence[HeadId], said: str, query: int | None = None, origin: str = ""
+) -> Heading:
+    """The heading of a picture of steps: whose attention it is, what is `said`, unknown words, and
+    the origin of Q, K and V.
+    """
+    who, unknown = whose(context, [head.layer for head in heads]), unknown_legend(context)
+    notes = (who, said + computed_in(context), unknown, origin)
+    return replace(heading(context, heads, query=query), notes=tuple(filter(None, notes)))
 
 
 def ground_note(masked: bool) -> str:

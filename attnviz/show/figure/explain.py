@@ -24,7 +24,7 @@ from attnviz.show.explain_wording import (
     shown_keys,
     size_of,
 )
-from attnviz.show.figure.captions import Heading, computed_in, fitted, heading, label
+from attnviz.show.figure.captions import Heading, fitted, label, steps_heading
 from attnviz.show.figure.drawing import (
     DPI,
     FAINT,
@@ -41,7 +41,6 @@ from attnviz.show.figure.drawing import (
     wrapped,
 )
 from attnviz.show.labels import names
-from attnviz.show.wording import unknown_legend, whose
 
 KEYS_SHOWN = 20  # unless somebody says how many
 
@@ -144,10 +143,7 @@ def _heading(e: Explanation) -> Heading:
     """Model, head and texts, whose attention it is, the formula, and where Q, K and V come from."""
     formula = e.context.measured.formula
     own = FORMULA if formula == SOFTMAX else f"weights: {formula}, step by step for one query"
-    who, unknown = whose(e.context, [e.head.layer]), unknown_legend(e.context)
-    said = (who, own + computed_in(e.context), unknown, short_origin(e))
-    whole = heading(e.context, [e.head], query=e.query.index)
-    return replace(whole, notes=tuple(filter(None, said)))
+    return steps_heading(e.context, [e.head], own, e.query.index, short_origin(e))
 
 
 def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:

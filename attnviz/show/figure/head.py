@@ -1,7 +1,7 @@
 """The article's last figure: one head's matrices as boxes of cells, all words at once."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from attnviz.answers.head import HeadSteps
 from attnviz.attention.measures import SOFTMAX
 from attnviz.show.explain_wording import agreement, biased, by, scaled_by_root, short_origin
-from attnviz.show.figure.captions import Heading, computed_in, ground_note, heading, label
+from attnviz.show.figure.captions import Heading, ground_note, label, steps_heading
 from attnviz.show.figure.drawing import (
     INK,
     MARGIN,
@@ -23,7 +23,6 @@ from attnviz.show.figure.drawing import (
 from attnviz.show.figure.explain import Place, cells, full_size, sign, write
 from attnviz.show.figure.matrix import write_numbers
 from attnviz.show.labels import names
-from attnviz.show.wording import unknown_legend, whose
 
 ROWS_SHOWN = 20  # Tokens, unless somebody says how many
 NUMBERED = 8  # Up to so many tokens, the cells of square matrices hold their numbers
@@ -155,9 +154,7 @@ def _heading(e: HeadSteps) -> Heading:
     """Model, head and texts, whose attention it is, the formula, and where Q, K and V come from."""
     formula = e.context.measured.formula
     own = FORMULA if formula == SOFTMAX else f"weights: {formula}, for all words at once"
-    who, unknown = whose(e.context, [e.head.layer]), unknown_legend(e.context)
-    said = (who, own + computed_in(e.context), unknown, short_origin(e))
-    return replace(heading(e.context, [e.head]), notes=tuple(filter(None, said)))
+    return steps_heading(e.context, [e.head], own, origin=short_origin(e))
 
 
 def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 
 from attnviz.answers.head import stack_of
 from attnviz.answers.layer import Layer, Part, Step
-from attnviz.show.figure.captions import Heading, computed_in, heading, label
+from attnviz.show.figure.captions import Heading, label, steps_heading
 from attnviz.show.figure.drawing import (
     INK,
     MARGIN,
@@ -25,7 +25,6 @@ from attnviz.show.figure.drawing import (
 from attnviz.show.figure.explain import Place, cells, full_size, write
 from attnviz.show.labels import names
 from attnviz.show.layer_wording import SHARES, checked, equation, length_text, part_name, said, size
-from attnviz.show.wording import unknown_legend, whose
 
 HEADS_SHOWN = 16  # unless somebody says how many
 _ROW, _STRIP = 0.46, 0.2  # in inches: a step, and its numbers
@@ -78,13 +77,9 @@ def figure(answer: Layer, top: int | None = None) -> Figure:
 
 def _heading(e: Layer) -> Heading:
     """Model, layer and texts, whose attention it is, and what is counted."""
-    who, unknown = whose(e.context, [e.layer]), unknown_legend(e.context)
-    whole = heading(
-        e.context, [head for part in e.heads if (head := part.head)], query=e.query.index
-    )
+    heads = [head for part in e.heads if (head := part.head)]
     what = f"one layer of the {stack_of(e.context.attention)}, for one token"
-    said = (who, what + computed_in(e.context), unknown)
-    return replace(whole, notes=tuple(filter(None, said)))
+    return steps_heading(e.context, heads, what, e.query.index)
 
 
 def _places(e: Layer, left: float, top: float) -> list[Place]:

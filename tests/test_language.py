@@ -9,27 +9,33 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from process import Workplace, workplace
+from tiny_families import save_tiny
+from transformers import AutoModelForMaskedLM
 
 import attnviz
-from attnviz.errors import RequestError
+from attnviz.answers.predict import Prediction
 from attnviz.inspection import Inspection
-from attnviz.model import Model
+from attnviz.model import Model, load_model
 from attnviz.show.figure.captions import label
 from attnviz.show.figure.language import KOREAN, say
 from attnviz.show.forms import FORMS, Style, figure, styled
+from attnviz.show.labels import names
+from attnviz.show.wording import SAID
 
 KO = Style(language="ko")
+TRANSLATOR = Path(__file__).parent.parent / "samples" / "translator"
 OTHER = "The animal didn't cross the wide street because it was wide."
 NOTATION = r"L\d+(H\d+)?|softmax\(.*|d_k\)?|v|W_O‖|q|kᵀ|A|B|I\)|[a-z]_[ij]|\(?\|[ab]\||α|‖α|@\d+"
+NOTATION += r"|d_model|d_ff차원|[Wb]_[QKVO12]|(gelu|relu|norm|self_attention)\(.*|Attention\(Q,"
 """What is the same in every language: heads, formulas, A and B."""
 
 NAMES = {"minilm", "cos(plain,", "ablated)", "norm:", "rollout:", "rollout", "flow:", "norm"}
 NAMES |= {"--pieces"}
 FORMULAS = {"of", "the", "layer", "below,", "with", "(mean", "heads", "mean,", "normalized"}
-FORMULAS |= {"(1_Pooling", "config.json)"}
+FORMULAS |= {"(1_Pooling", "config.json)", "seq2seq", "(Kobayashi", "et", "al."}
 
 
-def answers(animal: Inspection, model: Model) -> Iterator[Any]:
+def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     """Every kind of answer whose picture is translated, and what its notes depend on."""
     for view in (animal.view(), animal.view(special=False), animal.view(window=(2, 9))):
         yield attnviz.matrices(view, head="L3H1")
@@ -53,13 +59,30 @@ def answers(animal: Inspection, model: Model) -> Iterator[Any]:
     yield attnviz.compare(animal, other, "it")
     yield attnviz.similar("A dog ran.", "The cat sat down.", model=model)
     yield attnviz.similar("A dog didn't.", "The cat 한 sat.", model=model, special=False)
+    yield from attnviz.explain(animal, "it", head="L3H1", model=model)
+    yield attnviz.explain_head(animal, "L3H1", model=model)
+    yield from attnviz.layer(animal, "it", 3, model=model)
+    yield attnviz.layer(animal, "it", 5, model=model)[0]
+    long = model.inspect("wide " * 40)
+    yield attnviz.explain(long, "@5", head="L0H0", model=model)[0]
+    yield attnviz.explain_head(long, "L0H0", model=model)
+    yield attnviz.predict("A dog ran.", pair="The cat sat.", model=model)
+    yield attnviz.predict("the [MASK] sat on the [MASK]", model=masked)
+    for attention in ("cross", "decoder", "encoder"):
+        translator = load_model(str(TRANSLATOR), attention=attention)
+        seq2seq = translator.inspect("The animal was tired.")
+        yield attnviz.matrices(seq2seq, head="L0H0")
+        yield attnviz.explain(seq2seq, "@1", head="L0H0", model=translator)[0]
+        yield attnviz.explain_head(seq2seq, "L0H0", model=translator)
+        if attention != "decoder":
+            yield attnviz.layer(seq2seq, "@1", 0, model=translator)[0]
+    yield attnviz.predict("The animal was tired.", model=translator)
 
 
 def labels(drawn: Figure) -> set[str]:
-    """The texts of a picture, less the sentences that it quotes and the names of its words."""
+    """The texts of a picture, less what it quotes."""
     drawn.draw_without_rendering()
-    every = {text.get_text() for text in drawn.findobj(Text) if text.get_text()}
-    return {text for text in every if "“" not in text}
+    return {re.sub('“[^”]*”?|"[^"]*"', "", text.get_text()) for text in drawn.findobj(Text)}
 
 
 def english(text: str, known: set[str]) -> list[str]:
@@ -74,33 +97,43 @@ def english(text: str, known: set[str]) -> list[str]:
     ]
 
 
-def test_every_label_of_every_picture_is_in_korean(animal: Inspection, minilm: Model) -> None:
+def words_of(answer: Any) -> set[str]:
+    """The names of an answer's model, of its class, and of its tokens; and its guesses."""
+    if not hasattr(answer, "context"):
+        return set()
+    context = answer.context
+    found = {*context.model.name.split("/"), *names(context, "query"), *names(context, "key")}
+    if isinstance(answer, Prediction):
+        found |= {guess.text for said in answer.said for guess in said.guesses}
+        found.add(answer.facts.architecture or "")
+    return found
+
+
+def test_every_label_of_every_picture_is_in_korean(
+    animal: Inspection, minilm: Model, tmp_path: Path
+) -> None:
+    save_tiny(tmp_path, "bert", AutoModelForMaskedLM)
+    masked = load_model(str(tmp_path))
     known = {*["A", "dog", "didn't", "ran", "The", "cat", "sat", "down", "wide"]}
     for token in (*animal.tokens.words, *minilm.inspect(OTHER).tokens.words):
         known |= {token.text, *(f"{token.text}@{index}" for index in range(14))}
     drawn = set()
-    for answer in answers(animal, minilm):
+    for answer in answers(animal, minilm, masked):
         drawn.add(type(answer).__name__)
+        known |= words_of(answer)
         left = {text: english(text, known) for text in labels(figure(answer, None, None, KO))}
         assert {text: words for text, words in left.items() if words} == {}, answer
-    translated = {kind for kind, forms in FORMS.items() if forms.figure and forms.translated}
-    assert translated == drawn
+    assert {kind for kind, forms in FORMS.items() if forms.figure} == drawn
 
 
-def test_explanations_are_in_english_alone(animal: Inspection) -> None:
-    [answer, *_] = attnviz.explain(animal, "it", head="L3H1")
-    with pytest.raises(RequestError, match="in English alone"):
-        attnviz.figure(answer, language="ko")
-
-
-def test_a_language_of_ones_own_leaves_explanations_as_they_are(
-    tmp_path_factory: pytest.TempPathFactory, animal: Inspection
-) -> None:
-    place: Workplace = workplace(tmp_path_factory.mktemp("english"), animal)
-    asked = ("explain", "--query", "it", "--head", "L3H1", "-o", "it.svg")
-    done = place(*asked, env={"ATTNVIZ_LANG": "ko"})
-    assert (done.code, done.out) == (0, "it.svg\n")
-    assert "--lang is an option of" in place(*asked, "--lang", "ko").err
+def test_what_models_say_is_in_korean() -> None:
+    for told in SAID.values():
+        for unit in ("word", "piece"):
+            assert told.format(unit=unit) in KOREAN
+    with styled(KO):
+        assert say("12 more labels of each: --top 20 shows all.") == (
+            "레이블이 12개 더 있음: --top 20로 모두 표시."
+        )
 
 
 def test_places_are_filled() -> None:
@@ -128,3 +161,19 @@ def test_from_the_command_line(
     text = Path(place.folder / "it.svg").read_text(encoding="utf-8")
     for told in ("모든 헤드", "쿼리: it", "키: 주목받는 단어", "어텐션 가중치", "3번 층"):
         assert told in text
+
+
+def test_explanations_and_predictions_follow_the_setting_too(
+    tmp_path_factory: pytest.TempPathFactory, animal: Inspection
+) -> None:
+    place: Workplace = workplace(tmp_path_factory.mktemp("setting"), animal)
+    korean, words = ("--lang", "ko"), ("--query", "it")
+    for asked, set_to, told in (
+        (("explain", *words, "--head", "L3H1", *korean), "en", "클수록 비슷함"),
+        (("explain", "--head", "L3H1"), "ko", "쿼리마다 모든 키와 내적"),
+        (("explain", *words, "--layer", "3"), "ko", "피드포워드 신경망"),
+        (("predict", "A dog ran.", "--pair", "The cat sat.", *korean), "en", "두 텍스트의 유사도"),
+    ):
+        done = place(*asked, "-o", "drawn.svg", "--quiet", env={"ATTNVIZ_LANG": set_to})
+        assert (done.code, done.out, done.err) == (0, "drawn.svg\n", "")
+        assert told in Path(place.folder / "drawn.svg").read_text(encoding="utf-8")

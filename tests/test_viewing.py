@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from process import Workplace, workplace
 
-from attnviz.cli.drawn import FigureOutput, LabelledOutput
+from attnviz.cli.drawn import FigureOutput
 from attnviz.cli.heatmap import MapOutput
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
@@ -127,7 +127,7 @@ def test_inline_is_for_terminals(place: Workplace) -> None:
     [
         (FigureOutput(open=True, json=True), "--open is for pictures"),
         (FigureOutput(inline=True, format="csv"), "--inline is for pictures"),
-        (LabelledOutput(lang="ko"), "--lang is for pictures"),
+        (FigureOutput(lang="ko"), "--lang is for pictures"),
         (FigureOutput(open=True, output=Path("-")), "--open needs a file"),
         (FigureOutput(inline=True, output=Path("-")), "--inline shows the picture"),
         (MapOutput(each=True, open=True), "--each draws many pictures"),

@@ -17,15 +17,21 @@ class FigureOutput(Output):
         False
     )
     inline: Annotated[bool, flag("--inline", OUTPUT, "Show the picture in the terminal.")] = False
+    lang: Annotated[
+        Language | None, valued("en|ko", OUTPUT, "The language of a picture's labels.")
+    ] = None
 
     @property
     def asked(self) -> dict[str, object]:
         """The options that are for pictures alone."""
-        return {"--open": self.open, "--inline": self.inline}
+        return {"--open": self.open, "--inline": self.inline, "--lang": self.lang}
 
     @property
     def style(self) -> Style | None:
-        """None: a picture looks as usual; RequestError if none is drawn, or can be opened."""
+        """What --lang or the settings say; None: a picture looks as usual.
+
+        RequestError if no picture is drawn, or none can be opened.
+        """
         for option in filter(self.asked.get, self.asked):
             if self.form not in PICTURES:
                 raise RequestError(
@@ -42,34 +48,14 @@ class FigureOutput(Output):
                 "--inline shows the picture, and -o - writes it to the same place",
                 "leave out one of the two",
             )
-        return None
-
-
-@dataclass(frozen=True)
-class LabelledOutput(FigureOutput):
-    """The same, where a picture's labels come in another language too."""
-
-    lang: Annotated[
-        Language | None, valued("en|ko", OUTPUT, "The language of a picture's labels.")
-    ] = None
-
-    @property
-    def asked(self) -> dict[str, object]:
-        """As FigureOutput."""
-        return {**super().asked, "--lang": self.lang}
-
-    @property
-    def style(self) -> Style | None:
-        """What --lang or the settings say; RequestError as FigureOutput."""
-        usual = super().style
         language: Language | None = self.lang
         if language is None and self.form in PICTURES:
             language = setting("lang")
-        return usual if language is None else Style(language=language)
+        return None if language is None else Style(language=language)
 
 
 @dataclass(frozen=True)
-class DrawnOutput(LabelledOutput):
+class DrawnOutput(FigureOutput):
     """The same, where pictures may be given one scale, to be laid side by side."""
 
     scale: Annotated[

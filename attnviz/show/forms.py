@@ -65,7 +65,6 @@ class Forms:
     `table`, `figure`: `module:function` in this room. `header`: the first columns of an answer that
     is not about one text, and so has no `text_index`; files are recognised by it. `called`: the
     first word in the names of its pictures. `one_scale`: all their colours are of one scale.
-    `translated`: their labels are in every language.
     `npz`: it has matrices; `streamed`: they are written while they are computed.
     """
 
@@ -76,7 +75,6 @@ class Forms:
     header: tuple[str, ...] | None = None
     called: str = ""
     one_scale: bool = True
-    translated: bool = True
 
     @property
     def offered(self) -> tuple[Form, ...]:
@@ -110,7 +108,6 @@ FORMS: dict[str, Forms] = {
         "figure.explain:figure",
         called="explain",
         one_scale=False,
-        translated=False,
     ),
     "HeadSteps": Forms(
         "terminal.head:table",
@@ -118,7 +115,6 @@ FORMS: dict[str, Forms] = {
         npz=True,
         called="head",
         one_scale=False,
-        translated=False,
     ),
     "Ablation": Forms("terminal.ablate:table", "figure.heads:moved_figure", called="ablate"),
     "EachAblation": Forms(
@@ -129,7 +125,6 @@ FORMS: dict[str, Forms] = {
         "figure.layer:figure",
         called="layer",
         one_scale=False,
-        translated=False,
     ),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms("terminal.similar:each_table"),
@@ -138,7 +133,6 @@ FORMS: dict[str, Forms] = {
         "figure.predict:figure",
         called="predict",
         one_scale=False,
-        translated=False,
     ),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Memory": Forms("terminal.memory:table", header=("name", "kind", "text")),
@@ -200,10 +194,6 @@ def figure(
                 "this picture has no scale of colours that could be set", "leave the scale out"
             )
         given = {"scale": scale}
-    if style is not None and style.language != "en" and not forms.translated:
-        raise RequestError(
-            "the labels of this picture are in English alone", "leave the language out"
-        )
     with styled(style):
         drawn: Figure = _loaded(forms.figure)(answer, top, **given)
     return drawn

@@ -288,7 +288,7 @@ def quoted(said: Said) -> str:
     first, end = (0, len(said.text)) if said.span is None else said.span
     before, after = "…" if first else "", "…" if end < len(said.text) else ""
     quoted = f"“{before}{visible(said.text[first:end])}{after}”"
-    return f"{said.name}: {quoted}" if said.name else quoted
+    return f"{say(said.name)}: {quoted}" if said.name else quoted
 
 
 def heads_title(context: Context, heads: Sequence[HeadId]) -> str:

@@ -40,6 +40,7 @@ from attnviz.show.figure.drawing import (
     widest,
     wrapped,
 )
+from attnviz.show.figure.language import say
 from attnviz.show.labels import names
 
 KEYS_SHOWN = 20  # unless somebody says how many
@@ -156,9 +157,8 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
     write(figure, (MARGIN, top), "1  the word's vector x", _TITLE, weight="bold")
     x = Place(MARGIN, middle, first - _SIGN - MARGIN, _STRIP)
     cells(figure, x, e.x, full_size(e.x))
-    name = fitted(
-        f"“{label(names(e.context, 'query')[e.query.index])}”{_origin(e)}", x.width, _TEXT
-    )
+    query = label(names(e.context, "query")[e.query.index])
+    name = fitted(say(f"“{query}”{_origin(e)}"), x.width, _TEXT)
     write(figure, (x.left, x.top - 0.05), name, _TEXT, va="bottom")
     write(figure, (x.left, x.bottom + 0.05), f"d_model = {len(e.x)}", _NOTE, MUTED)
     write(figure, (first - _SIGN, top), "2  times W_Q, W_K and W_V", _TITLE, weight="bold")
@@ -178,7 +178,7 @@ def _vectors(figure: Figure, e: Explanation, frame: _Frame) -> None:
 
 def _steps(figure: Figure, one: HeadVector, middle: Place) -> Place:
     """What a matrix makes, and below it the vector made of that; the place of the last."""
-    named = [(wrapped(told, middle.width, _TEXT), vector) for told, vector in one.steps]
+    named = [(wrapped(say(told), middle.width, _TEXT), vector) for told, vector in one.steps]
     between = sum(len(lines) * _LINE + _SIGN / 2 + _STRIP for lines, _ in named[1:])
     strip = replace(middle, top=middle.top - between / 2)
     sign(figure, "=", strip.left - _SIGN / 2, strip)
@@ -214,7 +214,7 @@ def _keys(figure: Figure, e: Explanation, frame: _Frame, shown: Sequence[int]) -
     summed = "weights: sum 1" if e.sink is None else "with the sink's: 1"
     above = frame.keys - 0.08
     _column(figure, products, above, "3  q · k", "larger: more alike")
-    _column(figure, scores, above, f"4  {scaled}", ", ".join(after))
+    _column(figure, scores, above, f"4  {scaled}", ", ".join(map(say, after)))
     _column(figure, weights, above, "5  softmax", summed)
     colors = [signed_colors()(0.8 if dot > 0 else 0.12) for dot in e.dots[shown]]
     bars(figure, Place(products, frame.keys, _BARS, height), e.dots[shown], colors)
@@ -289,7 +289,7 @@ def _closing(figure: Figure, e: Explanation, image: AxesImage, frame: _Frame) ->
         write(figure, (MARGIN, top + _LINE), check, _NOTE, MUTED)
     axes = axes_at(figure, frame.right - _VECTOR - 0.3, top + 0.03, _VECTOR, 0.1)
     bar = figure.colorbar(image, cax=axes, orientation="horizontal")
-    bar.set_ticks([*image.get_clim(), 0.0], labels=["− largest", "+ largest", "0"])
+    bar.set_ticks([*image.get_clim(), 0.0], labels=[*map(say, ("− largest", "+ largest")), "0"])
     bar.ax.tick_params(length=2, width=0.6, labelsize=_NOTE, color=MUTED, labelcolor=MUTED)
     bar.outline.set(color=FAINT, linewidth=0.6)
     said = "colours, in each panel by itself:"
@@ -346,7 +346,9 @@ def bars(figure: Figure, place: Place, values: np.ndarray, colors: Sequence[obje
 def write(
     figure: Figure, at: tuple[float, float], text: str, size: float, color: str = INK, **style: Any
 ) -> None:
-    """Words at a place in inches from the upper left corner, on their upper left corner."""
+    """Words at a place in inches from the upper left corner, on their upper left corner; a label
+    in the language of the picture.
+    """
     width, height = figure.get_size_inches()
     where = (at[0] / width, 1 - at[1] / height)
-    figure.text(*where, text, size=size, color=color, **{"va": "top", **style})
+    figure.text(*where, say(text), size=size, color=color, **{"va": "top", **style})

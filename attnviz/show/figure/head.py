@@ -21,6 +21,7 @@ from attnviz.show.figure.drawing import (
     widest,
 )
 from attnviz.show.figure.explain import Place, cells, full_size, sign, write
+from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import write_numbers
 from attnviz.show.labels import names
 
@@ -60,7 +61,7 @@ class _Band:
     def titled(self, text: str) -> None:
         """A step's name above what comes next, which keeps clear of the name before."""
         self.right = max(self.right, self.told + _GAP / 2)
-        self.told = self.right + text_width(text, _TITLE, bold=True)
+        self.told = self.right + text_width(say(text), _TITLE, bold=True)
         self._write((self.right, self.top - self.above - 0.45), text, _TITLE, weight="bold")
 
     def box(
@@ -86,7 +87,7 @@ class _Band:
     def square(self, name: str, array: np.ndarray, rows: Names, columns: Names) -> None:
         """A matrix of queries and keys below the keys' names; NaN is blank."""
         size = len(columns) * self.cell, len(rows) * self.cell
-        place = self._next(size, rows, f"{name}, {by(array.shape)}")
+        place = self._next(size, rows, f"{say(name)}, {by(array.shape)}")
         shown = array[: len(rows), : len(columns)]
         self.parts.append(lambda figure: _square(figure, place, shown, name == "weights"))
         style: dict[str, Any] = {"rotation": 45, "va": "bottom", "rotation_mode": "anchor"}
@@ -98,6 +99,7 @@ class _Band:
 
     def sign(self, text: str, notes: Names = ()) -> None:
         """A sign between two boxes, with notes below it."""
+        notes = [say(note) for note in notes]
         wide = max(text_width(text, 12), widest(notes, _NOTE)) + 0.16
         place = Place(self.right, self.top, wide, self.height)
         middle = place.left + wide / 2
@@ -174,7 +176,7 @@ def _vectors(band: _Band, e: HeadSteps, queries: Names, keys: Names) -> None:
         band.whole(f"W_{name}", getattr(m, f"W_{name}"), (_THIN, _TALL))
         bias = "" if getattr(m, f"b_{name}") is None else f"+ b_{name}"
         more = getattr(m.between, name.lower()) or ""
-        band.sign("=", list(filter(None, (bias, *more.split()))))
+        band.sign("=", list(filter(None, (bias, *say(more).split()))))
         band.vectors(name, getattr(e, name), _VECTOR, rows, named=False)
 
 

@@ -23,6 +23,7 @@ from attnviz.show.figure.drawing import (
     wrapped,
 )
 from attnviz.show.figure.explain import Place, cells, full_size, write
+from attnviz.show.figure.language import say
 from attnviz.show.labels import names
 from attnviz.show.layer_wording import SHARES, checked, equation, length_text, part_name, said, size
 
@@ -46,7 +47,10 @@ def figure(answer: Layer, top: int | None = None) -> Figure:
     e, count = answer, top or HEADS_SHOWN
     with drawing_of(e.context):
         title, query = _heading(e), label(names(e.context, "query")[e.query.index])
-        told = [(equation(step), f"{size(e, step)}, {said(e, step, query)}") for step in e.steps]
+        told = [
+            (say(equation(step)), say(f"{size(e, step)}, {said(e, step, query)}"))
+            for step in e.steps
+        ]
         left = max(widest([a for a, _ in told], _TEXT), widest([b for _, b in told], _NOTE))
         left += MARGIN + 0.3
         places = _places(e, left, MARGIN + title.height + 0.4)
@@ -54,8 +58,8 @@ def figure(answer: Layer, top: int | None = None) -> Figure:
         rows = _rows(e, count)
         bars = turn + _GAP + widest([name for name, _, _ in rows], _TEXT)
         width = max(bars + _BARS + _LENGTH, title.width + MARGIN) + MARGIN
-        said_below = f"{SHARES} {COLOURS} {_hidden(e, count)}{checked(e)}"
-        notes = wrapped(said_below, width - 2 * MARGIN, _NOTE)
+        below = filter(None, (SHARES, COLOURS, _hidden(e, count), checked(e)))
+        notes = wrapped(" ".join(map(say, below)), width - 2 * MARGIN, _NOTE)
         shares = Place(bars, places[0].top, _BARS, len(rows) * _BAR)
         bottom = max(places[-1].bottom, shares.bottom) + 0.3
         picture = blank(width, bottom + len(notes) * _LINE + MARGIN)
@@ -133,7 +137,7 @@ def _rows(e: Layer, top: int) -> list[tuple[str, Part, bool]]:
     """The bars: a name, the part, and whether it is a head's, a part of attention's."""
     rows = []
     for part in e.summed:
-        rows.append((part_name(e, part), part, False))
+        rows.append((say(part_name(e, part)), part, False))
         if part is e.attention:
             rows += [(str(head.head), head, True) for head in e.shown(top)]
     return rows
@@ -167,7 +171,7 @@ def _shares(figure: Figure, rows: Sequence[tuple[str, Part, bool]], place: Place
 def _hidden(e: Layer, top: int) -> str:
     hidden = len(e.heads) - top
     return (
-        f"{hidden} of {len(e.heads)} heads, those with the smallest shares, are not drawn. "
+        f"{hidden} of {len(e.heads)} heads, those with the smallest shares, are not drawn."
         if hidden > 0
         else ""
     )

@@ -10,6 +10,7 @@ from attnviz.inspection.predicted import Guess
 from attnviz.show.figure.captions import heading, label
 from attnviz.show.figure.drawing import drawing
 from attnviz.show.figure.fonts import font_families, texts_of
+from attnviz.show.figure.language import say
 from attnviz.show.figure.ranking import Bar, Ranked, draw_ranked
 from attnviz.show.forms import Limits
 from attnviz.show.labels import names, visible
@@ -63,7 +64,7 @@ def _ranked(answer: Prediction, by_token: bool, top: int | None) -> list[Ranked]
     return [
         Ranked(
             _place(answer, said), "", {}, False, str, "", (quantity,),
-            [_bar(guess) for guess in said.guesses[: top or GUESSES_SHOWN]],
+            [_bar(answer, guess) for guess in said.guesses[: top or GUESSES_SHOWN]],
         )
         for said in answer.said
     ]  # fmt: skip
@@ -75,14 +76,16 @@ def _place(answer: Prediction, said: Said) -> str:
     return label(names(answer.context, "query", every=True)[said.token.index])
 
 
-def _bar(guess: Guess) -> Bar:
-    return Bar(label(guess_name(guess)), _length(guess), (guess_number(guess),))
+def _bar(answer: Prediction, guess: Guess) -> Bar:
+    name = guess_name(guess)
+    name = say(name) if answer.facts.kind == "similarity" else label(name)
+    return Bar(name, _length(guess), (guess_number(guess),))
 
 
 def _of_token(answer: Prediction, said: Said) -> Bar:
     guess, token = said.guesses[0], said.token
     if answer.written is not None or token is None:
-        return _bar(guess)
+        return _bar(answer, guess)
     cells = label(guess_name(guess)), guess_number(guess)
     return Bar(label(names(answer.context, "query")[token.index]), _length(guess), cells)
 

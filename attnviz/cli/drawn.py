@@ -36,7 +36,7 @@ class FigureOutput(Output):
             if self.form not in PICTURES:
                 raise RequestError(
                     f"{option} is for pictures, and {self.form} is not one",
-                    "draw one, as in -f png",
+                    "draw one, as in -o FILE.png",
                 )
         if self.open and self.to_stdout:
             raise RequestError(
@@ -64,8 +64,13 @@ class DrawnOutput(FigureOutput):
     ] = None
 
     @property
+    def asked(self) -> dict[str, object]:
+        """As FigureOutput."""
+        return {**super().asked, "--scale": self.scale}
+
+    @property
     def limits(self) -> Limits | None:
-        """What --scale says; RequestError for what is no scale, and for other forms."""
+        """What --scale says; RequestError for what is no scale."""
         if self.scale is None:
             return None
         try:
@@ -75,11 +80,6 @@ class DrawnOutput(FigureOutput):
                 f'"{self.scale}" is not a scale', "give two numbers, as in --scale 0:1"
             ) from None
         check_limits((low, high))
-        if self.form not in PICTURES:
-            raise RequestError(
-                f"--scale is for pictures, and {self.form} is not one",
-                "write one, as in -o FILE.png",
-            )
         return low, high
 
 

@@ -18,7 +18,7 @@ from attnviz.cli.options import (
     valued,
 )
 from attnviz.errors import RequestError
-from attnviz.show.forms import PICTURES, Colours, Style
+from attnviz.show.forms import Colours, Style
 
 if TYPE_CHECKING:
     from attnviz.answers.answer import Answer
@@ -63,6 +63,11 @@ class MapOutput(PictureOutput):
     ] = None
 
     @property
+    def asked(self) -> dict[str, object]:
+        """As FigureOutput."""
+        return {**super().asked, "--each": self.each, "--colours": self.colours}
+
+    @property
     def style(self) -> Style | None:
         """As PictureOutput; RequestError for names that do not fit --each, or for data."""
         self._check()
@@ -77,12 +82,6 @@ class MapOutput(PictureOutput):
                 "--from-1 is for the pictures that --each draws, and --each is missing",
                 "add --each, or leave --from-1 out: all else counts from 0",
             )
-        for option, given in (("--each", self.each), ("--colours", self.colours)):
-            if given and self.form not in PICTURES:
-                raise RequestError(
-                    f"{option} is for pictures, and {self.form} is not one",
-                    "draw them as png, svg or pdf",
-                )
         if self.each and self.to_stdout:
             raise RequestError(
                 "--each draws many pictures, and standard output has room for one",

@@ -187,20 +187,6 @@ def rust_errors(what: str, hint: str) -> Iterator[None]:
         raise AttnvizError(f"{what}: {error}", hint) from error
 
 
-_PREFIX = re.compile(rb'"continuing_subword_prefix"\s*:\s*"[^"]')
-
-
-def check_merges(content: bytes) -> None:
-    """ValueError if BPE would take a prefix off a piece that lacks it, at which it aborts."""
-    if b'"merges"' not in content or not _PREFIX.search(content):
-        return
-    model = json.loads(content)["model"]
-    for merge in model["merges"]:
-        second = merge.split(" ")[-1] if isinstance(merge, str) else merge[1]
-        if not second.startswith(model["continuing_subword_prefix"]):
-            raise ValueError(f"{second!r} should begin with its continuing_subword_prefix")
-
-
 @contextmanager
 def panics() -> Iterator[None]:
     """Raise RuntimeError for a panic in Rust, which is no Exception and tells about itself.

@@ -1,5 +1,7 @@
 """A model's tokenizer, which cuts text into Tokens, whatever library it comes from."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import check_merges, rust_errors
+from attnviz.files import rust_errors
 from attnviz.text.cutter import ALONE, Cut, Cutter, Said
 from attnviz.text.spans import Span, spans_in_reading
 from attnviz.text.tokens import (
@@ -30,6 +32,7 @@ SMALL = 10_000  # So many pieces a vocabulary of residues or bases may have
 KEPT = {"right": "beginning", "left": "end"}  # What truncation on that side keeps
 BYTE_SPACE = "Ġ"  # A space in the vocabularies of GPT-2 and RoBERTa
 TRIMS = b'"trim_offsets":true'
+PREFIXED = re.compile(rb'"continuing_subword_prefix"\s*:\s*"[^"]')
 UNKNOWN = "\N{HANGUL LETTER KAPYEOUNSSANGPIEUP} \N{UGARITIC LETTER ALPA}"  # Vocabularies lack them
 
 
@@ -327,8 +330,19 @@ def read_fast(path: Path, said: Said = ALONE) -> FastCutter:
 def reading_errors(path: Path) -> Iterator[None]:
     """AttnvizError for whatever the library raises, or aborts at, over a `tokenizer.json`."""
     with rust_errors(f"{path} is not a tokenizer that can be read", SAVE_AGAIN):
-        check_merges(path.read_bytes())
+        _check_merges(path.read_bytes())
         yield
+
+
+def _check_merges(content: bytes) -> None:
+    """ValueError if BPE would take a prefix off a piece that lacks it, at which it aborts."""
+    if b'"merges"' not in content or not PREFIXED.search(content):
+        return
+    model = json.loads(content)["model"]
+    for merge in model["merges"]:
+        second = merge.split(" ")[-1] if isinstance(merge, str) else merge[1]
+        if not second.startswith(model["continuing_subword_prefix"]):
+            raise ValueError(f"{second!r} should begin with its continuing_subword_prefix")
 
 
 def _unknown_ids(tokenizer: "tokenizers.Tokenizer") -> frozenset[int]:

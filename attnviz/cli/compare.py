@@ -203,7 +203,7 @@ class _Reader:
         if self.pair is not None and not texts:
             raise RequestError("--pair came without TEXT", "give the first sentence too")
         if self.source.untrained:
-            self._check_untrained()
+            self._check_untrained(count)
             return
         if self.source.models:
             if loads or choice.named:
@@ -225,9 +225,8 @@ class _Reader:
         if count > 2:
             raise RequestError(f"{_TWO}, and {count} came", "give two")
 
-    def _check_untrained(self) -> None:
-        """RequestError for what does not go with --untrained."""
-        count = len(self.texts) + len(self.paths) + len(self.kept)
+    def _check_untrained(self, count: int) -> None:
+        """RequestError for what does not go with --untrained, of so many sentences."""
         if self.source.models or count > 1:
             came = "--models" if self.source.models else f"{count} sentences"
             hint = "give one sentence, and --model NAME"

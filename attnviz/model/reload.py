@@ -132,9 +132,10 @@ def matrices_of(
 def is_native(inspection: Inspection) -> bool:
     """Whether our own encoder made it."""
     facts = inspection.model
-    ours = facts.family in (*FAMILIES, PAPER) and not facts.name.endswith(IN_MEMORY)
-    if not ours or inspection.attention != "encoder" or facts.family == PAPER:
-        return ours and inspection.attention == "encoder"
+    if inspection.attention != "encoder" or facts.name.endswith(IN_MEMORY):
+        return False
+    if facts.family not in FAMILIES:
+        return facts.family == PAPER
     try:
         return find_config(facts.name, RunOptions())[0].beyond is None
     except AttnvizError:  # its files are gone, or others now: told by whoever needs them

@@ -11,11 +11,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from attnviz.answers.answer import facts_of, if_there, shortest, token_facts
-from attnviz.answers.head import Differences, Projected, head_steps, short, stack_of
+from attnviz.answers.head import OfHead, head_steps, short
 from attnviz.attention.layer import LayerRecord, Projections
 from attnviz.attention.order import descending
-from attnviz.attention.shapes import Bool, Float
-from attnviz.inspection import Context, HeadId, Inspection, Shown, View
+from attnviz.attention.shapes import Float
+from attnviz.inspection import HeadId, Inspection, View
 from attnviz.text.tokens import Token
 
 COLUMNS = (
@@ -32,7 +32,7 @@ class Sink(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanation(Shown):
+class Explanation(OfHead):
     """Every step of one query in one head, recomputed in float64 and kept in float32.
 
     The keys are all pieces, special tokens included. Where the model does more than x W_Q
@@ -48,27 +48,14 @@ class Explanation(Shown):
     schema: ClassVar[str] = "attnviz.explain/1"
     columns: ClassVar[tuple[str, ...]] = COLUMNS
 
-    context: Context
-    head: HeadId
     query: Token
-    matrices: Projections
-    scale: float
     x: Float[np.ndarray, "d_model"]
-    projected: Projected
     q: Float[np.ndarray, "d_k"]
     k: Float[np.ndarray, "key d_k"]
     v: Float[np.ndarray, "key d_v"]
-    dots: Float[np.ndarray, "key"]
-    softcap: float | None
-    bias: Float[np.ndarray, "key"] | None
-    scores: Float[np.ndarray, "key"]
-    weights: Float[np.ndarray, "key"]
     sink: Sink | None
     z: Float[np.ndarray, "d_v"]
     outputs: Float[np.ndarray, "head d_model"]
-    check: Differences
-    masked: bool
-    shared_by: int
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.query.label!r} in {self.head}: {len(self.keys)} keys>"
@@ -77,17 +64,6 @@ class Explanation(Shown):
     def keys(self) -> tuple[Token, ...]:
         """All pieces that are looked at, in their text's order."""
         return self.context.keys
-
-    @property
-    def stack(self) -> str:
-        """The stack that the layer belongs to: "encoder" or "decoder"."""
-        return stack_of(self.context.attention)
-
-    @property
-    def seen(self) -> Bool[np.ndarray, "key"]:
-        """Which keys the query may look at."""
-        seen: np.ndarray = np.isfinite(self.scores)
-        return seen
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -54,7 +54,41 @@ class SinkShares(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HeadSteps(Shown):
+class OfHead(Shown):
+    """What the steps of one query in a head, and of all queries, have in common.
+
+    `masked`: whether some queries may not look at some keys. `shared_by`: how many heads share one
+    k and v.
+    """
+
+    context: Context
+    head: HeadId
+    matrices: Projections
+    scale: float
+    projected: Projected
+    dots: Float[np.ndarray, "*query key"]
+    softcap: float | None
+    bias: Float[np.ndarray, "*query key"] | None
+    scores: Float[np.ndarray, "*query key"]
+    weights: Float[np.ndarray, "*query key"]
+    check: Differences
+    masked: bool
+    shared_by: int
+
+    @property
+    def stack(self) -> str:
+        """The stack that the layer belongs to: "encoder" or "decoder"."""
+        return stack_of(self.context.attention)
+
+    @property
+    def seen(self) -> Bool[np.ndarray, "*query key"]:
+        """Which keys each query may look at."""
+        seen: np.ndarray = np.isfinite(self.scores)
+        return seen
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadSteps(OfHead):
     """Every step of one head, for all pieces at once, recomputed in float64 and kept in float32.
 
     X has a row for each query, and Y, in cross-attention, one for each key. Where the model does
@@ -69,40 +103,16 @@ class HeadSteps(Shown):
         "layer", "head", "query_index", "query", "key_index", "key", "weight", "dot", "score",
     )  # fmt: skip
 
-    context: Context
-    head: HeadId
-    matrices: Projections
-    scale: float
     X: Float[np.ndarray, "query d_model"]
     Y: Float[np.ndarray, "key d_states"] | None
-    projected: Projected
     Q: Float[np.ndarray, "query d_k"]
     K: Float[np.ndarray, "key d_k"]
     V: Float[np.ndarray, "key d_v"]
-    dots: Float[np.ndarray, "query key"]
-    softcap: float | None
-    bias: Float[np.ndarray, "query key"] | None
-    scores: Float[np.ndarray, "query key"]
-    weights: Float[np.ndarray, "query key"]
     sink: SinkShares | None
     Z: Float[np.ndarray, "query d_v"]
-    check: Differences
-    masked: bool
-    shared_by: int
 
     def __repr__(self) -> str:
         return f"<HeadSteps of {self.head}: {' × '.join(map(str, self.weights.shape))} weights>"
-
-    @property
-    def stack(self) -> str:
-        """The stack that the layer belongs to: "encoder" or "decoder"."""
-        return stack_of(self.context.attention)
-
-    @property
-    def seen(self) -> Bool[np.ndarray, "query key"]:
-        """Which keys each query may look at."""
-        seen: np.ndarray = np.isfinite(self.scores)
-        return seen
 
     def arrays(self, top: int | None = None) -> dict[str, np.ndarray]:
         """All matrices by name, in the order of the steps; of queries the first `top` rows."""

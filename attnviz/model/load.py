@@ -217,18 +217,15 @@ def _checked_seed(seed: int) -> int:
 
 
 def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
-    from attnviz.encoder.checkpoint import read_pickle
-    from attnviz.encoder.devices import LESS_MEMORY, enough_memory, placement
+    from attnviz.encoder.devices import placement
     from attnviz.transformers_backend.load import draw, read
     from attnviz.transformers_backend.tokenizers import tokenizer_of
 
     run, kind = config.run, config.kind
     place = placement(run.device, run.dtype)
     architecture = config.architecture
-    with enough_memory("the model's weights do", LESS_MEMORY):
-        tensors = read_pickle(files.weights) if files.pickled else None
     if run.drawn is None:
-        loaded = read(architecture, files, place, tensors)
+        loaded = read(architecture, files, place)
     else:
         loaded = draw(architecture, files, place, run.drawn)
     tokenizer = partial(tokenizer_of, files, trust_remote_code=architecture.own_code)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 import transformers
 
-from attnviz.encoder.checkpoint import BELONG_TOGETHER, read_pickle
-from attnviz.encoder.devices import LESS_MEMORY, Placement, as_numpy, enough_memory
+from attnviz.encoder.checkpoint import BELONG_TOGETHER
+from attnviz.encoder.devices import Placement, as_numpy
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError, listed
 from attnviz.inspection.predicted import HeadFacts, HeadKind
@@ -107,12 +107,9 @@ def read_head(
     built: load.Architecture, files: ModelFiles, place: Placement, facts: HeadFacts
 ) -> load.Loaded:
     """Load a checkpoint with its head; AttnvizError if it is not whole."""
-    tensors = read_pickle(files.weights) if files.pickled else None
     head_class = _class_of(built, files.folder, facts)
     # with its own attention: nothing is recorded of it
-    with enough_memory("the model's weights do", LESS_MEMORY):
-        own = replace(built, model_class=head_class, calls=False)
-        loaded = load.read(own, files, place, tensors)
+    loaded = load.read(replace(built, model_class=head_class, calls=False), files, place)
     if loaded.missing:
         raise AttnvizError(
             f"config.json names a {facts.architecture}, and its weights lack "

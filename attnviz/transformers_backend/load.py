@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as typed_logging
 
 from attnviz.attention.request import AttentionKind
-from attnviz.encoder.checkpoint import BELONG_TOGETHER
+from attnviz.encoder.checkpoint import BELONG_TOGETHER, read_pickle
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
 from attnviz.errors import AttnvizError, RequestError, lacks_memory
 from attnviz.models.config import SAVE_AGAIN, ModelType
@@ -180,21 +180,16 @@ def own_class(folder: Path, reference: object) -> Any:
     return get_class_from_dynamic_module(name, str(folder), local_files_only=True)
 
 
-def read(
-    built: Architecture,
-    files: ModelFiles,
-    place: Placement,
-    tensors: Mapping[str, Tensor] | None = None,
-) -> Loaded:
-    """Load the model's weights: `tensors`, or the folder's safetensors; AttnvizError if damaged."""
+def read(built: Architecture, files: ModelFiles, place: Placement) -> Loaded:
+    """Load the model with its weights; AttnvizError if they are damaged."""
     register()
-    source: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
-    tensors = _unwrapped(files, tensors)
-    if tensors is not None:
-        source = {"state_dict": dict(tensors)}
     enough = enough_memory("the model's weights do", LESS_MEMORY)
     fitting = model_errors(f"transformers could not load the {built.name} model:", BELONG_TOGETHER)
     with quiet(), enough, no_larger_than(files.weights), fitting:
+        tensors = _tensors(files)
+        source: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
+        if tensors is not None:
+            source = {"state_dict": tensors}
         model, info = built.model_class.from_pretrained(
             str(files.folder) if tensors is None else None,
             config=built.config,
@@ -216,14 +211,16 @@ def read(
     return Loaded(model, tuple(sorted(info["missing_keys"])), tuple(sorted(left_over)))
 
 
-def _unwrapped(
-    files: ModelFiles, tensors: Mapping[str, Tensor] | None
-) -> Mapping[str, Tensor] | None:
-    """The tensors, read if training put a wrapper before all names; others transformers knows."""
-    wrapper = wrapper_of(tensor_names(files.weights) if tensors is None else tensors)
+def _tensors(files: ModelFiles) -> dict[str, Tensor] | None:
+    """A pickle's tensors, and those with a wrapper of training before all names, without it.
+
+    None for others, which transformers reads itself.
+    """
+    held = read_pickle(files.weights) if files.pickled else None
+    wrapper = wrapper_of(tensor_names(files.weights) if held is None else held)
     if not {"module", "_orig_mod"} & set(wrapper.split(".")):
-        return tensors
-    held = read_weights(files.weights, "pt") if tensors is None else tensors
+        return held
+    held = read_weights(files.weights, "pt") if held is None else held
     return {name.removeprefix(wrapper): tensor for name, tensor in held.items()}
 
 
@@ -232,12 +229,13 @@ def draw(built: Architecture, files: ModelFiles, place: Placement, seed: int) ->
     register()
     built_as = {"dtype": place.dtype, "attn_implementation": NAME if built.calls else EAGER}
     enough = enough_memory("the model's weights do", LESS_MEMORY)
-    with quiet(), enough, torch.random.fork_rng(devices=[]):
+    building = model_errors(f"transformers could not build the {built.name} model:", SAVE_AGAIN)
+    with quiet(), enough, building, torch.random.fork_rng(devices=[]):
         with no_larger_than(files.weights), torch.device("meta"):
             built.model_class(built.config)
         torch.manual_seed(seed)
-        model = built.model_class._from_config(built.config, **built_as)
-    return Loaded(model.to(place.device).eval().requires_grad_(False))
+        model = built.model_class._from_config(built.config, **built_as).to(place.device)
+    return Loaded(model.eval().requires_grad_(False))
 
 
 def _settle_generation(model: Any, files: ModelFiles) -> None:

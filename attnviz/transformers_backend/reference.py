@@ -14,7 +14,6 @@ from transformers.pytorch_utils import Conv1D
 
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
-from attnviz.encoder.checkpoint import read_pickle
 from attnviz.encoder.devices import Placement, as_numpy
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError, lacks_memory
@@ -36,9 +35,8 @@ class Reference:
     def __init__(
         self, built: load.Architecture, files: ModelFiles, place: Placement, kind: AttentionKind
     ) -> None:
-        tensors = read_pickle(files.weights) if files.pickled else None
         # its own attention: no call comes to ours
-        model = load.read(replace(built, calls=False), files, place, tensors).model
+        model = load.read(replace(built, calls=False), files, place).model
         use_full_attention(model)
         self._decodes = built.seq2seq and kind != "encoder"
         self._model = model.get_encoder() if built.seq2seq and kind == "encoder" else model

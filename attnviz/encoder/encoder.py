@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attnviz.models.config import ACTIVATIONS, EncoderConfig
 
-_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
@@ -36,7 +36,7 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def activation_of(config: EncoderConfig) -> Callable[[Tensor], Tensor]:
     """The function between the two matrices of the feed-forward network."""
-    return _FUNCTIONS[ACTIVATIONS[config.activation]]
+    return FUNCTIONS[ACTIVATIONS[config.activation]]
 
 
 class LayerVectors(NamedTuple):

@@ -10,15 +10,10 @@ from torch import Tensor
 
 from attnviz.encoder.checkpoint import BELONG_TOGETHER, FLOATS, read_pickle
 from attnviz.encoder.devices import Placement, as_numpy
+from attnviz.encoder.encoder import FUNCTIONS
 from attnviz.errors import AttnvizError
 from attnviz.models.files import is_pickle, read_tensors, tensor_names
 from attnviz.models.heads import Step
-
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": F.relu,
-    "gelu": F.gelu,
-}
 
 
 class DenseHead:

@@ -4,37 +4,19 @@ Each is known by what it makes of what enters it, to rounding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from itertools import permutations, product
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
 from attnviz.attention.sublayers import FeedForward, Norm, NormKind
 from attnviz.encoder.devices import as_numpy
+from attnviz.encoder.encoder import FUNCTIONS
 from attnviz.transformers_backend.layer_run import Invocation
-
-ACTIVATIONS = {
-    "relu": "relu",
-    "gelu": "gelu",
-    "gelu_tanh": "gelu_pytorch_tanh",
-    "silu": "silu",
-    "quick_gelu": "quick_gelu",
-    "relu2": "relu2",
-    "tanh": "tanh",
-    "mish": "mish",
-    "sigmoid": "sigmoid",
-    "leaky_relu": "leaky_relu",
-    "hardswish": "hardswish",
-    "laplace": "laplace",
-    "relu6": "relu6",
-    "identity": "linear",
-}
-"""Functions between the matrices, by our names and those of transformers."""
 
 EPSILONS = ("eps", "variance_epsilon", "norm_eps", "epsilon")
 KINDS: tuple[NormKind, ...] = ("layer norm", "RMS norm", "gain")
@@ -97,7 +79,8 @@ def network_of(
     if inner is None:
         return None
     found = None
-    for functions in (_activations(), _own_functions(outer, inside)):
+    known = [(name, partial(_applied, function)) for name, function in FUNCTIONS.items()]
+    for functions in (known, _own_functions(outer, inside)):
         best = tolerance
         for read, wide, gate in () if found else _first_matrices(outer, inside):
             for name, function in functions:
@@ -163,14 +146,9 @@ def _own_functions(outer: Invocation, inside: Sequence[Invocation]) -> list[tupl
     ]
 
 
-@cache
-def _activations() -> list[tuple[str, _Function]]:
-    return [(name, partial(_applied, ACT2FN[key])) for name, key in ACTIVATIONS.items()]
-
-
-def _applied(function: Any, values: np.ndarray) -> np.ndarray:
+def _applied(function: Callable[[Tensor], Tensor], values: np.ndarray) -> np.ndarray:
     """An activation of torch, of any numbers."""
-    parameter = next(function.parameters(), None)
+    parameter = next(function.parameters(), None) if isinstance(function, nn.Module) else None
     vectors = torch.from_numpy(values)
     with torch.no_grad():
         if parameter is not None:

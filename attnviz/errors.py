@@ -40,7 +40,7 @@ def _in_python(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def listed(names: Sequence[str], most: int, between: str = ", ") -> str:
+def listed(names: Sequence[str], most: int = 5, between: str = ", ") -> str:
     """The names; of many the first, and how many more there are."""
     more = len(names) - most
     return between.join(names[:most]) + (f" and {more} more" if more > 0 else "")

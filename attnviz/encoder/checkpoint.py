@@ -17,7 +17,7 @@ from attnviz.encoder.embeddings import (
     Table,
 )
 from attnviz.encoder.encoder import Encoder, activation_of
-from attnviz.errors import AttnvizError, lacks_memory
+from attnviz.errors import AttnvizError, lacks_memory, listed
 from attnviz.files import check_readable
 from attnviz.models.config import EncoderConfig, ModelType, model_type, spread
 from attnviz.models.families import Family, HeadNames, read_config
@@ -26,7 +26,6 @@ from attnviz.models.files import AGAIN, CONVERT, draw_normal, is_pickle, read_we
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # stored
 BELONG_TOGETHER = "check that config.json and the weights belong together"
 WORD_VECTORS, POSITIONS = "embeddings.word.weight", "embeddings.position.weight"
-NAMES_LISTED = 5
 INSIDE = ("state_dict", "model_state_dict", "model")  # the tensors' place in files of training
 
 
@@ -152,13 +151,13 @@ def _names(encoder: Encoder, family: Family, found: Mapping[str, Tensor]) -> dic
     names = {ours: resolved[ours] for ours in wanted if ours in resolved}
     if not names:
         raise AttnvizError(
-            f"the weights hold none of the tensors of a {model}, but {_listed(sorted(found))}",
+            f"the weights hold none of the tensors of a {model}, but {listed(sorted(found))}",
             BELONG_TOGETHER,
         )
     prefix, published = family.names.prefix(found, num_layers), family.names.published(num_layers)
     missing = [prefix + published[ours] for ours in wanted if ours not in names]
     if missing:
-        raise AttnvizError(f"the weights lack {_listed(missing)} of a {model}", BELONG_TOGETHER)
+        raise AttnvizError(f"the weights lack {listed(missing)} of a {model}", BELONG_TOGETHER)
     inside = tuple(prefix + part for part in family.names.inside)
     unread = [
         name
@@ -167,7 +166,8 @@ def _names(encoder: Encoder, family: Family, found: Mapping[str, Tensor]) -> dic
     ]
     if unread:
         raise AttnvizError(
-            f"the weights hold {_listed(unread)}, which a {model} does not have", BELONG_TOGETHER
+            f"the weights hold {listed(unread)}, which a {model} does not have",
+            BELONG_TOGETHER,
         )
     return names
 
@@ -196,11 +196,6 @@ def _check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
                 f"{path} holds numbers that are not finite (NaN or infinity), in {name}",
                 "the training diverged or the file is damaged; take another checkpoint",
             )
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMES_LISTED
-    return ", ".join(names[:NAMES_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:

@@ -113,7 +113,7 @@ def read_head(
     if loaded.missing:
         raise AttnvizError(
             f"config.json names a {facts.architecture}, and its weights lack "
-            f"{listed(loaded.missing, 5)}",
+            f"{listed(loaded.missing)}",
             BELONG_TOGETHER,
         )
     quirks.use_full_attention(loaded.model)

@@ -24,7 +24,7 @@ from transformers.utils import logging as typed_logging
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.checkpoint import BELONG_TOGETHER, read_pickle
 from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
-from attnviz.errors import AttnvizError, RequestError, lacks_memory
+from attnviz.errors import AttnvizError, RequestError, lacks_memory, listed
 from attnviz.models.config import SAVE_AGAIN, ModelType
 from attnviz.models.files import ModelFiles, parts_of, read_weights, tensor_names, wrapper_of
 from attnviz.transformers_backend.attention_call import NAME, register
@@ -343,8 +343,7 @@ def check_missing(loaded: Loaded, begun: set[nn.Module]) -> None:
     names = {name for name, module in loaded.model.named_modules() if module in begun}
     lacking = [tensor for tensor in loaded.missing if not _is_unused(tensor, names)]
     if lacking:
-        more = f" and {len(lacking) - 5} more" if lacking[5:] else ""
-        raise AttnvizError(f"the weights lack {', '.join(lacking[:5])}{more}", BELONG_TOGETHER)
+        raise AttnvizError(f"the weights lack {listed(lacking)}", BELONG_TOGETHER)
 
 
 def _is_unused(tensor: str, begun: set[str]) -> bool:

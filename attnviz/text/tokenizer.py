@@ -138,8 +138,7 @@ class Tokenizer:
             first = (start, self._target.entry(start), None)
         ids, entries, spans = zip(*([first] if first else []), *pieces, strict=True)
         tokens = self._in_one_segment(joined(text), ids, entries, spans, dropped)
-        given = None if isinstance(text, str) else (spans_given(text), ())
-        return tokens if given is None else replace(tokens, given=given)
+        return replace(tokens, given=_given(text))
 
     def reading(self, ids: Sequence[int]) -> Tokens:
         """Tokens from the ids that a decoder wrote."""
@@ -152,16 +151,15 @@ class Tokenizer:
         return self._in_one_segment(text, ids, list(map(self._target.entry, ids)), spans)
 
     def _tokens(self, typed: Typed, second: Typed | None, cut: Cut, dropped: int = 0) -> Tokens:
-        given = None
-        if not isinstance(typed, str):
-            given = (spans_given(typed), spans_given(second or ()))
         text, pair = joined(typed), None if second is None else joined(second)
         for segment, name in enumerate(("sentence", "second sentence")[: 1 + (pair is not None)]):
             _check_read(name, (text, pair)[segment], segment in cut.sentences)
         columns = (cut.ids, cut.entries, cut.spans, segments_of(cut.sentences), cut.type_ids)
         unknown = _unknown(self._cutter, cut.ids, cut.spans)
-        words = (self._cutter.by_piece, given)
-        return Tokens(text, pair, *columns, dropped, None, unknown, *words)
+        by_piece, given = self._cutter.by_piece, _given(typed, second)
+        return Tokens(
+            text, pair, *columns, dropped=dropped, unknown=unknown, by_piece=by_piece, given=given
+        )
 
     def _in_one_segment(
         self,
@@ -381,6 +379,11 @@ def _check_read(name: str, text: str | None, found: bool) -> None:
             f"the tokenizer finds nothing to read in the {name} {text!r}",
             "give a sentence with letters in it",
         )
+
+
+def _given(typed: Typed, pair: Typed | None = None) -> tuple[tuple[Span, ...], ...] | None:
+    """Where the user's own words lie in each segment; None for a text that is not divided."""
+    return None if isinstance(typed, str) else (spans_given(typed), spans_given(pair or ()))
 
 
 def _unknown(cutter: Cutter, ids: Sequence[int], spans: Sequence[Span | None]) -> tuple[int, ...]:

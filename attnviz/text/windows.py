@@ -77,8 +77,8 @@ def _window(
     among = frozenset(tokens.unknown)
     unknown = tuple(new for new, old in enumerate(kept) if old in among)
     own = (inside, None, ids, vocabulary, tuple(moved), segments, types)
-    words = (tokens.by_piece, _given_within(tokens, start, end))
-    return Tokens(*own, 0, part, unknown, *words)
+    given = _given_within(tokens, start, end)
+    return Tokens(*own, part=part, unknown=unknown, by_piece=tokens.by_piece, given=given)
 
 
 def _given_within(tokens: Tokens, start: int, end: int) -> tuple[tuple[Span, ...], ...] | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -35,7 +36,16 @@ OLD_LAYOUT = "0_Transformer"
 
 LAYOUTS = (WEIGHTS, WEIGHTS_INDEX, PICKLE)  # the best first
 
+STAMPS = "verified.json"
 MOST_STAMPS = 1 << 20  # bytes; a longer list of files that passed begins anew
+CHECKED_AT_ONCE = 1 << 22  # bytes; of smaller files it is not remembered that they passed
+
+NUMPY_TYPES = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "C64": "c8", "BOOL": "?",
+    "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
+    "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1",
+}  # fmt: skip
+"""The dtypes of safetensors that numpy has."""
 
 AGAIN = "copy or download it again"
 CONVERT = "if you trust it, convert it: AutoModel.from_pretrained(folder).save_pretrained(folder)"
@@ -134,13 +144,10 @@ def has_tokenizer(names: Collection[str]) -> bool:
 def check_sha256(path: Path, expected: str, hint: str) -> None:
     """Raise AttnvizError, with this hint, unless the file has this SHA-256."""
     # a file that passed is hashed again only after its size or time stamp changed
-    stamps_path = cache_folder() / "verified.json"
-    stamps = _stamps(stamps_path)
+    stamp = {str(path): _stamp(path, expected, hint)}
+    if _passed(stamp):
+        return
     try:
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, expected]
-        if stamps.get(str(path)) == stamp:
-            return
         found = _sha256(path)
     except OSError as error:
         raise AttnvizError(f"{path} cannot be read: {error.strerror}", hint) from error
@@ -150,15 +157,71 @@ def check_sha256(path: Path, expected: str, hint: str) -> None:
             f"and should be {expected[:16]}…",
             hint,
         )
-    # if the cache cannot be written, the next run hashes again
+    _remember(stamp)
+
+
+def check_finite(path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
+    """Raise AttnvizError unless all numbers of a file, or of the index of parts, are finite.
+
+    They must be so in float32 too. Large files that passed are looked through again after they
+    changed.
+    """
+    called = f"finite {hashlib.sha256(json.dumps(sorted(arrays)).encode()).hexdigest()}"
+    files = [path] if is_pickle(path) else [part.path for part in parts_of(path)]
+    stamps = {f"numbers of {file.resolve()}": _stamp(file, called) for file in files}
+    large = sum(array.nbytes for array in arrays.values()) > CHECKED_AT_ONCE
+    if large and _passed(stamps):
+        return
+    for name, array in arrays.items():
+        if not _is_finite(array):
+            raise AttnvizError(
+                f"{path} holds numbers that are not finite (NaN or infinity), in {name}",
+                "the training diverged or the file is damaged; take another checkpoint",
+            )
+    if large:
+        _remember(stamps)
+
+
+def _is_finite(array: "np.ndarray") -> bool:
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        if array.dtype.itemsize <= 4 and np.isfinite(array.sum(dtype=np.float32)):
+            return True
+        # not each sum that is too large has a number that is; float64's largest overflow float32
+        return bool(np.isfinite(array.astype(np.float32)).all())
+
+
+Stamp = list[int | str]
+
+
+def _stamp(path: Path, passed: str, hint: str = AGAIN) -> Stamp:
+    """A file's size and time, and what it passed."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise AttnvizError(f"{path} cannot be read: {error.strerror}", hint) from error
+    return [stat.st_size, stat.st_mtime_ns, passed]
+
+
+def _passed(stamps: Mapping[str, Stamp]) -> bool:
+    """Whether these files passed, and have not changed since."""
+    known = _stamps(cache_folder() / STAMPS)
+    return all(known.get(name) == stamp for name, stamp in stamps.items())
+
+
+def _remember(stamps: Mapping[str, Stamp]) -> None:
+    """Write down that these files passed; if it cannot be, the next run checks again."""
+    path = cache_folder() / STAMPS
     with suppress(OSError, AttnvizError):
-        make_own_folder(stamps_path.parent)
-        with whole_file(stamps_path, private=True) as stream:
-            stream.write(json.dumps({**stamps, str(path): stamp}).encode())
+        make_own_folder(path.parent)
+        known = {**_stamps(path), **stamps}
+        with whole_file(path, private=True) as stream:
+            stream.write(json.dumps(known).encode())
 
 
-def _stamps(path: Path) -> dict[str, list[int | str]]:
-    """Size, time and hash of the files that passed; none if the file is not our own, or damaged."""
+def _stamps(path: Path) -> dict[str, Stamp]:
+    """What the files passed; none if the list is not our own, or damaged."""
     try:
         if not is_own_file(path) or path.stat().st_size > MOST_STAMPS:
             return {}
@@ -196,7 +259,7 @@ def tensor_kinds(path: Path) -> dict[str, tuple[str, int]]:
     kinds: dict[str, tuple[str, int]] = {}
     for part in parts_of(path):
         with _open(part, "numpy") as (_, names):
-            header, _ = _header(part.path)
+            header, _ = _header(_mapped(part.path))
             kinds |= {name: (header[name]["dtype"], prod(header[name]["shape"])) for name in names}
     return kinds
 
@@ -211,25 +274,39 @@ def wrapper_of(names: Collection[str]) -> str:
 
 
 def read_tensors(path: Path, names: Sequence[str]) -> "dict[str, np.ndarray]":
-    """The tensors of these names, in float32; only the parts that hold them are opened.
-
-    Raises KeyError for a name that is not there, AttnvizError as in `read_weights`.
-    """
+    """The tensors of these names, copied and in float32; else as `mapped_tensors`."""
     import numpy as np
 
+    mapped = mapped_tensors(path, names)
+    return {name: tensor.astype(np.float32) for name, tensor in mapped.items()}
+
+
+def mapped_tensors(path: Path, names: Sequence[str] | None = None) -> "dict[str, np.ndarray]":
+    """The tensors of these names, or all, as they are stored; only parts that hold them are opened.
+
+    A tensor's numbers are read from the file where they are used. To change them does not change
+    the file. bfloat16 numbers, which numpy lacks, come in float32, and those of other dtypes that
+    it lacks as bytes. Raises KeyError for a name that is not there, AttnvizError for a file that is
+    not whole.
+    """
     tensors: dict[str, np.ndarray] = {}
     for part in parts_of(path):
-        wanted = [name for name in names if part.names is None or name in part.names]
-        if not wanted:
+        wanted = [name for name in names or () if part.names is None or name in part.names]
+        if names is not None and not wanted:
             continue
-        with _open(part, "numpy") as (file, _):
-            header, start = _header(part.path)
-            for name in wanted:
-                if header[name]["dtype"] == "BF16":  # numpy does not have it
-                    tensors[name] = _bfloat16(part.path, header[name], start)
-                else:
-                    tensors[name] = file.get_tensor(name).astype(np.float32)
-    return {name: tensors[name] for name in names}
+        with _open(part, "numpy") as (_, held):
+            memory = _mapped(part.path)
+            header, start = _header(memory)
+            for name in held if names is None else wanted:
+                tensors[name] = _tensor(memory, header[name], start)
+    return tensors if names is None else {name: tensors[name] for name in names}
+
+
+def dtype_of(path: Path, name: str) -> str:
+    """The dtype in which a tensor is stored, as torch names it."""
+    stored = tensor_kinds(path)[name][0]
+    kinds = {"F": "float", "I": "int", "U": "uint", "C": "complex", "BF16": "bfloat16"}
+    return kinds.get(stored) or kinds.get(stored[0], "") + stored.lstrip("FIUC").lower()
 
 
 @contextmanager
@@ -254,22 +331,29 @@ def _open(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
         raise AttnvizError(f"{path} is not a whole safetensors file: {error}", AGAIN) from error
 
 
-def _header(path: Path) -> tuple[Mapping[str, Any], int]:
-    """A file's header, which safetensors has checked, and where its numbers begin."""
+def _mapped(path: Path) -> mmap.mmap:
     with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        return json.loads(stream.read(size)), 8 + size
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
-def _bfloat16(path: Path, entry: Mapping[str, Any], start: int) -> "np.ndarray":
-    """A tensor of bfloat16 numbers, exactly: each is the upper half of a float32."""
+def _header(memory: mmap.mmap) -> tuple[Mapping[str, Any], int]:
+    """A file's header, which safetensors has checked, and where its numbers begin."""
+    start = 8 + int.from_bytes(memory[:8], "little")
+    return json.loads(memory[8:start]), start
+
+
+def _tensor(memory: mmap.mmap, entry: Mapping[str, Any], start: int) -> "np.ndarray":
+    """A tensor where it lies in its file."""
     import numpy as np
 
+    shape, dtype = entry["shape"], entry["dtype"]
     first, end = entry["data_offsets"]
-    with path.open("rb") as stream:
-        stream.seek(start + first)
-        upper = np.frombuffer(stream.read(end - first), "<u2")
-    return (upper.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
+    unknown = f"V{(end - first) // max(1, prod(shape))}"
+    kind = "u2" if dtype == "BF16" else NUMPY_TYPES.get(dtype, unknown)
+    array: np.ndarray = np.ndarray(shape, f"<{kind}", memory, start + first)
+    if dtype == "BF16":  # each is the upper half of a float32
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array if array.flags.aligned else array.copy()
 
 
 def rounded(numbers: "np.ndarray", dtype: str) -> "np.ndarray":

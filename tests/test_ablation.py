@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from written import answer_csv, answer_json, csv_line, is_ours
+from written import answer_csv, answer_json, csv_line, is_ours, schema
 
 import attnviz
 from attnviz.answers import ablate
@@ -32,7 +31,7 @@ from attnviz.show.terminal.ablate import (
 )
 from attnviz.text.tokens import Tokens, Unit
 
-SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/ablate-1.schema.json").read_text())
+SCHEMA = schema("ablate-1")
 FACTS = ModelFacts("handmade", "hand", 2, 3, 6, 2, 7, True)
 HALF = 0.5**0.5
 L1H2 = HeadId(1, 2)

@@ -2,10 +2,8 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -17,10 +15,11 @@ from tiny_families import save_tiny
 from tokenizers import AddedToken
 from transformers import AutoModelForMaskedLM, BertForMaskedLM
 from vocabularies import ROBERTAS, byte_level
+from written import schema
 
 from attnviz.inspection import Inspection
 
-SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/ablate-1.schema.json").read_text())
+SCHEMA = schema("ablate-1")
 AGAIN = [
     f'attnviz: the last sentence, "{ANIMAL}", in minilm',
     "attnviz: running it again in minilm",

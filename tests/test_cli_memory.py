@@ -19,15 +19,14 @@ from handmade import random_inspection, tokens_of
 from process import Workplace, workplace
 from test_cli_startup import MODEL
 from test_storage import assert_same, made
+from written import schema
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, memory
 from attnviz.inspection.memory import forget, keep, recall, remember, remembered
 from attnviz.inspection.storage import load
 
-SCHEMA = json.loads(
-    (Path(__file__).parent.parent / "docs" / "schema" / "memory-1.schema.json").read_text()
-)
+SCHEMA = schema("memory-1")
 WIDE = ANIMAL.replace("tired", "wide")
 NAMED = '"{}" cannot be a name'
 

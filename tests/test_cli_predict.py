@@ -22,6 +22,7 @@ from transformers import (
     BertForTokenClassification,
 )
 from vocabularies import ROBERTAS, byte_level
+from written import schema
 
 import attnviz
 from attnviz.errors import RequestError
@@ -30,9 +31,7 @@ from attnviz.inspection.predicted import Guess
 from attnviz.model import Model
 from attnviz.show.wording import guess_number
 
-SCHEMA = json.loads(
-    (Path(__file__).parent.parent / "docs/schema/predict-1.schema.json").read_text()
-)
+SCHEMA = schema("predict-1")
 HOSTILE = {0: "[red]$x^2$\x1b[31m", 1: "<b>&</b>\u202e", 2: "O"}
 
 Run = Callable[..., Done]

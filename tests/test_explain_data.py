@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,16 +11,14 @@ import numpy as np
 import pytest
 from handmade import part, with_layer
 from worked import WORKED, X, inspection_with
-from written import answer_csv, answer_json, csv_line, is_ours
+from written import answer_csv, answer_json, csv_line, is_ours, schema
 
 import attnviz
 from attnviz.answers.explain import Explanation, explain
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
 
-SCHEMA = json.loads(
-    (Path(__file__).parent.parent / "docs" / "schema" / "explain-1.schema.json").read_text()
-)
+SCHEMA = schema("explain-1")
 
 
 def as_json(explanation: Explanation) -> Any:

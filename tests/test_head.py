@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,9 +14,8 @@ from handmade import causal
 from matplotlib.image import AxesImage
 from pictures import texts
 from process import Workplace, workplace
-from rich.console import Console
 from test_explain_kinds import SHARED, X, explained, inspection, record
-from written import answer_csv, answer_json
+from written import answer_csv, answer_json, printed, schema
 
 import attnviz
 from attnviz.answers.head import HeadSteps, explain_head
@@ -29,9 +27,7 @@ from attnviz.show.figure.head import figure
 from attnviz.show.terminal.head import table
 from attnviz.show.write import writer
 
-SCHEMA = json.loads(
-    (Path(__file__).parent.parent / "docs" / "schema" / "head-1.schema.json").read_text()
-)
+SCHEMA = schema("head-1")
 
 
 def as_json(steps: HeadSteps, top: int | None = None) -> Any:
@@ -45,9 +41,7 @@ def steps_of(head: int = 1, layer: Projections = SHARED, **changes: Any) -> Head
 
 
 def shown(steps: HeadSteps, width: int = 80, top: int | None = None) -> str:
-    page = io.StringIO()
-    Console(file=page, width=width, color_system=None).print(table(steps, top))
-    return page.getvalue()
+    return printed(table(steps, top), width)
 
 
 def as_arrays(steps: HeadSteps) -> dict[str, np.ndarray]:

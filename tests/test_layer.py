@@ -1,6 +1,5 @@
 """What a layer makes of a word: by hand, and every family that is read against transformers."""
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,9 @@ from conftest import ANIMAL
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.text import Text
 from rich.cells import cell_len
-from rich.console import Console
 from tiny_families import TINY, computed, save_tiny
 from worked import WORKED, X, inspection_with
+from written import printed, schema
 
 import attnviz
 from attnviz.answers.layer import Layer, layer
@@ -25,9 +24,7 @@ from attnviz.inspection import Inspection
 from attnviz.model import load_model
 from attnviz.model.reload import sublayers_behind
 
-SCHEMA = json.loads(
-    (Path(__file__).parent.parent / "docs" / "schema" / "layer-1.schema.json").read_text()
-)
+SCHEMA = schema("layer-1")
 B = 1
 SENTENCE = "The animal was too tired."
 NETWORK = FeedForward(
@@ -195,9 +192,7 @@ def test_its_table_cuts_no_words_about_a_step() -> None:
     [e] = attnviz.layer(sentence, "피곤했기", 5)
     none = tuple(part._replace(share=-1e-5) if part.head else part for part in e.parts)
     e = replace(e, parts=none)
-    page = io.StringIO()
-    Console(file=page, width=80, color_system=None).print(attnviz.table(e))
-    told = [line.rstrip() for line in page.getvalue().splitlines()]
+    told = [line.rstrip() for line in printed(attnviz.table(e)).splitlines()]
     [first] = [number for number, line in enumerate(told) if line.endswith('"?피곤했기", from')]
     assert told[first + 1] == " " * 59 + "layer 4"
     assert any(line.endswith("  last layer's output") for line in told)
@@ -205,9 +200,8 @@ def test_its_table_cuts_no_words_about_a_step() -> None:
     assert "  L5H0         0.0%" in "\n".join(told)  # a small share below 0 has no sign
     assert "-0.0%" not in "\n".join(told)
     assert max(map(cell_len, told)) <= 80
-    page = io.StringIO()
-    Console(file=page, width=30, color_system=None).print(attnviz.table(e))
-    assert "1 column is hidden: length (a" in page.getvalue()  # and not the share, for its bar
+    narrow = printed(attnviz.table(e), 30)
+    assert "1 column is hidden: length (a" in narrow  # and not the share, for its bar
 
 
 def test_a_word_of_several_pieces_has_an_answer_a_piece(animal: Inspection) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -10,12 +9,13 @@ import numpy as np
 import pytest
 from handmade import inspection_of, tokens_of
 from shown import run_json
+from written import schema
 
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model
 from attnviz.text.tokens import Unit
 
-SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/run-1.schema.json").read_text())
+SCHEMA = schema("run-1")
 SOME_HEADS = [HeadId(0, 0), HeadId(3, 1), HeadId(5, 11)]
 
 

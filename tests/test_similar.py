@@ -1,6 +1,5 @@
 """`attnviz similar`: the cosine of two texts is sentence-transformers' own, and a sum of pairs."""
 
-import io
 import json
 import warnings
 from collections.abc import Callable
@@ -15,10 +14,10 @@ import pytest
 import torch
 from conftest import ANIMAL
 from process import PNG, Done, Workplace, workplace
-from rich.console import Console
 from tiny_bert import SENTENCES, save_tiny_bert
 from tiny_others import RECORDED
 from transformers import AutoModel, AutoTokenizer
+from written import printed, schema
 
 import attnviz
 from attnviz.inspection import Inspection
@@ -26,9 +25,7 @@ from attnviz.inspection.memory import keep
 from attnviz.model import Model
 from attnviz.models.find import default_tokenizer
 
-SCHEMA = json.loads(
-    (Path(__file__).parent.parent / "docs/schema/similar-1.schema.json").read_text()
-)
+SCHEMA = schema("similar-1")
 DOG = "A dog was too exhausted to walk over the road."
 
 
@@ -51,10 +48,9 @@ def with_pooling(folder: Path, mode: str) -> str:
     return str(folder)
 
 
-def printed(answer: Any, width: int, top: int | None = None) -> str:
-    file = io.StringIO()
-    Console(file=file, width=width, color_system=None).print(attnviz.table(answer, top))
-    shown = file.getvalue()
+def fitted(answer: Any, width: int) -> str:
+    """Its table, which fits."""
+    shown = printed(attnviz.table(answer), width)
     assert max(map(len, shown.splitlines())) <= width
     return shown
 
@@ -110,7 +106,7 @@ def test_without_special_tokens_the_rest_is_told(minilm: Model) -> None:
     assert found.pairs.hidden is not None
     assert found.pairs.parts.sum() + found.pairs.hidden == pytest.approx(whole.cosine, abs=1e-6)
     assert valid(found)["hidden"] == found.pairs.hidden
-    assert "Special tokens are left out: pairs with one of them give 0.172" in printed(found, 140)
+    assert "Special tokens are left out: pairs with one of them give 0.172" in fitted(found, 140)
 
 
 @pytest.mark.parametrize("mode", ["cls", "lasttoken"])
@@ -119,7 +115,7 @@ def test_the_state_of_one_token_is_no_sum_over_words(tmp_path: Path, mode: str) 
     assert found.pairs is None
     assert valid(found)["parts"] is None
     assert list(found.rows()) == [(*[None] * 7, found.cosine)]
-    shown = printed(found, 80)
+    shown = fitted(found, 80)
     which = "first" if mode == "cls" else "last"
     assert f"final state of its {which} token" in " ".join(shown.split())
     with pytest.raises(attnviz.RequestError, match="no sum over pairs of words to draw"):
@@ -158,13 +154,13 @@ def test_each_head_is_ablated_in_both_texts(minilm: Model) -> None:
     assert one.cosine == pytest.approx(float(cosine), abs=1e-5)
     assert one.change == pytest.approx(float(cosine) - each.cosine, abs=1e-5)
     assert valid(each, 3)["each"][0]["rank"] == 1
-    assert "Half of the 72 heads change it by 0.00" in printed(each, 100)
+    assert "Half of the 72 heads change it by 0.00" in fitted(each, 100)
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 140])
 @pytest.mark.parametrize("texts", [(ANIMAL, DOG), ("Hi", "Hi"), ("no " * 200, "yes " * 90)])
 def test_tables_fit(minilm: Model, texts: tuple[str, str], width: int) -> None:
-    shown = printed(attnviz.similar(*texts, minilm), width)
+    shown = fitted(attnviz.similar(*texts, minilm), width)
     assert "cosine" in shown
     flat = " ".join(shown.split())
     hidden = len(texts[0]) > 500
@@ -172,7 +168,7 @@ def test_tables_fit(minilm: Model, texts: tuple[str, str], width: int) -> None:
 
 
 def test_sums_in_the_table_are_in_the_unit_of_their_parts(minilm: Model) -> None:
-    lines = printed(attnviz.similar(ANIMAL, "dog", minilm), 80).splitlines()
+    lines = fitted(attnviz.similar(ANIMAL, "dog", minilm), 80).splitlines()
     assert "numbers are multiples of 0.01" in lines
     [row] = [one.replace("▸", " ").split() for one in lines if one.startswith("animal  ")][:1]
     *parts, whole = map(float, row[1:])

@@ -1,7 +1,12 @@
-"""What the writer makes of answers, in parts, for tests of data."""
+"""What the writer makes of answers, in parts, for tests of data; and schemas, and tables."""
 
+import io
+import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+from rich.console import Console, RenderableType
 
 from attnviz.answers.answer import Answer
 from attnviz.show.parquet import cell_of
@@ -23,3 +28,16 @@ def answer_csv(
 ) -> Iterator[bytes]:
     first = () if text_index is None else (text_index,)
     return (csv_line((*first, *row)) for row in answer.rows(top))
+
+
+def schema(name: str) -> Any:
+    """A JSON Schema, as `docs/schema/` has it."""
+    folder = Path(__file__).parent.parent / "docs" / "schema"
+    return json.loads((folder / f"{name}.schema.json").read_text())
+
+
+def printed(look: RenderableType, width: int = 80) -> str:
+    """What a pipe receives."""
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None).print(look)
+    return stream.getvalue()

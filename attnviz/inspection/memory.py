@@ -49,10 +49,10 @@ def remember(inspection: Inspection, other: Inspection | None = None) -> bool:
     if None in content.values():
         return False
     for name in pair:
-        if content.get(name) is None:
-            _own(name).unlink(missing_ok=True)
+        if data := content.get(name):
+            _write(_own(name), data)
         else:
-            _write(_own(name), content[name] or b"")
+            _own(name).unlink(missing_ok=True)
     _tidy()
     return True
 

@@ -43,6 +43,7 @@ from attnviz.show.figure.matrix import (
     ends_of,
     label_columns,
     label_rows,
+    short_share,
     whole_dots,
     write_numbers,
 )
@@ -265,7 +266,7 @@ def _write_numbers(
 
     def told(number: float) -> str:
         sign = "" if not signed else "+" if number > 0 else "−"
-        return sign + ("1.0" if abs(number) >= 0.995 else f"{abs(number):.2f}"[1:])
+        return sign + short_share(number)
 
     write_numbers(axes, numbers, limits, least, told, 8, signed)
 

@@ -11,8 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from attnviz.answers.matrices import Matrices
 from attnviz.show.figure.drawing import CREATOR, DPI, drawing_of
-from attnviz.show.figure.heatmap import OneHead
-from attnviz.show.figure.language import say
+from attnviz.show.figure.heatmap import OneHead, title_of
 from attnviz.show.forms import Limits, Style, styled
 
 
@@ -33,12 +32,12 @@ class EachHead:
         with styled(self._style), drawing_of(matrices.context):
             head = OneHead(matrices, self._scale)
             if self._last is not None and head.is_laid_out_as(self._last):
-                head.draw_over(self._picture, self._last)
-                own = self._own(head)
+                head.draw_over(self._picture)
+                own = self._own()
                 self._canvas.restore_region(self._shared)
             else:
                 self._picture = head.figure()
-                own = self._own(head)
+                own = self._own()
                 self._canvas = FigureCanvasAgg(self._picture)
                 self._canvas.draw()
                 self._shared = self._canvas.copy_from_bbox(self._picture.bbox)
@@ -50,11 +49,10 @@ class EachHead:
         about.add_text("Software", CREATOR)
         pixels.save(stream, "png", pnginfo=about, dpi=(DPI, DPI))
 
-    def _own(self, head: OneHead) -> list[Artist]:
+    def _own(self) -> list[Artist]:
         """The matrix, its numbers and the title, which the canvas leaves out."""
         axes = self._picture.axes[0]
-        title = [text for text in self._picture.texts if text.get_text() == say(head.title.title)]
-        own: list[Artist] = [*axes.images, *axes.texts, *title[:1]]
+        own: list[Artist] = [*axes.images, *axes.texts, title_of(self._picture)]
         for artist in own:
             artist.set_animated(True)
         return own

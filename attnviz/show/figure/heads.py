@@ -18,6 +18,7 @@ from attnviz.inspection.context import counted
 from attnviz.show.figure.captions import ground_note, heading, label, measure_notes
 from attnviz.show.figure.drawing import drawing_of
 from attnviz.show.figure.language import say
+from attnviz.show.figure.matrix import short_share
 from attnviz.show.figure.ranking import HEADS_SHOWN, Bar, Ranked, draw_ranked
 from attnviz.show.forms import Limits
 from attnviz.show.labels import names, phrase_name, visible
@@ -255,8 +256,7 @@ def _in_cell(context: Context, value: float) -> str:
     """A share as `.68` or `−.07`; other numbers in few digits."""
     if not context.measured.shares:
         return number(value) if value >= 0 else f"−{number(-value)}"
-    short = "1.0" if abs(value) >= 0.995 else f"{abs(value):.2f}"[1:]
-    return f"−{short}" if value < 0 else short
+    return f"{'−' if value < 0 else ''}{short_share(value)}"
 
 
 def _signed(context: Context, value: float | None) -> str:

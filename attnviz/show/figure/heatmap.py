@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from attnviz.answers.matrices import Matrices, Pooled
 from attnviz.errors import RequestError
@@ -214,14 +215,14 @@ class OneHead:
         panels.color_bar(picture, image, bar)
         return picture
 
-    def draw_over(self, picture: Figure, other: "OneHead") -> None:
+    def draw_over(self, picture: Figure) -> None:
         """Put this head in the place of another that is laid out as it is."""
-        axes, before = picture.axes[0], say(other.title.title)
+        axes = picture.axes[0]
         axes.images[0].set_data(self._panels.pooled.weights[self._head])
         for text in list(axes.texts):
             text.remove()
         self._write_numbers(axes)
-        next(t for t in picture.texts if t.get_text() == before).set_text(say(self.title.title))
+        title_of(picture).set_text(say(self.title.title))
 
     def _write_numbers(self, axes: Axes) -> None:
         if self._count > NUMBERED_UP_TO:
@@ -230,6 +231,11 @@ class OneHead:
         limits, size = self._panels.limits, 7.5 if max(weights.shape) > 8 else 9
         least = NUMBERED_FROM * (1 if measured.shares else limits[1])
         write_numbers(axes, weights, limits, least, measured.number, size)
+
+
+def title_of(picture: Figure) -> Text:
+    """The title among a picture's texts."""
+    return next(text for text in picture.texts if text.get_text() == picture.get_suptitle())
 
 
 def _labelled(matrices: Matrices, scale: Limits | None, columns: int) -> Figure:

@@ -83,6 +83,11 @@ def write_numbers(
         text.set(ha="center", va=middle)
 
 
+def short_share(share: float) -> str:
+    """The size of a share in few letters: `.68`, `1.0`."""
+    return "1.0" if abs(share) >= 0.995 else f"{abs(share):.2f}"[1:]
+
+
 def label_rows(axes: Axes, labels: TokenLabels) -> None:
     """Write what rows stand for along the left edge."""
     axes.set_yticks(labels.places, labels.texts, size=labels.size)

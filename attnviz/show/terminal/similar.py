@@ -145,11 +145,11 @@ def _heading(answer: Similarity | EachSimilarity) -> Iterator[RenderableType]:
 
 
 def _cosine_line(answer: Similarity | EachSimilarity) -> Text:
-    return Text.assemble(("cosine ", BOLD), (f"{_plain(answer.cosine)}", BOLD))
+    return Text(f"cosine {_plain(answer.cosine)}", style=BOLD)
 
 
 def _plain(number: float) -> str:
-    """A number with three digits behind the point, or three that say something."""
+    """A number with three decimals, or of a small one two digits that are not 0."""
     shown = f"{number:.3f}" if abs(number) >= 0.1 or number == 0 else f"{number:.2g}"
     return shown.replace("-", "−")
 
@@ -166,8 +166,7 @@ def _ranking(answer: Similarity, shown: Sequence[PairPart]) -> Ranking:
             for own, token in words
         ]
         times = pair.part / pair.even if pair.even > 0 else 0.0
-        own_cosine = "" if pair.cosine is None else f"{pair.cosine:.2f}"
-        own_cosine = own_cosine.replace("-0.00", "0.00").replace("-", "−")
+        own_cosine = "" if pair.cosine is None else f"{pair.cosine:z.2f}".replace("-", "−")
         cells += [Text(f"{pair.part:.{digits}f}".replace("-", "−"), style=BOLD)]
         cells += [Text(f"×{times:.1f}" if times > 0 else ""), Text(own_cosine)]
         rows.append(cells)

@@ -10,12 +10,15 @@ from handmade import causal, inspection_of, tokens_of, with_layer
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from pictures import numbered
 
 import attnviz
 from attnviz.inspection import Inspection
+from attnviz.model import Model
 from attnviz.show.figure.drawing import BLANK
+from attnviz.show.figure.similar import FALLS, RISES
 from attnviz.show.forms import Colours
 from attnviz.show.labels import names
 
@@ -145,6 +148,22 @@ def test_each_head_ablated_has_a_map(animal: Inspection) -> None:
         [image] = figure.axes[0].images
         assert image.get_clim() == (scale or (0.0, answer.heads[0].distance))
     assert {"moves most", "distance"} <= set(said(figure))
+
+
+def test_each_head_s_change_of_a_cosine_has_its_sign(minilm: Model) -> None:
+    answer = attnviz.similar_each("The animal was tired.", "A dog ran.", model=minilm)
+    figure = attnviz.figure(answer, top=6)
+    changes, largest = {one.head: one.change for one in answer.heads}, answer.heads[0].change
+    assert all(matrix(figure.axes[0])[head] == pytest.approx(changes[head]) for head in changes)
+    [image] = figure.axes[0].images
+    assert image.get_clim() == (-abs(largest), abs(largest))
+    bars = next(axes.patches for axes in figure.axes if len(axes.patches) == 6)
+    for bar, one in zip(bars, answer.heads[:6], strict=True):
+        assert isinstance(bar, Rectangle)
+        assert bar.get_width() == pytest.approx(abs(one.change))
+        assert to_hex(bar.get_facecolor()) == (FALLS if one.change < 0 else RISES)
+    told = f"{largest:+.4f}".replace("-", "−")
+    assert {"change", "cosine", told, f"minilm · cosine {answer.cosine:.3f}"} <= set(said(figure))
 
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän 동물은 너무 sat because it was 😀 and"

@@ -59,6 +59,8 @@ def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     yield attnviz.compare(animal, other, "it")
     yield attnviz.similar("A dog ran.", "The cat sat down.", model=model)
     yield attnviz.similar("A dog didn't.", "The cat 한 sat.", model=model, special=False)
+    for replacement in ("zero", "mean"):
+        yield attnviz.similar_each("A dog ran.", "The cat sat.", replacement, model)
     yield from attnviz.explain(animal, "it", head="L3H1", model=model)
     yield attnviz.explain_head(animal, "L3H1", model=model)
     yield from attnviz.layer(animal, "it", 3, model=model)

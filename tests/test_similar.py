@@ -24,6 +24,7 @@ from attnviz.inspection import Inspection
 from attnviz.inspection.memory import keep
 from attnviz.model import Model
 from attnviz.models.find import default_tokenizer
+from attnviz.show.wording import change_told
 
 SCHEMA = schema("similar-1")
 DOG = "A dog was too exhausted to walk over the road."
@@ -155,6 +156,8 @@ def test_each_head_is_ablated_in_both_texts(minilm: Model) -> None:
     assert one.change == pytest.approx(float(cosine) - each.cosine, abs=1e-5)
     assert valid(each, 3)["each"][0]["rank"] == 1
     assert "Half of the 72 heads change it by 0.00" in fitted(each, 100)
+    told = [change_told(change) for change in (0.01, -0.01, 4e-5, -4e-5)]
+    assert told == ["+0.0100", "−0.0100", "0.0000", "0.0000"]
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 140])

@@ -127,7 +127,9 @@ FORMS: dict[str, Forms] = {
         one_scale=False,
     ),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
-    "EachSimilarity": Forms("terminal.similar:each_table"),
+    "EachSimilarity": Forms(
+        "terminal.similar:each_table", "figure.similar:each_figure", called="similar-each"
+    ),
     "Prediction": Forms(
         "terminal.predict:table",
         "figure.predict:figure",

@@ -284,6 +284,12 @@ def guess_number(guess: "Guess") -> str:
     return f"{percent:.2g}%" if percent >= 0.0001 else "<0.0001%"
 
 
+def change_told(change: float) -> str:
+    """How much a cosine changes, with the sign, which 0 has not."""
+    told = f"{change:+.4f}".replace("-", "−")
+    return told if told.strip("+−0.") else told[1:]
+
+
 def what_guesses_say(answer: "Prediction") -> tuple[str, ...]:
     """What guesses do not promise: to be right, and of several masks, to fit together."""
     several = answer.facts.kind == "masked-lm" and len(answer.said) > 1

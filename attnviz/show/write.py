@@ -301,6 +301,7 @@ def picture_name(answer: Any, scale: Limits | None = None, style: Style | None =
     what += f" {other}" if (other := getattr(answer, "other", None)) else ""
     # only the name's hash has room for the other sentence, or the many
     what += "".join(f" {other.model.name} {other.text.text}" for other in others)
+    what += " mean" if getattr(answer, "replacement", "") == "mean" else ""
     what += f" {answer.sentences} {answer.link}" if hasattr(answer, "link") else ""
     return default_name(context, drawn, what, scale, style)
 

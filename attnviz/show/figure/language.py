@@ -296,6 +296,14 @@ KOREAN: dict[str, str] = {
     "a word gives what its pieces give together; --pieces takes them apart": (
         "단어의 값은 그 조각들의 합이며, --pieces 옵션으로 조각마다 볼 수 있음"
     ),
+    "output of each head alone set to zero in both texts: how the cosine changes": (
+        "두 텍스트에서 헤드 하나씩 출력을 0으로: 코사인의 변화"
+    ),
+    "output of each head alone set to its mean over each text: how the cosine changes": (
+        "두 텍스트에서 헤드 하나씩 출력을 텍스트 평균으로: 코사인의 변화"
+    ),
+    "orange: rises without the head": "주황: 헤드가 없으면 커짐",
+    "blue: falls": "파랑: 작아짐",
     "numbers in cells are hundredths": "칸의 수는 100분의 1 단위",
     "each cell: a_i · b_j / (|a| |b|); all cells sum to the cosine": (
         "칸: a_i · b_j / (|a| |b|), 모두 더하면 코사인"

@@ -41,6 +41,7 @@ class Bar:
     quiet: bool = False
     bold: bool = False
     muted: bool = False
+    color: str = STRONG
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +185,7 @@ def _draw_bars(picture: Figure, one: Ranked, frame: _Frame, top: float, furthest
     axes.tick_params(axis="y", length=0, pad=4)
     for name, bar in zip(axes.get_yticklabels(), one.bars, strict=True):
         name.set(fontweight="bold" if bar.bold else "normal", color=MUTED if bar.muted else INK)
-    colors = [QUIET if bar.quiet else STRONG for bar in one.bars]
+    colors = [QUIET if bar.quiet else bar.color for bar in one.bars]
     axes.barh(range(len(names)), [bar.number for bar in one.bars], height=0.62, color=colors)
     for row, bar in enumerate(one.bars):
         if bar.interval is not None:

@@ -42,7 +42,7 @@ from attnviz.show.terminal.heading import (
     quiet_line,
     sentence,
 )
-from attnviz.show.wording import unknown_legend
+from attnviz.show.wording import change_told, unknown_legend
 
 ROWS_SHOWN = 30  # the most words of A in the grid; of more, those that give most
 CELL = 6  # marker, sign, number, space
@@ -272,7 +272,7 @@ def _each(
         [
             Text(str(one.rank), style=DIM),
             Text(str(one.head), style=BOLD),
-            Text(f"{one.change:+.4f}".replace("-", "−")),
+            Text(change_told(one.change)),
             Text(_plain(one.cosine)),
         ]
         for one in shown

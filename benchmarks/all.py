@@ -36,9 +36,14 @@ and are noisy, so compare the ratios.
 
 {table}
 
-- The *founding sentence* is "{animal}" Its job with transformers
+- The *founding sentence* is "{animal}" Each command is given it, or
+  its file, and runs in a new process. The job with transformers
   ([one_number.py](../benchmarks/peers/one_number.py)) loads the same files with `AutoModel`, eager
-  attention and `output_attentions=True`, and prints one number.
+  attention and `output_attentions=True`, and prints one number: of these jobs that is the least.
+- The model of BERT base's sizes and the tiny GPT-2 ({gpt2_layers} layers, {gpt2_heads} heads,
+  d_model {gpt2_d_model}) are folders of random weights as transformers saves them
+  ([random_model.py](../benchmarks/random_model.py)). attnviz ran each once before, and remembers
+  what it checked then. GPT-2 runs through transformers.
 - *512 tokens*: a longer text, cut with `--truncate`, in the default model. The memory of an
   inspection is how much the process grows for each inspection that it keeps.
 - The *{sentences} sentences* have {shortest} to {longest} words each
@@ -96,6 +101,9 @@ def page(rounds: int, sentences: int) -> str:
         rounds=rounds,
         table="\n".join([measure.HEADER, *map(str, goals)]),
         animal=startup.ANIMAL,
+        gpt2_layers=startup.TINY_GPT2["n_layer"],
+        gpt2_heads=startup.TINY_GPT2["n_head"],
+        gpt2_d_model=startup.TINY_GPT2["n_embd"],
         sentences=sentences,
         shortest=SHORTEST,
         longest=LONGEST,

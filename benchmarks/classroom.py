@@ -1,37 +1,26 @@
 """A class draws every head: 144 heatmaps of a model of BERT base's sizes, each in a file.
 
-Beside it a script as a student writes one: transformers, then matplotlib, a figure a head.
+Beside it a script as a student writes one: transformers, then matplotlib, a figure a head. The
+model has random weights: the pictures take as long as a trained one's.
 
 usage: python benchmarks/classroom.py [--rounds N]
 """
 
-import shutil
 import statistics
 from pathlib import Path
 
 import measure
-
-from attnviz.models import find_model
 
 SENTENCE = "We turned down a narrow lane and passed through a small [MASK]."
 PEER = Path(__file__).parent / "peers" / "every_head.py"
 LAYERS, HEADS = 12, 12
 WITHIN = 60  # seconds; nearly all of the work is one processor's
 
-MAKE = """
-import sys
-from transformers import BertConfig, BertForMaskedLM
-BertForMaskedLM(BertConfig()).save_pretrained(sys.argv[1])
-"""
-"""BERT base with random weights: the pictures take as long as a trained one's."""
-
 
 def goals(rounds: int) -> list[measure.Goal]:
     with measure.workplace() as folder:
         model, pictures, theirs = (folder / name for name in ("bert", "ours", "theirs"))
-        measure.run(measure.Command(measure.python("-c", MAKE, str(model))))
-        for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
-            shutil.copy(find_model("minilm").config.with_name(name), model)
+        measure.make_model("bert", model)
         for place in (pictures, theirs):
             place.mkdir()
         named = str(pictures / "Attention_Layer{layer}_Head{head}.png")

@@ -5,14 +5,12 @@ The model has ModernBERT's sizes and random weights: neither time nor memory ask
 usage: python benchmarks/long.py [--rounds N]
 """
 
-import json
 import random
 from collections.abc import Mapping
 from pathlib import Path
 
 import measure
 
-MODEL = Path(__file__).with_name("modernbert.py")
 PASS = Path(__file__).parent / "peers" / "one_pass.py"
 
 SIZES = {"num_hidden_layers": 22, "num_attention_heads": 12, "hidden_size": 768}
@@ -44,7 +42,7 @@ def table(rounds: int) -> str:
 def goals(rounds: int) -> list[measure.Goal]:
     with measure.workplace() as folder:
         model = folder / "model"
-        measure.run(measure.Command(measure.python(str(MODEL), str(model), json.dumps(SIZES))))
+        measure.make_model("modernbert", model, SIZES)
         return [
             goal
             for length, most in ROUNDS.items()

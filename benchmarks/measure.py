@@ -7,6 +7,7 @@ the parent had when it began the process, so these scripts import little themsel
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -126,6 +127,12 @@ def workplace() -> Iterator[Path]:
             del os.environ["XDG_CACHE_HOME"]
             if before is not None:
                 os.environ["XDG_CACHE_HOME"] = before
+
+
+def make_model(family: str, folder: Path, sizes: Mapping[str, int] | None = None) -> None:
+    """Make a model of random weights, of the family's usual sizes unless others are given."""
+    script = str(Path(__file__).with_name("random_model.py"))
+    run(Command(python(script, family, str(folder), json.dumps(sizes or {}))))
 
 
 def attnviz(*arguments: str) -> list[str]:

@@ -4,54 +4,120 @@ usage: python benchmarks/startup.py [--rounds N]
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import measure
 
 from attnviz.models import find_model
 
 ANIMAL = "The animal didn't cross the street because it was too tired."
-PEER = Path(__file__).parent / "peers" / "one_number.py"
+TWIN = ANIMAL.replace("tired", "wide")
+PEERS = Path(__file__).parent / "peers"
+
+HEAD = ("--layer", "3", "--head", "1")
+WORD = ("--query", "it")
+
+TINY_GPT2 = {"n_positions": 64, "n_embd": 24, "n_layer": 2, "n_head": 3}
+
+BESIDE = {
+    "torch": "`import torch`",
+    "transformers": "the same job with transformers",
+    "gpt2 with transformers": "the same job with transformers",
+}
+
+
+class Wanted(NamedTuple):
+    """A goal: what is measured, beside what, and how large the ratio of both may be."""
+
+    task: str
+    ours: str
+    beside: str
+    limit: float
+    memory: bool = False
+
+
+WANTED = (
+    Wanted("`attnviz run` of the founding sentence, cold process", "run", "torch", 0.3),
+    Wanted("the same", "run", "transformers", 0.09),
+    Wanted("the same", "run", "torch", 0.65, memory=True),
+    Wanted("`attnviz find` of `it` and `animal` in it", "find", "torch", 0.3),
+    Wanted("the same", "find", "transformers", 0.09),
+    Wanted("`attnviz compare` of it and the one with `wide`", "compare", "torch", 0.3),
+    Wanted("the same", "compare", "transformers", 0.09),
+    Wanted("`attnviz explain` of `it` in L3H1", "explain", "torch", 0.3),
+    Wanted("the same", "explain", "transformers", 0.09),
+    Wanted("`attnviz ablate --each` for `it`", "ablate", "torch", 0.5),
+    Wanted("`attnviz heatmap` of L3H1", "heatmap", "torch", 0.75),
+    Wanted("`attnviz lines` of `it` in L3H1", "lines", "torch", 0.75),
+    Wanted("`attnviz run --load FILE`", "load", "torch", 0.2),
+    Wanted("`attnviz --help`", "help", "torch", 0.1),
+    Wanted("completion of a command", "command", "torch", 0.12),
+    Wanted("completion of a word of the sentence", "word", "torch", 0.12),
+    Wanted("`attnviz run` in a model of BERT base's sizes", "base", "torch", 0.6),
+    Wanted("`attnviz run` in a tiny GPT-2", "gpt2", "gpt2 with transformers", 1.15),
+)
 
 
 def goals(rounds: int) -> list[measure.Goal]:
+    """One for each of WANTED; the models of random weights are made first."""
     with measure.workplace() as folder:
-        saved, picture = str(folder / "animal.safetensors"), str(folder / "animal.png")
-        measure.run(measure.Command(measure.attnviz("run", ANIMAL, "--save", saved)))
-        # `run` comes before `heatmap`, which draws the sentence that it remembers
-        arguments = {
-            "torch": measure.python("-c", "import torch"),
-            "help": measure.attnviz("--help"),
-            "run": measure.attnviz("run", ANIMAL),
-            "load": measure.attnviz("run", "--load", saved),
-            "heatmap": measure.attnviz("heatmap", "-o", picture, "--layer", "3", "--head", "1"),
-            "transformers": measure.python(str(PEER), _folder(), ANIMAL, "3", "1", "it", "animal"),
-        }
-        commands = {name: measure.Command(line) for name, line in arguments.items()}
+        measure.make_model("bert", folder / "base")
+        measure.make_model("gpt2", folder / "gpt2", TINY_GPT2)
+        saved = folder / "saved.safetensors"
+        measure.run(measure.Command(measure.attnviz("run", ANIMAL, "--save", str(saved))))
+        commands = {name: measure.Command(line) for name, line in _lines(folder, saved).items()}
         runs = measure.side_by_side(commands, rounds)
+    return [_goal(wanted, runs) for wanted in WANTED]
 
-    def goal(task: str, ours: str, theirs: str, limit: float) -> measure.Goal:
-        beside = {"torch": "`import torch`", "transformers": "the same job with transformers"}
-        seconds = {name: [run.seconds for run in runs[name]] for name in (ours, theirs)}
-        return measure.Goal(
-            task=task,
-            ours=f"{measure.median_seconds(runs[ours]):.2f} s",
-            beside=f"{beside[theirs]}, {measure.median_seconds(runs[theirs]):.2f} s",
-            ratio=measure.ratio_of(seconds[ours], seconds[theirs]),
-            limit=limit,
+
+def _lines(folder: Path, saved: Path) -> dict[str, list[str]]:
+    """The command line of each name in WANTED."""
+    minilm, picture = str(find_model("minilm").config.parent), ("-o", str(folder / "head.png"))
+    ours = {
+        "help": ("--help",),
+        "run": ("run", ANIMAL),
+        "find": ("find", ANIMAL, *WORD, "--key", "animal"),
+        "compare": ("compare", ANIMAL, TWIN, *WORD),
+        "explain": ("explain", ANIMAL, *WORD, *HEAD),
+        "ablate": ("ablate", ANIMAL, "--each", *WORD),
+        "heatmap": ("heatmap", ANIMAL, *HEAD, *picture, "--force"),
+        "lines": ("lines", ANIMAL, *WORD, *HEAD, *picture, "--force"),
+        "load": ("run", "--load", str(saved)),
+        "base": ("run", ANIMAL, "--model", str(folder / "base")),
+        "gpt2": ("run", ANIMAL, "--model", str(folder / "gpt2")),
+    }
+    number = str(PEERS / "one_number.py")
+    return {
+        "torch": measure.python("-c", "import torch"),
+        **{name: measure.attnviz(*arguments) for name, arguments in ours.items()},
+        "command": _completing("attnviz he"),
+        "word": _completing("attnviz run --query an"),
+        "transformers": measure.python(number, minilm, ANIMAL, "3", "1", "it", "animal"),
+        "gpt2 with transformers": measure.python(
+            number, str(folder / "gpt2"), ANIMAL, "1", "1", "it", "animal"
+        ),
+    }
+
+
+def _completing(typed: str) -> list[str]:
+    """What the shell runs when the tab key is pressed after this."""
+    place = typed.count(" ")
+    told = ("_ATTNVIZ_COMPLETE=complete_bash", f"COMP_WORDS={typed}", f"COMP_CWORD={place}")
+    return ["env", *told, *measure.attnviz()]
+
+
+def _goal(wanted: Wanted, runs: dict[str, list[measure.Run]]) -> measure.Goal:
+    both = runs[wanted.ours], runs[wanted.beside]
+    if wanted.memory:
+        ours, theirs = (
+            f"peak {measure.median_memory(some) / measure.MIB:.0f} MiB" for some in both
         )
-
-    return [
-        goal("`attnviz run` of the founding sentence, cold process", "run", "torch", 1.25),
-        goal("the same", "run", "transformers", 0.4),
-        goal("`attnviz --help`", "help", "torch", 0.25),
-        goal("`attnviz run --load FILE`", "load", "torch", 0.4),
-        goal("`attnviz heatmap` of the remembered sentence", "heatmap", "torch", 0.9),
-    ]
-
-
-def _folder() -> str:
-    """The default model's folder, which transformers reads too."""
-    return str(find_model("minilm").config.parent)
+        numbers = [[run.memory for run in some] for some in both]
+    else:
+        ours, theirs = (f"{measure.median_seconds(some):.2f} s" for some in both)
+        numbers = [[run.seconds for run in some] for some in both]
+    beside = f"{BESIDE[wanted.beside]}, {theirs}"
+    return measure.Goal(wanted.task, ours, beside, measure.ratio_of(*numbers), wanted.limit)
 
 
 if __name__ == "__main__":

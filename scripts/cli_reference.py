@@ -82,8 +82,9 @@ ENVIRONMENT = """\
 Defaults of your own go into `config.toml`, in the folder that your system has for settings
 (`~/.config/attnviz/` on Linux). A variable is above the file, and an option above both; in a
 variable, `true` and `false` may also be `1` and `0`. attnviz reads the file when a command runs. A
-key that it does not know, or a value that does not fit, is an error that names the line. `attnviz
---spec` says where the file is looked for, and what is in force.
+key that it does not know, or a value that does not fit, is an error that names the line;
+`memory` and `--spec`, which need no setting, only say so. A note names a variable `ATTNVIZ_…` that
+does not exist. `attnviz --spec` says where the file is looked for, and what is in force.
 
 ```toml
 model = "bert-base-uncased"  # what --model takes

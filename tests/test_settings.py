@@ -98,6 +98,18 @@ def test_a_variable_that_makes_no_sense(file: Path, monkeypatch: pytest.MonkeyPa
         settings()
 
 
+def test_a_variable_that_is_none_is_told_once(tmp_path: Path, animal: Inspection) -> None:
+    place = workplace(tmp_path, animal)
+    done = place("run", "--query", "it", env={"ATTNVIZ_MODLE": "paper", "ATTNVIZ_ENGINE": "numpy"})
+    assert done.code == 0
+    told = "ATTNVIZ_MODLE is set, but is no variable of attnviz: did you mean ATTNVIZ_MODEL?"
+    assert done.err.startswith(f"attnviz: {told}\n")
+    assert done.err.count("ATTNVIZ_") == 2
+    far = place("memory", env={"ATTNVIZ_": "1"}).err
+    assert "ATTNVIZ_ is set, but is no variable of attnviz: did you mean ATTNVIZ_" in far
+    assert place("memory", "--quiet", env={"ATTNVIZ_MODLE": "1"}).err == ""
+
+
 def test_commands_obey_it(tmp_path: Path, animal: Inspection) -> None:
     place = workplace(tmp_path, animal)
     file = place.folder / ".config" / "attnviz" / "config.toml"
@@ -112,8 +124,14 @@ def test_commands_obey_it(tmp_path: Path, animal: Inspection) -> None:
     above = place("run", *options, env=env)
     assert "[CLS]" in above.out
     file.write_text('modle = "x"\n')
-    wrong = place("memory")
+    wrong = place("run", "--query", "it")
     assert (wrong.code, wrong.out) == (2, "")
     assert wrong.err.startswith(f'attnviz: {file}, line 1: there is no setting "modle"\n')
+    said = f'attnviz: {file}, line 1: there is no setting "modle": settings are as without the file'
+    for form in (["memory"], ["--spec"]):  # which need none
+        done = place(*form)
+        assert (done.code, done.err) == (0, f"{said}\n")
+        assert done.out
+    assert place("memory", "--quiet").err == ""
     for help in (["--help"], ["run", "-h"], ["--version"]):  # which do not read it
         assert place(*help, env=place.without(*SLOW, "tomllib")).code == 0

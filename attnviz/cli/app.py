@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from attnviz.attention.request import LESS_OF_A_TEXT
 from attnviz.cli.options import RARE
-from attnviz.cli.output import STDOUT, complain, lead_nowhere
+from attnviz.cli.output import STDOUT, Notes, complain, lead_nowhere
 from attnviz.errors import AttnvizError, RequestError, lacks_memory, visible
 
 MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v)"
@@ -123,8 +123,11 @@ def _show_spec(wanted: bool) -> None:
     def show() -> None:
         import json
 
+        from attnviz.cli.settings import remarks
         from attnviz.cli.spec import spec
 
+        for remark in remarks(forgiving=True):
+            Notes(quiet=False).say(remark)
         commands = ((name, command(name), function_of(name)) for name in COMMANDS)
         typer.echo(json.dumps(spec(commands, EXIT_CODES), ensure_ascii=False))
 
@@ -188,11 +191,17 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
     groups.pop("return", None)
 
     def run(context: typer.Context, values: dict[str, Any]) -> None:
-        from attnviz.cli.settings import FLAGS, settings
+        from attnviz.cli.settings import FLAGS, remarks, settings
 
-        for name, setting in settings().items():  # which are checked also if no option needs them
+        forgiving = any(getattr(group, "forgiving", False) for group in groups.values())
+        for name, setting in settings(
+            forgiving
+        ).items():  # which are checked also if no option needs them
             if name in FLAGS and name in values and _is_default(context, name):
                 values[name] = setting.value
+        notes = Notes(values["quiet"])
+        for remark in remarks(forgiving):
+            notes.say(remark)
         gathered = {
             name: group(**{field.name: values[field.name] for field in dataclasses.fields(group)})
             for name, group in groups.items()

@@ -1,7 +1,7 @@
 """`attnviz memory`: what is remembered?"""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attnviz.cli.options import INPUT, Results, flag, valued
 from attnviz.errors import RequestError
@@ -17,7 +17,13 @@ class Forgotten:
     forget_all: Annotated[bool, flag("--forget-all", INPUT, "Forget everything.")] = False
 
 
-def memory(forgotten: Forgotten, output: Results) -> None:
+class Listing(Results):
+    """Results that need no settings: the file may be broken."""
+
+    forgiving: ClassVar[bool] = True
+
+
+def memory(forgotten: Forgotten, output: Listing) -> None:
     """Show what attnviz remembers, by the name that --from takes; or forget it.
 
     last is the last sentence of this terminal, and B what it was compared with, if it was. Other

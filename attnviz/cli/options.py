@@ -8,7 +8,7 @@ import typer
 
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
-from attnviz.cli.settings import setting
+from attnviz.cli.settings import setting, settings
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype
 from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style
@@ -253,6 +253,7 @@ class Results:
     """Where results go, in which form, and what is said beside them."""
 
     usual: ClassVar[Form] = "table"
+    forgiving: ClassVar[bool] = False  # of a broken file of settings
 
     output: Annotated[
         Path | None,
@@ -358,7 +359,7 @@ class Results:
         """What the settings say, if that and the usual form are both pictures, or both are not."""
         if self.open or self.inline:
             return "png"
-        form: Form | None = setting("format")
+        form: Form | None = settings(self.forgiving)["format"].value
         return form if form and (form in PICTURES) == (self.usual in PICTURES) else self.usual
 
 

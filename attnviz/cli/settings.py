@@ -31,6 +31,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "lang": get_args(Language),
 }
 FLAGS = tuple(name for name, value in WITHOUT.items() if isinstance(value, bool))
+VARIABLES = tuple(
+    f"ATTNVIZ_{name}" for name in (*map(str.upper, WITHOUT), "ENGINE", "NO_MEMORY", "TERMINAL")
+)
+"""All that are read."""
+
 _SPELLED = dict.fromkeys(("1", "true", "yes", "on"), True)
 _SPELLED |= dict.fromkeys(("0", "false", "no", "off"), False)
 
@@ -42,12 +47,19 @@ class Setting(NamedTuple):
     origin: str = ""
 
 
-def settings() -> dict[str, Setting]:
-    """All settings; RequestError for a file or a variable that makes no sense."""
+def settings(forgiving: bool = False) -> dict[str, Setting]:
+    """All settings; RequestError for a file or a variable that makes no sense.
+
+    `forgiving`: without what is in such a file.
+    """
     path = config_path()
     found = {name: Setting(value) for name, value in WITHOUT.items()}
-    if path.is_file():
-        found |= dict(_from_file(path))
+    try:
+        if path.is_file():
+            found |= dict(_from_file(path))
+    except RequestError:
+        if not forgiving:
+            raise
     for name in WITHOUT:
         variable = f"ATTNVIZ_{name.upper()}"
         value: Any = os.environ.get(variable)
@@ -55,6 +67,19 @@ def settings() -> dict[str, Setting]:
             value = _SPELLED.get(value.lower(), value) if name in FLAGS else value
             found[name] = Setting(_checked(variable, name, value), variable)
     return found
+
+
+def remarks(forgiving: bool = False) -> Iterator[str]:
+    """What to say of variables that look like ours, and of a file that `settings` forgives."""
+    for name in sorted(os.environ):
+        if name.startswith("ATTNVIZ_") and name not in VARIABLES:
+            near = get_close_matches(name, VARIABLES, 1) or VARIABLES
+            yield f"{name} is set, but is no variable of attnviz: did you mean {' or '.join(near)}?"
+    try:
+        if forgiving:
+            settings()
+    except RequestError as error:
+        yield f"{error.message}: settings are as without the file"
 
 
 def setting(name: str) -> Any:

@@ -49,7 +49,7 @@ def _schemas() -> Iterator[str]:
 
 def _in_force() -> Iterator[dict[str, Any]]:
     """What holds where no option says otherwise, and where that comes from."""
-    for name, setting in settings().items():
+    for name, setting in settings(forgiving=True).items():
         yield {
             "name": name,
             "variable": f"ATTNVIZ_{name.upper()}",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from handmade import inspection_of, tokens_of
+from written import printed
 
 import attnviz
 from attnviz.answers import bootstrap
@@ -198,9 +199,14 @@ def test_equal_heads_stand_as_in_the_model() -> None:
 def test_words_of_their_own_have_no_name_in_common() -> None:
     other = found([(0.5, 0.3, 0.2)] * 3, words="A b C")
     assert holding([FIRST, other]).link == ("c", "a")
+    typed = holding([other, FIRST])
+    assert typed.link == ("C", "A")  # as the first sentence has them
+    assert "how much C looks at A" in printed(attnviz.table(typed))
+    assert (typed.data()["query"], typed.data()["key"]) == ("c", "a")
     other = found([(0.5, 0.3, 0.2)] * 3, words="x b c")
     assert holding([FIRST, other]).link is None
     assert holding([FIRST, other, FIRST]).link is None
+    assert holding([FIRST, other, FIRST]).data()["query"] is None
 
 
 def test_the_dropped_share_is_a_mean(animal: Inspection) -> None:

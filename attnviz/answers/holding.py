@@ -14,6 +14,7 @@ from attnviz.attention.order import tiers
 from attnviz.attention.shapes import Float, Int
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Shown
+from attnviz.text.spans import folded
 
 Interval = tuple[float, float]
 
@@ -80,7 +81,8 @@ class Holding(Shown):
     """The heads, best first: by mean excess, then by mean weight, then as in the model.
 
     If `by` is "weight": by hits, then by mean weight. `context` is that of the first sentence.
-    `link`: the query and the key where all sentences have the same, case aside. `held_out`: chosen
+    `link`: the query and the key, as the first sentence has them, where all have the same, case
+    aside. `held_out`: chosen
     on the first half, then on the second, None where that half has nothing to compare with; empty
     for one sentence. `left_out`: how many could not be counted. `reverse`: the other direction.
     """
@@ -117,8 +119,8 @@ class Holding(Shown):
             "measure": context.measure,
             **attention_facts(context),
             "formula": context.measured.description,
-            "query": query,
-            "key": key,
+            "query": query and query.casefold(),
+            "key": key and key.casefold(),
             "sentences": self.sentences,
             "left_out": self.left_out,
             "by": self.by,
@@ -183,7 +185,7 @@ class Tally:
 
     def add(self, finding: Finding) -> None:
         """Count one more; RequestError if it cannot be counted with those before it."""
-        link = (finding.query.text.casefold(), finding.key.text.casefold())
+        link = finding.query.text, finding.key.text
         if self._first is None:
             self._first, self._link = finding, link
             self._minimum, self._dropped = finding.weights, np.zeros(len(finding.places))
@@ -192,7 +194,8 @@ class Tally:
             self._reverse = None if finding.reverse is None else Tally()
         _check_alike(self._first, finding)
         self.count += 1
-        self._link = link if link == self._link else None
+        if self._link and [*map(folded, link)] != [*map(folded, self._link)]:
+            self._link = None
         self._minimum = np.minimum(self._minimum, finding.weights)
         self._same_distance += _where_there(finding.same_distance.means, finding.weights)
         self._same_key += _where_there(finding.same_key.means, finding.weights)

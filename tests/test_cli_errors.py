@@ -221,7 +221,7 @@ def test_what_is_misspelt_names_the_near_one(typed: str) -> None:
 )
 def test_a_text_alone_offers_run(arguments: list[str], line: str) -> None:
     said = on_one_line(app_says(arguments))
-    assert f"To look into a text: {line} " in said
+    assert said.endswith(f"To look into a text: {line}")
     command, *given = shlex.split(line)
     assert (command, given) == ("attnviz", ["run", *arguments])
 

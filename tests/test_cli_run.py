@@ -319,8 +319,8 @@ def test_version_and_help(place: Workplace) -> None:
     for command in ("run", "heatmap", "lines"):
         short, long = place(command, "-h", env=wide), place(command, "--help", env=wide)
         assert (short.code, short.out) == (0, long.out)
-        prose = short.out[: short.out.index("╭")].rstrip()
-        assert re.search(rf"\n Example: attnviz {command} [^\n]+$", prose), prose
+        prose = short.out[: short.out.index("Arguments:")].rstrip()
+        assert re.search(rf"\n  Example: attnviz {command} ", prose), prose
 
 
 def test_the_first_run_of_all(tmp_path: Path) -> None:

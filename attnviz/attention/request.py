@@ -1,9 +1,11 @@
-"""What to record of a run; no numpy, so that the command line may import it."""
+"""How a model is run, and what to record of that; no numpy: the command line imports it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 AttentionKind = Literal["encoder", "decoder", "cross"]  # a decoder's own, or to its encoder
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 KEPT_BYTES = 64_000_000  # up to this size, inspections are recorded whole and remembered
 
 LESS_OF_A_TEXT = (

@@ -6,20 +6,23 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from importlib import import_module
+from itertools import cycle
+from pathlib import Path
 from traceback import walk_tb
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from attnviz.attention.request import LESS_OF_A_TEXT
-from attnviz.cli.options import RARE
+from attnviz.cli.options import RARE, without_none
 from attnviz.cli.output import STDOUT, Notes, complain, lead_nowhere
 from attnviz.errors import AttnvizError, RequestError, lacks_memory, visible
 
+WIDEST = 100  # columns of help; longer lines are hard to read
 MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v)"
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
@@ -82,6 +85,24 @@ class Commands(TyperGroup):
         with _visible_errors():
             return super().invoke(ctx)
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options before a command, and what each command does."""
+        from attnviz.cli.help import write_options, write_rows
+
+        write_options(self.get_params(ctx), ctx, formatter)
+        rows = [(name, _paragraphs(function_of(name))[0]) for name in COMMANDS]
+        write_rows("Commands", rows, formatter)
+
+
+class Command(TyperCommand):
+    """A command whose help is plain text."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and options under their headings."""
+        from attnviz.cli.help import write_options
+
+        write_options(self.get_params(ctx), ctx, formatter)
+
 
 @contextmanager
 def _visible_errors() -> Iterator[None]:
@@ -102,7 +123,8 @@ app = typer.Typer(
     cls=Commands,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
     help="See where a Transformer encoder looks: which word attends to which, in which head.",
     epilog=(
         "Attention weights show where a head looks, not why a model decides: "
@@ -163,8 +185,7 @@ def attnviz(
 ) -> None:
     """See where a Transformer encoder looks: which word attends to which, in which head."""
     if context.invoked_subcommand is None:  # the help, but nobody asked for it as a result
-        with redirect_stdout(sys.stderr):
-            typer.echo(context.get_help(), nl=False)
+        typer.echo(context.get_help(), err=True)
         raise typer.Exit(WRONG)
 
 
@@ -177,12 +198,56 @@ def function_of(name: str) -> Callable[..., None]:
 def command(name: str) -> Any:
     """The command of that name, from the function of that name in the module of that name."""
     function = function_of(name)
-    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    # the terminal breaks lines, so paragraphs come without those of the source
+    single = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    )
+    flat = _flat(function)
+    single.command(name, cls=Command, help="\n\n".join(_paragraphs(function)))(flat)
+    made = get_command(single)
+    for parameter in made.params:
+        _read_here(parameter, flat.__annotations__[parameter.name])
+    return made
+
+
+def _paragraphs(function: Callable[..., None]) -> list[str]:
+    """What a command says of itself, without the lines of the source: the terminal breaks them."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
-    flowing = "\n\n".join(" ".join(paragraph.splitlines()) for paragraph in paragraphs)
-    single.command(name, help=flowing)(_flat(function))
-    return get_command(single)
+    return [" ".join(paragraph.splitlines()) for paragraph in paragraphs]
+
+
+def _read_here(parameter: Any, annotation: Any) -> None:
+    """Have a parameter's values read as it is annotated, not by pydantic; it can be left out."""
+    kind, info = get_args(annotation)[:2]
+    kind = without_none(kind)
+    parts: tuple[Any, ...] = get_args(kind) if get_origin(kind) in (list, tuple) else ()
+
+    def read(context: Any, given: Any) -> Any:
+        if given is None or isinstance(given, bool):
+            return given
+        try:
+            if not parts:
+                return _read(kind, given, info.min)
+            return [_read(part, each) for part, each in zip(cycle(parts), given)]
+        except ValueError as error:
+            raise typer.BadParameter(str(error), context, parameter) from None
+
+    parameter.process_value = read
+
+
+def _read(kind: Any, given: Any, least: int | None = None) -> Any:
+    """A value from its text; ValueError says what was expected."""
+    if get_origin(kind) is Literal:
+        names = get_args(kind)
+        if given not in names:
+            raise ValueError(f"{given!r} is not one of {', '.join(map(repr, names))}.")
+    elif kind is int and not isinstance(given, int):
+        try:
+            given = int(given)
+        except ValueError:
+            raise ValueError("it should be a valid integer") from None
+    if least is not None and given < least:
+        raise ValueError(f"it should be greater than or equal to {least}")
+    return Path(given) if kind is Path else given
 
 
 def _flat(function: Callable[..., None]) -> Callable[..., None]:

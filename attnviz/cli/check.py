@@ -15,7 +15,7 @@ class Checked(ModelChoice):
         str | None,
         argument(
             "MODEL",
-            "minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: "
+            "minilm, e5, paper, a folder, or org/name[@revision] on the hub. Without: "
             "ATTNVIZ_MODEL, or minilm.",
         ),
     ] = None

@@ -27,7 +27,6 @@ from attnviz.cli.options import (
 from attnviz.cli.output import beginning, check_output, writing
 from attnviz.cli.reading import LineReader, is_piped
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.models import PAPER
 
 if TYPE_CHECKING:
     from attnviz.answers.align import Aligned
@@ -234,6 +233,8 @@ class _Reader:
 
     def _check_trained(self, choice: ModelChoice) -> None:
         """RequestError for a model that was never trained."""
+        from attnviz.models import PAPER
+
         if choice.name == PAPER or isinstance(choice, UntrainedChoice):
             told = PAPER if choice.name == PAPER else f"this {choice.name}"
             hint = "choose another with --model"

@@ -21,9 +21,6 @@ def with_hint(error: Any, commands: Iterable[tuple[str, Any]]) -> str:
     if hasattr(error, "possibilities"):
         return _no_such_option(error, commands)
     message = str(error.format_message())
-    # pydantic's words
-    message = message.replace(": Value error, ", ": ", 1).replace("Input should", "it should", 1)
-    message = message.replace(", unable to parse string as an integer", "")
     found = _NOT_ONE_OF.search(message)
     if found is not None:
         return message + _did_you_mean(found["typed"], re.findall("'[^']*'", found["names"]))

@@ -14,7 +14,7 @@ class WhichModel:
         str | None,
         argument(
             "NAME",
-            "minilm, e5, paper, a folder, or org/name\\[@revision] on the hub. Without: all "
+            "minilm, e5, paper, a folder, or org/name[@revision] on the hub. Without: all "
             "models at hand.",
         ),
     ] = None

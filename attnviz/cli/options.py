@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import typer
 
 from attnviz.attention.measures import MeasureName
-from attnviz.attention.request import AttentionKind
+from attnviz.attention.request import AttentionKind, Device, Dtype
 from attnviz.cli.settings import setting, settings
 from attnviz.errors import RequestError
-from attnviz.models.config import Device, Dtype
 from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
@@ -38,6 +38,13 @@ def count(help: str, metavar: str = "K", panel: str = SHOW) -> Any:
     return typer.Option(
         metavar=metavar, min=1, rich_help_panel=panel, show_default=False, help=help
     )
+
+
+def without_none(kind: Any) -> Any:
+    """The type of an option that is given."""
+    if get_origin(kind) in (UnionType, Union):
+        [kind] = [part for part in get_args(kind) if part is not type(None)]
+    return kind
 
 
 FOUNDING_EXAMPLE = "The animal didn't cross the street because it was too tired."
@@ -128,7 +135,7 @@ class ModelChoice:
             "NAME",
             MODEL,
             "minilm (the default), e5 (multilingual), paper (untrained), a folder, or "
-            "org/name\\[@revision] on the hub. Or set ATTNVIZ_MODEL.",
+            "org/name[@revision] on the hub. Or set ATTNVIZ_MODEL.",
             "--model",
             "-m",
         ),
@@ -207,7 +214,7 @@ class Look:
         flag(
             "--special/--no-special",
             SHOW,
-            "With \\[CLS] and the like (the default), or rows of the rest, which sum to 1.",
+            "With [CLS] and the like (the default), or rows of the rest, which sum to 1.",
         ),
     ] = True
     measure: Annotated[

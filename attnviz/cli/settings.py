@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from attnviz.attention.request import Device
 from attnviz.errors import RequestError
-from attnviz.models.config import Device
 from attnviz.show.forms import Form, Language
 
 WITHOUT: dict[str, Any] = {

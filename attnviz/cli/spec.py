@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from attnviz.cli.options import without_none
 from attnviz.cli.settings import CHOICES, config_path, settings
 from attnviz.errors import AttnvizError
 
@@ -70,8 +70,8 @@ def _described(name: str, command: Any, function: Callable[..., None]) -> dict[s
     parameters = [_parameter(one, *fields[one.name]) for one in command.params]
     return {
         "name": name,
-        "help": _plain("\n\n".join(paragraphs)),
-        "example": _plain(example).removeprefix("Example: "),
+        "help": "\n\n".join(paragraphs),
+        "example": example.removeprefix("Example: "),
         "arguments": [one for one in parameters if not one["flags"]],
         "options": [one for one in parameters if one["flags"]],
     }
@@ -80,7 +80,7 @@ def _described(name: str, command: Any, function: Callable[..., None]) -> dict[s
 def _parameter(found: Any, annotation: Any, default: Any) -> dict[str, Any]:
     """One option or argument: what Typer made of it, and the type that it was declared with."""
     kind, info = get_args(annotation)[:2]
-    kind = _without_none(kind)
+    kind = without_none(kind)
     repeats = get_origin(kind) is list
     parts = get_args(kind) if repeats or get_origin(kind) is tuple else (kind,)
     choices = get_args(parts[0]) if get_origin(parts[0]) is Literal else None
@@ -98,17 +98,5 @@ def _parameter(found: Any, annotation: Any, default: Any) -> dict[str, Any]:
         "default": default,
         "metavar": info.metavar or None,
         "group": info.rich_help_panel or None,
-        "help": _plain(info.help or ""),
+        "help": info.help or "",
     }
-
-
-def _without_none(kind: Any) -> Any:
-    """The type of an option that is given."""
-    if get_origin(kind) in (UnionType, Union):
-        [kind] = [part for part in get_args(kind) if part is not type(None)]
-    return kind
-
-
-def _plain(text: str) -> str:
-    """Help as it is shown: without rich's escapes."""
-    return text.replace("\\[", "[")

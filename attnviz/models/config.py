@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from attnviz.attention.request import AttentionKind
+from attnviz.attention.request import Device as Device
+from attnviz.attention.request import Dtype as Dtype
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import read_json
 
@@ -195,10 +197,6 @@ def spread(config: Config) -> float:
     """The standard deviation of a new model's random weights."""
     default = config.get("init_std", USUAL_SPREAD)  # Marian's name of it
     return epsilon(config, "initializer_range", default)
-
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tiny_families import TINY, save_tiny
 from tiny_others import SENTENCES, eager, hold
 from transformers.activations import ACT2FN
 
-from attnviz.attention.sublayers import FUNCTIONS
+from attnviz.attention.activations import FUNCTIONS
 from attnviz.encoder.encoder import activation_of
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection

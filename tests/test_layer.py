@@ -18,7 +18,8 @@ from written import printed, schema
 
 import attnviz
 from attnviz.answers.layer import Layer, layer
-from attnviz.attention.sublayers import FUNCTIONS, Adding, FeedForward, Norm, Sublayers, Unopened
+from attnviz.attention.activations import FUNCTIONS
+from attnviz.attention.sublayers import Adding, FeedForward, Norm, Sublayers, Unopened
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import load_model

@@ -3,7 +3,6 @@
 Everything here is of one token: vectors are (d_model,) in float64.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -15,27 +14,6 @@ from attnviz.attention.shapes import Float
 
 NormKind = Literal["layer norm", "RMS norm", "gain"]
 SublayerName = Literal["attention", "feed_forward", "self_attention", "cross_attention"]
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
-FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "relu": lambda u: np.maximum(u, 0),
-    "gelu": lambda u: u * (1 + _erf(u / math.sqrt(2))) / 2,
-    "gelu_tanh": lambda u: u * (1 + np.tanh(math.sqrt(2 / math.pi) * (u + 0.044715 * u**3))) / 2,
-    "silu": lambda u: u * (1 + np.tanh(u / 2)) / 2,
-    "gelu_10": lambda u: np.clip(u * (1 + _erf(u / math.sqrt(2))) / 2, -10, 10),
-    "quick_gelu": lambda u: u * (1 + np.tanh(1.702 * u / 2)) / 2,
-    "mish": lambda u: u * np.tanh(np.logaddexp(0, u)),
-    "relu2": lambda u: np.maximum(u, 0) ** 2,
-    "relu6": lambda u: np.clip(u, 0, 6),
-    "hardswish": lambda u: u * np.clip(u + 3, 0, 6) / 6,
-    "leaky_relu": lambda u: np.where(u > 0, u, 0.01 * u),
-    "sigmoid": lambda u: (1 + np.tanh(u / 2)) / 2,
-    "tanh": np.tanh,
-    "laplace": lambda u: (1 + _erf((u - 0.707107) / (0.282095 * math.sqrt(2)))) / 2,
-    "sqrtsoftplus": lambda u: np.sqrt(np.logaddexp(0, u)),
-    "identity": lambda u: u,
-}
-"""The activations of our own encoder, by their names in `models.config.ACTIVATIONS`."""
 
 
 @dataclass(frozen=True, eq=False)

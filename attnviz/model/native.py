@@ -208,7 +208,8 @@ def read_projections(model: ModelFacts, layer: int) -> Projections:
 
 def read_sublayers(model: ModelFacts, layer: int) -> "tuple[tuple[Adding, Adding], FeedForward]":
     """A layer's norms and feed-forward network, each norm after a sum, as in the paper."""
-    from attnviz.attention.sublayers import FUNCTIONS, Adding, FeedForward, Norm
+    from attnviz.attention.activations import FUNCTIONS
+    from attnviz.attention.sublayers import Adding, FeedForward, Norm
 
     config, place = _config(model), f"layers.{layer}"
     inner, outer = f"{place}.feed_forward.inner", f"{place}.feed_forward.outer"

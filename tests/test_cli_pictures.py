@@ -3,6 +3,8 @@
 import io
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from PIL import Image
 from process import Workplace, workplace
 from pypdf import PdfReader
 
+import attnviz
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
 from attnviz.model import Model
+from attnviz.show.figure.drawing import write_figure
 
 LAST = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
 
@@ -48,6 +52,24 @@ def test_the_same_picture_is_written_over_with_the_same_bytes(place: Workplace, 
     done = place("heatmap", "--head", "L3H1", "--quiet")
     assert (done.code, done.out, done.err) == (0, f"{head.name}\n", "")
     assert head.read_bytes() == before
+
+
+def test_python_draws_what_the_command_draws(head: Path, animal: Inspection) -> None:
+    drawn = io.BytesIO()
+    write_figure(attnviz.heatmap(animal, layer=3, head=1), drawn, "png")
+    assert drawn.getvalue() == head.read_bytes()
+
+
+def test_only_a_command_imports_matplotlib_without_its_descriptions() -> None:
+    script = (
+        "import sys\nfrom attnviz.show.forms import ALONE\nALONE.set(bool(sys.argv[1:]))\n"
+        "import attnviz.show.figure.heatmap\nfrom matplotlib.lines import Line2D\n"
+        "print(bool(Line2D.set.__doc__), 'mpl_toolkits.mplot3d' in sys.modules)"
+    )
+    for given, said in ([], "True True"), (["alone"], "False False"):
+        command = [sys.executable, "-W", "error", "-c", script, *given]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == (f"{said}\n", "")
 
 
 @pytest.mark.parametrize("command", ["heatmap", "lines"])

@@ -48,6 +48,10 @@ STYLE: ContextVar[Style] = ContextVar("STYLE", default=Style())  # noqa: B039
 """The style of the picture that is being drawn."""
 
 
+ALONE: ContextVar[bool] = ContextVar("ALONE", default=False)
+"""Whether the process is a command's own, so that nobody else uses the matplotlib in it."""
+
+
 @contextmanager
 def styled(style: Style | None) -> Iterator[None]:
     """Inside, pictures are drawn in this style."""

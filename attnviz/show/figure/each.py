@@ -7,10 +7,9 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from attnviz.answers.matrices import Matrices
-from attnviz.show.figure.drawing import CREATOR, DPI, drawing_of
+from attnviz.show.figure.drawing import drawing_of, write_pixels
 from attnviz.show.figure.heatmap import OneHead, title_of
 from attnviz.show.forms import Limits, Style, styled
 
@@ -44,10 +43,7 @@ class EachHead:
             for artist in own:
                 artist.draw(self._canvas.get_renderer())
             self._last = head
-        pixels = Image.fromarray(np.asarray(self._canvas.buffer_rgba()))
-        about = PngInfo()
-        about.add_text("Software", CREATOR)
-        pixels.save(stream, "png", pnginfo=about, dpi=(DPI, DPI))
+        write_pixels(Image.fromarray(np.asarray(self._canvas.buffer_rgba())), stream)
 
     def _own(self) -> list[Artist]:
         """The matrix, its numbers and the title, which the canvas leaves out."""

@@ -10,7 +10,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
 
 from attnviz.show.figure.captions import TokenLabels
 from attnviz.show.figure.drawing import (
@@ -46,7 +45,7 @@ def draw_matrix(
     """
     colors = signed_colors() if signed else weight_colors()
     right, bottom = edges or (numbers.shape[1] - 0.5, numbers.shape[0] - 0.5)
-    image = BandedImage(
+    image = DotImage(
         axes,
         cmap=colors.with_extremes(bad=(0, 0, 0, 0)),
         norm=Normalize(*limits),
@@ -148,21 +147,30 @@ def _bar_number(value: float, signed: bool) -> str:
     return sign + (f"{size:.2g}" if size < 100 else f"{size:.0f}")
 
 
-BAND = 128  # dots that a band is high
-
-
-class BandedImage(AxesImage):
-    """An image enlarged to dots in bands, for Agg: at once, 512 tokens would take some 200 MB."""
+class DotImage(AxesImage):
+    """An image whose cells become dots by repetition, for Agg: matplotlib would enlarge numbers and
+    masks, and give each dot its colour, in five times the time and, for 512 tokens, some 200 MB.
+    """
 
     def draw(self, renderer: Any) -> None:
         """Draw the image, as every artist does."""
         if not isinstance(renderer, RendererAgg):
             super().draw(renderer)
             return
-        left, low, right, high = self.axes.bbox.extents
-        clip = self.get_clip_box()
-        for bottom in range(int(low) // BAND * BAND, int(high) + 1, BAND):
-            edges = max(bottom, low), min(bottom + BAND, high)
-            self.set_clip_box(Bbox.from_extents(left, edges[0], right, edges[1]))
-            super().draw(renderer)
-        self.set_clip_box(clip)
+        numbers: Any = self.get_array()
+        colors = self.to_rgba(numbers, bytes=True)[::-1]  # Agg counts dots from below
+        left, low, right, high = self.get_window_extent(renderer).extents
+        down, across = _cells(low, high, colors.shape[0]), _cells(left, right, colors.shape[1])
+        context: Any = renderer.new_gc()
+        context.set_clip_rectangle(self.axes.bbox)
+        dots = np.take(np.take(colors, down, axis=0), across, axis=1)
+        renderer.draw_image(context, round(left), round(low), dots)
+        context.restore()
+
+
+def _cells(start: float, end: float, count: int) -> np.ndarray:
+    """The cell, of so many, in which the middle of each dot between two edges lies."""
+    dots = np.arange(round(start), round(end)) + 0.5
+    places = (dots - start) * (count / (end - start))
+    cells: np.ndarray = np.clip(places.astype(int), 0, count - 1)
+    return cells

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -10,6 +11,7 @@ from attnviz.encoder.embeddings import SinusoidalEmbeddings
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.config import EncoderConfig
+from attnviz.models.drawn import DrawnTable
 from attnviz.models.files import draw_matrix
 
 LARGEST_SEED = 2**63 - 1
@@ -30,7 +32,6 @@ def paper_encoder(config: EncoderConfig, seed: int, place: Placement = HERE) -> 
         encoder.to_empty(device="cpu")
     except RuntimeError as error:
         raise _too_large(config) from error
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, module in encoder.named_modules():
             if isinstance(module, nn.Linear):
@@ -40,7 +41,9 @@ def paper_encoder(config: EncoderConfig, seed: int, place: Placement = HERE) -> 
             elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
             elif isinstance(module, nn.Embedding):
-                module.weight.normal_(std=config.d_model**-0.5, generator=generator)
+                size, width = module.weight.shape
+                table = DrawnTable((size, width), seed, name, config.d_model**-0.5)
+                module.weight.copy_(torch.from_numpy(np.asarray(table)))
     encoder.load_state_dict(place.put(encoder.state_dict()), assign=True)
     return encoder.eval()
 

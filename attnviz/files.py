@@ -7,7 +7,7 @@ import stat
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import RLock
@@ -170,6 +170,26 @@ def _content(path: Path, hint: str, kind: type, called: str) -> Any:
             f"{path} should hold a JSON {called}, and holds a {type(content).__name__}", hint
         )
     return content
+
+
+def read_own_json(path: Path, most: int) -> dict[str, Any]:
+    """The JSON object in a file of attnviz's own, of `most` bytes; {} if there is none to be had:
+    it is not attnviz's own, damaged, or larger.
+    """
+    try:
+        if is_own_file(path) and path.stat().st_size <= most:
+            return read_json(path, "")
+    except (AttnvizError, OSError):
+        pass
+    return {}
+
+
+def write_own_json(path: Path, content: dict[str, Any]) -> None:
+    """Write an object for `read_own_json`; if it cannot be written, nothing is."""
+    with suppress(OSError, AttnvizError):
+        make_own_folder(path.parent)
+        with whole_file(path, private=True) as stream:
+            stream.write(json.dumps(content).encode())
 
 
 _RUST = RLock()

@@ -220,20 +220,25 @@ def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
     from attnviz.encoder.devices import placement
     from attnviz.transformers_backend.load import draw, read
     from attnviz.transformers_backend.tokenizers import tokenizer_of
+    from attnviz.transformers_backend.trial import key_of
 
     run, kind = config.run, config.kind
     place = placement(run.device, run.dtype)
     architecture = config.architecture
+    key = None
     if run.drawn is None:
+        key = key_of(architecture, kind.content, files, place, run.attention)
         loaded = read(architecture, files, place)
     else:
         loaded = draw(architecture, files, place, run.drawn)
-    tokenizer = partial(tokenizer_of, files, trust_remote_code=architecture.own_code)
+    own_code = architecture.own_code
+    known = None if own_code else architecture.config
+    tokenizer = partial(tokenizer_of, files, trust_remote_code=own_code, config=known)
     part = "what gives its attention"
-    notes = _file_notes(files, kind, loaded.left_over, part, ran=architecture.own_code)
+    notes = _file_notes(files, kind, loaded.left_over, part, ran=own_code)
     if config.beyond is not None:
         notes += (f"{config.beyond}, so it runs through transformers, not in attnviz's encoder",)
-    return _recordable(files.name, architecture, loaded, run, tokenizer, notes, files)
+    return _recordable(files.name, architecture, loaded, run, tokenizer, notes, files, key)
 
 
 def model_in_memory(
@@ -272,13 +277,17 @@ def _recordable(
     tokenizer_for: Callable[[int | None, int | None, int | None], Tokenizer],
     notes: tuple[str, ...] = (),
     files: ModelFiles | None = None,
+    key: str | None = None,
 ) -> Model:
-    """A model of transformers; `tokenizer_for(most, most_of_target, first_id)` is its tokenizer."""
+    """A model of transformers; `tokenizer_for(most, most_of_target, first_id)` is its tokenizer.
+
+    key: what its trial is remembered by, if it is.
+    """
     from attnviz.transformers_backend.describe import max_positions
     from attnviz.transformers_backend.recordable import RecordableModel
     from attnviz.transformers_backend.runner import TransformersRunner
 
-    model = RecordableModel.after_self_check(architecture, loaded, run.attention)
+    model = RecordableModel.after_self_check(architecture, loaded, run.attention, key)
     if not architecture.seq2seq:
         check_parts(name, run, "encoder" if model.kind == "encoder" else "decoder")
     limits = max_positions(model), max_positions(model, "decoder")

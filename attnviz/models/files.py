@@ -5,7 +5,7 @@ import json
 import mmap
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -18,10 +18,9 @@ from attnviz.errors import AttnvizError, lacks_memory
 from attnviz.files import (
     cache_folder,
     check_readable,
-    is_own_file,
-    make_own_folder,
     read_json,
-    whole_file,
+    read_own_json,
+    write_own_json,
 )
 
 if TYPE_CHECKING:
@@ -213,21 +212,12 @@ def _passed(stamps: Mapping[str, Stamp]) -> bool:
 def _remember(stamps: Mapping[str, Stamp]) -> None:
     """Write down that these files passed; if it cannot be, the next run checks again."""
     path = cache_folder() / STAMPS
-    with suppress(OSError, AttnvizError):
-        make_own_folder(path.parent)
-        known = {**_stamps(path), **stamps}
-        with whole_file(path, private=True) as stream:
-            stream.write(json.dumps(known).encode())
+    write_own_json(path, {**_stamps(path), **stamps})
 
 
 def _stamps(path: Path) -> dict[str, Stamp]:
     """What the files passed; none if the list is not our own, or damaged."""
-    try:
-        if not is_own_file(path) or path.stat().st_size > MOST_STAMPS:
-            return {}
-        known = read_json(path, "")
-    except (AttnvizError, OSError):
-        return {}
+    known = read_own_json(path, MOST_STAMPS)
     return {
         name: stamp
         for name, stamp in known.items()

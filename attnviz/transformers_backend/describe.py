@@ -1,6 +1,6 @@
 """Describe models that transformers runs: from a record of their attention, or without weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError
 from attnviz.inspection import ModelFacts
@@ -36,7 +35,6 @@ D_FF = (
     "moe_intermediate_size",
 )  # fmt: skip
 D_K = ("head_dim", "d_kv", "attention_head_size")  # where it is not d_model / num_heads
-TYPICAL_LENGTH = 512  # assumed for the memory of recorded weights, which grows with its square
 
 POSITIONS = {  # parts of the names of modules or their classes
     "rotary": ("rotary",),
@@ -47,44 +45,27 @@ POSITIONS = {  # parts of the names of modules or their classes
 
 
 def facts_of(name: str, model: RecordableModel) -> ModelFacts:
-    """The facts of the recorded part; AttnvizError if layers differ, or some are not attention."""
-    config, layers = model.own_config, model.sample
-    first = layers[0]
-    d_ks = {None if record.q is None else record.q.shape[-1] for record in layers}
-    if len({record.num_heads for record in layers}) > 1 or len(d_ks) > 1:
-        raise AttnvizError(
-            f"attnviz cannot show {model.name} models: their layers have heads of different "
-            "numbers or sizes"
-        )
+    """The facts of the recorded part; AttnvizError if some of its layers are not attention."""
+    config, trial = model.own_config, model.trial
     total = entry(config, "num_hidden_layers")
-    if not (model.weights_only or model.seq2seq) and total not in (None, len(layers)):
+    if not (model.weights_only or model.seq2seq) and total not in (None, trial.num_layers):
         raise AttnvizError(
-            f"attnviz cannot show {model.name} models: {len(layers)} of their {total} layers are "
+            f"attnviz cannot show {model.name} models: {trial.num_layers} of their {total} layers "
+            "are "
             "attention, and the others something else"
         )
-    d_model = int(config.hidden_size) if first.x is None else first.x.shape[-1]
+    d_model = int(config.hidden_size) if trial.d_model is None else trial.d_model
     return ModelFacts(
         name=name,
         family=model.name,
-        num_layers=len(layers),
-        num_heads=first.num_heads,
+        num_layers=trial.num_layers,
+        num_heads=trial.num_heads,
         d_model=d_model,
-        d_k=d_model // first.num_heads if first.q is None else first.q.shape[-1],
+        d_k=d_model // trial.num_heads if trial.d_k is None else trial.d_k,
         d_ff=_d_ff(config, model.kind, d_model),
         trained=True,
         dtype=model.dtype,
     )
-
-
-def numbers_per_token(layers: Sequence[LayerRecord]) -> int:
-    """How many numbers are recorded for a token, in a text of TYPICAL_LENGTH."""
-    count = 0
-    for record in layers:
-        if record.recorded_weights is not None:
-            count += record.num_heads * TYPICAL_LENGTH
-        by_token = (record.x, record.encoder_states, record.q, record.k, record.v, record.z)
-        count += sum(array.size // array.shape[-2] for array in by_token if array is not None)
-    return count
 
 
 def num_token_types(model: "RecordableModel | WithoutWeights") -> int:

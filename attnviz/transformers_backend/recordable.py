@@ -38,6 +38,7 @@ from attnviz.transformers_backend.record import (
     weights_only,
 )
 from attnviz.transformers_backend.sublayers import find_sublayers
+from attnviz.transformers_backend.trial import Trial, recall, remember, tried
 
 # in the self-check's two sentences; a decoder gets two fewer, so that the lengths differ
 CHECKED_TOKENS = 7, 4
@@ -50,7 +51,9 @@ BATCH_TOLERANCE, COARSE_BATCH_TOLERANCE = 1e-5, 0.02
 
 
 class RecordableModel:
-    """Made by `after_self_check`, which records `sample`; `weights_only`: no q, k and v."""
+    """Made by `after_self_check`, which sets `trial`; `weights_only`: no q, k and v."""
+
+    trial: Trial
 
     def __init__(
         self, built: load.Architecture, loaded: load.Loaded, kind: AttentionKind | None
@@ -63,8 +66,7 @@ class RecordableModel:
         self.weights_only = not built.calls
         # a model of one stack calls as a decoder does; which kind it is shows in its weights
         self.kind: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
-        self.sample: list[LayerRecord] = []
-        self.together = True  # sentences have the same weights in a batch as alone
+        self.together, self.num_layers = True, 0  # before it was tried
         self._form = NAME
         self._called = self.kind
         self._encoder: Any = loaded.model.get_encoder() if built.seq2seq else None
@@ -73,18 +75,27 @@ class RecordableModel:
 
     @classmethod
     def after_self_check(
-        cls, built: load.Architecture, loaded: load.Loaded, kind: AttentionKind | None
+        cls,
+        built: load.Architecture,
+        loaded: load.Loaded,
+        kind: AttentionKind | None,
+        key: str | None = None,
     ) -> "RecordableModel":
-        """Run the model on a few tokens, to decide how to record it; AttnvizError if it cannot."""
+        """Run the model on a few tokens, to decide how to record it; AttnvizError if it cannot.
+
+        What was decided is remembered by the key; see `trial.key_of`.
+        """
         self = cls(built, loaded, kind)
         with self._running(), enough_memory("the model does", LESS_MEMORY):
-            self.sample = self._self_check(loaded)
+            trial = recall(key, loaded.model)
+            if trial is None:
+                trial = self._tried(loaded)
+                remember(key, trial)
+            self.trial, self._sites = trial, trial.sites_in(loaded.model)
+        self.kind, self._form, self.num_layers = trial.kind, trial.form, trial.num_layers
+        self.weights_only, self.together = trial.weights_only, trial.together
         if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
             self.model = self._encoder  # the decoder can be freed
-        if not built.seq2seq:
-            # a single stack is a decoder if no query of any layer attends to a later key
-            later = (np.triu(record.weights(n), 1).any() for n, record in enumerate(self.sample))
-            self.kind = "encoder" if any(later) else "decoder"
         return self
 
     @property
@@ -141,7 +152,7 @@ class RecordableModel:
         longest = max(map(max, lengths))
         with memory_for(len(lengths), longest), self._running(), self._refusing():
             layers = self._recorded(batch, recording)
-        layers += [None] * (len(self.sample) - len(layers))
+        layers += [None] * (self.num_layers - len(layers))
         return [
             [None if layer is None else layer[sentence] for layer in layers]
             for sentence in range(len(lengths))
@@ -201,7 +212,7 @@ class RecordableModel:
         if states is None or states.shape[:2] != (1, len(batch.ids[0])):
             raise AttnvizError(f"{self.name} models give no state of each token", "choose another")
         final: np.ndarray = as_numpy(states[0])
-        check_finite(len(self.sample), "final states", final, self.dtype)
+        check_finite(self.num_layers, "final states", final, self.dtype)
         return final
 
     @contextmanager
@@ -220,7 +231,7 @@ class RecordableModel:
         lengths = batch.lengths(self._called)
         if self.weights_only:
             return weights_only(self._eager(batch), lengths, recording)
-        last = recording.last(len(self.sample)) if self.sample else None
+        last = recording.last(self.num_layers) if self.num_layers else None
         recorder = Recorder(self._sites, self._called, lengths, recording, last)
         with recorder.watching(), listening(recorder.heard), suppress(LastRecorded):
             self._forward(batch)
@@ -241,6 +252,19 @@ class RecordableModel:
         if weights is None or self.decodes:
             return weights
         return quirks.whole_rows(self.config, output, weights)
+
+    def _tried(self, loaded: load.Loaded) -> Trial:
+        """How the model is to be recorded, tried on a few tokens."""
+        layers = self._self_check(loaded)
+        kind = self.kind
+        if not self.seq2seq:
+            # a single stack is a decoder if no query of any layer attends to a later key
+            later = (np.triu(record.weights(n), 1).any() for n, record in enumerate(layers))
+            kind = "encoder" if any(later) else "decoder"
+        return tried(
+            self.model, self._sites, layers, self.name,
+            kind=kind, form=self._form, weights_only=self.weights_only, together=self.together,
+        )  # fmt: skip
 
     def _self_check(self, loaded: load.Loaded) -> list[LayerRecord]:
         """The records of a few tokens, after it has been decided how to record them."""

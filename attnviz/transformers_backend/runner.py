@@ -36,7 +36,7 @@ class TransformersRunner:
         self.vocab_size = describe.vocab_size(model)
         self.num_token_types = describe.num_token_types(model)
         self.feeds_types = tokenizer.gives_types and describe.takes_types(model)
-        self.numbers_per_token = describe.numbers_per_token(model.sample)
+        self.numbers_per_token = model.trial.numbers_per_token
         self.decodes = model.decodes
         self.model = model
         self._tokenizer = tokenizer

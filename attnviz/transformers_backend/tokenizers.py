@@ -43,18 +43,20 @@ def tokenizer_of(
     max_target: int | None = None,
     forced_first: int | None = None,
     trust_remote_code: bool = False,
+    config: Any = None,
     undecided: str = "",
 ) -> Tokenizer:
     """The tokenizer that AutoTokenizer builds.
 
-    `forced_first`: the first id that it must write; `undecided`: why tokenizer.json is not enough.
+    `forced_first`: the first id that it must write; `config`: the model's, read if None;
+    `undecided`: why tokenizer.json is not enough.
     """
     slower = (
         f"transformers cuts the text, which starts slower: tokenizer.json leaves {undecided} open"
     )
     notes = [slower] if undecided else []
     try:
-        library = transformers_tokenizer(files.folder, trust_remote_code, notes)
+        library = transformers_tokenizer(files.folder, trust_remote_code, notes, config)
     except AttnvizError as error:
         if files.tokenizer is None:
             raise
@@ -103,16 +105,16 @@ def content_of(folder: Path, trust_remote_code: bool) -> tuple[dict[str, Any] | 
 
 
 def transformers_tokenizer(
-    folder: Path, trust_remote_code: bool = False, notes: list[str] | None = None
+    folder: Path, trusted: bool = False, notes: list[str] | None = None, config: Any = None
 ) -> Any:
     """The tokenizer that transformers builds from a folder; its warnings are added to `notes`.
 
-    AttnvizError if it cannot be built.
+    `config` as in `tokenizer_of`. AttnvizError if it cannot be built.
     """
     try:
         with quiet(), panics(), _heard([] if notes is None else notes):
             library = transformers.AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=trust_remote_code
+                str(folder), config=config, local_files_only=True, trust_remote_code=trusted
             )
     except Exception as error:  # each tokenizer has exceptions of its own
         if lacks_memory(error):
@@ -121,7 +123,7 @@ def transformers_tokenizer(
         held = {path.name for path in folder.iterdir()}
         lacking = [name for name in LIBRARIES if name in message and not _is_installed(name)]
         lacking = [name for name in lacking if any(f.endswith(READS.get(name, "")) for f in held)]
-        found = trust_remote_code or "tokenizer.json" in held
+        found = trusted or "tokenizer.json" in held
         if not found and not any(map(VOCABULARY.fullmatch, held)):
             raise RequestError(
                 f"the folder {folder} has no tokenizer.json, nor other files of a tokenizer",

@@ -9,7 +9,8 @@ import numpy as np
 from attnviz.answers.head import Differences
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.text.tokens import Tokens, merge_keys, merge_queries
+from attnviz.inspection.frame import merge_keys, merge_queries
+from attnviz.text.tokens import Tokens
 
 SMALLEST = 1e-60
 """So small that its softmax is 0 in float32."""

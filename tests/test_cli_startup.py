@@ -10,7 +10,10 @@ from tiny_others import SEQ2SEQ
 from attnviz.cli.app import COMMANDS
 from attnviz.inspection import Inspection
 
-SLOW = ("torch", "transformers", "tokenizers", "matplotlib", "numpy", "huggingface_hub")
+SLOW = (
+    "torch", "transformers", "tokenizers", "matplotlib", "numpy", "huggingface_hub", "safetensors",
+    "scipy", "pydantic", "rich", "asyncio", "email",
+)  # fmt: skip
 MODEL = ("torch", "transformers", "tokenizers", "huggingface_hub")
 
 
@@ -25,12 +28,19 @@ def test_the_wall_stands(place: Workplace) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "-h"], ["heatmap", "-h"], ["lines", "-h"]]
+    "arguments",
+    [["--help"], *([command, "-h"] for command in COMMANDS), ["--skill"], ["--show-completion"]],
 )
 def test_help_imports_nothing_slow(place: Workplace, arguments: list[str]) -> None:
-    done = place(*arguments, env=place.without(*SLOW))
+    done = place(*arguments, env=place.without(*SLOW) | {"SHELL": "/bin/zsh"})
     assert (done.code, done.err) == (0, "")
     assert "attnviz" in done.out
+
+
+def test_the_version_is_told_without_importing_anything_slow(place: Workplace) -> None:
+    modules = set(SLOW) - {"email"}  # the file that says the version is an e-mail's header
+    done = place("--version", env=place.without(*modules))
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -40,10 +50,24 @@ def test_help_fits_two_screens(place: Workplace, command: str) -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_a_wrong_option_is_told_without_importing_anything_slow(place: Workplace) -> None:
-    done = place("run", "--colour", env=place.without(*SLOW))
-    assert done.code == 2
-    assert "No such option: --colour" in done.err
+WRONG = {
+    "run --colour": "No such option: --colour",
+    "run --top many": "Error: Invalid value for '--top': it should be a valid integer",
+    "run --measure wieghts": "Did you mean 'weights'?",
+    "run --layer": "Option '--layer' requires an argument.",
+    "runn": "No such command 'runn'. Did you mean 'run'?",
+    "the cat": "To look into a text: attnviz run the cat",
+    "": "Usage: attnviz [OPTIONS] COMMAND [ARGS]...",
+}
+
+
+@pytest.mark.parametrize("typed", WRONG)
+def test_what_is_wrong_is_told_without_importing_anything_slow(
+    place: Workplace, typed: str
+) -> None:
+    done = place(*typed.split(), env=place.without(*SLOW))
+    assert (done.code, done.out) == (2, "")
+    assert WRONG[typed] in done.err
 
 
 def test_run_needs_torch_and_tokenizers_only(place: Workplace) -> None:

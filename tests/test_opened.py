@@ -13,10 +13,10 @@ from attnviz.inspection import Inspection
 OPENED = Path(__file__).parent / "opened.py"
 
 COMMANDS: dict[str, tuple[int, list[str]]] = {
-    "run cold": (47, ["run", ANIMAL, "--query", "it"]),
-    "heatmap remembered": (36, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
-    "find from stdin": (50, ["find", "--query", "it", "--key", "animal"]),
-    "explain": (49, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
+    "run cold": (48, ["run", ANIMAL, "--query", "it"]),
+    "heatmap remembered": (37, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
+    "find from stdin": (51, ["find", "--query", "it", "--key", "animal"]),
+    "explain": (50, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }
 """The most files that each may go through."""
 

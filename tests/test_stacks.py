@@ -7,10 +7,9 @@ from handmade import merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection import HeadId, Inspection, frame
 from attnviz.inspection import view as rooms
-from attnviz.text import tokens
-from attnviz.text.tokens import merge_keys, merge_masks
+from attnviz.inspection.frame import merge_keys, merge_masks
 
 SOME_HEADS = [HeadId(5, 11), HeadId(3, 1), HeadId(3, 0), HeadId(0, 7), HeadId(3, 1)]
 
@@ -70,7 +69,7 @@ def test_a_word_may_look_where_any_of_its_pieces_may(
     expected = np.logical_or.reduceat(seen, rows, axis=-2)
     expected = np.logical_or.reduceat(expected, columns, axis=-1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tokens, "LONG_ROW", long_row)
+        patched.setattr(frame, "LONG_ROW", long_row)
         found = merge_masks(seen, rows, columns)
     assert found.dtype == bool
     np.testing.assert_array_equal(found, expected)
@@ -82,5 +81,5 @@ def test_long_rows_are_summed_to_the_same_numbers(lengths: list[int], seed: int)
     starts = np.cumsum([0, *lengths[:-1]]).tolist()
     expected = merge_keys(weights, starts)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tokens, "LONG_ROW", 0)
+        patched.setattr(frame, "LONG_ROW", 0)
         np.testing.assert_array_equal(merge_keys(weights, starts), expected)

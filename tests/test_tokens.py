@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from vocabularies import KINDS
 
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection.frame import merge_keys, merge_queries
 from attnviz.models import default_tokenizer
 from attnviz.text.spans import word_spans
 from attnviz.text.tokenizer import FastCutter, Tokenizer
-from attnviz.text.tokens import Tokens, merge_keys, merge_queries
+from attnviz.text.tokens import Tokens
 
 FAMILY = "👩\u200d👩\u200d👧\u200d👦"
 

@@ -17,7 +17,8 @@ from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspection import view as module
-from attnviz.text.tokens import Tokens, Unit, merge_keys, merge_queries
+from attnviz.inspection.frame import merge_keys, merge_queries
+from attnviz.text.tokens import Tokens, Unit
 
 HEADS = 5
 

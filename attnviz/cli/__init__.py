@@ -111,9 +111,10 @@ def main() -> int:
         from attnviz.cli.output import prepare_streams
 
         prepare_streams()
-        from attnviz.cli.app import app, exit_code_of
+        from attnviz.cli.app import app, completed, exit_code_of
 
-        code = exit_code_of(lambda: app(prog_name="attnviz"))
+        shell = os.environ.get("_ATTNVIZ_COMPLETE")
+        code = completed(shell) if shell else exit_code_of(lambda: app(prog_name="attnviz"))
     except BaseException:
         if not leaving.code:  # or whatever became of the signal on its way
             raise

@@ -3,14 +3,12 @@
 import dataclasses
 import functools
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import cycle
 from pathlib import Path
-from traceback import walk_tb
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -51,7 +49,17 @@ COMMANDS = (
 )
 
 
-class Commands(TyperGroup):
+class WithHelp:
+    """What has `--help`: not given, that is False; pydantic would be loaded to read None."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option `--help`."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        option.default = False
+        return option
+
+
+class Commands(WithHelp, TyperGroup):
     """The commands, each of which is imported when it is asked for."""
 
     def __init__(self, **options: Any) -> None:
@@ -90,11 +98,14 @@ class Commands(TyperGroup):
         from attnviz.cli.help import write_options, write_rows
 
         write_options(self.get_params(ctx), ctx, formatter)
-        rows = [(name, _paragraphs(function_of(name))[0]) for name in COMMANDS]
-        write_rows("Commands", rows, formatter)
+        write_rows("Commands", self.described(), formatter)
+
+    def described(self) -> list[tuple[str, str]]:
+        """Each command's name, and what it does, in a sentence."""
+        return [(name, _paragraphs(function_of(name))[0]) for name in COMMANDS]
 
 
-class Command(TyperCommand):
+class Command(WithHelp, TyperCommand):
     """A command whose help is plain text."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -122,6 +133,7 @@ app = typer.Typer(
     name="attnviz",
     cls=Commands,
     invoke_without_command=True,
+    add_completion=False,  # ours also completes words and heads, and quotes them
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
@@ -133,54 +145,86 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
+def _version() -> str:
+    from importlib.metadata import version
 
-        typer.echo(f"attnviz {version('attnviz')}")
-        raise typer.Exit
+    return f"attnviz {version('attnviz')}"
 
 
-def _show_spec(wanted: bool) -> None:
-    def show() -> None:
-        import json
+def _spec() -> str:
+    import json
 
-        from attnviz.cli.settings import remarks
-        from attnviz.cli.spec import spec
+    from attnviz.cli.settings import remarks
+    from attnviz.cli.spec import spec
 
-        for remark in remarks(forgiving=True):
-            Notes(quiet=False).say(remark)
-        commands = ((name, command(name), function_of(name)) for name in COMMANDS)
-        typer.echo(json.dumps(spec(commands, EXIT_CODES), ensure_ascii=False))
-
-    if wanted:
-        raise typer.Exit(exit_code_of(show))
+    for remark in remarks(forgiving=True):
+        Notes(quiet=False).say(remark)
+    commands = ((name, command(name), function_of(name)) for name in COMMANDS)
+    return json.dumps(spec(commands, EXIT_CODES), ensure_ascii=False)
 
 
-def _show_skill(wanted: bool) -> None:
-    def show() -> None:
-        from attnviz.cli.spec import packaged
+def _skill() -> str:
+    from attnviz.cli.spec import packaged
 
-        typer.echo(packaged("SKILL.md").read_text(encoding="utf-8"), nl=False)
-
-    if wanted:
-        raise typer.Exit(exit_code_of(show))
+    return packaged("SKILL.md").read_text(encoding="utf-8").rstrip("\n")
 
 
-def _shown(name: str, show: Callable[[bool], None], help: str) -> Any:
+def _install_completion() -> str:
+    from attnviz.cli.completion import install, shell_of_caller
+
+    shell = shell_of_caller()
+    return f"completion for {shell} is in {install(shell)}, for terminals opened from now on"
+
+
+def _show_completion() -> str:
+    from attnviz.cli.completion import SCRIPTS, shell_of_caller
+
+    return SCRIPTS[shell_of_caller()].rstrip("\n")
+
+
+def completed(shell: str) -> int:
+    """Answer a shell that completes a line; whatever fails, an error would spoil its prompt."""
+    from attnviz.cli.completion import answer
+
+    try:
+        told = answer(shell, sys.argv[1:], get_command(app))
+        typer.echo(told, nl=False)
+    except Exception:
+        return FAILED
+    return DONE if told else FAILED
+
+
+def _shown(name: str, tell: Callable[[], str], help: str) -> Any:
     """An option that shows something, and ends."""
+
+    def show(wanted: bool) -> None:
+        if wanted:
+            raise typer.Exit(exit_code_of(lambda: typer.echo(tell())))
+
     return typer.Option(name, callback=show, is_eager=True, metavar="", help=help)
 
 
 @app.callback()
 def attnviz(
     context: typer.Context,
-    show_version: Annotated[bool, _shown("--version", _show_version, "Show the version.")] = False,
+    show_version: Annotated[bool, _shown("--version", _version, "Show the version.")] = False,
     show_spec: Annotated[
-        bool, _shown("--spec", _show_spec, "Show commands, options, schemas, exit codes, as JSON.")
+        bool, _shown("--spec", _spec, "Show commands, options, schemas, exit codes, as JSON.")
     ] = False,
     show_skill: Annotated[
-        bool, _shown("--skill", _show_skill, "Show how a program uses attnviz (SKILL.md).")
+        bool, _shown("--skill", _skill, "Show how a program uses attnviz (SKILL.md).")
+    ] = False,
+    install_completion: Annotated[
+        bool,
+        _shown(
+            "--install-completion",
+            _install_completion,
+            "Complete commands, options, models, words and heads in this shell.",
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        _shown("--show-completion", _show_completion, "Show what that installs, to change it."),
     ] = False,
 ) -> None:
     """See where a Transformer encoder looks: which word attends to which, in which head."""
@@ -321,12 +365,20 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except OSError as error:
         if error.filename is None:  # a standard stream, not a file
             lead_nowhere(STDOUT)
-        complain(_disk_error(error))
+        from attnviz.cli.hints import disk_error
+
+        complain(disk_error(error))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        told = _memory_error(error) if lacks_memory(error) else _import_error(error)
+        if lacks_memory(error):
+            hint = LESS_OF_A_TEXT if isinstance(error, MemoryError) else MORE_MEMORY
+            complain(AttnvizError("there is not enough memory", hint))
+            return FAILED
+        from attnviz.cli.hints import import_error
+
+        told = import_error(error)
         if told is None:
             raise
         complain(told)
@@ -346,30 +398,3 @@ def _do(action: Callable[[], None]) -> int:
     if sys.stdout is not None:
         sys.stdout.flush()
     return code if isinstance(code, int) else DONE
-
-
-def _memory_error(error: Exception) -> AttnvizError:
-    hint = LESS_OF_A_TEXT if isinstance(error, MemoryError) else MORE_MEMORY
-    return AttnvizError("there is not enough memory", hint)
-
-
-def _import_error(error: Exception) -> AttnvizError | None:
-    """What a library raised while it was imported; None if it was not."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    modules = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
-    first = len(modules) - modules[::-1].index("attnviz")  # of the frames that attnviz called
-    if all(frame.f_code.co_name != "<module>" for frame in frames[first:]):
-        return None
-    library = next(name for name in modules[first:] if name != "importlib")
-    reason = next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
-    return AttnvizError(
-        f"{library} cannot be imported: {reason.rstrip('.')}",
-        f"check the environment variables that {library} reads, or install it again",
-    )
-
-
-def _disk_error(error: OSError) -> AttnvizError:
-    reason = (error.strerror or str(error)).lower()
-    if error.filename is None:
-        return AttnvizError(f"cannot write the results: {reason}", "write to another place with -o")
-    return AttnvizError(f"cannot use {os.fsdecode(error.filename)}: {reason}", "check the path")

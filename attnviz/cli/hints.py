@@ -1,13 +1,17 @@
 """What to type instead of what was typed: near options, commands and names, and `run` for a text.
 
-It is imported when something on the command line is wrong.
+Also what to say of errors of disks and libraries. It is imported when something is wrong.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
+from traceback import walk_tb
 from typing import Any
+
+from attnviz.errors import AttnvizError
 
 _LIKE = 0.7  # of 1, how alike an option must be to be offered
 _NOT_ONE_OF = re.compile(r"(?P<typed>'[^']*') is not one of (?P<names>'.*')\.")
@@ -72,3 +76,26 @@ def _line(words: Iterable[str]) -> str:
         else f'"{word}"'
         for word in words
     )
+
+
+def import_error(error: Exception) -> AttnvizError | None:
+    """What a library raised while it was imported; None if it was not."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    modules = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
+    first = len(modules) - modules[::-1].index("attnviz")  # of the frames that attnviz called
+    if all(frame.f_code.co_name != "<module>" for frame in frames[first:]):
+        return None
+    library = next(name for name in modules[first:] if name != "importlib")
+    reason = next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
+    return AttnvizError(
+        f"{library} cannot be imported: {reason.rstrip('.')}",
+        f"check the environment variables that {library} reads, or install it again",
+    )
+
+
+def disk_error(error: OSError) -> AttnvizError:
+    """What to say of a file, or a standard stream, that cannot be used."""
+    reason = (error.strerror or str(error)).lower()
+    if error.filename is None:
+        return AttnvizError(f"cannot write the results: {reason}", "write to another place with -o")
+    return AttnvizError(f"cannot use {os.fsdecode(error.filename)}: {reason}", "check the path")

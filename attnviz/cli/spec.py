@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -23,6 +22,8 @@ def spec(
 
     It comes from each command's name, what Typer made of it and its function, and from the schemas.
     """
+    from importlib.metadata import version
+
     return {
         "schema": SCHEMA,
         "version": version("attnviz"),

@@ -9,7 +9,9 @@ import numpy as np
 from attnviz.attention.shapes import Bool, Float
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import HeadId, Window
-from attnviz.text.tokens import Token, Tokens, Unit, merge_keys, merge_masks, merge_queries
+from attnviz.text.tokens import Token, Tokens, Unit
+
+LONG_ROW = 1000  # From this many words on, their pieces are added with array operations
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,3 +165,61 @@ def missing_share(rows: Float[np.ndarray, "*rows key"]) -> Float[np.ndarray, "*r
     """1 − row sum, at least 0."""
     missing: np.ndarray = np.maximum(1 - rows.sum(axis=-1), 0)
     return missing
+
+
+def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    """The mean over each query's pieces: (..., query piece, key) -> (..., query word, key).
+
+    With `merge_keys`, rows that sum to 1 still do (Clark et al. 2019, section 4.1).
+    """
+    rows = _summed_queries(weights, word_starts)
+    sizes = np.diff(np.asarray(word_starts), append=weights.shape[-2])
+    rows /= sizes.astype(weights.dtype)[:, None]
+    return rows
+
+
+def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    """The sum over each key's pieces: (..., key piece) -> (..., key word)."""
+    starts, length = np.asarray(word_starts), weights.shape[-1]
+    merged = weights.take(starts, axis=-1)
+    if len(starts) < LONG_ROW:
+        for piece, word in _continuations(word_starts, length):
+            merged[..., word] += weights[..., piece]
+        return merged
+    sizes = np.diff(starts, append=length)
+    # Add the second pieces of all words, then the third pieces, and so on.
+    for place in range(1, int(sizes.max())):
+        words = np.flatnonzero(sizes > place)
+        if len(words) * 8 < len(starts):
+            merged[..., words] += weights.take(starts[words] + place, axis=-1)
+            continue
+        # Add 0 times some piece to the other words: picking out single columns, which lie far apart
+        # in memory, is slower.
+        pieces = weights.take(np.minimum(starts + place, length - 1), axis=-1)
+        pieces *= (sizes > place).astype(weights.dtype)
+        merged += pieces
+    return merged
+
+
+def merge_masks(
+    mask: np.ndarray, query_starts: Sequence[int], key_starts: Sequence[int]
+) -> np.ndarray:
+    """(..., piece, piece) -> (..., word, word): True if any piece may attend to any of the key."""
+    return merge_keys(_summed_queries(mask, query_starts), key_starts)  # True + True is True
+
+
+def _summed_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
+    rows = weights.take(np.asarray(word_starts), axis=-2)
+    for piece, word in _continuations(word_starts, weights.shape[-2]):
+        rows[..., word, :] += weights[..., piece, :]
+    return rows
+
+
+def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, int]]:
+    """Each piece that is not the first of its word, and that word's index."""
+    ends = (*word_starts[1:], length)
+    return [
+        (piece, word)
+        for word, (start, end) in enumerate(zip(word_starts, ends, strict=True))
+        for piece in range(start + 1, end)
+    ]

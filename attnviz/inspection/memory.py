@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnviz.attention.request import KEPT_BYTES
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import cache_folder, is_own_file, make_own_folder, whole_file
-from attnviz.inspection import Inspection
-from attnviz.inspection.storage import load, to_bytes
+
+if TYPE_CHECKING:
+    from attnviz.inspection import Inspection
 
 MEMORY_LIMIT = KEPT_BYTES  # the largest size of a remembered inspection's file, in bytes
 MOST_LAST, LAST_LIMIT = 40, 500_000_000  # of terminals, so many files stay, and so many bytes
@@ -37,7 +39,7 @@ _HALF = re.compile(r"\.[0-9a-f]{12}$")  # how `whole_file` ends the name of a fi
 _KEPT, _SUFFIX = "kept-", ".safetensors"
 
 
-def remember(inspection: Inspection, other: Inspection | None = None) -> bool:
+def remember(inspection: "Inspection", other: "Inspection | None" = None) -> bool:
     """Keep an inspection as this terminal's last, and the `other` it was compared with, if any.
 
     False if it is too large. Files of terminals that are many, or long gone, are removed.
@@ -57,7 +59,7 @@ def remember(inspection: Inspection, other: Inspection | None = None) -> bool:
     return True
 
 
-def keep(inspection: Inspection, name: str) -> None:
+def keep(inspection: "Inspection", name: str) -> None:
     """Keep an inspection under a name, for good; RequestError if it can be no name.
 
     AttnvizError if it is too large, or too many are kept.
@@ -77,11 +79,13 @@ def keep(inspection: Inspection, name: str) -> None:
     _write(path, content)
 
 
-def recall(name: str = LAST) -> Inspection | None:
+def recall(name: str = LAST) -> "Inspection | None":
     """What is remembered under a name; None only where this terminal has no last sentence.
 
     RequestError if there is no such name, AttnvizError if its file is damaged, or another's.
     """
+    from attnviz.inspection.storage import load
+
     if name == LAST and is_off():
         return None
     path = _own(LAST) if name == LAST else found(name)
@@ -169,10 +173,12 @@ def _check_on() -> None:
         raise RequestError("memory is off: ATTNVIZ_NO_MEMORY is set", "unset it")
 
 
-def _content(inspection: Inspection) -> bytes | None:
+def _content(inspection: "Inspection") -> bytes | None:
     """The inspection as a file holds it; None if it is too large to be remembered."""
     if inspection.nbytes > MEMORY_LIMIT:
         return None
+    from attnviz.inspection.storage import to_bytes
+
     content = to_bytes(inspection)
     return None if len(content) > MEMORY_LIMIT else content
 

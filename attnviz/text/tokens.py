@@ -10,8 +10,6 @@ from itertools import accumulate, pairwise
 from typing import Any, Literal
 from unicodedata import category
 
-import numpy as np
-
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.text.spans import SPACE, Span, word_spans
 
@@ -20,7 +18,6 @@ Typed = str | tuple[str, ...]
 """A text, or its words, as the user divides it."""
 NAMED = re.compile(r"<.+>|\[.+\]")  # A token that stands for no text, such as <mask> and [MASK]
 SEQUENCES = re.compile("[A-Z]+"), re.compile("[acgtun]+")  # residues, or bases in small letters
-LONG_ROW = 1000  # From this many words on, their pieces are added with array operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,64 +257,6 @@ def _span_in_words(span: Span, words: _Boundaries) -> Span:
     if first > last and end in words.spaced:
         last = first
     return (words.starts[first], words.ends[last]) if first <= last else span
-
-
-def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
-    """The mean over each query's pieces: (..., query piece, key) -> (..., query word, key).
-
-    With `merge_keys`, rows that sum to 1 still do (Clark et al. 2019, section 4.1).
-    """
-    rows = _summed_queries(weights, word_starts)
-    sizes = np.diff(np.asarray(word_starts), append=weights.shape[-2])
-    rows /= sizes.astype(weights.dtype)[:, None]
-    return rows
-
-
-def merge_keys(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
-    """The sum over each key's pieces: (..., key piece) -> (..., key word)."""
-    starts, length = np.asarray(word_starts), weights.shape[-1]
-    merged = weights.take(starts, axis=-1)
-    if len(starts) < LONG_ROW:
-        for piece, word in _continuations(word_starts, length):
-            merged[..., word] += weights[..., piece]
-        return merged
-    sizes = np.diff(starts, append=length)
-    # Add the second pieces of all words, then the third pieces, and so on.
-    for place in range(1, int(sizes.max())):
-        words = np.flatnonzero(sizes > place)
-        if len(words) * 8 < len(starts):
-            merged[..., words] += weights.take(starts[words] + place, axis=-1)
-            continue
-        # Add 0 times some piece to the other words: picking out single columns, which lie far apart
-        # in memory, is slower.
-        pieces = weights.take(np.minimum(starts + place, length - 1), axis=-1)
-        pieces *= (sizes > place).astype(weights.dtype)
-        merged += pieces
-    return merged
-
-
-def merge_masks(
-    mask: np.ndarray, query_starts: Sequence[int], key_starts: Sequence[int]
-) -> np.ndarray:
-    """(..., piece, piece) -> (..., word, word): True if any piece may attend to any of the key."""
-    return merge_keys(_summed_queries(mask, query_starts), key_starts)  # True + True is True
-
-
-def _summed_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray:
-    rows = weights.take(np.asarray(word_starts), axis=-2)
-    for piece, word in _continuations(word_starts, weights.shape[-2]):
-        rows[..., word, :] += weights[..., piece, :]
-    return rows
-
-
-def _continuations(word_starts: Sequence[int], length: int) -> list[tuple[int, int]]:
-    """Each piece that is not the first of its word, and that word's index."""
-    ends = (*word_starts[1:], length)
-    return [
-        (piece, word)
-        for word, (start, end) in enumerate(zip(word_starts, ends, strict=True))
-        for piece in range(start + 1, end)
-    ]
 
 
 def segments_of(sentences: Sequence[int | None]) -> tuple[int, ...]:

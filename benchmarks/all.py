@@ -43,7 +43,8 @@ and are noisy, so compare the ratios.
 - The model of BERT base's sizes and the tiny GPT-2 ({gpt2_layers} layers, {gpt2_heads} heads,
   d_model {gpt2_d_model}) are folders of random weights as transformers saves them
   ([random_model.py](../benchmarks/random_model.py)). attnviz ran each once before, and remembers
-  what it checked then. GPT-2 runs through transformers.
+  what it checked then. GPT-2 runs through transformers, and beside it is a script with `AutoModel`
+  ([auto_model.py](../benchmarks/peers/auto_model.py)).
 - *512 tokens*: a longer text, cut with `--truncate`, in the default model. The memory of an
   inspection is how much the process grows for each inspection that it keeps.
 - The *{sentences} sentences* have {shortest} to {longest} words each

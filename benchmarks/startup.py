@@ -22,7 +22,7 @@ TINY_GPT2 = {"n_positions": 64, "n_embd": 24, "n_layer": 2, "n_head": 3}
 BESIDE = {
     "torch": "`import torch`",
     "transformers": "the same job with transformers",
-    "gpt2 with transformers": "the same job with transformers",
+    "auto_model": "the same with `AutoModel`, which prints one number",
 }
 
 
@@ -54,7 +54,7 @@ WANTED = (
     Wanted("completion of a command", "command", "torch", 0.12),
     Wanted("completion of a word of the sentence", "word", "torch", 0.12),
     Wanted("`attnviz run` in a model of BERT base's sizes", "base", "torch", 0.6),
-    Wanted("`attnviz run` in a tiny GPT-2", "gpt2", "gpt2 with transformers", 1.15),
+    Wanted("`attnviz run` in a tiny GPT-2", "gpt2", "auto_model", 1.15),
 )
 
 
@@ -93,9 +93,7 @@ def _lines(folder: Path, saved: Path) -> dict[str, list[str]]:
         "command": _completing("attnviz he"),
         "word": _completing("attnviz run --query an"),
         "transformers": measure.python(number, minilm, ANIMAL, "3", "1", "it", "animal"),
-        "gpt2 with transformers": measure.python(
-            number, str(folder / "gpt2"), ANIMAL, "1", "1", "it", "animal"
-        ),
+        "auto_model": measure.python(str(PEERS / "auto_model.py"), str(folder / "gpt2"), ANIMAL),
     }
 
 

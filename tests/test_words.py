@@ -141,7 +141,7 @@ def test_white_space_is_left_out() -> None:
     assert [text[start:end] for start, end in word_spans(text)] == [
         *("The", "cat", ",", "'", "it", "'"),
     ]
-    assert word_spans(" \r\n") == []
+    assert word_spans(" \r\n") == ()
 
 
 def test_long_texts_take_time_in_proportion() -> None:

@@ -166,7 +166,8 @@ class Context:
 
     def all_heads(self) -> list[HeadId]:
         """All recorded heads, layer by layer, or all recorded layers if the measure mixes heads."""
-        return [self.head_at(n, place) for n in self.recorded for place in range(self.num_heads)]
+        heads = range(self.num_heads) if self.measured.per_head else [None]
+        return [HeadId(layer, head) for layer in self.recorded for head in heads]
 
 
 def reach_of(record: LayerRecord) -> Reach | None:

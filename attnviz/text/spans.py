@@ -9,7 +9,7 @@ spellings of a word are alike.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate, pairwise, takewhile
 from typing import NamedTuple
 from unicodedata import category, normalize
@@ -36,11 +36,14 @@ def segments(text: str) -> list[Span]:
     return list(pairwise(accumulate(map(len, parts), initial=0)))
 
 
-def word_spans(text: str) -> list[Span]:
+@lru_cache(maxsize=4)  # the same text's are asked for several times
+def word_spans(text: str) -> tuple[Span, ...]:
     """The words and punctuation marks of a text, in order, without white space."""
-    return [
-        _without_space(text, start, end) for start, end in segments(text) if text[start:end].strip()
-    ]
+    return tuple(
+        (start, end) if len(bare) == end - start else _without_space(text, start, end)
+        for start, end in segments(text)
+        if (bare := text[start:end].strip())
+    )
 
 
 class _Letter(NamedTuple):

@@ -151,7 +151,7 @@ class Tokens:
             kept = range(len(text))
             if self.dropped:
                 kept = range(min(own, default=(0, 0))[0], max((end for _, end in own), default=0))
-            words = word_spans(text[: kept.stop])
+            words: Sequence[Span] = word_spans(text[: kept.stop])
             if self.given is not None:
                 words = [span for span in self.given[segment] if span[0] < kept.stop]
             spans = [span for span in words if span[0] >= kept.start]

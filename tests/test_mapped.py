@@ -48,7 +48,7 @@ def test_each_dtype_as_stored(name: str, path: Path) -> None:
     widened = STORED[name].float() if name == "bfloat16" else STORED[name]
     np.testing.assert_array_equal(mapped[name], widened.numpy())
     assert mapped[name].dtype == widened.numpy().dtype
-    assert mapped[name].flags.aligned
+    assert np.asarray(mapped[name]).flags.aligned
 
 
 def test_numbers_stay_in_the_file_until_they_are_used(path: Path) -> None:

@@ -11,8 +11,8 @@ from attnviz.encoder.embeddings import SinusoidalEmbeddings
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models.config import EncoderConfig
-from attnviz.models.drawn import DrawnTable
 from attnviz.models.files import draw_matrix
+from attnviz.models.tables import DrawnTable
 
 LARGEST_SEED = 2**63 - 1
 

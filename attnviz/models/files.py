@@ -184,6 +184,7 @@ def check_finite(path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
 def _is_finite(array: "np.ndarray") -> bool:
     import numpy as np
 
+    array = np.asarray(array)
     with np.errstate(all="ignore"):
         if array.dtype.itemsize <= 4 and np.isfinite(array.sum(dtype=np.float32)):
             return True
@@ -268,16 +269,16 @@ def read_tensors(path: Path, names: Sequence[str]) -> "dict[str, np.ndarray]":
     import numpy as np
 
     mapped = mapped_tensors(path, names)
-    return {name: tensor.astype(np.float32) for name, tensor in mapped.items()}
+    return {name: np.array(tensor, np.float32) for name, tensor in mapped.items()}
 
 
 def mapped_tensors(path: Path, names: Sequence[str] | None = None) -> "dict[str, np.ndarray]":
     """The tensors of these names, or all, as they are stored; only parts that hold them are opened.
 
     A tensor's numbers are read from the file where they are used. To change them does not change
-    the file. bfloat16 numbers, which numpy lacks, come in float32, and those of other dtypes that
-    it lacks as bytes. Raises KeyError for a name that is not there, AttnvizError for a file that is
-    not whole.
+    the file. bfloat16 numbers, which numpy lacks, come as a `WidenedTable`, and those of other
+    dtypes that it lacks as bytes. Raises KeyError for a name that is not there, AttnvizError for a
+    file that is not whole.
     """
     tensors: dict[str, np.ndarray] = {}
     for part in parts_of(path):
@@ -332,7 +333,7 @@ def _header(memory: mmap.mmap) -> tuple[Mapping[str, Any], int]:
     return json.loads(memory[8:start]), start
 
 
-def _tensor(memory: mmap.mmap, entry: Mapping[str, Any], start: int) -> "np.ndarray":
+def _tensor(memory: mmap.mmap, entry: Mapping[str, Any], start: int) -> Any:
     """A tensor where it lies in its file."""
     import numpy as np
 
@@ -341,9 +342,12 @@ def _tensor(memory: mmap.mmap, entry: Mapping[str, Any], start: int) -> "np.ndar
     unknown = f"V{(end - first) // max(1, prod(shape))}"
     kind = "u2" if dtype == "BF16" else NUMPY_TYPES.get(dtype, unknown)
     array: np.ndarray = np.ndarray(shape, f"<{kind}", memory, start + first)
-    if dtype == "BF16":  # each is the upper half of a float32
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array if array.flags.aligned else array.copy()
+    array = array if array.flags.aligned else array.copy()
+    if dtype != "BF16":
+        return array
+    from attnviz.models.tables import WidenedTable
+
+    return WidenedTable(array)
 
 
 def rounded(numbers: "np.ndarray", dtype: str) -> "np.ndarray":

@@ -1,9 +1,10 @@
-"""Random tables, of which only the rows that are used are drawn."""
+"""Tables, of which only the rows that are used are made: drawn, or widened from bfloat16."""
 
 import numpy as np
 import pytest
+import torch
 
-from attnviz.models.drawn import BLOCK, DrawnTable
+from attnviz.models.tables import BLOCK, DrawnTable, WidenedTable
 
 
 def table(seed: int = 3, name: str = "embeddings.word", rows: int = 5 * BLOCK + 7) -> DrawnTable:
@@ -44,3 +45,14 @@ def test_numbers_are_normal_and_of_the_spread() -> None:
     rows = whole.reshape(100, -1)
     alike = np.asarray(np.corrcoef(rows))
     assert abs(alike[~np.eye(100, dtype=bool)]).max() < 0.1  # blocks are unlike
+
+
+def test_bfloat16_is_widened_exactly() -> None:
+    stored = torch.randn(40, 3).bfloat16()
+    upper = stored.view(torch.uint16).numpy()
+    one, numbers = WidenedTable(upper), np.array([[3, 39], [0, 3]])
+    assert (one.shape, one.nbytes) == ((40, 3), 4 * 120)
+    assert one.dtype == np.float32
+    np.testing.assert_array_equal(one[numbers], stored.float().numpy()[numbers])
+    np.testing.assert_array_equal(np.asarray(one), stored.float().numpy())
+    assert np.asarray(one, np.float64).dtype == np.float64

@@ -1,0 +1,86 @@
+"""Tables of numbers that are made where they are used: drawn at random, or widened."""
+
+from abc import ABC, abstractmethod
+from math import prod
+from typing import Any
+
+import numpy as np
+
+BLOCK = 64  # rows that are drawn at once
+
+
+class Table(ABC):
+    """An array of float32 numbers, of which only the rows that are used are made.
+
+    `table[numbers]` has the rows of these numbers, (...) -> (..., width); `np.asarray` has all.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.nbytes = 4 * prod(shape)
+
+    @abstractmethod
+    def __getitem__(self, numbers: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray: ...
+
+
+class DrawnTable(Table):
+    """A table of normal numbers, (rows, width), as a model has before its training.
+
+    Rows come in blocks; each block has a generator of its own, from the seed, the name and the
+    block's number.
+    """
+
+    def __init__(self, shape: tuple[int, int], seed: int, name: str, spread: float) -> None:
+        super().__init__(shape)
+        self._entropy = [seed, *name.encode()]
+        self._spread = spread
+        self._blocks: dict[int, np.ndarray] = {}
+
+    def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
+        rows = np.empty((*numbers.shape, self.shape[1]), np.float32)
+        blocks = numbers // BLOCK
+        for block in np.unique(blocks).tolist():
+            if block not in self._blocks:
+                self._blocks[block] = self._drawn(block)
+            here = blocks == block
+            rows[here] = self._blocks[block][numbers[here] % BLOCK]
+        return rows
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        count = -(-self.shape[0] // BLOCK)
+        rows = np.concatenate([self._drawn(block) for block in range(count)])
+        return rows.astype(dtype or self.dtype, copy=False)
+
+    def _drawn(self, block: int) -> np.ndarray:
+        seeds = np.random.SeedSequence(self._entropy, spawn_key=(block,))
+        count = min(BLOCK, self.shape[0] - block * BLOCK)
+        generator = np.random.default_rng(seeds)
+        rows: np.ndarray = generator.standard_normal((count, self.shape[1]), np.float32)
+        rows *= self._spread
+        return rows
+
+
+class WidenedTable(Table):
+    """Numbers in bfloat16, which numpy lacks, exactly: each is the upper half of a float32."""
+
+    def __init__(self, upper: np.ndarray) -> None:
+        super().__init__(upper.shape)
+        self._upper = upper
+
+    def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
+        return _widened(self._upper[numbers])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return _widened(self._upper).astype(dtype or self.dtype, copy=False)
+
+
+def _widened(upper: np.ndarray) -> np.ndarray:
+    bits = upper.astype(np.uint32)
+    bits <<= 16
+    widened: np.ndarray = bits.view(np.float32)
+    return widened

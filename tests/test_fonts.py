@@ -1,16 +1,20 @@
+import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
+from shown import heatmap
 
-from attnviz.inspection import Inspection
+from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model
 from attnviz.show.figure import fonts
-from attnviz.show.figure.fonts import FontChoice, font_families, missing_glyphs
+from attnviz.show.figure.drawing import write_figure
+from attnviz.show.figure.fonts import FontChoice, font_families, missing_glyphs, texts_of
 
 NOWHERE = "\U0010fffd"
 """A private-use character at the very end of Unicode, which no font has."""
@@ -149,3 +153,23 @@ def test_a_view_tells_what_its_pictures_lack(minilm: Model, animal: Inspection) 
     assert message is not None
     assert NOWHERE in message
     assert "\x1b" not in message
+
+
+def test_a_picture_chooses_among_its_own_fonts(
+    minilm: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager: Any = font_manager.fontManager
+    judged, installed = set(), list(fonts._installed())
+    score = type(manager).score_family
+
+    def watched(self: Any, families: list[str], family: str) -> float:
+        judged.add(family)
+        return float(score(self, families, family))
+
+    view = minilm.inspect("the animal").view()
+    font_families(texts_of(view.context))
+    manager._findfont_cached.cache_clear()
+    monkeypatch.setattr(type(manager), "score_family", watched)
+    write_figure(heatmap(view, [HeadId(3, 1)]), io.BytesIO(), "png")
+    assert judged == {"DejaVu Sans"}
+    assert list(fonts._installed()) == installed

@@ -18,12 +18,13 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.text import Text
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from attnviz.errors import RequestError
 from attnviz.inspection import Context
-from attnviz.show.figure.fonts import font_families, texts_of
+from attnviz.show.figure.fonts import font_families, only, texts_of
 from attnviz.show.forms import STYLE, Colours
 
 FigureFormat = Literal["png", "svg", "pdf"]
@@ -53,7 +54,7 @@ _LOOK: dict[Any, Any] = {
 @contextmanager
 def drawing(families: Sequence[str] = ()) -> Iterator[None]:
     """Inside, matplotlib has attnviz's look; `fonts.missing_glyphs` reports missing glyphs."""
-    with matplotlib.rc_context(), warnings.catch_warnings():
+    with matplotlib.rc_context(), warnings.catch_warnings(), only(families):
         matplotlib.rcParams._update_raw(_usual())
         matplotlib.rcParams.update(_LOOK)
         matplotlib.rcParams["font.sans-serif"] = ["DejaVu Sans"]
@@ -150,7 +151,8 @@ def write_figure(figure: Figure, stream: BinaryIO, format: FigureFormat) -> None
         "svg": {"Creator": CREATOR, "Date": None},
         "pdf": {"Creator": CREATOR, "CreationDate": None},
     }
-    with drawing():
+    texts: Any = figure.findobj(Text)
+    with drawing(list(dict.fromkeys(one for text in texts for one in text.get_fontfamily()))):
         if format != "png":
             about = metadata[format]
             figure.savefig(stream, format=format, dpi=DPI, facecolor="white", metadata=about)

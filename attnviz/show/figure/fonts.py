@@ -6,7 +6,8 @@ imported, as it would change matplotlib's global settings. Searching installed f
 
 import importlib.util
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -63,6 +64,20 @@ def texts_of(context: Context) -> list[str]:
 def font_families(texts: Iterable[str]) -> FontChoice:
     """The families that together have the characters of the texts, as far as possible."""
     return _choose(frozenset(filter(_needs_glyph, frozenset().union(*texts, letters()))))
+
+
+@contextmanager
+def only(families: Iterable[str]) -> Iterator[None]:
+    """Inside, matplotlib chooses among these families and DejaVu Sans: for each size of letters it
+    would go through all fonts that are installed.
+    """
+    manager, wanted = font_manager.fontManager, {BASE_FAMILY, *families}
+    every = manager.ttflist
+    manager.ttflist = [entry for entry in every if entry.name in wanted]
+    try:
+        yield
+    finally:
+        manager.ttflist = every
 
 
 def _needs_glyph(character: str) -> bool:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import stat
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -82,7 +81,11 @@ def cache_folder() -> Path:
     if folder.is_absolute():
         return folder
     # a relative XDG_CACHE_HOME does not count, says the standard; and there may be no home
-    home = Path.home() if Path.home().is_absolute() else Path(tempfile.gettempdir())
+    home = Path.home()
+    if not home.is_absolute():
+        import tempfile
+
+        home = Path(tempfile.gettempdir())
     return home / ".cache" / "attnviz"
 
 
@@ -252,6 +255,8 @@ def _taken() -> bytes:
 @cache
 def _scratch() -> int:
     """A file without a name, for as long as the process runs."""
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

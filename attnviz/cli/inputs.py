@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from attnviz.answers.answer import Answer
 from attnviz.attention.request import WHOLE, RecordRequest
@@ -16,9 +17,11 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection, ModelFacts
 from attnviz.inspection.memory import LAST, OTHER, keep, kept_path, recall, remembered
 from attnviz.inspection.storage import is_saved_inspection, load, save
-from attnviz.model import Model
 from attnviz.show.forms import PICTURES
 from attnviz.text.tokens import Tokens, Typed, as_line, check_text, words_in
+
+if TYPE_CHECKING:
+    from attnviz.model import Model
 
 GARBAGE_OF_SENTENCES = 2000  # objects that may wait to be cleared away; those of some sentences
 
@@ -203,7 +206,7 @@ class Inputs:
         yield from lines
 
     def _tokenized(
-        self, model: Model, lines: Iterable[Line | None], pending: dict[int, tuple[str, Tokens]]
+        self, model: "Model", lines: Iterable[Line | None], pending: dict[int, tuple[str, Tokens]]
     ) -> Iterator[tuple[int, Tokens] | None]:
         """The lines' tokens, None where more are to come; `pending` gets places and tokens."""
         for line in lines:
@@ -223,7 +226,7 @@ class Inputs:
                 pending[index] = self._place(number, tokens), tokens
                 yield index, tokens
 
-    def _windows(self, model: Model, number: int, text: str) -> Sequence[Tokens]:
+    def _windows(self, model: "Model", number: int, text: str) -> Sequence[Tokens]:
         """A text's tokens; with `--stride`, those of each window if it is too long."""
         stride = self._source.stride
         if stride is None:
@@ -244,7 +247,7 @@ class Inputs:
         """The text, or with `--pretokenized` its words."""
         return words_in(text) if self._source.pretokenized and isinstance(text, str) else text
 
-    def _cut(self, model: Model, place: str, text: Typed, pair: Typed | None) -> Tokens:
+    def _cut(self, model: "Model", place: str, text: Typed, pair: Typed | None) -> Tokens:
         second = None if pair is None else self._words(pair)
         tokens = model.tokenize(self._words(text), second, self._source.truncate)
         note = model.note_on(tokens)
@@ -268,7 +271,7 @@ class Inputs:
             named.append(f"window {tokens.part.index + 1}")
         return f"{', '.join(named)}: " if named else ""
 
-    def _wanted(self, model: Model) -> RecordRequest:
+    def _wanted(self, model: "Model") -> RecordRequest:
         if self.output.save:
             return WHOLE
         if self._request is None:  # something is recorded of every run
@@ -301,7 +304,7 @@ class Inputs:
         return self._run(session.load(choice), text, pair, last)
 
     def _run(
-        self, model: Model, text: Typed, pair: Typed | None, last: Inspection | None = None
+        self, model: "Model", text: Typed, pair: Typed | None, last: Inspection | None = None
     ) -> Item:
         """A sentence run; `last` is the remembered inspection of the same one."""
         tokens = self._cut(model, "", text, pair)

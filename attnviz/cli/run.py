@@ -36,9 +36,11 @@ class Amount:
 
 def note_head(session: "Session") -> None:
     """Say once, of a model that was loaded, that it also says something."""
+    if session.model is None:
+        return
     from attnviz.models import DEFAULT, PAPER
 
-    if session.model is None or session.model.facts.name in (DEFAULT, PAPER):
+    if session.model.facts.name in (DEFAULT, PAPER):
         return
     from attnviz.model.predict import facts_of
     from attnviz.show.wording import GIVES
@@ -68,9 +70,6 @@ def run(
 
     Example: attnviz run "The animal didn't cross the street because it was too tired." --query it
     """
-    from attnviz.answers.matrices import matrices
-    from attnviz.answers.overview import LINKS, overview
-    from attnviz.answers.word import word_or_pair
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_output
     from attnviz.cli.session import Selection, Session
@@ -92,11 +91,17 @@ def run(
         view = selection.view(item.inspection, words.query)
         chosen = selection.heads(view.context)
         if about_word:
+            from attnviz.answers.word import word_or_pair
+
             query = selection.word(item.place, view, "query", words.query)
             key = selection.word(item.place, view, "key", words.key)
             return word_or_pair(view, query, key, chosen or None)
         if in_short:
+            from attnviz.answers.overview import LINKS, overview
+
             return overview(view, chosen or None, amount.top or LINKS)
+        from attnviz.answers.matrices import matrices
+
         return matrices(view, chosen or None)
 
     answer_each(inputs, ask, amount.top)

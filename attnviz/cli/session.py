@@ -30,8 +30,6 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts, View
 from attnviz.inspection.context import Role
 from attnviz.inspection.memory import remember
-from attnviz.model import Model, load_model, load_model_of
-from attnviz.model.reload import options_of
 from attnviz.show.forms import ROWS, Form
 from attnviz.show.wording import lost_told, unknown_told
 from attnviz.show.write import contexts_of
@@ -39,6 +37,8 @@ from attnviz.text.tokens import Tokens, Unit, words_in
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+    from attnviz.model import Model
 
 
 SENTENCES_TOLD = 3
@@ -82,10 +82,12 @@ class Session:
         except AttnvizError as failure:
             self.notes.say(f"this sentence is not remembered: {failure.message}")
 
-    def load(self, choice: ModelChoice) -> Model:
+    def load(self, choice: ModelChoice) -> "Model":
         """Load a model in place of another before: on a GPU, if no other device was named."""
         if self.model is not None and choice == self.loaded:
             return self.model
+        from attnviz.model import load_model
+
         self.loaded = choice
         self.spinner.update("loading the model")
         options = choice.options | {"device": choice.place}
@@ -93,20 +95,24 @@ class Session:
             options["target"] = words_in(choice.target)
         return self._take(load_model(choice.name, **options))
 
-    def model_of(self, inspection: Inspection, why: str = "running it again in") -> Model:
+    def model_of(self, inspection: Inspection, why: str = "running it again in") -> "Model":
         """The inspection's model, loaded if it is not; AttnvizError if it has changed."""
         if self.model is not None and self.model.facts == inspection.model:
             return self.model
         self.notes.say(f"{why} {inspection.model.title}")
         self.spinner.update("loading the model")
+        from attnviz.model import load_model, load_model_of
+
         load = partial(load_model, device=self.choice.place)
         return self._take(load_model_of(inspection, load))
 
     def choice_like(self, inspection: Inspection, choice: ModelChoice) -> ModelChoice:
         """The inspection's model, run as it was, except for what the choice says."""
+        from attnviz.model.reload import options_of
+
         return choice.like(inspection.model.name, options_of(inspection))
 
-    def _take(self, model: Model) -> Model:
+    def _take(self, model: "Model") -> "Model":
         self.model = model
         for note in model.notes:
             self.notes.say(note)

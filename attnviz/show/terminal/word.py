@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.answers.links import Links
 from attnviz.answers.overview import Link
 from attnviz.answers.word import Pair, Word
 from attnviz.inspection import Context, HeadId
@@ -41,6 +41,9 @@ from attnviz.show.terminal.heading import (
 )
 from attnviz.show.wording import MAY_NOT
 
+if TYPE_CHECKING:
+    from attnviz.answers.links import Links
+
 LINKS_NAMED = 20  # How many links a table of them names, unless the user says how many
 KEYS_NAMED = 5  # How many words a line names at most, unless the user says how many
 
@@ -57,7 +60,7 @@ def pair_table(pair: Pair, top: int | None = None) -> RenderableType:
     return Page(lambda width, hues: _pair(pair, width, hues))
 
 
-def links_table(links: Links, top: int | None = None) -> RenderableType:
+def links_table(links: "Links", top: int | None = None) -> RenderableType:
     """The links, strongest first: the `top` strongest, or LINKS_NAMED."""
     heads = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
     for name in ("head", "query", "key", "weight"):

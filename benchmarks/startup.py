@@ -99,9 +99,7 @@ def _lines(folder: Path, saved: Path) -> dict[str, list[str]]:
 
 def _completing(typed: str) -> list[str]:
     """What the shell runs when the tab key is pressed after this."""
-    place = typed.count(" ")
-    told = ("_ATTNVIZ_COMPLETE=complete_bash", f"COMP_WORDS={typed}", f"COMP_CWORD={place}")
-    return ["env", *told, *measure.attnviz()]
+    return ["env", "_ATTNVIZ_COMPLETE=bash", *measure.attnviz(typed, " \"'@><=;|&(:")]
 
 
 def _goal(wanted: Wanted, runs: dict[str, list[measure.Run]]) -> measure.Goal:

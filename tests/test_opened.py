@@ -14,7 +14,7 @@ OPENED = Path(__file__).parent / "opened.py"
 
 COMMANDS: dict[str, tuple[int, list[str]]] = {
     "run cold": (48, ["run", ANIMAL, "--query", "it"]),
-    "heatmap remembered": (37, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
+    "heatmap remembered": (38, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
     "find from stdin": (51, ["find", "--query", "it", "--key", "animal"]),
     "explain": (50, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 _UNUSUAL = re.compile("[^ -~]")
 _JOINERS = frozenset("\u200c\u200d") | {chr(code) for code in range(0xE0020, 0xE0080)}
@@ -77,3 +78,14 @@ class RequestError(AttnvizError):
 
 class OutOfRangeError(RequestError, IndexError):
     """A layer, head or token that is not there; also an IndexError, as Python has it."""
+
+
+@contextmanager
+def enough_memory(what: str, hint: str) -> Iterator[None]:
+    """Raise AttnvizError, `what` not fitting in memory, if a device's memory is full."""
+    try:
+        yield
+    except Exception as error:  # torch raises a RuntimeError, for one
+        if not lacks_memory(error):
+            raise
+        raise AttnvizError(f"{what} not fit in memory", hint) from error

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 
 from attnviz.encoder.checkpoint import load_checkpoint
+from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.model import load_model
 from attnviz.models import find_model
 
@@ -27,7 +28,7 @@ TURNS = 3
 
 def each(length: int) -> dict[str, float]:
     model, files = load_model(), find_model("minilm")
-    encoder = load_checkpoint(files.config, files.weights, files.verified).encoder
+    encoder = load_checkpoint(files.config, files.weights, files.verified).encoder(TorchEngine())
     whole = model.tokenize(" ".join([ANIMAL] * (1 + length // 14)))
     fields = ("ids", "vocabulary", "spans", "segments", "type_ids")
     tokens = dataclasses.replace(whole, **{name: getattr(whole, name)[:length] for name in fields})

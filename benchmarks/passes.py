@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoModel
 
 from attnviz.encoder.checkpoint import load_checkpoint
 from attnviz.encoder.record import record
+from attnviz.encoder.torch_engine import TorchEngine
 
 VOCABULARY, POSITIONS = 30522, 514
 
@@ -62,7 +63,8 @@ def passes(family: str, rounds: int) -> dict[int, dict[str, list[float]]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model.save_pretrained(folder)
-        ours = load_checkpoint(folder / "config.json", folder / "model.safetensors").encoder
+        checkpoint = load_checkpoint(folder / "config.json", folder / "model.safetensors")
+        ours = checkpoint.encoder(TorchEngine())
     theirs = model.get_encoder() if config.is_encoder_decoder else model
     found: dict[int, dict[str, list[float]]] = {}
     with torch.inference_mode():

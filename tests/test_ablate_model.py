@@ -173,14 +173,14 @@ def test_predictions_are_those_of_transformers(
 def test_scores_are_those_of_transformers(tiny: Model, theirs: Any) -> None:
     tokens = tiny.tokenize(MASKED)
     ours = tiny.ablate(tokens, MIXED)
-    head = runner_of(tiny).masked_lm
+    head = runner_of(tiny).encoders.head
     assert head is not None
     with torch.inference_mode():
         for states, expected in (
             (ours.plain, run(theirs, tokens)[1]),
             (ours.ablated, reference(theirs, tokens, MIXED, "zero")[1]),
         ):
-            scores = head(torch.from_numpy(states)).numpy()
+            scores = head.scores(states)
             # sums of products of the largest score's size: so large is their rounding
             size = float(expected.abs().max())
             np.testing.assert_allclose(scores / size, expected / size, rtol=0, atol=TOLERANCE)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attnviz.attention.activations import BLOCK, FUNCTIONS, below
-from attnviz.encoder.encoder import FUNCTIONS as OF_TORCH
+from attnviz.encoder.torch_engine import FUNCTIONS as OF_TORCH
 
 SIZES = np.concatenate([[0], np.linspace(1e-3, 30, 20_001), np.geomspace(1e-45, 1e38, 5_000)])
 NUMBERS = np.concatenate([-SIZES[::-1], SIZES]).astype(np.float32)

@@ -1,6 +1,5 @@
 """Models of our families that our encoder does not run: transformers does, and a note says so."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ from tiny_others import SENTENCES, eager, hold
 from transformers.activations import ACT2FN
 
 from attnviz.attention.activations import FUNCTIONS
-from attnviz.encoder.encoder import activation_of
+from attnviz.encoder.numpy_engine import NumpyEngine
+from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import Model, check_ablatable, load_model, load_model_of, matrices_of
 from attnviz.model.describe import describe
-from attnviz.models.config import ACTIVATIONS, paper_config
+from attnviz.models.config import ACTIVATIONS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,9 +58,11 @@ def test_every_activation(activation: str, tmp_path: Path) -> None:
     numbers = torch.linspace(-30, 30, 601)
     for values in (numbers, 0.1 * numbers):
         expected = ACT2FN[activation](values)
-        config = replace(paper_config(10), activation=activation)
-        of_numpy = FUNCTIONS[ACTIVATIONS[activation]](values.double().numpy())
-        for found in (of_numpy, activation_of(config)(values).numpy()):
+        ours = ACTIVATIONS[activation]
+        wide = FUNCTIONS[ours](values.double().numpy())
+        in_torch = TorchEngine().activation(ours, values.clone())
+        in_numpy = NumpyEngine().activation(ours, values.numpy().copy())
+        for found in (wide, in_torch, in_numpy):
             np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 

@@ -115,19 +115,17 @@ def by_result(answer: Check) -> dict[str, set[str]]:
 
 
 def head_mask_never_applied(patch: Patch) -> None:
-    patch.setattr(ablate, "_ablated", lambda z, runs, number, plain: z)
+    patch.setattr(ablate, "_ablate", lambda z, runs, number, plain: None)
 
 
 def zeroed_slices_that_are_not_heads(patch: Patch) -> None:
-    def wrong(z: Any, runs: Any, number: int, plain: Any) -> Any:
-        z = z.clone()
+    def wrong(z: Any, runs: Any, number: int, plain: Any) -> None:
         for row, run in enumerate(runs[: len(z)]):
             for place, head in run:
                 if place == number:
                     z[row, :, :, head] = 0  # a slice of every head
-        return z
 
-    patch.setattr(ablate, "_ablated", wrong)
+    patch.setattr(ablate, "_ablate", wrong)
 
 
 def window_ignored(patch: Patch) -> None:
@@ -165,16 +163,20 @@ def causal_mask_lost_by_the_model_itself(patch: Patch) -> None:
 
 def sentences_mixed(patch: Patch) -> None:
     own = record._record
-    patch.setattr(record, "_record", lambda vectors, norms, n, *rest: own(vectors, norms, 0, *rest))
+
+    def first(engine: Any, vectors: Any, norms: Any, sentence: int, *rest: Any) -> Any:
+        return own(engine, vectors, norms, 0, *rest)
+
+    patch.setattr(record, "_record", first)
 
 
 def batch_squeezed(patch: Patch) -> None:
     own = record._record
 
-    def squeezed(vectors: Any, norms: Any, *rest: Any) -> Any:
+    def squeezed(engine: Any, vectors: Any, norms: Any, *rest: Any) -> Any:
         if len(norms) > 2:  # two sentences are read as one that is twice as long
             vectors = type(vectors)(*(tensor.roll(1, 0) for tensor in vectors))
-        return own(vectors, norms, *rest)
+        return own(engine, vectors, norms, *rest)
 
     patch.setattr(record, "_record", squeezed)
 
@@ -547,10 +549,10 @@ def test_lines_say_what_is_wrong_with_a_batch_that_does_not_run(
     def broken(patch: Patch) -> None:
         own = record._record
 
-        def fails(vectors: Any, norms: Any, *rest: Any) -> Any:
+        def fails(engine: Any, vectors: Any, norms: Any, *rest: Any) -> Any:
             if len(norms) > 1:
                 raise IndexError("too many indices")
-            return own(vectors, norms, *rest)
+            return own(engine, vectors, norms, *rest)
 
         patch.setattr(record, "_record", fails)
 

@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers import BertForMaskedLM, BertForSequenceClassification
 
 from attnviz.encoder.checkpoint import load_checkpoint
+from attnviz.encoder.numpy_engine import NumpyEngine
+from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import load_model
@@ -96,7 +98,8 @@ def test_a_masked_language_model(tmp_path: Path) -> None:
     model = load_model(str(tmp_path))
     weights = theirs.bert.encoder.layer[1].attention.self.key.weight
     files = (tmp_path / "config.json", tmp_path / "model.safetensors")
-    assert torch.equal(load_checkpoint(*files).encoder.layer(1).attention.W_K.weight, weights)
+    ours = load_checkpoint(*files).weights["layers.1.attention.W_K.weight"]
+    assert torch.equal(torch.from_numpy(ours), weights)
     assert model.notes == ()
 
 
@@ -132,12 +135,12 @@ def test_the_first_names_of_layer_norms(folder: Path, expected: Inspection) -> N
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floating_point_numbers(kind: torch.dtype, folder: Path, published: Path) -> None:
     rewrite(folder, lambda weights: weights.update({n: t.to(kind) for n, t in weights.items()}))
-    encoder = load_checkpoint(folder / "config.json", folder / "model.safetensors").encoder
-    weight = encoder.layer(0).attention.W_Q.weight
-    assert weight.dtype == torch.float32
-    assert torch.equal(
-        weight, load_file(published / "model.safetensors")[QUERY].to(kind).to(torch.float32)
-    )
+    checkpoint = load_checkpoint(folder / "config.json", folder / "model.safetensors")
+    expected = load_file(published / "model.safetensors")[QUERY].to(kind).to(torch.float32)
+    for engine in (NumpyEngine(), TorchEngine()):
+        weight = checkpoint.encoder(engine).layers[0].attention.W_Q.weight
+        assert str(weight.dtype).removeprefix("torch.") == "float32"
+        np.testing.assert_array_equal(weight, expected)
     load_model(str(folder)).inspect(SENTENCES[0])
 
 
@@ -305,7 +308,7 @@ def test_config_with_a_wrong_epsilon(value: Any, folder: Path) -> None:
 def test_config_without_an_epsilon_means_berts_own(folder: Path) -> None:
     reconfigure(folder, layer_norm_eps=...)
     files = (folder / "config.json", folder / "model.safetensors")
-    assert load_checkpoint(*files).encoder.config.norm_eps == 1e-12
+    assert load_checkpoint(*files).config.norm_eps == 1e-12
 
 
 @pytest.mark.parametrize("kind", [None, ["bert"], {"bert": 1}, 7])

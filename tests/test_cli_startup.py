@@ -23,7 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
 
 
 def test_the_wall_stands(place: Workplace) -> None:
-    done = place("run", "I am", env=place.without("torch"))
+    done = place("run", "I am", env=place.without("torch") | {"ATTNVIZ_ENGINE": "torch"})
     assert (done.code, done.out, done.err) == (99, "", "imported torch\n")
 
 

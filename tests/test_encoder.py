@@ -11,20 +11,36 @@ from handmade import part, records
 from torch.testing import assert_close
 
 from attnviz.encoder.embeddings import SinusoidalEmbeddings, sinusoidal_positions
-from attnviz.encoder.encoder import (
-    Encoder,
-    MultiHeadSelfAttention,
-    attend,
-    join_heads,
-    split_heads,
-)
-from attnviz.encoder.paper import paper_encoder
+from attnviz.encoder.encoder import MultiHeadSelfAttention, join_heads, split_heads
+from attnviz.encoder.engine import Engine
+from attnviz.encoder.numpy_engine import NumpyEngine
+from attnviz.encoder.paper import paper_checkpoint
+from attnviz.encoder.parts import Weights
 from attnviz.encoder.record import record
+from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.errors import RequestError
 from attnviz.model import load_model
 from attnviz.models.config import EncoderConfig
 
 TINY = EncoderConfig(vocab_size=13, num_layers=2, num_heads=3, d_model=15, d_ff=7)
+IDS = np.array([[1, 5, 2, 12], [7, 8, 0, 0]])
+MASK = np.array([[True] * 4, [True, True, False, False]])
+
+
+@pytest.fixture(params=[NumpyEngine, TorchEngine])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    made: Engine = request.param()
+    return made
+
+
+def attention_of(
+    engine: Engine, num_heads: int, weight: list[list[float]], bias: list[float]
+) -> MultiHeadSelfAttention:
+    """Attention whose W_O has these numbers, and its other matrices zeros."""
+    w_o = np.array(weight, np.float32)
+    arrays = {f"{name}.weight": np.zeros_like(w_o) for name in ("W_Q", "W_K", "W_V")}
+    arrays |= {"W_O.weight": w_o, "W_O.bias": np.array(bias, np.float32)}
+    return MultiHeadSelfAttention(num_heads, Weights(engine, engine.put(arrays)))
 
 
 def test_splitting_heads_puts_each_in_its_own_columns() -> None:
@@ -40,53 +56,50 @@ def test_joining_heads_undoes_splitting() -> None:
         assert torch.equal(join_heads(split_heads(x, num_heads)), x)
 
 
-def test_attention_with_numbers_worked_by_hand() -> None:
+def test_attention_with_numbers_worked_by_hand(engine: Engine) -> None:
     """Two heads, d_k 1: scores are products, and 2 * ln 3 and ln 3 make thirds and quarters."""
-    attention = MultiHeadSelfAttention(replace(TINY, num_heads=2, d_model=2))
-    attention.W_O.weight = torch.nn.Parameter(torch.tensor([[1.0, 0.0], [10.0, 1.0]]))
-    attention.W_O.bias = torch.nn.Parameter(torch.tensor([0.0, 0.5]))
+    attention = attention_of(engine, 2, [[1.0, 0.0], [10.0, 1.0]], [0.0, 0.5])
     ln3 = math.log(3)
-    q = torch.tensor([[[[1.0], [2.0]], [[0.0], [1.0]]]])
-    k = torch.tensor([[[[ln3], [0.0]], [[5.0], [5.0]]]])
-    v = torch.tensor([[[[4.0], [8.0]], [[1.0], [3.0]]]])
+    q = [[[[1.0], [2.0]], [[0.0], [1.0]]]]
+    k = [[[[ln3], [0.0]], [[5.0], [5.0]]]]
+    v = [[[[4.0], [8.0]], [[1.0], [3.0]]]]
     # head 0: query 0 weighs (3/4, 1/4), query 1 (9/10, 1/10); head 1: evenly, whatever the query
     z = [[0.75 * 4 + 0.25 * 8, 2.0], [0.9 * 4 + 0.1 * 8, 2.0]]
-    expected = torch.tensor([[[z0, 10 * z0 + z1 + 0.5] for z0, z1 in z]])
-    assert_close(attention.mix(attend(q, k, v, None)), expected)
+    own_q, own_k, own_v = (engine.array(np.array(numbers)) for numbers in (q, k, v))
+    mixed = engine.numpy(attention.mix(engine.attend(own_q, own_k, own_v, None)))
+    np.testing.assert_allclose(mixed, [[[z0, 10 * z0 + z1 + 0.5] for z0, z1 in z]], rtol=1e-6)
 
 
-def test_a_masked_key_is_not_looked_at() -> None:
-    attention = MultiHeadSelfAttention(replace(TINY, num_heads=1, d_model=1))
-    attention.W_O.weight = torch.nn.Parameter(torch.ones(1, 1))
-    attention.W_O.bias = torch.nn.Parameter(torch.zeros(1))
-    q = k = torch.zeros(1, 1, 3, 1)
-    v = torch.tensor([[[[2.0], [4.0], [1000.0]]]])
-    mask = torch.tensor([True, True, False])[None, None, None]
-    out = attention.mix(attend(q, k, v, mask))
-    assert out.flatten().tolist() == [3.0, 3.0, 3.0]
+def test_a_masked_key_is_not_looked_at(engine: Engine) -> None:
+    attention = attention_of(engine, 1, [[1.0]], [0.0])
+    q = k = engine.array(np.zeros((1, 1, 3, 1)))
+    v = engine.array(np.array([[[[2.0], [4.0], [1000.0]]]]))
+    mask = engine.array(np.array([True, True, False])[None, None, None])
+    out = attention.mix(engine.attend(q, k, v, mask))
+    assert engine.numpy(out).ravel().tolist() == [3.0, 3.0, 3.0]
 
 
-def test_queries_keys_and_values_are_x_times_their_matrices() -> None:
-    encoder = paper_encoder(TINY, seed=2)
-    attention = encoder.layer(1).attention
-    x = torch.randn(1, 4, 15, generator=torch.Generator().manual_seed(3))
-    with torch.inference_mode():
-        vectors = attention(x, None)
-    for made, matrix in zip(
-        vectors[1:4], (attention.W_Q, attention.W_K, attention.W_V), strict=True
-    ):
+def test_queries_keys_and_values_are_x_times_their_matrices(engine: Engine) -> None:
+    checkpoint = paper_checkpoint(TINY, seed=2)
+    attention = checkpoint.encoder(engine).layers[1].attention
+    x = np.random.default_rng(3).standard_normal((1, 4, 15), np.float32)
+    with engine.running():
+        vectors = attention(engine.array(x), None)
+    for made, matrix in zip(vectors[1:4], ("W_Q", "W_K", "W_V"), strict=True):
+        weight = checkpoint.weights[f"layers.1.attention.{matrix}.weight"]
         assert made.shape == (1, 3, 4, 5)
         for head in range(3):
-            columns = matrix.weight.T[:, 5 * head : 5 * head + 5]  # d_model x d_k
-            assert_close(made[0, head], x[0] @ columns)  # the seed leaves biases at zero
+            columns = weight.T[:, 5 * head : 5 * head + 5]  # d_model x d_k
+            # the seed leaves biases at zero
+            np.testing.assert_allclose(engine.numpy(made[0, head]), x[0] @ columns, atol=1e-6)
 
 
 def test_a_layer_is_the_two_sublayers_of_the_paper() -> None:
-    encoder = paper_encoder(TINY, seed=4)
+    encoder = paper_checkpoint(TINY, seed=4).encoder(TorchEngine())
     ids = torch.tensor([[1, 5, 2, 12]])
     with torch.inference_mode():
         out = encoder(ids, torch.zeros_like(ids))
-        layer, vectors = encoder.layer(0), out.layers[0]
+        layer, vectors = encoder.layers[0], out.layers[0]
         scores = vectors.q @ vectors.k.transpose(-1, -2) / math.sqrt(5)
         z = join_heads(scores.softmax(-1) @ vectors.v)
         x = layer.attention_norm(vectors.x + z @ layer.attention.W_O.weight.T)
@@ -106,33 +119,36 @@ def test_sinusoidal_positions_are_the_papers(length: int, d_model: int) -> None:
         ]
         for position in range(length)
     ]
-    assert_close(sinusoidal_positions(length, d_model), torch.tensor(slow), atol=1e-7, rtol=0)
+    np.testing.assert_allclose(sinusoidal_positions(length, d_model), slow, atol=1e-7, rtol=0)
 
 
-def test_word_vectors_are_scaled_before_positions_are_added() -> None:
-    encoder = paper_encoder(TINY, seed=4)
-    embeddings = encoder.embeddings
+def test_word_vectors_are_scaled_before_positions_are_added(engine: Engine) -> None:
+    checkpoint = paper_checkpoint(TINY, seed=4)
+    embeddings = checkpoint.encoder(engine).embeddings
     assert isinstance(embeddings, SinusoidalEmbeddings)
-    ids = torch.tensor([[3, 3]])
-    with torch.inference_mode():
-        vectors = embeddings(ids, torch.zeros_like(ids))[0]
-    expected = embeddings.word.weight[3] * math.sqrt(15) + sinusoidal_positions(2, 15)
-    assert_close(vectors, expected.detach())
+    ids = engine.array(np.array([[3, 3]]))
+    with engine.running():
+        vectors = engine.numpy(embeddings(ids, ids)[0])
+    word = np.asarray(checkpoint.weights["embeddings.word.weight"])[3]
+    expected = word * math.sqrt(15) + sinusoidal_positions(2, 15)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("mask", [None, torch.tensor([[True] * 4, [True, True, False, False]])])
-def test_batches_give_what_sentences_alone_give(mask: torch.Tensor | None) -> None:
-    encoder = paper_encoder(TINY, seed=4)
-    ids = torch.tensor([[1, 5, 2, 12], [7, 8, 0, 0]])
-    with torch.inference_mode():
-        together = encoder(ids, torch.zeros_like(ids), mask).hidden_states
-        n = 4 if mask is None else 2
-        alone = encoder(ids[1:, :n], torch.zeros_like(ids[1:, :n])).hidden_states
-    assert_close(together[1, :n], alone[0], atol=1e-6, rtol=0)
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_batches_give_what_sentences_alone_give(engine: Engine, mask: np.ndarray | None) -> None:
+    encoder = paper_checkpoint(TINY, seed=4).encoder(engine)
+    ids, types = engine.array(IDS), engine.array(np.zeros_like(IDS))
+    n = 4 if mask is None else 2
+    with engine.running():
+        given = None if mask is None else engine.array(mask)
+        together = encoder(ids, types, given).hidden_states
+        alone = encoder(ids[1:, :n], types[1:, :n]).hidden_states
+    expected = engine.numpy(alone[0])
+    np.testing.assert_allclose(engine.numpy(together[1, :n]), expected, atol=1e-6, rtol=0)
 
 
-def test_a_recorded_batch_has_each_sentence_at_its_own_length() -> None:
-    encoder = paper_encoder(TINY, seed=4)
+def test_a_recorded_batch_has_each_sentence_at_its_own_length(engine: Engine) -> None:
+    encoder = paper_checkpoint(TINY, seed=4).encoder(engine)
     rows = [[1, 5, 2, 12], [7, 8]]
     short = records(record(encoder, rows, [[0] * len(row) for row in rows])[1])
     assert [part(layer, "x").shape for layer in short] == [(2, 15), (2, 15)]
@@ -174,10 +190,9 @@ def test_the_seed_alone_decides() -> None:
 
 
 def test_random_word_vectors_have_variance_one_once_scaled() -> None:
-    encoder = paper_encoder(replace(TINY, vocab_size=4001), seed=0)
-    embeddings = encoder.embeddings
-    assert isinstance(embeddings, SinusoidalEmbeddings)
-    assert embeddings.word.weight.std().item() * math.sqrt(15) == pytest.approx(1, abs=0.02)
+    weights = paper_checkpoint(replace(TINY, vocab_size=4001), seed=0).weights
+    words = np.asarray(weights["embeddings.word.weight"])
+    assert words.std() * math.sqrt(15) == pytest.approx(1, abs=0.02)
 
 
 def test_the_paper_model_knows_no_pairs() -> None:
@@ -208,7 +223,8 @@ def test_seeds_out_of_range(seed: int) -> None:
 
 
 def test_the_largest_seed_is_fine() -> None:
-    assert isinstance(paper_encoder(TINY, 2**63 - 1), Encoder)
+    weights = paper_checkpoint(TINY, 2**63 - 1).weights
+    assert all(np.isfinite(np.asarray(array)).all() for array in weights.values())
 
 
 def test_an_encoder_too_large_for_any_memory_is_refused_before_it_is_made() -> None:

@@ -192,7 +192,7 @@ def test_tensors_of_eight_bits(
         {name: tensor.to(torch.float8_e4m3fn) for name, tensor in tensors.items()},
         folder / "model.safetensors",
     )
-    assert "holds float8_e4m3fn numbers" in told("run", "a dog", "--model", folder)
+    assert "holds float8_e4m3 numbers" in told("run", "a dog", "--model", folder)
 
 
 def test_a_tensor_that_is_larger_than_what_is_stored(
@@ -227,7 +227,7 @@ def test_memory(
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("attnviz.encoder.checkpoint.read_weights", full)
+    monkeypatch.setattr("attnviz.encoder.checkpoint.mapped_tensors", full)
     message = told("run", "a dog", "--model", folders["bert"])
     assert "the model's weights do not fit in memory" in message
     assert "--dtype bfloat16" in message

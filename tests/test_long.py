@@ -21,9 +21,9 @@ from attnviz.answers.matrices import matrices
 from attnviz.answers.overview import overview
 from attnviz.answers.select import Phrase, find_phrase
 from attnviz.attention import rollout as mixed
+from attnviz.attention import threads as side_by_side
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
-from attnviz.inspection import threads as side_by_side
 from attnviz.inspection import view as rooms
 from attnviz.show.matrix_data import NpzWriter
 from attnviz.text.tokens import Tokens
@@ -263,7 +263,7 @@ def test_less_memory_than_one_heads_weights_would_take(
 ) -> None:
     monkeypatch.setattr(rooms, "WEIGHTS_AT_ONCE", 1 << 16)
     monkeypatch.setattr(comparing, "NUMBERS_AT_ONCE", 1 << 15)
-    monkeypatch.setattr(side_by_side, "_processors", lambda: 2)
+    monkeypatch.setattr(side_by_side, "processors", lambda: 2)
     tracemalloc.start()
     try:
         MADE[what](long)

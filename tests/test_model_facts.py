@@ -45,16 +45,16 @@ def valid(data: bytes, schema: str) -> Any:
 def test_facts_are_the_loaded_models(family: str, tmp_path: Path) -> None:
     save_tiny(tmp_path, family, TINY[family].task)
     described, loaded = describe(str(tmp_path)), load_model(str(tmp_path))
-    encoder = runner_of(loaded).encoder
+    encoders = runner_of(loaded).encoders
     assert described.model == loaded.facts
-    assert described.vocab_size == encoder.config.vocab_size
-    assert described.max_positions == encoder.config.max_positions
-    assert described.num_token_types == encoder.config.num_token_types
-    counted = sum(parameter.numel() for parameter in encoder.parameters())
+    assert described.vocab_size == encoders.config.vocab_size
+    assert described.max_positions == encoders.config.max_positions
+    assert described.num_token_types == encoders.config.num_token_types
+    counted = sum(array.size for array in encoders.checkpoint.weights.values())
     assert described.encoder_parameters == counted
     stored = load_file(tmp_path / "model.safetensors").values()
     assert described.parameters == sum(t.numel() for t in stored if t.is_floating_point())
-    assert described.parameters > described.encoder_parameters
+    assert described.parameters > counted
     assert described.dtypes == ("float32",)
     assert described.tokenizer.size == loaded.tokenizer.vocabulary_size
     assert described.masked_lm is False
@@ -75,7 +75,7 @@ def test_positions(family: str, positions: tuple[str, ...], tmp_path: Path) -> N
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra", "mpnet"])
 def test_a_masked_lm_head_is_seen(family: str, tmp_path: Path) -> None:
     save_tiny(tmp_path, family, AutoModelForMaskedLM)
-    assert runner_of(load_model(str(tmp_path))).masked_lm is not None
+    assert runner_of(load_model(str(tmp_path))).has_masked_lm
     assert describe(str(tmp_path)).masked_lm
 
 
@@ -101,7 +101,8 @@ def test_the_default_and_the_untrained() -> None:
     assert minilm.repository == "sentence-transformers/all-MiniLM-L6-v2"
     paper, loaded = describe("paper"), load_model("paper")
     assert paper.model == loaded.facts
-    counted = sum(parameter.numel() for parameter in runner_of(loaded).encoder.parameters())
+    weights = runner_of(loaded).encoders.checkpoint.weights
+    counted = sum(array.size for array in weights.values())
     assert paper.encoder_parameters == paper.parameters == counted
     assert (paper.max_positions, paper.folder, paper.revision) == (None, None, None)
     assert valid(answer_json(paper), "model")["model"]["seed"] == 0

@@ -13,10 +13,10 @@ from attnviz.inspection import Inspection
 OPENED = Path(__file__).parent / "opened.py"
 
 COMMANDS: dict[str, tuple[int, list[str]]] = {
-    "run cold": (48, ["run", ANIMAL, "--query", "it"]),
-    "heatmap remembered": (38, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
-    "find from stdin": (51, ["find", "--query", "it", "--key", "animal"]),
-    "explain": (50, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
+    "run cold": (53, ["run", ANIMAL, "--query", "it"]),
+    "heatmap remembered": (39, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
+    "find from stdin": (56, ["find", "--query", "it", "--key", "animal"]),
+    "explain": (55, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }
 """The most files that each may go through."""
 

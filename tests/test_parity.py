@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, BertModel
 
 from attnviz.encoder.checkpoint import load_checkpoint
 from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 from attnviz.models import ModelFiles, find_model
@@ -33,7 +34,7 @@ def files() -> ModelFiles:
 
 @pytest.fixture(scope="module")
 def encoder(files: ModelFiles) -> Encoder:
-    return load_checkpoint(files.config, files.weights, verified=True).encoder
+    return load_checkpoint(files.config, files.weights, verified=True).encoder(TorchEngine())
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,8 @@ def test_tiny_berts_of_odd_sizes(changes: dict[str, Any], tmp_path: Path) -> Non
     expected = reference(theirs, [single.tokens.ids], [single.tokens.type_ids])
     hold(single, expected)
     files = find_model(str(tmp_path))
-    hold_last_state(load_checkpoint(files.config, files.weights).encoder, single, expected)
+    encoder = load_checkpoint(files.config, files.weights).encoder(TorchEngine())
+    hold_last_state(encoder, single, expected)
 
     batch = [ours.tokenize(sentence) for sentence in SENTENCES]
     expected = reference(theirs, [s.ids for s in batch], [s.type_ids for s in batch])

@@ -15,7 +15,7 @@ from tiny_bert import SENTENCES, save_tiny_bert
 from torch import Tensor
 from transformers import BertForMaskedLM
 
-from attnviz.encoder.paper import paper_encoder
+from attnviz.encoder.paper import paper_checkpoint
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import load_model
@@ -98,11 +98,10 @@ def test_the_untrained_models_are_drawn_again(shape: tuple[int, int, int, int]) 
     inspection = model.inspect("I am a student")
     projections = projections_of(inspection, num_layers - 1)
     config = EncoderConfig(model.tokenizer.vocabulary_size, *shape, projection_bias=False)
-    attention = paper_encoder(config, 11).layer(num_layers - 1).attention
+    weights = paper_checkpoint(config, 11).weights
     for name in MATRICES:
-        weight = attention.get_submodule(name).weight
-        assert isinstance(weight, Tensor)
-        np.testing.assert_array_equal(getattr(projections, name), weight.detach().T)
+        weight = weights[f"layers.{num_layers - 1}.attention.{name}.weight"]
+        np.testing.assert_array_equal(getattr(projections, name), weight.T)
         assert getattr(projections, f"b{name[1:]}") is None
 
 

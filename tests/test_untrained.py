@@ -34,7 +34,7 @@ def test_weights_are_drawn_as_bert_draws_them(bert: str) -> None:
     """The same parts are random, 0 and 1, with the same spread, as in transformers' new BERT."""
     folder = Path(bert)
     files = folder / "config.json", folder / "model.safetensors"
-    drawn = load_checkpoint(*files, seed=1).encoder.state_dict()
+    drawn = load_checkpoint(*files, seed=1).weights
     theirs = BertModel(BertConfig.from_pretrained(bert))
     assert float(drawn["layers.1.attention.W_Q.weight"].std()) == pytest.approx(0.3, rel=0.15)
     assert float(drawn["embeddings.word.weight"].std()) == pytest.approx(0.3, rel=0.1)
@@ -46,9 +46,9 @@ def test_weights_are_drawn_as_bert_draws_them(bert: str) -> None:
         other = theirs.get_parameter(f"{name}.weight").detach()
         ratio = float(drawn[f"{ours}.weight"].std() / other.std())
         assert ratio == pytest.approx(1, abs=0.2)
-    still = [tensor for name, tensor in drawn.items() if name.endswith(".bias")]
-    assert all(not tensor.any() for tensor in still)
-    norms = [tensor for name, tensor in drawn.items() if "norm" in name and "weight" in name]
+    still = [array for name, array in drawn.items() if name.endswith(".bias")]
+    assert all(not array.any() for array in still)
+    norms = [array for name, array in drawn.items() if "norm" in name and "weight" in name]
     assert len(norms) == 5
     assert all((tensor == 1).all() for tensor in norms)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from attnviz.encoder.devices import workers
+from attnviz.attention.threads import workers
 
 
 @pytest.fixture(autouse=True)

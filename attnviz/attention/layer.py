@@ -283,8 +283,8 @@ def times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndar
 
 
 def softmax(
-    scores: Float[np.ndarray, "head query key"], sinks: Float[np.ndarray, "head"] | None = None
-) -> Float[np.ndarray, "head query key"]:
+    scores: Float[np.ndarray, "*b head query key"], sinks: Float[np.ndarray, "head"] | None = None
+) -> Float[np.ndarray, "*b head query key"]:
     """The softmax of each row, in place; sinks count in the sums, and their weight is left out."""
     # the maxima of short rows take longer than all the rest
     if sinks is not None or not scores.size or not -SMALL <= scores.min() <= scores.max() <= SMALL:

@@ -1,18 +1,17 @@
-"""Devices, dtypes, memory and threads; and tensors as numpy arrays."""
+"""Devices and dtypes of torch; and tensors as numpy arrays."""
 
 import math
 import mmap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from attnviz.attention.layer import WIDER
-from attnviz.errors import AttnvizError, RequestError, lacks_memory
+from attnviz.errors import AttnvizError, RequestError, enough_memory
+from attnviz.models.config import LESS_MEMORY
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = {"cpu": "the processor", "cuda": "an NVIDIA or AMD GPU", "mps": "an Apple GPU"}
@@ -40,7 +39,6 @@ class Placement(NamedTuple):
         return placed
 
 
-LESS_MEMORY = "--dtype bfloat16 takes half of float32's; --device cpu takes the main memory"
 HERE = Placement(torch.device("cpu"), torch.float32)  # the least rounding
 
 
@@ -87,51 +85,3 @@ def _empty(shape: Sequence[int]) -> np.ndarray:
     except OSError as error:
         raise MemoryError(f"{size} bytes") from error
     return np.frombuffer(memory, np.float32).reshape(shape)
-
-
-@contextmanager
-def enough_memory(what: str, hint: str) -> Iterator[None]:
-    """Raise AttnvizError, `what` not fitting in memory, if a device's memory is full."""
-    try:
-        yield
-    except Exception as error:  # torch raises a RuntimeError, for one
-        if not lacks_memory(error):
-            raise
-        raise AttnvizError(f"{what} not fit in memory", hint) from error
-
-
-Result = TypeVar("Result")
-
-
-class Begin(Protocol):
-    """Starts work on a worker thread."""
-
-    def __call__(self, all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
-        """The work's future result; `all_threads`: torch may use all its threads for it."""
-
-
-@contextmanager
-def workers(alone: bool = False) -> Iterator[Begin]:
-    """As many workers as torch has threads, or one if `alone` (a GPU has one queue and one memory).
-
-    Cutting up the small products of a short sentence takes longer than it saves, so each thread
-    runs a batch of its own. Work not begun when the block ends is dropped.
-    """
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(1 if alone else threads)
-
-    def begin(all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
-        return pool.submit(_on_threads, threads if all_threads else 1, work)
-
-    try:
-        yield begin
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
-
-
-def _on_threads(threads: int, work: Callable[[], Result]) -> Result:
-    """Do the work with so many of torch's threads; torch sets them for the calling thread only."""
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    return work()

@@ -3,47 +3,41 @@
 import math
 from collections.abc import Mapping
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
+from attnviz.encoder.engine import Array
+from attnviz.encoder.parts import LayerNorm, Linear, Weights
 from attnviz.models.config import BUCKETS, EncoderConfig
 from attnviz.models.families import Embeddings
 
 FARTHEST = 128  # Distances from this on are all in the last bucket
 
 
-class Table(nn.Embedding):
-    """A table of vectors by number; torch's own draws random numbers first, which takes long."""
-
-    def reset_parameters(self) -> None:
-        """Leave the table as it is."""
-
-
-class LearnedEmbeddings(nn.Module):
+class LearnedEmbeddings:
     """Word + position + token type (BERT, figure 2), then a layer norm.
 
     DistilBERT has no token types; ELECTRA has narrower tables, and a matrix from there to d_model.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        width, num_types = config.d_embedding or config.d_model, config.num_token_types
-        self.word = Table(config.vocab_size, width)
-        self.position = Table(config.first_position + (config.max_positions or 0), width)
-        self.token_type = Table(num_types, width) if num_types else None
-        self.norm = nn.LayerNorm(width, eps=config.norm_eps)
-        self.project = None if width == config.d_model else nn.Linear(width, config.d_model)
+    def __init__(self, config: EncoderConfig, weights: Weights) -> None:
+        self.engine = weights.engine
+        self.word, self.position = weights["word.weight"], weights["position.weight"]
+        self.token_type = weights.get("token_type.weight")
+        self.norm = LayerNorm(weights, "norm", config.norm_eps)
+        projects = weights.get("project.weight") is not None
+        self.project = Linear(weights, "project") if projects else None
+        self.padding = config.first_position - 1
 
-    def positions(self, ids: Tensor) -> Tensor:
-        """Each token's row in the position table: (batch, n) -> (n,) or (batch, n)."""
-        return torch.arange(ids.shape[1], device=ids.device)
+    def positions(self, ids: Array) -> Array:
+        """Each token's vector by its place: (batch, n) -> (n, width) or (batch, n, width)."""
+        return self.engine.rows(self.position, self.engine.array(np.arange(ids.shape[1])))
 
-    def forward(self, ids: Tensor, types: Tensor) -> Tensor:
+    def __call__(self, ids: Array, types: Array) -> Array:
         """ids, types: (batch, n) -> (batch, n, d_model)."""
-        summed: Tensor = self.word(ids) + self.position(self.positions(ids))
+        summed = self.engine.rows(self.word, ids) + self.positions(ids)
         if self.token_type is not None:
-            summed = summed + self.token_type(types)
-        vectors: Tensor = self.norm(summed)
+            summed = summed + self.engine.rows(self.token_type, types)
+        vectors = self.norm(summed)
         return vectors if self.project is None else self.project(vectors)
 
 
@@ -53,32 +47,28 @@ class OffsetEmbeddings(LearnedEmbeddings):
     The first token has the row after the padding token's id, a padding token always its id's row.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__(config)
-        self.padding = config.first_position - 1
-
-    def positions(self, ids: Tensor) -> Tensor:
-        """Each token's row in the position table: (batch, n) -> (batch, n)."""
+    def positions(self, ids: Array) -> Array:
+        """Each token's vector by its place: (batch, n) -> (batch, n, width)."""
         counted = ids != self.padding
-        return counted.cumsum(dim=1) * counted + self.padding
+        return self.engine.rows(self.position, counted.cumsum(1) * counted + self.padding)
 
 
-class SinusoidalEmbeddings(nn.Module):
+class SinusoidalEmbeddings:
     """Word vectors times sqrt(d_model), plus sinusoids (Vaswani et al. 2017, 3.4 and 3.5)."""
 
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.word = Table(config.vocab_size, config.d_model)
+    def __init__(self, config: EncoderConfig, weights: Weights) -> None:
+        self.engine = weights.engine
+        self.word, self.position = weights["word.weight"], weights.get("position.weight")
         self.scale = math.sqrt(config.d_model) if config.scaled_embeddings else 1.0
 
-    def positions(self, length: int, d_model: int) -> Tensor:
+    def positions(self, length: int, d_model: int) -> Array:
         """The vector to add at each position: (length, d_model)."""
-        return sinusoidal_positions(length, d_model)
+        return self.engine.array(sinusoidal_positions(length, d_model))
 
-    def forward(self, ids: Tensor, types: Tensor) -> Tensor:
+    def __call__(self, ids: Array, types: Array) -> Array:
         """ids: (batch, n) -> (batch, n, d_model); the paper's encoder has no token types."""
-        words: Tensor = self.word(ids)
-        return words * self.scale + self.positions(*words.shape[1:]).to(words)
+        words = self.engine.rows(self.word, ids)
+        return words * self.scale + self.positions(*words.shape[1:])
 
 
 class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
@@ -87,16 +77,13 @@ class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
     A file that holds a table of positions has it as `position`, which counts then.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__(config)
-        self.position: Table | None = None
-
-    def positions(self, length: int, d_model: int) -> Tensor:
+    def positions(self, length: int, d_model: int) -> Array:
         """The vector to add at each position: (length, d_model)."""
         if self.position is not None:
-            return self.position.weight[:length]
+            return self.position[:length]
         angles = _angles(length, d_model)
-        return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :d_model].float()
+        halves = np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)[:, :d_model]
+        return self.engine.array(halves)
 
 
 EMBEDDINGS: Mapping[Embeddings, type[LearnedEmbeddings | SinusoidalEmbeddings]] = {
@@ -107,42 +94,43 @@ EMBEDDINGS: Mapping[Embeddings, type[LearnedEmbeddings | SinusoidalEmbeddings]] 
 }
 
 
-def sinusoidal_positions(length: int, d_model: int) -> Tensor:
+def sinusoidal_positions(length: int, d_model: int) -> np.ndarray:
     """PE(pos, 2i) = sin(pos / 10000^(2i / d_model)), PE(pos, 2i+1) = cos; (length, d_model)."""
     angles = _angles(length, d_model)
-    waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
-    return waves[:, :d_model].float()
+    waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)
+    return waves.reshape(length, -1)[:, :d_model]
 
 
-def _angles(length: int, d_model: int) -> Tensor:
+def _angles(length: int, d_model: int) -> np.ndarray:
     """The angles pos / 10000^(2i / d_model), (pos, i), in float64."""
-    positions = torch.arange(length, dtype=torch.float64)[:, None]
-    even = torch.arange(0, d_model, 2, dtype=torch.float64)
-    return positions / 10000 ** (even / d_model)
+    angles: np.ndarray = np.arange(length)[:, None] / 10000 ** (np.arange(0, d_model, 2) / d_model)
+    return angles
 
 
-class DistanceBias(nn.Module):
+class DistanceBias:
     """A number for each head and bucket of distances (MPNet, 3.1; buckets: T5, 2.1)."""
 
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.table = Table(config.distance_buckets or 0, config.num_heads)
+    def __init__(self, weights: Weights) -> None:
+        self.engine, self.table = weights.engine, weights["table.weight"]
 
-    def forward(self, length: int) -> Tensor:
+    def __call__(self, length: int) -> Array:
         """The numbers to add to the scores of n tokens: (1, num_heads, query, key)."""
-        positions = torch.arange(length, device=self.table.weight.device)
-        values: Tensor = self.table(buckets(positions[None, :] - positions[:, None]))
-        return values.permute(2, 0, 1)[None]
+        positions = np.arange(length)
+        numbers = buckets(positions[None, :] - positions[:, None])
+        values = self.engine.rows(self.table, self.engine.array(numbers))
+        return values.swapaxes(1, 2).swapaxes(0, 1)[None]
 
 
-def buckets(distances: Tensor) -> Tensor:
+def buckets(distances: np.ndarray) -> np.ndarray:
     """The bucket of each distance from query to key, in any shape; below 0 is to the left.
 
     Half are for keys to the right. In each, half have one distance; others grow logarithmically.
     """
     half = BUCKETS // 2
-    alone, far = half // 2, distances.abs()
+    alone, far = half // 2, np.abs(distances)
     # in float32 and in this order, so that each distance rounds as in the published model
-    steps = torch.log(far.float() / alone) / math.log(FARTHEST / alone) * (half - alone)
-    grown = (alone + steps.clamp(min=0).long()).clamp(max=half - 1)
-    return torch.where(far < alone, far, grown) + half * (distances > 0)
+    nearest = np.maximum(far, 1).astype(np.float32)
+    steps = np.log(nearest / alone) / np.float32(math.log(FARTHEST / alone)) * (half - alone)
+    grown = np.minimum(alone + np.maximum(steps, 0).astype(np.int64), half - 1)
+    found: np.ndarray = np.where(far < alone, far, grown) + half * (distances > 0)
+    return found

@@ -11,11 +11,11 @@ import numpy as np
 
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.shapes import Bool, Float
+from attnviz.attention.threads import side_by_side
 from attnviz.errors import OutOfRangeError, RequestError
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context, FullHeadName, HeadId, Window, reach_of
 from attnviz.inspection.frame import Frame, missing_share
-from attnviz.inspection.threads import side_by_side
 from attnviz.text.tokens import Token, Unit
 
 if TYPE_CHECKING:

@@ -160,16 +160,17 @@ class ModelConfig:
 
 def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     from attnviz.encoder.checkpoint import load_checkpoint
-    from attnviz.encoder.devices import LESS_MEMORY, enough_memory, placement
+    from attnviz.encoder.choice import Encoders
+    from attnviz.errors import enough_memory
+    from attnviz.models.config import LESS_MEMORY
 
-    place = placement(run.device, run.dtype)
     with enough_memory("the model's weights do", LESS_MEMORY):
-        checkpoint = load_checkpoint(kind, files.weights, files.verified, place, run.drawn)
-    config = checkpoint.encoder.config
-    family = checkpoint.family
+        checkpoint = load_checkpoint(kind, files.weights, files.verified, run.drawn)
+        encoders = Encoders(checkpoint, run.device, run.dtype)
+    config, family = checkpoint.config, checkpoint.family
     facts = replace(model_facts(files.name, family, config, run.drawn), dtype=run.dtype)
     tokenizer = native_tokenizer(files, kind, config.max_positions)
-    runner = NativeRunner(facts, checkpoint.encoder, checkpoint.masked_lm)
+    runner = NativeRunner(facts, encoders)
     notes = _file_notes(files, kind, checkpoint.left_over, "the encoder")
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     return Model(tokenizer, runner, notes, files)
@@ -194,8 +195,8 @@ def native_tokenizer(files: ModelFiles, kind: ModelType, max_length: int | None)
 
 def _load_paper(run: RunOptions, seed: int = SEED, **sizes: int) -> Model:
     tokenizer = Tokenizer.from_file(default_tokenizer(), add_special_tokens=False)
-    from attnviz.encoder.devices import placement
-    from attnviz.encoder.paper import paper_encoder
+    from attnviz.encoder.choice import Encoders
+    from attnviz.encoder.paper import paper_checkpoint
 
     config = paper_config(tokenizer.vocabulary_size, **sizes)
     _checked_seed(seed)
@@ -204,9 +205,9 @@ def _load_paper(run: RunOptions, seed: int = SEED, **sizes: int) -> Model:
             f"the untrained model would have {config.num_parameters} parameters",
             f"at most {MOST_PARAMETERS} parameters are possible",
         )
-    encoder = paper_encoder(config, seed, placement(run.device, run.dtype))
+    encoders = Encoders(paper_checkpoint(config, seed), run.device, run.dtype)
     facts = replace(model_facts(PAPER, PAPER, config, seed), dtype=run.dtype)
-    return Model(tokenizer, NativeRunner(facts, encoder))
+    return Model(tokenizer, NativeRunner(facts, encoders))
 
 
 def _checked_seed(seed: int) -> int:

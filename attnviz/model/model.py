@@ -23,7 +23,7 @@ from attnviz.text.tokens import Tokens, Typed
 
 if TYPE_CHECKING:
     from attnviz.attention.sublayers import Sublayers
-    from attnviz.encoder.devices import Begin
+    from attnviz.attention.threads import Begin
 
 # memory for the recorded vectors of one window of sentences; at most two are in memory
 WINDOW_BYTES = 96 * 1024 * 1024
@@ -48,8 +48,11 @@ class Runner(Protocol):
     num_token_types: int
     feeds_types: bool  # to the model, where the tokenizer gives them; without, all are of type 0
     numbers_per_token: int  # float32 numbers that a full recording keeps
-    alone: bool  # batches run one after another, as on a GPU
     decodes: bool  # a decoder, with a text of its own, is shown next to an encoder
+
+    @property
+    def alone(self) -> bool:
+        """Whether batches run one after another, as on a GPU."""
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """Run sentences together; return an inspection or an error for each, in order."""
@@ -146,7 +149,7 @@ class Model:
 
         None means that the next sentence may take a while: results so far are yielded first.
         """
-        from attnviz.encoder.devices import workers
+        from attnviz.attention.threads import workers
 
         bytes_per_token = 4 * self._runner.numbers_per_token
         with workers(self._runner.alone) as begin:

@@ -11,6 +11,7 @@ from attnviz.attention.request import RecordRequest
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
+from attnviz.inspection.predicted import softmax
 from attnviz.models import PAPER, ModelFiles, find_model
 from attnviz.models.config import (
     ACTIVATIONS,
@@ -21,21 +22,14 @@ from attnviz.models.config import (
     spread,
 )
 from attnviz.models.families import FAMILIES, read_config
-from attnviz.models.files import (
-    draw_matrix,
-    draw_normal,
-    is_pickle,
-    read_tensors,
-    rounded,
-    tensor_names,
-)
+from attnviz.models.files import draw_matrix, draw_normal, rounded
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from attnviz.attention.sublayers import Adding, FeedForward, SublayerName, Sublayers
-    from attnviz.encoder.checkpoint import MaskedLm
-    from attnviz.encoder.encoder import Encoder
+    from attnviz.encoder.ablate import AblatedRuns
+    from attnviz.encoder.choice import Encoders
 
 Results = list[Inspection | AttnvizError]
 
@@ -56,17 +50,23 @@ class NativeRunner:
 
     decodes = False
 
-    def __init__(
-        self, facts: ModelFacts, encoder: "Encoder", masked_lm: "MaskedLm | None" = None
-    ) -> None:
+    def __init__(self, facts: ModelFacts, encoders: "Encoders") -> None:
         self.facts = facts
-        self.encoder = encoder
-        self.masked_lm = masked_lm
-        self.vocab_size = encoder.config.vocab_size
-        self.num_token_types = encoder.config.num_token_types
+        self.encoders = encoders
+        self.vocab_size = encoders.config.vocab_size
+        self.num_token_types = encoders.config.num_token_types
         self.feeds_types = self.num_token_types > 0
-        self.alone = encoder.on_gpu
         self.numbers_per_token = 5 * facts.num_layers * facts.d_model  # x, q, k, v and z
+
+    @property
+    def alone(self) -> bool:
+        """See `Runner`."""
+        return self.encoders.alone
+
+    @property
+    def has_masked_lm(self) -> bool:
+        """Whether the checkpoint has a complete masked-LM head."""
+        return self.encoders.checkpoint.masked_lm is not None
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """See `Runner`."""
@@ -76,7 +76,7 @@ class NativeRunner:
         request = recording.of(longest * self.numbers_per_token)
         ids, types = [s.ids for s in batch], [s.type_ids for s in batch]
         try:
-            layers_of = record(self.encoder, ids, types, request)
+            layers_of = record(self.encoders.of(list(map(len, batch))), ids, types, request)
         except AttnvizError as error:
             return [error] * len(batch)
         results: Results = []
@@ -93,16 +93,22 @@ class NativeRunner:
 
     def states(self, tokens: Tokens) -> np.ndarray:
         """See `Runner`."""
+        return self._runs(tokens, 1).states
+
+    def _runs(self, tokens: Tokens, runs: float) -> "AblatedRuns":
+        """The sentence, run once; it will be run about so many times in all."""
         from attnviz.encoder.ablate import AblatedRuns
 
-        return AblatedRuns(self.encoder, tokens.ids, tokens.type_ids).states
+        encoder = self.encoders.of([len(tokens)], runs)
+        return AblatedRuns(encoder, tokens.ids, tokens.type_ids)
 
     def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> "Sublayers":
         """See `Runner`. Reads them from the model's files, and runs the text for its output."""
         from attnviz.encoder.record import output_of
 
         tokens = inspection.tokens
-        output = output_of(self.encoder, tokens.ids, tokens.type_ids, layer)
+        encoder = self.encoders.of([len(tokens)])
+        output = output_of(encoder, tokens.ids, tokens.type_ids, layer)
         return sublayers_of(inspection, layer, pieces, output)
 
     def ablate(
@@ -119,13 +125,11 @@ class NativeRunner:
         for head in heads:
             if head.layer not in layers or head.head not in numbers:
                 raise RequestError(f"there is no head {head} to ablate", f"{self.facts}")
-        from attnviz.encoder.ablate import AblatedRuns
-
-        runs = AblatedRuns(self.encoder, tokens.ids, tokens.type_ids)
+        runs = self._runs(tokens, 2)
         places = [(head.layer, head.place) for head in heads]
         [ablated] = runs.without([places], replacement == "mean")
         states = runs.states, ablated
-        has_head = self.masked_lm is not None
+        has_head = self.has_masked_lm
         masks = tuple(self._predictions(tokens, *states, tokenizer)) if has_head else None
         return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
 
@@ -133,11 +137,9 @@ class NativeRunner:
         self, tokens: Tokens, replacement: Replacement, pieces: slice
     ) -> Iterator[Ablated]:
         """See `Model.ablate_each`."""
-        from attnviz.encoder.ablate import AblatedRuns
-
         layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
         heads = [HeadId(layer, head) for layer in layers for head in numbers]
-        runs = AblatedRuns(self.encoder, tokens.ids, tokens.type_ids)
+        runs = self._runs(tokens, 1 + len(heads) / 2)  # each begins at its head's layer
         plain, first = runs.states[pieces], pieces.indices(len(tokens))[0]
         places = [[(head.layer, head.place)] for head in heads]
         alone = runs.without(places, replacement == "mean", pieces)
@@ -149,14 +151,15 @@ class NativeRunner:
         self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray, tokenizer: Tokenizer
     ) -> Iterator[MaskPrediction]:
         places = [place for place, number in enumerate(tokens.ids) if number == tokenizer.mask_id]
-        if self.masked_lm is None or not places:
+        head = self.encoders.head if places else None
+        if head is None:
             return
 
         def guesses(probabilities: np.ndarray) -> tuple[Guess, ...]:
             best = descending(probabilities, GUESSES)
             return tuple(Guess(tokenizer.entry(int(i)), float(probabilities[i])) for i in best)
 
-        both = [self.masked_lm.probabilities(states[places]) for states in (plain, ablated)]
+        both = [list(map(softmax, head.scores(states[places]))) for states in (plain, ablated)]
         for place, before, after in zip(places, *both, strict=True):
             best = int(largest(before))
             kept = Guess(tokenizer.entry(best), float(after[best]))
@@ -274,13 +277,9 @@ def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
     """
     if not model.trained:
         return dict(_drawn(model, shapes))
-    path = _files_of(model).weights
-    pickle: dict[str, Any] | None = None
-    if is_pickle(path):
-        from attnviz.encoder.checkpoint import read_pickle
+    from attnviz.encoder.checkpoint import tensors_in
 
-        pickle = read_pickle(path)
-    present = tensor_names(path) if pickle is None else pickle.keys()
+    present = tensors_in(_files_of(model).weights)
     resolved = FAMILIES[model.family].names.resolve(present, model.num_layers)
     biases = {name.removesuffix("weight") + "bias": shape[:1] for name, shape in shapes.items()}
     wanted = {**shapes, **biases}
@@ -288,11 +287,10 @@ def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
         names = {ours: resolved[ours] for ours in wanted}
     except KeyError as error:
         raise _other_files(model) from error
-    if pickle is None:
-        stored = read_tensors(path, list(names.values()))
-    else:
-        stored = {name: pickle[name].float().numpy() for name in names.values()}
-    tensors = {ours: rounded(stored[theirs], model.dtype) for ours, theirs in names.items()}
+    tensors = {
+        ours: rounded(np.asarray(present[theirs], np.float32), model.dtype)
+        for ours, theirs in names.items()
+    }
     if any(tensors[ours].shape != shape for ours, shape in wanted.items()):
         raise _other_files(model)
     return tensors

@@ -96,7 +96,7 @@ def predict(
 def compares(model: Model) -> bool:
     """Whether the checkpoint is there to compare texts: it has no head, and says how to pool."""
     facts, runner = facts_of(model), model._runner
-    lacks = isinstance(runner, NativeRunner) and runner.masked_lm is None
+    lacks = isinstance(runner, NativeRunner) and not runner.has_masked_lm
     if facts is not None and not (facts.kind == "masked-lm" and lacks):
         return False
     return model.files is not None and model.pooling.assumed is None
@@ -216,13 +216,13 @@ def head_of(model: Model) -> Head:
         raise _without(model)
     if not isinstance(runner, NativeRunner) or facts.kind == "seq2seq-lm":
         return _through_transformers(model, facts)
-    scorer: Any = runner.masked_lm
+    scorer: Any = runner.encoders.head
     if facts.kind != "masked-lm" and model.files is not None:
         from attnviz.encoder.heads import read_head
 
-        place = _place(model, runner.encoder.device)
         steps_in = partial(steps_of, model.facts.family, facts)
-        scorer = read_head(steps_in, model.files.weights, model.facts.d_model, place)
+        engine = runner.encoders.of([1]).engine
+        scorer = read_head(steps_in, model.files.weights, model.facts.d_model, engine)
     if scorer is None:
         raise AttnvizError(
             f"the config.json of {model.facts.name} names a {facts.architecture}, and its weights "
@@ -239,7 +239,11 @@ def facts_of(model: Model) -> HeadFacts | None:
     runner: Any = model._runner
     if isinstance(runner, NativeRunner):
         facts = head_in(content, architecture, native=True)
-        return HeadFacts("masked-lm") if facts is None and runner.masked_lm else facts
+        return (
+            HeadFacts("masked-lm")
+            if facts is None and runner.encoders.checkpoint.masked_lm
+            else facts
+        )
     return head_in(content, architecture, causal=runner.model.kind != "encoder")
 
 
@@ -266,7 +270,8 @@ def _through_transformers(model: Model, facts: HeadFacts) -> Head:
         native = isinstance(runner, NativeRunner)
         own_code = not native and runner.model.own_code
         config, files = find_config(model.facts.name, RunOptions(trust_remote_code=own_code))
-        place = _place(model, (runner.encoder if native else runner.model.model).device)
+        device = runner.encoders.device if native else runner.model.model.device
+        place = _place(model, device)
         loaded = read_head(config.architecture, files, place, facts)
     made = TransformersWriter if facts.kind == "seq2seq-lm" else TransformersHead
     return made(facts, loaded, runner.feeds_types)

@@ -199,6 +199,9 @@ def spread(config: Config) -> float:
     return epsilon(config, "initializer_range", default)
 
 
+LESS_MEMORY = "--dtype bfloat16 takes half of float32's; --device cpu takes the main memory"
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How a model is run, and what of it is inspected.

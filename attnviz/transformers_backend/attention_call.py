@@ -15,7 +15,7 @@ from transformers.modeling_utils import AttentionInterface
 from transformers.pytorch_utils import Conv1D
 
 from attnviz.attention.request import AttentionKind
-from attnviz.encoder.encoder import shape_of_output
+from attnviz.encoder.torch_engine import shape_of_output
 
 # our attention function's names among transformers' own: one for each form in which it takes masks,
 # True where a key may be attended to, or numbers to add, as a model's own eager attention reads it

@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from attnviz.attention.sublayers import FeedForward, Norm, NormKind
 from attnviz.encoder.devices import as_numpy
-from attnviz.encoder.encoder import FUNCTIONS
+from attnviz.encoder.torch_engine import FUNCTIONS
 from attnviz.transformers_backend.layer_run import Invocation
 
 EPSILONS = ("eps", "variance_epsilon", "norm_eps", "epsilon")

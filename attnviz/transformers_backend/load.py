@@ -22,10 +22,11 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as typed_logging
 
 from attnviz.attention.request import AttentionKind
-from attnviz.encoder.checkpoint import BELONG_TOGETHER, read_pickle
-from attnviz.encoder.devices import LESS_MEMORY, Placement, enough_memory
-from attnviz.errors import AttnvizError, RequestError, lacks_memory, listed
-from attnviz.models.config import SAVE_AGAIN, ModelType
+from attnviz.encoder.checkpoint import BELONG_TOGETHER
+from attnviz.encoder.devices import Placement
+from attnviz.encoder.pickles import read_pickle
+from attnviz.errors import AttnvizError, RequestError, enough_memory, lacks_memory, listed
+from attnviz.models.config import LESS_MEMORY, SAVE_AGAIN, ModelType
 from attnviz.models.files import ModelFiles, parts_of, read_weights, tensor_names, wrapper_of
 from attnviz.transformers_backend.attention_call import NAME, register
 

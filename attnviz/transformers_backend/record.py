@@ -57,16 +57,16 @@ class Batch:
 
         With a mask where anything is padded, or has the padding's id: some models mask that.
         """
-        tensors = {"input_ids": padded(self.ids, device, pad)}
+        rows: dict[str, np.ndarray] = {"input_ids": padded(self.ids, pad)}
         if self.types is not None:
-            tensors["token_type_ids"] = padded(self.types, device)
+            rows["token_type_ids"] = padded(self.types)
         if self.targets is not None:
-            tensors["decoder_input_ids"] = padded(self.targets, device, pad)
+            rows["decoder_input_ids"] = padded(self.targets, pad)
         masks = {"attention_mask": self.ids, "decoder_attention_mask": self.targets}
-        for name, rows in masks.items():
-            if rows and (len({len(row) for row in rows}) > 1 or any(pad in row for row in rows)):
-                tensors[name] = padded([[1] * len(row) for row in rows], device)
-        return tensors
+        for name, own in masks.items():
+            if own and (len({len(row) for row in own}) > 1 or any(pad in row for row in own)):
+                rows[name] = padded([[1] * len(row) for row in own])
+        return {name: torch.from_numpy(array).to(device) for name, array in rows.items()}
 
 
 class LastRecorded(Exception):

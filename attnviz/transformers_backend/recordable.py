@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from attnviz.attention.layer import LayerRecord, Projections, check_finite
 from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
 from attnviz.attention.sublayers import Sublayers
-from attnviz.encoder.devices import LESS_MEMORY, as_numpy, enough_memory
+from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for
-from attnviz.errors import AttnvizError, lacks_memory
+from attnviz.errors import AttnvizError, enough_memory, lacks_memory
+from attnviz.models.config import LESS_MEMORY
 from attnviz.transformers_backend import load, quirks
 from attnviz.transformers_backend.attention_call import (
     ADDING,

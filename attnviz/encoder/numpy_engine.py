@@ -1,0 +1,116 @@
+"""The encoder's array functions in numpy: for short texts, which end before torch is imported."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from attnviz.attention.activations import FUNCTIONS
+from attnviz.attention.layer import softmax
+from attnviz.attention.threads import one_thread
+from attnviz.encoder.parts import WORD_VECTORS
+from attnviz.errors import enough_memory
+from attnviz.models.config import LESS_MEMORY
+
+MOST_SCORES = 1 << 20
+"""The most scores at once, as a processor's cache has room for; a long text has more."""
+
+
+class NumpyEngine:
+    """Implements `Engine` on the CPU in float32; each product on one thread."""
+
+    device, dtype, alone = "cpu", "float32", False
+
+    def put(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """See `Engine`. Float32 stays where it is, mapped from a file; so do word vectors."""
+        with enough_memory("the model's weights do", LESS_MEMORY):
+            return {
+                name: array if name == WORD_VECTORS else _narrow(array)
+                for name, array in weights.items()
+            }
+
+    def array(self, numbers: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        return _narrow(numbers) if numbers.dtype.kind == "f" else numbers
+
+    def numpy(self, array: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        return np.array(array, np.float32, order="C")
+
+    def running(self) -> AbstractContextManager[object]:
+        """See `Engine`."""
+        return one_thread()
+
+    def rows(self, table: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        return _narrow(table[numbers])
+
+    def linear(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+        """See `Engine`."""
+        weight = _narrow(weight)  # of word vectors, which `put` leaves as they are
+        flat: np.ndarray = x.reshape(-1, x.shape[-1]) @ weight.T  # one product of the whole batch
+        if bias is not None:
+            flat += bias
+        return flat.reshape(*x.shape[:-1], len(weight))
+
+    def layer_norm(
+        self, x: np.ndarray, gain: np.ndarray, shift: np.ndarray, eps: float
+    ) -> np.ndarray:
+        """See `Engine`."""
+        normed: np.ndarray = x - x.mean(-1, keepdims=True)
+        variance = np.einsum("...i,...i->...", normed, normed)[..., None] / x.shape[-1]
+        normed /= np.sqrt(variance + np.float32(eps))
+        normed *= gain
+        normed += shift
+        return normed
+
+    def activation(self, name: str, x: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        return FUNCTIONS[name](x)
+
+    def attend(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None
+    ) -> np.ndarray:
+        """See `Engine`."""
+        batch, num_heads, length, d_k = q.shape
+        z = np.empty((batch, num_heads, length, v.shape[-1]), np.float32)
+        at_once = max(1, MOST_SCORES // (batch * num_heads * k.shape[2]))
+        scaled = q * np.float32(d_k**-0.5)
+        for first in range(0, length, at_once):
+            rows = slice(first, first + at_once)
+            scores = scaled[:, :, rows] @ k.swapaxes(-1, -2)
+            if mask is not None:
+                allowed = mask if mask.shape[2] == 1 else mask[:, :, rows]
+                if mask.dtype == bool:
+                    np.copyto(scores, -np.inf, where=~allowed)
+                else:
+                    scores += allowed
+            np.matmul(softmax(scores), v, out=z[:, :, rows])
+        return z
+
+    def where(self, condition: np.ndarray, x: np.ndarray, other: float) -> np.ndarray:
+        """See `Engine`."""
+        return np.where(condition, x, np.float32(other))
+
+    def joined(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """See `Engine`."""
+        return np.concatenate(arrays)
+
+    def repeated(self, array: np.ndarray, count: int) -> np.ndarray:
+        """See `Engine`."""
+        return np.broadcast_to(array, (count, *array.shape[1:]))
+
+    def head_outputs(self, weight: np.ndarray, num_heads: int) -> np.ndarray:
+        """See `Engine`. The head's own part of W_O."""
+        return weight.T.reshape(num_heads, -1, len(weight))
+
+    def lengths(self, v: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        vectors = v @ outputs
+        lengths: np.ndarray = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
+        return lengths
+
+
+def _narrow(numbers: np.ndarray) -> np.ndarray:
+    """Numbers in float32, not copied if they are."""
+    return np.asarray(numbers, np.float32)

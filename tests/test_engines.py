@@ -1,0 +1,141 @@
+"""The encoder in numpy and in torch: the same numbers, in every family."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from handmade import records
+from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_info
+from tiny_bert import SENTENCES, runner_of
+from tiny_families import TINY, save_tiny
+from transformers import AutoModelForMaskedLM
+
+from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.record import output_of, record
+from attnviz.errors import RequestError
+from attnviz.inspection.ablated import Replacement
+from attnviz.model import Model, load_model
+
+ARRAYS = ("x", "q", "k", "v", "z", "value_norms", "distance_bias")
+
+Load = Callable[[str], tuple[Model, Model]]
+
+
+@pytest.fixture
+def in_both(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """A model by its name, in numpy and in torch."""
+
+    def load(name: str) -> tuple[Model, Model]:
+        models = []
+        for engine in ("numpy", "torch"):
+            monkeypatch.setenv("ATTNVIZ_ENGINE", engine)
+            models.append(load_model(name))
+        return models[0], models[1]
+
+    return load
+
+
+def close(ours: np.ndarray | None, theirs: np.ndarray | None) -> None:
+    """Equal to 1e-5 of the largest number, as far as float32's roundings reach."""
+    assert (ours is None) == (theirs is None)
+    if ours is not None and theirs is not None:
+        assert ours.dtype == np.float32
+        assert ours.flags.c_contiguous
+        atol = 1e-5 * max(1.0, float(np.abs(theirs).max()))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
+
+
+def encoders(models: tuple[Model, Model], length: int) -> Iterator[Encoder]:
+    for model, name in zip(models, ("NumpyEngine", "TorchEngine"), strict=True):
+        encoder = runner_of(model).encoders.of([length])
+        assert type(encoder.engine).__name__ == name
+        yield encoder
+
+
+def hold(models: tuple[Model, Model], texts: list[str]) -> None:
+    """Hold what numpy records of texts, in a batch and alone, to what torch does."""
+    sentences = [models[0].tokenize(text) for text in texts]
+    ids, types = [s.ids for s in sentences], [s.type_ids for s in sentences]
+    ours, theirs = encoders(models, max(map(len, sentences)))
+    batches = [(ids, types), *(([a], [b]) for a, b in zip(ids, types, strict=True))]
+    for rows, kinds in batches:
+        both = (record(encoder, rows, kinds) for encoder in (ours, theirs))
+        for own, other in zip(*both, strict=True):
+            for mine, its in zip(records(own), records(other), strict=True):
+                for name in ARRAYS:
+                    close(getattr(mine, name), getattr(its, name))
+    for layer in range(ours.config.num_layers):
+        outputs = (output_of(encoder, ids[0], types[0], layer) for encoder in (ours, theirs))
+        close(*outputs)
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_every_family_gives_the_same_numbers(family: str, tmp_path: Path, in_both: Load) -> None:
+    save_tiny(tmp_path, family)
+    hold(in_both(str(tmp_path)), SENTENCES)
+
+
+@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("replacement", ["zero", "mean"])
+def test_heads_ablated_in_every_family(
+    family: str, replacement: Replacement, tmp_path: Path, in_both: Load
+) -> None:
+    save_tiny(tmp_path, family)
+    models = in_both(str(tmp_path))
+    tokens = models[0].tokenize(SENTENCES[0])
+    each = (model.ablate_each(tokens, replacement, slice(1, 4)) for model in models)
+    count = 0
+    for ours, theirs in zip(*each, strict=True):
+        close(ours.plain, theirs.plain)
+        close(ours.ablated, theirs.ablated)
+        count += 1
+    assert count == models[0].facts.num_layers * models[0].facts.num_heads
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "electra", "mpnet", "roberta"])
+def test_what_a_masked_lm_says(family: str, tmp_path: Path, in_both: Load) -> None:
+    save_tiny(tmp_path, family, AutoModelForMaskedLM)
+    models = in_both(str(tmp_path))
+    states = models[0].states(models[0].tokenize(SENTENCES[0]))
+    heads = [runner_of(model).encoders.head for model in models]
+    assert heads[0] is not None
+    assert heads[1] is not None
+    assert type(heads[0].engine) is not type(heads[1].engine)
+    close(heads[0].scores(states), heads[1].scores(states))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_numbers_stored_in_other_dtypes(dtype: torch.dtype, tmp_path: Path, in_both: Load) -> None:
+    save_tiny(tmp_path, "bert")
+    path = tmp_path / "model.safetensors"
+    save_file({name: tensor.to(dtype) for name, tensor in load_file(path).items()}, path)
+    hold(in_both(str(tmp_path)), SENTENCES)
+
+
+def test_the_articles_model(in_both: Load) -> None:
+    hold(in_both("paper"), ["I am a student", "The animal was too tired to cross the street."])
+
+
+def test_the_default_model_and_a_long_text(in_both: Load) -> None:
+    hold(in_both("minilm"), ["The animal didn't cross the street.", "it was tired " * 150])
+
+
+def test_products_have_as_many_threads_as_before(in_both: Load) -> None:
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info()]
+
+    before = threads()
+    model = in_both("minilm")[0]
+    model.inspect("The animal was tired.")
+    list(model.ablate_each(model.tokenize("a dog")))
+    assert threads() == before
+
+
+def test_an_engine_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTNVIZ_ENGINE", "jax")
+    with pytest.raises(RequestError, match="ATTNVIZ_ENGINE is jax") as caught:
+        load_model("paper", num_layers=1, num_heads=1, d_model=2, d_ff=2)
+    assert caught.value.hint == "choose numpy or torch, or leave it out"

@@ -12,12 +12,14 @@ import transformers
 from handmade import part
 from tiny_bert import save_tokenizer
 from tiny_others import RECORDED, SENTENCES, Other, eager, hold, runner_of
+from transformers.pytorch_utils import Conv1D
 
 import attnviz
 from attnviz.attention.request import RecordRequest
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 from attnviz.transformers_backend import describe
+from attnviz.transformers_backend.attention_call import CallSites
 from attnviz.transformers_backend.record import Batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -88,6 +90,21 @@ def test_value_norms_are_those_of_v_times_w_o(tried: Tried) -> None:
     for head, own in enumerate(parts):
         expected = np.linalg.norm(record.of_head(part(record, "v"), head) @ own, axis=-1)
         np.testing.assert_allclose(part(record, "value_norms")[head], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_value_norms_of_a_few_vectors_and_of_many(transposed: bool) -> None:
+    """Five vectors are multiplied by the matrix; 13, of width 7, by what is left of it."""
+    site, output = torch.nn.Identity(), Conv1D(11, 42) if transposed else torch.nn.Linear(42, 11)
+    sites = CallSites(outputs={site: output})
+    matrix = (output.weight if transposed else output.weight.T).detach().reshape(6, 7, 11)
+    for count in (5, 13, 2):
+        v = torch.randn(1, 3, count, 7)
+        expected = torch.linalg.vector_norm(v[0].repeat_interleave(2, 0) @ matrix, dim=-1)
+        found = sites.value_norms(site, v, 6)
+        assert found is not None
+        np.testing.assert_allclose(found[0].detach().numpy(), expected.numpy(), rtol=1e-4)
+        assert bool(sites.shapes) == (count != 5)
 
 
 def test_x_is_what_values_are_made_of(tried: Tried) -> None:

@@ -202,20 +202,27 @@ class CallSites:
     outputs: dict[nn.Module, nn.Module] = field(default_factory=dict)
     begun: dict[AttentionKind, set[nn.Module]] = field(default_factory=dict)
     shapes: dict[nn.Module, Tensor] = field(default_factory=dict)
+    measured: dict[nn.Module, int] = field(default_factory=dict)  # vectors, without a shape
 
     def value_norms(self, module: nn.Module, v: Tensor, num_heads: int) -> Tensor | None:
         """The lengths of v W_O, (batch, num_heads, m); v: (batch, num_kv_heads, m, d_v)."""
         output = self.outputs.get(module)
         if output is None:
             return None
-        if module not in self.shapes:
+        shapes = self.shapes.get(module)
+        if shapes is None:
             weight = output.weight
             if not isinstance(weight, Tensor):
                 raise TypeError(f"{type(output).__name__} has no weight")
             matrix = weight.T if isinstance(output, Conv1D) else weight  # (out, in)
-            self.shapes[module] = shape_of_output(matrix, num_heads)
+            # to find the shape pays once there have been about as many vectors as their width
+            self.measured[module] = self.measured.get(module, 0) + v.shape[0] * v.shape[2]
+            if self.measured[module] > v.shape[-1]:
+                shapes = self.shapes[module] = shape_of_output(matrix, num_heads)
+            else:
+                shapes = matrix.T.reshape(num_heads, -1, len(matrix)).float()
         # consecutive heads share a value
-        shapes = torch.unflatten(self.shapes[module], 0, (v.shape[1], -1))
+        shapes = torch.unflatten(shapes, 0, (v.shape[1], -1))
         norm = torch.linalg.vector_norm
         lengths = [norm(v.float() @ shape, dim=-1) for shape in shapes.unbind(1)]
         return torch.stack(lengths, 2).flatten(1, 2)

@@ -95,7 +95,8 @@ def test_value_norms_are_those_of_v_times_w_o(tried: Tried) -> None:
 @pytest.mark.parametrize("transposed", [False, True])
 def test_value_norms_of_a_few_vectors_and_of_many(transposed: bool) -> None:
     """Five vectors are multiplied by the matrix; 13, of width 7, by what is left of it."""
-    site, output = torch.nn.Identity(), Conv1D(11, 42) if transposed else torch.nn.Linear(42, 11)
+    kind: Any = Conv1D if transposed else torch.nn.Linear
+    site, output = torch.nn.Identity(), kind(*((11, 42) if transposed else (42, 11)))
     sites = CallSites(outputs={site: output})
     matrix = (output.weight if transposed else output.weight.T).detach().reshape(6, 7, 11)
     for count in (5, 13, 2):

@@ -116,6 +116,28 @@ def test_one_forward_pass_gives_what_ablate_shows_before(run: Run, masked: str) 
     close(*([one["probability"] for one in some] for some in (guesses, before)))
 
 
+def test_torch_is_not_imported_for_a_short_text(
+    tmp_path: Path, animal: Inspection, masked: str, labelled: str
+) -> None:
+    place = workplace(tmp_path, animal)
+    text = "the [MASK] sat on the mat"
+    for options in (
+        ["predict", text, "-m", masked],
+        ["predict", "the catty mat", "-m", labelled],
+        ["ablate", text, "--head", "0.0", "-m", masked],
+    ):
+        done = place(*options, env=place.without("torch", "transformers"))
+        assert (done.code, done.err) == (0, ""), options
+    # and says the same as torch does
+    json_of = [
+        place("predict", text, "-m", masked, "--json", env={"ATTNVIZ_ENGINE": engine}).json_lines
+        for engine in ("numpy", "torch")
+    ]
+    mine, theirs = (lines[0]["predictions"][0]["guesses"] for lines in json_of)
+    assert [one["text"] for one in mine] == [one["text"] for one in theirs]
+    close(*([one["probability"] for one in some] for some in (mine, theirs)))
+
+
 def test_without_a_mask_it_says_where_one_may_stand(run: Run, masked: str) -> None:
     done = run("the cat sat, didn't it?", "-m", masked)
     assert done.code == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from handmade import records
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_info
@@ -18,6 +19,7 @@ from attnviz.encoder.record import output_of, record
 from attnviz.errors import RequestError
 from attnviz.inspection.ablated import Replacement
 from attnviz.model import Model, load_model
+from attnviz.model.predict import head_of
 
 ARRAYS = ("x", "q", "k", "v", "z", "value_norms", "distance_bias")
 
@@ -105,6 +107,18 @@ def test_what_a_masked_lm_says(family: str, tmp_path: Path, in_both: Load) -> No
     assert heads[1] is not None
     assert type(heads[0].engine) is not type(heads[1].engine)
     close(heads[0].scores(states), heads[1].scores(states))
+
+
+@pytest.mark.parametrize("task", ["SequenceClassification", "TokenClassification"])
+@pytest.mark.parametrize("family", ["bert", "distilbert", "electra", "mpnet", "roberta"])
+def test_what_a_classifier_says(family: str, task: str, tmp_path: Path, in_both: Load) -> None:
+    save_tiny(tmp_path, family, getattr(transformers, f"AutoModelFor{task}"))
+    said = []
+    for model in in_both(str(tmp_path)):
+        tokens = model.tokenize(SENTENCES[0])
+        rows = range(len(tokens)) if task.startswith("Token") else [0]
+        said.append(head_of(model).scores(tokens, rows))
+    close(*said)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -166,7 +166,7 @@ def check_finite(path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
     changed.
     """
     called = f"finite {hashlib.sha256(json.dumps(sorted(arrays)).encode()).hexdigest()}"
-    files = [path] if is_pickle(path) else [part.path for part in parts_of(path)]
+    files = {path} if is_pickle(path) else {path, *(part.path for part in parts_of(path))}
     stamps = {f"numbers of {file.resolve()}": _stamp(file, called) for file in files}
     large = sum(array.nbytes for array in arrays.values()) > CHECKED_AT_ONCE
     if large and _passed(stamps):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from safetensors.torch import save_file
 
 from attnviz.errors import AttnvizError
 from attnviz.files import cache_folder
-from attnviz.models import files
+from attnviz.models import files, find_model
 from attnviz.models.files import check_finite, dtype_of, mapped_tensors
 
 STORED = {
@@ -142,3 +144,28 @@ def test_small_files_leave_nothing_behind(path: Path) -> None:
     path.write_bytes(b"weights")
     check_finite(path, {"a": np.ones(5)})
     assert not cache_folder().exists()
+
+
+RESIDENT = """
+from pathlib import Path
+from attnviz.model import load_model
+model = load_model("minilm")
+model.inspect("The animal was tired.")
+regions = Path("/proc/self/smaps").read_text().split("VmFlags")
+mapped = [region for region in regions if "model.safetensors" in region]
+print(*(line.split()[1] for region in mapped for line in region.splitlines() if line[:4] == "Rss:"))
+"""
+
+
+def test_only_word_vectors_that_are_used_come_into_memory() -> None:
+    """Of minilm's file, 23 million numbers, the table of word vectors is more than the half."""
+    done = subprocess.run(
+        [sys.executable, "-c", RESIDENT],
+        env={**os.environ, "ATTNVIZ_ENGINE": "numpy"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kibibytes = sum(map(int, done.stdout.split()))
+    table = 4 * 30522 * 384 / 1024
+    assert 0 < kibibytes < find_model("minilm").weights.stat().st_size / 1024 - 0.9 * table

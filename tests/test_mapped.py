@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_only_the_named(path: Path) -> None:
 def test_a_file_that_breaks_off(length: int, path: Path) -> None:
     save_file({"a": torch.ones(20)}, path)
     path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(AttnvizError, match="is not a whole safetensors file"):
+        mapped_tensors(path)
+
+
+@pytest.mark.parametrize("shape", [[0, 1 << 62], [0, (1 << 64) - 1], [1] * 65, [0] * 99])
+def test_shapes_beyond_reason(shape: list[int], path: Path) -> None:
+    """safetensors takes them, since the bytes are there: four of them, or none."""
+    entry = {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * prod(shape)]}
+    header = json.dumps({"a": entry}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4 * prod(shape)))
     with pytest.raises(AttnvizError, match="is not a whole safetensors file"):
         mapped_tensors(path)
 

@@ -316,7 +316,7 @@ def _open(part: Part, framework: str) -> Iterator[tuple[Any, Collection[str]]]:
                 named = "which the index of the parts names"
                 raise AttnvizError(f"{path} does not hold {missing[0]}{more}, {named}", AGAIN)
             yield file, names
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:  # the last: odd shapes
         if lacks_memory(error):
             raise MemoryError(str(error)) from error
         raise AttnvizError(f"{path} is not a whole safetensors file: {error}", AGAIN) from error

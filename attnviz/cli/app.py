@@ -328,7 +328,7 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
-            annotation=get_type_hints(group, include_extras=True)[field.name],
+            annotation=field.type,
         )
         for group in groups.values()
         for field in dataclasses.fields(group)

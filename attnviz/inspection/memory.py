@@ -5,7 +5,6 @@ after a comparison, of commands without a terminal; `last-1a2b3c4d.safetensors` 
 `kept-NAME.safetensors` of what `--as NAME` keeps.
 """
 
-import hashlib
 import os
 import re
 import time
@@ -226,7 +225,11 @@ def _terminal() -> str:
     """
     named = os.environ.get("ATTNVIZ_TERMINAL")
     named = _session() if named is None else named
-    return hashlib.sha256(named.encode(errors="replace")).hexdigest()[:8] if named else SCRIPTS
+    if not named:
+        return SCRIPTS
+    import hashlib
+
+    return hashlib.sha256(named.encode(errors="replace")).hexdigest()[:8]
 
 
 def _session() -> str:

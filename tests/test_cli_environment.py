@@ -81,7 +81,8 @@ def test_a_library_that_cannot_be_imported(place: Workplace) -> None:
     library = place.folder / "broken" / "torch.py"
     library.parent.mkdir()
     library.write_text('raise ValueError("\\nUnknown setting of X: 0 or 1.\\nmore")')
-    done = place("run", ANIMAL, env={"PYTHONPATH": str(library.parent)})
+    env = {"PYTHONPATH": str(library.parent), "ATTNVIZ_ENGINE": "torch"}
+    done = place("run", ANIMAL, env=env)
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines() == [
         "attnviz: torch cannot be imported: Unknown setting of X: 0 or 1",

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import is_dataclass, replace
 from pathlib import Path
@@ -293,3 +295,32 @@ def test_a_model_that_fails_is_not_remembered(
         with pytest.raises(AttnvizError, match=r"the weights lack h.0.attn.c_attn.weight"):
             load_model(str(folder))
     assert not remembered.exists()
+
+
+OURS = "from attnviz.cli import main; sys.argv = ['attnviz', 'run', 'a dog', '-m', {!r}]; main()"
+THEIRS = """
+from transformers import AutoModel, AutoTokenizer
+AutoTokenizer.from_pretrained({0!r})
+AutoModel.from_pretrained({0!r}, attn_implementation='eager')
+"""
+
+
+@pytest.mark.slow
+def test_no_more_of_transformers_is_imported_than_its_own_auto_classes_do(folder: Path) -> None:
+    ours, theirs = (
+        {name for name in modules_after(code.format(str(folder))) if name.startswith(LIBRARIES)}
+        for code in (OURS, THEIRS)
+    )
+    assert "transformers.models.gpt2.modeling_gpt2" in ours
+    assert ours <= theirs
+
+
+LIBRARIES = ("torch", "transformers", "scipy", "sklearn", "PIL", "accelerate", "pandas")
+
+
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh Python has imported after some code."""
+    code = f"import sys\n{code}\nprint('LOADED', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *_, last = done.stdout.splitlines()
+    return set(last.split()[1:])

@@ -134,11 +134,12 @@ def _facts(built: Architecture, files: ModelFiles, device: torch.device) -> dict
     code.append(Path(sys.modules[built.model_class.__module__].__file__ or ""))
     versions = (attnviz, torch, transformers, np)
     read = [path for path in sorted(files.folder.iterdir()) if path.name.endswith(READ)]
+    weights = [part.path for part in parts_of(files.weights)]
     on_gpu = device.type == "cuda"
     return {
         "folder": str(files.folder.resolve()),
-        "files": [(path.name, *_stamp(path)) for path in read],
-        "weights": [_sampled(part.path) for part in parts_of(files.weights)],
+        "files": [(path.name, *_stamp(path)) for path in (*read, *weights)],
+        "weights": list(map(_sampled, weights)),
         "versions": [module.__version__ for module in versions],
         "code": [(str(path), *_stamp(path)) for path in code],
         "class": built.model_class.__qualname__,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ablate
 import classroom
+import engines
 import families
 import find
 import long
@@ -20,6 +21,8 @@ import memory
 import startup
 import throughput
 from sentences import LONGEST, SHORTEST
+
+from attnviz.encoder.choice import MOST_WORK
 
 PACKAGES = ("attnviz", "torch", "transformers", "numpy", "tokenizers", "orjson", "matplotlib")
 
@@ -43,15 +46,15 @@ and are noisy, so compare the ratios.
 - The model of BERT base's sizes and the tiny GPT-2 ({gpt2_layers} layers, {gpt2_heads} heads,
   d_model {gpt2_d_model}) are folders of random weights as transformers saves them
   ([random_model.py](../benchmarks/random_model.py)). attnviz ran each once before, and remembers
-  what it checked then. GPT-2 runs through transformers, and beside it is a script with `AutoModel`
-  ([auto_model.py](../benchmarks/peers/auto_model.py)).
+  what it checked then. GPT-2 runs through transformers.
 - *512 tokens*: a longer text, cut with `--truncate`, in the default model. The memory of an
   inspection is how much the process grows for each inspection that it keeps.
 - The *{sentences} sentences* have {shortest} to {longest} words each
   ([sentences.py](../benchmarks/sentences.py)). For comparison, a script does the same job with
   transformers ([word_weights.py](../benchmarks/peers/word_weights.py)): batches of 32 sorted
   by length, padding trimmed, pieces merged to words, then `json` or `np.savez`. Both times include
-  loading the model.
+  loading the model. The encoder's products alone ([products.py](../benchmarks/products.py)) are its
+  matrices times as many rows, on all cores: no way to run the encoder is faster.
 - `ablate --each` runs the sentence again for each of the 72 heads, from the layer of the head on.
   That is the arithmetic of about 30 passes for one word, and 40 for all. A single pass of a short
   sentence mostly waits for memory, so the passes together take less time than that. The longer the
@@ -60,6 +63,16 @@ and are noisy, so compare the ratios.
   base and random weights: from the command to the last file, with `--pieces --from-1
   --colours grey --scale 0:1`. Beside it is a script as a student writes one
   ([every_head.py](../benchmarks/peers/every_head.py)).
+
+## Two engines
+
+`attnviz run` as a whole process, with `ATTNVIZ_ENGINE=numpy` and `=torch`, on texts of so many
+tokens, in the default model and in one with the sizes of BERT base and random weights
+([engines.py](../benchmarks/engines.py)). In torch, most of the time goes to importing it. Without
+the variable, attnviz takes the engine in the last column: numpy up to {most_work} billion
+multiply-adds. The ratio is one of times.
+
+{engines}
 
 ## Long texts
 
@@ -108,6 +121,8 @@ def page(rounds: int, sentences: int) -> str:
         sentences=sentences,
         shortest=SHORTEST,
         longest=LONGEST,
+        engines=engines.table(rounds),
+        most_work=MOST_WORK // 10**9,
         families=families.table(rounds),
         long=long.table(rounds),
         long_layers=long.SIZES["num_hidden_layers"],

@@ -12,7 +12,7 @@ from attnviz.models import find_model
 
 ANIMAL = "The animal didn't cross the street because it was too tired."
 TWIN = ANIMAL.replace("tired", "wide")
-PEERS = Path(__file__).parent / "peers"
+PEER = Path(__file__).parent / "peers" / "one_number.py"
 
 HEAD = ("--layer", "3", "--head", "1")
 WORD = ("--query", "it")
@@ -22,7 +22,7 @@ TINY_GPT2 = {"n_positions": 64, "n_embd": 24, "n_layer": 2, "n_head": 3}
 BESIDE = {
     "torch": "`import torch`",
     "transformers": "the same job with transformers",
-    "auto_model": "the same with `AutoModel`, which prints one number",
+    "transformers, gpt2": "the same job with transformers",
 }
 
 
@@ -54,7 +54,7 @@ WANTED = (
     Wanted("completion of a command", "command", "torch", 0.12),
     Wanted("completion of a word of the sentence", "word", "torch", 0.12),
     Wanted("`attnviz run` in a model of BERT base's sizes", "base", "torch", 0.6),
-    Wanted("`attnviz run` in a tiny GPT-2", "gpt2", "auto_model", 1.15),
+    Wanted("`attnviz run` in a tiny GPT-2", "gpt2", "transformers, gpt2", 1.15),
 )
 
 
@@ -72,7 +72,8 @@ def goals(rounds: int) -> list[measure.Goal]:
 
 def _lines(folder: Path, saved: Path) -> dict[str, list[str]]:
     """The command line of each name in WANTED."""
-    minilm, picture = str(find_model("minilm").config.parent), ("-o", str(folder / "head.png"))
+    minilm, gpt2 = str(find_model("minilm").config.parent), str(folder / "gpt2")
+    number, picture = str(PEER), ("-o", str(folder / "head.png"))
     ours = {
         "help": ("--help",),
         "run": ("run", ANIMAL),
@@ -84,16 +85,15 @@ def _lines(folder: Path, saved: Path) -> dict[str, list[str]]:
         "lines": ("lines", ANIMAL, *WORD, *HEAD, *picture, "--force"),
         "load": ("run", "--load", str(saved)),
         "base": ("run", ANIMAL, "--model", str(folder / "base")),
-        "gpt2": ("run", ANIMAL, "--model", str(folder / "gpt2")),
+        "gpt2": ("run", ANIMAL, "--model", gpt2),
     }
-    number = str(PEERS / "one_number.py")
     return {
         "torch": measure.python("-c", "import torch"),
         **{name: measure.attnviz(*arguments) for name, arguments in ours.items()},
         "command": _completing("attnviz he"),
         "word": _completing("attnviz run --query an"),
         "transformers": measure.python(number, minilm, ANIMAL, "3", "1", "it", "animal"),
-        "auto_model": measure.python(str(PEERS / "auto_model.py"), str(folder / "gpt2"), ANIMAL),
+        "transformers, gpt2": measure.python(number, gpt2, ANIMAL, "1", "1", "it", "animal"),
     }
 
 

@@ -177,6 +177,7 @@ def test_throughput_is_measured_in_both_formats() -> None:
         "6 sentences from a file to NPZ",
     ]
     assert all("sentences/s" in row["ours"] + row["beside"] for row in found)
+    assert re.search(r"\d\.\d × the encoder's products alone", found[1]["ours"])
 
 
 @pytest.mark.slow
@@ -215,6 +216,8 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
         monkeypatch.setattr(module, "goals", lambda *_, goals=goals: goals)
     families = importlib.import_module("families")
     monkeypatch.setattr(families, "table", lambda rounds: f"families, {rounds} rounds")
+    engines = importlib.import_module("engines")
+    monkeypatch.setattr(engines, "table", lambda rounds: f"engines, {rounds} rounds")
     long = importlib.import_module("long")
     monkeypatch.setattr(long, "table", lambda rounds: f"long texts, {rounds} rounds")
     page = importlib.import_module("all").page(5, 2000)
@@ -223,6 +226,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     assert re.search(r"Measured on \d{4}-\d\d-\d\d: .+ cores? \(.+\), \d+ GiB of memory; ", page)
     assert "medians of 5 rounds" in page
     assert "\nfamilies, 5 rounds\n" in page
+    assert "\nengines, 5 rounds\n" in page
     assert "\nlong texts, 5 rounds\n" in page
     assert "2048 tokens are run 3 times, longer ones once" in " ".join(page.split())
     assert "{" not in page
@@ -297,6 +301,22 @@ def test_other_numbers_are_not_timed(monkeypatch: pytest.MonkeyPatch, minilm: Mo
     passes.check(layers, weights)
     with pytest.raises(RuntimeError, match="layer 2: weights are off by"):
         passes.check(layers, [*weights[:2], weights[2] + 0.5, *weights[3:]])
+
+
+@pytest.mark.slow
+def test_both_engines_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with the engine that attnviz takes; here for one short text, in small models."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    engines, measure = map(importlib.import_module, ("engines", "measure"))
+    monkeypatch.setattr(engines, "LENGTHS", (16,))
+    sizes = {"num_hidden_layers": 1, "hidden_size": 24, "num_attention_heads": 3}
+    make = measure.make_model
+    monkeypatch.setattr(measure, "make_model", lambda *named: make(*named, sizes))
+    header, _, *rows = engines.table(1).splitlines()
+    assert header == "| model | tokens | numpy | torch | ratio | attnviz takes |"
+    row = r"\| (minilm|BERT base) \| 16 \| \d+\.\d\d s \| \d+\.\d\d s \| \d\.\d\d \| numpy \|"
+    assert len(rows) == 2
+    assert all(re.fullmatch(row, line) for line in rows)
 
 
 @pytest.mark.slow

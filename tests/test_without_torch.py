@@ -8,8 +8,11 @@ import csv
 import io
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ from transformers import (
     BertForTokenClassification,
 )
 
+from attnviz.attention.threads import loaded_torch
 from attnviz.encoder import choice
 from attnviz.inspection import Inspection
 from attnviz.model import load_model
@@ -178,6 +182,24 @@ def test_torch_runs_where_it_is_loaded_or_pays(monkeypatch: pytest.MonkeyPatch) 
     assert engine(16) == "TorchEngine"  # which is loaded in this process
     monkeypatch.setattr(choice, "loaded_torch", lambda: None)
     assert (engine(16), engine(16, runs=1000)) == ("NumpyEngine", "TorchEngine")
+
+
+def test_torch_that_another_thread_is_loading_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    (tmp_path / "torch.py").write_text("import sys\nsys.begun.set()\nsys.go_on.wait(60)\n")
+    monkeypatch.setattr(sys, "begun", begun, raising=False)
+    monkeypatch.setattr(sys, "go_on", go_on, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch")
+    thread = threading.Thread(target=import_module, args=("torch",))
+    thread.start()
+    assert begun.wait(60)
+    assert (loaded_torch(), "torch" in sys.modules) == (None, True)
+    go_on.set()
+    thread.join()
+    assert loaded_torch() is sys.modules["torch"]
 
 
 def _by_field(done: Done) -> dict[str, np.ndarray]:

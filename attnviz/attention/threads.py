@@ -89,8 +89,10 @@ def thread_count() -> int:
 
 
 def loaded_torch() -> Any:
-    """The module torch, if it is loaded already."""
-    return sys.modules.get("torch")
+    """The module torch, if it is loaded already: another thread may be at it."""
+    torch = sys.modules.get("torch")
+    unfinished = getattr(getattr(torch, "__spec__", None), "_initializing", False)
+    return None if unfinished else torch
 
 
 def _on_threads(threads: int, work: Callable[[], Result]) -> Result:

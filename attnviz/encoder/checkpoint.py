@@ -29,7 +29,6 @@ from attnviz.models.config import (
 from attnviz.models.families import Embeddings, Family, HeadNames, read_config
 from attnviz.models.files import (
     check_finite,
-    draw_normal,
     dtype_of,
     is_pickle,
     mapped_tensors,
@@ -153,6 +152,8 @@ def _drawn(
 
     Marian's positions, in a table of the file, are sinusoids before training too, and stay.
     """
+    from attnviz.models.tables import draw_normal
+
     for name, shape in shapes.items():
         if embeddings == "halved sinusoidal" and name == POSITIONS:
             continue

@@ -10,8 +10,7 @@ from attnviz.encoder.parts import WORD_VECTORS, Shapes, encoder_shapes
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.models import PAPER
 from attnviz.models.config import EncoderConfig
-from attnviz.models.files import draw_matrix
-from attnviz.models.tables import DrawnTable, Table
+from attnviz.models.tables import DrawnTable, Table, draw_matrix
 
 LARGEST_SEED = 2**63 - 1
 

@@ -22,7 +22,7 @@ from attnviz.models.config import (
     spread,
 )
 from attnviz.models.families import FAMILIES, read_config
-from attnviz.models.files import draw_matrix, draw_normal, rounded
+from attnviz.models.files import rounded
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
@@ -300,6 +300,8 @@ def _drawn(
     model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """An untrained model's, drawn from its seed; norms and biases as before any training."""
+    from attnviz.models.tables import draw_matrix, draw_normal
+
     paper, seed = model.family == PAPER, model.seed or 0
     width = 0.0 if paper else spread(model_type(_files_of(model).config).content)
     for name, shape in shapes.items():

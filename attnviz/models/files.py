@@ -364,24 +364,3 @@ def rounded(numbers: "np.ndarray", dtype: str) -> "np.ndarray":
     upper = (bits + halfway) & np.uint32(0xFFFF0000)
     out: np.ndarray = upper.view(np.float32)
     return out
-
-
-def draw_normal(shape: tuple[int, ...], seed: int, name: str, spread: float) -> "np.ndarray":
-    """A float32 array of a model before its training, from its seed and name, as BERT draws it."""
-    import numpy as np
-
-    generator = np.random.default_rng([seed, *name.encode()])
-    drawn: np.ndarray = generator.standard_normal(shape, np.float32)
-    drawn *= spread
-    return drawn
-
-
-def draw_matrix(out: "np.ndarray", seed: int, name: str) -> None:
-    """Fill a matrix of the untrained model from its seed and name: Glorot & Bengio 2010, 16."""
-    import numpy as np
-
-    # the generator takes numbers, so the name becomes one per byte
-    np.random.default_rng([seed, *name.encode()]).random(out=out, dtype=np.float32)
-    bound = (6 / sum(out.shape)) ** 0.5
-    out *= 2 * bound
-    out -= bound

@@ -1,4 +1,4 @@
-"""Tables of numbers that are made where they are used: drawn at random, or widened."""
+"""Numbers that are in no file: tables made where they are used, weights drawn at random."""
 
 from abc import ABC, abstractmethod
 from math import prod
@@ -84,3 +84,20 @@ def _widened(upper: np.ndarray) -> np.ndarray:
     bits <<= 16
     widened: np.ndarray = bits.view(np.float32)
     return widened
+
+
+def draw_normal(shape: tuple[int, ...], seed: int, name: str, spread: float) -> np.ndarray:
+    """A float32 array of a model before its training, from its seed and name, as BERT draws it."""
+    generator = np.random.default_rng([seed, *name.encode()])
+    drawn: np.ndarray = generator.standard_normal(shape, np.float32)
+    drawn *= spread
+    return drawn
+
+
+def draw_matrix(out: np.ndarray, seed: int, name: str) -> None:
+    """Fill a matrix of the untrained model from its seed and name: Glorot & Bengio 2010, 16."""
+    # the generator takes numbers, so the name becomes one per byte
+    np.random.default_rng([seed, *name.encode()]).random(out=out, dtype=np.float32)
+    bound = (6 / sum(out.shape)) ** 0.5
+    out *= 2 * bound
+    out -= bound

@@ -77,6 +77,20 @@ without them.
 """
 
 ENVIRONMENT = """\
+## Completion
+
+`attnviz --install-completion` gives the shell that calls it (bash 4 or later, zsh or fish) a
+function; terminals that you open from then on have it. The Tab key then completes
+
+- commands, options, and the values of options such as `--format` and `--measure`;
+- models: those that come with attnviz, those in the hub's cache, those of remembered sentences, and
+  folders;
+- words after `--query` and `--key`: those of TEXT on the same line; without TEXT, those of the
+  sentence that `--load` or `--from` names, or of the last one. `@` offers places, as in `@10`;
+- layers and heads of a model that is remembered, and names for `--from`.
+
+Words are quoted as the shell needs it. `attnviz --show-completion` prints the function.
+
 ## Settings
 
 Defaults of your own go into `config.toml`, in the folder that your system has for settings

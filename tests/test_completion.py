@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import shutil
+import string
 import subprocess
 import sys
 import termios
@@ -154,6 +155,15 @@ def test_a_line_of_bash(typed: str, words: list[str], current: str, inserted: st
     names = ("didn't", "*", "@10", "--measure=rollout", "$5")
     word = next(name for name in names if name.startswith(current)) if current else "*"
     assert line.typed(word) == inserted
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_bash_reads_every_sign_as_it_is(quote: str) -> None:
+    words = [f"{before}{sign}a" for sign in string.punctuation + " é동“" for before in ("", "a")]
+    line = Line.of_bash(f"attnviz run --query {quote}", BREAKS)
+    script = "\n".join(f"printf '%s\\0' {quote}{line.typed(word)}{quote}" for word in words)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode().split("\0")[:-1] == words
 
 
 def test_nothing_is_said_in_a_shell(tmp_path: Path, animal: Inspection) -> None:

@@ -63,7 +63,11 @@ _attnviz() {
         values+=("${line%%$'\\t'*}")
         shown+=("${line/$'\\t'/  -- }")
     done
-    (( $#values )) && compadd -l -d shown -a values
+    if [[ $answer[2] == *$'\\t'* ]]; then
+        compadd -l -d shown -a values
+    else
+        compadd -a values
+    fi
     case $answer[1] in
         files) _files ;;
         folders) _files -/ ;;

@@ -38,7 +38,7 @@ def _import_undisturbed() -> None:
     else:
         with warnings.catch_warnings(), suppress(OSError, ValueError):
             warnings.simplefilter("ignore")
-            matplotlib.rcParams._update_raw(matplotlib.rc_params())  # as matplotlib itself does
+            dict.update(matplotlib.rcParams, matplotlib.rc_params())  # as matplotlib does
         if backend is not None:
             with suppress(ValueError):
                 matplotlib.rcParams["backend"] = backend

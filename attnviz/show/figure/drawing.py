@@ -55,7 +55,7 @@ _LOOK: dict[Any, Any] = {
 def drawing(families: Sequence[str] = ()) -> Iterator[None]:
     """Inside, matplotlib has attnviz's look; `fonts.missing_glyphs` reports missing glyphs."""
     with matplotlib.rc_context(), warnings.catch_warnings(), only(families):
-        matplotlib.rcParams._update_raw(_usual())
+        dict.update(matplotlib.rcParams, _usual())
         matplotlib.rcParams.update(_LOOK)
         matplotlib.rcParams["font.sans-serif"] = ["DejaVu Sans"]
         if families:
@@ -74,7 +74,7 @@ def drawing(families: Sequence[str] = ()) -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _usual() -> dict[str, Any]:
+def _usual() -> dict[Any, Any]:
     """What `matplotlib.rcdefaults` sets, which reads all styles that there are before it does."""
     usual = dict.items(matplotlib.rcParamsDefault)
     return {name: value for name, value in usual if name != "backend"}

@@ -47,7 +47,7 @@ def draw_matrix(
     right, bottom = edges or (numbers.shape[1] - 0.5, numbers.shape[0] - 0.5)
     image = DotImage(
         axes,
-        cmap=colors.with_extremes(bad=(0, 0, 0, 0)),
+        cmap=colors,  # which leave NaN unpainted
         norm=Normalize(*limits),
         interpolation="nearest",
         extent=(-0.5, right, bottom, -0.5),

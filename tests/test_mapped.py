@@ -128,13 +128,13 @@ def test_a_file_that_passed_is_checked_again_only_after_a_change(
 ) -> None:
     monkeypatch.setattr(files, "CHECKED_AT_ONCE", 8)
     checked = []
-    real = files._is_finite
+    real = files.is_finite
 
     def counted(array: np.ndarray) -> bool:
         checked.append(array.shape)
         return real(array)
 
-    monkeypatch.setattr(files, "_is_finite", counted)
+    monkeypatch.setattr(files, "is_finite", counted)
     path.write_bytes(b"weights")
     good, bad = {"a": np.ones(5)}, {"a": np.full(5, np.nan)}
     with pytest.raises(AttnvizError, match="not finite"):

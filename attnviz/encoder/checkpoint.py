@@ -30,6 +30,7 @@ from attnviz.models.families import Embeddings, Family, HeadNames, read_config
 from attnviz.models.files import (
     check_finite,
     dtype_of,
+    is_finite,
     is_pickle,
     mapped_tensors,
 )
@@ -224,5 +225,4 @@ def _masked_lm(
         array = held.get(name, word_vectors)
         if array.shape != shape or array.dtype.kind != "f":
             return None
-    finite = all(np.isfinite(array).all() for array in held.values())
-    return held if finite else None
+    return held if all(map(is_finite, held.values())) else None

@@ -9,6 +9,7 @@ from attnviz.encoder.checkpoint import BELONG_TOGETHER, Tensors, tensors_in
 from attnviz.encoder.engine import Engine
 from attnviz.encoder.parts import Linear, Weights
 from attnviz.errors import AttnvizError
+from attnviz.models.files import is_finite
 from attnviz.models.heads import Step
 
 
@@ -48,7 +49,7 @@ def read_head(
 
 def _check(found: Tensors, weights: Sequence[str], width: int, path: Path) -> None:
     for name, array in found.items():
-        if array.dtype.kind != "f" or not np.isfinite(array).all():
+        if array.dtype.kind != "f" or not is_finite(array):
             raise AttnvizError(f"{path} holds numbers that are not finite, in {name}")
     for name in weights:
         shape, bias = found[name].shape, found.get(f"{name.removesuffix('.weight')}.bias")

@@ -172,7 +172,7 @@ def check_finite(path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
     if large and _passed(stamps):
         return
     for name, array in arrays.items():
-        if not _is_finite(array):
+        if not is_finite(array):
             raise AttnvizError(
                 f"{path} holds numbers that are not finite (NaN or infinity), in {name}",
                 "the training diverged or the file is damaged; take another checkpoint",
@@ -181,7 +181,8 @@ def check_finite(path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
         _remember(stamps)
 
 
-def _is_finite(array: "np.ndarray") -> bool:
+def is_finite(array: "np.ndarray") -> bool:
+    """Whether all numbers are finite, and stay so in float32."""
     import numpy as np
 
     array = np.asarray(array)

@@ -1,4 +1,4 @@
-"""Numbers that are in no file: tables made where they are used, weights drawn at random."""
+"""Tables that are made where they are used, and weights drawn at random."""
 
 from abc import ABC, abstractmethod
 from math import prod

@@ -27,7 +27,7 @@ from attnviz.transformers_backend.attention_call import ADDING, NAME, CallSites
 from attnviz.transformers_backend.load import Architecture
 
 TRIALS = "trials.json"
-MOST_TRIALS = 1 << 20  # bytes; a longer list of trials begins anew
+MOST_TRIALS = 1 << 18  # bytes, of hundreds of models; a longer list of trials begins anew
 LARGEST = 1 << 40  # a number in one that is larger counts as damaged
 TYPICAL_LENGTH = 512  # assumed for the memory of recorded weights, which grows with its square
 

@@ -212,11 +212,7 @@ def parts_of(tokens: Tokens, unit: Unit) -> list[slice]:
 
 def _distances(run: Ablated, parts: Sequence[slice]) -> Float[np.ndarray, "token"]:
     """How far the mean state of each run of pieces moved, in float64."""
-    own = [slice(part.start - run.first, part.stop - run.first) for part in parts]
-    plain, ablated = (
-        np.stack([states[part].mean(axis=0) for part in own]).astype(np.float64)
-        for states in (run.plain, run.ablated)
-    )
+    plain, ablated = (_means(states, parts, run.first) for states in (run.plain, run.ablated))
     lengths = np.linalg.norm(plain, axis=-1) * np.linalg.norm(ablated, axis=-1)
     products = np.einsum("td,td->t", plain, ablated)
     # an all-zero state has no direction: it moved unless the other is all zero too
@@ -224,3 +220,16 @@ def _distances(run: Ablated, parts: Sequence[slice]) -> Float[np.ndarray, "token
     cosines = np.divide(products, lengths, out=same, where=lengths > 0)
     distances: np.ndarray = np.clip(1 - cosines, 0, 2)
     return distances
+
+
+def _means(
+    states: Float[np.ndarray, "piece d_model"], parts: Sequence[slice], first: int
+) -> Float[np.ndarray, "token d_model"]:
+    """The mean state of each run of pieces, in float64; `first`: the first piece of the states."""
+    edges = [edge - first for part in parts for edge in (part.start, part.stop)]
+    if edges[-1] == len(states):
+        edges.pop()
+    # every second sum is of what lies between two parts
+    sums = np.add.reduceat(states, edges, axis=0, dtype=np.float64)[::2]
+    means: np.ndarray = sums / np.array([[part.stop - part.start] for part in parts])
+    return means

@@ -2,12 +2,21 @@
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-Function = Callable[[np.ndarray], np.ndarray]
+Formula = Callable[[np.ndarray], np.ndarray]
 
-BLOCK = 1 << 15  # numbers; a block and what is computed of it stay in a processor's cache
+BLOCK = 1 << 14  # numbers; a block and what is computed of it stay in a processor's cache
+
+
+class Function(Protocol):
+    """An activation."""
+
+    def __call__(self, u: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """The function of each number, in a new array or in `out`, which may be u itself."""
+
 
 LOG_ODDS = (
     1.5957699, 7.2666169e-2, -6.5189958e-5, -1.1061238e-4, 7.9294881e-6, -2.6452662e-7,
@@ -44,23 +53,22 @@ def _sigmoid(u: np.ndarray) -> np.ndarray:
     return share
 
 
-def _in_blocks(function: Function) -> Function:
-    """The same function, a block at a time; numbers too large for it are no reason to warn."""
+def _in_blocks(formula: Formula) -> Function:
+    """The function, a block at a time; numbers too large for the formula are no reason to warn."""
 
-    def applied(u: np.ndarray) -> np.ndarray:
+    def function(u: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        out = np.empty(u.shape, u.dtype) if out is None else out
+        numbers, results = u.reshape(-1), out.reshape(-1)
         with np.errstate(all="ignore"):
-            if u.size <= BLOCK:
-                return function(u)
-            out = np.empty(u.shape, u.dtype)
-            numbers, results = u.reshape(-1), out.reshape(-1)
             for start in range(0, u.size, BLOCK):
-                results[start : start + BLOCK] = function(numbers[start : start + BLOCK])
-            return out
+                block = slice(start, start + BLOCK)
+                results[block] = formula(numbers[block])
+        return out
 
-    return applied
+    return function
 
 
-_FUNCTIONS: dict[str, Function] = {
+_FORMULAS: dict[str, Formula] = {
     "relu": lambda u: np.maximum(u, 0),
     "gelu": lambda u: u * below(u),
     "gelu_tanh": lambda u: (
@@ -81,5 +89,5 @@ _FUNCTIONS: dict[str, Function] = {
     "identity": lambda u: u,
 }
 
-FUNCTIONS = {name: _in_blocks(function) for name, function in _FUNCTIONS.items()}
+FUNCTIONS = {name: _in_blocks(formula) for name, formula in _FORMULAS.items()}
 """The activations of our own encoder, by their names in `models.config.ACTIVATIONS`."""

@@ -15,6 +15,9 @@ from attnviz.models.config import LESS_MEMORY
 MOST_SCORES = 1 << 20
 """The most scores at once, as a processor's cache has room for; a long text has more."""
 
+FEW_TOKENS = 64
+"""OpenBLAS multiplies a matrix by fewer columns faster than fewer rows by a matrix."""
+
 
 class NumpyEngine:
     """Implements `Engine` on the CPU in float32; each product on one thread."""
@@ -48,10 +51,12 @@ class NumpyEngine:
     def linear(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
         """See `Engine`."""
         weight = _narrow(weight)  # of word vectors, which `put` leaves as they are
-        flat: np.ndarray = x.reshape(-1, x.shape[-1]) @ weight.T  # one product of the whole batch
+        flat = x.reshape(-1, x.shape[-1])  # one product of the whole batch
+        few = len(flat) < FEW_TOKENS
+        y: np.ndarray = np.ascontiguousarray((weight @ flat.T).T) if few else flat @ weight.T
         if bias is not None:
-            flat += bias
-        return flat.reshape(*x.shape[:-1], len(weight))
+            y += bias
+        return y.reshape(*x.shape[:-1], len(weight))
 
     def layer_norm(
         self, x: np.ndarray, gain: np.ndarray, shift: np.ndarray, eps: float
@@ -66,7 +71,7 @@ class NumpyEngine:
 
     def activation(self, name: str, x: np.ndarray) -> np.ndarray:
         """See `Engine`."""
-        return FUNCTIONS[name](x)
+        return FUNCTIONS[name](x, out=x)
 
     def attend(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None

@@ -251,8 +251,8 @@ def test_the_reference_is_what_help_says(
     (tmp_path / "cli.md").write_text(fresh.replace("--truncate ", "--cut "), encoding="utf-8")
     assert script.main(["--check"]) == 1
     told = capsys.readouterr()
-    assert "-│ --cut " in told.out
-    assert "+│ --truncate " in told.out
+    assert "\n-  --cut " in told.out
+    assert "\n+  --truncate " in told.out
     assert "run: make docs" in told.err
 
 

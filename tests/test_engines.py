@@ -1,5 +1,6 @@
 """The encoder in numpy and in torch: the same numbers, in every family."""
 
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from transformers import AutoModelForMaskedLM
 
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.record import output_of, record
+from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.errors import RequestError
 from attnviz.inspection.ablated import Replacement
 from attnviz.model import Model, load_model
@@ -135,6 +137,25 @@ def test_the_articles_model(in_both: Load) -> None:
 
 def test_the_default_model_and_a_long_text(in_both: Load) -> None:
     hold(in_both("minilm"), ["The animal didn't cross the street.", "it was tired " * 150])
+
+
+@pytest.mark.parametrize("lacking", ["mkldnn", "processor", "operator"])
+def test_products_without_onednn_are_the_same(
+    lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = TorchEngine()
+    if lacking == "mkldnn":
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    elif lacking == "processor":
+        monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    else:
+        monkeypatch.setattr(torch.ops, "mkldnn", object())
+    without = TorchEngine()
+    assert without._onednn is None
+    x, weight, bias = torch.randn(2, 5, 7), torch.randn(3, 7), torch.randn(3)
+    for of, b in ((x, bias), (x[:, 1:3], bias), (x.transpose(0, 1), None)):
+        products = (engine.linear(of, weight, b).numpy() for engine in (plain, without))
+        close(*(np.ascontiguousarray(product) for product in products))
 
 
 def test_products_have_as_many_threads_as_before(in_both: Load) -> None:

@@ -11,14 +11,16 @@ import transformers
 from handmade import records
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_info
-from tiny_bert import SENTENCES, runner_of
+from tiny_bert import SENTENCES, runner_of, save_tiny_bert
 from tiny_families import TINY, save_tiny
 from transformers import AutoModelForMaskedLM
 
+from attnviz.encoder import numpy_engine
 from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.numpy_engine import FEW_TOKENS, NumpyEngine
 from attnviz.encoder.record import output_of, record
 from attnviz.encoder.torch_engine import TorchEngine
-from attnviz.errors import RequestError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection.ablated import Replacement
 from attnviz.model import Model, load_model
 from attnviz.model.predict import head_of
@@ -156,6 +158,98 @@ def test_products_without_onednn_are_the_same(
     for of, b in ((x, bias), (x[:, 1:3], bias), (x.transpose(0, 1), None)):
         products = (engine.linear(of, weight, b).numpy() for engine in (plain, without))
         close(*(np.ascontiguousarray(product) for product in products))
+
+
+def numbers(generator: np.random.Generator, *shape: int, scale: float = 1) -> np.ndarray:
+    return generator.standard_normal(shape, np.float32) * np.float32(scale)
+
+
+def in_each(name: str, *arguments: object) -> None:
+    """Hold numpy's function of an engine to torch's, on the same arrays."""
+    results = []
+    for engine in (NumpyEngine(), TorchEngine()):
+        own = [engine.array(a.copy()) if isinstance(a, np.ndarray) else a for a in arguments]
+        with engine.running():
+            results.append(engine.numpy(getattr(engine, name)(*own)))
+    close(*results)
+
+
+@pytest.mark.parametrize("scale", [1, 10, 300])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (1, 1, 17, 3), (3, 5, 2, 1), (2, 7, 13, 11)])
+def test_attention_of_any_size(
+    sizes: tuple[int, ...], scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even and one-sided rows, scores in the tens of thousands, and more than one block of rows."""
+    monkeypatch.setattr(numpy_engine, "MOST_SCORES", 200)
+    generator = np.random.default_rng(list(sizes))
+    batch, heads, length, _ = sizes
+    q, k, v = (numbers(generator, *sizes, scale=scale) for _ in range(3))
+    bias = numbers(generator, 1, heads, length, length, scale=scale)
+    seen = np.arange(length) < generator.integers(1, length + 1, (batch, 1, 1, 1))
+    for mask in (None, seen, bias, np.where(seen, bias, np.float32(-np.inf))):
+        in_each("attend", q, k, v, mask)
+        some = mask if mask is None or mask.shape[2] == 1 else mask[:, :, length // 2 :]
+        in_each("attend", q[:, :, length // 2 :], k, v, some)
+
+
+@pytest.mark.parametrize("tokens", [1, FEW_TOKENS - 1, FEW_TOKENS, 3 * FEW_TOKENS])
+def test_functions_of_any_size(tokens: int) -> None:
+    generator = np.random.default_rng(tokens)
+    for d_in, d_out in ((1, 3), (35, 1), (35, 35)):
+        x, weight = numbers(generator, 3, tokens, d_in), numbers(generator, d_out, d_in)
+        in_each("linear", x, weight, None)
+        in_each("linear", x, weight, numbers(generator, d_out))
+        in_each("linear", x.swapaxes(0, 1), weight, None)
+        shift, gain = numbers(generator, d_in), numbers(generator, d_in)
+        for scale in (1e-7, 1, 1e15):
+            in_each("layer_norm", x * np.float32(scale), gain, shift, 1e-12)
+    in_each("layer_norm", np.full((1, tokens, 5), 3, np.float32), gain[:5], shift[:5], 1e-12)
+
+
+@pytest.mark.parametrize(("num_heads", "activation"), [(1, "silu"), (21, "gelu_new")])
+def test_other_heads_and_activations(
+    num_heads: int, activation: str, tmp_path: Path, in_both: Load
+) -> None:
+    save_tiny_bert(tmp_path, num_attention_heads=num_heads, hidden_act=activation)
+    models = in_both(str(tmp_path))
+    hold(models, SENTENCES)
+    alone = [records(record(encoder, [[5]], [[0]])[0]) for encoder in encoders(models, 1)]
+    for ours, theirs in zip(*alone, strict=True):
+        for name in ARRAYS:
+            close(getattr(ours, name), getattr(theirs, name))
+
+
+@pytest.mark.parametrize(
+    ("part", "factor", "message"),
+    [
+        ("encoder.layer.0.attention.self.query.weight", 1e20, "layer 0: q holds numbers"),
+        ("encoder.layer.1.attention.self.value.weight", 1e37, "layer 1: "),
+        ("encoder.layer.1.output.LayerNorm.weight", 3e38, "the model's final states are not all"),
+        ("encoder.layer.1.intermediate.dense.bias", float("nan"), "not finite (NaN or infinity)"),
+    ],
+)
+def test_what_overflows_is_the_same_error(
+    part: str, factor: float, message: str, tmp_path: Path, in_both: Load
+) -> None:
+    """And no warning, which would be an error here."""
+    save_tiny_bert(tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    tensors[part] = tensors[part].clamp(-1, 1) * factor
+    save_file(tensors, path)
+
+    def run(number: int) -> None:
+        model = in_both(str(tmp_path))[number]
+        model.inspect(SENTENCES[0])
+        list(model.ablate_each(model.tokenize(SENTENCES[0])))
+
+    said = []
+    for number in (0, 1):
+        with pytest.raises(AttnvizError) as caught:
+            run(number)
+        said.append(str(caught.value))
+    assert message in said[0]
+    assert said[0] == said[1]
 
 
 def test_products_have_as_many_threads_as_before(in_both: Load) -> None:

@@ -34,7 +34,10 @@ class Engine(Protocol):
         """A copy as a float32 array in C order."""
 
     def running(self) -> AbstractContextManager[object]:
-        """Inside, it computes: no gradients are kept, and numpy's products take one thread each."""
+        """Inside, it computes: without gradients, without warnings of numbers that overflow.
+
+        Each product of numpy takes one thread.
+        """
 
     def rows(self, table: Array, numbers: Array) -> Array:
         """The rows of a table with these numbers: (*shape,) -> (*shape, width)."""

@@ -1,7 +1,7 @@
 """The encoder's array functions in numpy: for short texts, which end before torch is imported."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -40,9 +40,11 @@ class NumpyEngine:
         """See `Engine`."""
         return np.array(array, np.float32, order="C")
 
-    def running(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def running(self) -> Iterator[None]:
         """See `Engine`."""
-        return one_thread()
+        with one_thread(), np.errstate(all="ignore"):
+            yield
 
     def rows(self, table: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """See `Engine`."""

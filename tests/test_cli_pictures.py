@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ANIMAL
+from matplotlib.artist import Artist
 from PIL import Image
 from process import Workplace, workplace
 from pypdf import PdfReader
@@ -17,6 +18,7 @@ import attnviz
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
 from attnviz.model import Model
+from attnviz.show.figure import _import_figures
 from attnviz.show.figure.drawing import write_figure
 
 LAST = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
@@ -70,6 +72,13 @@ def test_only_a_command_imports_matplotlib_without_its_descriptions() -> None:
         command = [sys.executable, "-W", "error", "-c", script, *given]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == (f"{said}\n", "")
+
+
+def test_a_matplotlib_made_otherwise_is_imported_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("matplotlib.artist.kwdoc")
+    tell = vars(Artist)["_update_set_signature_and_docstring"]
+    _import_figures()
+    assert vars(Artist)["_update_set_signature_and_docstring"] is tell
 
 
 @pytest.mark.parametrize("command", ["heatmap", "lines"])

@@ -52,7 +52,9 @@ def _import_figures() -> None:
     artist: Any = import_module("matplotlib.artist")
     modules: dict[str, Any] = sys.modules
     tell = "_update_set_signature_and_docstring"
-    kept = artist.kwdoc, vars(artist.Artist)[tell]
+    kept = getattr(artist, "kwdoc", None), vars(artist.Artist).get(tell)
+    if None in kept:  # another matplotlib, which is imported as it is
+        return
     artist.kwdoc = lambda _: ""
     setattr(artist.Artist, tell, classmethod(lambda _: None))
     modules["mpl_toolkits.mplot3d"] = None

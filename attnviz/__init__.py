@@ -7,8 +7,8 @@
     attnviz.table(inspection, query="it")               # for rich.print
     attnviz.write_figure(attnviz.heatmap(inspection, layer=3, head=1), "animal.png")
 
-Everything offered is in `attnviz.api`, which is loaded when the first name is asked for; torch and
-matplotlib come when a model is loaded or a picture drawn.
+Everything offered is in `attnviz.api`, which is loaded when the first name is asked for; matplotlib
+comes when a picture is drawn, and torch when a text is long.
 """
 
 from importlib import import_module

@@ -123,18 +123,11 @@ def load_checkpoint(
         held |= dict(_drawn(shapes, family.embeddings, seed, spread(kind.content)))
     left_over = sorted(found.keys() - names.values())
     others = tuple(name for name in left_over if not family.names.is_unused(name))
-    head = replace(shape, activation=family.head_activation or shape.activation)
     masked_lm = None
     if seed is None and family.head is not None:
+        head = replace(shape, activation=family.head_activation or shape.activation)
         masked_lm = _masked_lm(head, family.head, found, held[WORD_VECTORS])
-    return Checkpoint(
-        family.name,
-        shape,
-        family.embeddings,
-        held,
-        others,
-        None if masked_lm is None else (head, masked_lm),
-    )
+    return Checkpoint(family.name, shape, family.embeddings, held, others, masked_lm)
 
 
 def tensors_in(path: Path) -> Tensors:
@@ -212,8 +205,8 @@ def _check_tensors(path: Path, shapes: Shapes, held: Tensors, names: Mapping[str
 
 def _masked_lm(
     config: EncoderConfig, names: HeadNames, found: Tensors, word_vectors: np.ndarray
-) -> Tensors | None:
-    """The head in a file's tensors; None unless it is complete, finite and of the right shapes.
+) -> tuple[EncoderConfig, Tensors] | None:
+    """A head of this shape in a file's tensors; None unless it is complete, finite and fits.
 
     A decoder without a weight of its own uses the word vectors, (vocab_size, width).
     """
@@ -225,4 +218,4 @@ def _masked_lm(
         array = held.get(name, word_vectors)
         if array.shape != shape or array.dtype.kind != "f":
             return None
-    return held if all(map(is_finite, held.values())) else None
+    return (config, held) if all(map(is_finite, held.values())) else None

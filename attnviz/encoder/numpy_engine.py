@@ -25,7 +25,10 @@ class NumpyEngine:
     device, dtype, alone = "cpu", "float32", False
 
     def put(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """See `Engine`. Float32 stays where it is, mapped from a file; so do word vectors."""
+        """See `Engine`. Float32 stays where it is, mapped from a file.
+
+        Word vectors stay in any dtype, or as a `models.tables.Table`: few of their rows are used.
+        """
         with enough_memory("the model's weights do", LESS_MEMORY):
             return {
                 name: array if name == WORD_VECTORS else _narrow(array)
@@ -52,7 +55,7 @@ class NumpyEngine:
 
     def linear(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
         """See `Engine`."""
-        weight = _narrow(weight)  # of word vectors, which `put` leaves as they are
+        weight = _narrow(weight)  # a decoder's may be the word vectors, which `put` leaves alone
         flat = x.reshape(-1, x.shape[-1])  # one product of the whole batch
         few = len(flat) < FEW_TOKENS
         y: np.ndarray = np.ascontiguousarray((weight @ flat.T).T) if few else flat @ weight.T
@@ -87,11 +90,11 @@ class NumpyEngine:
             rows = slice(first, first + at_once)
             scores = scaled[:, :, rows] @ k.swapaxes(-1, -2)
             if mask is not None:
-                allowed = mask if mask.shape[2] == 1 else mask[:, :, rows]
+                own = mask if mask.shape[2] == 1 else mask[:, :, rows]
                 if mask.dtype == bool:
-                    np.copyto(scores, -np.inf, where=~allowed)
+                    np.copyto(scores, -np.inf, where=~own)
                 else:
-                    scores += allowed
+                    scores += own
             np.matmul(softmax(scores), v, out=z[:, :, rows])
         return z
 

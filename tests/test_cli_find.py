@@ -172,7 +172,7 @@ def test_several_sentences(place: Workplace) -> None:
 def test_one_line_is_one_sentence(place: Workplace) -> None:
     for options in ([], ["--json"]):
         piped = place("find", "-", *LINK, *options, given=f"{ANIMAL}\n".encode())
-        assert piped.output == place("find", "--load", "animal", *LINK, *options).output
+        assert piped.output == place("find", ANIMAL, *LINK, *options).output
 
 
 @pytest.mark.slow

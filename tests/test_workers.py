@@ -1,12 +1,15 @@
 """Batches on threads of their own, and torch's number of threads as it was."""
 
+import sys
 import threading
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 import torch
 
-from attnviz.attention.threads import workers
+from attnviz.attention.threads import loaded_torch, workers
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +65,19 @@ def test_what_goes_wrong_in_a_thread_is_raised_where_its_result_is_asked_for() -
         future = begin(False, fail)
         with pytest.raises(ValueError, match="in the thread"):
             future.result()
+
+
+def test_torch_that_another_thread_is_importing_is_not_there_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    half = ModuleType("torch")
+    half.__spec__ = ModuleSpec("torch", None)
+    half.__spec__._initializing = True  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", half)
+    assert loaded_torch() is None
+    with workers() as begin:
+        assert begin(False, loaded_torch).result() is None
+        monkeypatch.setitem(sys.modules, "torch", torch)  # now it has come
+        assert begin(False, torch.get_num_threads).result() == 1
+        assert begin(True, torch.get_num_threads).result() == 3
+    assert torch.get_num_threads() == 3

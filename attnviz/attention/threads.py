@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attnviz.files import look_ahead
@@ -67,19 +68,18 @@ def workers(alone: bool = False) -> Iterator[Begin]:
     Cutting up the small products of a short sentence takes longer than it saves, so each thread
     runs a batch of its own. Work not begun when the block ends is dropped.
     """
-    torch, threads = loaded_torch(), thread_count()
-    pool = ThreadPoolExecutor(1 if alone else threads)
+    threads = _TorchThreads()
+    pool = ThreadPoolExecutor(1 if alone else thread_count())
 
     def begin(all_threads: bool, work: Callable[[], Result]) -> Future[Result]:
-        return pool.submit(_on_threads, threads if all_threads else 1, work)
+        return pool.submit(threads.at_work, all_threads, work)
 
     try:
         with one_thread():
             yield begin
     finally:
         pool.shutdown(cancel_futures=True)
-        if torch is not None:
-            torch.set_num_threads(threads)
+        threads.put_back()
 
 
 def thread_count() -> int:
@@ -95,9 +95,31 @@ def loaded_torch() -> Any:
     return None if unfinished else torch
 
 
-def _on_threads(threads: int, work: Callable[[], Result]) -> Result:
-    """Do the work with so many of torch's threads; torch sets them for the calling thread only."""
-    torch = loaded_torch()
-    if torch is not None and torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    return work()
+class _TorchThreads:
+    """Torch's number of threads, which it keeps for each thread; torch may come at any time."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._before: int | None = None
+        self._found()
+
+    def at_work(self, all_threads: bool, work: Callable[[], Result]) -> Result:
+        """Do the work with one of torch's threads, or with all."""
+        torch, before = loaded_torch(), self._found()
+        threads = before if all_threads else 1
+        if torch is not None and torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        return work()
+
+    def put_back(self) -> None:
+        """As many as before, for the threads of others too."""
+        if self._before is not None:
+            loaded_torch().set_num_threads(self._before)
+
+    def _found(self) -> int:
+        """As many as torch had when it was first seen here, before any were set."""
+        with self._lock:
+            torch = loaded_torch()
+            if self._before is None and torch is not None:
+                self._before = int(torch.get_num_threads())
+        return self._before or 1

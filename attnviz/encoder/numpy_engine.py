@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from attnviz.attention.threads import one_thread
 from attnviz.encoder.parts import WORD_VECTORS
 from attnviz.errors import enough_memory
 from attnviz.models.config import LESS_MEMORY
+
+FEW_TOKENS = 256
+"""Tokens up to which the lengths of v W_O are computed in full."""
 
 MOST_SCORES = 1 << 20
 """The most scores at once, as a processor's cache has room for; a long text has more."""
@@ -110,15 +115,33 @@ class NumpyEngine:
         """See `Engine`."""
         return np.broadcast_to(array, (count, *array.shape[1:]))
 
-    def head_outputs(self, weight: np.ndarray, num_heads: int) -> np.ndarray:
-        """See `Engine`. The head's own part of W_O."""
-        return weight.T.reshape(num_heads, -1, len(weight))
-
-    def lengths(self, v: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def head_outputs(self, weight: np.ndarray, num_heads: int) -> "HeadOutputs":
         """See `Engine`."""
-        vectors = v @ outputs
+        return HeadOutputs(weight.T.reshape(num_heads, -1, len(weight)))
+
+    def lengths(self, v: np.ndarray, outputs: "HeadOutputs") -> np.ndarray:
+        """See `Engine`. Of few tokens, the products take less than the decomposition."""
+        many = v.shape[0] * v.shape[2] > FEW_TOKENS
+        vectors = v @ (outputs.triangles if many else outputs.parts)
         lengths: np.ndarray = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
         return lengths
+
+
+@dataclass(frozen=True)
+class HeadOutputs:
+    """Each head's part of W_O, (num_heads, d_k, d_model)."""
+
+    parts: np.ndarray
+
+    @cached_property
+    def triangles(self) -> np.ndarray:
+        """The parts without their rotation, (num_heads, d_k, d_k), as `shape_of_output` in torch.
+
+        The transposed R of a QR decomposition, in float64.
+        """
+        columns = self.parts.astype(np.float64).swapaxes(-1, -2)
+        upper: np.ndarray = np.asarray(np.linalg.qr(columns, mode="r"))
+        return upper.swapaxes(-1, -2).astype(np.float32)
 
 
 def _narrow(numbers: np.ndarray) -> np.ndarray:

@@ -22,8 +22,6 @@ import startup
 import throughput
 from sentences import LONGEST, SHORTEST
 
-from attnviz.encoder.choice import MOST_WORK
-
 PACKAGES = ("attnviz", "torch", "transformers", "numpy", "tokenizers", "orjson", "matplotlib")
 
 PAGE = """\
@@ -68,9 +66,11 @@ and are noisy, so compare the ratios.
 
 `attnviz run` as a whole process, with `ATTNVIZ_ENGINE=numpy` and `=torch`, on texts of so many
 tokens, in the default model and in one with the sizes of BERT base and random weights
-([engines.py](../benchmarks/engines.py)). In torch, most of the time goes to importing it. Without
-the variable, attnviz takes the engine in the last column: numpy up to {most_work} billion
-multiply-adds. The ratio is one of times.
+([engines.py](../benchmarks/engines.py)). In torch, most of the time goes to importing it. The
+ratio is one of times. Without the variable, attnviz takes the engine in the last column: torch,
+once it would save as much time as its import takes. The sentences of a file count together. A short
+product tells how fast numpy is. How fast torch is and what its import takes is remembered from the
+last time that attnviz imported it.
 
 {engines}
 
@@ -122,7 +122,6 @@ def page(rounds: int, sentences: int) -> str:
         shortest=SHORTEST,
         longest=LONGEST,
         engines=engines.table(rounds),
-        most_work=MOST_WORK // 10**9,
         families=families.table(rounds),
         long=long.table(rounds),
         long_layers=long.SIZES["num_hidden_layers"],

@@ -5,15 +5,21 @@ Whole processes, in minilm and in a model with the sizes of BERT base and random
 usage: python benchmarks/engines.py [--rounds N]
 """
 
+import subprocess
+
 import measure
 from long import text_of
 
-from attnviz.encoder.choice import MOST_WORK, VARIABLE, work
-from attnviz.models import find_model
-from attnviz.models.config import model_type
-from attnviz.models.families import read_config
+from attnviz.encoder.choice import VARIABLE
 
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
+
+TAKEN = """
+import sys
+from attnviz.model import load_model
+load_model(sys.argv[1]).inspect(sys.argv[2])
+print("torch" if "torch" in sys.modules else "numpy")
+"""
 
 HEADER = """\
 | model | tokens | numpy | torch | ratio | attnviz takes |
@@ -40,8 +46,8 @@ def _row(title: str, model: str, length: int, rounds: int) -> str:
     }
     runs = measure.side_by_side(commands, rounds)
     seconds = {name: [run.seconds for run in some] for name, some in runs.items()}
-    config = read_config(model_type(find_model(model).config))[1]
-    taken = "numpy" if work(config, [length]) < MOST_WORK else "torch"
+    asking = measure.python("-c", TAKEN, model, text_of(length))
+    taken = subprocess.run(asking, capture_output=True, text=True, check=True).stdout.strip()
     times = " | ".join(f"{measure.median_seconds(some):.2f} s" for some in runs.values())
     ratio = measure.ratio_of(seconds["numpy"], seconds["torch"])
     return f"| {title} | {length} | {times} | {ratio:.2f} | {taken} |"

@@ -115,7 +115,7 @@ quiet = false
 | variable | what it does |
 |---|---|
 | `ATTNVIZ_MODEL`, `ATTNVIZ_FORMAT` … | each key of `config.toml` has its variable |
-| `ATTNVIZ_ENGINE` | `numpy` or `torch`: what runs attnviz's own encoder, whatever it costs |
+| `ATTNVIZ_ENGINE` | `numpy` or `torch`: runs attnviz's own encoder; else whichever is faster |
 | `ATTNVIZ_NO_MEMORY` | `1`: remember nothing, and use nothing that is remembered |
 | `ATTNVIZ_TERMINAL` | commands with the same value share a last sentence, not those of a terminal |
 | `NO_COLOR` | tables without colour |

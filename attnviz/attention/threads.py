@@ -95,11 +95,26 @@ def loaded_torch() -> Any:
     return None if unfinished else torch
 
 
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Inside, torch, which is loaded, takes one thread here; then as many as before."""
+    torch = loaded_torch()
+    with _COUNTING:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+_COUNTING = Lock()  # a number set for a moment is not what torch had before
+
+
 class _TorchThreads:
     """Torch's number of threads, which it keeps for each thread; torch may come at any time."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
         self._before: int | None = None
         self._found()
 
@@ -118,7 +133,7 @@ class _TorchThreads:
 
     def _found(self) -> int:
         """As many as torch had when it was first seen here, before any were set."""
-        with self._lock:
+        with _COUNTING:
             torch = loaded_torch()
             if self._before is None and torch is not None:
                 self._before = int(torch.get_num_threads())

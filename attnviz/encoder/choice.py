@@ -1,21 +1,28 @@
-"""Which engine a run takes: numpy, until its time would pass that of importing torch."""
+"""Which engine a run takes: numpy, until torch would have saved the time that its import takes."""
 
 import os
-from collections.abc import Sequence
-from functools import cached_property
-from typing import Literal, get_args
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Literal, get_args
 
-from attnviz.attention.threads import loaded_torch
+from attnviz.attention.threads import loaded_torch, processors
 from attnviz.encoder.checkpoint import Checkpoint, MaskedLm
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import RequestError
 from attnviz.models.config import Device, Dtype, EncoderConfig
 
+if TYPE_CHECKING:
+    from attnviz.encoder.speeds import Speeds
+
 EngineName = Literal["numpy", "torch"]
 VARIABLE = "ATTNVIZ_ENGINE"
 
-MOST_WORK = 15 * 10**9
-"""Multiply-adds from which torch, its import included, is faster: see docs/benchmarks.md."""
+LITTLE = 3 * 10**9
+"""Multiply-adds that take less time than importing torch on any machine: nothing is measured."""
+
+LONG = 512
+"""The tokens above which a text that runs alone has all of torch's threads."""
 
 
 class Encoders:
@@ -28,6 +35,11 @@ class Encoders:
         self.config = checkpoint.config
         self._placed = device, dtype
         self._asked = asked()
+        self._made: dict[EngineName, Encoder] = {}
+        self._making, self._counting = RLock(), Lock()
+        self._begun = 0.0  # multiply-adds in numpy
+        self._speeds: Speeds | None = None
+        self._torch_comes = False
         self._heads: dict[Encoder, MaskedLm | None] = {}
         # short texts are not worth a GPU
         self._torch_only = dtype != "float32" or device not in ("cpu", "auto")
@@ -37,21 +49,42 @@ class Encoders:
     @property
     def alone(self) -> bool:
         """Whether runs have a GPU, on which they run one after the other."""
-        return "in_torch" in vars(self) and self.in_torch.engine.alone
+        return "torch" in self._made and self.in_torch.engine.alone
 
     @property
     def device(self) -> str:
         """The device that was asked for, or the one that torch computes on."""
-        return self.in_torch.engine.device if "in_torch" in vars(self) else self._placed[0]
+        return self.in_torch.engine.device if "torch" in self._made else self._placed[0]
 
     def of(self, lengths: Sequence[int], runs: float = 1) -> Encoder:
-        """The encoder for sentences of so many tokens, each run so many times."""
+        """The encoder for sentences of so many tokens, each run so many times.
+
+        What was run before counts too: once torch would have saved as much time as importing it
+        takes, whoever asks imports it, and other threads go on in numpy until it is there.
+        """
         if self._torch_only or self._asked == "torch":
             return self.in_torch
         if self._asked == "numpy":
             return self.in_numpy
-        short = runs * work(self.config, lengths) < MOST_WORK
-        return self.in_numpy if short and loaded_torch() is None else self.in_torch
+        all_threads = sum(lengths) > LONG and len(lengths) == 1
+        if loaded_torch() is not None or self._pays(runs * work(self.config, lengths), all_threads):
+            return self.in_torch
+        return self.in_numpy
+
+    def _pays(self, added: float, all_threads: bool) -> bool:
+        """Whether to import torch now, with so much more work."""
+        with self._counting:
+            self._begun += added
+            if self._begun < LITTLE or self._torch_comes:
+                return False
+            from attnviz.encoder.speeds import known, measured
+
+            if self._speeds is None:
+                self._speeds = known(self._placed[0], measured(self.in_numpy))
+            saved = self._speeds.saved(self._begun - added)
+            saved += self._speeds.saved(added, processors() if all_threads else 1)
+            self._torch_comes = saved > self._speeds.loading
+            return self._torch_comes
 
     @property
     def head(self) -> MaskedLm | None:
@@ -61,20 +94,40 @@ class Encoders:
             self._heads[encoder] = self.checkpoint.head(encoder)
         return self._heads[encoder]
 
-    @cached_property
+    @property
     def in_numpy(self) -> Encoder:
         """The encoder in numpy."""
+        return self._made.get("numpy") or self._make("numpy", self._in_numpy)
+
+    @property
+    def in_torch(self) -> Encoder:
+        """The encoder in torch; AttnvizError if its device or memory do not serve."""
+        return self._made.get("torch") or self._make("torch", self._in_torch)
+
+    def _make(self, name: EngineName, make: Callable[[], Encoder]) -> Encoder:
+        """Make it once, whichever thread asks first."""
+        with self._making:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
+
+    def _in_numpy(self) -> Encoder:
         from attnviz.encoder.numpy_engine import NumpyEngine
 
         return self.checkpoint.encoder(NumpyEngine())
 
-    @cached_property
-    def in_torch(self) -> Encoder:
-        """The encoder in torch; AttnvizError if its device or memory do not serve."""
+    def _in_torch(self) -> Encoder:
+        was_loaded, start = loaded_torch() is not None, time.thread_time()
         from attnviz.encoder.devices import placement
         from attnviz.encoder.torch_engine import TorchEngine
 
-        return self.checkpoint.encoder(TorchEngine(placement(*self._placed)))
+        loading = time.thread_time() - start
+        encoder = self.checkpoint.encoder(TorchEngine(placement(*self._placed)))
+        if not was_loaded and not self._torch_only:
+            from attnviz.encoder.speeds import measured, remember
+
+            remember(self._placed[0], measured(encoder), loading)
+        return encoder
 
 
 def work(config: EncoderConfig, lengths: Sequence[int]) -> int:

@@ -1,8 +1,9 @@
 """The encoder's array functions in torch: for long texts, batches, other dtypes and devices."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import RLock
 
 import numpy as np
 import torch
@@ -39,6 +40,8 @@ class TorchEngine:
         self.device = place.device.type
         self.dtype = next(name for name, dtype in DTYPES.items() if dtype == place.dtype)
         self._onednn = _onednn() if (self.device, self.dtype) == ("cpu", "float32") else None
+        # workers may be many, if they began in numpy
+        self._turn: AbstractContextManager[object] = RLock() if self.alone else nullcontext()
 
     @property
     def alone(self) -> bool:
@@ -60,9 +63,11 @@ class TorchEngine:
         """See `Engine`."""
         return as_numpy(array)
 
-    def running(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def running(self) -> Iterator[None]:
         """See `Engine`."""
-        return torch.inference_mode()
+        with self._turn, torch.inference_mode():
+            yield
 
     def rows(self, table: Tensor, numbers: Tensor) -> Tensor:
         """See `Engine`."""

@@ -1,0 +1,72 @@
+"""How fast this machine is: one product in an engine, and what importing torch took last time."""
+
+import time
+from contextlib import nullcontext
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from attnviz.attention.threads import one_torch_thread
+from attnviz.encoder.encoder import Encoder
+from attnviz.files import cache_folder, read_own_json, write_own_json
+
+FILE = "speeds.json"
+"""What is remembered, in the user's cache folder: a machine's torch, for each device."""
+
+MOST_BYTES = 1 << 16
+ROWS, TRIES = 64, 4  # of the product that is timed, which takes some tenths of a millisecond
+
+IN_NUMPY, IN_TORCH = 1.4, 1.25
+"""The time of a whole encoder beside that of its products: sums, norms and softmax come on top."""
+
+LOADING = 1.5
+"""Seconds that importing torch takes if it is not known yet: see docs/benchmarks.md."""
+
+ON_A_GPU = 10
+"""How many times as fast torch is taken for if there may be a GPU, and nothing is known yet."""
+
+
+class Speeds(NamedTuple):
+    """Multiply-adds a second of a product in each engine, on one thread; seconds of an import."""
+
+    numpy: float
+    torch: float
+    loading: float
+
+    def saved(self, work: float, threads: int = 1) -> float:
+        """The seconds by which torch, on so many threads, is faster; its import is not in it."""
+        return work * (IN_NUMPY / self.numpy - IN_TORCH / (self.torch * threads))
+
+
+def measured(encoder: Encoder) -> float:
+    """Multiply-adds a second of the model's own first matrix, the best of a few short products."""
+    engine, product = encoder.engine, encoder.layers[0].attention.W_Q
+    width = encoder.config.d_model
+    best = float("inf")
+    # what others do meanwhile does not count, except where that clock is coarse, as on Windows
+    fine = not engine.alone and time.get_clock_info("thread_time").resolution < 1e-6
+    clock = time.thread_time if fine else time.perf_counter
+    in_torch = type(engine).__module__ == "attnviz.encoder.torch_engine"
+    with one_torch_thread() if in_torch else nullcontext(), engine.running():
+        x = engine.array(np.ones((ROWS, width), np.float32))
+        for _ in range(TRIES):
+            start = clock()
+            engine.numpy(product(x))  # a GPU has computed it by then
+            best = min(best, clock() - start)
+    return ROWS * width**2 / max(best, 1e-9)
+
+
+def known(device: str, numpy: float) -> Speeds:
+    """Numpy's speed, and torch's as it was when attnviz last imported it here, or a usual one."""
+    kept = read_own_json(cache_folder() / FILE, MOST_BYTES).get(device)
+    found = kept if isinstance(kept, list) else []
+    if len(found) == 2 and all(isinstance(n, float) and isfinite(n) and n > 0 for n in found):
+        return Speeds(numpy, *found)
+    return Speeds(numpy, numpy * (1 if device == "cpu" else ON_A_GPU), LOADING)
+
+
+def remember(device: str, torch: float, loading: float) -> None:
+    """Remember what importing torch took, and how fast it is; nothing, where that cannot be."""
+    path = cache_folder() / FILE
+    write_own_json(path, read_own_json(path, MOST_BYTES) | {device: [torch, loading]})

@@ -17,14 +17,11 @@ FILE = "speeds.json"
 MOST_BYTES = 1 << 16
 ROWS, TRIES = 64, 4  # of the product that is timed, which takes some tenths of a millisecond
 
-IN_NUMPY, IN_TORCH = 1.4, 1.25
-"""The time of a whole encoder beside that of its products: sums, norms and softmax come on top."""
-
 LOADING = 1.5
 """Seconds that importing torch takes if it is not known yet: see docs/benchmarks.md."""
 
-ON_A_GPU = 10
-"""How many times as fast torch is taken for if there may be a GPU, and nothing is known yet."""
+USUALLY = {"cpu": 1.2, "auto": 10.0}
+"""How many times as fast as numpy torch is taken for until it is known; `auto` may have a GPU."""
 
 
 class Speeds(NamedTuple):
@@ -36,7 +33,7 @@ class Speeds(NamedTuple):
 
     def saved(self, work: float, threads: int = 1) -> float:
         """The seconds by which torch, on so many threads, is faster; its import is not in it."""
-        return work * (IN_NUMPY / self.numpy - IN_TORCH / (self.torch * threads))
+        return work * (1 / self.numpy - 1 / (self.torch * threads))
 
 
 def measured(encoder: Encoder) -> float:
@@ -63,7 +60,7 @@ def known(device: str, numpy: float) -> Speeds:
     found = kept if isinstance(kept, list) else []
     if len(found) == 2 and all(isinstance(n, float) and isfinite(n) and n > 0 for n in found):
         return Speeds(numpy, *found)
-    return Speeds(numpy, numpy * (1 if device == "cpu" else ON_A_GPU), LOADING)
+    return Speeds(numpy, numpy * USUALLY[device], LOADING)
 
 
 def remember(device: str, torch: float, loading: float) -> None:

@@ -76,7 +76,7 @@ class NativeRunner:
         request = recording.of(longest * self.numbers_per_token)
         ids, types = [s.ids for s in batch], [s.type_ids for s in batch]
         try:
-            layers_of = record(self.encoders.of(list(map(len, batch))), ids, types, request)
+            layers_of = record(self.encoders.of([longest] * len(batch)), ids, types, request)
         except AttnvizError as error:
             return [error] * len(batch)
         results: Results = []

@@ -20,7 +20,7 @@ import pytest
 from conftest import ANIMAL
 from process import PNG, Done, Workplace, workplace
 from reader import difference
-from tiny_bert import runner_of, save_tiny_bert
+from tiny_bert import save_tiny_bert
 from tiny_families import TINY, save_tiny
 from transformers import (
     BertForMaskedLM,
@@ -30,9 +30,7 @@ from transformers import (
 )
 
 from attnviz.attention.threads import loaded_torch
-from attnviz.encoder import choice
 from attnviz.inspection import Inspection
-from attnviz.model import load_model
 
 pytestmark = pytest.mark.slow  # many processes
 
@@ -171,13 +169,6 @@ assert "numpy" in sys.modules
 def test_python_needs_no_torch(place: Workplace) -> None:
     env = place.environment(place.without(*WALLED))
     subprocess.run([sys.executable, "-c", IN_PYTHON], env=env, cwd=place.folder, check=True)
-
-
-def test_torch_runs_short_texts_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoders = runner_of(load_model("minilm")).encoders
-    assert type(encoders.of([16]).engine).__name__ == "TorchEngine"  # as in this process
-    monkeypatch.setattr(choice, "loaded_torch", lambda: None)
-    assert type(encoders.of([16]).engine).__name__ == "NumpyEngine"
 
 
 def test_torch_that_another_thread_is_loading_is_not_there_yet(

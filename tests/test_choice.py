@@ -13,7 +13,7 @@ from tiny_bert import runner_of
 from attnviz.encoder import choice, speeds
 from attnviz.encoder.choice import LITTLE, Encoders, work
 from attnviz.encoder.encoder import Encoder
-from attnviz.encoder.speeds import LOADING, USUALLY, Speeds, known, measured, remember
+from attnviz.encoder.speeds import LOADING, ON_A_GPU, USUALLY, Speeds, known, measured, remember
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 
@@ -164,10 +164,15 @@ def test_a_speed_is_measured_in_both_engines(model: Model) -> None:
     assert all(1e6 < measured(encoder) < 1e15 for encoder in (encoders.in_numpy, encoders.in_torch))
 
 
-def test_what_torch_took_is_remembered(cache: Path) -> None:
-    usual = Speeds(1e9, USUALLY["cpu"] * 1e9, LOADING)
+def test_what_torch_took_is_remembered(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Speeds(1e9, USUALLY * 1e9, LOADING)
     assert known("cpu", 1e9) == usual
-    assert known("auto", 1e9) == usual._replace(torch=USUALLY["auto"] * 1e9)
+    for place, times in (("none", USUALLY), (".", ON_A_GPU)):
+        monkeypatch.setattr(speeds, "GPUS", (str(tmp_path / place),))
+        monkeypatch.setattr("sys.platform", "linux")
+        assert known("auto", 1e9) == usual._replace(torch=times * 1e9)
     remember("cpu", 3e10, 0.7)
     remember("auto", 4e12, 2.5)
     assert known("cpu", 1e9) == Speeds(1e9, 3e10, 0.7)
@@ -183,7 +188,7 @@ def test_what_is_damaged_does_not_count(kept: str, cache: Path) -> None:
     cache.mkdir()
     path = cache / "speeds.json"
     path.write_text(f'{{"cpu": {kept}}}')
-    assert known("cpu", 1e9) == Speeds(1e9, USUALLY["cpu"] * 1e9, LOADING)
+    assert known("cpu", 1e9) == Speeds(1e9, USUALLY * 1e9, LOADING)
     remember("cpu", 3e10, 0.7)
     assert json.loads(path.read_text()) == {"cpu": [3e10, 0.7]}
 
@@ -191,4 +196,4 @@ def test_what_is_damaged_does_not_count(kept: str, cache: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_no_matter(cache: Path) -> None:
     cache.write_text("a file where the folder would be")
     remember("cpu", 3e10, 0.7)
-    assert known("cpu", 1e9) == Speeds(1e9, USUALLY["cpu"] * 1e9, LOADING)
+    assert known("cpu", 1e9) == Speeds(1e9, USUALLY * 1e9, LOADING)

@@ -1,5 +1,7 @@
 """How fast this machine is: one product in an engine, and what importing torch took last time."""
 
+import os
+import sys
 import time
 from contextlib import nullcontext
 from math import isfinite
@@ -20,8 +22,11 @@ ROWS, TRIES = 64, 4  # of the product that is timed, which takes some tenths of 
 LOADING = 1.5
 """Seconds that importing torch takes if it is not known yet: see docs/benchmarks.md."""
 
-USUALLY = {"cpu": 1.2, "auto": 10.0}
-"""How many times as fast as numpy torch is taken for until it is known; `auto` may have a GPU."""
+USUALLY, ON_A_GPU = 1.2, 10.0
+"""How many times as fast as numpy torch is taken for until it is known."""
+
+GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Where Linux has the drivers of NVIDIA and AMD, or those of Windows around it."""
 
 
 class Speeds(NamedTuple):
@@ -60,7 +65,8 @@ def known(device: str, numpy: float) -> Speeds:
     found = kept if isinstance(kept, list) else []
     if len(found) == 2 and all(isinstance(n, float) and isfinite(n) and n > 0 for n in found):
         return Speeds(numpy, *found)
-    return Speeds(numpy, numpy * USUALLY[device], LOADING)
+    gpu = device == "auto" and (sys.platform != "linux" or any(map(os.path.exists, GPUS)))
+    return Speeds(numpy, numpy * (ON_A_GPU if gpu else USUALLY), LOADING)
 
 
 def remember(device: str, torch: float, loading: float) -> None:

@@ -149,6 +149,15 @@ def check_readable(path: Path) -> None:
         raise AttnvizError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def stamp(path: Path) -> list[int]:
+    """What differs once a file has changed: its size, times and inode; OSError if it is gone.
+
+    The time of the last change is among them, which nobody can set.
+    """
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
 def read_json(path: Path, hint: str) -> dict[str, Any]:
     """Read a file's JSON object; AttnvizError, with this hint, if it is damaged or is not one."""
     content: dict[str, Any] = _content(path, hint, dict, "object")

@@ -10,11 +10,12 @@ import torch
 import transformers
 from handmade import records
 from safetensors.torch import load_file, save_file
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 from tiny_bert import SENTENCES, runner_of, save_tiny_bert
 from tiny_families import TINY, save_tiny
 from transformers import AutoModelForMaskedLM
 
+from attnviz.attention.threads import one_thread
 from attnviz.encoder import numpy_engine
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.numpy_engine import FEW_TOKENS, NumpyEngine
@@ -261,6 +262,22 @@ def test_products_have_as_many_threads_as_before(in_both: Load) -> None:
     model.inspect("The animal was tired.")
     list(model.ablate_each(model.tokenize("a dog")))
     assert threads() == before
+
+
+def test_threads_are_back_when_the_last_of_several_runs_ends() -> None:
+    """The first run to begin is not the last to end."""
+
+    def threads() -> set[int]:
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    with threadpool_limits(2):
+        first, second = one_thread(), one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert threads() == {1}
+        second.__exit__(None, None, None)
+        assert threads() == {2}
 
 
 def test_an_engine_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,11 +156,12 @@ def test_one_byte_changed(package: Path, file: str, place: int) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_bytes_added_and_the_time_put_back(package: Path) -> None:
+@pytest.mark.parametrize("more", [b"", b"\n"])
+def test_bytes_changed_or_added_and_the_time_put_back(package: Path, more: bytes) -> None:
     find_model("minilm")
     path = package / "tokenizer.json"
     before = path.stat()
-    path.write_bytes(path.read_bytes() + b"\n")
+    path.write_bytes(b" " + path.read_bytes()[1:] + more)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(AttnvizError, match="is not the file that was published"):
         find_model("minilm")

@@ -9,7 +9,7 @@ import pytest
 from test_storage import assert_same, made
 
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.files import cache_folder
+from attnviz.files import cache_folder, stamp
 from attnviz.inspection import memory, storage
 from attnviz.inspection.memory import recall, remember
 from attnviz.models.files import check_sha256
@@ -126,7 +126,7 @@ def test_the_list_of_known_files_is_made_anew(cache: Path, tmp_path: Path) -> No
     cache.parent.mkdir(parents=True)
     stamps.symlink_to(theirs)
     check_sha256(known, sha256, "")
-    expected = {str(known): [3, known.stat().st_mtime_ns, sha256]}
+    expected = {str(known): [*stamp(known), sha256]}
     assert theirs.read_bytes() == b"a user's"
     assert json.loads(stamps.read_bytes()) == expected
     for damaged in (
@@ -140,9 +140,11 @@ def test_the_list_of_known_files_is_made_anew(cache: Path, tmp_path: Path) -> No
         stamps.write_bytes(damaged)
         check_sha256(known, sha256, "")
         assert json.loads(stamps.read_bytes()) == expected
-    stamps.write_bytes(json.dumps({str(known): [3, 1, sha256], "b": [1, 2, "c"]}).encode())
+    stamps.write_bytes(
+        json.dumps({str(known): [3, 1, 1, 1, sha256], "b": [1, 2, 3, 4, "c"]}).encode()
+    )
     check_sha256(known, sha256, "")
-    assert json.loads(stamps.read_bytes()) == {**expected, "b": [1, 2, "c"]}
+    assert json.loads(stamps.read_bytes()) == {**expected, "b": [1, 2, 3, 4, "c"]}
     with pytest.raises(AttnvizError, match="is not the file that was published"):
         check_sha256(known, "0" * 64, "")
 

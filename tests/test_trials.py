@@ -19,6 +19,7 @@ from tiny_bert import save_tiny_bert
 from tiny_others import RECORDED, SENTENCES, SEQ2SEQ, STACK, WEIGHTS_ONLY, Other, runner_of
 
 from attnviz.errors import AttnvizError
+from attnviz.files import stamp
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 from attnviz.transformers_backend import trial
@@ -165,7 +166,7 @@ def test_other_weights_of_the_same_size_and_time_are_tried_anew(
 ) -> None:
     weights = folder / "model.safetensors"
     # as on a file system that keeps no time of the last change, nor inodes
-    monkeypatch.setattr(trial, "_stamp", lambda path: (path.stat().st_size, 0))
+    monkeypatch.setattr(trial, "stamp", lambda path: [path.stat().st_size])
     content, end = bytearray(weights.read_bytes()), weights.stat().st_size
     assert passes(folder) > 0
     for place in (end - 1, end // 2):
@@ -184,11 +185,11 @@ def test_other_weights_of_the_same_size_and_time_are_tried_anew(
 
 def test_the_real_stamp_of_a_file_shows_a_change_that_sets_the_time_back(folder: Path) -> None:
     path = folder / "model.safetensors"
-    before, found = path.stat(), trial._stamp(path)
+    before, found = path.stat(), stamp(path)
     path.write_bytes(path.read_bytes())
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert trial._stamp(path)[:2] == found[:2]
-    assert trial._stamp(path) != found
+    assert stamp(path)[:2] == found[:2]
+    assert stamp(path) != found
 
 
 def damaged(content: bytes) -> list[bytes]:

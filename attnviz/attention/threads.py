@@ -35,8 +35,30 @@ def one_thread() -> AbstractContextManager[object]:
 
     A short product that is cut up takes longer, and with all threads many times as long.
     """
-    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
-    return limit
+    return _ONE
+
+
+class _OneThread:
+    """Set by the first thread that comes in, for all; taken back by the last one that leaves."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = _libraries().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()
+
+
+_ONE = _OneThread()
 
 
 @cache

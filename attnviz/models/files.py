@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from attnviz.files import (
     check_readable,
     read_json,
     read_own_json,
+    stamp,
     write_own_json,
 )
 
@@ -142,9 +144,9 @@ def has_tokenizer(names: Collection[str]) -> bool:
 
 def check_sha256(path: Path, expected: str, hint: str) -> None:
     """Raise AttnvizError, with this hint, unless the file has this SHA-256."""
-    # a file that passed is hashed again only after its size or time stamp changed
-    stamp = {str(path): _stamp(path, expected, hint)}
-    if _passed(stamp):
+    # a file that passed is hashed again only after it changed
+    stamps = {str(path): _stamp(path, expected, hint)}
+    if _passed(stamps):
         return
     try:
         found = _sha256(path)
@@ -156,18 +158,18 @@ def check_sha256(path: Path, expected: str, hint: str) -> None:
             f"and should be {expected[:16]}…",
             hint,
         )
-    _remember(stamp)
+    _remember(stamps)
 
 
 def check_finite(path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
     """Raise AttnvizError unless all numbers of a file, or of the index of parts, are finite.
 
     They must be so in float32 too. Large files that passed are looked through again after they
-    changed.
+    changed; what is remembered of them does not tell where they are.
     """
-    called = f"finite {hashlib.sha256(json.dumps(sorted(arrays)).encode()).hexdigest()}"
+    called = f"finite {_hash(json.dumps(sorted(arrays)).encode())}"
     files = {path} if is_pickle(path) else {path, *(part.path for part in parts_of(path))}
-    stamps = {f"numbers of {file.resolve()}": _stamp(file, called) for file in files}
+    stamps = {_hash(os.fsencode(file.resolve())): _stamp(file, called) for file in files}
     large = sum(array.nbytes for array in arrays.values()) > CHECKED_AT_ONCE
     if large and _passed(stamps):
         return
@@ -197,18 +199,17 @@ Stamp = list[int | str]
 
 
 def _stamp(path: Path, passed: str, hint: str = AGAIN) -> Stamp:
-    """A file's size and time, and what it passed."""
+    """A file's stamp, and what it passed."""
     try:
-        stat = path.stat()
+        return [*stamp(path), passed]
     except OSError as error:
         raise AttnvizError(f"{path} cannot be read: {error.strerror}", hint) from error
-    return [stat.st_size, stat.st_mtime_ns, passed]
 
 
 def _passed(stamps: Mapping[str, Stamp]) -> bool:
     """Whether these files passed, and have not changed since."""
     known = _stamps(cache_folder() / STAMPS)
-    return all(known.get(name) == stamp for name, stamp in stamps.items())
+    return all(known.get(name) == found for name, found in stamps.items())
 
 
 def _remember(stamps: Mapping[str, Stamp]) -> None:
@@ -221,10 +222,14 @@ def _stamps(path: Path) -> dict[str, Stamp]:
     """What the files passed; none if the list is not our own, or damaged."""
     known = read_own_json(path, MOST_STAMPS)
     return {
-        name: stamp
-        for name, stamp in known.items()
-        if isinstance(stamp, list) and list(map(type, stamp)) == [int, int, str]
+        name: found
+        for name, found in known.items()
+        if isinstance(found, list) and list(map(type, found)) == [*[int] * 4, str]
     }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -19,7 +19,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.devices import Placement
 from attnviz.errors import AttnvizError
-from attnviz.files import cache_folder, read_own_json, write_own_json
+from attnviz.files import cache_folder, read_own_json, stamp, write_own_json
 from attnviz.inspection.memory import is_off
 from attnviz.models.config import MOST_LAYERS, Config
 from attnviz.models.files import ModelFiles, parts_of
@@ -138,10 +138,10 @@ def _facts(built: Architecture, files: ModelFiles, device: torch.device) -> dict
     on_gpu = device.type == "cuda"
     return {
         "folder": str(files.folder.resolve()),
-        "files": [(path.name, *_stamp(path)) for path in (*read, *weights)],
+        "files": [(path.name, *stamp(path)) for path in (*read, *weights)],
         "weights": list(map(_sampled, weights)),
         "versions": [module.__version__ for module in versions],
-        "code": [(str(path), *_stamp(path)) for path in code],
+        "code": [(str(path), *stamp(path)) for path in code],
         "class": built.model_class.__qualname__,
         "device": [str(device), torch.cuda.get_device_name(device) if on_gpu else _processor()],
     }
@@ -186,11 +186,6 @@ def _check(trial: Trial) -> None:
 def _sum(key: str | None, content: object) -> str:
     """A check sum of what is remembered by a key: a damaged file must not change a trial."""
     return hashlib.sha256(f"{key}{json.dumps(content)}".encode()).hexdigest()[:16]
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def _sampled(path: Path) -> str:

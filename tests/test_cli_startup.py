@@ -50,6 +50,12 @@ def test_help_fits_two_screens(place: Workplace, command: str) -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_help_fits_a_narrow_terminal(place: Workplace) -> None:
+    for columns, widest in (("40", 38), ("10", 38), ("500", 98)):
+        lines = place("heatmap", "-h", env={"COLUMNS": columns}).out.splitlines()
+        assert max(map(len, lines)) == widest
+
+
 WRONG = {
     "run --colour": "No such option: --colour",
     "run --top many": "Error: Invalid value for '--top': it should be a valid integer",

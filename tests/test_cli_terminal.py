@@ -158,6 +158,13 @@ def test_notes_break_between_words(place: Workplace, columns: int) -> None:
     assert (len(lines) == len(piped.err.splitlines())) == (columns == 200)
 
 
+def test_errors_in_options_break_between_words(place: Workplace) -> None:
+    code, screen = place.on_terminal("run", "--measure", "wieghts", columns=40)
+    assert code == 2
+    lines = ["Error: Invalid value for '--measure':", "'wieghts' is not one of"]
+    assert [line.strip() for line in screen.splitlines()[4:6]] == lines
+
+
 def test_sentences_typed_at_a_prompt(place: Workplace) -> None:
     leader, follower = os.openpty()
     os.write(leader, b"I am a student\nYou are tired\n\x04")

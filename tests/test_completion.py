@@ -1,6 +1,7 @@
 """Completion: what fits a line at the cursor, and what bash, zsh and fish make of it."""
 
 import fcntl
+import json
 import os
 import pty
 import shutil
@@ -123,6 +124,22 @@ def test_what_is_kept_by_name(memory: Path, animal: Inspection, minilm: Model) -
     assert offered("run", "--load", str(memory / "own"), "--key", "an")[1] == ["animal"]
 
 
+DAMAGED = (
+    "[" * 100_000,
+    "null",
+    '{"model": {"name": "a", "num_layers": 2, "num_heads": 2}}',
+    '{"model": {"name": 1, "num_layers": 2, "num_heads": 2}, "tokens": {"text": "a"}}',
+    '{"model": {"name": "a", "num_layers": 1000000000, "num_heads": 2}, "tokens": {"text": "a"}}',
+)
+
+
+def test_what_a_choice_means_is_one_visible_line(memory: Path, minilm: Model) -> None:
+    keep(minilm.inspect("a\nred \x1b[31m\tdog"), "odd")
+    for shell in ("zsh", "fish"):
+        told = answer(shell, ("memory", "--forget", "o"), get_command(app))
+        assert told == "words\nodd\ta\\x0ared \\x1b[31m\\x09dog\n"
+
+
 def test_what_is_damaged_offers_nothing(
     memory: Path, animal: Inspection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +147,16 @@ def test_what_is_damaged_offers_nothing(
         (memory / "last.safetensors").write_bytes(content)
         assert offered("run", "--query", "") == ("words", [])
         assert offered("run", "--from", "") == ("words", [])
+    for facts in DAMAGED:
+        header = json.dumps({"__metadata__": {"attnviz": facts}}).encode()
+        (memory / "last.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        assert offered("run", "--from", "") == ("words", [])
+        assert offered("run", "--model", "p") == ("folders", ["paper"])
+        assert offered("run", "--head", "") == ("words", [])
+    (memory / "last.safetensors").unlink()
+    os.mkfifo(memory / "last.safetensors")  # to read which would wait for ever
+    assert offered("run", "--load", str(memory / "last.safetensors"), "--head", "")[1] == []
+    (memory / "last.safetensors").unlink()
     save(animal, memory / "last.safetensors")
     monkeypatch.setenv("ATTNVIZ_NO_MEMORY", "1")
     assert offered("run", "--query", "") == ("words", [])

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from itertools import cycle
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -17,10 +18,10 @@ from typer.main import get_command
 
 from attnviz.attention.request import LESS_OF_A_TEXT
 from attnviz.cli.options import RARE, without_none
-from attnviz.cli.output import STDOUT, Notes, complain, lead_nowhere
+from attnviz.cli.output import STDOUT, Notes, complain, fitted, lead_nowhere
 from attnviz.errors import AttnvizError, RequestError, lacks_memory, visible
 
-WIDEST = 100  # columns of help; longer lines are hard to read
+NARROWEST, WIDEST = 40, 100  # columns of help; longer lines are hard to read
 MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v)"
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
@@ -85,8 +86,9 @@ class Commands(WithHelp, TyperGroup):
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the options before a command."""
+        width = max(min(get_terminal_size().columns, WIDEST), NARROWEST) - 2  # of help
         with _visible_errors():
-            return super().make_context(*arguments, **options)
+            return super().make_context(*arguments, terminal_width=width, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Read a command's options, and run it."""
@@ -124,8 +126,8 @@ def _visible_errors() -> Iterator[None]:
         if hasattr(error, "format_message"):
             from attnviz.cli.hints import with_hint
 
-            shown = visible(with_hint(error, ((name, command(name)) for name in COMMANDS)))
-            error.format_message = lambda: shown
+            told = visible(with_hint(error, ((name, command(name)) for name in COMMANDS)))
+            error.format_message = lambda: fitted(told, "Error: ")
         raise
 
 
@@ -136,7 +138,7 @@ app = typer.Typer(
     add_completion=False,  # ours also completes words and heads, and quotes them
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="See where a Transformer encoder looks: which word attends to which, in which head.",
     epilog=(
         "Attention weights show where a head looks, not why a model decides: "
@@ -303,9 +305,7 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
         from attnviz.cli.settings import FLAGS, remarks, settings
 
         forgiving = any(getattr(group, "forgiving", False) for group in groups.values())
-        for name, setting in settings(
-            forgiving
-        ).items():  # which are checked also if no option needs them
+        for name, setting in settings(forgiving).items():  # all are checked, needed or not
             if name in FLAGS and name in values and _is_default(context, name):
                 values[name] = setting.value
         notes = Notes(values["quiet"])

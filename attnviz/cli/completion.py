@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from attnviz.cli.options import without_none
 from attnviz.cli.output import beginning
 from attnviz.cli.settings import setting
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError, RequestError, visible
 from attnviz.files import whole_file
 from attnviz.inspection.memory import LAST, remembered
 from attnviz.text.spans import folded, word_spans
@@ -29,6 +29,7 @@ Kind = Literal["files", "folders", "words"]
 Choice = tuple[str, str]  # a word, and what it means
 
 LARGEST_HEADER = 1 << 26  # bytes; that of any remembered inspection is smaller
+MOST_HEADS = 1 << 16  # more than any model has, in all layers
 BUILT_IN = {
     "minilm": "the default",
     "e5": "multilingual",
@@ -151,7 +152,7 @@ def answer(shell: str, given: Sequence[str], root: Any) -> str:
     else:
         return ""
     kind, choices = Completion(line, root).fitting()
-    choices = [one for one in dict(choices).items() if one[0].isprintable()]
+    choices = [(a, visible(b)) for a, b in dict(choices).items() if a.isprintable()]
     if shell == "bash":
         told = [line.typed(word) for word, _ in choices]
     else:
@@ -325,10 +326,15 @@ class Completion:
 
 def _facts(paths: Iterable[Path]) -> Iterator[Any]:
     """What saved inspections say of their tokens and models; not of those that are damaged."""
-    for path in paths:
-        with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
-            size = min(int.from_bytes(file.read(8), "little"), LARGEST_HEADER)
-            yield json.loads(json.loads(file.read(size))["__metadata__"]["attnviz"])
+    for path in filter(Path.is_file, paths):  # to read a pipe would wait
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            with path.open("rb") as file:
+                size = min(int.from_bytes(file.read(8), "little"), LARGEST_HEADER)
+                facts = json.loads(json.loads(file.read(size))["__metadata__"]["attnviz"])
+            text, model = facts["tokens"]["text"], facts["model"]
+            named = isinstance(text, str) and isinstance(model["name"], str)
+            if named and 0 < model["num_layers"] * model["num_heads"] <= MOST_HEADS:
+                yield facts
 
 
 def _frozen(value: Any) -> Any:

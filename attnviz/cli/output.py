@@ -114,12 +114,14 @@ def beginning(text: str) -> str:
 
 
 def _say(start: str, text: str) -> None:
-    """Write a line; a terminal would break it within words, so there it is broken between them."""
-    if sys.stderr is None:
-        return
-    if on_terminal(sys.stderr):
-        text = _broken(text, _columns() - len(start), " " * len(start))
-    sys.stderr.write(f"{start}{text}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"{start}{fitted(text, start)}\n")
+
+
+def fitted(text: str, start: str) -> str:
+    """What follows `start` on standard error: a terminal would break it within words."""
+    width = _columns() - len(start)
+    return _broken(text, width, " " * len(start)) if on_terminal(sys.stderr) else text
 
 
 def _columns() -> int:
@@ -132,11 +134,13 @@ def _columns() -> int:
 
 def _broken(text: str, width: int, indent: str) -> str:
     """The text in lines of so many cells, all but the first indented; a longer word stays whole."""
-    from rich.cells import cell_len
+    cells: Callable[[str], int] = len
+    if not text.isascii():
+        from rich.cells import cell_len as cells
 
     broken, used = "", 0
     for place, word in enumerate(text.split(" ")):
-        size = cell_len(word)
+        size = cells(word)
         if place and used and used + 1 + size > width:
             broken, used = f"{broken}\n{indent}", 0
         elif place:

@@ -207,6 +207,17 @@ def test_functions_of_any_size(tokens: int) -> None:
     in_each("layer_norm", np.full((1, tokens, 5), 3, np.float32), gain[:5], shift[:5], 1e-12)
 
 
+@pytest.mark.parametrize(("tokens", "decomposed"), [(256, False), (257, True)])
+def test_lengths_of_few_tokens_are_multiplied_out(tokens: int, decomposed: bool) -> None:
+    """A decomposition takes as long as the products of some 256 tokens, and stays."""
+    generator, engine = np.random.default_rng(tokens), NumpyEngine()
+    weight, v = numbers(generator, 35, 35), numbers(generator, 1, 5, tokens, 7)
+    outputs = engine.head_outputs(weight, 5)
+    expected = np.linalg.norm(v @ weight.T.reshape(5, 7, 35), axis=-1)
+    close(engine.lengths(v, outputs), expected)
+    assert ("triangles" in vars(outputs)) == decomposed
+
+
 @pytest.mark.parametrize(("num_heads", "activation"), [(1, "silu"), (21, "gelu_new")])
 def test_other_heads_and_activations(
     num_heads: int, activation: str, tmp_path: Path, in_both: Load

@@ -14,8 +14,8 @@ from attnviz.encoder.parts import WORD_VECTORS
 from attnviz.errors import enough_memory
 from attnviz.models.config import LESS_MEMORY
 
-FEW_TOKENS = 256
-"""Tokens up to which the lengths of v W_O are computed in full."""
+MULTIPLIED_OUT = 256
+"""Tokens up to which the lengths of v W_O take less than a decomposition of W_O."""
 
 MOST_SCORES = 1 << 20
 """The most scores at once, as a processor's cache has room for; a long text has more."""
@@ -120,8 +120,8 @@ class NumpyEngine:
         return HeadOutputs(weight.T.reshape(num_heads, -1, len(weight)))
 
     def lengths(self, v: np.ndarray, outputs: "HeadOutputs") -> np.ndarray:
-        """See `Engine`. Of few tokens, the products take less than the decomposition."""
-        many = v.shape[0] * v.shape[2] > FEW_TOKENS
+        """See `Engine`. W_O is decomposed for many tokens alone."""
+        many = v.shape[0] * v.shape[2] > MULTIPLIED_OUT
         vectors = v @ (outputs.triangles if many else outputs.parts)
         lengths: np.ndarray = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
         return lengths

@@ -3,10 +3,12 @@
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import transformers
 from handmade import records
 from safetensors.torch import load_file, save_file
@@ -142,7 +144,7 @@ def test_the_default_model_and_a_long_text(in_both: Load) -> None:
     hold(in_both("minilm"), ["The animal didn't cross the street.", "it was tired " * 150])
 
 
-@pytest.mark.parametrize("lacking", ["mkldnn", "processor", "operator"])
+@pytest.mark.parametrize("lacking", ["mkldnn", "processor", "operator", "arguments", "bias"])
 def test_products_without_onednn_are_the_same(
     lacking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +154,12 @@ def test_products_without_onednn_are_the_same(
     elif lacking == "processor":
         monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     else:
-        monkeypatch.setattr(torch.ops, "mkldnn", object())
+        others = {
+            "operator": object(),
+            "arguments": SimpleNamespace(_linear_pointwise=lambda x, weight: F.linear(x, weight)),
+            "bias": SimpleNamespace(_linear_pointwise=lambda x, weight, *_: F.linear(x, weight)),
+        }
+        monkeypatch.setattr(torch.ops, "mkldnn", others[lacking])
     without = TorchEngine()
     assert without._onednn is None
     x, weight, bias = torch.randn(2, 5, 7), torch.randn(3, 7), torch.randn(3)

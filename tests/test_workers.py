@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from attnviz.attention import threads
 from attnviz.attention.threads import loaded_torch, workers
 
 
@@ -81,3 +82,15 @@ def test_torch_that_another_thread_is_importing_is_not_there_yet(
         assert begin(False, torch.get_num_threads).result() == 1
         assert begin(True, torch.get_num_threads).result() == 3
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"), [("1", 1), ("3", 3), ("99", 4), ("", 4), ("0", 4), ("2,1", 4), ("x", 4)]
+)
+def test_without_torch_there_are_as_many_as_torch_would_have(
+    wanted: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "loaded_torch", lambda: None)
+    monkeypatch.setattr(threads, "processors", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    assert threads.thread_count() == count

@@ -105,9 +105,12 @@ def workers(alone: bool = False) -> Iterator[Begin]:
 
 
 def thread_count() -> int:
-    """How many threads may work side by side: torch's number, or that of the processors."""
+    """How many threads may work side by side: torch's number, or what it would be."""
     torch = loaded_torch()
-    return processors() if torch is None else int(torch.get_num_threads())
+    if torch is not None:
+        return int(torch.get_num_threads())
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(processors(), int(wanted) if wanted.isdecimal() and int(wanted) else processors())
 
 
 def loaded_torch() -> Any:

@@ -117,12 +117,18 @@ class TorchEngine:
 def _onednn() -> Callable[..., Tensor] | None:
     """The product of oneDNN, which is faster than that of `F.linear`; None where torch lacks it.
 
-    It is what torch.compile calls, and has no public name.
+    It is what torch.compile calls, and has no public name, so it is tried before it is used.
     """
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     if not (x86 and torch.backends.mkldnn.is_available()):  # type: ignore[no-untyped-call]
         return None
-    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    x, weight, bias = torch.ones(1, 2), torch.ones(3, 2), torch.ones(3)
+    try:
+        product: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
+        found = product(x, weight, bias, "none", [], "")
+    except (AttributeError, TypeError, RuntimeError):
+        return None
+    return product if torch.equal(found, F.linear(x, weight, bias)) else None
 
 
 def shape_of_output(weight: Tensor, num_heads: int) -> Tensor:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_bert import runner_of
+from tiny_bert import runner_of, save_tiny_bert
 
 from attnviz.encoder import choice, speeds
 from attnviz.encoder.choice import LITTLE, Encoders, work
 from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.engine import Engine
+from attnviz.encoder.numpy_engine import NumpyEngine
 from attnviz.encoder.speeds import LOADING, ON_A_GPU, USUALLY, Speeds, known, measured, remember
+from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 
@@ -39,7 +42,7 @@ def model(minilm: Model) -> Model:
 
 
 def on_a_machine(model: Model, of: Speeds, monkeypatch: pytest.MonkeyPatch) -> Encoders:
-    monkeypatch.setattr(speeds, "measured", lambda encoder: of.numpy)
+    monkeypatch.setattr(speeds, "measured", lambda engine: of.numpy)
     monkeypatch.setattr(speeds, "known", lambda device, numpy: of._replace(numpy=numpy))
     return runner_of(model).encoders
 
@@ -73,7 +76,7 @@ def test_sentences_count_together(model: Model, monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_measured_for_a_short_text(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measured(encoder: Encoder) -> float:
+    def measured(engine: Engine) -> float:
         raise AssertionError("nothing is worth measuring")
 
     monkeypatch.setattr(speeds, "measured", measured)
@@ -159,9 +162,18 @@ def test_the_order_and_the_numbers_of_a_stream_whose_engine_changes(
                 np.testing.assert_allclose(mine, its, rtol=0, atol=1e-5 * np.abs(its).max())
 
 
-def test_a_speed_is_measured_in_both_engines(model: Model) -> None:
-    encoders = runner_of(model).encoders
-    assert all(1e6 < measured(encoder) < 1e15 for encoder in (encoders.in_numpy, encoders.in_torch))
+def test_a_speed_is_measured_in_both_engines() -> None:
+    assert all(1e6 < measured(engine) < 1e15 for engine in (NumpyEngine(), TorchEngine()))
+
+
+def test_a_small_model_does_not_make_torch_slow_for_others(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its own matrices, 21 numbers wide, torch would multiply a thirtieth as many a second."""
+    save_tiny_bert(tmp_path)
+    assert runner_of(load_model(str(tmp_path))).encoders.in_torch.config.d_model == 21
+    kept, _ = json.loads((cache / "speeds.json").read_text())["cpu"]
+    assert measured(TorchEngine()) < 5 * kept
 
 
 def test_what_torch_took_is_remembered(

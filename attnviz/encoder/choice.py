@@ -80,7 +80,7 @@ class Encoders:
             from attnviz.encoder.speeds import known, measured
 
             if self._speeds is None:
-                self._speeds = known(self._placed[0], measured(self.in_numpy))
+                self._speeds = known(self._placed[0], measured(self.in_numpy.engine))
             saved = self._speeds.saved(self._begun - added)
             saved += self._speeds.saved(added, processors() if all_threads else 1)
             self._torch_comes = saved > self._speeds.loading
@@ -126,7 +126,7 @@ class Encoders:
         if not was_loaded and not self._torch_only:
             from attnviz.encoder.speeds import measured, remember
 
-            remember(self._placed[0], measured(encoder), loading)
+            remember(self._placed[0], measured(encoder.engine), loading)
         return encoder
 
 

@@ -10,14 +10,19 @@ from typing import NamedTuple
 import numpy as np
 
 from attnviz.attention.threads import one_torch_thread
-from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.engine import Engine
 from attnviz.files import cache_folder, read_own_json, write_own_json
 
 FILE = "speeds.json"
 """What is remembered, in the user's cache folder: a machine's torch, for each device."""
 
 MOST_BYTES = 1 << 16
-ROWS, TRIES = 64, 4  # of the product that is timed, which takes some tenths of a millisecond
+ROWS, WIDTH, TRIES = 64, 512, 4
+"""Of the product that is timed, which takes some tenths of a millisecond.
+
+It is the same for all models, since what is remembered counts for all: of small matrices, a machine
+multiplies far fewer numbers a second.
+"""
 
 LOADING = 1.5
 """Seconds that importing torch takes if it is not known yet: see docs/benchmarks.md."""
@@ -41,22 +46,20 @@ class Speeds(NamedTuple):
         return work * (1 / self.numpy - 1 / (self.torch * threads))
 
 
-def measured(encoder: Encoder) -> float:
-    """Multiply-adds a second of the model's own first matrix, the best of a few short products."""
-    engine, product = encoder.engine, encoder.layers[0].attention.W_Q
-    width = encoder.config.d_model
+def measured(engine: Engine) -> float:
+    """Multiply-adds a second, the best of a few short products."""
     best = float("inf")
     # what others do meanwhile does not count, except where that clock is coarse, as on Windows
     fine = not engine.alone and time.get_clock_info("thread_time").resolution < 1e-6
     clock = time.thread_time if fine else time.perf_counter
     in_torch = type(engine).__module__ == "attnviz.encoder.torch_engine"
     with one_torch_thread() if in_torch else nullcontext(), engine.running():
-        x = engine.array(np.ones((ROWS, width), np.float32))
+        x, matrix = (engine.array(np.ones((n, WIDTH), np.float32)) for n in (ROWS, WIDTH))
         for _ in range(TRIES):
             start = clock()
-            engine.numpy(product(x))  # a GPU has computed it by then
+            engine.numpy(engine.linear(x, matrix, None))  # a GPU has computed it by then
             best = min(best, clock() - start)
-    return ROWS * width**2 / max(best, 1e-9)
+    return ROWS * WIDTH**2 / max(best, 1e-9)
 
 
 def known(device: str, numpy: float) -> Speeds:

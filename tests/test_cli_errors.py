@@ -19,6 +19,7 @@ from safetensors.numpy import save as to_safetensors
 from typer.testing import CliRunner
 
 from attnviz.cli.app import app
+from attnviz.cli.hints import with_hint
 from attnviz.inspection import Inspection
 
 ANIMAL_WORDS = (
@@ -509,3 +510,16 @@ def test_being_stopped_at_work(place: Workplace, number: signal.Signals, code: i
         done = place.ended(process)
     assert (done.code, done.out, done.err) == (code, "", "")
     assert not (place.folder / "out.json").exists()
+
+
+def test_click_8_4_names_near_commands_in_its_own_error() -> None:
+    class NoSuchCommand(Exception):
+        """As click.exceptions has it, which older versions of Typer let through."""
+
+        possibilities = ("run",)
+        arguments = ("runn",)
+
+        def format_message(self) -> str:
+            return "No such command 'runn'. Did you mean 'run'?"
+
+    assert with_hint(NoSuchCommand(), ()) == "No such command 'runn'. Did you mean 'run'?"

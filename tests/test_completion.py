@@ -188,7 +188,12 @@ def test_a_line_of_bash(typed: str, words: list[str], current: str, inserted: st
 def test_bash_reads_every_sign_as_it_is(quote: str) -> None:
     words = [f"{before}{sign}a" for sign in string.punctuation + " é동“" for before in ("", "a")]
     line = Line.of_bash(f"attnviz run --query {quote}", BREAKS)
-    script = "\n".join(f"printf '%s\\0' {quote}{line.typed(word)}{quote}" for word in words)
+    words += ["!!", "a!b!c", "!#2"]
+    typed = [line.typed(word) for word in words]
+    # bash puts the quote before it, unless there is one
+    typed = [word if quote and word.startswith(quote) else quote + word for word in typed]
+    script = "\n".join(f"printf '%s\\0' {word}{quote}" for word in typed)
+    script = f"set -H -o history\n: past\n{script}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
     assert done.stdout.decode().split("\0")[:-1] == words
 

@@ -135,9 +135,12 @@ class Line(NamedTuple):
         if self.quote == "'":
             word = word.replace("'", "'\\''")
         rest = word[self.start :]
-        if self.quote == "'":
-            return rest
-        return re.sub(r'["\\$`]' if self.quote else r"[^\w@%+=:,./-]", r"\\\g<0>", rest)
+        if self.quote != "'":
+            rest = re.sub(r'["\\$`]' if self.quote else r"[^\w@%+=:,./-]", r"\\\g<0>", rest)
+        if self.quote == '"':  # where bash would read its history at a !, even after a backslash
+            rest = re.sub("!(?=.)", r'"\!"', rest)
+        # a quote that comes first would be taken for the one that is typed already
+        return self.quote + rest if self.quote and rest.startswith(self.quote) else rest
 
 
 def answer(shell: str, given: Sequence[str], root: Any) -> str:

@@ -22,7 +22,7 @@ def with_hint(error: Any, commands: Iterable[tuple[str, Any]]) -> str:
 
     `commands`: all there are, by name. `error.arguments`: what came where one was expected.
     """
-    if hasattr(error, "possibilities"):
+    if hasattr(error, "possibilities") and hasattr(error, "option_name"):
         return _no_such_option(error, commands)
     message = str(error.format_message())
     found = _NOT_ONE_OF.search(message)

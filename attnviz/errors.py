@@ -82,7 +82,7 @@ class OutOfRangeError(RequestError, IndexError):
 
 @contextmanager
 def enough_memory(what: str, hint: str) -> Iterator[None]:
-    """Raise AttnvizError, `what` not fitting in memory, if a device's memory is full."""
+    """Raise AttnvizError if memory, or a device's, is full: "the weights do" not fit, for one."""
     try:
         yield
     except Exception as error:  # torch raises a RuntimeError, for one

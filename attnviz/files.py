@@ -185,8 +185,9 @@ def _content(path: Path, hint: str, kind: type, called: str) -> Any:
 
 
 def read_own_json(path: Path, most: int) -> dict[str, Any]:
-    """The JSON object in a file of attnviz's own, of `most` bytes; {} if there is none to be had:
-    it is not attnviz's own, damaged, or larger.
+    """The JSON object in a file of attnviz's own, or {}.
+
+    That is for a file that is not there, not attnviz's own, damaged, or larger than `most` bytes.
     """
     try:
         if is_own_file(path) and path.stat().st_size <= most:

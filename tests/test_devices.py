@@ -24,7 +24,7 @@ from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model, load_model_of
 from attnviz.model.native import projections_of
 from attnviz.models.config import paper_config
-from attnviz.models.files import rounded
+from attnviz.models.tables import rounded
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 

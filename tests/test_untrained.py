@@ -13,12 +13,13 @@ from tiny_others import RECORDED
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel
 
 import attnviz
+from attnviz.attention.request import Dtype
 from attnviz.encoder.checkpoint import load_checkpoint
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import load, save
 from attnviz.model import load_model
-from attnviz.models.config import Dtype, spread
+from attnviz.models.config import spread
 
 TRANSLATOR = Path(__file__).parent.parent / "samples" / "translator"
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Literal, get_args
 
+from attnviz.attention.request import Device, Dtype
 from attnviz.attention.threads import loaded_torch, processors
 from attnviz.encoder.checkpoint import Checkpoint, MaskedLm
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import RequestError
-from attnviz.models.config import Device, Dtype, EncoderConfig
+from attnviz.models.config import EncoderConfig
 
 if TYPE_CHECKING:
     from attnviz.encoder.speeds import Speeds

@@ -7,22 +7,18 @@ import numpy as np
 
 from attnviz.encoder.checkpoint import Checkpoint
 from attnviz.encoder.parts import WORD_VECTORS, Shapes, encoder_shapes
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.errors import AttnvizError
 from attnviz.models import PAPER
 from attnviz.models.config import EncoderConfig
 from attnviz.models.tables import DrawnTable, Table, draw_matrix
-
-LARGEST_SEED = 2**63 - 1
 
 
 def paper_checkpoint(config: EncoderConfig, seed: int) -> Checkpoint:
     """The paper's encoder with random weights, which the seed alone determines.
 
-    Word vectors have variance 1 / d_model, or 1 once scaled by sqrt(d_model). RequestError for a
-    seed out of range, AttnvizError if it does not fit in memory.
+    Word vectors have variance 1 / d_model, or 1 once scaled by sqrt(d_model). AttnvizError if it
+    does not fit in memory.
     """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise RequestError(f"seed is {seed}", f"it should be from 0 to {LARGEST_SEED}")
     shapes = encoder_shapes(config, "sinusoidal")
     _check_memory(config, shapes)
     try:

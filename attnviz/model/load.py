@@ -6,16 +6,15 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from attnviz.attention.request import AttentionKind
-from attnviz.errors import RequestError
+from attnviz.attention.request import AttentionKind, Device, Dtype
+from attnviz.errors import RequestError, enough_memory
 from attnviz.model.model import Model
 from attnviz.model.native import NativeRunner
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.config import (
+    LESS_MEMORY,
     MOST_PARAMETERS,
     SEED,
-    Device,
-    Dtype,
     ModelType,
     RunOptions,
     model_type,
@@ -161,8 +160,6 @@ class ModelConfig:
 def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     from attnviz.encoder.checkpoint import load_checkpoint
     from attnviz.encoder.choice import Encoders
-    from attnviz.errors import enough_memory
-    from attnviz.models.config import LESS_MEMORY
 
     with enough_memory("the model's weights do", LESS_MEMORY):
         checkpoint = load_checkpoint(kind, files.weights, files.verified, run.drawn)

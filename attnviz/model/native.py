@@ -22,7 +22,6 @@ from attnviz.models.config import (
     spread,
 )
 from attnviz.models.families import FAMILIES, read_config
-from attnviz.models.files import rounded
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
@@ -278,6 +277,7 @@ def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
     if not model.trained:
         return dict(_drawn(model, shapes))
     from attnviz.encoder.checkpoint import tensors_in
+    from attnviz.models.tables import rounded
 
     present = tensors_in(_files_of(model).weights)
     resolved = FAMILIES[model.family].names.resolve(present, model.num_layers)
@@ -300,7 +300,7 @@ def _drawn(
     model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """An untrained model's, drawn from its seed; norms and biases as before any training."""
-    from attnviz.models.tables import draw_matrix, draw_normal
+    from attnviz.models.tables import draw_matrix, draw_normal, rounded
 
     paper, seed = model.family == PAPER, model.seed or 0
     width = 0.0 if paper else spread(model_type(_files_of(model).config).content)

@@ -239,11 +239,7 @@ def facts_of(model: Model) -> HeadFacts | None:
     runner: Any = model._runner
     if isinstance(runner, NativeRunner):
         facts = head_in(content, architecture, native=True)
-        return (
-            HeadFacts("masked-lm")
-            if facts is None and runner.encoders.checkpoint.masked_lm
-            else facts
-        )
+        return HeadFacts("masked-lm") if facts is None and runner.has_masked_lm else facts
     return head_in(content, architecture, causal=runner.model.kind != "encoder")
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, NamedTuple
 
-from attnviz.attention.request import AttentionKind
-from attnviz.attention.request import Device as Device
-from attnviz.attention.request import Dtype as Dtype
+from attnviz.attention.request import AttentionKind, Device, Dtype
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import read_json
 

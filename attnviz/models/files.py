@@ -237,11 +237,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_weights(path: Path, framework: str) -> dict[str, Any]:
-    """All tensors, for the framework "pt" or "numpy"; AttnvizError for a file that is not whole."""
+def read_weights(path: Path) -> dict[str, Any]:
+    """All tensors, as those of torch; AttnvizError for a file that is not whole."""
     tensors = {}
     for part in parts_of(path):
-        with _open(part, framework) as (file, names):
+        with _open(part, "pt") as (file, names):
             tensors.update({name: file.get_tensor(name) for name in names})
     return tensors
 
@@ -354,19 +354,3 @@ def _tensor(memory: mmap.mmap, entry: Mapping[str, Any], start: int) -> Any:
     from attnviz.models.tables import WidenedTable
 
     return WidenedTable(array)
-
-
-def rounded(numbers: "np.ndarray", dtype: str) -> "np.ndarray":
-    """Float32 numbers rounded to "bfloat16" or "float16", ties to even; others as they are."""
-    import numpy as np
-
-    if dtype == "float16":
-        return numbers.astype(np.float16).astype(np.float32)
-    if dtype != "bfloat16":
-        return numbers
-    # bfloat16 is the upper half of float32
-    bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
-    halfway = np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
-    upper = (bits + halfway) & np.uint32(0xFFFF0000)
-    out: np.ndarray = upper.view(np.float32)
-    return out

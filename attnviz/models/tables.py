@@ -1,4 +1,4 @@
-"""Tables that are made where they are used, and weights drawn at random."""
+"""Weights that are made where they are used, drawn at random, or rounded."""
 
 from abc import ABC, abstractmethod
 from math import prod
@@ -101,3 +101,17 @@ def draw_matrix(out: np.ndarray, seed: int, name: str) -> None:
     bound = (6 / sum(out.shape)) ** 0.5
     out *= 2 * bound
     out -= bound
+
+
+def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
+    """Float32 numbers rounded to "bfloat16" or "float16", ties to even; others as they are."""
+    if dtype == "float16":
+        return numbers.astype(np.float16).astype(np.float32)
+    if dtype != "bfloat16":
+        return numbers
+    # bfloat16 is the upper half of float32
+    bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
+    halfway = np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    upper = (bits + halfway) & np.uint32(0xFFFF0000)
+    out: np.ndarray = upper.view(np.float32)
+    return out

@@ -51,8 +51,7 @@ def facts_of(name: str, model: RecordableModel) -> ModelFacts:
     if not (model.weights_only or model.seq2seq) and total not in (None, trial.num_layers):
         raise AttnvizError(
             f"attnviz cannot show {model.name} models: {trial.num_layers} of their {total} layers "
-            "are "
-            "attention, and the others something else"
+            "are attention, and the others something else"
         )
     d_model = int(config.hidden_size) if trial.d_model is None else trial.d_model
     return ModelFacts(

@@ -221,7 +221,7 @@ def _tensors(files: ModelFiles) -> dict[str, Tensor] | None:
     wrapper = wrapper_of(tensor_names(files.weights) if held is None else held)
     if not {"module", "_orig_mod"} & set(wrapper.split(".")):
         return held
-    held = read_weights(files.weights, "pt") if held is None else held
+    held = read_weights(files.weights) if held is None else held
     return {name.removeprefix(wrapper): tensor for name, tensor in held.items()}
 
 

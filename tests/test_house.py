@@ -56,6 +56,14 @@ def is_overload(node: ast.AST) -> bool:
     return any(isinstance(name, ast.Name) and name.id == "overload" for name in names)
 
 
+def given_twice(tree: ast.Module) -> list[str]:
+    """The module's names that a second assignment gives another value: two meant one name."""
+    plain = [node.targets[0] for node in tree.body if isinstance(node, ast.Assign)]
+    typed = [node.target for node in tree.body if isinstance(node, ast.AnnAssign) and node.value]
+    names = [target.id for target in (*plain, *typed) if isinstance(target, ast.Name)]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
 def public(tree: ast.Module) -> Iterator[tuple[str, Documented]]:
     """The module, its public classes and functions, and their public methods."""
     yield "the module", tree
@@ -136,7 +144,14 @@ def test_annotations_are_real(path: Path) -> None:
     assert [node.lineno for node in imports if node.module == "__future__"] == []
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_name_of_a_module_is_given_two_values(path: Path) -> None:
+    assert given_twice(tree_of(path)) == []
+
+
 BAD = '''
+LIMIT = 1
+LIMIT: int = 2
 def shout(a, /, b, *c, d, **e):
     print(a)
     assert b
@@ -160,7 +175,8 @@ def test_a_bad_module_would_be_found() -> None:
     tree = ast.parse(BAD)
     shout, *_ = functions(tree)
     assert (length(shout), parameters(shout)) == (3, 5)
-    assert calls_of(tree, "print") == [3]
-    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == [4]
+    assert calls_of(tree, "print") == [5]
+    assert given_twice(tree) == ["LIMIT"]
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == [6]
     bare = [name for name, node in public(tree) if not ast.get_docstring(node)]
     assert bare == ["the module", "shout", "Thing.bare"]

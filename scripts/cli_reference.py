@@ -116,7 +116,7 @@ quiet = false
 |---|---|
 | `ATTNVIZ_MODEL`, `ATTNVIZ_FORMAT` … | each key of `config.toml` has its variable |
 | `ATTNVIZ_ENGINE` | `numpy` or `torch`: runs attnviz's own encoder; else whichever is faster |
-| `ATTNVIZ_NO_MEMORY` | `1`: remember nothing, and use nothing that is remembered |
+| `ATTNVIZ_NO_MEMORY` | `1`: remember no sentence and no trial of a model, and use none |
 | `ATTNVIZ_TERMINAL` | commands with the same value share a last sentence, not those of a terminal |
 | `NO_COLOR` | tables without colour |
 | `COLUMNS` | the width of tables, instead of the terminal's |

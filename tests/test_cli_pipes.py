@@ -240,6 +240,8 @@ def test_streams_that_are_closed(place: Workplace) -> None:
     ]
     no_errors = place(*run, **closing(2))
     assert (no_errors.code, "queries" in no_errors.out) == (0, True)
+    wrong = place("run", "--wrods", **closing(2))
+    assert (wrong.code, wrong.out) == (2, "")
     no_input = place(*run, **closing(0))
     assert (no_input.code, no_input.out) == (0, no_errors.out)
     nothing = place(*run, "-o", "closed.csv", **closing(0, 1, 2))

@@ -316,6 +316,7 @@ def with_screen(leader: int) -> bytes:
 @pytest.mark.parametrize("name", SHELLS)
 def test_a_shell_completes_words_as_they_are(name: str, tmp_path: Path, minilm: Model) -> None:
     shell = Shell(name, workplace(tmp_path, minilm.inspect(ODD)))
+    (shell.folder / "folder of models").mkdir()
     try:
         for begun, word in (
             ("did", "didn't"), ("$", "$"), ("동", "동물은"), ("*", "*"), ("cat", "cat"),
@@ -331,6 +332,9 @@ def test_a_shell_completes_words_as_they_are(name: str, tmp_path: Path, minilm: 
             ("attnviz run --head L3H2", ["run", "--head", "L3H2"]),
             ('attnviz run "can\'t" --query can', ["run", "can't", "--query", "can't"]),
             ("attnviz run -o star", ["run", "-o", "start"]),
+            ("attnviz run --load=star", ["run", "--load=start"]),
+            ("attnviz run --model fold", ["run", "--model", "folder of models/"]),
+            ("attnviz run --model=fold", ["run", "--model=folder of models/"]),
         ):
             assert shell.means(shell.completes(typed)) == words, typed
     finally:

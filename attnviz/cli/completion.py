@@ -69,6 +69,7 @@ _attnviz() {
     else
         compadd -a values
     fi
+    compset -P '--*='
     case $answer[1] in
         files) _files ;;
         folders) _files -/ ;;
@@ -85,9 +86,10 @@ function __attnviz_complete
     printf '%s\\n' $answer[2..-1]
     switch "$answer[1]"
         case files
-            __fish_complete_path "$current"
+            set -l token (commandline -ct)
+            complete -C "no-such-command $token"
         case folders
-            __fish_complete_directories "$current"
+            __fish_complete_directories
     end
 end
 complete -c attnviz -f -a '(__attnviz_complete)'

@@ -35,6 +35,8 @@ def prepare_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+    if sys.stderr is None:  # Typer would write its errors to standard output
+        sys.stderr = io.StringIO()
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = _Messages(
             sys.stderr.buffer, sys.stderr.encoding, "backslashreplace", line_buffering=True

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 from conftest import ANIMAL
 from matplotlib.artist import Artist
@@ -18,7 +19,7 @@ import attnviz
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
 from attnviz.model import Model
-from attnviz.show.figure import _import_figures
+from attnviz.show.figure import _import_figures, set_unchecked
 from attnviz.show.figure.drawing import write_figure
 
 LAST = f'attnviz: the last sentence, "{ANIMAL}", in minilm\n'
@@ -72,6 +73,17 @@ def test_only_a_command_imports_matplotlib_without_its_descriptions() -> None:
         command = [sys.executable, "-W", "error", "-c", script, *given]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == (f"{said}\n", "")
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_parameters_are_set_in_every_matplotlib(
+    older: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with matplotlib.rc_context(), monkeypatch.context() as patch:
+        if older:
+            patch.delattr("matplotlib.RcParams._update_raw", raising=False)
+        set_unchecked({"font.size": 37.0})
+        assert matplotlib.rcParams["font.size"] == 37
 
 
 def test_a_matplotlib_made_otherwise_is_imported_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

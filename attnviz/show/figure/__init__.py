@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -38,11 +39,20 @@ def _import_undisturbed() -> None:
     else:
         with warnings.catch_warnings(), suppress(OSError, ValueError):
             warnings.simplefilter("ignore")
-            dict.update(matplotlib.rcParams, matplotlib.rc_params())  # as matplotlib does
+            set_unchecked(matplotlib.rc_params())  # as matplotlib does
         if backend is not None:
             with suppress(ValueError):
                 matplotlib.rcParams["backend"] = backend
     log.setLevel(level)
+
+
+def set_unchecked(values: Mapping[Any, Any]) -> None:
+    """Set matplotlib's parameters to values of its own, which it need not check once more."""
+    parameters: Any = sys.modules["matplotlib"].rcParams
+    if hasattr(parameters, "_update_raw"):  # from matplotlib 3.10 on
+        parameters._update_raw(values)
+    else:
+        dict.update(parameters, values)
 
 
 def _import_figures() -> None:

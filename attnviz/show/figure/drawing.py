@@ -24,6 +24,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from attnviz.errors import RequestError
 from attnviz.inspection import Context
+from attnviz.show.figure import set_unchecked
 from attnviz.show.figure.fonts import font_families, only, texts_of
 from attnviz.show.forms import STYLE, Colours
 
@@ -55,7 +56,7 @@ _LOOK: dict[Any, Any] = {
 def drawing(families: Sequence[str] = ()) -> Iterator[None]:
     """Inside, matplotlib has attnviz's look; `fonts.missing_glyphs` reports missing glyphs."""
     with matplotlib.rc_context(), warnings.catch_warnings(), only(families):
-        dict.update(matplotlib.rcParams, _usual())
+        set_unchecked(_usual())
         matplotlib.rcParams.update(_LOOK)
         matplotlib.rcParams["font.sans-serif"] = ["DejaVu Sans"]
         if families:
@@ -76,7 +77,7 @@ def drawing(families: Sequence[str] = ()) -> Iterator[None]:
 
 def _usual() -> dict[Any, Any]:
     """What `matplotlib.rcdefaults` sets, which reads all styles that there are before it does."""
-    usual = dict.items(matplotlib.rcParamsDefault)
+    usual = matplotlib.rcParamsDefault.items()
     return {name: value for name, value in usual if name != "backend"}
 
 

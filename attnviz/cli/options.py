@@ -15,29 +15,28 @@ from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
 
+# older versions of Typer name in errors even a variable that is not there
+_PLAIN: Any = {"show_default": False, "show_envvar": False}
+
 
 def argument(metavar: str, help: str) -> Any:
     """What is given without an option's name."""
-    return typer.Argument(metavar=metavar, show_default=False, help=help)
+    return typer.Argument(metavar=metavar, help=help, **_PLAIN)
 
 
 def valued(metavar: str, panel: str, help: str, *names: str) -> Any:
     """An option that takes a value."""
-    return typer.Option(
-        *names, metavar=metavar, rich_help_panel=panel, show_default=False, help=help
-    )
+    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, help=help, **_PLAIN)
 
 
 def flag(names: str, panel: str, help: str) -> Any:
     """An option that is there or not."""
-    return typer.Option(names, metavar="", rich_help_panel=panel, show_default=False, help=help)
+    return typer.Option(names, metavar="", rich_help_panel=panel, help=help, **_PLAIN)
 
 
 def count(help: str, metavar: str = "K", panel: str = SHOW) -> Any:
     """`--top`, how many to show, and other numbers from 1."""
-    return typer.Option(
-        metavar=metavar, min=1, rich_help_panel=panel, show_default=False, help=help
-    )
+    return typer.Option(metavar=metavar, min=1, rich_help_panel=panel, help=help, **_PLAIN)
 
 
 def without_none(kind: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from attnviz.attention.layer import WIDER
 from attnviz.attention.threads import thread_count, workers
+from attnviz.encoder.choice import LONG
 from attnviz.encoder.encoder import Encoder, EncoderOutput
 from attnviz.encoder.engine import Array
 from attnviz.encoder.record import memory_for, padded
@@ -19,7 +20,6 @@ from attnviz.files import look_ahead
 
 # Nearly full speed, yet several threads get a batch of a short sentence; no run is cut.
 BATCH_TOKENS = 256
-LONG = 512  # tokens above which a single run uses all threads
 EVERYWHERE = slice(None)
 Place = tuple[int, int]  # a head: its layer, and its number in the layer
 

@@ -520,6 +520,6 @@ def test_click_8_4_names_near_commands_in_its_own_error() -> None:
         arguments = ("runn",)
 
         def format_message(self) -> str:
-            return "No such command 'runn'. Did you mean 'run'?"
+            return "No such command 'runn'. Did you mean 'run'? Did you mean 'run'?"
 
     assert with_hint(NoSuchCommand(), ()) == "No such command 'runn'. Did you mean 'run'?"

@@ -14,6 +14,7 @@ from typing import Any
 from attnviz.errors import AttnvizError
 
 _LIKE = 0.7  # of 1, how alike an option must be to be offered
+_TWICE = re.compile(r"( Did you mean [^?]*\?)\1$")  # by typer before 0.26, and by click 8.4
 _NOT_ONE_OF = re.compile(r"(?P<typed>'[^']*') is not one of (?P<names>'.*')\.")
 
 
@@ -24,7 +25,7 @@ def with_hint(error: Any, commands: Iterable[tuple[str, Any]]) -> str:
     """
     if hasattr(error, "possibilities") and hasattr(error, "option_name"):
         return _no_such_option(error, commands)
-    message = str(error.format_message())
+    message = _TWICE.sub(r"\1", str(error.format_message()))
     found = _NOT_ONE_OF.search(message)
     if found is not None:
         return message + _did_you_mean(found["typed"], re.findall("'[^']*'", found["names"]))

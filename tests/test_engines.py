@@ -116,6 +116,22 @@ def test_what_a_masked_lm_says(family: str, tmp_path: Path, in_both: Load) -> No
     close(heads[0].scores(states), heads[1].scores(states))
 
 
+def test_word_vectors_that_score_are_widened_once(tmp_path: Path, in_both: Load) -> None:
+    """As a matrix in float32; where the file has that, they stay where they are."""
+    save_tiny(tmp_path, "bert", AutoModelForMaskedLM)
+    path = tmp_path / "model.safetensors"
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        save_file({name: tensor.to(dtype) for name, tensor in load_file(path).items()}, path)
+        encoders = [runner_of(model).encoders for model in in_both(str(tmp_path))]
+        states = np.ones((2, encoders[0].config.d_model), np.float32)
+        close(*(one.head.scores(states) for one in encoders if one.head is not None))
+        head, table = encoders[0].head, encoders[0].in_numpy.embeddings.word
+        assert head is not None
+        assert type(head.decoder.weight) is np.ndarray
+        assert head.decoder.weight.dtype == np.float32
+        assert (head.decoder.weight is table) == (dtype == torch.float32)
+
+
 @pytest.mark.parametrize("task", ["SequenceClassification", "TokenClassification"])
 @pytest.mark.parametrize("family", ["bert", "distilbert", "electra", "mpnet", "roberta"])
 def test_what_a_classifier_says(family: str, task: str, tmp_path: Path, in_both: Load) -> None:

@@ -85,8 +85,10 @@ class Checkpoint:
         if self.masked_lm is None:
             return None
         (config, weights), engine = self.masked_lm, encoder.engine
-        shared = {"decoder.weight": encoder.weights.arrays[WORD_VECTORS]}
-        return MaskedLm(config, Weights(engine, shared | engine.put(weights)))
+        arrays = engine.put(weights)
+        if "decoder.weight" not in arrays:
+            arrays["decoder.weight"] = engine.whole(encoder.weights.arrays[WORD_VECTORS])
+        return MaskedLm(config, Weights(engine, arrays))
 
 
 def load_checkpoint(

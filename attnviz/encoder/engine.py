@@ -42,6 +42,9 @@ class Engine(Protocol):
     def rows(self, table: Array, numbers: Array) -> Array:
         """The rows of a table with these numbers: (*shape,) -> (*shape, width)."""
 
+    def whole(self, table: Array) -> Array:
+        """A table of which only rows were used, as a matrix for products."""
+
     def linear(self, x: Array, weight: Array, bias: Array | None) -> Array:
         """`x W^T + b`; the weight as files hold it, (d_out, d_in)."""
 

@@ -73,6 +73,10 @@ class TorchEngine:
         """See `Engine`."""
         return F.embedding(numbers, table)
 
+    def whole(self, table: Tensor) -> Tensor:
+        """See `Engine`."""
+        return table
+
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """See `Engine`."""
         if self._onednn is None:

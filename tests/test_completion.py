@@ -112,6 +112,8 @@ def test_words_of_the_text_on_the_line(memory: Path, animal: Inspection) -> None
     save(animal, memory / "last.safetensors")
     assert offered("run", "a dog can't", "--query", "") == ("words", ["a", "dog", "can't"])
     assert offered("compare", "a dog", "a cat", "--key", "c") == ("words", ["cat"])
+    joined = "می\u200cخواهم"  # Persian joins no letters here
+    assert offered("run", f"{joined} \u202ecat", "--query", "") == ("words", [joined, "cat"])
 
 
 def test_what_is_kept_by_name(memory: Path, animal: Inspection, minilm: Model) -> None:
@@ -174,19 +176,25 @@ def test_what_is_damaged_offers_nothing(
         ('attnviz run --query "@1', ["run", "--query"], "@1", "@10"),
         ("attnviz run --measure=ro", ["run"], "--measure=ro", "rollout"),
         ('attnviz run --key "$', ["run", "--key"], "$", r"\$5"),
+        ("attnviz run --key ह", ["run", "--key"], "ह", "हिन्दी"),
+        ('attnviz run --key "!', ["run", "--key"], "!", '""\\!"#2'),
     ],
 )
 def test_a_line_of_bash(typed: str, words: list[str], current: str, inserted: str) -> None:
     line = Line.of_bash(typed, BREAKS)
     assert (line.words, line.current) == (words, current)
-    names = ("didn't", "*", "@10", "--measure=rollout", "$5")
+    names = ("didn't", "*", "@10", "--measure=rollout", "$5", "हिन्दी", "!#2")
     word = next(name for name in names if name.startswith(current)) if current else "*"
     assert line.typed(word) == inserted
 
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_bash_reads_every_sign_as_it_is(quote: str) -> None:
-    words = [f"{before}{sign}a" for sign in string.punctuation + " é동“" for before in ("", "a")]
+    words = [
+        f"{before}{sign}a"
+        for sign in string.punctuation + " é동“\u3000\u200c🐈"
+        for before in ("", "a")
+    ]
     line = Line.of_bash(f"attnviz run --query {quote}", BREAKS)
     words += ["!!", "a!b!c", "!#2"]
     typed = [line.typed(word) for word in words]

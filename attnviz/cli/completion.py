@@ -138,7 +138,9 @@ class Line(NamedTuple):
             word = word.replace("'", "'\\''")
         rest = word[self.start :]
         if self.quote != "'":
-            rest = re.sub(r'["\\$`]' if self.quote else r"[^\w@%+=:,./-]", r"\\\g<0>", rest)
+            rest = re.sub(
+                r'["\\$`]' if self.quote else r"[^\w@%+=:,./\x80-\U0010ffff-]", r"\\\g<0>", rest
+            )
         if self.quote == '"':  # where bash would read its history at a !, even after a backslash
             rest = re.sub("!(?=.)", r'"\!"', rest)
         # a quote that comes first would be taken for the one that is typed already
@@ -157,7 +159,7 @@ def answer(shell: str, given: Sequence[str], root: Any) -> str:
     else:
         return ""
     kind, choices = Completion(line, root).fitting()
-    choices = [(a, visible(b)) for a, b in dict(choices).items() if a.isprintable()]
+    choices = [(a, visible(b)) for a, b in dict(choices).items() if visible(a) == a]
     if shell == "bash":
         told = [line.typed(word) for word, _ in choices]
     else:

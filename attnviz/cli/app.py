@@ -51,7 +51,7 @@ COMMANDS = (
 
 
 class WithHelp:
-    """What has `--help`: not given, that is False; pydantic would be loaded to read None."""
+    """Commands whose `--help` is False by default: to read None, Typer would load pydantic."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """The option `--help`."""

@@ -67,16 +67,15 @@ def _did_you_mean(typed: str, names: Iterable[str]) -> str:
 
 
 def _line(words: Iterable[str]) -> str:
-    """The words as they are typed in a shell, in double quotes where these change nothing."""
-    simple = re.compile(r"""[\w@%+=:,./-]+""")
-    return " ".join(
-        word
-        if simple.fullmatch(word)
-        else shlex.quote(word)
-        if re.search(r'["$`\\!]', word)
-        else f'"{word}"'
-        for word in words
-    )
+    """The words as they are typed in a shell."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """A word in the quotes that it needs: double ones where these change nothing."""
+    if re.fullmatch(r"[\w@%+=:,./-]+", word):
+        return word
+    return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'
 
 
 def import_error(error: Exception) -> AttnvizError | None:

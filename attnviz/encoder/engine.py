@@ -46,13 +46,19 @@ class Engine(Protocol):
         """A table of which only rows were used, as a matrix for products."""
 
     def linear(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        """`x W^T + b`; the weight as files hold it, (d_out, d_in)."""
+        """`x W^T + b`, (..., d_in) -> (..., d_out); W as files hold it, (d_out, d_in)."""
 
     def layer_norm(self, x: Array, gain: Array, shift: Array, eps: float) -> Array:
-        """The norm of each vector of the last axis (Ba et al. 2016)."""
+        """`gain * (x - mean) / sqrt(variance + eps) + shift` (Ba et al. 2016).
+
+        (..., d_model) -> (..., d_model); mean and variance are those of each vector.
+        """
 
     def activation(self, name: str, x: Array) -> Array:
-        """A function of each number, by its name in `models.config.ACTIVATIONS`; x may be lost."""
+        """A function of each number, by its name in `models.config.ACTIVATIONS`.
+
+        x may be overwritten.
+        """
 
     def attend(self, q: Array, k: Array, v: Array, mask: Array | None) -> Array:
         """`softmax(Q K^T / sqrt(d_k)) V` in every head (Vaswani et al. 2017, equation 1).
@@ -62,16 +68,16 @@ class Engine(Protocol):
         """
 
     def where(self, condition: Array, x: Array, other: float) -> Array:
-        """X where the condition holds, the other number elsewhere."""
+        """`x` where the condition holds, the other number elsewhere."""
 
     def joined(self, arrays: Sequence[Array]) -> Array:
         """A new array of all of these, along the first axis."""
 
     def repeated(self, array: Array, count: int) -> Array:
-        """An array of one row, along the first axis, as one of `count` equal rows, to be read."""
+        """An array of one row, along the first axis, as `count` equal rows, not to be changed."""
 
     def head_outputs(self, weight: Array, num_heads: int) -> Array:
-        """For each head a matrix L, (num_heads, d_k, any), with |v L| = |v W_O|: see `lengths`."""
+        """What `lengths` needs of W_O, (d_model, d_model), in a form of the engine's own."""
 
     def lengths(self, v: Array, outputs: Array) -> Array:
-        """|v L|: (batch, num_heads, n, d_k) -> (batch, num_heads, n)."""
+        """|v W_O| of each head: (batch, num_heads, n, d_k) -> (batch, num_heads, n)."""

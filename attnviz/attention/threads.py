@@ -114,7 +114,7 @@ def thread_count() -> int:
 
 
 def loaded_torch() -> Any:
-    """The module torch, if it is loaded already: another thread may be at it."""
+    """The module torch if it is loaded; None too while another thread is still importing it."""
     torch = sys.modules.get("torch")
     unfinished = getattr(getattr(torch, "__spec__", None), "_initializing", False)
     return None if unfinished else torch
@@ -133,7 +133,7 @@ def one_torch_thread() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-_COUNTING = Lock()  # a number set for a moment is not what torch had before
+_COUNTING = Lock()  # while it is held, torch may have a number that is not its own
 
 
 class _TorchThreads:

@@ -262,7 +262,7 @@ def _paragraphs(function: Callable[..., None]) -> list[str]:
 
 
 def _read_here(parameter: Any, annotation: Any) -> None:
-    """Have a parameter's values read as it is annotated, not by pydantic; it can be left out."""
+    """Have a parameter's value read as it is annotated, not by pydantic; None if it is left out."""
     kind, info = without_none(get_args(annotation)[0]), get_args(annotation)[1]
     parameter.help = info.help  # which click 8.5 takes from arguments of typer before 0.26
     parts: tuple[Any, ...] = get_args(kind) if get_origin(kind) in (list, tuple) else ()

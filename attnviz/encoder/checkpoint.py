@@ -144,21 +144,15 @@ def tensors_in(path: Path) -> Tensors:
 def _drawn(
     shapes: Shapes, embeddings: Embeddings, seed: int, spread: float
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """What a model has before training: normal matrices and vectors, no biases, plain norms.
+    """What a model has before training.
 
     Marian's positions, in a table of the file, are sinusoids before training too, and stay.
     """
-    from attnviz.models.tables import draw_normal
+    from attnviz.models.tables import untrained
 
     for name, shape in shapes.items():
-        if embeddings == "halved sinusoidal" and name == POSITIONS:
-            continue
-        if name.endswith(".bias"):
-            yield name, np.zeros(shape, np.float32)
-        elif len(shape) == 1:  # the gain of a norm
-            yield name, np.ones(shape, np.float32)
-        else:
-            yield name, draw_normal(shape, seed, name, spread)
+        if embeddings != "halved sinusoidal" or name != POSITIONS:
+            yield name, untrained(name, shape, seed, spread)
 
 
 def _names(

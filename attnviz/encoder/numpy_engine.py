@@ -1,4 +1,4 @@
-"""The encoder's array functions in numpy: for short texts, which end before torch is imported."""
+"""The encoder's array functions in numpy: for texts that are done before torch is imported."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ MOST_SCORES = 1 << 20
 """The most scores at once, as a processor's cache has room for; a long text has more."""
 
 FEW_TOKENS = 64
-"""OpenBLAS multiplies a matrix by fewer columns faster than fewer rows by a matrix."""
+"""Tokens below which OpenBLAS multiplies W by columns x^T faster than rows x by W^T."""
 
 
 class NumpyEngine:

@@ -10,7 +10,7 @@ from attnviz.encoder.parts import WORD_VECTORS, Shapes, encoder_shapes
 from attnviz.errors import AttnvizError
 from attnviz.models import PAPER
 from attnviz.models.config import EncoderConfig
-from attnviz.models.tables import DrawnTable, Table, draw_matrix
+from attnviz.models.tables import DrawnTable, Table, untrained
 
 
 def paper_checkpoint(config: EncoderConfig, seed: int) -> Checkpoint:
@@ -29,17 +29,10 @@ def paper_checkpoint(config: EncoderConfig, seed: int) -> Checkpoint:
 
 
 def _drawn(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray | Table:
-    """A weight before any training: no biases, plain norms; word vectors are drawn when used."""
-    if name.endswith(".bias"):
-        return np.zeros(shape, np.float32)
-    if len(shape) == 1:
-        return np.ones(shape, np.float32)
-    module = name.removesuffix(".weight")
-    if name == WORD_VECTORS:
-        return DrawnTable((shape[0], shape[1]), seed, module, shape[1] ** -0.5)
-    weight = np.empty(shape, np.float32)
-    draw_matrix(weight, seed, module)
-    return weight
+    """A weight before any training; word vectors are drawn when they are used."""
+    if name != WORD_VECTORS:
+        return untrained(name, shape, seed)
+    return DrawnTable((shape[0], shape[1]), seed, name.removesuffix(".weight"), shape[1] ** -0.5)
 
 
 def _check_memory(config: EncoderConfig, shapes: Shapes) -> None:

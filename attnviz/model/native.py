@@ -299,21 +299,16 @@ def _tensors(model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
 def _drawn(
     model: ModelFacts, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """An untrained model's, drawn from its seed; norms and biases as before any training."""
-    from attnviz.models.tables import draw_matrix, draw_normal, rounded
+    """An untrained model's, drawn from its seed."""
+    from attnviz.models.tables import rounded, untrained
 
     paper, seed = model.family == PAPER, model.seed or 0
-    width = 0.0 if paper else spread(model_type(_files_of(model).config).content)
+    width = None if paper else spread(model_type(_files_of(model).config).content)
     for name, shape in shapes.items():
-        module = name.removesuffix(".weight")
-        weight = np.ones(shape, np.float32)
-        if len(shape) > 1 and paper:
-            draw_matrix(weight, seed, module)
-        elif len(shape) > 1:
-            weight = draw_normal(shape, seed, name, width)
-        yield name, rounded(weight, model.dtype)
+        yield name, rounded(untrained(name, shape, seed, width), model.dtype)
         if not paper or "attention.W" not in name:
-            yield f"{module}.bias", np.zeros(shape[0], np.float32)
+            bias = f"{name.removesuffix('weight')}bias"
+            yield bias, untrained(bias, shape[:1], seed)
 
 
 def _files_of(model: ModelFacts) -> ModelFiles:

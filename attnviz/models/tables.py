@@ -86,21 +86,30 @@ def _widened(upper: np.ndarray) -> np.ndarray:
     return widened
 
 
-def draw_normal(shape: tuple[int, ...], seed: int, name: str, spread: float) -> np.ndarray:
-    """A float32 array of a model before its training, from its seed and name, as BERT draws it."""
-    generator = np.random.default_rng([seed, *name.encode()])
-    drawn: np.ndarray = generator.standard_normal(shape, np.float32)
-    drawn *= spread
-    return drawn
+def untrained(
+    name: str, shape: tuple[int, ...], seed: int, spread: float | None = None
+) -> np.ndarray:
+    """A weight before any training, in float32: no biases, plain norms, matrices drawn.
 
-
-def draw_matrix(out: np.ndarray, seed: int, name: str) -> None:
-    """Fill a matrix of the untrained model from its seed and name: Glorot & Bengio 2010, 16."""
+    The seed and the name decide. `spread`: the standard deviation of normal numbers, as BERT draws
+    them; without, they are uniform, as in Glorot & Bengio 2010, 16.
+    """
+    if name.endswith(".bias"):
+        return np.zeros(shape, np.float32)
+    if len(shape) == 1:  # the gain of a norm
+        return np.ones(shape, np.float32)
     # the generator takes numbers, so the name becomes one per byte
-    np.random.default_rng([seed, *name.encode()]).random(out=out, dtype=np.float32)
-    bound = (6 / sum(out.shape)) ** 0.5
-    out *= 2 * bound
-    out -= bound
+    called = name if spread is not None else name.removesuffix(".weight")
+    generator = np.random.default_rng([seed, *called.encode()])
+    if spread is not None:
+        drawn: np.ndarray = generator.standard_normal(shape, np.float32)
+        drawn *= spread
+        return drawn
+    uniform: np.ndarray = generator.random(shape, np.float32)
+    bound = (6 / sum(shape)) ** 0.5
+    uniform *= 2 * bound
+    uniform -= bound
+    return uniform
 
 
 def rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from tiny_bert import runner_of, save_tiny_bert
 
 from attnviz.encoder import choice, speeds
@@ -131,6 +133,17 @@ def test_each_engine_is_made_once(model: Model) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ask, range(4)))) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_both_engines_share_the_numbers_in_memory(dtype: torch.dtype, tmp_path: Path) -> None:
+    save_tiny_bert(tmp_path)
+    path = tmp_path / "model.safetensors"
+    save_file({name: tensor.to(dtype) for name, tensor in load_file(path).items()}, path)
+    encoders = runner_of(load_model(str(tmp_path))).encoders
+    ours, theirs = (one.layers[1].attention.W_O for one in (encoders.in_numpy, encoders.in_torch))
+    assert theirs.weight.dtype == torch.float32
+    assert theirs.weight.data_ptr() == ours.weight.ctypes.data
 
 
 def test_the_order_and_the_numbers_of_a_stream_whose_engine_changes(

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -123,7 +124,10 @@ class Encoders:
         from attnviz.encoder.torch_engine import TorchEngine
 
         loading = time.thread_time() - start
-        encoder = self.checkpoint.encoder(TorchEngine(placement(*self._placed)))
+        checkpoint, in_numpy = self.checkpoint, self._made.get("numpy")
+        if in_numpy is not None:  # its numbers are in float32 already, and stay in memory
+            checkpoint = replace(checkpoint, weights=in_numpy.weights.arrays)
+        encoder = checkpoint.encoder(TorchEngine(placement(*self._placed)))
         if not was_loaded and not self._torch_only:
             from attnviz.encoder.speeds import measured, remember
 

@@ -96,6 +96,8 @@ def test_words_and_heads_of_the_last_sentence(memory: Path, animal: Inspection) 
     assert offered("run", "--query", "") == ("words", [])
     assert offered("run", "--head", "") == ("words", [])
     save(animal, memory / "last.safetensors")
+    models = answer("zsh", ("run", "--model", "min"), get_command(app))
+    assert models == "folders\nminilm\tthe default\n"
     assert offered("run", "--query", "t") == ("words", ["the", "the#2", "too", "tired"])
     assert offered("run", "--key", "@1")[1] == ["@1", "@10", "@11", "@12", "@13"]
     assert offered("run", "--query", "[") == ("words", ["[CLS]", "[SEP]"])

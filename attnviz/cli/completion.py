@@ -257,7 +257,7 @@ class Completion:
     def _models(self) -> Iterator[Choice]:
         yield from BUILT_IN.items()
         for name in (*_cached(), *(one["model"]["name"] for one in self._remembered.values())):
-            yield name, ""
+            yield name, BUILT_IN.get(name, "")
 
     def _layers(self) -> Iterator[Choice]:
         for layer in range(self._sizes[0]):

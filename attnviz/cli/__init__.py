@@ -112,7 +112,10 @@ def main() -> int:
 
         prepare_streams()
         from attnviz.cli.app import app, completed, exit_code_of
+        from attnviz.show.forms import ALONE
 
+        ALONE.set(True)
+        ALONE.set(True)
         shell = os.environ.get("_ATTNVIZ_COMPLETE")
         code = completed(shell) if shell else exit_code_of(lambda: app(prog_name="attnviz"))
     except BaseException:

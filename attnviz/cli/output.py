@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import is_open_stream, whole_file
-from attnviz.show.forms import ALONE, BINARY, PICTURES, Form, check_form
+from attnviz.show.forms import BINARY, PICTURES, Form, check_form
 from attnviz.show.labels import visible
 
 if TYPE_CHECKING:
@@ -154,7 +154,6 @@ def _broken(text: str, width: int, indent: str) -> str:
 def check_output(output: "Results", *kinds: str) -> None:
     """Refuse, before anything is computed, a form that these answers lack or a file not ours."""
     form, path, _ = output.form, output.file, (output.limits, output.style)
-    ALONE.set(True)  # from here on, matplotlib may be imported
     for kind in kinds:
         check_form(kind, form, None if output.format else path)
     if form == "parquet":

@@ -115,7 +115,6 @@ def main() -> int:
         from attnviz.show.forms import ALONE
 
         ALONE.set(True)
-        ALONE.set(True)
         shell = os.environ.get("_ATTNVIZ_COMPLETE")
         code = completed(shell) if shell else exit_code_of(lambda: app(prog_name="attnviz"))
     except BaseException:

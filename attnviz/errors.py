@@ -80,6 +80,9 @@ class OutOfRangeError(RequestError, IndexError):
     """A layer, head or token that is not there; also an IndexError, as Python has it."""
 
 
+MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v)"
+
+
 @contextmanager
 def enough_memory(what: str, hint: str) -> Iterator[None]:
     """Raise AttnvizError if memory, or a device's, is full: "the weights do" not fit, for one."""

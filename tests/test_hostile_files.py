@@ -230,7 +230,7 @@ def test_memory(
     monkeypatch.setattr("attnviz.encoder.checkpoint.mapped_tensors", full)
     message = told("run", "a dog", "--model", folders["bert"])
     assert "the model's weights do not fit in memory" in message
-    assert "--dtype bfloat16" in message
+    assert "ulimit -v" in message
     monkeypatch.setattr("attnviz.model.load.find_model", full)
     assert "there is not enough memory" in told("run", "a dog", "--model", folders["bert"])
 

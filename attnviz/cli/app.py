@@ -19,10 +19,9 @@ from typer.main import get_command
 from attnviz.attention.request import LESS_OF_A_TEXT
 from attnviz.cli.options import RARE, without_none
 from attnviz.cli.output import STDOUT, Notes, complain, fitted, lead_nowhere
-from attnviz.errors import AttnvizError, RequestError, lacks_memory, visible
+from attnviz.errors import MORE_MEMORY, AttnvizError, RequestError, lacks_memory, visible
 
 NARROWEST, WIDEST = 40, 100  # columns of help; longer lines are hard to read
-MORE_MEMORY = "end other programs, or raise the limit if there is one (ulimit -v)"
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
 EXIT_CODES = {

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from attnviz.attention.request import AttentionKind, Device, Dtype
-from attnviz.errors import RequestError, enough_memory
+from attnviz.errors import MORE_MEMORY, RequestError, enough_memory
 from attnviz.model.model import Model
 from attnviz.model.native import NativeRunner
 from attnviz.models import DEFAULT, PAPER, ModelFiles, default_tokenizer, find_model
 from attnviz.models.config import (
-    LESS_MEMORY,
     MOST_PARAMETERS,
     SEED,
     ModelType,
@@ -161,7 +160,8 @@ def _load_native(kind: ModelType, files: ModelFiles, run: RunOptions) -> Model:
     from attnviz.encoder.checkpoint import load_checkpoint
     from attnviz.encoder.choice import Encoders
 
-    with enough_memory("the model's weights do", LESS_MEMORY):
+    # they are mapped from the file, which takes no more room in another dtype
+    with enough_memory("the model's weights do", MORE_MEMORY):
         checkpoint = load_checkpoint(kind, files.weights, files.verified, run.drawn)
         encoders = Encoders(checkpoint, run.device, run.dtype)
     config, family = checkpoint.config, checkpoint.family

@@ -123,7 +123,7 @@ def test_the_founding_pair(animal: Inspection, wide: Inspection) -> None:
         expected = jensenshannon(a.astype(float), b.astype(float), base=2)
         assert change.distance == pytest.approx(float(expected), abs=1e-6)
     distances = [change.distance for change in compared.heads]
-    assert distances == pytest.approx(sorted(distances, reverse=True), rel=1e-5)
+    assert distances == pytest.approx(sorted(distances, reverse=True), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("special", [True, False])

@@ -5,6 +5,7 @@ The tiny models' sizes are all different, so that none can stand for another.
 
 import json
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_facts_are_the_loaded_models(family: str, tmp_path: Path) -> None:
     assert described.vocab_size == encoders.config.vocab_size
     assert described.max_positions == encoders.config.max_positions
     assert described.num_token_types == encoders.config.num_token_types
-    counted = sum(array.size for array in encoders.checkpoint.weights.values())
+    counted = sum(prod(array.shape) for array in encoders.checkpoint.weights.values())
     assert described.encoder_parameters == counted
     stored = load_file(tmp_path / "model.safetensors").values()
     assert described.parameters == sum(t.numel() for t in stored if t.is_floating_point())
@@ -102,7 +103,7 @@ def test_the_default_and_the_untrained() -> None:
     paper, loaded = describe("paper"), load_model("paper")
     assert paper.model == loaded.facts
     weights = runner_of(loaded).encoders.checkpoint.weights
-    counted = sum(array.size for array in weights.values())
+    counted = sum(prod(array.shape) for array in weights.values())
     assert paper.encoder_parameters == paper.parameters == counted
     assert (paper.max_positions, paper.folder, paper.revision) == (None, None, None)
     assert valid(answer_json(paper), "model")["model"]["seed"] == 0

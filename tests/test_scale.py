@@ -80,7 +80,7 @@ def test_lines_too() -> None:
         return float(np.sort(np.asarray(collection.get_colors())[:, 3])[line])
 
     ones, others = (lines(one, (0, 1)) for one in (ONE, OTHER))
-    assert shade(ones, -2) == shade(others, -2) == pytest.approx(0.05 + 0.95 * 0.25)
+    assert [shade(ones, -2), shade(others, -2)] == pytest.approx([0.05 + 0.95 * 0.25] * 2)
     assert "darkest line: 1.00 · links under 0.01 not drawn" in texts(ones)
     clipped = lines(ONE, (0.1, 0.5))
     assert shade(clipped, -1) == 1

@@ -13,14 +13,16 @@ from safetensors.torch import load_file, save_file
 from tiny_bert import runner_of, save_tiny_bert
 
 from attnviz.encoder import choice, speeds
-from attnviz.encoder.choice import LITTLE, Encoders, work
+from attnviz.encoder.choice import LITTLE, Encoders
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.engine import Engine
 from attnviz.encoder.numpy_engine import NumpyEngine
+from attnviz.encoder.parts import work
 from attnviz.encoder.speeds import LOADING, ON_A_GPU, USUALLY, Speeds, known, measured, remember
 from attnviz.encoder.torch_engine import TorchEngine
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
+from attnviz.model.model import BYTES_A_TOKEN
 
 TEXTS = ["it was tired", "a dog", "it was too tired to cross the street", "the cat sat on the mat"]
 SLOW_NUMPY = Speeds(numpy=2e9, torch=4e10, loading=3.0)
@@ -73,6 +75,18 @@ def test_sentences_count_together(model: Model, monkeypatch: pytest.MonkeyPatch)
     names = [name_of(encoders.of([500])) for _ in range(2 * int(ALIKE.loading / each))]
     assert names.index("torch") == int(ALIKE.loading / each)
     assert names.count("torch") == 1  # who asks then imports it; others go on
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.9, "numpy"), (1.1, "torch")])
+def test_a_file_counts_as_a_whole(
+    share: float, expected: str, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoders = on_a_machine(model, ALIKE, monkeypatch)
+    tokens = share * ALIKE.loading / ALIKE.saved(work(encoders.config, [1]))
+    model.expect(int(tokens * BYTES_A_TOKEN))
+    assert name_of(encoders.of([20])) == "numpy"  # the first lines do not wait
+    runs = LITTLE / work(encoders.config, [20])
+    assert name_of(encoders.of([20], runs)) == expected
 
 
 def test_nothing_is_measured_for_a_short_text(

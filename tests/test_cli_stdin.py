@@ -105,6 +105,13 @@ def read(path: Path, content: bytes) -> list[str | RequestError]:
     return [line[1] for line in LineReader(path) if line is not None]
 
 
+def test_the_size_of_a_file_is_known_and_that_of_a_pipe_is_not(tmp_path: Path) -> None:
+    path, pipe = tmp_path / "lines.txt", tmp_path / "pipe"
+    path.write_text("a dog\nit ran\n", encoding="utf-8")
+    os.mkfifo(pipe)
+    assert [LineReader(one).size for one in (path, pipe, tmp_path / "none.txt")] == [13, 0, 0]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_lines_of_every_kind(tmp_path: Path, encoding: str, end: str) -> None:

@@ -173,6 +173,8 @@ class Inputs:
         reader = self._rows or (LineReader(asked=asked) if self._from_lines else None)
         lines = self._lines(reader) if reader else enumerate(self._texts)
         model = self.session.load(self.session.choice)
+        if reader:
+            model.expect(reader.size)
         # what libraries made stays; what sentences leave in circles is soon cleared away
         gc.freeze()
         gc.set_threshold(GARBAGE_OF_SENTENCES, *gc.get_threshold()[1:])

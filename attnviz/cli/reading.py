@@ -90,6 +90,15 @@ class LineReader:
             self._waiting.start()
         threading.Thread(target=self._read, daemon=True).start()
 
+    @property
+    def size(self) -> int:
+        """How many bytes the file has; 0 for a pipe, of which that is not known."""
+        try:
+            about = os.stat(self._path or STDIN)
+        except OSError:  # told by who reads it
+            return 0
+        return about.st_size if stat.S_ISREG(about.st_mode) else 0
+
     def __iter__(self) -> Iterator[Line | None]:
         """The lines as they come; None when the next one has not come yet."""
         while True:
@@ -230,6 +239,11 @@ class TableReader:
     def blank(self) -> int:
         """How many blank lines were skipped."""
         return self._lines.blank
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file has; 0 for a pipe."""
+        return self._lines.size
 
     def row(self, index: int) -> Row:
         """The row of the sentence of that index, which can be asked for once."""

@@ -11,8 +11,8 @@ from attnviz.attention.request import Device, Dtype
 from attnviz.attention.threads import loaded_torch, processors
 from attnviz.encoder.checkpoint import Checkpoint, MaskedLm
 from attnviz.encoder.encoder import Encoder
+from attnviz.encoder.parts import work
 from attnviz.errors import RequestError
-from attnviz.models.config import EncoderConfig
 
 if TYPE_CHECKING:
     from attnviz.encoder.speeds import Speeds
@@ -39,6 +39,7 @@ class Encoders:
         self._asked = asked()
         self._made: dict[EngineName, Encoder] = {}
         self._making, self._counting = RLock(), Lock()
+        self.expected = 0  # tokens that are to come in all, as far as is known
         self._begun = 0.0  # multiply-adds in numpy
         self._speeds: Speeds | None = None
         self._torch_comes = False
@@ -61,8 +62,9 @@ class Encoders:
     def of(self, lengths: Sequence[int], runs: float = 1) -> Encoder:
         """The encoder for sentences of so many tokens, each run so many times.
 
-        What was run before counts too: once torch would have saved as much time as importing it
-        takes, whoever asks imports it, and other threads go on in numpy until it is there.
+        What was run before counts too, and what is expected: once torch would have saved as much
+        time as importing it takes, whoever asks imports it, and other threads go on in numpy until
+        it is there.
         """
         if self._torch_only or self._asked == "torch":
             return self.in_torch
@@ -83,7 +85,8 @@ class Encoders:
 
             if self._speeds is None:
                 self._speeds = known(self._placed[0], measured(self.in_numpy.engine))
-            saved = self._speeds.saved(self._begun - added)
+            known_of = max(self._begun - added, self.expected * work(self.config, [1]))
+            saved = self._speeds.saved(known_of)
             saved += self._speeds.saved(added, processors() if all_threads else 1)
             self._torch_comes = saved > self._speeds.loading
             return self._torch_comes
@@ -133,12 +136,6 @@ class Encoders:
 
             remember(self._placed[0], measured(encoder.engine), loading)
         return encoder
-
-
-def work(config: EncoderConfig, lengths: Sequence[int]) -> int:
-    """The multiply-adds of a run: tokens by all matrices, and each token by each other."""
-    matrices = 4 * config.d_model**2 + 2 * config.d_model * config.d_ff
-    return config.num_layers * sum(n * (matrices + 2 * n * config.d_model) for n in lengths)
 
 
 def asked() -> EngineName | None:

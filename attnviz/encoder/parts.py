@@ -1,6 +1,6 @@
 """The parts that all others are made of; their weights, and the names and shapes of all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attnviz.encoder.engine import Array, Engine
@@ -90,6 +90,12 @@ def masked_lm_shapes(config: EncoderConfig) -> Shapes:
     width = config.d_embedding or config.d_model
     dense = _linear("dense", width, config.d_model) | _norm("norm", width)
     return dense | _linear("decoder", config.vocab_size, width)
+
+
+def work(config: EncoderConfig, lengths: Sequence[int]) -> int:
+    """The multiply-adds of a run: tokens by all matrices, and each token by each other."""
+    matrices = 4 * config.d_model**2 + 2 * config.d_model * config.d_ff
+    return config.num_layers * sum(n * (matrices + 2 * n * config.d_model) for n in lengths)
 
 
 def _linear(name: str, d_out: int, d_in: int, bias: bool = True) -> Shapes:

@@ -1,4 +1,4 @@
-"""How fast this machine is: one product in an engine, and what importing torch took last time."""
+"""How fast this machine is: one layer in an engine, and what importing torch took last time."""
 
 import os
 import sys
@@ -10,15 +10,20 @@ from typing import NamedTuple
 import numpy as np
 
 from attnviz.attention.threads import one_torch_thread
+from attnviz.encoder.encoder import EncoderLayer
 from attnviz.encoder.engine import Engine
+from attnviz.encoder.parts import Weights, encoder_shapes, work
 from attnviz.files import cache_folder, read_own_json, write_own_json
+from attnviz.models.config import EncoderConfig
+from attnviz.models.tables import untrained
 
 FILE = "speeds.json"
 """What is remembered, in the user's cache folder: a machine's torch, for each device."""
 
 MOST_BYTES = 1 << 16
-ROWS, WIDTH, TRIES = 64, 512, 4
-"""Of the product that is timed, which takes some tenths of a millisecond.
+TOKENS, TRIES = 64, 8
+LAYER = EncoderConfig(1, num_layers=1, num_heads=8, d_model=256, d_ff=1024, activation="gelu")
+"""The layer that is timed, which takes one or two milliseconds.
 
 It is the same for all models, since what is remembered counts for all: of small matrices, a machine
 multiplies far fewer numbers a second.
@@ -35,7 +40,7 @@ GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 class Speeds(NamedTuple):
-    """Multiply-adds a second of a product in each engine, on one thread; seconds of an import."""
+    """Multiply-adds a second of a layer in each engine, on one thread; seconds of an import."""
 
     numpy: float
     torch: float
@@ -47,19 +52,23 @@ class Speeds(NamedTuple):
 
 
 def measured(engine: Engine) -> float:
-    """Multiply-adds a second, the best of a few short products."""
+    """Multiply-adds a second, the best of a few passes of a layer."""
     best = float("inf")
     # what others do meanwhile does not count, except where that clock is coarse, as on Windows
     fine = not engine.alone and time.get_clock_info("thread_time").resolution < 1e-6
     clock = time.thread_time if fine else time.perf_counter
     in_torch = type(engine).__module__ == "attnviz.encoder.torch_engine"
     with one_torch_thread() if in_torch else nullcontext(), engine.running():
-        x, matrix = (engine.array(np.ones((n, WIDTH), np.float32)) for n in (ROWS, WIDTH))
+        shapes = encoder_shapes(LAYER, "sinusoidal")
+        drawn = {name: untrained(name, shape, 0) for name, shape in shapes.items()}
+        layer = EncoderLayer(LAYER, Weights(engine, engine.put(drawn), "layers.0."))
+        x = engine.array(np.tile(np.linspace(-1, 1, LAYER.d_model), (1, TOKENS, 1)))
         for _ in range(TRIES):
             start = clock()
-            engine.numpy(engine.linear(x, matrix, None))  # a GPU has computed it by then
+            vectors = layer.attention(x, None)
+            engine.numpy(layer(x, vectors.z))  # a GPU has computed it by then
             best = min(best, clock() - start)
-    return ROWS * WIDTH**2 / max(best, 1e-9)
+    return work(LAYER, [TOKENS]) / max(best, 1e-9)
 
 
 def known(device: str, numpy: float) -> Speeds:

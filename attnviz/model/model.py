@@ -35,6 +35,9 @@ BATCH_TOKENS = 512
 """The most tokens in a batch, padding included: enough for matrix products at full speed, and few
 enough for the processor's cache and for sentences of similar length."""
 
+BYTES_A_TOKEN = 5
+"""About so many bytes of a text make a token."""
+
 Numbered = tuple[int, Tokens]
 Window = list[tuple[list[int], Future[Results]]]
 """Batches that were started: the numbers of their sentences, and their future results."""
@@ -161,6 +164,11 @@ class Model:
             # one before it out, so that no result waits for input
             for batches in look_ahead(started, 1):
                 yield from _in_order(batches)
+
+    def expect(self, size: int) -> None:
+        """Sentences of so many bytes in all are to come, which tells whether to import torch."""
+        if isinstance(self._runner, NativeRunner):
+            self._runner.encoders.expected = size // BYTES_A_TOKEN
 
     def ablate(
         self, tokens: Tokens, heads: Sequence[HeadId], replacement: Replacement = "zero"

@@ -68,9 +68,9 @@ and are noisy, so compare the ratios.
 tokens, in the default model and in one with the sizes of BERT base and random weights
 ([engines.py](../benchmarks/engines.py)). In torch, most of the time goes to importing it. The
 ratio is one of times. Without the variable, attnviz takes the engine in the last column: torch,
-once it would save as much time as its import takes. The sentences of a file count together. A short
-product tells how fast numpy is. How fast torch is and what its import takes is remembered from the
-last time that attnviz imported it.
+once it would save as much time as its import takes. The sentences of a file count together. A layer
+of a fixed size tells how fast numpy is. How fast torch is and what its import takes is remembered
+from the last time that attnviz imported it.
 
 {engines}
 

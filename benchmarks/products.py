@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch.nn.functional import linear
 
-from attnviz.attention.threads import processors
 from attnviz.model import load_model
 from attnviz.model.model import batches_of
+from attnviz.threads import processors
 
 
 def products(texts: list[str]) -> float:

@@ -17,7 +17,6 @@ from tiny_bert import SENTENCES, runner_of, save_tiny_bert
 from tiny_families import TINY, save_tiny
 from transformers import AutoModelForMaskedLM
 
-from attnviz.attention.threads import one_thread
 from attnviz.encoder import numpy_engine
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.numpy_engine import FEW_TOKENS, NumpyEngine
@@ -27,6 +26,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection.ablated import Replacement
 from attnviz.model import Model, load_model
 from attnviz.model.predict import head_of
+from attnviz.threads import one_thread
 
 ARRAYS = ("x", "q", "k", "v", "z", "value_norms", "distance_bias")
 

@@ -13,16 +13,17 @@ import attnviz
 
 PACKAGE = Path(attnviz.__file__).parent
 
-DATA = {"errors", "files", "text", "attention", "inspection"}
+DATA = {"errors", "files", "threads", "text", "attention", "inspection"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
+    "threads": {"files"},
     "text": {"errors", "files"},
-    "attention": {"errors", "files"},
-    "inspection": {"errors", "files", "text", "attention"},
+    "attention": {"errors"},
+    "inspection": {"errors", "files", "threads", "text", "attention"},
     "models": DATA,
-    "encoder": {"errors", "files", "attention", "models"},
+    "encoder": {"errors", "files", "threads", "attention", "models"},
     "transformers_backend": DATA | {"models", "encoder"},
     "model": DATA | {"models", "encoder", "transformers_backend"},
     "answers": DATA,
@@ -38,7 +39,7 @@ ONLY_IN: dict[str, set[str]] = {
     "torch": {"encoder", "transformers_backend"},
     "tokenizers": {"text"},
     "scipy": {"attention"},
-    "threadpoolctl": {"attention"},
+    "threadpoolctl": {"threads"},
     "huggingface_hub": {"models"},
     "unicode_segmentation_rs": {"text", "show"},
     "typer": {"cli"},

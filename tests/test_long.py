@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from shown import heatmap, lines, run_csv, run_json
 
+from attnviz import threads as side_by_side
 from attnviz.answers import compare as comparing
 from attnviz.answers import word as words
 from attnviz.answers.align import aligned
@@ -21,7 +22,6 @@ from attnviz.answers.matrices import matrices
 from attnviz.answers.overview import overview
 from attnviz.answers.select import Phrase, find_phrase
 from attnviz.attention import rollout as mixed
-from attnviz.attention import threads as side_by_side
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.inspection import view as rooms

@@ -29,8 +29,8 @@ from transformers import (
     BertForTokenClassification,
 )
 
-from attnviz.attention.threads import loaded_torch
 from attnviz.inspection import Inspection
+from attnviz.threads import loaded_torch
 
 pytestmark = pytest.mark.slow  # many processes
 

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from attnviz.attention import threads
-from attnviz.attention.threads import loaded_torch, workers
+from attnviz import threads
+from attnviz.threads import loaded_torch, workers
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ from functools import partial
 import numpy as np
 
 from attnviz.attention.layer import WIDER
-from attnviz.attention.threads import thread_count, workers
 from attnviz.encoder.choice import LONG
 from attnviz.encoder.encoder import Encoder, EncoderOutput
 from attnviz.encoder.engine import Array
 from attnviz.encoder.record import memory_for, padded
 from attnviz.errors import AttnvizError
 from attnviz.files import look_ahead
+from attnviz.threads import thread_count, workers
 
 # Nearly full speed, yet several threads get a batch of a short sentence; no run is cut.
 BATCH_TOKENS = 256

@@ -8,11 +8,11 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, Literal, get_args
 
 from attnviz.attention.request import Device, Dtype
-from attnviz.attention.threads import loaded_torch, processors
 from attnviz.encoder.checkpoint import Checkpoint, MaskedLm
 from attnviz.encoder.encoder import Encoder
 from attnviz.encoder.parts import work
 from attnviz.errors import RequestError
+from attnviz.threads import loaded_torch, processors
 
 if TYPE_CHECKING:
     from attnviz.encoder.speeds import Speeds

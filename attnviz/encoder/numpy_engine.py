@@ -9,10 +9,10 @@ import numpy as np
 
 from attnviz.attention.activations import FUNCTIONS
 from attnviz.attention.layer import softmax
-from attnviz.attention.threads import one_thread
 from attnviz.encoder.parts import WORD_VECTORS
 from attnviz.errors import enough_memory
 from attnviz.models.config import LESS_MEMORY
+from attnviz.threads import one_thread
 
 MULTIPLIED_OUT = 256
 """Tokens up to which the lengths of v W_O take less than a decomposition of W_O."""

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnviz.attention.threads import one_torch_thread
 from attnviz.encoder.encoder import EncoderLayer
 from attnviz.encoder.engine import Engine
 from attnviz.encoder.parts import Weights, encoder_shapes, work
 from attnviz.files import cache_folder, read_own_json, write_own_json
 from attnviz.models.config import EncoderConfig
 from attnviz.models.tables import untrained
+from attnviz.threads import one_torch_thread
 
 FILE = "speeds.json"
 """What is remembered, in the user's cache folder: a machine's torch, for each device."""

@@ -11,12 +11,12 @@ import numpy as np
 
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.shapes import Bool, Float
-from attnviz.attention.threads import side_by_side
 from attnviz.errors import OutOfRangeError, RequestError
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context, FullHeadName, HeadId, Window, reach_of
 from attnviz.inspection.frame import Frame, missing_share
 from attnviz.text.tokens import Token, Unit
+from attnviz.threads import side_by_side
 
 if TYPE_CHECKING:
     from attnviz.inspection.inspection import Inspection

@@ -23,7 +23,7 @@ from attnviz.text.tokens import Tokens, Typed
 
 if TYPE_CHECKING:
     from attnviz.attention.sublayers import Sublayers
-    from attnviz.attention.threads import Begin
+    from attnviz.threads import Begin
 
 # memory for the recorded vectors of one window of sentences; at most two are in memory
 WINDOW_BYTES = 96 * 1024 * 1024
@@ -152,7 +152,7 @@ class Model:
 
         None means that the next sentence may take a while: results so far are yielded first.
         """
-        from attnviz.attention.threads import workers
+        from attnviz.threads import workers
 
         bytes_per_token = 4 * self._runner.numbers_per_token
         with workers(self._runner.alone) as begin:

@@ -16,7 +16,7 @@ import attnviz.model.native
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
-from attnviz.model.model import batches_of, windows
+from attnviz.model.model import FIRST_TOKENS, batches_of, windows
 from attnviz.text.tokens import Tokens
 
 
@@ -85,6 +85,12 @@ def test_windows_hold_what_memory_allows_and_end_where_more_is_waited_for() -> N
     stream = [(0, two), (1, three), (2, two), None, (5, two), None, None, (7, three)]
     numbers = [[index for index, _ in window] for window in windows(stream, 5)]
     assert numbers == [[0, 1], [2], [], [5], [], [], [7], []]
+
+
+def test_the_first_windows_of_a_stream_are_small() -> None:
+    stream = [(index, tokens_of_length(FIRST_TOKENS // 4)) for index in range(100)]
+    counts = [len(window) for window in windows(stream, 10 * FIRST_TOKENS)]
+    assert counts == [4, 16, 40, 40, 0]
 
 
 def test_a_line_is_answered_before_the_next_is_waited_for(tiny: Model) -> None:

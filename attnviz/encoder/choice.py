@@ -85,8 +85,10 @@ class Encoders:
 
             if self._speeds is None:
                 self._speeds = known(self._placed[0], measured(self.in_numpy.engine))
-            known_of = max(self._begun - added, self.expected * work(self.config, [1]))
-            saved = self._speeds.saved(known_of)
+            before = self._begun - added
+            if before >= LITTLE:  # the first of many sentences do not wait for torch
+                before = max(before, self.expected * work(self.config, [1]))
+            saved = self._speeds.saved(before)
             saved += self._speeds.saved(added, processors() if all_threads else 1)
             self._torch_comes = saved > self._speeds.loading
             return self._torch_comes

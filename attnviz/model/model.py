@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # memory for the recorded vectors of one window of sentences; at most two are in memory
 WINDOW_BYTES = 96 * 1024 * 1024
 
+FIRST_TOKENS = 128
+"""The tokens in the first window of a stream; each window has room for four times as many."""
+
 WINDOW_SENTENCES = 1024
 """The most sentences in a window: what Python keeps of one is more than a tiny model's vectors."""
 
@@ -238,17 +241,20 @@ class Model:
 
 
 def windows(sentences: Iterable[Numbered | None], most_tokens: int) -> Iterator[list[Numbered]]:
-    """Group sentences that run together; an empty window marks a pause, and the end."""
+    """Group sentences that run together; an empty window marks a pause, and the end.
+
+    The first windows are small, so that the first results do not wait for many others.
+    """
     window: list[Numbered] = []
-    size = 0
+    size, room = 0, min(FIRST_TOKENS, most_tokens)
     for numbered in sentences:
         if numbered is not None:
             window.append(numbered)
             size += len(numbered[1])
-        full = size >= most_tokens or len(window) == WINDOW_SENTENCES
+        full = size >= room or len(window) == WINDOW_SENTENCES
         if window and (numbered is None or full):
             yield window
-            window, size = [], 0
+            window, size, room = [], 0, min(4 * room, most_tokens)
         if numbered is None:
             yield []
     if window:

@@ -82,9 +82,9 @@ class Holding(Shown):
 
     If `by` is "weight": by hits, then by mean weight. `context` is that of the first sentence.
     `link`: the query and the key, as the first sentence has them, where all have the same, case
-    aside. `held_out`: chosen
-    on the first half, then on the second, None where that half has nothing to compare with; empty
-    for one sentence. `left_out`: how many could not be counted. `reverse`: the other direction.
+    aside. `held_out`: chosen on the first half, then on the second, None where that half has
+    nothing to compare with; empty for one sentence. `left_out`: how many could not be counted.
+    `reverse`: the other direction.
     """
 
     schema: ClassVar[str] = "attnviz.find-summary/2"

@@ -128,8 +128,9 @@ class NativeRunner:
         places = [(head.layer, head.place) for head in heads]
         [ablated] = runs.without([places], replacement == "mean")
         states = runs.states, ablated
-        has_head = self.has_masked_lm
-        masks = tuple(self._predictions(tokens, *states, tokenizer)) if has_head else None
+        masks = None
+        if self.has_masked_lm:
+            masks = tuple(self._predictions(tokens, *states, tokenizer))
         return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
 
     def ablate_each(

@@ -1,6 +1,7 @@
 """`attnviz check`: ten faults put back by hand are each caught by the line that names it."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -430,7 +431,8 @@ def test_half_precision_is_judged_more_coarsely_and_says_so(folder: Callable[[st
     answer = judged(str(folder("bert")), rollout_slightly_off, dtype="bfloat16")
     [line] = [line for line in answer.lines if line.result == "failed"]
     assert (line.check, line.limit) == ("measures", 1e-5)
-    assert line.where.startswith("sentence 0, rollout of layer ")
+    # all sentences are off by the same part, so rounding decides which of them is off most
+    assert re.match(r"sentence \d, rollout of layer \d", line.where)
     assert 1e-4 < (line.largest or 0) < 0.1
 
 

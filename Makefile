@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+NODE := node_modules
 SENTENCE := The animal didn't cross the street because it was too tired.
 
 .PHONY: run test test-quick lint types tests docs-check docs samples bench clean tools
@@ -15,18 +16,20 @@ test: lint types docs-check tests
 test-quick: lint .venv/developed
 	$(BIN)/pytest -q -n auto -m "not slow"
 
-lint: .venv/developed
+lint: .venv/developed $(NODE)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(NODE)/.bin/biome check --error-on-warnings
 
-types: .venv/developed
+types: .venv/developed $(NODE)/installed
 	$(BIN)/mypy
+	$(NODE)/.bin/tsc
 
 docs-check: .venv/developed
 	$(BIN)/python scripts/cli_reference.py --check
 	$(BIN)/python scripts/api_reference.py --check
 
-tests: .venv/developed tools
+tests: .venv/developed $(NODE)/installed tools
 	$(BIN)/pytest -q -n auto
 
 docs: .venv/developed
@@ -40,12 +43,23 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/all.py
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(NODE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# samples/pipeline.sh reads JSON with jq
+# samples/pipeline.sh reads JSON with jq, the page is tested in Chromium
 tools:
-	@command -v jq >/dev/null || { apt-get -qq update && apt-get -qq install -y jq; } \
-	  || { echo "make: jq is missing; install it, for instance with apt-get install jq"; exit 1; }
+	@$(call need,jq,jq)
+	@test -n "$$ATTNVIZ_CHROMIUM" || { $(call need,chromium,chromium); }
+
+# a program, and Debian's packages that have it
+need = command -v $(1) >/dev/null \
+  || { echo "make: $(1) is missing, installing it"; apt-get -qq update && apt-get -qq install -y --no-install-recommends $(2) >/dev/null; } \
+  || { echo "make: $(1) is missing; install it, for instance with apt-get install $(2)"; exit 1; }
+
+# what checks the page's scripts and style
+$(NODE)/installed: package.json package-lock.json .npmrc
+	@$(call need,npm,nodejs npm)
+	npm ci --silent
+	touch $@
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

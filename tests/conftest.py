@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from browser import chromium as chromium
+from browser import opened as opened
 from hypothesis import settings
 from process import Done, Workplace, in_process
 

@@ -1,0 +1,110 @@
+/** Colours for numbers: weights, differences and heads, in light and dark. No document here. */
+
+/**
+ * A scale of colours: `table` has 256 pixels as ImageData keeps them (little-endian RGBA), `stops` the same as text;
+ * `ground` and `hatch` draw a cell that has no number, as a query may not look there.
+ * @typedef {{table: Uint32Array, stops: string[], ground: string, hatch: string, dark: boolean, signed: boolean}} Palette
+ */
+
+/* `weight_colors` and `signed_colors` of the pictures, in even steps; on dark the same hues upwards from the ground */
+const SCALES = {
+  heat: "#fdfdfd #fcd8a8 #faa868 #ee7551 #d2495d #a72f6c #71246c #3d1c57 #141030",
+  heatDark: "#1e1e24 #3b2150 #6a2a70 #9c3673 #cc4a68 #ee7551 #faa868 #fcd8a8 #fffaf0",
+  signed: "#0a3f86 #2a70b6 #66a1d8 #aacfef #fafafa #f1caa5 #e59658 #c9652a #9a3b1b",
+  signedDark: "#bfe0ff #74b2ee #3c7fc4 #27507f #1e1e24 #6d4020 #b3642a #ee9a52 #ffd9b0",
+};
+
+/* Okabe and Ito's colours, their yellow darker to be seen on paper, then shades between them */
+const HEADS =
+  "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a3e9d #8c6d1f #a3163f #5fa01c #1f4e5f #7f7f8a".split(" ");
+
+/** @type {Map<string, Palette>} */
+const palettes = new Map();
+
+/** @param {string} hex @returns {number[]} red, green, blue, 0 to 255 */
+export function rgb(hex) {
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+}
+
+/** @param {number[]} parts @returns {string} */
+function hexOf(parts) {
+  return `#${parts.map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** A colour so far, from 0 to 1, on the way to another. @param {string} from @param {string} to @param {number} share */
+export function mixed(from, to, share) {
+  const end = rgb(to);
+  return hexOf(rgb(from).map((part, at) => part + (end[at] - part) * share));
+}
+
+/**
+ * The colours of weights (`heat`), or of differences around 0 (`signed`).
+ * @param {"heat" | "signed"} kind @param {boolean} dark @returns {Palette}
+ */
+export function palette(kind, dark) {
+  const name = dark ? /** @type {"heatDark" | "signedDark"} */ (`${kind}Dark`) : kind;
+  let found = palettes.get(name);
+  if (!found) {
+    const colours = SCALES[name].split(" ");
+    const stops = Array.from({ length: 256 }, (_, at) => {
+      const place = (at / 255) * (colours.length - 1);
+      const before = Math.min(Math.floor(place), colours.length - 2);
+      return mixed(colours[before], colours[before + 1], place - before);
+    });
+    const table = Uint32Array.from(stops, (hex) => {
+      const [red, green, blue] = rgb(hex);
+      return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+    });
+    const [ground, hatch] = dark ? ["#2a2a31", "#44444e"] : ["#ededf0", "#d3d3da"];
+    found = { table, stops, ground, hatch, dark, signed: kind === "signed" };
+    palettes.set(name, found);
+  }
+  return found;
+}
+
+/** The place of a number on a scale: 0 to 255. @param {number} value @param {number} low @param {number} high */
+export function placeOf(value, low, high) {
+  return Math.max(0, Math.min(255, Math.round((255 * (value - low)) / (high - low || 1))));
+}
+
+/** @param {Palette} colours @param {number} value @param {number} low @param {number} high @returns {string} */
+export function colourOf(colours, value, low, high) {
+  return colours.stops[placeOf(value, low, high)];
+}
+
+/** Black or white, whichever is read better on a colour. @param {string} hex @returns {string} */
+export function inkOn(hex) {
+  const [red, green, blue] = rgb(hex).map((part) => (part / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#1b1b1f" : "#ffffff";
+}
+
+/**
+ * A head's colour. The first 12 are told apart with any kind of colour blindness or by their lightness; the next are
+ * darker, then lighter ones, whose numbers must be read.
+ * @param {number} head @param {boolean} dark @returns {string}
+ */
+export function headColour(head, dark) {
+  const own = HEADS[head % HEADS.length];
+  const round = Math.floor(head / HEADS.length) % 3;
+  const [red, green, blue] = rgb(own);
+  const lifted = dark && 0.3 * red + 0.6 * green + 0.1 * blue < 125 ? mixed(own, "#ffffff", 0.35) : own;
+  return round === 0 ? lifted : mixed(lifted, (round === 1) === dark ? "#ffffff" : "#000000", 0.4);
+}
+
+/**
+ * The ends of the scale: fixed (0 to 1, or -1 to 1), or from the numbers themselves.
+ * @param {"fixed" | "own"} scale @param {boolean} signed @param {Iterable<ArrayLike<number>>} every
+ * @returns {[number, number]}
+ */
+export function limitsOf(scale, signed, every) {
+  let high = scale === "fixed" ? 1 : 0;
+  if (scale !== "fixed") {
+    for (const values of every) {
+      for (let at = 0; at < values.length; at++) {
+        const size = Math.abs(values[at]);
+        if (size > high && size < Infinity) high = size;
+      }
+    }
+  }
+  return [signed ? -(high || 1) : 0, high || 1];
+}

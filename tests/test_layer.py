@@ -17,7 +17,7 @@ from worked import WORKED, X, inspection_with
 from written import printed, schema
 
 import attnviz
-from attnviz.answers.layer import Layer, layer
+from attnviz.answers.layer import BLOCK, Layer, layer, layer_summary
 from attnviz.attention.activations import FUNCTIONS
 from attnviz.attention.sublayers import Adding, FeedForward, Norm, Sublayers, Unopened
 from attnviz.errors import AttnvizError, RequestError
@@ -139,6 +139,24 @@ def test_an_output_that_is_not_the_models_own_is_an_error() -> None:
         by_hand(*AFTER, y=(-1, 1.1))
 
 
+def check_summary(inspection: Inspection, number: int, parts: Sublayers) -> None:
+    """Hold the lengths and shares of all pieces at once to each piece's own answer."""
+    every = layer_summary(inspection, number, parts)
+    for place, e in enumerate(layer(inspection, number, parts)):
+        told = [(step.name, step.letter, step.formula, len(step.vector)) for step in e.steps]
+        assert [tuple(step[:4]) for step in every.steps] == told
+        heads = [None if part.head is None else part.head.head for part in e.parts]
+        assert (every.parts, every.heads) == (tuple(p.name for p in e.parts), tuple(heads))
+        assert (every.norms, every.parallel) == (e.norms, e.parallel)
+        for numbers, own in (
+            (every.lengths, [step.length for step in e.steps]),
+            (every.shares, shares(e)),
+            (every.part_lengths, [part.length for part in e.parts]),
+        ):
+            scale = max(map(abs, own))
+            np.testing.assert_allclose(numbers[place], own, rtol=0, atol=2e-5 * scale)
+
+
 @pytest.mark.parametrize("family", TINY)
 def test_a_family_against_transformers(family: str, tmp_path: Path) -> None:
     theirs = save_tiny(tmp_path, family)
@@ -158,6 +176,22 @@ def test_a_family_against_transformers(family: str, tmp_path: Path) -> None:
             total = np.sum([part.vector for part in e.parts], axis=0)
             np.testing.assert_allclose(total, e.output, rtol=0, atol=1e-5 * largest)
             assert sum(shares(e)) == pytest.approx(1)
+        check_summary(inspection, number, parts)
+
+
+def test_all_pieces_of_a_long_text_at_once() -> None:
+    text = attnviz.inspect(" ".join([ANIMAL] * 6))
+    tokens = range(len(text.tokens))
+    assert len(tokens) > BLOCK
+    for number in (0, 5):
+        check_summary(text, number, sublayers_behind(text, number, tokens))
+
+
+def test_a_summary_is_held_to_the_models_own_output() -> None:
+    inspection, x = inspection_with(X, WORKED, 2), X.astype(np.float32)
+    wrong = Sublayers((0, 1), AFTER, WORKED.W_O, None, NETWORK, x, np.ones((2, 2)))
+    with pytest.raises(AttnvizError, match="layer 0's output is not what these steps make"):
+        layer_summary(inspection, 0, wrong)
 
 
 def test_json_follows_its_schema(animal: Inspection) -> None:

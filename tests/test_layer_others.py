@@ -8,13 +8,14 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from test_layer import SCHEMA
+from test_layer import SCHEMA, check_summary
 from tiny_others import BOTH, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, TARGET, Other
 
 import attnviz
 from attnviz.answers.layer import Layer
 from attnviz.errors import AttnvizError
 from attnviz.model import load_model
+from attnviz.model.reload import sublayers_behind
 
 EVEN = {**STACK, "hidden_size": 32}  # rotations need an even d_k
 BOTHS = SEQ2SEQ["bart"].task
@@ -121,6 +122,8 @@ def test_a_layer_is_retraced(name: str, tmp_path: Path) -> None:
     assert formulas(e) == expected
     [first] = attnviz.layer(inspection, "@0", 0, "piece", model)
     hold(first, states[1])
+    pieces = range(len(inspection.tokens))
+    check_summary(inspection, 1, sublayers_behind(inspection, 1, pieces, lambda _: model))
 
 
 @pytest.mark.parametrize("name", CROSS)

@@ -3,7 +3,7 @@
 The steps are the attention function's (Vaswani et al. 2017, 3.2).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -175,8 +175,8 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
     query = range(len(inspection.tokens))[query]
     steps = head_steps(inspection, head, layer, slice(query, query + 1))
     sink, made = steps.sink, steps.projected
-    every = every_z(inspection.layer(head.layer), head.layer, query)
-    every[steps.head.place] = steps.Z[0]
+    every = every_z(inspection.layer(head.layer), head.layer, [query])
+    every[steps.head.place] = steps.Z
     return Explanation(
         context=steps.context,
         head=steps.head,
@@ -195,7 +195,7 @@ def explain(inspection: Inspection, query: int, head: HeadId, layer: Projections
         weights=steps.weights[0],
         sink=None if sink is None else Sink(sink.score, float(sink.weights[0])),
         z=steps.Z[0],
-        outputs=short(by_head(every, layer.W_O)),
+        outputs=short(by_head(every, layer.W_O)[:, 0]),
         check=steps.check,
         masked=steps.masked,
         shared_by=steps.shared_by,
@@ -217,17 +217,24 @@ def pieces_of(view: View, index: int) -> list[int]:
     return [piece.index for piece in view.inspection.tokens.pieces if piece.word == word]
 
 
-def every_z(record: LayerRecord, layer: int, query: int) -> Float[np.ndarray, "head d_v"]:
-    """Each head's z of one query: as recorded, or as its weights make it."""
+def every_z(
+    record: LayerRecord, layer: int, queries: Sequence[int]
+) -> Float[np.ndarray, "head query d_v"]:
+    """Each head's z of some queries, in float64: as recorded, or as its weights make it."""
     if record.z is not None:
-        recorded: np.ndarray = record.z[:, query].astype(np.float64)
+        recorded: np.ndarray = record.z[:, queries].astype(np.float64)
         return recorded
-    rows = record.weights(layer, queries=slice(query, query + 1))[:, 0].astype(np.float64)
     v = record.inputs().v
-    return np.stack([row @ record.of_head(v, number) for number, row in enumerate(rows)])
+    made = []
+    for query in queries:
+        rows = record.weights(layer, queries=slice(query, query + 1))[:, 0].astype(np.float64)
+        made.append([row @ record.of_head(v, number) for number, row in enumerate(rows)])
+    return np.stack(made, axis=1)
 
 
-def by_head(z: Float[np.ndarray, "head d_v"], W_O: np.ndarray) -> Float[np.ndarray, "head d_model"]:
+def by_head(
+    z: Float[np.ndarray, "head query d_v"], W_O: np.ndarray
+) -> Float[np.ndarray, "head query d_model"]:
     """What each head gives: its z times its rows of W_O."""
-    outputs: np.ndarray = np.einsum("hi,hio->ho", z, W_O.reshape(*z.shape, -1))
+    outputs: np.ndarray = z @ W_O.reshape(len(z), z.shape[-1], -1)
     return outputs

@@ -12,37 +12,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from attnviz.answers.answer import facts_of, shortest, token_facts
-from attnviz.answers.explain import by_head, every_z
 from attnviz.answers.head import Z_TOLERANCES, short
-from attnviz.attention.layer import LayerRecord
+from attnviz.answers.layer_steps import HEAD, LayerSteps, Step
 from attnviz.attention.order import descending
 from attnviz.attention.shapes import Float
-from attnviz.attention.sublayers import Adding, FeedForward, SublayerName, Sublayers, Unopened
+from attnviz.attention.sublayers import FeedForward, Sublayers
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, Shown
 from attnviz.text.tokens import Token
 
-X, HEAD, FEED_FORWARD, BIASES, OUTPUT = "x", "head", "feed_forward", "biases", "output"
-Y = "y"
-
-
-class Step(NamedTuple):
-    """A vector on the way from x to the next layer's x, y, and how it comes about.
-
-    `formula` says which vectors it is made of, by their letters. `kept`: of a sum, the letter of
-    the vector to which a sublayer's output is added.
-    """
-
-    name: str
-    letter: str
-    formula: str
-    vector: Float[np.ndarray, "size"]
-    kept: str | None = None
-
-    @property
-    def length(self) -> float:
-        """Its length, the Euclidean norm."""
-        return float(np.linalg.norm(self.vector))
+BLOCK = 64  # pieces at a time of all: their parts stay in a processor's cache
 
 
 class Part(NamedTuple):
@@ -125,14 +104,12 @@ class Layer(Shown):
     @property
     def norms(self) -> str:
         """Where the norms are: "after" a sum, as in the paper, "before" a sublayer, "inside" it."""
-        order, every = self.sublayers.order, ("before", "inside", "after")
-        places = [name for name in every if any(getattr(adding, name) for adding in order)]
-        return " and ".join(places) or "none"
+        return norms_of(self.sublayers)
 
     @property
     def parallel(self) -> bool:
         """Whether the feed-forward network runs beside attention, and not on what that gives."""
-        return any(adding.beside for adding in self.sublayers.order)
+        return is_parallel(self.sublayers)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -148,7 +125,7 @@ class Layer(Shown):
         """The `top` heads with the largest shares, of either sign; all in order without."""
         if top is None or top >= len(self.heads):
             return list(self.heads)
-        shares = np.array([abs(head.share) for head in self.heads], np.float32)
+        shares = np.array([abs(head.share) for head in self.heads], np.float64)
         return [self.heads[int(place)] for place in descending(shares)[:top]]
 
     def shown(self, top: int) -> list[Part]:
@@ -224,138 +201,118 @@ def one_layer(heads: Sequence[HeadId]) -> int:
     return layers[0]
 
 
+class StepFacts(NamedTuple):
+    """A step of every piece, without its numbers, of which there are `size`; see `Step`."""
+
+    name: str
+    letter: str
+    formula: str
+    size: int
+    kept: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSummary:
+    """How long every step of every piece through a layer is, and the parts of what comes out.
+
+    `heads`: of each part, the head's number; None for x, feed-forward, other attention, biases.
+    """
+
+    steps: tuple[StepFacts, ...]
+    lengths: Float[np.ndarray, "piece step"]
+    parts: tuple[str, ...]
+    heads: tuple[int | None, ...]
+    shares: Float[np.ndarray, "piece part"]
+    part_lengths: Float[np.ndarray, "piece part"]
+    norms: str
+    parallel: bool
+
+
 def layer(inspection: Inspection, number: int, sublayers: Sublayers) -> tuple[Layer, ...]:
     """What a layer makes of each of the pieces that `sublayers` was made for.
 
     AttnvizError if that is not the model's own output.
     """
     context, record = inspection.view("piece").context, inspection.layer(number)
-    places = range(len(sublayers.pieces))
-    return tuple(_Way(context, record, number, sublayers, place).answer() for place in places)
-
-
-class _Way:
-    """One piece's way through a layer: the steps so far, and the parts that the last one sums."""
-
-    def __init__(
-        self, context: Context, record: LayerRecord, number: int, sublayers: Sublayers, place: int
-    ) -> None:
-        self._context, self._number = context, number
-        self._sublayers, self._place = sublayers, place
-        self._z = every_z(record, number, sublayers.pieces[place])
-        self._steps: list[Step] = []
-        self._x = self._step("x", "x", "x", sublayers.x[place].astype(np.float64))
-        self._names = [X, *[HEAD] * len(self._z), FEED_FORWARD, *sublayers.others, BIASES]
-        self._parts = np.zeros((len(self._names), len(self._x.vector)))
-        self._parts[0] = self._x.vector
-        for adding in sublayers.order:
-            self._add(adding)
-
-    def answer(self) -> Layer:
-        """The layer as an answer; AttnvizError if it is not the model's own output."""
-        *steps, last = (step._replace(vector=short(step.vector)) for step in self._steps)
-        out = self._steps[-1].vector
-        length = float(out @ out)
-        shares = self._parts @ out / length if length else np.zeros(len(self._parts))
-        heads = [
-            HeadId(self._number, place - 1) if name == HEAD else None
-            for place, name in enumerate(self._names)
-        ]
-        return Layer(
-            context=self._context,
-            layer=self._number,
-            query=self._context.tokens[self._sublayers.pieces[self._place]],
-            sublayers=self._sublayers,
-            z=short(self._z),
-            steps=(*steps, last._replace(name=OUTPUT, letter=Y)),
+    way = LayerSteps(record, number, sublayers)
+    checks, shares = _checks(context, number, way.output, sublayers.output), way.shares
+    heads = [
+        HeadId(number, place - 1) if name == HEAD else None for place, name in enumerate(way.names)
+    ]
+    return tuple(
+        Layer(
+            context=context,
+            layer=number,
+            query=context.tokens[piece],
+            sublayers=sublayers,
+            z=short(way.z[:, place]),
+            steps=tuple(step._replace(vector=short(step.vector[place])) for step in way.steps),
             parts=tuple(
-                Part(name, head, short(part), float(share))
-                for name, head, part, share in zip(
-                    self._names, heads, self._parts, shares, strict=True
-                )
+                Part(name, head, short(part[place]), float(share[place]))
+                for name, head, part, share in zip(way.names, heads, way.parts, shares, strict=True)
             ),
-            check=self._checked(out),
+            check=checks[place],
         )
-
-    def _add(self, adding: Adding) -> None:
-        """One sublayer, added to the last step."""
-        name, before = adding.name, self._steps[-1]
-        read = self._x if adding.beside else before
-        if adding.before is not None:
-            formula = f"{adding.before.kind}({read.letter})"
-            read = self._step(f"{name}_input", "h", formula, adding.before(read.vector))
-        given, parts = self._given(name, read)
-        if adding.inside is not None:
-            parts = adding.inside.linear(parts, given.vector)
-            parts[-1] += adding.inside.shift
-            formula = f"{adding.inside.kind}({given.letter})"
-            given = self._step(f"{name}_normed", given.letter, formula, adding.inside(given.vector))
-        self._parts = adding.kept * self._parts + adding.factor * parts
-        total = adding.kept * before.vector + adding.factor * given.vector
-        formula = f"{_times(adding.kept)}{before.letter} + {_times(adding.factor)}{given.letter}"
-        added = self._step(f"{name}_sum", "r", formula, total, before.letter)
-        if adding.after is not None:
-            self._parts = adding.after.linear(self._parts, total)
-            self._parts[-1] += adding.after.shift
-            formula = f"{adding.after.kind}({added.letter})"
-            self._step(f"{name}_norm", "h", formula, adding.after(total))
-
-    def _given(self, name: SublayerName, read: Step) -> tuple[Step, np.ndarray]:
-        """What a sublayer gives, and as a sum of parts, (part, d_model)."""
-        sublayers, parts = self._sublayers, np.zeros_like(self._parts)
-        if name == "attention":
-            heads, bias = by_head(self._z, sublayers.W_O), sublayers.b_O
-            self._step("z", "z", f"z_0 … z_{len(heads) - 1} side by side", self._z.ravel())
-            parts[1 : 1 + len(heads)] = heads
-            parts[-1] = 0 if bias is None else bias
-            return self._step(name, "a", f"z W_O{_plus('b_O', bias)}", parts.sum(axis=0)), parts
-        others = sublayers.others
-        network = Unopened(name, others[name]) if name in others else sublayers.feed_forward
-        if isinstance(network, FeedForward):
-            formula = _inner(network, read.letter)
-            inner = self._step("inner", "u", formula, network.inner(read.vector))
-            formula, vector = f"u W_2{_plus('b_2', network.b_2)}", network.outer(inner.vector)
-        else:
-            formula = f"{network.name}({read.letter})"
-            vector = network.outputs[self._place].astype(np.float64)
-        given = self._step(name, "f" if name == FEED_FORWARD else "c", formula, vector)
-        parts[self._names.index(name)] = given.vector
-        return given, parts
-
-    def _step(
-        self, name: str, letter: str, formula: str, vector: np.ndarray, kept: str | None = None
-    ) -> Step:
-        """Note a step, under a letter of its own."""
-        letters = {step.letter for step in self._steps}
-        while letter in letters:
-            letter += "′"
-        self._steps.append(Step(name, letter, formula, vector, kept))
-        return self._steps[-1]
-
-    def _checked(self, out: np.ndarray) -> OutputCheck:
-        if self._sublayers.output is None:
-            return OutputCheck(None, None)
-        own = self._sublayers.output[self._place].astype(np.float64)
-        difference, largest = (float(np.abs(u).max()) for u in (out - own, own))
-        if not difference <= Z_TOLERANCES[self._context.model.dtype] * largest:
-            raise AttnvizError(
-                f"layer {self._number}'s output is not what these steps make of its x: this "
-                "inspection is damaged, or the model has changed",
-                "run the sentence again",
-            )
-        return OutputCheck(difference, difference / largest if largest else 0.0)
+        for place, piece in enumerate(sublayers.pieces)
+    )
 
 
-def _inner(network: FeedForward, read: str) -> str:
-    wide = f"{read} W_1{_plus('b_1', network.b_1)}"
-    if network.W_G is None:
-        return f"{network.activation}({wide})"
-    return f"{network.activation}({read} W_G{_plus('b_G', network.b_G)}) * ({wide})"
+def layer_summary(inspection: Inspection, number: int, sublayers: Sublayers) -> LayerSummary:
+    """The lengths and shares of `layer` for all pieces of `sublayers`, in float32.
+
+    AttnvizError if the steps do not make the model's own output.
+    """
+    context, record = inspection.view("piece").context, inspection.layer(number)
+    found: list[tuple[np.ndarray, ...]] = []
+    for start in range(0, len(sublayers.pieces), BLOCK):
+        places = slice(start, start + BLOCK)
+        way = LayerSteps(record, number, sublayers, places, np.float32)
+        own = None if sublayers.output is None else sublayers.output[places]
+        _checks(context, number, way.output, own)
+        lengths = np.stack([np.linalg.norm(step.vector, axis=-1) for step in way.steps], axis=-1)
+        found.append((lengths, way.shares.T, np.linalg.norm(way.parts, axis=-1).T))
+    lengths, shares, part_lengths = (short(np.concatenate(one)) for one in zip(*found, strict=True))
+    return LayerSummary(
+        steps=tuple(
+            StepFacts(step.name, step.letter, step.formula, step.vector.shape[-1], step.kept)
+            for step in way.steps
+        ),
+        lengths=lengths,
+        parts=tuple(way.names),
+        heads=tuple(n - 1 if name == HEAD else None for n, name in enumerate(way.names)),
+        shares=shares,
+        part_lengths=part_lengths,
+        norms=norms_of(sublayers),
+        parallel=is_parallel(sublayers),
+    )
 
 
-def _plus(name: str, bias: np.ndarray | None) -> str:
-    return "" if bias is None else f" + {name}"
+def norms_of(sublayers: Sublayers) -> str:
+    """Where the norms are: "after" a sum, as in the paper, "before" a sublayer, "inside" it."""
+    every = ("before", "inside", "after")
+    places = [n for n in every if any(getattr(adding, n) for adding in sublayers.order)]
+    return " and ".join(places) or "none"
 
 
-def _times(factor: float) -> str:
-    return "" if factor == 1 else f"{factor:.4g} "
+def is_parallel(sublayers: Sublayers) -> bool:
+    """Whether the feed-forward network runs beside attention, and not on what that gives."""
+    return any(adding.beside for adding in sublayers.order)
+
+
+def _checks(
+    context: Context, number: int, out: np.ndarray, own: np.ndarray | None
+) -> list[OutputCheck]:
+    """How far each piece's output is from the model's own; AttnvizError if one is too far."""
+    if own is None:
+        return [OutputCheck(None, None)] * len(out)
+    differences, largest = np.abs(out - own.astype(np.float64)).max(axis=1), np.abs(own).max(axis=1)
+    if not (differences <= Z_TOLERANCES[context.model.dtype] * largest).all():  # true of NaN too
+        raise AttnvizError(
+            f"layer {number}'s output is not what these steps make of its x: this "
+            "inspection is damaged, or the model has changed",
+            "run the sentence again",
+        )
+    return [
+        OutputCheck(float(off), float(off / most) if most else 0.0)
+        for off, most in zip(differences, largest, strict=True)
+    ]

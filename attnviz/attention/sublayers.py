@@ -1,6 +1,6 @@
 """A layer's two sublayers, attention and feed-forward, with their norms (Vaswani et al. 2017, 3.1).
 
-Everything here is of one token: vectors are (d_model,) in float64.
+Vectors are float64, or float32 where all tokens are asked for at once, and so is what they become.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from attnviz.attention.layer import times
 from attnviz.attention.shapes import Float
 
 NormKind = Literal["layer norm", "RMS norm", "gain"]
@@ -71,15 +70,15 @@ class FeedForward:
 
     def inner(self, h: Float[np.ndarray, "... d_model"]) -> Float[np.ndarray, "... d_ff"]:
         """What enters W_2."""
-        wide = times(h, self.W_1, self.b_1)
+        wide = _times(h, self.W_1, self.b_1)
         if self.W_G is None:
             return self.function(wide)
-        gated: np.ndarray = self.function(times(h, self.W_G, self.b_G)) * wide
+        gated: np.ndarray = self.function(_times(h, self.W_G, self.b_G)) * wide
         return gated
 
     def outer(self, inner: Float[np.ndarray, "... d_ff"]) -> Float[np.ndarray, "... d_model"]:
         """What the network gives."""
-        return times(inner, self.W_2, self.b_2)
+        return _times(inner, self.W_2, self.b_2)
 
 
 class Unopened(NamedTuple):
@@ -123,3 +122,8 @@ class Sublayers:
     x: Float[np.ndarray, "piece d_model"]
     output: Float[np.ndarray, "piece d_model"] | None
     others: Mapping[SublayerName, Float[np.ndarray, "piece d_model"]] = field(default_factory=dict)
+
+
+def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    product: np.ndarray = x @ matrix
+    return product if bias is None else product + bias

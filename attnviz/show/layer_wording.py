@@ -1,7 +1,8 @@
 """The words for a layer's steps and parts, the same in the terminal and in pictures."""
 
 from attnviz.answers.head import stack_of
-from attnviz.answers.layer import Layer, Part, Step
+from attnviz.answers.layer import Layer, Part
+from attnviz.answers.layer_steps import Step
 from attnviz.show.explain_wording import agreement, by
 
 SHARES = (

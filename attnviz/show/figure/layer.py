@@ -9,7 +9,8 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path
 
 from attnviz.answers.head import stack_of
-from attnviz.answers.layer import Layer, Part, Step
+from attnviz.answers.layer import Layer, Part
+from attnviz.answers.layer_steps import Step
 from attnviz.show.figure.captions import Heading, label, steps_heading
 from attnviz.show.figure.drawing import (
     INK,

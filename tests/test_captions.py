@@ -4,9 +4,10 @@ import pytest
 from pictures import numbered
 
 from attnviz.inspection import HeadId, Inspection
-from attnviz.show.figure.captions import fitted, heads_title, label, labels_for, token_labels
+from attnviz.show.figure.captions import fitted, label, labels_for, token_labels
 from attnviz.show.figure.drawing import INK, drawing, text_width
 from attnviz.show.terminal.heading import dropped_note
+from attnviz.show.wording import heads_title
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,9 @@ from attnviz.inspection.pooled import Pooled, PoolingFacts
 from attnviz.inspection.storage import load, save
 from attnviz.models.describe import AttentionFacts, Catalog, CatalogEntry, Described, TokenizerFacts
 from attnviz.show.forms import Form
+from attnviz.show.naming import picture_name
 from attnviz.show.notebook import table_html
-from attnviz.show.write import picture_name, writer
+from attnviz.show.write import writer
 from attnviz.text.tokens import Part, Tokens
 
 ACTING = {

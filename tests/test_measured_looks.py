@@ -24,8 +24,9 @@ from attnviz.answers.overview import overview
 from attnviz.answers.word import word
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.inspection import HeadId, Inspection
-from attnviz.show.figure.captions import default_name, heads_title
+from attnviz.show.naming import default_name
 from attnviz.show.terminal.cells import RAMPS, SHARES, Scale, weight_style, weight_text
+from attnviz.show.wording import heads_title
 
 NORM, FLOW = MEASURES["norm"], MEASURES["flow"]
 

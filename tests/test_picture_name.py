@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 import attnviz
 from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model
-from attnviz.show.figure.captions import default_name
-from attnviz.show.write import picture_name
+from attnviz.show.naming import default_name, picture_name
 
 L3H1 = [HeadId(3, 1)]
 

@@ -14,7 +14,7 @@ from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.show.figure.drawing import MOST_HEADS
 from attnviz.show.forms import Limits
-from attnviz.show.write import picture_name
+from attnviz.show.naming import picture_name
 
 
 def inspection(largest: float) -> Inspection:

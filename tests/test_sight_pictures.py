@@ -17,9 +17,9 @@ from shown import heatmap, lines
 from translated import ALIGNED, SOURCE, TARGET, between, decoder, translation
 
 from attnviz.inspection import HeadId, Inspection
-from attnviz.show.figure.captions import default_name
 from attnviz.show.figure.drawing import BLANK, write_figure
 from attnviz.show.figure.fonts import missing_glyphs, texts_of
+from attnviz.show.naming import default_name
 
 TOLD = ["[CLS]", *TARGET.replace("The", "The@1").replace(" the ", " the@5 ").split(), "[SEP]"]
 

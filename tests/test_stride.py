@@ -21,7 +21,7 @@ from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.storage import load, save
 from attnviz.model import Model, load_model
 from attnviz.models import default_tokenizer
-from attnviz.show.figure.captions import default_name
+from attnviz.show.naming import default_name
 from attnviz.show.wording import window_told
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Part, Tokens

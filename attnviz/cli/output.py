@@ -273,10 +273,7 @@ def _draw(answer: "Answer", output: "Results", notes: Notes, top: int | None, dr
 
 def _draw_to_file(answer: "Answer", output: "Results", draw: Draw) -> Path:
     """Write a picture to its file, and print the file's path, which is returned."""
-    from attnviz.show.write import picture_name
-
-    name = picture_name(answer, output.limits, output.style)
-    path = output.file_of(answer) or Path(f"{name}.{output.form}")
+    path = output.file_of(answer) or _own_name(answer, output)
     check_ours(path, output.form, output.force)
     with whole_file(path) as stream:
         draw(answer, stream)
@@ -285,6 +282,13 @@ def _draw_to_file(answer: "Answer", output: "Results", draw: Draw) -> Path:
         sys.stdout.buffer.write(told + b"\n")
         sys.stdout.buffer.flush()
     return path
+
+
+def _own_name(answer: "Answer", output: "Results") -> Path:
+    """What the file of a picture, or of a page, is called if nobody gives it a name."""
+    from attnviz.show.naming import picture_name
+
+    return Path(f"{picture_name(answer, output.limits, output.style)}.{output.form}")
 
 
 def _with_glyphs_checked(write: Write, notes: Notes) -> Write:

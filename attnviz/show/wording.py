@@ -8,6 +8,7 @@ from unicodedata import category
 from attnviz.errors import listed
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role, counted
+from attnviz.show.forms import STYLE
 from attnviz.show.labels import BLANK, UNKNOWN, visible
 from attnviz.text.tokens import Token, Tokens, Unit
 
@@ -21,6 +22,7 @@ MAY_NOT = "may not look there"  # What a table's blank cells mean, and a picture
 PURPOSE = "what a word of the target looks at helps to choose the word after it"
 WORDS_NAMED = 5  # How many unknown words a line names; more are counted
 LAYERS_NAMED = 6  # How many layers a line names; more are counted
+HEADS_NAMED = 4  # Single heads that a title or a file name lists
 
 
 class Said(NamedTuple):
@@ -49,6 +51,22 @@ def tokens_of(context: Context, role: Role) -> tuple[Token, ...]:
 def are_all(context: Context, heads: Sequence[HeadId]) -> bool:
     """Whether these are all heads of the model, or all layers, recorded or not."""
     return len(set(heads)) == context.model.num_layers * context.num_heads
+
+
+def heads_title(context: Context, heads: Sequence[HeadId]) -> str:
+    """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are; or layers."""
+    layers = {head.layer for head in heads}
+    if len(heads) == 1:
+        (layer, head), count = heads[0], STYLE.get().from_one
+        place = f"layer {layer + 1}" + ("" if head is None else f", head {head + 1}")
+        return f"{place} (counted from 1)" if count else str(heads[0])
+    if are_all(context, heads):
+        return f"all {context.places}"
+    if len(layers) == 1 and len(set(heads)) == context.num_heads:
+        return f"layer {heads[0].layer}"
+    if len(heads) <= HEADS_NAMED:
+        return ", ".join(map(str, heads))
+    return f"{len(heads)} {context.places}"
 
 
 def texts(context: Context) -> Iterator[Said]:

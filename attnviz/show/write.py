@@ -15,7 +15,7 @@ import orjson
 
 from attnviz.answers.answer import Answer
 from attnviz.errors import escaped
-from attnviz.inspection import Context, HeadId
+from attnviz.inspection import Context
 from attnviz.show import parquet
 from attnviz.show.forms import FORMS, PICTURES, Form, Limits, Style, figure, forms_of, table
 from attnviz.show.labels import visible
@@ -282,33 +282,6 @@ def _picture(stream: BinaryIO, form: Form, draw: Callable[[Answer], "Figure"]) -
         write_figure(draw(answer), stream, cast("Any", form))
 
     yield write
-
-
-def picture_name(answer: Any, scale: Limits | None = None, style: Style | None = None) -> str:
-    """What a picture's file is called, without suffix, if nobody gives a name."""
-    from attnviz.show.figure.captions import default_name
-
-    context, *others = contexts_of(answer)
-    drawn: Any = [answer.head] if hasattr(answer, "head") else getattr(answer, "matrices", None)
-    drawn = drawn or getattr(answer, "heads", ())
-    drawn = [one if isinstance(one, HeadId) else one.head for one in drawn]
-    words = [getattr(answer, role, None) for role in ("query", "key", "token")]
-    if others:  # the words of a comparison are columns of two sentences
-        words = [answer.alignment.columns[one].a for one in words[:1] if isinstance(one, int)]
-    named = ("" if one is None else f"{one.text}-{_index_of(one)}" for one in words)
-    role = getattr(answer, "role", "")
-    what = "-".join([forms_of(answer).called, *named, role]).rstrip("-")
-    what += f" {other}" if (other := getattr(answer, "other", None)) else ""
-    # only the name's hash has room for the other sentence, or the many
-    what += "".join(f" {other.model.name} {other.text.text}" for other in others)
-    what += " mean" if getattr(answer, "replacement", "") == "mean" else ""
-    what += f" {answer.sentences} {answer.link}" if hasattr(answer, "link") else ""
-    return default_name(context, drawn, what, scale, style)
-
-
-def _index_of(word: Any) -> int:
-    """The index of a token, or of the first of a phrase."""
-    return int(word.indices[0] if hasattr(word, "indices") else word.index)
 
 
 def is_ours(path: Path, form: Form) -> bool:

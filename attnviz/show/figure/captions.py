@@ -1,11 +1,9 @@
 """The words in and around pictures: token labels, headings, file names. Lengths are inches."""
 
 import math
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from itertools import count as powers
 from typing import Any
 
@@ -17,13 +15,12 @@ from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import Role
 from attnviz.show.figure.drawing import INK, MARGIN, MUTED, ground, text_width, widest
 from attnviz.show.figure.language import Name, say
-from attnviz.show.forms import STYLE, Limits, Style
 from attnviz.show.labels import names, parted, visible
 from attnviz.show.wording import (
     MAY_NOT,
     PURPOSE,
     Said,
-    are_all,
+    heads_title,
     role_name,
     texts,
     tokens_of,
@@ -40,7 +37,6 @@ LONGEST_LABEL = 22  # columns from which on a token's label is cut
 _SENTENCE_ROOM = 6.0  # of a sentence over even the narrowest picture, in inches
 MOST_SKIPPED = 6  # at least one of so many tokens is labelled; else a few, by position
 POSITIONS_APART = 0.42  # of labels that are positions, in inches
-HEADS_NAMED = 4  # single heads that a title or a file name lists
 
 
 def label(name: str) -> Name:
@@ -289,67 +285,3 @@ def quoted(said: Said) -> str:
     before, after = "…" if first else "", "…" if end < len(said.text) else ""
     quoted = f"“{before}{visible(said.text[first:end])}{after}”"
     return f"{say(said.name)}: {quoted}" if said.name else quoted
-
-
-def heads_title(context: Context, heads: Sequence[HeadId]) -> str:
-    """`L3H1`, `layer 3`, `all heads`, a few heads by name, or how many they are; or layers."""
-    layers = {head.layer for head in heads}
-    if len(heads) == 1:
-        (layer, head), count = heads[0], STYLE.get().from_one
-        place = f"layer {layer + 1}" + ("" if head is None else f", head {head + 1}")
-        return f"{place} (counted from 1)" if count else str(heads[0])
-    if are_all(context, heads):
-        return f"all {context.places}"
-    if len(layers) == 1 and len(set(heads)) == context.num_heads:
-        return f"layer {heads[0].layer}"
-    if len(heads) <= HEADS_NAMED:
-        return ", ".join(map(str, heads))
-    return f"{len(heads)} {context.places}"
-
-
-NAME_BYTES = 96  # of a default file name without its suffix, in UTF-8
-HASH_DIGITS = 6
-
-
-def default_name(
-    context: Context,
-    heads: Sequence[HeadId],
-    what: str = "",
-    scale: Limits | None = None,
-    style: Style | None = None,
-) -> str:
-    """A file name without suffix; its hash tells “He left.” from “He left?”, and other views."""
-    model, said = context.model, [one.text for one in texts(context)]
-    attention, window, part = context.attention, context.window, context.part
-    parts = [
-        "attnviz",
-        _cut(_slug(model.name), 24),
-        "" if model.trained else f"seed-{model.seed}",
-        heads_title(context, heads).replace(", ", "-").replace(" ", "-"),
-        _cut(_slug(what), 16),
-        "" if context.unit == "word" else "pieces",
-        "" if context.special else "no-special",
-        "" if context.measure == "weights" else context.measure,
-        "" if attention == "encoder" else attention,
-        "" if part is None else _slug(str(part)),
-        "" if window is None else f"{window[0]}-{window[1]}",
-        "" if model.dtype == "float32" else _slug(model.dtype),
-        _slug(" ".join(filter(None, said)).lower()),
-    ]
-    look: tuple[object, ...] = (context.unit, context.special, context.measure, attention, window)
-    look += tuple(one for one in (part, scale, style) if one is not None)
-    whole = (said, model, [str(head) for head in heads], what, *look)
-    digest = sha256(repr(whole).encode()).hexdigest()
-    readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)
-    return f"{readable}-{digest[:HASH_DIGITS]}"
-
-
-def _slug(text: str) -> str:
-    normal = unicodedata.normalize("NFC", text)
-    letters = (c if unicodedata.category(c)[0] in "LMN" else "-" for c in normal)
-    return re.sub("-+", "-", "".join(letters)).strip("-")
-
-
-def _cut(text: str, size: int) -> str:
-    """The text's beginning, at most `size` bytes of UTF-8, at a whole character."""
-    return text.encode()[:size].decode(errors="ignore").strip("-")

@@ -2,6 +2,9 @@
 
 import ast
 import functools
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,3 +183,45 @@ def test_a_bad_module_would_be_found() -> None:
     assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == [6]
     bare = [name for name, node in public(tree) if not ast.get_docstring(node)]
     assert bare == ["the module", "shout", "Thing.bare"]
+
+
+ROOT = Path(__file__).parent.parent
+BIOME = ROOT / "node_modules" / ".bin" / "biome"
+UNSAFE = """
+node.innerHTML = text;
+node["outerHTML"] = text;
+node.insertAdjacentHTML("beforeend", text);
+node?.insertAdjacentHTML("beforeend", text);
+Reflect.set(node, "innerHTML", text);
+document.write(text);
+node.setAttribute("style", text);
+node.setAttribute("onclick", text);
+eval(text);
+new Function(text)();
+setTimeout("text", 1);
+fetch(text);
+navigator.sendBeacon(text);
+import(text);
+"""
+
+
+def biome(command: str, folder: Path) -> str:
+    """What Biome complains about."""
+    assert BIOME.exists(), "Biome checks the page's scripts: run npm ci"
+    arguments = [command, "--error-on-warnings", "--max-diagnostics=100"]
+    done = subprocess.run([BIOME, *arguments], cwd=folder, capture_output=True, text=True)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def test_the_scripts_and_the_style_of_the_page_are_in_shape() -> None:
+    assert biome("check", ROOT) == "", "node_modules/.bin/biome check --write mends most"
+
+
+def test_a_script_that_is_not_safe_would_be_found(tmp_path: Path) -> None:
+    folder = tmp_path / "attnviz" / "show" / "page" / "script"
+    folder.mkdir(parents=True)
+    (folder / "unsafe.js").write_text(UNSAFE, encoding="utf-8")
+    shutil.copy(ROOT / "biome.json", tmp_path)
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    places = re.findall(r"unsafe\.js:(\d+)", biome("lint", tmp_path))
+    assert {int(line) for line in places} == set(range(2, len(UNSAFE.splitlines()) + 1))

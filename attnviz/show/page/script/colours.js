@@ -15,8 +15,9 @@ const SCALES = {
 };
 
 /* Okabe and Ito's colours, their yellow darker to be seen on paper, then shades between them */
-const HEADS =
-  "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a3e9d #8c6d1f #a3163f #5fa01c #1f4e5f #7f7f8a".split(" ");
+const HEADS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a3e9d #8c6d1f #a3163f #5fa01c #1f4e5f #7f7f8a".split(
+  " ",
+);
 
 /** @type {Map<string, Palette>} */
 const palettes = new Map();

@@ -60,7 +60,7 @@ function cells(drawn, across, down) {
     const start = Math.floor((row * tall) / rows) * wide;
     for (let column = 0; column < columns; column++, cell++) {
       const value = values[cell];
-      if (value !== value || (allowed && !allowed[cell])) {
+      if (Number.isNaN(value) || (allowed && !allowed[cell])) {
         holes = true;
         continue;
       }

@@ -145,13 +145,14 @@ def check_summary(inspection: Inspection, number: int, parts: Sublayers) -> None
     for place, e in enumerate(layer(inspection, number, parts)):
         told = [(step.name, step.letter, step.formula, len(step.vector)) for step in e.steps]
         assert [tuple(step[:4]) for step in every.steps] == told
-        heads = [None if part.head is None else part.head.head for part in e.parts]
-        assert (every.parts, every.heads) == (tuple(p.name for p in e.parts), tuple(heads))
+        own_parts = [e.parts[0], e.attention, *e.parts[1:]]
+        heads = [None if part.head is None else part.head.head for part in own_parts]
+        assert (every.parts, every.heads) == (tuple(p.name for p in own_parts), tuple(heads))
         assert (every.norms, every.parallel) == (e.norms, e.parallel)
         for numbers, own in (
             (every.lengths, [step.length for step in e.steps]),
-            (every.shares, shares(e)),
-            (every.part_lengths, [part.length for part in e.parts]),
+            (every.shares, [part.share for part in own_parts]),
+            (every.part_lengths, [part.length for part in own_parts]),
         ):
             scale = max(map(abs, own))
             np.testing.assert_allclose(numbers[place], own, rtol=0, atol=2e-5 * scale)

@@ -13,7 +13,7 @@ import numpy as np
 
 from attnviz.answers.answer import facts_of, shortest, token_facts
 from attnviz.answers.head import Z_TOLERANCES, short
-from attnviz.answers.layer_steps import HEAD, LayerSteps, Step
+from attnviz.answers.layer_steps import ATTENTION, HEAD, LayerSteps, Step, X
 from attnviz.attention.order import descending
 from attnviz.attention.shapes import Float
 from attnviz.attention.sublayers import FeedForward, Sublayers
@@ -88,7 +88,7 @@ class Layer(Shown):
     def attention(self) -> Part:
         """What all heads bring together."""
         together = np.sum([head.vector for head in self.heads], axis=0)
-        return Part("attention", None, together, sum(head.share for head in self.heads))
+        return Part(ATTENTION, None, together, sum(head.share for head in self.heads))
 
     @property
     def feed_forward(self) -> FeedForward | None:
@@ -215,7 +215,8 @@ class StepFacts(NamedTuple):
 class LayerSummary:
     """How long every step of every piece through a layer is, and the parts of what comes out.
 
-    `heads`: of each part, the head's number; None for x, feed-forward, other attention, biases.
+    `parts`: x, attention, the heads that this is the sum of, then the others; `heads`: each part's
+    head, by its number, or None.
     """
 
     steps: tuple[StepFacts, ...]
@@ -270,7 +271,11 @@ def layer_summary(inspection: Inspection, number: int, sublayers: Sublayers) -> 
         own = None if sublayers.output is None else sublayers.output[places]
         _checks(context, number, way.output, own)
         lengths = np.stack([np.linalg.norm(step.vector, axis=-1) for step in way.steps], axis=-1)
-        found.append((lengths, way.shares.T, np.linalg.norm(way.parts, axis=-1).T))
+        heads, shares = slice(1, 1 + len(way.z)), way.shares
+        together = np.linalg.norm(way.parts[heads].sum(axis=0), axis=-1)
+        part_lengths = np.insert(np.linalg.norm(way.parts, axis=-1), 1, together, axis=0)
+        shares = np.insert(shares, 1, shares[heads].sum(axis=0), axis=0)
+        found.append((lengths, shares.T, part_lengths.T))
     lengths, shares, part_lengths = (short(np.concatenate(one)) for one in zip(*found, strict=True))
     return LayerSummary(
         steps=tuple(
@@ -278,8 +283,8 @@ def layer_summary(inspection: Inspection, number: int, sublayers: Sublayers) -> 
             for step in way.steps
         ),
         lengths=lengths,
-        parts=tuple(way.names),
-        heads=tuple(n - 1 if name == HEAD else None for n, name in enumerate(way.names)),
+        parts=(X, ATTENTION, *way.names[1:]),
+        heads=(None, None, *(n if name == HEAD else None for n, name in enumerate(way.names[1:]))),
         shares=shares,
         part_lengths=part_lengths,
         norms=norms_of(sublayers),

@@ -9,8 +9,9 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.shapes import Float
 from attnviz.attention.sublayers import Adding, FeedForward, SublayerName, Sublayers, Unopened
 
-X, HEAD, FEED_FORWARD, BIASES, OUTPUT = "x", "head", "feed_forward", "biases", "output"
-Y = "y"
+X, HEAD, FEED_FORWARD, BIASES = "x", "head", "feed_forward", "biases"
+ATTENTION: SublayerName = "attention"
+OUTPUT, Y = "output", "y"
 
 
 class Step(NamedTuple):

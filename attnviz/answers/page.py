@@ -1,0 +1,323 @@
+"""What a page shows: the numbers from which it computes any head, and what it shows first."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from attnviz.answers.align import aligned
+from attnviz.answers.answer import facts_of
+from attnviz.answers.layer import LayerSummary, layer_summary
+from attnviz.answers.rounding import Rounding, rounding
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.sublayers import Sublayers
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import Context, Inspection, View
+from attnviz.text.tokens import Unit
+from attnviz.threads import side_by_side
+
+Shows = Literal["lines", "grid", "head", "steps", "layer", "tour"]
+
+MOST_NUMBERS = 10_000_000  # of queries and keys in a text: about 18 MB of a page
+MOST_IN_ALL = 40_000_000  # the same of all texts
+MOST_VALUES = 2_000_000  # of values, which are left out of longer texts: about 2 MB
+COPIED = ("bias", "sinks", "recorded_weights", "distance_bias", "key_ranges")
+
+FindSublayers = Callable[[Inspection, int, Sequence[int]], Sublayers]
+Pairs = tuple[tuple[int | None, int | None], ...]  # the places in A and in B; None where one lacks
+
+
+@dataclass(frozen=True)
+class State:
+    """What a page shows first; None: what the page chooses itself. Tokens are given by their
+    index in the unit.
+    """
+
+    view: Shows | None = None
+    text: int = 0
+    pair: int | None = None
+    layer: int | None = None
+    head: int | None = None
+    query: int | None = None
+    key: int | None = None
+    unit: Unit = "word"
+    special: bool = True
+    find: bool = False
+    lang: Literal["en", "ko"] | None = None
+
+    def data(self) -> dict[str, Any]:
+        """What is not left to the page."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class PageLayer(NamedTuple):
+    """The numbers of one layer, by the names of LayerRecord, and how they may be rounded.
+
+    Of a cut text also `log_totals`, (head, query): the logarithm of the softmax's denominator over
+    the whole row; and `special_outside`, (head, query): what went to special tokens left out.
+    `steps`: what the layer makes of each piece, whose numbers are `layer_lengths`, `layer_shares`
+    and `layer_part_lengths`; a sentence says why there are none, None that nobody asked.
+    """
+
+    record: LayerRecord
+    arrays: dict[str, np.ndarray]
+    rounding: Rounding
+    steps: LayerSummary | str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PageText:
+    """One text of a page. `first`, `end`: its pieces in the page, of all."""
+
+    words: Context
+    pieces: Context
+    layers: tuple[PageLayer | None, ...]
+    first: int
+    end: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the page lacks some of the text's pieces."""
+        return self.end - self.first < len(self.pieces.tokens)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether values travel too."""
+        return any(layer is not None and "v" in layer.arrays for layer in self.layers)
+
+    @property
+    def tolerance(self) -> float:
+        """How far any weight is off in the page."""
+        return max(layer.rounding.off for layer in self.layers if layer is not None)
+
+    def span(self, unit: Unit) -> slice:
+        """Its words, or its pieces, in the page."""
+        if unit == "piece":
+            return slice(self.first, self.end)
+        starts = self.words.text.word_starts
+        places = [n for n, start in enumerate(starts) if self.first <= start < self.end]
+        return slice(places[0], places[-1] + 1)
+
+
+class PagePair(NamedTuple):
+    """Two of the texts, by their places, token by token; pieces: none if they do not align."""
+
+    a: int
+    b: int
+    words: Pairs
+    pieces: Pairs
+    key_words: Pairs
+    key_pieces: Pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """All texts of a page, which of them are compared, and what is shown first."""
+
+    schema: ClassVar[str] = "attnviz.page/1"
+    columns: ClassVar[tuple[str, ...]] = ("text_index", "text", "model", "tokens")
+
+    texts: tuple[PageText, ...]
+    pairs: tuple[PagePair, ...]
+    state: State
+
+    @property
+    def contexts(self) -> tuple[Context, ...]:
+        """What the texts are about."""
+        return tuple(text.words for text in self.texts)
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """What the page is about; its numbers are in the page alone."""
+        texts = [facts_of(context, self.schema) for context in self.contexts]
+        return {"schema": self.schema, "texts": texts, "state": self.state.data()}
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a text."""
+        for index, context in enumerate(self.contexts):
+            yield index, context.text.text, context.model.name, len(context.tokens)
+
+
+def page(
+    views: Sequence[View],
+    state: State | None = None,
+    pairs: Sequence[tuple[int, int]] = (),
+    sublayers: FindSublayers | None = None,
+) -> Page:
+    """The page of some texts; `pairs`: the places of those that are compared.
+
+    `sublayers` gives the parts of a layer, without which the page lacks the layers' steps.
+    RequestError for another measure than weights, and for texts too long to draw.
+    """
+    texts = tuple(_text(view, sublayers) for view in views)
+    held = sum(_numbers_of(text.pieces) * (text.end - text.first) for text in texts)
+    if held > MOST_IN_ALL:
+        raise RequestError(
+            f"{len(texts)} texts are too long to draw in one page: they have {held:,} numbers, and "
+            f"a page holds {MOST_IN_ALL:,}",
+            "give fewer sentences, or write a page for each",
+        )
+    found = tuple(_pair(views, a, b) for a, b in pairs)
+    return Page(texts, found, state or State())
+
+
+def _text(view: View, sublayers: FindSublayers | None) -> PageText:
+    if view.measure != "weights":
+        raise RequestError(
+            f"a page shows attention weights, and not the measure {view.measure}",
+            "leave out --measure, or draw a picture with attnviz heatmap",
+        )
+    inspection = view.inspection
+    words, pieces = (inspection.view(unit).context for unit in ("word", "piece"))
+    first, end = _held(view, pieces)
+    text = PageText(words, pieces, (), first, end)
+    values = inspection.model.num_layers * inspection.model.d_model * (end - first) <= MOST_VALUES
+    recorded = inspection.recorded
+    parts = [_parts(inspection, number, text, sublayers) for number in recorded]
+    work = partial(_layer, inspection, text, values)
+    made = side_by_side(work, zip(recorded, parts, strict=True))
+    layers = dict(zip(recorded, made, strict=True))
+    every = range(inspection.model.num_layers)
+    return replace(text, layers=tuple(layers.get(number) for number in every))
+
+
+def _parts(
+    inspection: Inspection, number: int, text: PageText, sublayers: FindSublayers | None
+) -> Sublayers | str | None:
+    """The parts of a layer, with what they give for the page's pieces, or why there are none."""
+    if sublayers is None:
+        return None
+    try:
+        return sublayers(inspection, number, range(text.first, text.end))
+    except AttnvizError as error:
+        return error.message
+
+
+def _numbers_of(context: Context) -> int:
+    """The numbers of queries and keys for each piece."""
+    return 2 * len(context.recorded) * context.model.num_heads * context.model.d_k
+
+
+def _held(view: View, pieces: Context) -> tuple[int, int]:
+    """The pieces that the page holds: of the view's window, of all, or of the first words."""
+    starts = (*view.inspection.tokens.word_starts, len(pieces.tokens))
+    most = max(1, MOST_NUMBERS // _numbers_of(pieces))
+    if view.window is None:
+        fitting = [start for start in starts if start <= most]
+        return 0, max(fitting[-1], starts[1])
+    first, last = (min(place, len(view.inspection.tokens.unit(view.unit))) for place in view.window)
+    if view.unit == "word":
+        first, last = starts[first], starts[last]
+    if last - first > most:
+        raise RequestError(
+            f"the window has {last - first} pieces, too many to draw: a page holds {most} of "
+            f"{pieces.model.name}",
+            "give a shorter window, as in --window 0:200",
+        )
+    return first, last
+
+
+def _layer(
+    inspection: Inspection,
+    text: PageText,
+    values: bool,
+    layer: tuple[int, Sublayers | str | None],
+) -> PageLayer:
+    """A layer's numbers, of the text's pieces in the page."""
+    number, parts = layer
+    record = inspection.layer(number)
+    arrays = _arrays(inspection, number, text, values)
+    steps = parts if not isinstance(parts, Sublayers) else _steps(inspection, number, parts)
+    if isinstance(steps, LayerSummary):
+        arrays |= {
+            "layer_lengths": steps.lengths,
+            "layer_shares": steps.shares,
+            "layer_part_lengths": steps.part_lengths,
+        }
+    return PageLayer(record, arrays, rounding(record, arrays), steps)
+
+
+def _steps(inspection: Inspection, number: int, parts: Sublayers) -> LayerSummary | str:
+    """What a layer makes of each piece, or why that cannot be told."""
+    try:
+        return layer_summary(inspection, number, parts)
+    except AttnvizError as error:
+        return error.message
+
+
+def _arrays(
+    inspection: Inspection, number: int, text: PageText, values: bool
+) -> dict[str, np.ndarray]:
+    """The arrays of LayerRecord that a page has, and those of a cut text."""
+    record = inspection.layer(number)
+    one_text = inspection.keys is None
+    rows, whole = slice(text.first, text.end), slice(None)
+    columns = rows if one_text else whole
+    names = ("q", "k", "v") if values else ("q", "k")
+    arrays = {
+        name: array[:, rows if name == "q" else columns]
+        for name in names
+        if (array := getattr(record, name)) is not None
+    }
+    arrays |= {name: a for name in COPIED if (a := getattr(record, name)) is not None}
+    if text.is_cut:
+        arrays = _cut(arrays, rows, columns, record.lengths)
+        if one_text:
+            arrays |= _outside(inspection, number, rows)
+    return arrays
+
+
+def _cut(
+    arrays: dict[str, np.ndarray], rows: slice, columns: slice, lengths: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Masks and biases of some rows and columns; q, k and v are of these already."""
+    kept = dict(arrays)
+    for name in ("bias", "recorded_weights"):
+        if name in kept:
+            kept[name] = kept[name][:, rows, columns]
+    first, end, _ = columns.indices(lengths[1])
+    if "distance_bias" in kept:  # entry j - i + n - 1 of query i and key j
+        lowest = first - (rows.stop - 1) + lengths[0] - 1
+        kept["distance_bias"] = kept["distance_bias"][:, lowest : end - rows.start + lengths[0] - 1]
+    if "key_ranges" in kept:
+        kept["key_ranges"] = np.clip(kept["key_ranges"][rows] - first, 0, end - first)
+    return kept
+
+
+def _outside(inspection: Inspection, number: int, rows: slice) -> dict[str, np.ndarray]:
+    """What a cut text needs to know of the keys outside: see PageLayer."""
+    record, tokens = inspection.layer(number), inspection.tokens
+    special = np.array([span is None for span in tokens.spans])
+    special[rows] = False
+    shares, totals = [], []
+    for head in range(record.num_heads):
+        weights = record.weights(number, [head], rows)[0]
+        shares.append(weights[:, special].sum(axis=-1, dtype=np.float32))
+        if record.q is not None and record.k is not None:
+            dots = record.q[head, rows] @ record.of_head(record.k, head).T
+            scores = record.scores(head, rows, dots).astype(np.float64)
+            best = scores.argmax(axis=-1)[:, None]
+            chosen = (np.take_along_axis(of, best, axis=-1) for of in (scores, weights))
+            score, weight = chosen
+            totals.append((score - np.log(weight))[:, 0].astype(np.float32))
+    found = {"special_outside": np.stack(shares)}
+    return found | ({"log_totals": np.stack(totals)} if totals else {})
+
+
+def _pair(views: Sequence[View], a: int, b: int) -> PagePair:
+    one, other = (replace(views[place], window=None, special=True, asked=()) for place in (a, b))
+    words = aligned(replace(one, unit="word"), replace(other, unit="word"))
+    try:
+        pieces = aligned(replace(one, unit="piece"), replace(other, unit="piece"))
+    except RequestError:  # two models cut the sentence into different pieces
+        pieces = None
+    found = [_places(words.columns), () if pieces is None else _places(pieces.columns)]
+    found += [_places(words.keys), () if pieces is None else _places(pieces.keys)]
+    return PagePair(a, b, *found)
+
+
+def _places(columns: Sequence[Any]) -> Pairs:
+    return tuple(
+        (None if c.a is None else c.a.index, None if c.b is None else c.b.index) for c in columns
+    )

@@ -1,0 +1,57 @@
+"""Scripts and style as one file has them: ES modules do not load from `file://`.
+
+All modules become one, in the order of their imports, without `import`, `export` and comments.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+MAIN = "main.js"
+
+_IMPORT = re.compile(r'^import\s+\{[^}]*\}\s+from\s+"\./([^"]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(async )?function|const|let|class)", re.MULTILINE)
+_BLOCK = r"/\*\*?(?:(?!\*/)[\s\S])*\*/"
+_COMMENT = re.compile(rf"^[ \t]*(?:{_BLOCK}|//.*)\n", re.MULTILINE)
+_CAST = re.compile(r"/\*\* @type (?:(?!\*/).)*\*/ ?")
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+_BLANK = re.compile(r"\n{2,}")
+
+
+@cache
+def script() -> str:
+    """All scripts as one module."""
+    order: list[str] = []
+    _visit(MAIN, order, ())
+    return "".join(_stripped(_source(name)) for name in order)
+
+
+@cache
+def style() -> str:
+    """The style, without comments."""
+    return _tidy((FOLDER / "style.css").read_text(encoding="utf-8"))
+
+
+def _source(name: str) -> str:
+    return (FOLDER / "script" / name).read_text(encoding="utf-8")
+
+
+def _visit(name: str, order: list[str], above: tuple[str, ...]) -> None:
+    """Put the files that a file imports before it."""
+    if name in order:
+        return
+    if name in above:
+        raise ValueError(f"scripts import each other in a circle: {' → '.join((*above, name))}")
+    for imported in _IMPORT.findall(_source(name)):
+        _visit(imported, order, (*above, name))
+    order.append(name)
+
+
+def _stripped(source: str) -> str:
+    return _EXPORT.sub("", _tidy(_IMPORT.sub("", source)))
+
+
+def _tidy(source: str) -> str:
+    """Without types, comments that have lines of their own, indents and empty lines."""
+    return _BLANK.sub("\n", _INDENT.sub("", _CAST.sub("", _COMMENT.sub("", source))))

@@ -1,0 +1,214 @@
+"""A Page as one HTML file, which works offline and computes a head when it is looked at."""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cache
+from html import escape
+from string import Template
+from typing import Any
+
+from attnviz.answers.layer import LayerSummary
+from attnviz.answers.page import Page, PageLayer, PagePair, PageText
+from attnviz.inspection import Context
+from attnviz.inspection.context import Role
+from attnviz.show.labels import names, visible
+from attnviz.show.page.bundle import FOLDER, script, style
+from attnviz.show.page.packing import Packed, pack
+from attnviz.show.wording import lost_told, unknown_told, whose
+from attnviz.text.tokens import Token, Unit
+
+LANGUAGES = ("en", "ko")
+
+
+def page_chunks(page: Page) -> Iterator[bytes]:
+    """The file, in pieces."""
+    layers = {
+        f"t{place}l{number}": layer
+        for place, text in enumerate(page.texts)
+        for number, layer in enumerate(text.layers)
+        if layer is not None
+    }
+    packed = dict(pack(layers))
+    data = _data(page, packed)
+    numbers = "\n".join(
+        f'<script type="application/octet-stream" id="{name}">{one.text}</script>'
+        for name, one in packed.items()
+    )
+    whole = Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
+        language=page.state.lang or "en",
+        version=data["version"],
+        title=escape(_title(page)),
+        style=style(),
+        style_hash=_hash(style()),
+        script=script(),
+        script_hash=_hash(script()),
+        data=_in_script(data),
+        numbers=numbers,
+    )
+    yield whole.encode("utf-8", "replace")
+
+
+def _title(page: Page) -> str:
+    context = page.contexts[page.state.text]
+    return f"{visible(context.key_text.text)[:80]} · {visible(context.model.title)}"
+
+
+def _hash(source: str) -> str:
+    return b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _in_script(data: Any) -> str:
+    """JSON that no text in it can end: `<` is escaped."""
+    whole = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return whole.replace("<", "\\u003c")
+
+
+@cache
+def _words(language: str) -> Any:
+    return json.loads((FOLDER / f"words.{language}.json").read_text(encoding="utf-8"))
+
+
+def _data(page: Page, packed: dict[str, Packed]) -> dict[str, Any]:
+    """What types.js calls PageData."""
+    from attnviz import __version__
+
+    return {
+        "schema": page.schema,
+        "version": __version__,
+        "texts": [_text(place, text, packed) for place, text in enumerate(page.texts)],
+        "pairs": [_pair(page.texts, pair) for pair in page.pairs],
+        "state": page.state.data(),
+        "words": {language: _words(language) for language in LANGUAGES},
+    }
+
+
+def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, Any]:
+    """What types.js calls TextData."""
+    context = text.words
+    layers = {
+        number: packed[f"t{place}l{number}"]
+        for number, layer in enumerate(text.layers)
+        if layer is not None
+    }
+    part = context.part
+    every = len(text.pieces.tokens)
+    steps: list[Any] = []
+    return {
+        "name": visible(context.key_text.text),
+        "model": {
+            **context.model.data(),
+            "name": visible(context.model.name),
+            "title": visible(context.model.title),
+        },
+        "attention": context.attention,
+        "part": None if part is None else asdict(part),
+        "queries": _side(text, "query"),
+        "keys": _side(text, "key") if context.is_cross_attention else None,
+        "recorded": list(context.recorded),
+        "weightsOnly": any(
+            layer is not None and layer.record.recorded_weights is not None for layer in text.layers
+        ),
+        "values": text.has_values,
+        "tolerance": text.tolerance,
+        "cut": [text.first, text.end, every] if text.is_cut else None,
+        "notes": [*filter(None, (whose(context), unknown_told(context), lost_told(context)))],
+        "layers": [
+            None if layer is None else _layer(f"t{place}l{number}", layer, layers[number], steps)
+            for number, layer in enumerate(text.layers)
+        ],
+        "steps": steps,
+    }
+
+
+def _layer(name: str, layer: PageLayer, packed: Packed, steps: list[Any]) -> dict[str, Any]:
+    """What types.js calls LayerData; `steps` are those of the layers so far, each kind once."""
+    record, own = layer.record, _steps(layer.steps)
+    if own is not None and own not in steps:
+        steps.append(own)
+    return {
+        "scale": record.scale,
+        "softcap": record.softcap,
+        "heads": record.num_heads,
+        "blob": name,
+        "arrays": packed.arrays,
+        "steps": None if own is None else steps.index(own),
+    }
+
+
+def _steps(steps: LayerSummary | str | None) -> dict[str, Any] | str | None:
+    """What types.js calls StepsData."""
+    if not isinstance(steps, LayerSummary):
+        return steps
+    return {
+        "names": [step._asdict() for step in steps.steps],
+        "parts": [
+            {"name": name, "head": head}
+            for name, head in zip(steps.parts, steps.heads, strict=True)
+        ],
+        "norms": steps.norms,
+        "parallel": steps.parallel,
+    }
+
+
+def _side(text: PageText, role: Role) -> dict[str, Any]:
+    """What types.js calls Side: the tokens that look, or those that are looked at."""
+    cut = role == "query" or not text.words.is_cross_attention
+    units: tuple[tuple[Unit, Context], ...] = ("word", text.words), ("piece", text.pieces)
+    words, pieces = (
+        _tokens(context, role, text.span(unit) if cut else slice(None)) for unit, context in units
+    )
+    tokens = text.words.text if role == "query" else text.words.key_text
+    first, end = (text.first, text.end) if cut else (0, len(tokens))
+    return {
+        "text": visible(tokens.text),
+        "pair": None if tokens.pair is None else visible(tokens.pair),
+        "words": words,
+        "pieces": pieces,
+        "starts": [start - first for start in tokens.word_starts if first <= start < end],
+    }
+
+
+def _tokens(context: Context, role: Role, span: slice) -> list[dict[str, Any]]:
+    tokens: Sequence[Token] = context.tokens if role == "query" else context.keys
+    called = names(context, role)
+    return [
+        {
+            "name": name,
+            "text": visible(token.text),
+            **({"special": True} if token.special else {}),
+            **({"unknown": True} if token.unknown else {}),
+            **({"segment": 1} if token.segment else {}),
+        }
+        for name, token in list(zip(called, tokens, strict=True))[span]
+    ]
+
+
+def _pair(texts: Sequence[PageText], pair: PagePair) -> dict[str, Any]:
+    """What types.js calls PairData: places among the tokens in the page."""
+    a, b = texts[pair.a], texts[pair.b]
+    words, pieces = (a.span("word"), b.span("word")), (a.span("piece"), b.span("piece"))
+    crossed = a.words.is_cross_attention  # then no key is cut off
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "words": list(_inside(pair.words, *words)),
+        "pieces": list(_inside(pair.pieces, *pieces)),
+        "key_words": pair.key_words if crossed else list(_inside(pair.key_words, *words)),
+        "key_pieces": pair.key_pieces if crossed else list(_inside(pair.key_pieces, *pieces)),
+    }
+
+
+def _inside(
+    pairs: Sequence[tuple[int | None, int | None]], a: slice, b: slice
+) -> Iterator[tuple[int | None, int | None]]:
+    """The places counted from the first token in the page; None for those outside."""
+    for places in pairs:
+        one, other = (
+            place - span.start if place is not None and span.start <= place < span.stop else None
+            for place, span in zip(places, (a, b), strict=True)
+        )
+        if one is not None or other is not None:
+            yield one, other

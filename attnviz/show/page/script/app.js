@@ -1,0 +1,175 @@
+// What every part of the page shares: the data, the one state, decoded layers, heads as computed.
+
+import { attention } from "./mathematics.js";
+import { decoded } from "./numbers.js";
+import { fromFragment, toFragment, USUAL } from "./state.js";
+
+const KEPT = 8_000_000; // weights of heads that are kept, 32 MB
+
+/**
+ * @typedef {import("./types.js").State} State
+ * @typedef {import("./types.js").Role} Role
+ * @typedef {import("./types.js").Shown} Shown
+ */
+
+export class App {
+  /** @param {import("./types.js").PageData} data */
+  constructor(data) {
+    this.data = data;
+    /** @type {import("./types.js").Language} */
+    const language = navigator.language.startsWith("ko") ? "ko" : "en";
+    const first = { ...USUAL, lang: language, ...data.state };
+    /** What a link need not say. @type {State} */
+    this.first = first;
+    /** @type {State} */
+    this.state = this.sound({ ...first, ...fromFragment(location.hash) });
+    /** @type {((change: Partial<State>) => void)[]} */
+    this.listeners = [];
+    /** @type {Map<string, Promise<import("./types.js").LayerNumbers>>} */
+    this.layers = new Map();
+    /** @type {Map<string, Promise<Shown>>} */
+    this.heads = new Map();
+    addEventListener("hashchange", () => this.set({ ...this.first, ...fromFragment(location.hash) }));
+  }
+
+  /**
+   * Change the state; everybody who listens draws anew.
+   *
+   * @param {Partial<State>} change
+   */
+  set(change) {
+    this.state = this.sound({ ...this.state, ...change });
+    const fragment = toFragment(this.state, this.first);
+    if (fragment !== location.hash.slice(1)) {
+      try {
+        history.replaceState(null, "", `#${fragment}`);
+      } catch {
+        // a page within another, as in a notebook, may have no address of its own
+      }
+    }
+    for (const listener of this.listeners) listener(change);
+  }
+
+  /**
+   * The state with every number in the range of what there is.
+   *
+   * @param {State} state
+   * @returns {State}
+   */
+  sound(state) {
+    const { texts, pairs } = this.data;
+    const pair = state.pair !== null && state.pair < pairs.length ? state.pair : null;
+    const text = pair !== null ? pairs[pair].a : Math.min(state.text, texts.length - 1);
+    const { model, recorded } = texts[text];
+    const layer = recorded.includes(state.layer) ? state.layer : recorded[0];
+    /** @param {Role} role @param {number | null} place */
+    const there = (role, place) =>
+      place !== null && place < this.tokens(role, text, state.unit).length ? place : null;
+    const count = this.tokens("query", text, state.unit).length;
+    const window = state.window && state.window[0] < count ? state.window : null;
+    return {
+      ...state,
+      text,
+      pair,
+      layer,
+      window,
+      head: Math.min(state.head, model.num_heads - 1),
+      query: there("query", state.query),
+      key: there("key", state.key),
+    };
+  }
+
+  get text() {
+    return this.data.texts[this.state.text];
+  }
+
+  /** The text of which A is compared with; null where nothing is compared. */
+  get other() {
+    return this.state.pair === null ? null : this.data.pairs[this.state.pair].b;
+  }
+
+  /**
+   * @param {Role} role
+   * @param {number} [text]
+   */
+  side(role, text = this.state.text) {
+    const { queries, keys } = this.data.texts[text];
+    return role === "key" && keys ? keys : queries;
+  }
+
+  /**
+   * The tokens that look, or are looked at, in the present unit.
+   *
+   * @param {Role} role
+   * @param {number} [text]
+   * @param {import("./types.js").Unit} [unit]
+   */
+  tokens(role, text = this.state.text, unit = this.state.unit) {
+    const side = this.side(role, text);
+    return unit === "word" ? side.words : side.pieces;
+  }
+
+  /**
+   * What a token is called.
+   *
+   * @param {Role} role
+   * @param {number} index
+   * @param {number} [text]
+   */
+  name(role, index, text = this.state.text) {
+    return this.tokens(role, text)[index].name;
+  }
+
+  /**
+   * The numbers of a layer, decoded when first asked for.
+   *
+   * @param {number} number
+   * @param {number} [text]
+   */
+  layer(number, text = this.state.text) {
+    const name = `${text} ${number}`;
+    const known = this.layers.get(name);
+    if (known) return known;
+    const layer = this.data.texts[text].layers[number];
+    if (!layer) return Promise.reject(new Error(`layer ${number} was not recorded`));
+    const made = decoded(layer);
+    this.layers.set(name, made);
+    return made;
+  }
+
+  /**
+   * A head's matrix as it is shown now.
+   *
+   * @param {number} layer
+   * @param {number} head
+   * @param {number} [text]
+   * @returns {Promise<Shown>}
+   */
+  shown(layer, head, text = this.state.text) {
+    const { unit, special, window } = this.state;
+    const name = [text, layer, head, unit, special, window].join(" ");
+    const known = this.heads.get(name);
+    if (known) return known;
+    const sides = this.data.texts[text];
+    const frame = { unit, special, window };
+    const made = this.layer(layer, text).then((numbers) => attention(numbers, head, frame, sides));
+    const size = this.tokens("query", text).length * this.tokens("key", text).length;
+    for (const old of this.heads.keys()) {
+      if (this.heads.size * size < KEPT) break;
+      this.heads.delete(old);
+    }
+    this.heads.set(name, made);
+    return made;
+  }
+
+  /**
+   * A text of the page in the present language, its places filled in.
+   *
+   * @param {string} key
+   * @param {Record<string, string | number>} [values]
+   */
+  say(key, values = {}) {
+    const text = this.data.words[this.state.lang][key] ?? key;
+    return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+  }
+}

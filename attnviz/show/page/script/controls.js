@@ -1,0 +1,157 @@
+// The pickers above a view. Each is a native control, so that keyboards and screen readers know it.
+
+import { fill, h } from "./dom.js";
+
+/**
+ * @typedef {import("./app.js").App} App
+ * @typedef {import("./types.js").State} State
+ */
+
+/**
+ * A choice among a few, as a named list.
+ *
+ * @param {string} name
+ * @param {string} value
+ * @param {[string, string][]} choices values, and what they are called
+ * @param {(value: string) => void} choose
+ */
+export function picker(name, value, choices, choose) {
+  const options = choices.map(([one, called]) => h("option", { value: one, selected: one === value }, called));
+  const list = h("select", { onchange: () => choose(list.value) }, ...options);
+  return h("label", { class: "picker" }, h("span", {}, name), list);
+}
+
+/**
+ * Something that is on or off.
+ *
+ * @param {string} name
+ * @param {boolean} on
+ * @param {(on: boolean) => void} choose
+ */
+export function toggle(name, on, choose) {
+  const box = h("input", { type: "checkbox", checked: on, onchange: () => choose(box.checked) });
+  return h("label", { class: "toggle" }, box, h("span", {}, name));
+}
+
+/**
+ * The pickers of the present state, drawn anew when it changes; the focus stays where it was.
+ *
+ * @param {App} app
+ * @param {HTMLElement} host
+ */
+export function drawControls(app, host) {
+  const before = [...host.querySelectorAll("select, input")].indexOf(/** @type {Element} */ (document.activeElement));
+  fill(host, ...textPickers(app), ...headPickers(app), ...tokenPickers(app), ...lookPickers(app));
+  if (before >= 0) /** @type {HTMLElement[]} */ ([...host.querySelectorAll("select, input")])[before]?.focus();
+}
+
+/** @param {App} app */
+function textPickers(app) {
+  const { texts, pairs } = app.data;
+  const { text, pair } = app.state;
+  /** @type {[string, string][]} */
+  const choices = texts.map(({ name, part, model }, index) => {
+    const window = part ? ` · ${app.say("part", { index: part.index + 1, count: part.count })}` : "";
+    const alike = texts.some(
+      (other, place) => place !== index && other.name === name && other.model.title !== model.title,
+    );
+    return [`t${index}`, `${shortened(name)}${window}${alike ? ` · ${model.title}` : ""}`];
+  });
+  for (const index of pairs.keys()) choices.push([`p${index}`, `${app.say("A")} · ${app.say("B")}`]);
+  if (choices.length === 1) return [];
+  const chosen = pair === null ? `t${text}` : `p${pair}`;
+  return [
+    picker(app.say("text"), chosen, choices, (value) => {
+      const number = Number(value.slice(1));
+      app.set(value[0] === "p" ? { pair: number } : { pair: null, text: number });
+    }),
+  ];
+}
+
+/** @param {string} text */
+function shortened(text) {
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+/** @param {App} app */
+function headPickers(app) {
+  const { recorded, model } = app.text;
+  const layers = recorded.map((layer) => /** @type {[string, string]} */ ([String(layer), `L${layer}`]));
+  const heads = [...Array(model.num_heads).keys()];
+  return [
+    picker(app.say("layer"), String(app.state.layer), layers, (value) => app.set({ layer: Number(value) })),
+    picker(
+      app.say("head"),
+      String(app.state.head),
+      heads.map((head) => [String(head), `H${head}`]),
+      (value) => app.set({ head: Number(value) }),
+    ),
+  ];
+}
+
+/** @param {App} app */
+function tokenPickers(app) {
+  return /** @type {import("./types.js").Role[]} */ (["query", "key"]).map((role) => {
+    const tokens = app
+      .tokens(role)
+      .map((token, index) => /** @type {[string, string]} */ ([String(index), token.name]));
+    const chosen = app.state[role];
+    return picker(app.say(role), chosen === null ? "" : String(chosen), [["", app.say("none")], ...tokens], (value) =>
+      app.set({ [role]: value === "" ? null : Number(value) }),
+    );
+  });
+}
+
+/** @param {App} app */
+function lookPickers(app) {
+  const { unit, special, scale, threshold } = app.state;
+  const slider = h("input", {
+    type: "range",
+    min: 0,
+    max: 0.5,
+    step: 0.01,
+    value: threshold,
+    onchange: () => app.set({ threshold: Number(slider.value) }),
+  });
+  return [
+    picker(
+      app.say("unit"),
+      unit,
+      [
+        ["word", app.say("word")],
+        ["piece", app.say("piece")],
+      ],
+      (value) => app.set(otherUnit(app, /** @type {State["unit"]} */ (value))),
+    ),
+    toggle(app.say("special"), special, (on) => app.set({ special: on })),
+    h("label", { class: "picker" }, h("span", {}, `${app.say("threshold")} ${threshold.toFixed(2)}`), slider),
+    picker(
+      app.say("scale"),
+      scale,
+      [
+        ["own", app.say("scale.own")],
+        ["fixed", app.say("scale.fixed")],
+      ],
+      (value) => app.set({ scale: /** @type {State["scale"]} */ (value) }),
+    ),
+  ];
+}
+
+/**
+ * The other unit, with the chosen tokens in it: a word's first piece, or a piece's word.
+ *
+ * @param {App} app
+ * @param {State["unit"]} unit
+ * @returns {Partial<State>}
+ */
+export function otherUnit(app, unit) {
+  if (unit === app.state.unit) return {};
+  /** @param {import("./types.js").Role} role */
+  const moved = (role) => {
+    const place = app.state[role];
+    const { starts } = app.side(role);
+    if (place === null) return null;
+    return unit === "piece" ? starts[place] : starts.filter((start) => start <= place).length - 1;
+  };
+  return { unit, query: moved("query"), key: moved("key"), window: null };
+}

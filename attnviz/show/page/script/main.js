@@ -1,0 +1,153 @@
+// The page: a heading, the pickers, one view at a time.
+
+import { App } from "./app.js";
+import { drawControls, picker } from "./controls.js";
+import { fill, h } from "./dom.js";
+import { listenToKeys } from "./keys.js";
+import { VIEWS } from "./state.js";
+import { viewsOf } from "./views.js";
+
+/**
+ * @typedef {import("./types.js").View} View
+ * @typedef {import("./types.js").ViewName} ViewName
+ */
+
+/** @param {HTMLElement} page */
+function start(page) {
+  const app = new App(JSON.parse(document.getElementById("data")?.textContent ?? ""));
+  const parts = {
+    top: h("header", { class: "top" }),
+    tabs: h("nav", { class: "tabs" }),
+    controls: h("section", { class: "controls" }),
+    host: h("section", { class: "view", id: "view" }),
+    foot: h("footer", { class: "foot" }),
+  };
+  fill(page, parts.top, parts.tabs, parts.controls, parts.host, parts.foot);
+  /** @type {Map<ViewName, View>} */
+  const views = new Map();
+  const draw = () => {
+    dress(app, page);
+    drawTop(app, parts.top);
+    drawTabs(app, parts.tabs);
+    drawControls(app, parts.controls);
+    drawFoot(app, parts.foot);
+    const name = app.state.view;
+    const view = views.get(name) ?? viewsOf[name]?.(app);
+    if (!view) return;
+    views.set(name, view);
+    if (view.host.parentNode !== parts.host) fill(parts.host, view.host);
+    view.update().then(
+      () => page.setAttribute("data-drawn", name),
+      (error) => fill(parts.host, h("p", { class: "error", role: "alert" }, String(error.message ?? error))),
+    );
+  };
+  app.listeners.push(draw);
+  listenToKeys(app);
+  draw();
+}
+
+/**
+ * The language and the colours of the whole page.
+ *
+ * @param {import("./app.js").App} app
+ * @param {HTMLElement} page
+ */
+function dress(app, page) {
+  const { lang, theme, view } = app.state;
+  document.documentElement.lang = lang;
+  if (theme === "auto") document.documentElement.removeAttribute("data-theme");
+  else document.documentElement.setAttribute("data-theme", theme);
+  page.setAttribute("data-view", view);
+  page.removeAttribute("data-drawn");
+}
+
+/**
+ * @param {import("./app.js").App} app
+ * @param {HTMLElement} host
+ */
+function drawTop(app, host) {
+  const { name, model, notes, cut, part, weightsOnly } = app.text;
+  const told = [...notes];
+  if (part) told.push(app.say("part", { index: part.index + 1, count: part.count }));
+  if (cut) told.push(app.say("window.note", { first: cut[0], last: cut[1] - 1, count: cut[2] }));
+  if (weightsOnly) told.push(app.say("alone"));
+  fill(
+    host,
+    h("h1", { dir: "auto" }, name),
+    h(
+      "p",
+      { class: "model" },
+      app.say("about", aboutModel(app)),
+      !model.trained && h("strong", { class: "badge" }, "UNTRAINED"),
+    ),
+    h("div", { class: "choices" }, ...lookChoices(app)),
+    told.length > 0 && h("ul", { class: "notes" }, ...told.map((note) => h("li", {}, note))),
+  );
+}
+
+/** @param {import("./app.js").App} app */
+function aboutModel({ text: { model } }) {
+  const { name, num_layers: layers, num_heads: heads, d_model, d_k, d_ff } = model;
+  return { title: name, layers, heads, d_model, d_k, d_ff };
+}
+
+/** @param {import("./app.js").App} app */
+function lookChoices(app) {
+  const { lang, theme } = app.state;
+  return [
+    picker(
+      app.say("lang"),
+      lang,
+      [
+        ["en", "English"],
+        ["ko", "한국어"],
+      ],
+      (value) => app.set({ lang: /** @type {"en" | "ko"} */ (value) }),
+    ),
+    picker(
+      app.say("theme"),
+      theme,
+      [
+        ["auto", app.say("theme.auto")],
+        ["light", app.say("theme.light")],
+        ["dark", app.say("theme.dark")],
+      ],
+      (value) => app.set({ theme: /** @type {"auto" | "light" | "dark"} */ (value) }),
+    ),
+  ];
+}
+
+/**
+ * @param {import("./app.js").App} app
+ * @param {HTMLElement} host
+ */
+function drawTabs(app, host) {
+  host.setAttribute("aria-label", app.say("view"));
+  const known = VIEWS.filter((name) => name in viewsOf);
+  fill(
+    host,
+    ...known.map((name) =>
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-current": name === app.state.view && "page",
+          onclick: () => app.set({ view: name }),
+        },
+        app.say(`view.${name}`),
+      ),
+    ),
+  );
+}
+
+/**
+ * @param {import("./app.js").App} app
+ * @param {HTMLElement} host
+ */
+function drawFoot(app, host) {
+  const { tolerance } = app.text;
+  const exact = tolerance > 0 ? app.say("tolerance", { tolerance: tolerance.toPrecision(1) }) : app.say("exact");
+  fill(host, h("span", {}, exact), h("span", {}, `attnviz ${app.data.version}`));
+}
+
+start(/** @type {HTMLElement} */ (document.getElementById("page")));

@@ -1,0 +1,94 @@
+// The one state of the page, which the URL's fragment holds: a link brings a view back.
+
+/** @typedef {import("./types.js").State} State */
+
+export const VIEWS = /** @type {const} */ (["lines", "grid", "head", "steps", "layer", "tour"]);
+
+/** @type {State} */
+export const USUAL = {
+  text: 0,
+  pair: null,
+  view: "lines",
+  layer: 0,
+  head: 0,
+  query: null,
+  key: null,
+  unit: "word",
+  special: true,
+  window: null,
+  threshold: 0.05,
+  scale: "own",
+  theme: "auto",
+  lang: "en",
+  step: 0,
+  off: [],
+  find: false,
+};
+
+/** @type {{[name in keyof State]?: readonly string[]}} */
+const CHOICES = {
+  view: VIEWS,
+  unit: ["word", "piece"],
+  scale: ["fixed", "own"],
+  theme: ["auto", "light", "dark"],
+  lang: ["en", "ko"],
+};
+
+/**
+ * The state as a fragment: what differs from `first`.
+ *
+ * @param {State} state
+ * @param {State} first
+ */
+export function toFragment(state, first) {
+  const told = new URLSearchParams();
+  for (const [name, value] of Object.entries(state)) {
+    const written = writtenAs(value);
+    if (written !== writtenAs(first[/** @type {keyof State} */ (name)])) told.set(name, written);
+  }
+  return told.toString();
+}
+
+/** @param {State[keyof State]} value */
+function writtenAs(value) {
+  return Array.isArray(value) ? value.join("-") : value === null ? "" : String(value);
+}
+
+/**
+ * What a fragment says; what makes no sense is left out.
+ *
+ * @param {string} fragment
+ * @returns {Partial<State>}
+ */
+export function fromFragment(fragment) {
+  /** @type {Record<string, any>} */
+  const found = {};
+  for (const [name, written] of new URLSearchParams(fragment.replace(/^#/, ""))) {
+    const value = readAs(name, written);
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+/**
+ * @param {string} name
+ * @param {string} written
+ */
+function readAs(name, written) {
+  if (!(name in USUAL)) return undefined;
+  const key = /** @type {keyof State} */ (name);
+  const usual = USUAL[key];
+  const choices = CHOICES[key];
+  if (choices) return choices.includes(written) ? written : undefined;
+  if (typeof usual === "boolean") return written === "true" || written === "false" ? written === "true" : undefined;
+  if (key === "off" || key === "window") {
+    const numbers = written === "" ? [] : written.split("-").map(Number);
+    if (!numbers.every((number) => Number.isInteger(number) && number >= 0)) return undefined;
+    if (key === "off") return numbers;
+    return numbers.length === 2 && numbers[0] < numbers[1] ? numbers : null;
+  }
+  if (written === "") return usual === null ? null : undefined;
+  const number = Number(written);
+  const whole = key === "threshold" ? number >= 0 && number <= 1 : Number.isInteger(number) && number >= 0;
+  return whole ? number : undefined;
+}

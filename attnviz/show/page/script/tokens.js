@@ -1,0 +1,34 @@
+// Numbers as they are written.
+
+/**
+ * A weight as tables write it: `.68`, `1.0`; with more digits, `0.677`.
+ *
+ * @param {number} weight
+ * @param {number} [digits]
+ */
+export function weightText(weight, digits = 2) {
+  const text = weight.toFixed(digits);
+  return digits === 2 ? text.replace(/^0\./, ".") : text;
+}
+
+/**
+ * A head's name, as in `L3H1`.
+ *
+ * @param {number} layer
+ * @param {number} head
+ */
+export function headName(layer, head) {
+  return `L${layer}H${head}`;
+}
+
+/**
+ * A number of any size in a few digits.
+ *
+ * @param {number} number
+ */
+export function numberText(number) {
+  if (!Number.isFinite(number)) return number > 0 ? "∞" : number < 0 ? "−∞" : "–";
+  const size = Math.abs(number);
+  const text = size >= 100 ? number.toFixed(0) : size >= 10 ? number.toFixed(1) : number.toFixed(2);
+  return text.replace(/^-/, "−");
+}

@@ -2,12 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from attnviz.answers.page import State, page
+from attnviz.inspection import Inspection
+from attnviz.show.page.document import page_chunks
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
@@ -105,3 +109,15 @@ def violations(page: "Page") -> list[str]:
         for rule in found
         for node in rule["nodes"]
     ]
+
+
+def page_of(*inspections: Inspection, pairs: Sequence[tuple[int, int]] = (), **state: Any) -> str:
+    """The page of these inspections; `state`: what it shows first."""
+    made = page([inspection.view() for inspection in inspections], State(**state), pairs)
+    return b"".join(page_chunks(made)).decode()
+
+
+def drawn(page: "Page") -> "Page":
+    """The same page, once its view is drawn."""
+    page.wait_for_selector("[data-drawn]")
+    return page

@@ -186,7 +186,7 @@ def test_a_bad_module_would_be_found() -> None:
 
 
 ROOT = Path(__file__).parent.parent
-BIOME = ROOT / "node_modules" / ".bin" / "biome"
+TOOLS = ROOT / "node_modules" / ".bin"
 UNSAFE = """
 node.innerHTML = text;
 node["outerHTML"] = text;
@@ -205,16 +205,20 @@ import(text);
 """
 
 
-def biome(command: str, folder: Path) -> str:
-    """What Biome complains about."""
-    assert BIOME.exists(), "Biome checks the page's scripts: run npm ci"
-    arguments = [command, "--error-on-warnings", "--max-diagnostics=100"]
-    done = subprocess.run([BIOME, *arguments], cwd=folder, capture_output=True, text=True)
+def complaints(folder: Path, tool: str, *arguments: str) -> str:
+    """What Biome or tsc find in the page's scripts and style."""
+    assert (TOOLS / tool).exists(), "Biome and tsc check the page's scripts: run npm ci"
+    done = subprocess.run([TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True)
     return done.stdout + done.stderr if done.returncode else ""
 
 
 def test_the_scripts_and_the_style_of_the_page_are_in_shape() -> None:
-    assert biome("check", ROOT) == "", "node_modules/.bin/biome check --write mends most"
+    found = complaints(ROOT, "biome", "check", "--error-on-warnings")
+    assert found == "", "node_modules/.bin/biome check --write mends most"
+
+
+def test_the_types_of_the_scripts_hold() -> None:
+    assert complaints(ROOT, "tsc") == ""
 
 
 def test_a_script_that_is_not_safe_would_be_found(tmp_path: Path) -> None:
@@ -223,5 +227,6 @@ def test_a_script_that_is_not_safe_would_be_found(tmp_path: Path) -> None:
     (folder / "unsafe.js").write_text(UNSAFE, encoding="utf-8")
     shutil.copy(ROOT / "biome.json", tmp_path)
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
-    places = re.findall(r"unsafe\.js:(\d+)", biome("lint", tmp_path))
+    found = complaints(tmp_path, "biome", "lint", "--max-diagnostics=100")
+    places = re.findall(r"unsafe\.js:(\d+)", found)
     assert {int(line) for line in places} == set(range(2, len(UNSAFE.splitlines()) + 1))

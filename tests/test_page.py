@@ -227,10 +227,11 @@ def test_the_script_is_one_module() -> None:
 
 
 def test_no_two_scripts_have_one_name() -> None:
-    declared = r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)"
+    declared = r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+|[\[{][^\]}]*)"
     scripts = sorted((bundle.FOLDER / "script").glob("*.js"))
     sources = [path.read_text(encoding="utf-8") for path in scripts]
-    names = [name for source in sources for name in re.findall(declared, source, re.MULTILINE)]
+    found = [said for source in sources for said in re.findall(declared, source, re.MULTILINE)]
+    names = re.findall(r"\w+", " ".join(found))
     assert sorted(names) == sorted(set(names))
 
 

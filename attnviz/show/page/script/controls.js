@@ -1,6 +1,6 @@
 // The pickers above a view. Each is a native control, so that keyboards and screen readers know it.
 
-import { fill, h } from "./dom.js";
+import { h, refill } from "./dom.js";
 
 /**
  * @typedef {import("./app.js").App} App
@@ -40,9 +40,7 @@ export function toggle(name, on, choose) {
  * @param {HTMLElement} host
  */
 export function drawControls(app, host) {
-  const before = [...host.querySelectorAll("select, input")].indexOf(/** @type {Element} */ (document.activeElement));
-  fill(host, ...textPickers(app), ...headPickers(app), ...tokenPickers(app), ...lookPickers(app));
-  if (before >= 0) /** @type {HTMLElement[]} */ ([...host.querySelectorAll("select, input")])[before]?.focus();
+  refill(host, ...textPickers(app), ...headPickers(app), ...tokenPickers(app), ...lookPickers(app));
 }
 
 /** @param {App} app */

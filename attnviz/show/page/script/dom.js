@@ -66,6 +66,19 @@ export function fill(element, ...children) {
 }
 
 /**
+ * The same, but the control that has the focus keeps it, by its place among the controls.
+ *
+ * @param {Element} element
+ * @param {...Child} children
+ */
+export function refill(element, ...children) {
+  const controls = () => /** @type {HTMLElement[]} */ ([...element.querySelectorAll("button, select, input")]);
+  const focused = controls().indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  fill(element, ...children);
+  controls()[focused]?.focus();
+}
+
+/**
  * A picture of SVG as the text of a file.
  *
  * @param {SVGSVGElement} picture

@@ -1,9 +1,11 @@
-// The keyboard: arrows move the layer and the head, wherever no control has use for them.
+// The keyboard, wherever no control has use for a key: arrows move the layer and the head.
 
 /**
  * @param {import("./app.js").App} app
+ * @param {import("./types.js").ViewName[]} views in their order: 1 is the first
+ * @param {() => void} help
  */
-export function listenToKeys(app) {
+export function listenToKeys(app, views, help) {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTaken(event)) return;
     const { layer, head } = app.state;
@@ -16,8 +18,11 @@ export function listenToKeys(app) {
       ArrowLeft: () => app.set({ head: Math.max(head - 1, 0) }),
       ArrowRight: () => app.set({ head: Math.min(head + 1, model.num_heads - 1) }),
       "/": () => app.set({ find: true }),
+      "?": help,
+      Escape: () => app.set({ find: false, query: null, key: null }),
     };
-    const action = actions[event.key];
+    const view = views[Number(event.key) - 1];
+    const action = view ? () => app.set({ view }) : actions[event.key];
     if (!action) return;
     event.preventDefault();
     action();
@@ -32,5 +37,5 @@ export function listenToKeys(app) {
 function isTaken(event) {
   const target = event.target;
   if (event.defaultPrevented || !(target instanceof HTMLElement)) return true;
-  return target.closest("select, input, textarea, [data-keys]") !== null;
+  return target.closest("select, input:not([type=checkbox]), textarea, dialog, [data-keys]") !== null;
 }

@@ -2,9 +2,12 @@
 
 import { App } from "./app.js";
 import { drawControls, picker } from "./controls.js";
-import { fill, h } from "./dom.js";
+import { fill, h, refill } from "./dom.js";
+import { Help } from "./help.js";
 import { listenToKeys } from "./keys.js";
+import { Listing } from "./listed.js";
 import { VIEWS } from "./state.js";
+import { headName } from "./tokens.js";
 import { viewsOf } from "./views.js";
 
 /**
@@ -12,22 +15,28 @@ import { viewsOf } from "./views.js";
  * @typedef {import("./types.js").ViewName} ViewName
  */
 
+const KNOWN = VIEWS.filter((name) => name in viewsOf);
+
 /** @param {HTMLElement} page */
 function start(page) {
   const app = new App(JSON.parse(document.getElementById("data")?.textContent ?? ""));
+  /** @type {Map<ViewName, View>} */
+  const views = new Map();
+  const listing = new Listing(app, () => views.get(app.state.view));
+  const help = new Help(app);
   const parts = {
     top: h("header", { class: "top" }),
     tabs: h("nav", { class: "tabs" }),
     controls: h("section", { class: "controls" }),
-    host: h("section", { class: "view", id: "view" }),
+    host: h("main", { class: "view", id: "view" }),
+    panel: h("aside", { class: "panel" }, listing.host),
     foot: h("footer", { class: "foot" }),
+    told: h("p", { class: "hidden", role: "status" }),
   };
-  fill(page, parts.top, parts.tabs, parts.controls, parts.host, parts.foot);
-  /** @type {Map<ViewName, View>} */
-  const views = new Map();
+  fill(page, ...Object.values(parts), help.host);
   const draw = () => {
     dress(app, page);
-    drawTop(app, parts.top);
+    drawTop(app, parts.top, [listing.button(), help.button()]);
     drawTabs(app, parts.tabs);
     drawControls(app, parts.controls);
     drawFoot(app, parts.foot);
@@ -37,12 +46,16 @@ function start(page) {
     views.set(name, view);
     if (view.host.parentNode !== parts.host) fill(parts.host, view.host);
     view.update().then(
-      () => page.setAttribute("data-drawn", name),
+      () => {
+        page.setAttribute("data-drawn", name);
+        parts.told.textContent = `${app.say(`view.${name}`)}: ${headName(app.state.layer, app.state.head)}`;
+        listing.update();
+      },
       (error) => fill(parts.host, h("p", { class: "error", role: "alert" }, String(error.message ?? error))),
     );
   };
   app.listeners.push(draw);
-  listenToKeys(app);
+  listenToKeys(app, KNOWN, () => help.show());
   draw();
 }
 
@@ -64,14 +77,15 @@ function dress(app, page) {
 /**
  * @param {import("./app.js").App} app
  * @param {HTMLElement} host
+ * @param {HTMLElement[]} buttons
  */
-function drawTop(app, host) {
+function drawTop(app, host, buttons) {
   const { name, model, notes, cut, part, weightsOnly } = app.text;
   const told = [...notes];
   if (part) told.push(app.say("part", { index: part.index + 1, count: part.count }));
   if (cut) told.push(app.say("window.note", { first: cut[0], last: cut[1] - 1, count: cut[2] }));
   if (weightsOnly) told.push(app.say("alone"));
-  fill(
+  refill(
     host,
     h("h1", { dir: "auto" }, name),
     h(
@@ -80,7 +94,7 @@ function drawTop(app, host) {
       app.say("about", aboutModel(app)),
       !model.trained && h("strong", { class: "badge" }, "UNTRAINED"),
     ),
-    h("div", { class: "choices" }, ...lookChoices(app)),
+    h("div", { class: "choices" }, ...buttons, ...lookChoices(app)),
     told.length > 0 && h("ul", { class: "notes" }, ...told.map((note) => h("li", {}, note))),
   );
 }
@@ -123,10 +137,9 @@ function lookChoices(app) {
  */
 function drawTabs(app, host) {
   host.setAttribute("aria-label", app.say("view"));
-  const known = VIEWS.filter((name) => name in viewsOf);
-  fill(
+  refill(
     host,
-    ...known.map((name) =>
+    ...KNOWN.map((name) =>
       h(
         "button",
         {

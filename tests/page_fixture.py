@@ -1,20 +1,22 @@
 """Records of every kind with what Python makes of them, which the page's scripts must repeat.
 
-    python tests/page_fixture.py        writes tests/page_mathematics.json anew
+python tests/page_fixture.py        writes tests/page_mathematics.json anew
 """
 
 import base64
 import json
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from page_kinds import Kind, Shape, kinds
 
-from attnviz.answers.find import find
+from attnviz.answers.find import By, find
+from attnviz.answers.page import PageLayer
+from attnviz.answers.rounding import Rounding, rounding
 from attnviz.answers.select import Phrase
+from attnviz.attention.layer import ARRAYS, LayerRecord
 from attnviz.errors import RequestError
 from attnviz.inspection.specification import (
     LayerNumbers,
@@ -23,67 +25,75 @@ from attnviz.inspection.specification import (
     attention_scores,
     attention_weights,
 )
-from attnviz.text.tokens import Tokens
+from attnviz.show.page.packing import Packed, pack
 
 STORED = Path(__file__).parent / "page_mathematics.json"
+CODED = "f4:"
+"""What numbers begin with that are text."""
+
 LINKS = (([4], [2]), ([1, 2], [4]), ([2], [0]), ([3], [2, 3]))
 """Queries and keys that are looked for in each frame, by their places among what is shown."""
 
 
 def fixture() -> list[dict[str, Any]]:
-    """What is stored: requests as page_mathematics.mjs takes them, and their results."""
-    return [{"name": kind.name, **request(kind), "results": results(kind)} for kind in kinds()]
+    """What is stored of each kind: a record, what is asked of it, and what Python answers."""
+    return [_stored(kind) for kind in kinds()]
 
 
-def request(kind: Kind) -> dict[str, Any]:
-    """A record in float32, and what is asked of it."""
-    numbers, record = kind.numbers, kind.record
-    arrays = {name: array for name, array in numbers._asdict().items() if _is_array(array)}
-    if record.v is not None:
-        arrays["v"] = record.v[:, kind.key_pieces]
-    data, blob = packed(arrays)
-    factors = {"scale": record.scale, "softcap": record.softcap, "heads": record.num_heads}
+def request(stored: dict[str, Any], rounded: bool) -> dict[str, Any]:
+    """The same for page_mathematics.mjs: numbers as the page packs them, or not rounded."""
+    arrays = {
+        name: of_text(text).reshape(shape).astype(ARRAYS[name].dtype if name in ARRAYS else "f4")
+        for name, (shape, text) in stored["arrays"].items()
+    }
+    record = LayerRecord(scale=stored["scale"], softcap=stored["softcap"])
+    steps = rounding(record, arrays) if rounded else Rounding({}, 0.0)
+    text = packed(PageLayer(record, arrays, steps))
+    factors = {name: stored[name] for name in ("scale", "softcap", "heads")}
     return {
-        "layer": {**factors, "blob": "", "arrays": data, "steps": None},
-        "blob": blob,
-        "sides": sides(kind),
-        "frames": [frame(shape) for shape in kind.shapes],
-        "explained": [{"head": record.num_heads - 1, "query": 2}] if len(kind.pieces) > 2 else [],
-        "found": [asked for asked, _ in _found(kind)],
+        **{name: stored[name] for name in ("sides", "frames", "explained", "found")},
+        "layer": {**factors, "blob": "", "arrays": text.arrays, "steps": None},
+        "text": text.text,
     }
 
 
-def frame(shape: Shape) -> dict[str, Any]:
+def packed(layer: PageLayer) -> Packed:
+    """A layer as the page has it."""
+    return next(pack({"": layer}))[1]
+
+
+def _stored(kind: Kind) -> dict[str, Any]:
+    arrays, record, found = kind.layer.arrays, kind.record, list(_found(kind))
+    head = record.num_heads - 1
+    return {
+        "name": kind.name,
+        "scale": record.scale,
+        "softcap": record.softcap,
+        "heads": record.num_heads,
+        "arrays": {name: [array.shape, as_text(array)] for name, array in arrays.items()},
+        "sides": _sides(kind),
+        "frames": [_frame(shape) for shape in kind.shapes],
+        "explained": [{"head": head, "query": kind.query}],
+        "found": [asked for asked, _ in found],
+        "results": {
+            "shown": [_shown(kind, shape) for shape in kind.shapes],
+            "explained": [_explained(kind, head, kind.query)],
+            "found": [heads for _, heads in found],
+        },
+    }
+
+
+def _frame(shape: Shape) -> dict[str, Any]:
     """What types.js calls Frame."""
     return {"unit": shape.unit, "special": shape.special, "window": shape.window}
 
 
-def packed(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], str]:
-    """Arrays as the page has them, not rounded: what types.js calls ArrayData, and the bytes."""
-    data, found = b"", {}
-    for name, array in arrays.items():
-        found[name] = {"shape": array.shape, "form": "float32", "at": len(data), "steps": [1]}
-        data += array.astype("<f4").tobytes()
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return found, base64.b64encode(deflate.compress(data) + deflate.flush()).decode()
-
-
-def results(kind: Kind) -> dict[str, Any]:
-    """What Python makes of the request."""
-    return {
-        "shown": [_shown(kind, shape) for shape in kind.shapes],
-        "explained": [_explained(kind, kind.record.num_heads - 1, 2)] * (len(kind.pieces) > 2),
-        "found": [found for _, found in _found(kind)],
-    }
-
-
-def sides(kind: Kind) -> dict[str, Any]:
+def _sides(kind: Kind) -> dict[str, Any]:
     """What types.js calls Sides, as far as mathematics.js reads it."""
     (words, other), (pieces, others) = kind.sides("word"), kind.sides("piece")
-    crossed = other is not None and others is not None
     return {
         "queries": _side(words, pieces),
-        "keys": _side(other, others) if other and others and crossed else None,
+        "keys": None if other is None or others is None else _side(other, others),
     }
 
 
@@ -104,7 +114,7 @@ def _shown(kind: Kind, shape: Shape) -> dict[str, Any]:
         "columns": heads[0].columns,
         "allowed": None if mask is None else "".join(map(str, mask.astype(int).ravel())),
         "heads": [
-            {name: coded(getattr(head, name)) for name in ("weights", "dropped", "sink")}
+            {name: as_text(getattr(head, name)) for name in ("weights", "dropped", "sink")}
             for head in heads
         ],
     }
@@ -112,13 +122,16 @@ def _shown(kind: Kind, shape: Shape) -> dict[str, Any]:
 
 def _explained(kind: Kind, head: int, query: int) -> dict[str, Any] | None:
     numbers, record = kind.numbers, kind.record
-    if numbers.q is None or numbers.k is None or record.v is None:
+    v = kind.layer.arrays.get("v")
+    if numbers.q is None or numbers.k is None or v is None:
         return None
     bare = LayerNumbers(q=numbers.q, k=numbers.k)
     plain = numbers._replace(bias=None, distance_bias=None, key_ranges=None)
     biases = numbers._replace(softcap=None, key_ranges=None, q=numbers.q * 0)
     weights = attention_weights(numbers, head)[query]
-    values = record.of_head(record.v, head)[kind.key_pieces].astype(np.float64)
+    steps = packed(kind.layer).arrays["v"]["steps"]  # values are always rounded
+    v = np.rint(v / np.reshape(steps, (-1, 1, 1))) * np.reshape(steps, (-1, 1, 1))
+    values = record.of_head(v, head)
     sink = None
     if numbers.sinks is not None:
         score = float(numbers.sinks[head])
@@ -130,18 +143,18 @@ def _explained(kind: Kind, head: int, query: int) -> dict[str, Any] | None:
     biased = numbers.bias is not None or numbers.distance_bias is not None
     rest = 1 - weights.sum() - (0 if sink is None else sink["weight"])
     return {
-        "dots": coded(attention_scores(bare, head)[query]),
-        "capped": coded(attention_scores(plain, head)[query]),
-        "bias": coded(attention_scores(biases, head)[query]) if biased else None,
-        "scores": coded(attention_scores(numbers, head)[query]),
-        "weights": coded(weights),
-        "z": coded(weights @ values),
+        "dots": as_text(attention_scores(bare, head)[query]),
+        "capped": as_text(attention_scores(plain, head)[query]),
+        "bias": as_text(attention_scores(biases, head)[query]) if biased else None,
+        "scores": as_text(attention_scores(numbers, head)[query]),
+        "weights": as_text(weights),
+        "z": as_text(weights @ values),
         "sink": sink,
         "outside": 0.0 if numbers.log_totals is None else float(rest),
     }
 
 
-def _found(kind: Kind) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def _found(kind: Kind) -> Iterator[tuple[dict[str, Any], list[list[Any]]]]:
     """Links that are looked for, and the heads as `attnviz find` ranks them."""
     if kind.name == "scores to 10,000":  # in float32 these are something else
         return
@@ -154,49 +167,39 @@ def _found(kind: Kind) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
                 Phrase(tuple(tokens[index] for index in own))
                 for tokens, own in zip((view.tokens, view.keys), link, strict=True)
             )
-            by = "weight" if (place + number) % 4 == 0 else "excess"
+            by: By = "weight" if (place + number) % 4 == 0 else "excess"
             try:
                 heads = find(view, query, key, by=by).data()["heads"]
             except RequestError:  # the same word, or a mask keeps them apart
                 continue
-            asked = {"frame": frame(shape), "query": link[0], "key": link[1], "by": by}
+            asked = {"frame": _frame(shape), "query": link[0], "key": link[1], "by": by}
             yield asked, [_finding(head) for head in heads]
 
 
-def _finding(head: dict[str, Any]) -> dict[str, Any]:
-    """A head as find.js names its numbers."""
+def _finding(head: dict[str, Any]) -> list[Any]:
+    """A head as page_mathematics.mjs writes it."""
     distance, key = head["same_distance"], head["same_key"]
-    return {
-        **{name: head[name] for name in ("layer", "head", "rank", "argmax")},
-        **{name: _float(head[name]) for name in ("weight", "excess")},
-        "dropped": _float(head.get("dropped")),
-        "distance": _yardstick(distance, "pairs"),
-        "key": _yardstick(key, "queries"),
-    }
-
-
-def _yardstick(facts: dict[str, Any] | None, counted: str) -> dict[str, Any] | None:
-    if facts is None:
-        return None
-    return {"mean": _float(facts["mean"]), "of": facts[counted], "lift": _float(facts["lift"])}
+    return [
+        *(head["head"], head["rank"], head["argmax"]),
+        *(_float(head.get(name)) for name in ("weight", "excess", "dropped")),
+        *((None, None) if distance is None else (_float(distance["mean"]), distance["pairs"])),
+        *((None, None) if key is None else (_float(key["mean"]), key["queries"])),
+    ]
 
 
 def _float(number: Any) -> float | None:
-    return None if number is None else float(str(np.float32(number)))
+    return None if number is None else round(float(number), 7)
 
 
-def coded(array: np.ndarray | None) -> str | None:
+def as_text(array: np.ndarray | None) -> str | None:
     """Float32 numbers as text."""
-    return None if array is None else base64.b64encode(array.astype("<f4").tobytes()).decode()
+    data = None if array is None else array.astype("<f4").tobytes()
+    return None if data is None else f"{CODED}{base64.b64encode(data).decode()}"
 
 
-def decoded(text: str | None) -> np.ndarray | None:
-    """The numbers of `coded`."""
-    return None if text is None else np.frombuffer(base64.b64decode(text), "<f4")
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray)
+def of_text(text: str) -> np.ndarray:
+    """The numbers of `as_text`."""
+    return np.frombuffer(base64.b64decode(text.removeprefix(CODED)), "<f4")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from handmade import causal, tokens_of
 from test_inspection import made_tokens
 
+from attnviz.answers.page import PageLayer, PageText, page
 from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import Inspection, ModelFacts
-from attnviz.inspection.specification import LayerNumbers, Side, cut_keys, cut_queries
+from attnviz.inspection.specification import LayerNumbers, Side
 from attnviz.text.tokens import Tokens, Unit
 
 
@@ -28,7 +30,7 @@ WHOLE = (
 WINDOWS = Shape("word", True, (1, 6)), Shape("word", False, (1, 6)), Shape("piece", False, (2, 10))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Kind:
     """One layer's record, and whether the page has only the words of `part`, of a long text."""
 
@@ -43,62 +45,59 @@ class Kind:
         return self.inspection.layer(0)
 
     @property
-    def crossed(self) -> bool:
-        """Whether keys are of another text."""
-        return self.inspection.keys is not None
+    def query(self) -> int:
+        """The piece whose steps are asked for."""
+        return min(2, self.text.end - self.text.first - 1)
+
+    @cached_property
+    def text(self) -> PageText:
+        """The record as a page has it."""
+        return page([self.inspection.view(window=self.part)]).texts[0]
+
+    @property
+    def layer(self) -> PageLayer:
+        """The only layer as a page has it."""
+        layer = self.text.layers[0]
+        if layer is None:
+            raise TypeError("the layer was not recorded")
+        return layer
 
     @property
     def numbers(self) -> LayerNumbers:
-        """The record's numbers as the page has them, in float32."""
-        numbers, tokens = LayerNumbers.of(self.record), self.inspection.tokens
-        if self.part is None:
-            return numbers
-        pieces = self._pieces(self.part)
-        numbers = cut_queries(numbers, *pieces)
-        if not self.crossed:
-            numbers = cut_keys(numbers, *pieces, [piece.special for piece in tokens.pieces])
-        return numbers._replace(
-            **{
-                name: array.astype(np.float32)
-                for name in ("log_totals", "special_outside")
-                if (array := getattr(numbers, name)) is not None
-            }
-        )
+        """The numbers that a page has, not rounded."""
+        record, arrays = self.record, self.layer.arrays
+        given = {name: array for name, array in arrays.items() if name in LayerNumbers._fields}
+        return LayerNumbers(scale=record.scale, softcap=record.softcap, **given)
 
     def sides(self, unit: Unit) -> tuple[Side, Side | None]:
         """The queries and keys that the page has; no keys if they are the same text."""
         keys = self.inspection.keys
-        return self._side(self.inspection.tokens, unit, self.part), (
-            None if keys is None else self._side(keys, unit, None)
+        return self._side(self.inspection.tokens, unit, self._span(unit)), (
+            None if keys is None else self._side(keys, unit, (0, len(keys.unit(unit))))
         )
 
     def whole(self, shape: Shape) -> tuple[int, int] | None:
         """The window of the whole text that a view needs to show the same."""
         if self.part is None:
             return shape.window
-        first, end = self.part if shape.unit == "word" else self._pieces(self.part)
+        first, end = self._span(shape.unit)
         if shape.window is None:
             return first, end
         return first + shape.window[0], min(first + shape.window[1], end)
 
     def offset(self, unit: Unit) -> int:
         """The index of the page's first token in the whole text."""
-        if self.part is None:
-            return 0
-        return self.part[0] if unit == "word" else self._pieces(self.part)[0]
+        return self._span(unit)[0]
 
-    def _pieces(self, words: tuple[int, int]) -> tuple[int, int]:
-        tokens = self.inspection.tokens
-        starts = (*tokens.word_starts, len(tokens))
-        return starts[words[0]], starts[words[1]]
+    def _span(self, unit: Unit) -> tuple[int, int]:
+        span = self.text.span(unit)
+        return span.start, span.stop
 
-    def _side(self, tokens: Tokens, unit: Unit, part: tuple[int, int] | None) -> Side:
+    def _side(self, tokens: Tokens, unit: Unit, span: tuple[int, int]) -> Side:
         starts = tokens.word_starts if unit == "word" else range(len(tokens))
         special = [token.special for token in tokens.unit(unit)]
-        if part is None:
-            return Side(list(starts), special)
-        first, end = part if unit == "word" else self._pieces(part)
-        return Side([start - starts[first] for start in starts[first:end]], special[first:end])
+        own = slice(*span)
+        return Side([start - starts[own.start] for start in starts[own]], special[own])
 
 
 class _Random:

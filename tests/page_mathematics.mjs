@@ -3,15 +3,22 @@
 //   node tests/page_mathematics.mjs requests.json > results.json
 
 import { readFileSync } from "node:fs";
+import { Duplex } from "node:stream";
+import { createInflateRaw } from "node:zlib";
 
 const SCRIPTS = "../attnviz/show/page/script";
 const { findHead, ranked } = await import(`${SCRIPTS}/finding.js`);
 const { attention, explain, softmaxOf } = await import(`${SCRIPTS}/mathematics.js`);
 const { decoded } = await import(`${SCRIPTS}/numbers.js`);
 
+// Node.js before 20.12 does not know "deflate-raw"
+globalThis.DecompressionStream = function () {
+  return Duplex.toWeb(createInflateRaw());
+};
+
 /** @param {ArrayLike<number> | null | undefined} numbers */
 function coded(numbers) {
-  return numbers && Buffer.from(Float32Array.from(numbers).buffer).toString("base64");
+  return numbers && `f4:${Buffer.from(Float32Array.from(numbers).buffer).toString("base64")}`;
 }
 
 function shownOf(layer, frame, sides) {
@@ -51,12 +58,15 @@ function findingsOf(layer, { frame, query, key, by }, sides) {
   const heads = shownOf(layer, frame, sides).map((shown, head) =>
     findHead({ layer: 0, head }, shown, queries, keys, link),
   );
-  return ranked(heads, by);
+  return ranked(heads, by).map(({ head, rank, argmax, weight, excess, dropped, distance, key: same }) => [
+    ...[head, rank, argmax, weight, excess, dropped],
+    ...[distance?.mean ?? null, distance?.of ?? null, same?.mean ?? null, same?.of ?? null],
+  ]);
 }
 
 const results = [];
-for (const { layer, blob, sides, frames, explained, found } of JSON.parse(readFileSync(process.argv[2], "utf8"))) {
-  globalThis.document = { getElementById: () => ({ textContent: blob }) };
+for (const { layer, text, sides, frames, explained, found } of JSON.parse(readFileSync(process.argv[2], "utf8"))) {
+  globalThis.document = { getElementById: () => ({ textContent: text }) };
   const numbers = await decoded(layer);
   results.push({
     shown: frames.map((frame) => caseOf(numbers, frame, sides)),

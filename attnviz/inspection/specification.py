@@ -19,7 +19,7 @@ LEAST = float(np.finfo(np.float32).tiny)
 class LayerNumbers(NamedTuple):
     """What one layer's attention computed with; names and shapes are LayerRecord's.
 
-    Where the keys at hand are a part of a long text (see `cut_keys`), `log_totals`, (head, query),
+    Where the keys at hand are a part of a long text, `log_totals`, (head, query),
     has the logarithm of each row's whole sum of exponentials, and `special_outside`, (head, query),
     the share of special tokens among the keys that are not at hand.
     """
@@ -148,52 +148,6 @@ def attention_mask(layer: LayerNumbers) -> Bool[np.ndarray, "query key"] | None:
         return None
     mask: np.ndarray = np.all(masks, axis=0)
     return mask
-
-
-def cut_queries(layer: LayerNumbers, first: int, end: int) -> LayerNumbers:
-    """The numbers of the queries from `first` to `end` alone, and of all keys."""
-    count, keys = _lengths(layer)
-    own, distances = slice(first, end), slice(count - end, count - first + keys - 1)
-    return layer._replace(
-        q=_part(layer.q, 1, own),
-        bias=_part(layer.bias, 1, own),
-        distance_bias=_part(layer.distance_bias, 1, distances),
-        key_ranges=_part(layer.key_ranges, 0, own),
-        recorded_weights=_part(layer.recorded_weights, 1, own),
-    )
-
-
-def cut_keys(layer: LayerNumbers, first: int, end: int, special: Sequence[bool]) -> LayerNumbers:
-    """The numbers of the keys from `first` to `end` alone, and what rows give to the others.
-
-    special: which pieces are special tokens, of all keys.
-    """
-    count, keys = _lengths(layer)
-    own, distances = slice(first, end), slice(first, end + count - 1)
-    outside = np.array(special, bool) & ~np.isin(np.arange(keys), np.arange(first, end))
-    totals, shares = [], []
-    for head in range(len(_by_head(layer))):
-        if layer.recorded_weights is not None:
-            weights = attention_weights(layer, head)[:, outside]
-        else:
-            scores = attention_scores(layer, head)
-            totals.append(_totals(layer, head, scores))
-            weights = np.exp(scores[:, outside] - totals[-1][:, None])
-        shares.append(weights.sum(axis=1))
-    ranges = layer.key_ranges
-    return layer._replace(
-        k=_part(layer.k, 1, own),
-        bias=_part(layer.bias, 2, own),
-        distance_bias=_part(layer.distance_bias, 1, distances),
-        key_ranges=None if ranges is None else np.clip(ranges - first, 0, end - first),
-        recorded_weights=_part(layer.recorded_weights, 2, own),
-        log_totals=np.array(totals) if totals else None,
-        special_outside=np.array(shares),
-    )
-
-
-def _part(array: np.ndarray | None, axis: int, part: slice) -> np.ndarray | None:
-    return None if array is None else array[(slice(None),) * axis + (part,)]
 
 
 def _by_head(layer: LayerNumbers) -> np.ndarray:

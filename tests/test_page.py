@@ -35,14 +35,24 @@ def unpacked(packed: Packed) -> dict[str, np.ndarray]:
             found[name] = np.frombuffer(data, "<f4", count, at).reshape(shape)
             continue
         coded = np.frombuffer(data, np.uint8, count, at).astype(np.int64)
-        if array["form"] == "int16":
+        if array["form"] != "int8":
             coded += 256 * np.frombuffer(data, np.uint8, count, at + count).astype(np.int64)
         whole = np.where(coded % 2, -(coded + 1) // 2, coded // 2).astype(np.float64)
         if array["form"] == "int16":
             whole[coded == MASKED] = -np.inf
+        if array["form"] == "difference":
+            whole = _summed(whole.reshape(shape)).ravel()
         steps = np.repeat(array["steps"], count // len(array["steps"]))
         found[name] = (whole * steps).reshape(shape).astype(np.float32)
     return found
+
+
+def _summed(differences: np.ndarray) -> np.ndarray:
+    """The numbers that differ so from the mean of those before them."""
+    whole = differences.copy()
+    for token in range(1, whole.shape[1]):
+        whole[:, token] += np.floor(whole[:, :token].sum(axis=1) / token + 0.5)
+    return whole
 
 
 def normal(*shape: int, size: float = 2.0) -> np.ndarray:

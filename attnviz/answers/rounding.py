@@ -13,6 +13,7 @@ from attnviz.attention.layer import LayerRecord, softmax
 TOLERANCE = 1e-3  # how far a weight may be off
 AIMED = 0.9 * TOLERANCE
 ROWS_TRIED = 48  # from which a step is guessed, before it is tried on all rows
+WIDENED = 2  # how often a step that keeps all weights is tried wider
 MOST = 32766  # the largest whole number, of 16 bits
 
 
@@ -97,6 +98,12 @@ class _Trial:
             step = _short(step * 0.9 * TOLERANCE / off)
             if max(np.abs(self._q).max(), np.abs(self._k).max()) / step > MOST:
                 return step, 0.0  # float32 then
+        for _ in range(WIDENED):
+            wider = _short(step * min(0.97 * TOLERANCE / max(off, 0.1 * TOLERANCE), 4))
+            further = self._off(slice(0, count), wider) if wider > 1.05 * step else TOLERANCE
+            if further >= TOLERANCE:
+                break
+            step, off = wider, further
         return step, off
 
     def _off(self, rows: slice, step: float) -> float:

@@ -1,7 +1,8 @@
 """A page's numbers as text: whole numbers times a step, in two planes of bytes, deflated.
 
-Seven bits make a letter of ASCII, which takes an eighth less than base64. A letter that HTML reads
-as something else is written 128 letters further on.
+A head's queries lie around a mean, and so do its keys: each is written as its difference from the
+mean of those before it, rounded. Seven bits make a letter of ASCII, which takes an eighth less than
+base64. A letter that HTML reads as something else is written 128 letters further on.
 """
 
 import zlib
@@ -17,9 +18,11 @@ from attnviz.threads import side_by_side
 VALUE_LEVELS = 127  # of a value, which is multiplied by a weight
 SHOWN_LEVELS = 16383  # of numbers that are shown, and nothing is computed from
 SHOWN = ("layer_lengths", "layer_shares", "layer_part_lengths")
+FROM_MEAN = ("q", "k")  # of which differences are written
 MASKED = 0xFFFF  # stands for minus infinity
 READ_OTHERWISE = (0, ord("\r"), ord("<"))
-LEVEL = 6  # of zlib: 9 takes twice the time and saves 0.2 %
+STRATEGIES = (zlib.Z_RLE, zlib.Z_DEFAULT_STRATEGY)  # long texts get smaller by the first
+LONG = 1 << 18  # bytes from which on the second, which takes six times as long, is not tried
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,7 @@ def _packed(layer: PageLayer) -> Packed:
         form, steps, raw = _coded(name, array, layer.rounding.steps.get(name))
         arrays[name] = {"shape": array.shape, "form": form, "at": len(data), "steps": steps}
         data += raw
-    deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return Packed(_text(deflate.compress(bytes(data)) + deflate.flush()), arrays)
+    return Packed(_text(_deflated(bytes(data))), arrays)
 
 
 def _text(data: bytes) -> str:
@@ -52,6 +54,15 @@ def _text(data: bytes) -> str:
     letters = np.packbits(bits.reshape(-1, 7), axis=1)[:, 0] >> 1
     letters[np.isin(letters, READ_OTHERWISE)] += 128
     return letters.tobytes().decode("latin-1")
+
+
+def _deflated(data: bytes) -> bytes:
+    """The bytes, deflated in the way that leaves the fewest."""
+    found = []
+    for strategy in STRATEGIES if len(data) < LONG else STRATEGIES[:1]:
+        deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy)
+        found.append(deflate.compress(data) + deflate.flush())
+    return min(found, key=len)
 
 
 def _coded(
@@ -66,10 +77,25 @@ def _coded(
     if steps is None:
         return "float32", [1.0], array.astype("<f4").tobytes()
     whole = _whole(array, steps)
+    if name in FROM_MEAN:
+        differences = whole - _means_before(whole)
+        if np.abs(differences).max() < MASKED // 2:
+            return "difference", steps.tolist(), _planes(_zigzag(differences, np.uint16))
     finite = np.isfinite(whole)
     numbers = np.where(finite, _zigzag(np.where(finite, whole, 0), np.uint16), MASKED)
-    low, high = ((numbers >> bits & 0xFF).astype(np.uint8).tobytes() for bits in (0, 8))
-    return "int16", steps.tolist(), low + high
+    return "int16", steps.tolist(), _planes(numbers)
+
+
+def _planes(numbers: np.ndarray) -> bytes:
+    """The low bytes of all numbers, then the high bytes."""
+    return b"".join((numbers >> bits & 0xFF).astype(np.uint8).tobytes() for bits in (0, 8))
+
+
+def _means_before(whole: np.ndarray) -> np.ndarray:
+    """For each token of each head the mean of the tokens before it, rounded; 0 for the first."""
+    counts = np.maximum(np.arange(whole.shape[1]), 1)[:, None]
+    means: np.ndarray = np.floor((whole.cumsum(axis=1) - whole) / counts + 0.5)
+    return means
 
 
 def _steps(largest: np.ndarray, levels: int) -> np.ndarray:

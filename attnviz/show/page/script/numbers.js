@@ -52,11 +52,21 @@ export function numbersOf(bytes, { shape, form, at, steps }) {
   const count = shape.reduce((product, size) => product * size, 1);
   if (form === "float32") return new Float32Array(bytes.slice(at, at + 4 * count).buffer);
   const numbers = new Float32Array(count);
-  const each = count / steps.length;
-  for (let i = 0; i < count; i++) {
-    const coded = form === "int8" ? bytes[at + i] : bytes[at + i] + 256 * bytes[at + count + i];
-    const whole = coded & 1 ? -(coded + 1) / 2 : coded / 2;
-    numbers[i] = form === "int16" && coded === MASKED ? -Infinity : whole * steps[Math.floor(i / each)];
+  const differs = form === "difference"; // from the mean of those before
+  const width = shape[shape.length - 1];
+  const each = count / shape[0];
+  for (let i = 0, from = 0; from < count; from += each) {
+    const step = steps[steps.length > 1 ? from / each : 0];
+    const sums = new Float64Array(width);
+    for (let before = 0; i < from + each; before++) {
+      for (let d = 0; d < width; d++, i++) {
+        const coded = form === "int8" ? bytes[at + i] : bytes[at + i] + 256 * bytes[at + count + i];
+        let whole = coded & 1 ? -(coded + 1) / 2 : coded / 2;
+        if (differs && before) whole += Math.floor(sums[d] / before + 0.5);
+        sums[d] += whole;
+        numbers[i] = form === "int16" && coded === MASKED ? -Infinity : whole * step;
+      }
+    }
   }
   return numbers;
 }

@@ -7,7 +7,7 @@
  * @typedef {{text: string, pair: string | null, words: Tok[], pieces: Tok[], starts: number[]}} Side
  * The tokens that look, or those that are looked at; `starts`: the first piece of each word.
  *
- * @typedef {{shape: number[], form: "int16" | "int8" | "float32", at: number, steps: number[]}} ArrayData
+ * @typedef {{shape: number[], form: "difference" | "int16" | "int8" | "float32", at: number, steps: number[]}} ArrayData
  * Where an array lies among a layer's bytes; its numbers are whole numbers times a step.
  *
  * @typedef {{names: {name: string, letter: string, formula: string, size: number, kept: string | null}[],

@@ -100,3 +100,21 @@ export function hatched(context, ground, line, width, height) {
   context.fillStyle = context.createPattern(tile, "repeat") ?? ground;
   context.fillRect(0, 0, width, height);
 }
+
+/** Whether an element stands on dark ground: its letters are light. @param {Element} element */
+export function isDark(element) {
+  const [red, green, blue] = getComputedStyle(element).color.match(/[\d.]+/g) ?? [];
+  return Number(red) + Number(green) + Number(blue) > 384;
+}
+
+/** Let the browser answer before the work goes on. @returns {Promise<void>} */
+export function pause() {
+  return new Promise((go) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      go();
+    };
+    port2.postMessage(0);
+  });
+}

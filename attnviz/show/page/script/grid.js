@@ -1,0 +1,194 @@
+// Grid: all layers and heads as thumbnails, drawn as they come into sight.
+
+import { palette } from "./colours.js";
+import { fill, h } from "./dom.js";
+import { gridPaper, thumbOf } from "./gridpaper.js";
+import { drawMatrix, isDark, pause } from "./matrix.js";
+import { headName } from "./tokens.js";
+
+/** @import { App } from "./app.js" */
+/** @import { Shown, Table, View } from "./types.js" */
+
+const SLICE = 12; // milliseconds of work before the browser may answer
+const GAP = 5;
+const [SMALLEST, LARGEST] = [46, 132]; // sides of a thumbnail, in CSS pixels
+
+/** @param {App} app @returns {View} */
+export function gridView(app) {
+  const view = new GridView(app);
+  return {
+    host: view.host,
+    update: () => view.update(),
+    table: () => view.table(),
+    svg: async () => gridPaper(app, view.sizeOf()),
+  };
+}
+
+/** @typedef {{layer: number, head: number, button: HTMLElement, canvas: HTMLCanvasElement}} Thumb */
+
+class GridView {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.drawn = "";
+    /** @type {Map<Element, Thumb>} */
+    this.thumbs = new Map();
+    /** @type {Set<Thumb>} those in sight that are not drawn yet */
+    this.waiting = new Set();
+    this.working = false;
+    this.size = [0, 0];
+    this.grid = h("div", { class: "grid", role: "group" });
+    this.said = h("p", { class: "note" });
+    this.host = h("section", { class: "gridview stack" }, this.said, h("div", { class: "scroll" }, this.grid));
+    this.sight = new IntersectionObserver((seen) => this.seen(seen), { rootMargin: "200px" });
+    new ResizeObserver(() => this.host.clientWidth && this.drawn && this.update()).observe(this.host);
+    addEventListener("beforeprint", () => this.thumbs.forEach((thumb) => this.waiting.add(thumb)));
+  }
+
+  async update() {
+    const { app } = this;
+    const { text, unit, special, window, scale, lang } = app.state;
+    const wide = this.sizeOf();
+    const drawn = [text, unit, special, window, scale, lang, isDark(this.host), wide].join(" ");
+    if (drawn !== this.drawn) {
+      this.drawn = drawn;
+      this.size = wide;
+      this.build();
+    }
+    this.mark();
+    await this.work();
+  }
+
+  /** The width and height of a thumbnail, so that a layer fits if it may. */
+  sizeOf() {
+    const { app } = this;
+    const [rows, columns] = ["query", "key"].map((role) => {
+      const { window, special } = app.state;
+      const tokens = app.tokens(/** @type {"query" | "key"} */ (role));
+      const own = window && app.text.attention !== "cross" ? tokens.slice(...window) : tokens;
+      return role === "key" && !special ? own.filter((one) => !one.special).length : own.length;
+    });
+    const room = this.host.clientWidth - 74;
+    const across = Math.floor(room / app.text.model.num_heads) - GAP;
+    const width = Math.min(LARGEST, Math.max(SMALLEST, across));
+    return [width, Math.round(width * Math.min(2, Math.max(0.5, rows / (columns || 1))))];
+  }
+
+  build() {
+    const { app, grid } = this;
+    const { num_layers, num_heads } = app.text.model;
+    const [width] = this.size;
+    this.sight.disconnect();
+    this.thumbs.clear();
+    this.waiting.clear();
+    const heads = [...Array(num_heads).keys()];
+    const cells = [h("span", { class: "of-layer of-head corner", "aria-hidden": "true" })];
+    for (const head of heads) {
+      cells.push(h("span", { class: "of-head", "aria-hidden": "true" }, width < 60 ? `H${head}` : app.say("grid.head", { n: head })));
+    }
+    for (let layer = 0; layer < num_layers; layer++) {
+      cells.push(h("span", { class: "of-layer", "aria-hidden": "true" }, `L${layer}`));
+      if (app.text.recorded.includes(layer)) cells.push(...heads.map((head) => this.thumb(layer, head)));
+      else cells.push(h("span", { class: "absent" }, app.say("unrecorded", { layer })));
+    }
+    grid.style.gridTemplateColumns = `max-content repeat(${num_heads}, ${width}px)`;
+    grid.setAttribute("aria-label", app.say("grid.label"));
+    fill(grid, ...cells);
+    const { scale } = app.state;
+    this.said.textContent = [app.say("grid.hint"), app.say(`grid.${scale}`)].join(" ");
+    for (const button of this.thumbs.keys()) this.sight.observe(button);
+  }
+
+  /** @param {number} layer @param {number} head */
+  thumb(layer, head) {
+    const [width, height] = this.size;
+    const canvas = h("canvas", {});
+    const name = headName(layer, head);
+    const open = () => this.app.set({ view: "head", layer, head });
+    const button = h(
+      "button",
+      { type: "button", class: "thumb", "aria-label": name, title: name, onclick: open },
+      canvas,
+    );
+    [button.style.width, button.style.height] = [`${width}px`, `${height}px`];
+    this.thumbs.set(button, { layer, head, button, canvas });
+    return button;
+  }
+
+  /** The present head is marked, and alone among all in the order of Tab. */
+  mark() {
+    const { layer, head } = this.app.state;
+    const focused = this.thumbs.has(/** @type {Element} */ (document.activeElement));
+    for (const { button, ...own } of this.thumbs.values()) {
+      const present = own.layer === layer && own.head === head;
+      button.tabIndex = present ? 0 : -1;
+      if (!present) button.removeAttribute("aria-current");
+      else button.setAttribute("aria-current", "true");
+      if (present && focused) button.focus();
+    }
+  }
+
+  /** @param {IntersectionObserverEntry[]} entries */
+  seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const thumb = this.thumbs.get(target);
+      if (!thumb) continue;
+      if (isIntersecting && !thumb.canvas.hasAttribute("data-drawn")) this.waiting.add(thumb);
+      else this.waiting.delete(thumb);
+    }
+    this.work();
+  }
+
+  /** Draw what waits, a little at a time, so that the page always answers. */
+  async work() {
+    if (this.working) return;
+    this.working = true;
+    try {
+      let began = performance.now();
+      for (let thumb = this.next(); thumb; thumb = this.next()) {
+        this.waiting.delete(thumb);
+        this.draw(thumb, await this.app.shown(thumb.layer, thumb.head));
+        if (performance.now() - began < SLICE) continue;
+        await pause();
+        began = performance.now();
+      }
+    } finally {
+      this.working = false;
+    }
+  }
+
+  next() {
+    return this.waiting.values().next().value;
+  }
+
+  /** @param {Thumb} thumb @param {Shown} shown */
+  draw({ canvas, button }, shown) {
+    if (!button.isConnected) return;
+    const [width, height] = this.size;
+    drawMatrix(canvas, {
+      ...thumbOf(shown, this.app.state.scale),
+      colours: palette("heat", isDark(this.host)),
+      width: width - 2,
+      height: height - 2,
+    });
+    canvas.setAttribute("data-drawn", "");
+  }
+
+  /** Every recorded head with its strongest link. @returns {Promise<Table>} */
+  async table() {
+    const { app } = this;
+    const rows = [];
+    for (const layer of app.text.recorded) {
+      for (let head = 0; head < app.text.model.num_heads; head++) {
+        const { weights, rows: queries, columns } = await app.shown(layer, head);
+        let best = 0;
+        for (let at = 1; at < weights.length; at++) if (weights[at] > weights[best]) best = at;
+        const query = queries[Math.floor(best / columns.length)];
+        const key = columns[best % columns.length];
+        rows.push([layer, head, query, app.name("query", query), key, app.name("key", key), weights[best]]);
+        if (head % 4 === 3) await pause();
+      }
+    }
+    return { columns: "layer head query_index query key_index key weight".split(" "), rows };
+  }
+}

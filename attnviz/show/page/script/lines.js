@@ -1,0 +1,390 @@
+// Lines: two columns of tokens, curves from who looks to what is looked at, darker with the weight.
+
+import { headColour, inkOn } from "./colours.js";
+import { fill, h } from "./dom.js";
+import { besides, layOut, soloOf, widthOf } from "./linesplaces.js";
+import { linesPaper } from "./linespaper.js";
+import { linksTable, notesOf, toldOf } from "./linessaid.js";
+import { isDark, pause, sized } from "./matrix.js";
+import { headName, weightText } from "./tokens.js";
+import { drawLinks, linksOf } from "./wires.js";
+
+/** @import { App } from "./app.js" */
+/** @import { Layout } from "./linesplaces.js" */
+/** @import { Chosen, Drawn, Links } from "./wires.js" */
+/** @import { Role, Shown, View } from "./types.js" */
+
+const TILE = 640; // how high a canvas is, in CSS pixels: those in sight are drawn
+const SLICE = 30; // milliseconds of work before the browser may answer
+const STANDS_OUT = 0.5; // the part of the largest weight from which on tokens do
+const CHIPS = 3; // heads that are named beside a token
+const ROLES = /** @type {const} */ (["query", "key"]);
+const OTHER = /** @type {const} */ ({ query: "key", key: "query" });
+
+/** @param {App} app @returns {View} */
+export function linesView(app) {
+  const view = new LinesView(app);
+  return {
+    host: view.host,
+    update: () => view.update(),
+    table: async () => linksTable(app, await view.drawn()),
+    svg: async () => linesPaper(app, await view.drawn()),
+  };
+}
+
+/**
+ * What is drawn: heads, their layout, the links of all tokens and those of the chosen ones.
+ * @typedef {{heads: Drawn[], layout: Layout, links: Links, chosen: Chosen, largest: number}} Lines
+ */
+
+class LinesView {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.turn = 0;
+    /** @type {{role: Role, place: number} | null} a token that is pointed at */
+    this.pointed = null;
+    /** @type {Lines | null} */
+    this.lines = null;
+    this.laid = "";
+    /** @type {Element[]} */
+    this.touched = [];
+    this.heads = h("div", { class: "heads", role: "group" });
+    this.told = h("p", { class: "readout", "aria-live": "polite" });
+    this.said = h("p", { class: "note" });
+    this.titles = { query: h("h2", { id: "of-query" }), key: h("h2", { id: "of-key" }) };
+    this.columns = { query: this.column("query"), key: this.column("key") };
+    this.wires = h("div", { class: "wires", "aria-hidden": "true" });
+    /** @type {Map<Element, {canvas: HTMLCanvasElement, top: number, height: number, seen: boolean}>} */
+    this.tiles = new Map();
+    const { query, key } = this.columns;
+    this.board = h(
+      "div",
+      { class: "board" },
+      ...[this.titles.query, h("span", {}), this.titles.key, query, this.wires, key],
+    );
+    this.host = h("section", { class: "lines" }, this.heads, this.told, this.board, this.said);
+    this.sight = new IntersectionObserver((seen) => this.seen(seen), { rootMargin: "300px" });
+    new ResizeObserver(() => this.resized()).observe(this.wires);
+    addEventListener("beforeprint", () => this.paint(true));
+  }
+
+  /** A column of tokens: a list of which one has the focus. @param {Role} role */
+  column(role) {
+    const at = (/** @type {Event} */ event) => {
+      const row = /** @type {HTMLElement} */ (event.target).closest?.("[data-place]");
+      return row ? Number(row.getAttribute("data-place")) : null;
+    };
+    const point = (/** @type {number | null} */ place) =>
+      this.point(place === null ? null : { role, place });
+    return h("ul", {
+      class: `column of-${role}`,
+      role: "listbox",
+      "aria-labelledby": `of-${role}`,
+      onpointerover: (/** @type {PointerEvent} */ event) =>
+        event.pointerType !== "touch" && point(at(event)),
+      onpointerleave: () => point(null),
+      onfocusin: (/** @type {Event} */ event) => point(at(event)),
+      onfocusout: () => point(null),
+      onclick: (/** @type {Event} */ event) => this.fix(role, at(event)),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.walk(role, at(event), event),
+    });
+  }
+
+  async update() {
+    const turn = ++this.turn;
+    const { app } = this;
+    const { layer, head } = app.state;
+    this.drawHeads();
+    const on = this.on();
+    const order = [head, ...on].filter((one, at, all) => all.indexOf(one) === at);
+    const heads = [];
+    let shown = null;
+    for (const one of order) {
+      const began = performance.now();
+      const found = await app.shown(layer, one);
+      if (turn !== this.turn) return;
+      shown ??= found;
+      if (on.includes(one)) heads.push({ head: one, shown: found });
+      if (performance.now() - began > SLICE) {
+        this.draw(heads, shown);
+        await pause();
+        if (turn !== this.turn) return;
+      }
+    }
+    heads.sort((one, other) => one.head - other.head);
+    if (shown) this.draw(heads, shown);
+  }
+
+  /** The heads that are switched on. */
+  on() {
+    const { off } = this.app.state;
+    return [...Array(this.app.text.model.num_heads).keys()].filter((head) => !off.includes(head));
+  }
+
+  /** @param {Drawn[]} heads @param {Shown} shown whose tokens all heads share */
+  draw(heads, shown) {
+    const { app } = this;
+    const { scale, threshold, query, key } = app.state;
+    const layout = layOut(app, shown, this.room());
+    let largest = scale === "fixed" ? 1 : 0;
+    if (scale === "own") {
+      for (const { shown: one } of heads) {
+        for (const weight of one.weights) if (weight > largest) largest = weight;
+      }
+    }
+    largest ||= 1;
+    const links = linksOf(heads, threshold, largest, { query: null, key: null });
+    const place = { query: shown.rows.indexOf(query ?? -1), key: shown.columns.indexOf(key ?? -1) };
+    const chosen = {
+      query: place.query < 0 ? null : place.query,
+      key: place.key < 0 ? null : place.key,
+    };
+    this.lines = { heads, layout, links, chosen, largest };
+    this.layColumns(layout);
+    this.sayAll();
+    this.paint();
+  }
+
+  /** How high the columns may be to fit, and a line of text, in CSS pixels. */
+  room() {
+    const scroller = this.host.parentElement;
+    const line = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const above = this.columns.query.offsetTop - this.host.offsetTop;
+    return { height: (scroller?.clientHeight ?? 600) - above - 5 * line, line };
+  }
+
+  /** The boxes of the heads, each in its colour. */
+  drawHeads() {
+    const { app, heads } = this;
+    const { layer, head: present } = app.state;
+    const dark = isDark(this.host);
+    const on = this.on();
+    const focused = [...heads.children].indexOf(/** @type {Element} */ (document.activeElement));
+    const all = [...Array(app.text.model.num_heads).keys()];
+    const boxes = all.map((head) => {
+      const colour = headColour(head, dark);
+      const box = h(
+        "button",
+        {
+          type: "button",
+          class: "box",
+          "aria-pressed": String(on.includes(head)),
+          "aria-label": headName(layer, head),
+          "aria-current": head === present && "true",
+          title: `${headName(layer, head)} · ${app.say("lines.one")}: Shift`,
+          onclick: (/** @type {MouseEvent} */ event) => this.switched(head, event.shiftKey),
+          ondblclick: () => this.switched(head, true),
+        },
+        String(head),
+      );
+      box.style.borderColor = colour;
+      if (on.includes(head)) [box.style.background, box.style.color] = [colour, inkOn(colour)];
+      return box;
+    });
+    const button = (/** @type {string} */ name, /** @type {number[]} */ off) =>
+      h("button", { type: "button", onclick: () => app.set({ off }) }, app.say(name));
+    heads.setAttribute("aria-label", app.say("lines.heads"));
+    fill(heads, ...boxes, button("lines.all", []), button("lines.none", all));
+    /** @type {HTMLElement | undefined} */ (heads.children[focused])?.focus();
+  }
+
+  /** Switch a head, or all others off. @param {number} head @param {boolean} alone */
+  switched(head, alone) {
+    const { app } = this;
+    const on = this.on();
+    const all = [...Array(app.text.model.num_heads).keys()];
+    const next = alone ? [head] : on.includes(head) ? on.filter((one) => one !== head) : [...on, head];
+    app.set({ off: all.filter((one) => !next.includes(one)), ...(next.includes(head) && { head }) });
+  }
+
+  /** The tokens of both columns, made anew only if there are others. @param {Layout} layout */
+  layColumns(layout) {
+    const { app } = this;
+    const { text, unit, lang } = app.state;
+    const laid = JSON.stringify([text, unit, lang, layout]);
+    if (laid === this.laid) return;
+    this.laid = laid;
+    const cross = app.text.attention === "cross";
+    for (const role of ROLES) {
+      const { indices, tops, step, second } = layout[role];
+      const tokens = app.tokens(role);
+      this.titles[role].textContent = app.say(cross ? `lines.cross.${role}` : role);
+      const rows = indices.map((index, place) => {
+        const { name, special, unknown } = tokens[index];
+        const kinds = ["row", place === second && "second", special && "special", unknown && "unknown"];
+        const row = h(
+          "li",
+          {
+            class: kinds.filter(Boolean).join(" "),
+            role: "option",
+            "data-place": place,
+            tabindex: place ? -1 : 0,
+          },
+          h("bdi", { class: "token" }, name),
+        );
+        row.style.top = `${tops[place] - step / 2}px`;
+        row.style.height = `${step}px`;
+        return row;
+      });
+      fill(this.columns[role], ...rows);
+      this.columns[role].style.height = `${layout.height}px`;
+      const wide = Math.max(3, ...indices.map((index) => widthOf(tokens[index].name)));
+      this.columns[role].style.setProperty("--wide", `${Math.min(wide, 26) * 0.6 + 1}rem`);
+    }
+    this.layTiles(layout.height);
+  }
+
+  /** Canvases one below the other. @param {number} height */
+  layTiles(height) {
+    this.sight.disconnect();
+    this.tiles.clear();
+    this.wires.style.height = `${height}px`;
+    for (let top = 0; top < height; top += TILE) {
+      const canvas = h("canvas", {});
+      canvas.style.top = `${top}px`;
+      canvas.style.height = `${Math.min(TILE, height - top)}px`;
+      this.tiles.set(canvas, { canvas, top, height: Math.min(TILE, height - top), seen: top < TILE });
+    }
+    fill(this.wires, ...this.tiles.keys());
+    for (const canvas of this.tiles.keys()) this.sight.observe(canvas);
+  }
+
+  /** @param {IntersectionObserverEntry[]} entries */
+  seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const tile = this.tiles.get(target);
+      if (!tile || tile.seen === isIntersecting) continue;
+      tile.seen = isIntersecting;
+      if (tile.seen) this.paintTile(tile);
+      else tile.canvas.width = 0;
+    }
+  }
+
+  resized() {
+    if (this.lines && this.wires.clientWidth !== this.width) this.paint();
+  }
+
+  /** The token whose lines alone are drawn: pointed at, or chosen. @returns {Chosen} */
+  only() {
+    const { pointed, lines } = this;
+    if (pointed) return { query: null, key: null, [pointed.role]: pointed.place };
+    const chosen = lines?.chosen ?? { query: null, key: null };
+    return chosen.query === null ? chosen : { query: chosen.query, key: null };
+  }
+
+  /** Draw what is in sight, and what stands beside tokens. @param {boolean} [every] */
+  paint(every = false) {
+    const { lines, app } = this;
+    if (!lines) return;
+    const { heads, links, largest } = lines;
+    const only = this.only();
+    this.width = this.wires.clientWidth;
+    this.dark = isDark(this.host);
+    this.present =
+      only.query === null && only.key === null
+        ? links
+        : linksOf(heads, app.state.threshold, largest, only);
+    for (const tile of this.tiles.values()) if (tile.seen || every) this.paintTile(tile);
+    this.emphasise(only);
+  }
+
+  /** @param {{canvas: HTMLCanvasElement, top: number, height: number}} tile */
+  paintTile({ canvas, top, height }) {
+    const { lines, present, width = 0, dark = false } = this;
+    if (!lines || !present || !width) return;
+    const { query, key, row } = lines.layout;
+    const heights = { query: query.tops, key: key.tops, row };
+    drawLinks(sized(canvas, width, height), present, heights, { top, width, height, dark });
+  }
+
+  /** @param {{role: Role, place: number} | null} pointed */
+  point(pointed) {
+    if (pointed?.role === this.pointed?.role && pointed?.place === this.pointed?.place) return;
+    this.pointed = pointed;
+    this.paint();
+  }
+
+  /** Choose a token; the same again lets it go. @param {Role} role @param {number | null} place */
+  fix(role, place) {
+    if (place === null || !this.lines) return;
+    const index = this.lines.layout[role].indices[place];
+    const again = this.app.state[role] === index;
+    this.app.set({ [role]: again ? null : index, [OTHER[role]]: null });
+  }
+
+  /** @param {Role} role @param {number | null} place @param {KeyboardEvent} event */
+  walk(role, place, event) {
+    const rows = /** @type {HTMLElement[]} */ ([...this.columns[role].children]);
+    if (place === null) return;
+    /** @type {Record<string, number>} */
+    const moves = { ArrowUp: place - 1, ArrowDown: place + 1, Home: 0, End: rows.length - 1 };
+    if (event.key === "Enter" || event.key === " ") this.fix(role, place);
+    else if (rows[moves[event.key]]) {
+      rows[place].tabIndex = -1;
+      rows[moves[event.key]].tabIndex = 0;
+      rows[moves[event.key]].focus();
+    } else if (!(event.key in moves)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** Bold: the token whose lines are drawn, and those it gives most; weights beside them. @param {Chosen} only */
+  emphasise(only) {
+    const { lines, present } = this;
+    if (!lines || !present) return;
+    const solo = soloOf(only);
+    for (const row of this.touched) row.querySelector(".weights")?.remove();
+    this.touched = [];
+    const { found, largest } = solo ? besides(present, OTHER[solo.role]) : { found: null, largest: 1 };
+    for (const role of ROLES) {
+      const fixed = lines.chosen[role];
+      [...this.columns[role].children].forEach((row, place) => {
+        const beside = role === solo?.role ? undefined : found?.get(place);
+        const own = role === solo?.role && place === solo.place;
+        const on = own || (beside && beside[0].weight >= STANDS_OUT * largest);
+        row.classList.toggle("on", Boolean(on));
+        row.classList.toggle("dim", solo !== null && !on);
+        row.classList.toggle("forbidden", this.isForbidden(solo, role, place));
+        row.setAttribute("aria-selected", String(place === fixed));
+        if (!beside) return;
+        row.append(this.weights(beside));
+        this.touched.push(row);
+      });
+    }
+    this.told.textContent = solo && found ? toldOf(this.app, lines, solo, found) : this.app.say("lines.hint");
+  }
+
+  /** @param {{head: number, weight: number}[]} beside */
+  weights(beside) {
+    const { dark = false } = this;
+    const alone = this.lines?.heads.length === 1;
+    const parts = beside.slice(0, CHIPS).map(({ head, weight }) => {
+      const chip = h("span", { class: "chip" }, `H${head}`);
+      [chip.style.background, chip.style.color] = [headColour(head, dark), inkOn(headColour(head, dark))];
+      return h("span", {}, !alone && chip, weightText(weight));
+    });
+    return h("span", { class: "weights" }, ...parts);
+  }
+
+  /** Whether a mask keeps the solo token and another apart. @param {ReturnType<typeof soloOf>} solo @param {Role} role @param {number} place */
+  isForbidden(solo, role, place) {
+    const shown = this.lines?.heads[0]?.shown;
+    if (!solo || !shown?.allowed || role === solo.role) return false;
+    const [row, column] = role === "key" ? [solo.place, place] : [place, solo.place];
+    return !shown.allowed[row * shown.columns.length + column];
+  }
+
+  sayAll() {
+    if (this.lines) this.said.textContent = notesOf(this.app, this.lines).join(" · ");
+  }
+
+  /** What is drawn now, for a picture or a table. */
+  async drawn() {
+    await this.update();
+    const { app, present } = this;
+    const lines = /** @type {Lines} */ (this.lines);
+    const links = /** @type {Links} */ (present ?? lines.links);
+    return { ...lines, links, only: this.only(), notes: [notesOf(app, lines).join(" · ")] };
+  }
+}

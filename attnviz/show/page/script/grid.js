@@ -2,16 +2,15 @@
 
 import { palette } from "./colours.js";
 import { fill, h } from "./dom.js";
-import { gridPaper, thumbOf } from "./gridpaper.js";
+import { gridPaper, THUMB_GAP, thumbOf } from "./gridpaper.js";
 import { drawMatrix, isDark, pause } from "./matrix.js";
 import { headName } from "./tokens.js";
 
 /** @import { App } from "./app.js" */
 /** @import { Shown, Table, View } from "./types.js" */
 
-const SLICE = 12; // milliseconds of work before the browser may answer
-const GAP = 5;
-const [SMALLEST, LARGEST] = [46, 132]; // sides of a thumbnail, in CSS pixels
+const GRID_SLICE = 12; // milliseconds of work before the browser may answer
+const [SMALLEST_THUMB, LARGEST_THUMB] = [46, 132]; // sides of a thumbnail, in CSS pixels
 
 /** @param {App} app @returns {View} */
 export function gridView(app) {
@@ -68,9 +67,9 @@ class GridView {
       const own = window && app.text.attention !== "cross" ? tokens.slice(...window) : tokens;
       return role === "key" && !special ? own.filter((one) => !one.special).length : own.length;
     });
-    const room = this.host.clientWidth - 74;
-    const across = Math.floor(room / app.text.model.num_heads) - GAP;
-    const width = Math.min(LARGEST, Math.max(SMALLEST, across));
+    const room = this.host.clientWidth - 44;
+    const across = Math.floor(room / app.text.model.num_heads) - THUMB_GAP;
+    const width = Math.min(LARGEST_THUMB, Math.max(SMALLEST_THUMB, across));
     return [width, Math.round(width * Math.min(2, Math.max(0.5, rows / (columns || 1))))];
   }
 
@@ -84,7 +83,7 @@ class GridView {
     const heads = [...Array(num_heads).keys()];
     const cells = [h("span", { class: "of-layer of-head corner", "aria-hidden": "true" })];
     for (const head of heads) {
-      cells.push(h("span", { class: "of-head", "aria-hidden": "true" }, width < 60 ? `H${head}` : app.say("grid.head", { n: head })));
+      cells.push(h("span", { class: "of-head", "aria-hidden": "true" }, `H${head}`));
     }
     for (let layer = 0; layer < num_layers; layer++) {
       cells.push(h("span", { class: "of-layer", "aria-hidden": "true" }, `L${layer}`));
@@ -148,7 +147,7 @@ class GridView {
       for (let thumb = this.next(); thumb; thumb = this.next()) {
         this.waiting.delete(thumb);
         this.draw(thumb, await this.app.shown(thumb.layer, thumb.head));
-        if (performance.now() - began < SLICE) continue;
+        if (performance.now() - began < GRID_SLICE) continue;
         await pause();
         began = performance.now();
       }

@@ -2,7 +2,7 @@
 
 import { headColour, inkOn } from "./colours.js";
 import { fill, h } from "./dom.js";
-import { besides, layOut, soloOf, widthOf } from "./linesplaces.js";
+import { besides, layOut, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
 import { linesPaper } from "./linespaper.js";
 import { linksTable, notesOf, toldOf } from "./linessaid.js";
 import { isDark, pause, sized } from "./matrix.js";
@@ -14,12 +14,12 @@ import { drawLinks, linksOf } from "./wires.js";
 /** @import { Chosen, Drawn, Links } from "./wires.js" */
 /** @import { Role, Shown, View } from "./types.js" */
 
-const TILE = 640; // how high a canvas is, in CSS pixels: those in sight are drawn
-const SLICE = 30; // milliseconds of work before the browser may answer
+const TILE_HEIGHT = 640; // how high a canvas is, in CSS pixels: those in sight are drawn
+const LINES_SLICE = 30; // milliseconds of work before the browser may answer
+const LINES_AT_ONCE = 1500;
 const STANDS_OUT = 0.5; // the part of the largest weight from which on tokens do
-const CHIPS = 3; // heads that are named beside a token
-const ROLES = /** @type {const} */ (["query", "key"]);
-const OTHER = /** @type {const} */ ({ query: "key", key: "query" });
+const CHIPS_SHOWN = 3; // heads that are named beside a token
+const OTHER_ROLE = /** @type {const} */ ({ query: "key", key: "query" });
 
 /** @param {App} app @returns {View} */
 export function linesView(app) {
@@ -33,6 +33,7 @@ export function linesView(app) {
 }
 
 /**
+ * @typedef {{canvas: HTMLCanvasElement, top: number, height: number, seen: boolean, turn: number}} Tile
  * What is drawn: heads, their layout, the links of all tokens and those of the chosen ones.
  * @typedef {{heads: Drawn[], layout: Layout, links: Links, chosen: Chosen, largest: number}} Lines
  */
@@ -55,7 +56,7 @@ class LinesView {
     this.titles = { query: h("h2", { id: "of-query" }), key: h("h2", { id: "of-key" }) };
     this.columns = { query: this.column("query"), key: this.column("key") };
     this.wires = h("div", { class: "wires", "aria-hidden": "true" });
-    /** @type {Map<Element, {canvas: HTMLCanvasElement, top: number, height: number, seen: boolean}>} */
+    /** @type {Map<Element, Tile>} */
     this.tiles = new Map();
     const { query, key } = this.columns;
     this.board = h(
@@ -106,14 +107,14 @@ class LinesView {
       if (turn !== this.turn) return;
       shown ??= found;
       if (on.includes(one)) heads.push({ head: one, shown: found });
-      if (performance.now() - began > SLICE) {
+      if (performance.now() - began > LINES_SLICE) {
         this.draw(heads, shown);
         await pause();
         if (turn !== this.turn) return;
       }
     }
     heads.sort((one, other) => one.head - other.head);
-    if (shown) this.draw(heads, shown);
+    if (shown) await this.draw(heads, shown);
   }
 
   /** The heads that are switched on. */
@@ -143,7 +144,7 @@ class LinesView {
     this.lines = { heads, layout, links, chosen, largest };
     this.layColumns(layout);
     this.sayAll();
-    this.paint();
+    return this.paint();
   }
 
   /** How high the columns may be to fit, and a line of text, in CSS pixels. */
@@ -185,7 +186,7 @@ class LinesView {
     const button = (/** @type {string} */ name, /** @type {number[]} */ off) =>
       h("button", { type: "button", onclick: () => app.set({ off }) }, app.say(name));
     heads.setAttribute("aria-label", app.say("lines.heads"));
-    fill(heads, ...boxes, button("lines.all", []), button("lines.none", all));
+    fill(heads, ...boxes, button("all", []), button("none", all));
     /** @type {HTMLElement | undefined} */ (heads.children[focused])?.focus();
   }
 
@@ -205,11 +206,10 @@ class LinesView {
     const laid = JSON.stringify([text, unit, lang, layout]);
     if (laid === this.laid) return;
     this.laid = laid;
-    const cross = app.text.attention === "cross";
     for (const role of ROLES) {
       const { indices, tops, step, second } = layout[role];
       const tokens = app.tokens(role);
-      this.titles[role].textContent = app.say(cross ? `lines.cross.${role}` : role);
+      this.titles[role].textContent = app.say(titleOf(app, role));
       const rows = indices.map((index, place) => {
         const { name, special, unknown } = tokens[index];
         const kinds = ["row", place === second && "second", special && "special", unknown && "unknown"];
@@ -240,11 +240,12 @@ class LinesView {
     this.sight.disconnect();
     this.tiles.clear();
     this.wires.style.height = `${height}px`;
-    for (let top = 0; top < height; top += TILE) {
+    for (let top = 0; top < height; top += TILE_HEIGHT) {
       const canvas = h("canvas", {});
       canvas.style.top = `${top}px`;
-      canvas.style.height = `${Math.min(TILE, height - top)}px`;
-      this.tiles.set(canvas, { canvas, top, height: Math.min(TILE, height - top), seen: top < TILE });
+      const tall = Math.min(TILE_HEIGHT, height - top);
+      canvas.style.height = `${tall}px`;
+      this.tiles.set(canvas, { canvas, top, height: tall, seen: top < TILE_HEIGHT, turn: 0 });
     }
     fill(this.wires, ...this.tiles.keys());
     for (const canvas of this.tiles.keys()) this.sight.observe(canvas);
@@ -285,17 +286,27 @@ class LinesView {
       only.query === null && only.key === null
         ? links
         : linksOf(heads, app.state.threshold, largest, only);
-    for (const tile of this.tiles.values()) if (tile.seen || every) this.paintTile(tile);
     this.emphasise(only);
+    const tiles = [...this.tiles.values()].filter((tile) => tile.seen || every);
+    return Promise.all(tiles.map((tile) => this.paintTile(tile)));
   }
 
-  /** @param {{canvas: HTMLCanvasElement, top: number, height: number}} tile */
-  paintTile({ canvas, top, height }) {
+  /** Many lines are drawn some at a time, so that scrolling goes on. @param {Tile} tile */
+  async paintTile(tile) {
     const { lines, present, width = 0, dark = false } = this;
     if (!lines || !present || !width) return;
+    const { canvas, top, height } = tile;
+    const turn = ++tile.turn;
     const { query, key, row } = lines.layout;
     const heights = { query: query.tops, key: key.tops, row };
-    drawLinks(sized(canvas, width, height), present, heights, { top, width, height, dark });
+    const context = sized(canvas, width, height);
+    for (let at = 0; at < present.count; ) {
+      const some = { at, most: LINES_AT_ONCE };
+      at = drawLinks(context, present, heights, { top, width, height, dark }, some);
+      if (at === present.count) return;
+      await pause();
+      if (turn !== tile.turn) return;
+    }
   }
 
   /** @param {{role: Role, place: number} | null} pointed */
@@ -310,7 +321,7 @@ class LinesView {
     if (place === null || !this.lines) return;
     const index = this.lines.layout[role].indices[place];
     const again = this.app.state[role] === index;
-    this.app.set({ [role]: again ? null : index, [OTHER[role]]: null });
+    this.app.set({ [role]: again ? null : index, [OTHER_ROLE[role]]: null });
   }
 
   /** @param {Role} role @param {number | null} place @param {KeyboardEvent} event */
@@ -336,7 +347,7 @@ class LinesView {
     const solo = soloOf(only);
     for (const row of this.touched) row.querySelector(".weights")?.remove();
     this.touched = [];
-    const { found, largest } = solo ? besides(present, OTHER[solo.role]) : { found: null, largest: 1 };
+    const { found, largest } = solo ? besides(present, OTHER_ROLE[solo.role]) : { found: null, largest: 1 };
     for (const role of ROLES) {
       const fixed = lines.chosen[role];
       [...this.columns[role].children].forEach((row, place) => {
@@ -359,7 +370,7 @@ class LinesView {
   weights(beside) {
     const { dark = false } = this;
     const alone = this.lines?.heads.length === 1;
-    const parts = beside.slice(0, CHIPS).map(({ head, weight }) => {
+    const parts = beside.slice(0, CHIPS_SHOWN).map(({ head, weight }) => {
       const chip = h("span", { class: "chip" }, `H${head}`);
       [chip.style.background, chip.style.color] = [headColour(head, dark), inkOn(headColour(head, dark))];
       return h("span", {}, !alone && chip, weightText(weight));

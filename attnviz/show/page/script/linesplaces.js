@@ -11,9 +11,10 @@
  * @typedef {{height: number, row: number, query: Places, key: Places}} Layout
  */
 
-const CLOSEST = 1.6; // lines of text a row takes at least: a finger's width
-const WIDEST = 2.4;
-const APART = 0.7; // rows between the two texts of a pair
+export const ROLES = /** @type {const} */ (["query", "key"]);
+const TIGHTEST = 1.6; // lines of text a row takes at least: a finger's width
+const LOOSEST = 2.8;
+const PAIR_GAP = 0.7; // rows between the two texts of a pair
 
 /**
  * The columns as high as there is room, if rows stay readable. Queries and keys of one text stand
@@ -29,12 +30,12 @@ export function layOut(app, { rows, columns }, { height, line }) {
   const first = Math.min(rows[0], columns[0]);
   const last = Math.max(rows[rows.length - 1], columns[columns.length - 1]);
   const count = cross ? Math.max(rows.length, columns.length) : last - first + 1;
-  const row = Math.min(WIDEST * line, Math.max(CLOSEST * line, Math.floor(height / count)));
+  const row = Math.min(LOOSEST * line, Math.max(TIGHTEST * line, Math.floor(height / count)));
   const gaps = [rows, columns].map((indices, side) => {
     const tokens = app.tokens(side ? "key" : "query");
     return indices.findIndex((index, place) => place > 0 && opens(tokens, indices[place - 1], index));
   });
-  const gap = gaps.some((place) => place > 0) ? APART * row : 0;
+  const gap = gaps.some((place) => place > 0) ? PAIR_GAP * row : 0;
   const places = [rows, columns].map((indices, side) => {
     const step = cross ? (row * count) / indices.length : row;
     const second = gaps[side];
@@ -85,4 +86,10 @@ export function besides(links, other) {
 export function soloOf({ query, key }) {
   if (query !== null) return { role: /** @type {Role} */ ("query"), place: query };
   return key === null ? null : { role: /** @type {Role} */ ("key"), place: key };
+}
+
+/** The key of a column's heading. @param {App} app @param {Role} role */
+export function titleOf(app, role) {
+  if (app.text.attention !== "cross") return role;
+  return role === "query" ? "target" : "source";
 }

@@ -7,7 +7,7 @@ import { weightText } from "./tokens.js";
 /** @import { Drawn, Links } from "./wires.js" */
 /** @import { Role, Table } from "./types.js" */
 
-const NAMED = 4; // tokens that a sentence names
+const TOKENS_NAMED = 4; // tokens that a sentence names
 
 /** @typedef {{heads: Drawn[], layout: Layout, links: Links, largest: number}} Said */
 
@@ -22,16 +22,23 @@ const NAMED = 4; // tokens that a sentence names
 export function toldOf(app, { heads, layout }, { role, place }, found) {
   const other = role === "query" ? "key" : "query";
   /** @param {Role} one @param {number} at */
-  const name = (one, at) => app.name(one, layout[one].indices[at]);
+  const name = (one, at) => apart(app.name(one, layout[one].indices[at]));
   const most = [...found].map(([at, [first]]) => ({ at, ...first }));
   most.sort((one, two) => two.weight - one.weight);
-  const told = most.slice(0, NAMED).map(({ at, head, weight }) => {
+  const told = most.slice(0, TOKENS_NAMED).map(({ at, head, weight }) => {
     const which = heads.length > 1 ? ` (H${head})` : "";
     return `${name(other, at)} ${weightText(weight)}${which}`;
   });
-  const start = app.say(role === "query" ? "looks" : "looked", { [role]: name(role, place) });
+  const others = told.join(", ") || app.say("lines.nothing");
+  const key = role === "query" ? "lines.looks" : "lines.looked";
+  const sentence = app.say(key, { [role]: name(role, place), queries: others, keys: others });
   const shares = role === "query" ? sharesOf(app, heads, place) : [];
-  return [`${start}: ${told.join(", ") || "–"}`, ...shares].join(" · ");
+  return [sentence, ...shares].join(" · ");
+}
+
+/** A word in a sentence of another direction. @param {string} word */
+function apart(word) {
+  return `\u2068${word}\u2069`;
 }
 
 /**
@@ -47,7 +54,7 @@ export function notesOf(app, { heads, links, largest }) {
     app.say("threshold.note", { value: weightText(app.state.threshold) }),
     app.say("lines.darkest", { value: weightText(largest) }),
   ];
-  if (heads.some(({ shown }) => shown.allowed)) told.push(app.say("lines.forbidden"));
+  if (heads.some(({ shown }) => shown.allowed)) told.push(app.say("lines.hatched"));
   return [...told, ...sharesOf(app, heads, null)];
 }
 

@@ -4,6 +4,8 @@ import { headColour } from "./colours.js";
 import { s } from "./dom.js";
 
 const SHADES = 24; // lines of a head with about the same weight are drawn in one stroke
+const FEW = 150; // lines that need not be pale to be told apart
+const CROWD = 700; // more lines are thinner
 
 /**
  * Links of some heads, the strongest last; `from` and `to` are places in Shown's rows and columns,
@@ -37,8 +39,8 @@ export function linksOf(heads, threshold, largest, chosen) {
   /** @param {(shade: number, from: number, to: number, place: number, weight: number) => void} take */
   const each = (take) => {
     heads.forEach(({ shown: { rows, columns, weights } }, place) => {
-      const [firstRow, lastRow] = range(chosen.query, rows.length);
-      const [firstColumn, lastColumn] = range(chosen.key, columns.length);
+      const [firstRow, lastRow] = span(chosen.query, rows.length);
+      const [firstColumn, lastColumn] = span(chosen.key, columns.length);
       for (let from = firstRow; from < lastRow; from++) {
         const start = from * columns.length;
         for (let to = firstColumn; to < lastColumn; to++) {
@@ -69,7 +71,7 @@ export function linksOf(heads, threshold, largest, chosen) {
  * @param {number | null} only
  * @param {number} count
  */
-function range(only, count) {
+function span(only, count) {
   return only === null ? [0, count] : [only, only + 1];
 }
 
@@ -91,16 +93,18 @@ function linksFor(count, heads) {
 }
 
 /**
- * How a line of a shade looks; a head alone may have thicker lines.
+ * How a line of a shade looks: a head alone may have thicker lines, few lines need not be pale.
  *
  * @param {number} shade
- * @param {number} heads how many are drawn
+ * @param {Links} links
  * @param {number} row how high a row is
  */
-function look(shade, heads, row) {
+function lookOf(shade, { heads: { length: heads }, count }, row) {
   const share = shade / (SHADES - 1);
+  const palest = count > FEW ? 0.08 : 0.3;
   const thickest = Math.min(heads === 1 ? 5 : 3.5, Math.max(1, row * 0.5));
-  return { opacity: 0.08 + 0.92 * share, width: 0.6 + thickest * share };
+  const crowd = Math.min(1, Math.max(0.3, Math.sqrt(CROWD / count)));
+  return { opacity: palest + (1 - palest) * share, width: 0.6 + thickest * crowd * share };
 }
 
 /**
@@ -110,39 +114,41 @@ function look(shade, heads, row) {
  * @param {number} at
  * @param {Heights} heights
  */
-function ends({ from, to, place, heads }, at, { query, key, row }) {
+function endsOf({ from, to, place, heads }, at, { query, key, row }) {
   const shift = 0.5 * row * ((place[at] + 0.5) / heads.length - 0.5);
   return [query[from[at]] + shift, key[to[at]] + shift];
 }
 
 /**
- * Draw the links that cross a stretch of the columns.
+ * Draw links that cross a stretch of the columns, from one on and at most so many: where to go on.
  *
  * @param {CanvasRenderingContext2D} context in CSS pixels
  * @param {Links} links
  * @param {Heights} heights
  * @param {{top: number, width: number, height: number, dark: boolean}} stretch
+ * @param {{at: number, most: number}} some
  */
-export function drawLinks(context, links, heights, { top, width, height, dark }) {
+export function drawLinks(context, links, heights, { top, width, height, dark }, { at, most }) {
   const middle = width / 2;
   const { count, shade, place, heads } = links;
-  context.clearRect(0, 0, width, height);
-  for (let at = 0; at < count; ) {
+  for (let left = most; at < count && left > 0; ) {
     const [own, head] = [shade[at], place[at]];
-    const { opacity, width: thick } = look(own, heads.length, heights.row);
+    const { opacity, width: thick } = lookOf(own, links, heights.row);
     context.globalAlpha = opacity;
     context.lineWidth = thick;
     context.strokeStyle = headColour(heads[head], dark);
     context.beginPath();
-    for (; at < count && shade[at] === own && place[at] === head; at++) {
-      const [start, end] = ends(links, at, heights);
-      const [left, right] = [start - top, end - top];
-      if ((left < -6 && right < -6) || (left > height + 6 && right > height + 6)) continue;
-      context.moveTo(0, left);
-      context.bezierCurveTo(middle, left, middle, right, width, right);
+    for (; at < count && left > 0 && shade[at] === own && place[at] === head; at++) {
+      const [start, end] = endsOf(links, at, heights);
+      const [from, to] = [start - top, end - top];
+      if ((from < -6 && to < -6) || (from > height + 6 && to > height + 6)) continue;
+      context.moveTo(0, from);
+      context.bezierCurveTo(middle, from, middle, to, width, to);
+      left--;
     }
     context.stroke();
   }
+  return at;
 }
 
 /**
@@ -158,8 +164,8 @@ export function linkPaths(links, heights, left, width, most) {
   const paths = [];
   const middle = left + width / 2;
   for (let at = Math.max(0, links.count - most); at < links.count; at++) {
-    const [start, end] = ends(links, at, heights).map((height) => height.toFixed(1));
-    const { opacity, width: thick } = look(links.shade[at], links.heads.length, heights.row);
+    const [start, end] = endsOf(links, at, heights).map((height) => height.toFixed(1));
+    const { opacity, width: thick } = lookOf(links.shade[at], links, heights.row);
     paths.push(
       s("path", {
         d: `M${left} ${start}C${middle} ${start} ${middle} ${end} ${left + width} ${end}`,

@@ -73,10 +73,13 @@ export function colourOf(colours, value, low, high) {
   return colours.stops[placeOf(value, low, high)];
 }
 
-/** Black or white, whichever is read better on a colour. @param {string} hex @returns {string} */
+/** Black or white, whichever is read better on a colour: at least 4.5 to 1. @param {string} hex @returns {string} */
 export function inkOn(hex) {
-  const [red, green, blue] = rgb(hex).map((part) => (part / 255) ** 2.2);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#1b1b1f" : "#ffffff";
+  const [red, green, blue] = rgb(hex).map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
 
 /**

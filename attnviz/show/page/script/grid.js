@@ -3,7 +3,7 @@
 import { palette } from "./colours.js";
 import { fill, h } from "./dom.js";
 import { gridPaper, THUMB_GAP, thumbOf } from "./gridpaper.js";
-import { drawMatrix, isDark, pause } from "./matrix.js";
+import { drawMatrix, isDark, pause, watch } from "./matrix.js";
 import { headName } from "./tokens.js";
 
 /** @import { App } from "./app.js" */
@@ -39,9 +39,9 @@ class GridView {
     this.grid = h("div", { class: "grid", role: "group" });
     this.said = h("p", { class: "note" });
     this.host = h("section", { class: "gridview stack" }, this.said, h("div", { class: "scroll" }, this.grid));
-    this.sight = new IntersectionObserver((seen) => this.seen(seen), { rootMargin: "200px" });
+    /** @type {IntersectionObserver | null} */
+    this.sight = null;
     new ResizeObserver(() => this.host.clientWidth && this.drawn && this.update()).observe(this.host);
-    addEventListener("beforeprint", () => this.thumbs.forEach((thumb) => this.waiting.add(thumb)));
   }
 
   async update() {
@@ -77,7 +77,8 @@ class GridView {
     const { app, grid } = this;
     const { num_layers, num_heads } = app.text.model;
     const [width] = this.size;
-    this.sight.disconnect();
+    this.sight?.disconnect();
+    this.sight = watch(this.host, (seen) => this.seen(seen));
     this.thumbs.clear();
     this.waiting.clear();
     const heads = [...Array(num_heads).keys()];

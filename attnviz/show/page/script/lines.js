@@ -2,11 +2,12 @@
 
 import { headColour, inkOn } from "./colours.js";
 import { fill, h } from "./dom.js";
-import { besides, layOut, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
+import { drawHeadBoxes, headsOn } from "./headboxes.js";
 import { linesPaper } from "./linespaper.js";
+import { besides, layOut, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
 import { linksTable, notesOf, toldOf } from "./linessaid.js";
-import { isDark, pause, sized } from "./matrix.js";
-import { headName, weightText } from "./tokens.js";
+import { isDark, pause, sized, watch } from "./matrix.js";
+import { weightText } from "./tokens.js";
 import { drawLinks, linksOf } from "./wires.js";
 
 /** @import { App } from "./app.js" */
@@ -65,7 +66,8 @@ class LinesView {
       ...[this.titles.query, h("span", {}), this.titles.key, query, this.wires, key],
     );
     this.host = h("section", { class: "lines" }, this.heads, this.told, this.board, this.said);
-    this.sight = new IntersectionObserver((seen) => this.seen(seen), { rootMargin: "300px" });
+    /** @type {IntersectionObserver | null} */
+    this.sight = null;
     new ResizeObserver(() => this.resized()).observe(this.wires);
     addEventListener("beforeprint", () => this.paint(true));
   }
@@ -76,14 +78,12 @@ class LinesView {
       const row = /** @type {HTMLElement} */ (event.target).closest?.("[data-place]");
       return row ? Number(row.getAttribute("data-place")) : null;
     };
-    const point = (/** @type {number | null} */ place) =>
-      this.point(place === null ? null : { role, place });
+    const point = (/** @type {number | null} */ place) => this.point(place === null ? null : { role, place });
     return h("ul", {
       class: `column of-${role}`,
       role: "listbox",
       "aria-labelledby": `of-${role}`,
-      onpointerover: (/** @type {PointerEvent} */ event) =>
-        event.pointerType !== "touch" && point(at(event)),
+      onpointerover: (/** @type {PointerEvent} */ event) => event.pointerType !== "touch" && point(at(event)),
       onpointerleave: () => point(null),
       onfocusin: (/** @type {Event} */ event) => point(at(event)),
       onfocusout: () => point(null),
@@ -96,8 +96,8 @@ class LinesView {
     const turn = ++this.turn;
     const { app } = this;
     const { layer, head } = app.state;
-    this.drawHeads();
-    const on = this.on();
+    drawHeadBoxes(app, this.heads, isDark(this.host));
+    const on = headsOn(app);
     const order = [head, ...on].filter((one, at, all) => all.indexOf(one) === at);
     const heads = [];
     let shown = null;
@@ -115,12 +115,6 @@ class LinesView {
     }
     heads.sort((one, other) => one.head - other.head);
     if (shown) await this.draw(heads, shown);
-  }
-
-  /** The heads that are switched on. */
-  on() {
-    const { off } = this.app.state;
-    return [...Array(this.app.text.model.num_heads).keys()].filter((head) => !off.includes(head));
   }
 
   /** @param {Drawn[]} heads @param {Shown} shown whose tokens all heads share */
@@ -153,50 +147,6 @@ class LinesView {
     const line = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     const above = this.columns.query.offsetTop - this.host.offsetTop;
     return { height: (scroller?.clientHeight ?? 600) - above - 5 * line, line };
-  }
-
-  /** The boxes of the heads, each in its colour. */
-  drawHeads() {
-    const { app, heads } = this;
-    const { layer, head: present } = app.state;
-    const dark = isDark(this.host);
-    const on = this.on();
-    const focused = [...heads.children].indexOf(/** @type {Element} */ (document.activeElement));
-    const all = [...Array(app.text.model.num_heads).keys()];
-    const boxes = all.map((head) => {
-      const colour = headColour(head, dark);
-      const box = h(
-        "button",
-        {
-          type: "button",
-          class: "box",
-          "aria-pressed": String(on.includes(head)),
-          "aria-label": headName(layer, head),
-          "aria-current": head === present && "true",
-          title: `${headName(layer, head)} · ${app.say("lines.one")}: Shift`,
-          onclick: (/** @type {MouseEvent} */ event) => this.switched(head, event.shiftKey),
-          ondblclick: () => this.switched(head, true),
-        },
-        String(head),
-      );
-      box.style.borderColor = colour;
-      if (on.includes(head)) [box.style.background, box.style.color] = [colour, inkOn(colour)];
-      return box;
-    });
-    const button = (/** @type {string} */ name, /** @type {number[]} */ off) =>
-      h("button", { type: "button", onclick: () => app.set({ off }) }, app.say(name));
-    heads.setAttribute("aria-label", app.say("lines.heads"));
-    fill(heads, ...boxes, button("all", []), button("none", all));
-    /** @type {HTMLElement | undefined} */ (heads.children[focused])?.focus();
-  }
-
-  /** Switch a head, or all others off. @param {number} head @param {boolean} alone */
-  switched(head, alone) {
-    const { app } = this;
-    const on = this.on();
-    const all = [...Array(app.text.model.num_heads).keys()];
-    const next = alone ? [head] : on.includes(head) ? on.filter((one) => one !== head) : [...on, head];
-    app.set({ off: all.filter((one) => !next.includes(one)), ...(next.includes(head) && { head }) });
   }
 
   /** The tokens of both columns, made anew only if there are others. @param {Layout} layout */
@@ -237,11 +187,12 @@ class LinesView {
 
   /** Canvases one below the other. @param {number} height */
   layTiles(height) {
-    this.sight.disconnect();
+    this.sight?.disconnect();
+    this.sight = watch(this.host, (seen) => this.seen(seen));
     this.tiles.clear();
     this.wires.style.height = `${height}px`;
     for (let top = 0; top < height; top += TILE_HEIGHT) {
-      const canvas = h("canvas", {});
+      const canvas = h("canvas", { width: 0 });
       canvas.style.top = `${top}px`;
       const tall = Math.min(TILE_HEIGHT, height - top);
       canvas.style.height = `${tall}px`;
@@ -283,9 +234,7 @@ class LinesView {
     this.width = this.wires.clientWidth;
     this.dark = isDark(this.host);
     this.present =
-      only.query === null && only.key === null
-        ? links
-        : linksOf(heads, app.state.threshold, largest, only);
+      only.query === null && only.key === null ? links : linksOf(heads, app.state.threshold, largest, only);
     this.emphasise(only);
     const tiles = [...this.tiles.values()].filter((tile) => tile.seen || every);
     return Promise.all(tiles.map((tile) => this.paintTile(tile)));

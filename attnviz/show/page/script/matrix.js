@@ -118,3 +118,15 @@ export function pause() {
     port2.postMessage(0);
   });
 }
+
+/**
+ * Watches which elements come into sight, or near it, where `host` scrolls: in its view, or with the whole page.
+ *
+ * @param {HTMLElement} host
+ * @param {(seen: IntersectionObserverEntry[]) => void} tell
+ */
+export function watch(host, tell) {
+  const view = host.closest(".view");
+  const root = view && getComputedStyle(view).overflowY !== "visible" ? view : null;
+  return new IntersectionObserver(tell, { root, rootMargin: "300px" });
+}

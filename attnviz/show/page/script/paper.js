@@ -48,8 +48,6 @@ export function paperHeading(app, which, notes) {
   return [
     s("text", { x, y: 30, "font-size": 17, "font-weight": 700 }, title),
     s("text", { x, y: 52 }, text),
-    ...notes.map((note, at) =>
-      s("text", { x, y: 74 + 16 * at, "font-size": 12, fill: PAPER.muted }, note),
-    ),
+    ...notes.map((note, at) => s("text", { x, y: 74 + 16 * at, "font-size": 12, fill: PAPER.muted }, note)),
   ];
 }

@@ -1,4 +1,7 @@
 // All views, by their names.
 
+import { gridView } from "./grid.js";
+import { linesView } from "./lines.js";
+
 /** @type {Partial<Record<import("./types.js").ViewName, (app: import("./app.js").App) => import("./types.js").View>>} */
-export const viewsOf = {};
+export const viewsOf = { lines: linesView, grid: gridView };

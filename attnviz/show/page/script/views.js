@@ -1,7 +1,8 @@
 // All views, by their names.
 
 import { gridView } from "./grid.js";
+import { layerView } from "./layer.js";
 import { linesView } from "./lines.js";
 
 /** @type {Partial<Record<import("./types.js").ViewName, (app: import("./app.js").App) => import("./types.js").View>>} */
-export const viewsOf = { lines: linesView, grid: gridView };
+export const viewsOf = { lines: linesView, grid: gridView, layer: layerView };

@@ -23,6 +23,7 @@ Shows = Literal["lines", "grid", "head", "steps", "layer", "tour"]
 MOST_NUMBERS = 10_000_000  # of queries and keys in a text: about 18 MB of a page
 MOST_IN_ALL = 40_000_000  # the same of all texts
 MOST_VALUES = 2_000_000  # of values, which are left out of longer texts: about 2 MB
+SHORTEST = 1e-6  # of lengths, whose logarithms a page has: some are thousands, others below 1
 COPIED = ("bias", "sinks", "recorded_weights", "distance_bias", "key_ranges")
 
 FindSublayers = Callable[[Inspection, int, Sequence[int]], Sublayers]
@@ -58,7 +59,8 @@ class PageLayer(NamedTuple):
     Of a cut text also `log_totals`, (head, query): the logarithm of the softmax's denominator over
     the whole row; and `special_outside`, (head, query): what went to special tokens left out.
     `steps`: what the layer makes of each piece, whose numbers are `layer_lengths`, `layer_shares`
-    and `layer_part_lengths`; a sentence says why there are none, None that nobody asked.
+    and `layer_part_lengths`, as logarithms; a sentence says why there are none, None that nobody
+    asked.
     """
 
     record: LayerRecord
@@ -231,9 +233,9 @@ def _layer(
     steps = parts if not isinstance(parts, Sublayers) else _steps(inspection, number, parts)
     if isinstance(steps, LayerSummary):
         arrays |= {
-            "layer_lengths": steps.lengths,
+            "layer_lengths": np.log(np.maximum(steps.lengths, SHORTEST)),
             "layer_shares": steps.shares,
-            "layer_part_lengths": steps.part_lengths,
+            "layer_part_lengths": np.log(np.maximum(steps.part_lengths, SHORTEST)),
         }
     return PageLayer(record, arrays, rounding(record, arrays), steps)
 

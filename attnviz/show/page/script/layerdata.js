@@ -41,7 +41,7 @@ export async function layerSteps(app, piece) {
     name: partName(app, name, head),
     head,
     share: shares[n],
-    length: partLengths[n],
+    length: Math.exp(partLengths[n]),
   }));
   const [x, attention, ...rest] = parts;
   const heads = rest.filter((part) => part.head !== null);
@@ -80,7 +80,7 @@ function partName(app, name, head) {
 /**
  * @param {App} app
  * @param {import("./types.js").StepsData["names"]} names
- * @param {Float32Array} lengths
+ * @param {Float32Array} lengths their logarithms
  * @param {string} query
  * @returns {StepRow[]}
  */
@@ -97,7 +97,7 @@ function stepRows(app, names, lengths, query) {
       kept,
       size,
       sizes: sizesOf(app, names, n),
-      length: lengths[n],
+      length: Math.exp(lengths[n]),
       said: n === last ? saidLast(app) : saidOf(app, name, query),
       group,
     };

@@ -1,9 +1,10 @@
 // The Layer view: the two sublayers for one token, and what the layer's output is made of.
 
-import { fill, h, s, svgText } from "./dom.js";
+import { fill, h, s } from "./dom.js";
 import { layerSteps } from "./layerdata.js";
-import { diagram, FACE, lengthText, PAPER, percent, SCREEN, shareBars } from "./layerdiagram.js";
+import { diagram, lengthText, ON_PAPER, percent, SCREEN, shareBars } from "./layerdiagram.js";
 import { isDark } from "./matrix.js";
+import { PAPER, paperHeading, paperOf } from "./paper.js";
 import { ChosenPiece, firstQuery } from "./pieces.js";
 
 /**
@@ -74,7 +75,7 @@ class LayerView {
       return s(
         "svg",
         {
-          ...{ width: one.width, height: drawn.height, "font-family": FACE, "font-size": 13 },
+          ...{ width: one.width, height: drawn.height, "font-size": 13 },
           ...{ role: "group", "aria-label": one.label },
         },
         ...drawn.nodes,
@@ -111,21 +112,16 @@ class LayerView {
   async svg() {
     const { app } = this;
     const of = await layerSteps(app, this.piece);
-    const picture = s("svg", { xmlns: "http://www.w3.org/2000/svg", "font-family": FACE });
     const ways = { ...this.ways(), open: undefined };
+    const parts = typeof of === "string" ? [] : [diagram(of, 700, ON_PAPER, ways), shareBars(of, BARS, ON_PAPER, ways)];
     const told = typeof of === "string" ? of : app.say("layer.label", { layer: of.layer, query: of.query });
-    const parts = typeof of === "string" ? [] : [diagram(of, 700, PAPER, ways), shareBars(of, BARS, PAPER, ways)];
-    const height = 60 + Math.max(0, ...parts.map((part) => part.height));
-    const { title } = app.text.model;
-    picture.append(
-      s("rect", { width: 1130, height, fill: "#ffffff" }),
-      s("text", { x: 16, y: 26, "font-size": 16, "font-weight": 600 }, `${title} · ${told}`),
-      ...parts.map((part, n) => s("g", { transform: `translate(${16 + 720 * n} 44)`, "font-size": 13 }, ...part.nodes)),
-    );
-    picture.setAttribute("viewBox", `0 0 1130 ${height}`);
-    picture.setAttribute("width", "1130");
-    picture.setAttribute("height", String(height));
-    return svgText(picture);
+    const { margin } = PAPER;
+    return paperOf(2 * margin + 1100, 110 + Math.max(0, ...parts.map((part) => part.height)), [
+      ...paperHeading(app, told, typeof of === "string" ? [] : [of.norms]),
+      ...parts.map((part, n) =>
+        s("g", { transform: `translate(${margin + 720 * n} 92)`, "font-size": 13 }, ...part.nodes),
+      ),
+    ]);
   }
 }
 

@@ -16,7 +16,7 @@
  * `parts`: x, attention, its heads, the largest share first, then the others; `shares`: by head.
  */
 
-const LETTER = /(?<![\p{L}\d_])[a-z]′*(?![\p{L}\d_′])/gu;
+const STEP_LETTER = /(?<![\p{L}\d_])[a-z]′*(?![\p{L}\d_′])/gu;
 
 /**
  * The steps of one piece; a string says why there are none.
@@ -93,7 +93,7 @@ function stepRows(app, names, lengths, query) {
       name,
       letter,
       equation: name === "x" ? "x" : `${letter} = ${formula}`,
-      sources: name === "z" || name === "x" ? [] : (formula.match(LETTER) ?? []),
+      sources: name === "z" || name === "x" ? [] : (formula.match(STEP_LETTER) ?? []),
       kept,
       size,
       sizes: sizesOf(app, names, n),

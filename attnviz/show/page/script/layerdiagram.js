@@ -2,6 +2,7 @@
 
 import { inkOn, palette, placeOf } from "./colours.js";
 import { s } from "./dom.js";
+import { PAPER } from "./paper.js";
 
 /**
  * @typedef {import("./layerdata.js").LayerSteps} LayerSteps
@@ -13,7 +14,6 @@ import { s } from "./dom.js";
  * Pixels: of the text's column, where vectors begin, how wide d_model and d_ff are, and a row's height.
  */
 
-export const FACE = "system-ui, sans-serif";
 const MONO = "ui-monospace, monospace";
 const NARROW = 560;
 const BAR = 26;
@@ -24,8 +24,8 @@ export const SCREEN = {
   ...{ sunk: "var(--sunk)", tint: "var(--tint)", accent: "var(--accent)", dark: false },
 };
 /** @type {Inks} */
-export const PAPER = {
-  ...{ ink: "#1b1b1f", muted: "#63636c", line: "#8a8a93", raised: "#ffffff", sunk: "#f3f1ed" },
+export const ON_PAPER = {
+  ...{ ink: PAPER.ink, muted: PAPER.muted, line: "#8a8a93", raised: "#ffffff", sunk: "#f3f1ed" },
   ...{ tint: "#e8eef8", accent: "#2558a8", dark: false },
 };
 
@@ -85,7 +85,7 @@ const yOf = (plan, n) => plan.top + n * plan.row;
 const middleOf = (plan) => plan.left + plan.model * (plan.text ? 0.5 : 0.93);
 
 /** @param {Plan} plan @param {StepRow} step */
-const widthOf = (plan, step) => (step.name === "inner" ? plan.inner : plan.model);
+const stripWidth = (plan, step) => (step.name === "inner" ? plan.inner : plan.model);
 
 /**
  * A frame around the steps of each sublayer.
@@ -145,7 +145,7 @@ function words(step, y, plan, inks) {
  * @param {number} longest
  */
 function strip(step, y, plan, inks, longest) {
-  const width = widthOf(plan, step);
+  const width = stripWidth(plan, step);
   return [
     s("rect", {
       ...{ x: plan.left, y, width, height: plan.strip, rx: 4 },

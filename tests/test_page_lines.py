@@ -9,8 +9,9 @@ from browser import Opened, violations
 from handmade import inspection_of, random_inspection, tokens_of
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
-from translated import translation
+from translated import decoder, translation
 
+from attnviz.answers.overview import overview
 from attnviz.answers.page import State, page
 from attnviz.inspection import Inspection
 from attnviz.model import Model
@@ -236,3 +237,35 @@ def test_a_layer_that_was_not_recorded_is_said(opened: Opened, animal: Inspectio
     tab = drawn(opened(written(replace(animal, layers=layers)), "#view=grid"), "grid")
     expect(tab.locator(".absent")).to_have_text("Layer 0 was not recorded.")
     expect(tab.locator(".thumb")).to_have_count(60)
+
+
+def test_a_head_alone_follows_the_arrows(opened: Opened, animal_page: str) -> None:
+    tab = drawn(opened(animal_page, f"#{ANIMAL}"))
+    tab.keyboard.press("ArrowRight")
+    expect(tab.locator(".heads [aria-pressed=true]")).to_have_text("H2")
+    expect(tab.locator("#page")).to_have_attribute("data-drawn", "lines")
+
+
+def kinds(tab: Tab) -> list[str]:
+    """What the grid calls every head, once each was pointed at."""
+    thumbs = tab.locator(".thumb")
+    thumbs.evaluate_all(
+        "all => all.forEach(one => one.dispatchEvent(new PointerEvent('pointerenter')))"
+    )
+    tab.wait_for_function(
+        "() => [...document.querySelectorAll('.thumb')].every(e => /·/.test(e.title))"
+    )
+    return [
+        str(one).partition(" · ")[2] for one in thumbs.evaluate_all("all => all.map(e => e.title)")
+    ]
+
+
+def test_heads_have_the_kinds_of_the_tables(opened: Opened, animal: Inspection) -> None:
+    tab = drawn(opened(written(animal), "#view=grid"), "grid")
+    assert kinds(tab) == [head.kind for head in overview(animal.view()).heads]
+
+
+def test_masked_heads_have_the_kinds_of_the_tables(opened: Opened) -> None:
+    one = decoder()
+    tab = drawn(opened(written(one), "#view=grid"), "grid")
+    assert kinds(tab) == [head.kind for head in overview(one.view()).heads]

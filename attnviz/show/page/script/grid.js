@@ -3,6 +3,7 @@
 import { palette } from "./colours.js";
 import { fill, h } from "./dom.js";
 import { gridPaper, THUMB_GAP, thumbOf } from "./gridpaper.js";
+import { kindOf } from "./kinds.js";
 import { drawMatrix, isDark, pause, watch } from "./matrix.js";
 import { headName } from "./tokens.js";
 
@@ -104,15 +105,32 @@ class GridView {
     const [width, height] = this.size;
     const canvas = h("canvas", {});
     const name = headName(layer, head);
-    const open = () => this.app.set({ view: "head", layer, head });
     const button = h(
       "button",
-      { type: "button", class: "thumb", "aria-label": name, title: name, onclick: open },
+      {
+        type: "button",
+        class: "thumb",
+        "aria-label": name,
+        title: name,
+        onclick: () => this.app.set({ view: "head", layer, head }),
+        onpointerenter: () => this.tell(button, layer, head),
+        onfocus: () => this.tell(button, layer, head),
+      },
       canvas,
     );
     [button.style.width, button.style.height] = [`${width}px`, `${height}px`];
     this.thumbs.set(button, { layer, head, button, canvas });
     return button;
+  }
+
+  /** Name the kind of a head. @param {HTMLElement} button @param {number} layer @param {number} head */
+  async tell(button, layer, head) {
+    const { app } = this;
+    const shown = await app.shown(layer, head);
+    const about = { cross: app.text.attention === "cross", window: app.state.window !== null };
+    const kind = kindOf(shown, app.tokens("query"), app.tokens("key"), about);
+    button.title = `${headName(layer, head)} · ${app.say(`kind.${kind}`)}`;
+    button.setAttribute("aria-label", button.title);
   }
 
   /** The present head is marked, and alone among all in the order of Tab. */

@@ -12,7 +12,7 @@ export function headsOn(app) {
 }
 
 /** @param {App} app */
-function allHeads(app) {
+export function allHeads(app) {
   return [...Array(app.text.model.num_heads).keys()];
 }
 

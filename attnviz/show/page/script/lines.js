@@ -2,7 +2,7 @@
 
 import { headColour, inkOn } from "./colours.js";
 import { fill, h } from "./dom.js";
-import { drawHeadBoxes, headsOn } from "./headboxes.js";
+import { allHeads, drawHeadBoxes, headsOn } from "./headboxes.js";
 import { linesPaper } from "./linespaper.js";
 import { besides, layOut, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
 import { linksTable, notesOf, toldOf } from "./linessaid.js";
@@ -49,6 +49,10 @@ class LinesView {
     /** @type {Lines | null} */
     this.lines = null;
     this.laid = "";
+    /** @type {number | null} the only head that is switched on */
+    this.alone = null;
+    /** @type {Promise<void>} */
+    this.latest = Promise.resolve();
     /** @type {Element[]} */
     this.touched = [];
     this.heads = h("div", { class: "heads", role: "group" });
@@ -92,29 +96,46 @@ class LinesView {
     });
   }
 
-  async update() {
-    const turn = ++this.turn;
+  /** Draw the present state; what is asked for meanwhile is waited for. @returns {Promise<void>} */
+  update() {
+    this.latest = this.redraw(++this.turn);
+    return this.latest;
+  }
+
+  /** @param {number} turn @returns {Promise<void>} */
+  async redraw(turn) {
     const { app } = this;
     const { layer, head } = app.state;
     drawHeadBoxes(app, this.heads, isDark(this.host));
     const on = headsOn(app);
+    if (this.isLeft(on)) return this.latest;
     const order = [head, ...on].filter((one, at, all) => all.indexOf(one) === at);
     const heads = [];
     let shown = null;
     for (const one of order) {
       const began = performance.now();
       const found = await app.shown(layer, one);
-      if (turn !== this.turn) return;
+      if (turn !== this.turn) return this.latest;
       shown ??= found;
       if (on.includes(one)) heads.push({ head: one, shown: found });
       if (performance.now() - began > LINES_SLICE) {
         this.draw(heads, shown);
         await pause();
-        if (turn !== this.turn) return;
+        if (turn !== this.turn) return this.latest;
       }
     }
     heads.sort((one, other) => one.head - other.head);
     if (shown) await this.draw(heads, shown);
+  }
+
+  /** Whether one head alone was drawn and now another is chosen, which is drawn instead. @param {number[]} on */
+  isLeft(on) {
+    const { app } = this;
+    const { head } = app.state;
+    const left = on.length === 1 && on[0] === this.alone && on[0] !== head;
+    this.alone = on.length === 1 ? on[0] : null;
+    if (left) app.set({ off: allHeads(app).filter((one) => one !== head) });
+    return left;
   }
 
   /** @param {Drawn[]} heads @param {Shown} shown whose tokens all heads share */

@@ -41,10 +41,11 @@ export function paperOf(width, height, children) {
  * @param {string[]} notes
  */
 export function paperHeading(app, which, notes) {
-  const { model, name } = app.text;
+  const { model, name, queries } = app.text;
   const x = PAPER.margin;
   const title = [model.name, !model.trained && "UNTRAINED", which].filter(Boolean).join(" · ");
-  const text = name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name;
+  const whole = [name, queries.pair].filter(Boolean).join(" · ");
+  const text = whole.length > LONGEST ? `${whole.slice(0, LONGEST - 1)}…` : whole;
   return [
     s("text", { x, y: 30, "font-size": 17, "font-weight": 700 }, title),
     s("text", { x, y: 52 }, text),

@@ -212,6 +212,14 @@ def test_the_data_say_what_the_page_is_about(animal: Inspection) -> None:
     assert text["tolerance"] <= TOLERANCE
 
 
+def test_the_layer_shown_first_is_read_before_the_script(animal: Inspection) -> None:
+    """So that it is drawn while the browser still reads the others."""
+    html = html_of(page([animal.view()], State(layer=3)))
+    before, after = html.split('<script type="module" async>')
+    assert re.findall(r'id="t0l(\d)"', before) == ["3"]
+    assert re.findall(r'id="t0l(\d)"', after) == ["0", "1", "2", "4", "5"]
+
+
 def test_no_text_ends_the_data(minilm: Model) -> None:
     hostile = "</script><img src=x onerror=alert(1)> <!-- it"
     html = html_of(page([minilm.inspect(hostile).view()]))

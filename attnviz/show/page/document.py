@@ -33,10 +33,12 @@ def page_chunks(page: Page) -> Iterator[bytes]:
     }
     packed = dict(pack(layers))
     data = _data(page, packed)
-    numbers = "\n".join(
-        f'<script type="application/octet-stream" id="{name}">{one.text}</script>'
+    shown = f"t{page.state.text}l{page.state.layer}"
+    first = shown if shown in packed else next(iter(packed))
+    numbers = {
+        name: f'<script type="application/octet-stream" id="{name}">{one.text}</script>'
         for name, one in packed.items()
-    )
+    }
     whole = Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
         language=page.state.lang or "en",
         version=data["version"],
@@ -46,7 +48,8 @@ def page_chunks(page: Page) -> Iterator[bytes]:
         script=script(),
         script_hash=_hash(script()),
         data=_in_script(data),
-        numbers=numbers,
+        first=numbers.pop(first),
+        numbers="\n".join(numbers.values()),
     )
     yield whole.encode("utf-8", "replace")
 

@@ -49,10 +49,12 @@ def _packed(layer: PageLayer) -> Packed:
 
 def _text(data: bytes) -> str:
     """Bytes as letters of seven bits each; the last is filled up with zeros."""
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    bits = np.append(bits, np.zeros(-len(bits) % 7, np.uint8))
-    letters = np.packbits(bits.reshape(-1, 7), axis=1)[:, 0] >> 1
-    letters[np.isin(letters, READ_OTHERWISE)] += 128
+    groups = np.frombuffer(data + bytes(-len(data) % 7), np.uint8).reshape(-1, 7)  # of 8 letters
+    padded = np.pad(groups, ((0, 0), (1, 1))).astype(np.uint16)
+    every = (padded[:, :-1] << 8 | padded[:, 1:]) >> np.arange(1, 9, dtype=np.uint16) & 127
+    letters = every.astype(np.uint8).ravel()[: -(-8 * len(data) // 7)]
+    for letter in READ_OTHERWISE:
+        letters[letters == letter] += 128
     return letters.tobytes().decode("latin-1")
 
 

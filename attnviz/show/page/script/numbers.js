@@ -9,7 +9,7 @@ const MASKED = 0xffff;
  * @returns {Promise<import("./types.js").LayerNumbers>}
  */
 export async function decoded(layer) {
-  const bytes = await inflated(bytesOf(document.getElementById(layer.blob)?.textContent ?? ""));
+  const bytes = await inflated(bytesOf(await textOf(layer.blob)));
   /** @type {Record<string, import("./types.js").Numbers>} */
   const arrays = {};
   for (const [name, array] of Object.entries(layer.arrays)) {
@@ -18,6 +18,17 @@ export async function decoded(layer) {
   const { scale, softcap, heads } = layer;
   const [kvHeads = heads, , dk = 0] = arrays.k?.shape ?? [];
   return { scale, softcap, heads, kvHeads, dk, dv: arrays.v?.shape[2] ?? 0, ...arrays };
+}
+
+/**
+ * The text of an element, once the browser has read it: the page is drawn before it has read all.
+ *
+ * @param {string} id
+ */
+async function textOf(id) {
+  if (document.readyState === "loading" && !document.getElementById(id)?.nextElementSibling)
+    await new Promise((done) => addEventListener("DOMContentLoaded", done, { once: true }));
+  return document.getElementById(id)?.textContent ?? "";
 }
 
 /**

@@ -46,8 +46,10 @@ def request(stored: dict[str, Any], rounded: bool) -> dict[str, Any]:
         name: of_text(text).reshape(shape).astype(ARRAYS[name].dtype if name in ARRAYS else "f4")
         for name, (shape, text) in stored["arrays"].items()
     }
-    record = LayerRecord(scale=stored["scale"], softcap=stored["softcap"])
-    steps = rounding(record, arrays) if rounded else Rounding({}, 0.0)
+    record, sides = LayerRecord(scale=stored["scale"], softcap=stored["softcap"]), stored["sides"]
+    keys = sides["keys"] or sides["queries"]
+    words = Side(keys["starts"], ["special" in word for word in keys["words"]])
+    steps = rounding(record, arrays, words) if rounded else Rounding({}, 0.0)
     text = packed(PageLayer(record, arrays, steps))
     factors = {name: stored[name] for name in ("scale", "softcap", "heads")}
     return {

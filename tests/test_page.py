@@ -15,6 +15,7 @@ from attnviz.answers.rounding import TOLERANCE, rounding
 from attnviz.attention.layer import LayerRecord
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspection.specification import Side
 from attnviz.model import Model
 from attnviz.show.page import bundle
 from attnviz.show.page.document import page_chunks
@@ -89,7 +90,9 @@ def record_of(**changes: Any) -> LayerRecord:
 def packed(record: LayerRecord) -> tuple[Packed, float]:
     """A record's numbers as a page has them, and how far any weight is said to be off."""
     arrays = record.arrays()
-    layer = PageLayer(record, arrays, rounding(record, arrays))
+    keys = record.lengths[1]
+    words = Side(range(keys), [False] * keys)
+    layer = PageLayer(record, arrays, rounding(record, arrays, words))
     [(_, found)] = pack({"t0l0": layer})
     return found, layer.rounding.off
 

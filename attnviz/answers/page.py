@@ -15,6 +15,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, Inspection, View
+from attnviz.inspection.specification import Side
 from attnviz.text.tokens import Unit
 from attnviz.threads import side_by_side
 
@@ -101,6 +102,15 @@ class PageText:
         starts = self.words.text.word_starts
         places = [n for n, start in enumerate(starts) if self.first <= start < self.end]
         return slice(places[0], places[-1] + 1)
+
+    @property
+    def key_words(self) -> Side:
+        """The words looked at, in the page."""
+        tokens = self.words.key_text
+        whole = self.words.is_cross_attention
+        own, first = (slice(None), 0) if whole else (self.span("word"), self.first)
+        starts = [start - first for start in tokens.word_starts[own]]
+        return Side(starts, [token.special for token in tokens.words[own]])
 
 
 class PagePair(NamedTuple):
@@ -237,7 +247,7 @@ def _layer(
             "layer_shares": steps.shares,
             "layer_part_lengths": np.log(np.maximum(steps.part_lengths, SHORTEST)),
         }
-    return PageLayer(record, arrays, rounding(record, arrays), steps)
+    return PageLayer(record, arrays, rounding(record, arrays, text.key_words), steps)
 
 
 def _steps(inspection: Inspection, number: int, parts: Sublayers) -> LayerSummary | str:

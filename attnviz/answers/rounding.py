@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from attnviz.attention.layer import LayerRecord, softmax
+from attnviz.attention.shapes import Float
+from attnviz.inspection.specification import LEAST, Side
 
 TOLERANCE = 1e-3  # how far a weight may be off
 AIMED = 0.9 * TOLERANCE
@@ -27,20 +29,20 @@ class Rounding(NamedTuple):
     off: float
 
 
-def rounding(record: LayerRecord, arrays: dict[str, np.ndarray]) -> Rounding:
+def rounding(record: LayerRecord, arrays: dict[str, np.ndarray], words: Side) -> Rounding:
     """The steps of what weights come from: of queries and keys, of biases, or of weights.
 
     `arrays`: of the pieces in the page, by the names of PageLayer; `record`: the layer's factors.
+    `words`: the keys, whose special tokens may be left out; then rows are divided by what is left.
     """
     if "recorded_weights" in arrays:
         given = arrays["recorded_weights"]
-        off = np.abs(np.rint(given / AIMED) * AIMED - given).max()
-        return Rounding({"recorded_weights": np.array([AIMED])}, float(off))
+        return _of_weights(given, _Shown(given, arrays, words, range(len(given))))
     biased = {"bias": _step_of_bias(arrays["bias"])} if "bias" in arrays else {}
     q, k = arrays["q"], arrays["k"]
     shared = len(q) // len(k)  # heads with the same keys
     trials = (
-        _Trial(record, arrays, biased, range(group * shared, (group + 1) * shared))
+        _Trial(record, arrays, words, biased, range(group * shared, (group + 1) * shared))
         for group in range(len(k))
     )
     steps, offs = zip(*(trial.step() for trial in trials), strict=True)
@@ -50,6 +52,66 @@ def rounding(record: LayerRecord, arrays: dict[str, np.ndarray]) -> Rounding:
     if largest > MOST:
         return Rounding({}, 0.0)
     return Rounding({"q": of_q, "k": of_k, **biased}, max(offs))
+
+
+class _Shown:
+    """How far rows are off as they are shown: of pieces and words, with special tokens or not."""
+
+    def __init__(
+        self, exact: np.ndarray, arrays: dict[str, np.ndarray], words: Side, heads: range
+    ) -> None:
+        """`exact`: the weights of these heads, (head, row, key)."""
+        starts, sizes = np.array(words.starts), np.diff([*words.starts, exact.shape[-1]])
+        self._long, self._sizes = starts[sizes > 1], sizes[sizes > 1]  # words of several pieces
+        self._special = np.flatnonzero(np.repeat(words.special, sizes))
+        self._plain = np.repeat(~np.array(words.special), sizes).astype(np.float32)
+        self._rest = "sinks" in arrays or "special_outside" in arrays  # something beside the keys
+        outside = arrays.get("special_outside")
+        self._outside = None if outside is None else outside[heads.start : heads.stop]
+        self._exact, self._without = exact, self._without_special(exact, slice(None))
+
+    def off(self, weights: Float[np.ndarray, "head row key"], rows: slice) -> float:
+        """How far any weight is off."""
+        changed = weights - self._exact[:, rows]
+        off = self._largest(changed)
+        if off <= TOLERANCE and len(self._special):
+            shares = changed[..., self._special].sum(axis=-1)
+            without = self._without_special(weights, rows) - self._without[:, rows]
+            off = max(off, float(np.abs(shares).max()), self._largest(without))
+        return off
+
+    def _largest(self, changed: Float[np.ndarray, "head row key"]) -> float:
+        """The largest change of a piece's weight, or of a word's."""
+        largest = float(max(changed.max(), -changed.min()))
+        if largest <= TOLERANCE and len(self._long):
+            words = changed[..., self._long]
+            for place in range(1, self._sizes.max()):
+                longer = self._sizes > place
+                words[..., longer] += changed[..., self._long[longer] + place]
+            largest = max(largest, float(np.abs(words).max()))
+        return largest
+
+    def _without_special(self, weights: np.ndarray, rows: slice) -> np.ndarray:
+        """The rows of plain keys, divided by what is left: see inspection/specification.py."""
+        left = weights @ self._plain
+        if self._rest:
+            special = weights[..., self._special].sum(axis=-1)
+            if self._outside is not None:
+                special += self._outside[:, rows]
+            left = np.maximum(left, 1 - special)
+        left[left < LEAST] = np.inf
+        plain: np.ndarray = weights / left[..., None]
+        plain[..., self._special] = 0
+        return plain
+
+
+def _of_weights(given: np.ndarray, shown: _Shown) -> Rounding:
+    """The step of weights that a model gives alone."""
+    for step in (AIMED, AIMED / 4, 1 / MOST):
+        off = shown.off(np.rint(given / step) * step, slice(None))
+        if off <= TOLERANCE:
+            return Rounding({"recorded_weights": np.array([step])}, off)
+    return Rounding({}, 0.0)
 
 
 def _step_of_bias(bias: np.ndarray) -> np.ndarray:
@@ -70,6 +132,7 @@ class _Trial:
         self,
         factors: LayerRecord,
         arrays: dict[str, np.ndarray],
+        words: Side,
         biased: dict[str, np.ndarray],
         heads: range,
     ) -> None:
@@ -79,7 +142,8 @@ class _Trial:
         self._heads, self._totals = heads, arrays.get("log_totals")
         self._q = arrays["q"][heads.start : heads.stop]
         self._k = arrays["k"][heads.start // len(heads)]
-        self._exact = self._weights(slice(0, self._q.shape[1]), 0)
+        exact = self._weights(slice(0, self._q.shape[1]), 0)
+        self._shown = _Shown(exact, arrays, words, heads)
         if biased:
             step = biased["bias"].astype(np.float32)
             self._record = replace(self._record, bias=np.rint(given["bias"] / step) * step)
@@ -107,7 +171,7 @@ class _Trial:
         return step, off
 
     def _off(self, rows: slice, step: float) -> float:
-        return float(np.abs(self._weights(rows, step) - self._exact[:, rows]).max())
+        return self._shown.off(self._weights(rows, step), rows)
 
     def _weights(self, rows: slice, step: float) -> np.ndarray:
         """The weights of some rows, from queries and keys in whole steps, or as they are."""

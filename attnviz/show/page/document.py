@@ -17,7 +17,7 @@ from attnviz.inspection.context import Role
 from attnviz.show.labels import names, visible
 from attnviz.show.page.bundle import FOLDER, script, style
 from attnviz.show.page.packing import Packed, pack
-from attnviz.show.wording import lost_told, unknown_told, whose
+from attnviz.show.wording import whose
 from attnviz.text.tokens import Token, Unit
 
 LANGUAGES = ("en", "ko")
@@ -99,6 +99,7 @@ def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, An
     part = context.part
     every = len(text.pieces.tokens)
     steps: list[Any] = []
+    both = [context.text] if context.source is None else [context.source, context.text]
     return {
         "name": visible(context.key_text.text),
         "model": {
@@ -117,7 +118,8 @@ def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, An
         "values": text.has_values,
         "tolerance": text.tolerance,
         "cut": [text.first, text.end, every] if text.is_cut else None,
-        "notes": [*filter(None, (whose(context), unknown_told(context), lost_told(context)))],
+        "sight": whose(context),
+        "lost": [visible(word) for side in both for word in side.lost],
         "layers": [
             None if layer is None else _layer(f"t{place}l{number}", layer, layers[number], steps)
             for number, layer in enumerate(text.layers)

@@ -1,7 +1,7 @@
 // What every part of the page shares: the data, the one state, decoded layers, heads as computed.
 
 import { attention } from "./mathematics.js";
-import { decoded } from "./numbers.js";
+import { decoded, textOf } from "./numbers.js";
 import { fromFragment, toFragment, USUAL } from "./state.js";
 
 const KEPT = 8_000_000; // weights of heads that are kept, 32 MB
@@ -132,7 +132,7 @@ export class App {
     if (known) return known;
     const layer = this.data.texts[text].layers[number];
     if (!layer) return Promise.reject(new Error(`layer ${number} was not recorded`));
-    const made = decoded(layer);
+    const made = textOf(layer.blob).then((written) => decoded(layer, written));
     this.layers.set(name, made);
     return made;
   }

@@ -8,6 +8,7 @@ import { listenToKeys } from "./keys.js";
 import { Listing } from "./listed.js";
 import { VIEWS } from "./state.js";
 import { headName } from "./tokens.js";
+import { toldOf } from "./told.js";
 import { viewsOf } from "./views.js";
 
 /**
@@ -80,11 +81,8 @@ function dress(app, page) {
  * @param {HTMLElement[]} buttons
  */
 function drawTop(app, host, buttons) {
-  const { name, model, notes, cut, part, weightsOnly } = app.text;
-  const told = [...notes];
-  if (part) told.push(app.say("part", { index: part.index + 1, count: part.count }));
-  if (cut) told.push(app.say("window.note", { first: cut[0], last: cut[1] - 1, count: cut[2] }));
-  if (weightsOnly) told.push(app.say("alone"));
+  const { name, model } = app.text;
+  const told = toldOf(app);
   refill(
     host,
     h("h1", { dir: "auto" }, name),

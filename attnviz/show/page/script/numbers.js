@@ -6,10 +6,11 @@ const MASKED = 0xffff;
  * A layer's numbers.
  *
  * @param {import("./types.js").LayerData} layer
+ * @param {string} text what the page has of them
  * @returns {Promise<import("./types.js").LayerNumbers>}
  */
-export async function decoded(layer) {
-  const bytes = await inflated(bytesOf(await textOf(layer.blob)));
+export async function decoded(layer, text) {
+  const bytes = await inflated(bytesOf(text));
   /** @type {Record<string, import("./types.js").Numbers>} */
   const arrays = {};
   for (const [name, array] of Object.entries(layer.arrays)) {
@@ -25,7 +26,7 @@ export async function decoded(layer) {
  *
  * @param {string} id
  */
-async function textOf(id) {
+export async function textOf(id) {
   if (document.readyState === "loading" && !document.getElementById(id)?.nextElementSibling)
     await new Promise((done) => addEventListener("DOMContentLoaded", done, { once: true }));
   return document.getElementById(id)?.textContent ?? "";

@@ -1,0 +1,30 @@
+// What tables say of a text beside its numbers: who may look where, what the model does not see.
+
+const NAMED = 5; // words that a note names; more are counted
+
+/**
+ * @param {import("./app.js").App} app
+ * @returns {string[]}
+ */
+export function toldOf(app) {
+  const { attention, sight, lost, part, cut, weightsOnly, model } = app.text;
+  const told = [];
+  if (sight) told.push(app.state.lang === "en" || attention === "encoder" ? sight : app.say(attention));
+  if (part) told.push(app.say("part", { index: part.index + 1, count: part.count }));
+  if (cut) told.push(app.say("window.note", { first: cut[0], last: cut[1] - 1, count: cut[2] }));
+  const roles = app.text.keys ? /** @type {const} */ (["query", "key"]) : /** @type {const} */ (["query"]);
+  const words = roles.flatMap((role) => app.tokens(role)).filter((token) => !token.special);
+  const unknown = words.filter((token) => token.unknown).map((token) => token.text);
+  const values = { model: model.name, count: words.length };
+  if (unknown.length > 0)
+    told.push(app.say("unknown.words", { ...values, unknown: unknown.length, words: named(unknown) }));
+  if (lost.length > 0) told.push(app.say("lost.words", { ...values, lost: lost.length, words: named(lost) }));
+  if (weightsOnly) told.push(app.say("alone"));
+  return told;
+}
+
+/** @param {string[]} words */
+function named(words) {
+  const each = [...new Set(words)];
+  return each.slice(0, NAMED).join(", ") + (each.length > NAMED ? ` +${each.length - NAMED}` : "");
+}

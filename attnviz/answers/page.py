@@ -12,6 +12,7 @@ from attnviz.answers.answer import facts_of
 from attnviz.answers.layer import LayerSummary, layer_summary
 from attnviz.answers.rounding import Rounding, rounding
 from attnviz.attention.layer import LayerRecord
+from attnviz.attention.shapes import Float
 from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, Inspection, View
@@ -25,6 +26,7 @@ MOST_NUMBERS = 10_000_000  # of queries and keys in a text: about 18 MB of a pag
 MOST_IN_ALL = 40_000_000  # the same of all texts
 MOST_VALUES = 2_000_000  # of values, which are left out of longer texts: about 2 MB
 SHORTEST = 1e-6  # of lengths, whose logarithms a page has: some are thousands, others below 1
+ROWS_AT_ONCE = 128  # of a long text, whose whole rows are computed once
 COPIED = ("bias", "sinks", "recorded_weights", "distance_bias", "key_ranges")
 
 FindSublayers = Callable[[Inspection, int, Sequence[int]], Sublayers]
@@ -302,19 +304,34 @@ def _outside(inspection: Inspection, number: int, rows: slice) -> dict[str, np.n
     record, tokens = inspection.layer(number), inspection.tokens
     special = np.array([span is None for span in tokens.spans])
     special[rows] = False
-    shares, totals = [], []
-    for head in range(record.num_heads):
-        weights = record.weights(number, [head], rows)[0]
-        shares.append(weights[:, special].sum(axis=-1, dtype=np.float32))
-        if record.q is not None and record.k is not None:
-            dots = record.q[head, rows] @ record.of_head(record.k, head).T
-            scores = record.scores(head, rows, dots).astype(np.float64)
-            best = scores.argmax(axis=-1)[:, None]
-            chosen = (np.take_along_axis(of, best, axis=-1) for of in (scores, weights))
-            score, weight = chosen
-            totals.append((score - np.log(weight))[:, 0].astype(np.float32))
-    found = {"special_outside": np.stack(shares)}
-    return found | ({"log_totals": np.stack(totals)} if totals else {})
+    if record.recorded_weights is not None:
+        outside = record.recorded_weights[:, rows, special]
+        return {"special_outside": outside.sum(axis=-1, dtype=np.float32)}
+    of_heads = [_totals(record, head, rows, special) for head in range(record.num_heads)]
+    totals, shares = (np.stack(one) for one in zip(*of_heads, strict=True))
+    return {"log_totals": totals, "special_outside": shares}
+
+
+def _totals(
+    record: LayerRecord, head: int, rows: slice, special: np.ndarray
+) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row"]]:
+    """The logarithm of each whole row's sum of exponentials, and the share of some keys in it."""
+    assert record.q is not None
+    assert record.k is not None
+    totals, shares = [], []
+    for first in range(rows.start, rows.stop, ROWS_AT_ONCE):
+        some = slice(first, min(first + ROWS_AT_ONCE, rows.stop))
+        scores = record.scores(head, some, record.q[head, some] @ record.of_head(record.k, head).T)
+        of_special = scores[:, special]
+        largest = scores.max(axis=-1, keepdims=True)
+        scores -= largest
+        total = np.exp(scores, out=scores).sum(axis=-1)
+        if record.sinks is not None:
+            total += np.exp(record.sinks[head] - largest[:, 0])
+        total = np.log(total) + largest[:, 0]
+        totals.append(total)
+        shares.append(np.exp(of_special - total[:, None]).sum(axis=-1))
+    return np.concatenate(totals), np.concatenate(shares)
 
 
 def _pair(views: Sequence[View], a: int, b: int) -> PagePair:

@@ -304,24 +304,33 @@ def _outside(inspection: Inspection, number: int, rows: slice) -> dict[str, np.n
     record, tokens = inspection.layer(number), inspection.tokens
     special = np.array([span is None for span in tokens.spans])
     special[rows] = False
-    if record.recorded_weights is not None:
-        outside = record.recorded_weights[:, rows, special]
+    if record.q is None or record.k is None:
+        outside = record.weights(number, queries=rows)[..., special]
         return {"special_outside": outside.sum(axis=-1, dtype=np.float32)}
-    of_heads = [_totals(record, head, rows, special) for head in range(record.num_heads)]
+    of_heads = [
+        _totals(record, head, (record.q[head], record.of_head(record.k, head)), rows, special)
+        for head in range(record.num_heads)
+    ]
     totals, shares = (np.stack(one) for one in zip(*of_heads, strict=True))
     return {"log_totals": totals, "special_outside": shares}
 
 
 def _totals(
-    record: LayerRecord, head: int, rows: slice, special: np.ndarray
+    record: LayerRecord,
+    head: int,
+    vectors: tuple[np.ndarray, np.ndarray],
+    rows: slice,
+    special: np.ndarray,
 ) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row"]]:
-    """The logarithm of each whole row's sum of exponentials, and the share of some keys in it."""
-    assert record.q is not None
-    assert record.k is not None
+    """The logarithm of each whole row's sum of exponentials, and the share of some keys in it.
+
+    `vectors`: the head's queries and keys.
+    """
+    q, k = vectors
     totals, shares = [], []
     for first in range(rows.start, rows.stop, ROWS_AT_ONCE):
         some = slice(first, min(first + ROWS_AT_ONCE, rows.stop))
-        scores = record.scores(head, some, record.q[head, some] @ record.of_head(record.k, head).T)
+        scores = record.scores(head, some, q[some] @ k.T)
         of_special = scores[:, special]
         largest = scores.max(axis=-1, keepdims=True)
         scores -= largest

@@ -8,7 +8,7 @@ import { listenToKeys } from "./keys.js";
 import { Listing } from "./listed.js";
 import { VIEWS } from "./state.js";
 import { headName } from "./tokens.js";
-import { toldOf } from "./told.js";
+import { textNotes } from "./told.js";
 import { viewsOf } from "./views.js";
 
 /**
@@ -82,7 +82,7 @@ function dress(app, page) {
  */
 function drawTop(app, host, buttons) {
   const { name, model } = app.text;
-  const told = toldOf(app);
+  const told = textNotes(app);
   refill(
     host,
     h("h1", { dir: "auto" }, name),

@@ -1,12 +1,12 @@
 // What tables say of a text beside its numbers: who may look where, what the model does not see.
 
-const NAMED = 5; // words that a note names; more are counted
+const MOST_NAMED = 5; // words that a note names; more are counted
 
 /**
  * @param {import("./app.js").App} app
  * @returns {string[]}
  */
-export function toldOf(app) {
+export function textNotes(app) {
   const { attention, sight, lost, part, cut, weightsOnly, model } = app.text;
   const told = [];
   if (sight) told.push(app.state.lang === "en" || attention === "encoder" ? sight : app.say(attention));
@@ -17,14 +17,14 @@ export function toldOf(app) {
   const unknown = words.filter((token) => token.unknown).map((token) => token.text);
   const values = { model: model.name, count: words.length };
   if (unknown.length > 0)
-    told.push(app.say("unknown.words", { ...values, unknown: unknown.length, words: named(unknown) }));
-  if (lost.length > 0) told.push(app.say("lost.words", { ...values, lost: lost.length, words: named(lost) }));
+    told.push(app.say("unknown.words", { ...values, unknown: unknown.length, words: someOf(unknown) }));
+  if (lost.length > 0) told.push(app.say("lost.words", { ...values, lost: lost.length, words: someOf(lost) }));
   if (weightsOnly) told.push(app.say("alone"));
   return told;
 }
 
 /** @param {string[]} words */
-function named(words) {
+function someOf(words) {
   const each = [...new Set(words)];
-  return each.slice(0, NAMED).join(", ") + (each.length > NAMED ? ` +${each.length - NAMED}` : "");
+  return each.slice(0, MOST_NAMED).join(", ") + (each.length > MOST_NAMED ? ` +${each.length - MOST_NAMED}` : "");
 }

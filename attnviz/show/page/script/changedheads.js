@@ -55,12 +55,7 @@ export class ChangedHeads {
     const { app } = this;
     const other = /** @type {number} */ (app.other);
     const { query } = app.state;
-    const both = comparedHeads(
-      app,
-      other,
-      await app.shown(layer, head),
-      await app.shown(layer, head, other),
-    );
+    const both = comparedHeads(app, other, await app.shown(layer, head), await app.shown(layer, head, other));
     const place = query === null ? -1 : pairPlaces(app).queries.findIndex(([a]) => a === query);
     const row = both.rows.indexOf(place);
     return row < 0 ? both.distance : both.distances[row];
@@ -72,9 +67,7 @@ export class ChangedHeads {
     const { query, layer, head } = app.state;
     const order = largestFirst(found.map(({ distance }) => distance)).slice(0, HEADS_LISTED);
     const title =
-      query === null
-        ? app.say("compare.heads")
-        : app.say("compare.query", { query: app.name("query", query) });
+      query === null ? app.say("compare.heads") : app.say("compare.query", { query: app.name("query", query) });
     const items = order.map((at) => {
       const one = found[at];
       const on = one.layer === layer && one.head === head;
@@ -89,9 +82,7 @@ export class ChangedHeads {
       );
       return h("li", {}, button);
     });
-    const progress =
-      count &&
-      h("p", { class: "note" }, app.say("compare.progress", { done: found.length, count }));
+    const progress = count && h("p", { class: "note" }, app.say("compare.progress", { done: found.length, count }));
     fill(this.host, h("h3", {}, title), h("ol", { class: "links" }, ...items), progress || null);
   }
 }

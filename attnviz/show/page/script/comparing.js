@@ -64,22 +64,13 @@ export function compared(a, b, places, counts) {
     side,
   }));
   const there = (/** @type {Both[]} */ all, /** @type {"rows" | "columns"} */ axis) =>
-    all.flatMap((_, at) =>
-      sides.some((one) => one[axis].has(all[at][one.side] ?? -1)) ? [at] : [],
-    );
+    all.flatMap((_, at) => (sides.some((one) => one[axis].has(all[at][one.side] ?? -1)) ? [at] : []));
   const rows = there(places.queries, "rows");
   const columns = there(places.keys, "columns");
   const [ofA, ofB] = sides.map((one) => {
-    const own = (
-      /** @type {Both[]} */ all,
-      /** @type {number[]} */ shown,
-      /** @type {"rows" | "columns"} */ axis,
-    ) => shown.map((at) => one[axis].get(all[at][one.side] ?? -1) ?? -1);
-    return spreadOver(
-      one.shown,
-      own(places.queries, rows, "rows"),
-      own(places.keys, columns, "columns"),
-    );
+    const own = (/** @type {Both[]} */ all, /** @type {number[]} */ shown, /** @type {"rows" | "columns"} */ axis) =>
+      shown.map((at) => one[axis].get(all[at][one.side] ?? -1) ?? -1);
+    return spreadOver(one.shown, own(places.queries, rows, "rows"), own(places.keys, columns, "columns"));
   });
   const change = new Float32Array(ofA.weights.length);
   const ground = new Uint8Array(change.length);

@@ -67,7 +67,9 @@ class HeadView {
     const { query, key } = this.app.state;
     this.fixed = { row: data.rows.indexOf(query ?? -2), column: data.columns.indexOf(key ?? -2) };
     this.cross = { ...this.fixed };
-    fill(this.matrices, ...this.panels.slice(0, data.matrices.length).map((one) => one.host));
+    const hosts = this.panels.slice(0, data.matrices.length).map((one) => one.host);
+    // the one with the focus must stay where it is
+    if (hosts.length !== this.matrices.childElementCount) fill(this.matrices, ...hosts);
     this.matrices.classList.toggle("three", data.matrices.length > 1);
     this.drawBar();
     this.layOut();
@@ -159,9 +161,7 @@ class HeadView {
   drawBar() {
     const { app, zoom, bar } = this;
     const { matrices } = /** @type {HeadData} */ (this.data);
-    const focused = [...bar.querySelectorAll("button")].indexOf(
-      /** @type {any} */ (document.activeElement),
-    );
+    const focused = [...bar.querySelectorAll("button")].indexOf(/** @type {any} */ (document.activeElement));
     const choose = (/** @type {number} */ cell) => {
       this.zoom = cell;
       this.layOut();
@@ -189,16 +189,8 @@ class HeadView {
         },
         app.say("head.readable"),
       ),
-      h(
-        "button",
-        { type: "button", "aria-label": app.say("head.smaller"), onclick: () => times(1 / 1.5) },
-        "−",
-      ),
-      h(
-        "button",
-        { type: "button", "aria-label": app.say("head.larger"), onclick: () => times(1.5) },
-        "+",
-      ),
+      h("button", { type: "button", "aria-label": app.say("head.smaller"), onclick: () => times(1 / 1.5) }, "−"),
+      h("button", { type: "button", "aria-label": app.say("head.larger"), onclick: () => times(1.5) }, "+"),
     );
     const { dark } = this.panels[0].panel.theme();
     const shown = matrices.length > 1 ? [matrices[0], matrices[2]] : matrices;

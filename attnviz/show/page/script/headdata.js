@@ -59,8 +59,7 @@ function extrasOf(app, { dropped, sink, weights, rows, columns }) {
       for (let at = row * across; at < (row + 1) * across; at++) rest -= weights[at];
       return Math.max(0, rest);
     });
-    if (outside.some((share) => share > 1e-3))
-      found.push({ name: app.say("head.outside"), numbers: outside });
+    if (outside.some((share) => share > 1e-3)) found.push({ name: app.say("head.outside"), numbers: outside });
   }
   return found;
 }
@@ -88,8 +87,7 @@ async function ofPair(app, other) {
     limits: at === 2 ? limitsOf(scale, true, [both.change]) : limits,
     extras: [],
   }));
-  const own = (/** @type {Both[]} */ all, /** @type {number[]} */ shown) =>
-    shown.map((at) => all[at][0] ?? -1);
+  const own = (/** @type {Both[]} */ all, /** @type {number[]} */ shown) => shown.map((at) => all[at][0] ?? -1);
   return {
     titles: ["A", "B", app.say("difference")],
     matrices,
@@ -131,9 +129,7 @@ export function pairNames(app, other) {
       const a = one === null ? null : app.tokens(role)[one];
       const b = two === null ? null : app.tokens(role, other)[two];
       const alike = a && b && foldedText(a.text) === foldedText(b.text);
-      const name = [a?.name, alike ? undefined : b?.name]
-        .filter((text) => text !== undefined)
-        .join("→");
+      const name = [a?.name, alike ? undefined : b?.name].filter((text) => text !== undefined).join("→");
       return { name, special: Boolean((a ?? b)?.special) };
     });
   return { queries: named("query", places.queries), keys: named("key", places.keys) };
@@ -167,12 +163,9 @@ function pairTable(app, both, layer, head) {
   const places = pairPlaces(app);
   const texts = [app.state.text, app.other ?? 0];
   const named = (/** @type {Role} */ role, /** @type {Both} */ place) =>
-    place.flatMap((at, side) =>
-      at === null ? ["", ""] : [at, app.tokens(role, texts[side])[at].text],
-    );
+    place.flatMap((at, side) => (at === null ? ["", ""] : [at, app.tokens(role, texts[side])[at].text]));
   const columns = ["layer", "head", "distance"];
-  for (const role of ["query", "key"])
-    columns.push(`a_${role}_index`, `a_${role}`, `b_${role}_index`, `b_${role}`);
+  for (const role of ["query", "key"]) columns.push(`a_${role}_index`, `a_${role}`, `b_${role}_index`, `b_${role}`);
   columns.push("a", "b", "change");
   const rows = [];
   for (let row = 0, at = 0; row < both.rows.length; row++) {
@@ -182,14 +175,7 @@ function pairTable(app, both, layer, head) {
       const numbers = [both.a, both.b, both.change].map((of, side) =>
         both.grounds[side][at] === ABSENT ? "" : of[at],
       );
-      rows.push([
-        layer,
-        head,
-        distance,
-        ...query,
-        ...named("key", places.keys[both.columns[column]]),
-        ...numbers,
-      ]);
+      rows.push([layer, head, distance, ...query, ...named("key", places.keys[both.columns[column]]), ...numbers]);
     }
   }
   return { columns, rows };

@@ -6,6 +6,7 @@ import { fill, h, refill } from "./dom.js";
 import { Help } from "./help.js";
 import { listenToKeys } from "./keys.js";
 import { Listing } from "./listed.js";
+import { saveMenu } from "./save.js";
 import { VIEWS } from "./state.js";
 import { headName } from "./tokens.js";
 import { textNotes } from "./told.js";
@@ -41,6 +42,7 @@ function start(page) {
     drawTabs(app, parts.tabs);
     drawControls(app, parts.controls);
     drawFoot(app, parts.foot);
+    parts.foot.prepend(saveMenu(app, () => views.get(app.state.view)));
     const name = app.state.view;
     const view = views.get(name) ?? viewsOf[name]?.(app);
     if (!view) return;

@@ -47,7 +47,7 @@ export function sized(canvas, width, height) {
  * largest of its cells (in size), so that a thin diagonal stays seen.
  * @param {Drawn} drawn @param {number} across @param {number} down pixels that there are
  */
-function cells(drawn, across, down) {
+export function cells(drawn, across, down) {
   const { values, allowed, rows, columns, low, high, colours } = drawn;
   const [wide, tall] = [Math.min(columns, across), Math.min(rows, down)];
   const image = new ImageData(wide, tall);

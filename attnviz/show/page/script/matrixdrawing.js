@@ -48,9 +48,7 @@ export function themeOf(element) {
 /** The first and the end of the places in sight. @param {Sight} sight @param {"x" | "y"} axis */
 function inSight({ layout, matrix, wide, high, x, y }, axis) {
   const [start, edge, end, count] =
-    axis === "x"
-      ? [x, layout.left, wide, matrix.columns.length]
-      : [y, layout.top, high, matrix.rows.length];
+    axis === "x" ? [x, layout.left, wide, matrix.columns.length] : [y, layout.top, high, matrix.rows.length];
   const first = Math.max(0, Math.floor((edge - start) / layout.cell));
   return [first, Math.min(count, Math.ceil((end - start) / layout.cell))];
 }
@@ -71,12 +69,7 @@ export function drawMatrixCells(sight, image) {
   const [left, right] = inSight(sight, "x");
   const [top, bottom] = inSight(sight, "y");
   const { cell } = layout;
-  const box = /** @type {const} */ ([
-    x + left * cell,
-    y + top * cell,
-    (right - left) * cell,
-    (bottom - top) * cell,
-  ]);
+  const box = /** @type {const} */ ([x + left * cell, y + top * cell, (right - left) * cell, (bottom - top) * cell]);
   insideCells(sight, () => {
     if (matrix.ground) {
       ctx.fillStyle = colours.ground;
@@ -113,11 +106,7 @@ function drawCell({ ctx, layout, matrix, colours, x, y }, row, column) {
     ctx.font = `10.5px ${FACE}`;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
-    ctx.fillText(
-      shortShare(matrix.numbers[at], matrix.signed),
-      left + cell / 2,
-      top + cell / 2 + 0.5,
-    );
+    ctx.fillText(shortShare(matrix.numbers[at], matrix.signed), left + cell / 2, top + cell / 2 + 0.5);
   }
 }
 
@@ -139,11 +128,7 @@ export function drawExtras(sight, names) {
           ctx.font = `10.5px ${FACE}`;
           ctx.textAlign = "center";
           ctx.textBaseline = "middle";
-          ctx.fillText(
-            shortShare(extra.numbers[row], false),
-            left + own / 2,
-            y + (row + 0.5) * cell,
-          );
+          ctx.fillText(shortShare(extra.numbers[row], false), left + own / 2, y + (row + 0.5) * cell);
         }
       }
       ctx.strokeStyle = theme.muted;
@@ -167,12 +152,7 @@ export function drawCross(sight, { row, column }, line) {
     if (row < 0 || column < 0) return;
     ctx.lineWidth = line + 1;
     const wider = Math.max(0, 5 - cell) / 2;
-    ctx.strokeRect(
-      x + column * cell - wider,
-      y + row * cell - wider,
-      cell + 2 * wider,
-      cell + 2 * wider,
-    );
+    ctx.strokeRect(x + column * cell - wider, y + row * cell - wider, cell + 2 * wider, cell + 2 * wider);
   });
 }
 
@@ -193,12 +173,7 @@ export function drawNames(sight, names, marks) {
     for (let row = top; row < bottom; row++) {
       const marked = marks.some((mark) => mark.row === row);
       if (bold ? !marked : row % step) continue;
-      drawRowName(
-        sight,
-        names.rows[row].text,
-        y + (row + 0.5) * cell,
-        styled(matrix.faintRows[row], bold),
-      );
+      drawRowName(sight, names.rows[row].text, y + (row + 0.5) * cell, styled(matrix.faintRows[row], bold));
     }
     const [left, right] = inSight(sight, "x");
     for (let column = left; column < right; column++) {

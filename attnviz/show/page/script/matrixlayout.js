@@ -57,10 +57,7 @@ export function layoutOf(names, cell) {
   let over = slanted ? 0 : 2;
   if (slanted) {
     names.columns.forEach((one, at) => {
-      over = Math.max(
-        over,
-        (at + 0.5 - names.columns.length) * cell + one.width * scale * LEAN + 4 - right,
-      );
+      over = Math.max(over, (at + 0.5 - names.columns.length) * cell + one.width * scale * LEAN + 4 - right);
     });
     names.extras.forEach((one, at) => {
       over = Math.max(over, (at + 0.5 - names.extras.length) * own + one.width * scale * LEAN + 4);

@@ -2,14 +2,7 @@
 
 import { palette } from "./colours.js";
 import { h } from "./dom.js";
-import {
-  drawCross,
-  drawExtras,
-  drawMatrixCells,
-  drawNames,
-  imageOf,
-  themeOf,
-} from "./matrixdrawing.js";
+import { drawCross, drawExtras, drawMatrixCells, drawNames, imageOf, themeOf } from "./matrixdrawing.js";
 import { fitting, layoutOf, shortNames } from "./matrixlayout.js";
 
 /** @import { Palette } from "./colours.js" */
@@ -81,6 +74,8 @@ export class MatrixPanel {
     const names = /** @type {{rows: Names, columns: Names, extras: Names}} */ (this.names);
     this.layout = cell ? layoutOf(names, cell) : fitting(names, width, height);
     const layout = this.layout;
+    const { left, top } = layout;
+    Object.assign(this.canvas.dataset, { left, top, cell: layout.cell });
     this.space.style.width = `${layout.width}px`;
     this.space.style.height = `${layout.height}px`;
     this.host.style.maxHeight = `${Math.max(height, 160)}px`;
@@ -122,11 +117,8 @@ export class MatrixPanel {
     if (!layout || !matrix) return [-1, -1];
     const row = Math.floor((event.offsetY - layout.top + this.host.scrollTop) / layout.cell);
     const column = Math.floor((event.offsetX - layout.left + this.host.scrollLeft) / layout.cell);
-    const inside = (
-      /** @type {number} */ at,
-      /** @type {number} */ count,
-      /** @type {boolean} */ shown,
-    ) => (shown && at >= 0 && at < count ? at : -1);
+    const inside = (/** @type {number} */ at, /** @type {number} */ count, /** @type {boolean} */ shown) =>
+      shown && at >= 0 && at < count ? at : -1;
     return [
       inside(row, matrix.rows.length, event.offsetY >= layout.top),
       inside(column, matrix.columns.length, event.offsetX >= layout.left),
@@ -144,8 +136,7 @@ export class MatrixPanel {
    */
   pressed(event) {
     const { matrix } = this;
-    if (!matrix || event.altKey || event.metaKey || (event.ctrlKey && !(event.key in ARROWS)))
-      return;
+    if (!matrix || event.altKey || event.metaKey || (event.ctrlKey && !(event.key in ARROWS))) return;
     const from = { row: Math.max(0, this.cross.row), column: Math.max(0, this.cross.column) };
     if (event.key in ARROWS) {
       const [down, across] = ARROWS[/** @type {keyof typeof ARROWS} */ (event.key)];

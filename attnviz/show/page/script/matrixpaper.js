@@ -21,9 +21,7 @@ const PAPER_NUMBERED = 22;
 
 /** The matrices of a head side by side. @param {App} app @param {HeadData} data */
 export function matrixPaper(app, data) {
-  const ctx = /** @type {CanvasRenderingContext2D} */ (
-    document.createElement("canvas").getContext("2d")
-  );
+  const ctx = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
   const { query, key } = app.state;
   const fixed = { row: data.rows.indexOf(query ?? -2), column: data.columns.indexOf(key ?? -2) };
   const picture = s("svg", {
@@ -43,24 +41,12 @@ export function matrixPaper(app, data) {
       ),
     };
     const count = Math.max(matrix.rows.length, matrix.columns.length);
-    const layout = layoutOf(
-      names,
-      Math.min(28, Math.max(1, Math.floor((2 * PAPER_SIDE) / count) / 2)),
-    );
-    const title =
-      data.titles[at] && s("text", { x: layout.left, y: 12, "font-weight": 600 }, data.titles[at]);
+    const layout = layoutOf(names, Math.min(28, Math.max(1, Math.floor((2 * PAPER_SIDE) / count) / 2)));
+    const title = data.titles[at] && s("text", { x: layout.left, y: 12, "font-weight": 600 }, data.titles[at]);
     const top = data.titles[at] ? 20 : 0;
-    const panel = s(
-      "g",
-      { transform: `translate(0 ${top})` },
-      ...paperPanel(matrix, names, layout, fixed),
-    );
+    const panel = s("g", { transform: `translate(0 ${top})` }, ...paperPanel(matrix, names, layout, fixed));
     const high = top + layout.height;
-    const bar = s(
-      "g",
-      { transform: `translate(${layout.left} ${high + 10})` },
-      ...paperLegend(app, matrix),
-    );
+    const bar = s("g", { transform: `translate(${layout.left} ${high + 10})` }, ...paperLegend(app, matrix));
     picture.append(s("g", { transform: `translate(${x} 0)` }, title, panel, bar));
     x += Math.max(layout.width, layout.left + 330) + 16;
     bottom = Math.max(bottom, high + 30);
@@ -124,18 +110,13 @@ function cellRects(matrix, { cell, left, top }) {
   for (let at = 0; at < matrix.numbers.length; at++) {
     const [x, y] = [left + (at % across) * cell, top + Math.floor(at / across) * cell];
     if (matrix.ground?.[at]) {
-      const slant =
-        matrix.ground[at] === ABSENT
-          ? `M${x} ${y}l${cell} ${cell}`
-          : `M${x} ${y + cell}l${cell} ${-cell}`;
+      const slant = matrix.ground[at] === ABSENT ? `M${x} ${y}l${cell} ${cell}` : `M${x} ${y + cell}l${cell} ${-cell}`;
       parts.push(s("path", { d: slant, stroke: colours.hatch, "stroke-width": 1 }));
       continue;
     }
     const number = matrix.numbers[at];
     const fill = colourOf(colours, number, ...matrix.limits);
-    parts.push(
-      s("rect", { x, y, width: cell, height: cell, fill, "shape-rendering": "crispEdges" }),
-    );
+    parts.push(s("rect", { x, y, width: cell, height: cell, fill, "shape-rendering": "crispEdges" }));
     if (cell < PAPER_NUMBERED || Math.abs(number) < 0.1 * matrix.limits[1]) continue;
     parts.push(paperNumber(x + cell / 2, y + cell / 2, fill, shortShare(number, matrix.signed)));
   }
@@ -144,11 +125,7 @@ function cellRects(matrix, { cell, left, top }) {
 
 /** @param {number} x @param {number} y @param {string} fill @param {string} text */
 function paperNumber(x, y, fill, text) {
-  return s(
-    "text",
-    { x, y: y + 3.5, "text-anchor": "middle", "font-size": 10, fill: inkOn(fill) },
-    text,
-  );
+  return s("text", { x, y: y + 3.5, "text-anchor": "middle", "font-size": 10, fill: inkOn(fill) }, text);
 }
 
 /** Many cells, as pixels. @param {Matrix} matrix @param {{x: number, y: number, width: number, height: number}} frame */
@@ -180,21 +157,13 @@ function paperNames(matrix, names, layout, fixed) {
       "font-weight": bold ? 600 : 400,
       "text-anchor": "end",
     };
-    parts.push(
-      s(
-        "text",
-        { x: left - 6, y: top + (row + 0.5) * cell + font * 0.35, ...style },
-        names.rows[row].text,
-      ),
-    );
+    parts.push(s("text", { x: left - 6, y: top + (row + 0.5) * cell + font * 0.35, ...style }, names.rows[row].text));
   }
   for (let column = 0; column < names.columns.length; column++) {
     const bold = column === fixed.column;
     if (column % step && !bold) continue;
     const fill = bold ? PAPER_ACCENT : matrix.faintColumns[column] ? PAPER_FAINT : PAPER_INK;
-    parts.push(
-      paperColumnName(names.columns[column].text, left + (column + 0.5) * cell, layout, fill, bold),
-    );
+    parts.push(paperColumnName(names.columns[column].text, left + (column + 0.5) * cell, layout, fill, bold));
   }
   return parts;
 }
@@ -213,9 +182,7 @@ function markFrames({ x, y, width, height }, cell, { row, column }) {
   const boxes = [];
   if (row >= 0) boxes.push({ x, y: y + row * cell, width, height: cell });
   if (column >= 0) boxes.push({ x: x + column * cell, y, width: cell, height });
-  return boxes.map((box) =>
-    s("rect", { ...box, fill: "none", stroke: PAPER_ACCENT, "stroke-width": 1.5 }),
-  );
+  return boxes.map((box) => s("rect", { ...box, fill: "none", stroke: PAPER_ACCENT, "stroke-width": 1.5 }));
 }
 
 /** The colours and their numbers. @param {App} app @param {Matrix} matrix */
@@ -241,7 +208,7 @@ function paperLegend(app, matrix) {
   ];
   const said = [];
   if (matrix.ground?.some((kind) => kind && kind !== ABSENT)) said.push(app.say("forbidden"));
-  if (matrix.ground?.some((kind) => kind === ABSENT)) said.push(app.say("head.missing"));
+  if (matrix.ground?.some((kind) => kind === ABSENT)) said.push(app.say("head.absent"));
   if (!said.length) return [...parts, ...texts];
   const box = s("rect", {
     x: 200,

@@ -22,11 +22,8 @@ export function signedText(number, digits = 2) {
 export function readoutOf(app, data, { row, column }) {
   const [matrix] = data.matrices;
   if (row < 0 && column < 0) return [h("p", { class: "note" }, app.say("head.hint"))];
-  const named = (
-    /** @type {string} */ role,
-    /** @type {string[]} */ names,
-    /** @type {number} */ at,
-  ) => at >= 0 && h("span", {}, `${role} `, h("bdi", { class: "token on" }, names[at]));
+  const named = (/** @type {string} */ role, /** @type {string[]} */ names, /** @type {number} */ at) =>
+    at >= 0 && h("span", {}, `${role} `, h("bdi", { class: "token on" }, names[at]));
   const title = h(
     "p",
     { class: "link" },
@@ -79,15 +76,8 @@ function pairTold(app, data, at) {
   const list = h("dl", { class: "facts" });
   data.matrices.forEach((matrix, place) => {
     const kind = matrix.ground?.[at];
-    const number = matrix.signed
-      ? signedText(matrix.numbers[at], 3)
-      : weightText(matrix.numbers[at], 3);
-    const text =
-      kind === FORBIDDEN
-        ? app.say("forbidden")
-        : kind === ABSENT
-          ? app.say("head.missing")
-          : number;
+    const number = matrix.signed ? signedText(matrix.numbers[at], 3) : weightText(matrix.numbers[at], 3);
+    const text = kind === FORBIDDEN ? app.say("forbidden") : kind === ABSENT ? app.say("head.absent") : number;
     list.append(h("dt", {}, data.titles[place]), h("dd", {}, h("b", {}, text)));
   });
   return list;
@@ -108,13 +98,7 @@ function rowTold(app, data, row) {
     if (dropped) told.push([`A: ${app.say("head.dropped")}`, weightText(dropped[place], 3)]);
   }
   if (!told.length) return [];
-  return [
-    h(
-      "dl",
-      { class: "facts" },
-      ...told.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]),
-    ),
-  ];
+  return [h("dl", { class: "facts" }, ...told.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]))];
 }
 
 /** The colours of a matrix, and what has none. @param {App} app @param {Matrix} matrix @param {boolean} dark */
@@ -132,7 +116,7 @@ export function colourLegend(app, matrix, dark) {
   const kinds = new Set(matrix.ground ?? []);
   for (const [kind, key] of /** @type {const} */ ([
     [FORBIDDEN, "forbidden"],
-    [ABSENT, "head.missing"],
+    [ABSENT, "head.absent"],
   ])) {
     if (kinds.has(kind)) parts.push(h("span", { class: "ground" }), h("span", {}, app.say(key)));
   }
@@ -146,11 +130,7 @@ export function strongestLinks(app, data, most) {
   const matrix = data.matrices[data.matrices.length - 1];
   const across = matrix.columns.length;
   const cross = app.text.keys !== null;
-  const wanted = (
-    /** @type {boolean} */ strict,
-    /** @type {number} */ row,
-    /** @type {number} */ column,
-  ) =>
+  const wanted = (/** @type {boolean} */ strict, /** @type {number} */ row, /** @type {number} */ column) =>
     !strict ||
     !(
       matrix.faintRows[row] ||

@@ -37,11 +37,7 @@ export function saveMenu(app, view) {
         });
       }
     };
-    return h(
-      "button",
-      { type: "button", "data-save": key, onclick: pressed },
-      app.say(`save.${key}`),
-    );
+    return h("button", { type: "button", "data-save": key, onclick: pressed }, app.say(`save.${key}`));
   };
   const save = (/** @type {Blob} */ blob, /** @type {string} */ suffix) => {
     const name = `${fileName(app)}.${suffix}`;
@@ -51,16 +47,10 @@ export function saveMenu(app, view) {
   return h(
     "div",
     { class: "save bar", role: "group", "aria-label": app.say("save") },
-    button("svg", async (shown) =>
-      save(new Blob([await paper(app, shown)], { type: "image/svg+xml" }), "svg"),
-    ),
+    button("svg", async (shown) => save(new Blob([await paper(app, shown)], { type: "image/svg+xml" }), "svg")),
     button("png", async (shown) => save(await pixels(await paper(app, shown)), "png")),
-    button("csv", async (shown) =>
-      save(new Blob([csvText(await shown.table())], { type: "text/csv" }), "csv"),
-    ),
-    button("link", async () =>
-      app.say((await copied(linkTo(app), link, app)) ? "save.copied" : "save.copy"),
-    ),
+    button("csv", async (shown) => save(new Blob([csvText(await shown.table())], { type: "text/csv" }), "csv")),
+    button("link", async () => app.say((await copied(linkTo(app), link, app)) ? "save.copied" : "save.failed")),
     link,
     told,
   );
@@ -93,7 +83,7 @@ async function copied(text, host, app) {
       type: "text",
       readonly: true,
       value: text,
-      "aria-label": app.say("save.copy"),
+      "aria-label": app.say("save.link"),
     });
     host.replaceChildren(field);
     field.select();
@@ -131,9 +121,7 @@ function drawnSubject(app) {
   const { view, layer, head, step } = app.state;
   if (view === "grid") return app.say("save.all");
   if (view === "tour") return `${app.say("view.tour")} ${step + 1}`;
-  return view === "head" || view === "steps"
-    ? headName(layer, head)
-    : `${app.say("layer")} ${layer}`;
+  return view === "head" || view === "steps" ? headName(layer, head) : `${app.say("layer")} ${layer}`;
 }
 
 /** A file's name as `attnviz heatmap` makes them: model, head, view, words, sentence, and a hash that
@@ -213,16 +201,12 @@ export function titleLines(app) {
   const texts = app.other === null ? [app.text] : [app.text, app.data.texts[app.other]];
   const sentences = texts.flatMap((text, at) => {
     const model = at && text.model.title !== texts[0].model.title ? ` (${text.model.title})` : "";
-    return textsOf(text).map((said) =>
-      texts.length > 1 ? `${"AB"[at]}${model}  ${said}` : said,
-    );
+    return textsOf(text).map((said) => (texts.length > 1 ? `${"AB"[at]}${model}  ${said}` : said));
   });
   const told = [
     app.say(`save.${unit}`),
     app.say(special ? "save.special" : "save.no_special"),
-    tolerance > 0
-      ? app.say("tolerance", { tolerance: tolerance.toPrecision(1) })
-      : app.say("exact"),
+    tolerance > 0 ? app.say("tolerance", { tolerance: tolerance.toPrecision(1) }) : app.say("exact"),
     `attnviz ${app.data.version}`,
   ];
   if (window) told.splice(2, 0, app.say("save.window", { first: window[0], last: window[1] - 1 }));
@@ -237,10 +221,8 @@ function textsOf({ queries, keys }) {
 /** A view as a picture with its title. @param {App} app @param {View} view */
 async function paper(app, view) {
   const inner = (await view.svg()).replace(/^\s*(<\?[^>]*\?>|<!DOCTYPE[^>]*>)\s*/giu, "");
-  const [width, height] = ["width", "height"].map((name) => sizeOf(inner, name));
-  const measure = /** @type {CanvasRenderingContext2D} */ (
-    document.createElement("canvas").getContext("2d")
-  );
+  const [width, height] = ["width", "height"].map((name) => svgSize(inner, name));
+  const measure = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
   const across = Math.max(width, 460);
   const { title, sentences, notes } = titleLines(app);
   let y = 0;
@@ -278,7 +260,7 @@ async function paper(app, view) {
 }
 
 /** @param {string} svg @param {string} name */
-function sizeOf(svg, name) {
+function svgSize(svg, name) {
   const head = svg.slice(0, svg.indexOf(">"));
   const told = new RegExp(`\\s${name}="([\\d.]+)`, "u").exec(head);
   const box = /viewBox="[\d.-]+[ ,]+[\d.-]+[ ,]+([\d.]+)[ ,]+([\d.]+)/u.exec(head);
@@ -293,8 +275,7 @@ function wrappedText(measure, text, width) {
   for (const word of text.split(/(?<=\s)|(?<=[\u3000-\u9fff])/u)) {
     for (const part of measure.measureText(word).width > width ? Array.from(word) : [word]) {
       const longer = lines[lines.length - 1] + part;
-      if (lines[lines.length - 1] && measure.measureText(longer.trimEnd()).width > width)
-        lines.push(part);
+      if (lines[lines.length - 1] && measure.measureText(longer.trimEnd()).width > width) lines.push(part);
       else lines[lines.length - 1] = longer;
     }
   }
@@ -306,7 +287,7 @@ export async function pixels(svg) {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
-  const [width, height] = [sizeOf(svg, "width"), sizeOf(svg, "height")];
+  const [width, height] = [svgSize(svg, "width"), svgSize(svg, "height")];
   const times = Math.min(PNG_TIMES, MOST_PIXELS / Math.max(width, height));
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [Math.round(width * times), Math.round(height * times)];
@@ -315,9 +296,6 @@ export async function pixels(svg) {
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) => {
-    canvas.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error("too large for the browser"))),
-      "image/png",
-    );
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("too large for the browser"))), "image/png");
   });
 }

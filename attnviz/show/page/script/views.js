@@ -1,8 +1,9 @@
 // All views, by their names.
 
 import { gridView } from "./grid.js";
+import { headView } from "./head.js";
 import { layerView } from "./layer.js";
 import { linesView } from "./lines.js";
 
 /** @type {Partial<Record<import("./types.js").ViewName, (app: import("./app.js").App) => import("./types.js").View>>} */
-export const viewsOf = { lines: linesView, grid: gridView, layer: layerView };
+export const viewsOf = { lines: linesView, grid: gridView, head: headView, layer: layerView };

@@ -10,7 +10,7 @@ import pytest
 
 from attnviz.answers.align import Aligned, aligned
 from attnviz.answers.compare import compare
-from attnviz.inspection import Inspection, View
+from attnviz.inspection import HeadId, Inspection, View
 from attnviz.model import Model
 
 SCRIPTS = Path(__file__).parent.parent / "attnviz" / "show" / "page" / "script"
@@ -37,9 +37,9 @@ console.log(JSON.stringify({ found, order }));
 """
 
 
-def shown(view: View, layer: int, head: int) -> dict[str, Any]:
+def shown(view: View, head: HeadId) -> dict[str, Any]:
     """A head's matrix as the page has it."""
-    block = view.block(view.context.head_at(layer, head))
+    block = view.block(head)
     return {
         "rows": [token.index for token in view.tokens],
         "columns": [key.index for key in view.keys],
@@ -54,7 +54,7 @@ def in_node(words: Aligned) -> Any:
     given = {
         "pair": {"words": places, "key_words": places},
         "words": words.words,
-        "heads": [[shown(view, *head) for view in words.views] for head in heads],
+        "heads": [[shown(view, head) for view in words.views] for head in heads],
     }
     command = ["node", "--input-type=module", "-e", IN_NODE]
     done = subprocess.run(

@@ -70,8 +70,8 @@ def test_it_looks_at_the_animal_beyond_what_the_head_gives_other_pairs(
     tab = shown(opened(html(animal)))
     said = hover(tab, IT, ANIMAL)
     view = animal.view()
-    words = (find_phrase(view.tokens, word) for word in ("it", "animal"))
-    [found] = find(view, *words, [view.context.head_at(3, 1)]).heads
+    query, key = (find_phrase(view.tokens, word) for word in ("it", "animal"))
+    [found] = find(view, query, key, [view.context.head_at(3, 1)]).heads
     assert found.same_distance is not None
     assert found.same_key is not None
     assert found.excess is not None

@@ -33,6 +33,7 @@ finding = attnviz.find(inspection, "it", "animal")
 attnviz.table(finding)  # for rich.print
 attnviz.to_dataframe(finding)  # with pandas
 attnviz.write_figure(attnviz.heatmap(inspection, head="L3H1"), "animal.png")
+attnviz.page(inspection, query="it")  # in a notebook; write_page writes it to a file
 ```
 
 A *question* takes an inspection and gives an *answer*, which is frozen. `table`, `figure`,
@@ -64,7 +65,7 @@ def _parts() -> Iterator[str]:
             yield f"\n### {name}\n\n{_flowing(inspect.getdoc(thing) or '')}\n"
 
 
-FILES = ("inspecting", "questions", "predict", "forms")
+FILES = ("inspecting", "questions", "predict", "forms", "pages")
 
 
 def _place(function: Any) -> tuple[int, int]:

@@ -74,6 +74,13 @@ together ([guide.md](guide.md)).
 Results go to standard output, or to the file that `-o` names. Everything else goes to standard
 error. A file appears whole or not at all. Tables have colours only on a terminal, and can be read
 without them.
+
+`-f html`, or a name that ends in `.html`, asks for a page: one file that works offline, in any
+browser. Its path is printed; without `-o` it gets a name of its own, as pictures do. `attnviz view`
+writes it of a sentence; `run`, `heatmap`, `lines`, `find`, `compare` and `explain` write the same
+page, which begins with what they were asked. Several sentences, windows or pieces of a word have
+one page. Of a text that is too long for a page it has the first tokens; a note says how many, and
+`--window A:B` chooses others.
 """
 
 ENVIRONMENT = """\
@@ -104,7 +111,7 @@ does not exist. `attnviz --spec` says where the file is looked for, and what is 
 model = "bert-base-uncased"  # what --model takes
 device = "cpu"
 format = "json"              # or a picture's, for commands that draw
-lang = "ko"                  # of pictures
+lang = "ko"                  # of pictures and pages
 special = false              # as --no-special
 words = true
 quiet = false

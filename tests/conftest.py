@@ -30,6 +30,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ[name]
     # one memory for all, whatever terminal the tests are started from; no settings of the developer
     os.environ["ATTNVIZ_TERMINAL"] = ""
+    os.environ["BROWSER"] = "true"  # a page is opened by a program that does nothing
     os.environ["XDG_CACHE_HOME"] = str(cache)
     os.environ["XDG_CONFIG_HOME"] = str(cache / "config")
     yield cache / "attnviz"

@@ -408,6 +408,7 @@ def main() -> None:
     print("| kind | runs | how they ended |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder, "known"))
+        os.environ["BROWSER"] = "true"  # a page is opened by a program that does nothing
         with fuzzing(Path(folder, "fuzz")) as fuzz:
             for kind in asked.kinds or KINDS:
                 ends = fuzzed(fuzz, kind, asked.runs, asked.seed)

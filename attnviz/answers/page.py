@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ Pairs = tuple[tuple[int | None, int | None], ...]  # the places in A and in B; N
 @dataclass(frozen=True)
 class State:
     """What a page shows first; None: what the page chooses itself. Tokens are given by their
-    index in the unit.
+    index in the unit. `off`: the layer's heads that are switched off in lines.
     """
 
     view: Shows | None = None
@@ -49,6 +50,7 @@ class State:
     unit: Unit = "word"
     special: bool = True
     find: bool = False
+    off: tuple[int, ...] | None = None
     lang: Literal["en", "ko"] | None = None
 
     def data(self) -> dict[str, Any]:
@@ -142,6 +144,11 @@ class Page:
         """What the texts are about."""
         return tuple(text.words for text in self.texts)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; the room that draws is imported when it does."""
+        html: str = import_module("attnviz.show.notebook").page_html(self)
+        return html
+
     def data(self, top: int | None = None) -> dict[str, Any]:
         """What the page is about; its numbers are in the page alone."""
         texts = [facts_of(context, self.schema) for context in self.contexts]
@@ -164,16 +171,27 @@ def page(
     `sublayers` gives the parts of a layer, without which the page lacks the layers' steps.
     RequestError for another measure than weights, and for texts too long to draw.
     """
+    check_room(sum(map(numbers_held, views)), len(views))
     texts = tuple(_text(view, sublayers) for view in views)
-    held = sum(_numbers_of(text.pieces) * (text.end - text.first) for text in texts)
+    found = tuple(_pair(views, a, b) for a, b in pairs)
+    return Page(texts, found, state or State())
+
+
+def numbers_held(view: View) -> int:
+    """How many numbers of queries and keys the page of a text holds."""
+    pieces = view.inspection.view("piece").context
+    first, end = _held(view, pieces)
+    return _numbers_of(pieces) * (end - first)
+
+
+def check_room(held: int, texts: int) -> None:
+    """RequestError if so many texts hold more numbers than there is room for in a page."""
     if held > MOST_IN_ALL:
         raise RequestError(
-            f"{len(texts)} texts are too long to draw in one page: they have {held:,} numbers, and "
+            f"{texts} texts are too long to draw in one page: they have {held:,} numbers, and "
             f"a page holds {MOST_IN_ALL:,}",
             "give fewer sentences, or write a page for each",
         )
-    found = tuple(_pair(views, a, b) for a, b in pairs)
-    return Page(texts, found, state or State())
 
 
 def _text(view: View, sublayers: FindSublayers | None) -> PageText:

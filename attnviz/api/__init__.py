@@ -18,6 +18,7 @@ from attnviz.answers.layer import Layer
 from attnviz.answers.links import Links
 from attnviz.answers.matrices import Matrices
 from attnviz.answers.overview import Overview
+from attnviz.answers.page import Page
 from attnviz.answers.predict import Prediction
 from attnviz.answers.similar import EachSimilarity, Similarity
 from attnviz.answers.word import Pair, Word
@@ -32,6 +33,7 @@ from attnviz.api.forms import (
     write_figure,
 )
 from attnviz.api.inspecting import inspect, inspect_windows
+from attnviz.api.pages import page, to_html, write_page
 from attnviz.api.predict import predict
 from attnviz.api.questions import (
     ablate,
@@ -62,10 +64,10 @@ from attnviz.text.tokens import Part, Token, Tokens
 __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
     "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection",
-    "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Pair", "Part", "Prediction",
-    "RequestError", "Similarity", "Token", "Tokens", "View", "Word", "ablate", "ablate_each",
-    "catalog", "check", "compare", "describe", "explain", "explain_head", "figure", "find",
-    "heatmap", "holding", "inspect", "inspect_windows", "layer", "lines", "links", "load",
-    "load_model", "matrices", "overview", "predict", "save", "similar", "similar_each", "table",
-    "to_dataframe", "to_json", "to_rows", "word", "write_figure",
+    "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Page", "Pair", "Part",
+    "Prediction", "RequestError", "Similarity", "Token", "Tokens", "View", "Word", "ablate",
+    "ablate_each", "catalog", "check", "compare", "describe", "explain", "explain_head", "figure",
+    "find", "heatmap", "holding", "inspect", "inspect_windows", "layer", "lines", "links", "load",
+    "load_model", "matrices", "overview", "page", "predict", "save", "similar", "similar_each",
+    "table", "to_dataframe", "to_html", "to_json", "to_rows", "word", "write_figure", "write_page",
 ]  # fmt: skip

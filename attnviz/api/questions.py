@@ -83,7 +83,7 @@ def word(
     """What a query looks at, or who looks at a key, in each head; with both, that one weight."""
     view, chosen = looked_at(inspection, heads)
     view = keeping(view, query)
-    row, column = _index(view.context, "query", query), _index(view.context, "key", key)
+    row, column = index_of(view.context, "query", query), index_of(view.context, "key", key)
     return word_or_pair(view, row, column, chosen or None)
 
 
@@ -104,7 +104,7 @@ def links(
     """
     view, chosen = looked_at(inspection, heads)
     view = keeping(view, query)
-    row, column = _index(view.context, "query", query), _index(view.context, "key", key)
+    row, column = index_of(view.context, "query", query), index_of(view.context, "key", key)
     return links_of(view, heads_or_strongest(view, chosen, row, column)[0], row, column)
 
 
@@ -219,7 +219,7 @@ def ablate(
     """
     context = looked_at(inspection, {"unit": unit})[0].context
     check_ablatable(inspection)
-    index = _index(context, "query", query)
+    index = index_of(context, "query", query)
     layers, names = [], []
     for name in heads if isinstance(heads, list) else [heads]:
         if isinstance(name, tuple) and name[-1] is None:
@@ -244,7 +244,7 @@ def ablate_each(
     """
     context = looked_at(inspection, {"unit": unit})[0].context
     check_ablatable(inspection)
-    index = _index(context, "query", query)
+    index = index_of(context, "query", query)
     pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
     runs = model_behind(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
     return rank_heads(context, runs, index)
@@ -298,7 +298,8 @@ def check(model: str = DEFAULT, **options: Unpack[ModelOptions]) -> Check:
     return check_evidence(gather(load_model(model, **options), run))
 
 
-def _index(context: Context, role: Role, selector: str | None) -> int | None:
+def index_of(context: Context, role: Role, selector: str | None) -> int | None:
+    """The row or column that a selector names, if there is one."""
     return None if selector is None else find_in(context, role, selector).token.index
 
 

@@ -37,6 +37,7 @@ COMMANDS = (
     "run",
     "heatmap",
     "lines",
+    "view",
     "find",
     "compare",
     "explain",

@@ -119,6 +119,18 @@ def compare(
     Example: attnviz compare "The animal didn't cross the street because it was too wide."
     --query it
     """
+    side_by_side(source, followed, heads, look, choice, output)
+
+
+def side_by_side(
+    source: TwoSources,
+    followed: Followed,
+    heads: HeadChoice,
+    look: Look,
+    choice: ModelChoice,
+    output: Output,
+) -> None:
+    """Compare, and write that in the form that the options name."""
     from attnviz.answers.align import aligned
     from attnviz.answers.compare import compare
     from attnviz.cli.session import Selection, Session
@@ -150,6 +162,11 @@ def compare(
         session.note_unseen(comparison)
         if output.form not in ("table", "md") and (alike := alike_told(comparison.alignment)):
             session.notes.say(alike)  # tables say it themselves
+        if output.form == "html":
+            from attnviz.cli.pages import write_compared
+
+            write_compared(session, output, two, comparison)
+            return
         if output.form in PICTURES and not chosen:
             most = comparison.heads[0].head
             what = "layer" if most.head is None else "head"
@@ -181,7 +198,7 @@ class _Reader:
         named = self.paths or self.kept
         if self.texts == ["-"] or (not self.texts and not named and is_piped()):
             count = 1 if source.models or source.untrained else 2
-            self.texts = _lines(count, asked=bool(self.texts))
+            self.texts = piped_lines(count, asked=bool(self.texts))
         self._check()
 
     def two(self) -> "Sequence[Inspection]":
@@ -368,7 +385,7 @@ def _typed(inspection: "Inspection") -> tuple[str, str | None]:
     return as_line(text), None if pair is None else as_line(pair)
 
 
-def _lines(count: int, asked: bool) -> list[str]:
+def piped_lines(count: int, asked: bool) -> list[str]:
     """The sentences on standard input, which must be that many."""
     lines: list[str] = []
     for index, line in islice(filter(None, LineReader(asked=asked)), count + 1):

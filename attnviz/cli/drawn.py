@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from attnviz.cli.options import OUTPUT, Output, flag, valued
-from attnviz.cli.settings import setting
 from attnviz.errors import RequestError
 from attnviz.show.forms import PICTURES, Form, Language, Limits, Style, check_limits
+
+FOR_PAGES_TOO = (("html", "--open"), ("html", "--lang"))
+"""Which options of pictures are for a page as well."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,13 @@ class FigureOutput(Output):
 
     @property
     def asked(self) -> dict[str, object]:
-        """The options that are for pictures alone."""
+        """The options that are for pictures."""
         return {"--open": self.open, "--inline": self.inline, "--lang": self.lang}
+
+    @property
+    def language(self) -> Language | None:
+        """As Results."""
+        return self.lang or super().language
 
     @property
     def style(self) -> Style | None:
@@ -33,7 +40,7 @@ class FigureOutput(Output):
         RequestError if no picture is drawn, or none can be opened.
         """
         for option in filter(self.asked.get, self.asked):
-            if self.form not in PICTURES:
+            if self.form not in PICTURES and (self.form, option) not in FOR_PAGES_TOO:
                 raise RequestError(
                     f"{option} is for pictures, and {self.form} is not one",
                     "draw one, as in -o FILE.png",
@@ -48,9 +55,7 @@ class FigureOutput(Output):
                 "--inline shows the picture, and -o - writes it to the same place",
                 "leave out one of the two",
             )
-        language: Language | None = self.lang
-        if language is None and self.form in PICTURES:
-            language = setting("lang")
+        language = self.language if self.form in PICTURES else None
         return None if language is None else Style(language=language)
 
 

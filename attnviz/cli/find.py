@@ -20,8 +20,10 @@ from attnviz.errors import RequestError
 from attnviz.show.forms import PICTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attnviz.answers.find import Finding
-    from attnviz.cli.inputs import Item
+    from attnviz.cli.inputs import Inputs, Item
     from attnviz.cli.reading import TableReader
     from attnviz.cli.session import Selection
 
@@ -77,13 +79,13 @@ def find(
     Example: attnviz find "The ship sank because it was leaking." --query it --key ship
     """
     _check(source, pair)
-    from attnviz.answers.holding import Tally
-    from attnviz.cli.inputs import Inputs
-    from attnviz.cli.output import check_output, writing
+    from attnviz.cli.inputs import Inputs, answer_each
+    from attnviz.cli.output import check_output
     from attnviz.cli.reading import TableReader
     from attnviz.cli.session import Selection, Session
 
-    check_output(output, "Finding", "Holding")
+    as_page = output.form == "html" and not pair.summary
+    check_output(output, "Finding", *([] if as_page else ["Holding"]))
     table = pair.csv or pair.tsv
     rows = None if table is None else TableReader(table, commas=pair.csv is not None)
     session = Session(choice, output)
@@ -91,13 +93,30 @@ def find(
     # waits for the last sentence, having one answer
     in_short = pair.summary or output.form in ("table", "md", *PICTURES)
     inputs = Inputs(source, session, output, selection.request, rows, as_one=in_short)
-    tally, first = Tally(), list["Finding"]()
 
+    def finding(item: "Item") -> "Finding":
+        return _finding(item, selection, pair, rows)
+
+    if as_page:
+        answer_each(inputs, finding)
+    else:
+        _write_all(inputs, finding, pair, in_short)
+
+
+def _write_all(
+    inputs: "Inputs", finding_in: "Callable[[Item], Finding]", pair: Pair, in_short: bool
+) -> None:
+    """Write the finding of each sentence, or what holds over all of them, or both."""
+    from attnviz.answers.holding import Tally
+    from attnviz.cli.output import writing
+
+    session, output = inputs.session, inputs.output
+    tally, first = Tally(), list["Finding"]()
     with writing(output, session.notes, pair.top) as write:
 
         def ask(item: "Item") -> None:
             with session.spinner.doing("looking through heads"):
-                finding = _finding(item, selection, pair, rows)
+                finding = finding_in(item)
             session.note_unseen(finding, item.place)
             session.note_what_rows_lack(finding, output.form)
             tally.add(finding)
@@ -108,7 +127,8 @@ def find(
 
         inputs.each(ask)
         left_out = len(session.errors)
-        if pair.summary or rows is not None or tally.count + left_out > 1:
+        of_table = pair.tsv is not None or pair.csv is not None
+        if pair.summary or of_table or tally.count + left_out > 1:
             if in_short or output.form.startswith("json"):
                 write(tally.holding(left_out), 0)
             else:

@@ -110,7 +110,7 @@ class Inputs:
     def _too_many(self, came: str = "several sentences came") -> RequestError | None:
         """What to say of all that came, if a file has room for one."""
         output = self.output
-        if output.open and not self._as_one:
+        if output.open and output.form in PICTURES and not self._as_one:
             return RequestError(f"{came}, and --open shows one picture", "leave out --open")
         if output.output is not None and output.form in PICTURES and not self._as_one:
             return RequestError(f"{came}, and -o {output.output} names one picture", "leave out -o")
@@ -363,6 +363,11 @@ def answer_each(
 ) -> None:
     """Ask about each text as it comes, and write each answer in the form that the options name."""
     output, session = inputs.output, inputs.session
+    if output.form == "html":
+        from attnviz.cli.pages import answer_as_page
+
+        answer_as_page(inputs, ask)
+        return
     with writing(output, session.notes, top) as write:
 
         def answer(item: Item) -> None:

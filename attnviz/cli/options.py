@@ -11,7 +11,7 @@ from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind, Device, Dtype
 from attnviz.cli.settings import setting, settings
 from attnviz.errors import RequestError
-from attnviz.show.forms import PICTURES, SUFFIXES, Form, Limits, Style
+from attnviz.show.forms import PICTURES, SUFFIXES, Form, Language, Limits, Style
 
 INPUT, MODEL, SHOW, OUTPUT, RARE = "Input", "Model", "What to show", "Output", "Rare"
 
@@ -276,7 +276,7 @@ class Results:
         valued(
             "FORM",
             OUTPUT,
-            "table, json, jsonl, csv, tsv, parquet, md, npz, png, svg or pdf.",
+            "table, json, jsonl, csv, tsv, parquet, md, npz, png, svg, pdf or html.",
             "--format",
             "-f",
         ),
@@ -316,6 +316,17 @@ class Results:
     def inline(self) -> bool:
         """Whether pictures are shown in the terminal."""
         return False
+
+    @property
+    def language(self) -> Language | None:
+        """The language of a page, where one is asked for."""
+        language: Language | None = setting("lang")
+        return language
+
+    @property
+    def shows(self) -> Literal["tour"] | None:
+        """What a page shows first, where that is asked for."""
+        return None
 
     @property
     def each(self) -> bool:

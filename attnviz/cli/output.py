@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import is_open_stream, whole_file
-from attnviz.show.forms import BINARY, PICTURES, Form, check_form
+from attnviz.show.forms import PICTURES, UNREADABLE, Form, check_form
 from attnviz.show.labels import visible
 
 if TYPE_CHECKING:
     from attnviz.answers.answer import Answer
+    from attnviz.answers.page import Page
     from attnviz.cli.options import Results
 
 NOTED = 80  # the most characters of a sentence that a note repeats
@@ -160,13 +161,14 @@ def check_output(output: "Results", *kinds: str) -> None:
         from attnviz.show import parquet
 
         parquet.check_installed()
-    if output.open or output.inline:
+    if form in PICTURES and (output.open or output.inline):
         from attnviz.cli import viewing
 
         viewing.check(output)
     if path is None:
-        shown = output.to_stdout or form not in PICTURES  # other pictures get files of their own
-        if shown and form in BINARY and on_terminal(sys.stdout):
+        drawn = form in (*PICTURES, "html")
+        shown = output.to_stdout or not drawn  # what is drawn gets a file of its own
+        if shown and form in UNREADABLE and on_terminal(sys.stdout):
             raise RequestError(
                 f"{form} is not for reading on a terminal", f"write it with -o FILE.{form}"
             )
@@ -271,8 +273,23 @@ def _draw(answer: "Answer", output: "Results", notes: Notes, top: int | None, dr
             open_picture(path)
 
 
+def write_page(page: "Page", output: "Results", notes: Notes) -> None:
+    """Write a page: to standard output, or to its file, whose path is printed, and open it."""
+    draw = partial(_draw_as, "html", output, None)
+    if output.to_stdout:
+        with _results(None) as stream:
+            draw(page, stream)
+        return
+    path = _draw_to_file(page, output, draw)
+    if output.open:
+        from attnviz.cli.viewing import open_page
+
+        if not open_page(path):
+            notes.say("there is no browser here: open the page in one by hand")
+
+
 def _draw_to_file(answer: "Answer", output: "Results", draw: Draw) -> Path:
-    """Write a picture to its file, and print the file's path, which is returned."""
+    """Write a picture or a page to its file, and print the file's path, which is returned."""
     path = output.file_of(answer) or _own_name(answer, output)
     check_ours(path, output.form, output.force)
     with whole_file(path) as stream:

@@ -156,7 +156,7 @@ class Session:
             if context.measure != "weights" or context.measured.sinks:
                 self.notes.say_once(str(context.measured))
 
-    def note_unseen(self, answer: Answer, place: str = "") -> None:
+    def note_unseen(self, answer: object, place: str = "") -> None:
         """Say which words the model does not see as typed; of many sentences, in a few."""
         contexts = contexts_of(answer)
         for side, context in zip("AB", contexts, strict=False):

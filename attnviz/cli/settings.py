@@ -27,7 +27,7 @@ WITHOUT: dict[str, Any] = {
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "device": get_args(Device),
-    "format": tuple(form for form in get_args(Form) if form != "npz"),  # few answers have that
+    "format": tuple(form for form in get_args(Form) if form not in ("npz", "html")),  # few have it
     "lang": get_args(Language),
 }
 FLAGS = tuple(name for name, value in WITHOUT.items() if isinstance(value, bool))

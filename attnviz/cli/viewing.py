@@ -1,4 +1,4 @@
-"""Pictures where the eye is: in the system's viewer, or between the lines of a terminal."""
+"""What is drawn where the eye is: in a viewer, in the browser, between the lines of a terminal."""
 
 import logging
 import os
@@ -59,6 +59,50 @@ def open_picture(path: Path) -> None:
         raise AttnvizError(
             f"{_opener()} cannot open {path}: it ended with {code}", "open the file by hand"
         )
+
+
+def open_page(path: Path) -> bool:
+    """Open a page in the browser, and leave that alone; whether there is one."""
+    import webbrowser
+
+    chosen = "BROWSER" in os.environ
+    try:
+        browser = webbrowser.get() if chosen or _has_a_screen() else None
+    except webbrowser.Error:
+        browser = None
+    if type(browser) is webbrowser.GenericBrowser and not chosen:
+        browser = None  # one that shows text on a terminal, and runs no script
+    if browser is None:
+        return False
+    with _unheard(sys.stdout is not None and not sys.stdout.isatty()):
+        return bool(browser.open(Path(os.path.abspath(path)).as_uri()))
+
+
+def _has_a_screen() -> bool:
+    """Whether a browser would show where the user sits: not on a server, nor at its other end."""
+    if sys.platform == "darwin" or os.name == "nt":
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+@contextmanager
+def _unheard(piped: bool) -> Iterator[None]:
+    """Inside, what a program that is started writes to standard output and error goes nowhere, if
+    these are `piped`: it may live long, and whoever reads the pipe would wait for its end.
+    """
+    if not piped:
+        yield
+        return
+    kept = {stream: os.dup(stream) for stream in (1, 2)}
+    with open(os.devnull, "wb") as nowhere:
+        for stream in kept:
+            os.dup2(nowhere.fileno(), stream)
+    try:
+        yield
+    finally:
+        for stream, before in kept.items():
+            os.dup2(before, stream)
+            os.close(before)
 
 
 def _check_inline() -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import RenderableType
 
-Form = Literal["table", "json", "jsonl", "csv", "tsv", "parquet", "md", "npz", "png", "svg", "pdf"]
+Form = Literal[
+    "table", "json", "jsonl", "csv", "tsv", "parquet", "md", "npz", "png", "svg", "pdf", "html"
+]  # fmt: skip
 
 Limits = tuple[float, float]  # The numbers of a picture's first and last colour
 NARROWEST_SCALE = 1e-6  # The least that may lie between them
@@ -25,6 +27,7 @@ Language = Literal["en", "ko"]
 
 PICTURES: tuple[Form, ...] = ("png", "svg", "pdf")
 BINARY: tuple[Form, ...] = ("parquet", "npz", *PICTURES)
+UNREADABLE: tuple[Form, ...] = (*BINARY, "html")  # on a terminal
 ROWS: tuple[Form, ...] = ("csv", "tsv", "parquet", "md")
 
 SUFFIXES: dict[str, Form] = {
@@ -69,7 +72,8 @@ class Forms:
     `table`, `figure`: `module:function` in this room. `header`: the first columns of an answer that
     is not about one text, and so has no `text_index`; files are recognised by it. `called`: the
     first word in the names of its pictures. `one_scale`: all their colours are of one scale.
-    `npz`: it has matrices; `streamed`: they are written while they are computed.
+    `npz`: it has matrices; `streamed`: they are written while they are computed. `page`: what the
+    page about it shows first, if there is one. `alone`: the one form that it has.
     """
 
     table: str = "terminal.heading:rows_table"
@@ -79,22 +83,35 @@ class Forms:
     header: tuple[str, ...] | None = None
     called: str = ""
     one_scale: bool = True
+    page: str | None = None
+    alone: Form | None = None
 
     @property
     def offered(self) -> tuple[Form, ...]:
         """The forms that the answer has."""
+        if self.alone is not None:
+            return (self.alone,)
         without: set[Form] = set() if self.figure else set(PICTURES)
         without |= set() if self.npz else {"npz"}
+        without |= set() if self.page else {"html"}
         return tuple(form for form in get_args(Form) if form not in without)
 
 
 FORMS: dict[str, Forms] = {
-    "Overview": Forms("terminal.overview:table"),
-    "Word": Forms("terminal.word:table", "figure.word:figure", called="word"),
-    "Pair": Forms("terminal.word:pair_table", "figure.heads:pair_figure", called="pair"),
-    "Matrices": Forms("terminal.matrix:table", "figure.heatmap:figure", npz=True, streamed=True),
-    "Links": Forms("terminal.word:links_table", "figure.lines:figure", called="lines"),
-    "Finding": Forms("terminal.find:table", "figure.heads:finding_figure", called="find"),
+    "Overview": Forms("terminal.overview:table", page="grid"),
+    "Word": Forms("terminal.word:table", "figure.word:figure", called="word", page="lines"),
+    "Pair": Forms(
+        "terminal.word:pair_table", "figure.heads:pair_figure", called="pair", page="head"
+    ),
+    "Matrices": Forms(
+        "terminal.matrix:table", "figure.heatmap:figure", npz=True, streamed=True, page="head"
+    ),
+    "Links": Forms(
+        "terminal.word:links_table", "figure.lines:figure", called="lines", page="lines"
+    ),
+    "Finding": Forms(
+        "terminal.find:table", "figure.heads:finding_figure", called="find", page="head"
+    ),
     "Holding": Forms(
         "terminal.find:table",
         "figure.heads:holding_figure",
@@ -106,12 +123,14 @@ FORMS: dict[str, Forms] = {
         "figure.compare:figure",
         header=("layer", "head", "distance"),
         called="compare",
+        page="head",
     ),
     "Explanation": Forms(
         "terminal.explain:table",
         "figure.explain:figure",
         called="explain",
         one_scale=False,
+        page="steps",
     ),
     "HeadSteps": Forms(
         "terminal.head:table",
@@ -119,6 +138,7 @@ FORMS: dict[str, Forms] = {
         npz=True,
         called="head",
         one_scale=False,
+        page="steps",
     ),
     "Ablation": Forms("terminal.ablate:table", "figure.heads:moved_figure", called="ablate"),
     "EachAblation": Forms(
@@ -129,6 +149,7 @@ FORMS: dict[str, Forms] = {
         "figure.layer:figure",
         called="layer",
         one_scale=False,
+        page="layer",
     ),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms(
@@ -140,6 +161,7 @@ FORMS: dict[str, Forms] = {
         called="predict",
         one_scale=False,
     ),
+    "Page": Forms(called="page", alone="html"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Memory": Forms("terminal.memory:table", header=("name", "kind", "text")),
     "Catalog": Forms("terminal.models:table", header=("name", "source", "family")),
@@ -163,12 +185,14 @@ def check_form(kind: str, form: Form, path: Path | None = None) -> None:
     offered = FORMS[kind].offered
     if form in offered:
         return
-    what = "a picture" if form in PICTURES else f"an {form} file"
+    named = {"html": "a page", "table": "a table", **dict.fromkeys(PICTURES, "a picture")}
+    what = named.get(form, f"{'an' if form == 'npz' else 'a'} {form} file")
     came = f"-f {form} asks for" if path is None else f"{path} is the name of"
     suffixes = [suffix for suffix, form in SUFFIXES.items() if form in offered]
+    take = "leave out -f" if len(offered) == 1 else "take one of these with -f"
     raise RequestError(
         f"{came} {what}, and this answer comes as {', '.join(offered)}",
-        f"take one of these with -f, or end the file's name in {', '.join(suffixes)}",
+        f"{take}, or end the file's name in {', '.join(suffixes)}",
     )
 
 

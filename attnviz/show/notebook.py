@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from attnviz.answers.overview import HeadSummary, Overview
+from attnviz.answers.page import Page
 from attnviz.answers.word import Pair
 from attnviz.inspection import Context, HeadId
 from attnviz.show import forms
@@ -37,6 +38,7 @@ GREY, VEIL = (128, 128, 128), 56  # Where a query may not look: the colour, and 
 
 _QUIET = "opacity:.65"
 _WARNING = "background:#f5d742;color:#000;padding:0 .4em"
+_FRAME = "width:100%;height:680px;border:1px solid rgba(128,128,128,.35);resize:vertical"
 _CELL = "padding:2px;border:none;text-align:center;background:none"
 
 
@@ -197,4 +199,16 @@ def table_html(answer: object) -> str:
     style = "font-family:monospace;line-height:1.3;overflow-x:auto;color:inherit;background:none"
     return console.export_html(
         inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>'
+    )
+
+
+def page_html(page: Page) -> str:
+    """A page in a frame, whose script can neither read nor change the notebook."""
+    from attnviz.show.page.document import page_chunks
+
+    whole = html.escape(b"".join(page_chunks(page)).decode(), quote=True)
+    title = _text(f"attnviz: {page.contexts[page.state.text].key_text.text[:LETTERS]}")
+    return (
+        f'<iframe title="{title}" sandbox="allow-scripts allow-downloads" srcdoc="{whole}" '
+        f'style="{_FRAME}"></iframe>'
     )

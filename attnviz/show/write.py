@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from attnviz.answers.head import HeadSteps
     from attnviz.answers.matrices import Matrices
+    from attnviz.answers.page import Page
 
 Write = Callable[[Answer, int], None]  # the answer, and its text's index in the input
 
@@ -35,6 +36,7 @@ HEAD_BYTES = 256  # how many of a file's first bytes say whether attnviz wrote i
 
 _JSON_START = b'{"schema":"attnviz.'
 _MARKDOWN_START = "<!-- attnviz."
+PAGE_START = b'<meta name="generator" content="attnviz '
 _INDEX = "text_index"
 _DELIMITERS: dict[Form, str] = {"csv": ",", "tsv": "\t"}
 
@@ -72,7 +74,7 @@ def writer(
     elif form == "npz":
         opened = _npz(stream)
     else:
-        simple = {"md": _markdown, **dict.fromkeys(("json", "jsonl"), _json)}
+        simple = {"md": _markdown, "html": _html, **dict.fromkeys(("json", "jsonl"), _json)}
         draw = partial(figure, top=top, scale=scale, style=style)
         opened = simple[form](stream, top) if form in simple else _picture(stream, form, draw)
     with opened as write:
@@ -275,6 +277,14 @@ def _npz(stream: BinaryIO) -> Iterator[Write]:
 
 
 @contextmanager
+def _html(stream: BinaryIO, top: int | None) -> Iterator[Write]:
+    """The one page of a Page."""
+    from attnviz.show.page.document import page_chunks
+
+    yield lambda answer, index: stream.writelines(page_chunks(cast("Page", answer)))
+
+
+@contextmanager
 def _picture(stream: BinaryIO, form: Form, draw: Callable[[Answer], "Figure"]) -> Iterator[Write]:
     from attnviz.show.figure.drawing import write_figure
 
@@ -297,11 +307,13 @@ def is_ours(path: Path, form: Form) -> bool:
 
 
 def begins_as_ours(head: bytes, form: Form) -> bool:
-    """Whether the first HEAD_BYTES of a file in JSON, CSV, TSV, Markdown or NPZ are as ours."""
+    """Whether a file's first HEAD_BYTES are as ours, but of a picture, a table or Parquet."""
     if form in ("json", "jsonl"):
         return head.startswith(_JSON_START)
     if form == "md":
         return head.startswith(_MARKDOWN_START.encode())
+    if form == "html":
+        return PAGE_START in head
     if form == "npz":  # a zip whose first member is schema.npy
         named = head[30:].startswith(b"schema.npy")
         return head.startswith(b"PK\x03\x04") and named and "attnviz.".encode("utf-32-le") in head

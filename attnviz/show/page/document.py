@@ -83,9 +83,20 @@ def _data(page: Page, packed: dict[str, Packed]) -> dict[str, Any]:
         "version": __version__,
         "texts": [_text(place, text, packed) for place, text in enumerate(page.texts)],
         "pairs": [_pair(page.texts, pair) for pair in page.pairs],
-        "state": page.state.data(),
+        "state": _state(page),
         "words": {language: _words(language) for language in LANGUAGES},
     }
+
+
+def _state(page: Page) -> dict[str, Any]:
+    """The state, in which places of tokens are counted from the first one in the page."""
+    state, text = page.state.data(), page.texts[page.state.text]
+    inside = text.span(page.state.unit)
+    for role in ("query",) if text.words.is_cross_attention else ("query", "key"):
+        if role in state:
+            place = state.pop(role) - inside.start
+            state |= {role: place} if 0 <= place < inside.stop - inside.start else {}
+    return state
 
 
 def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import { gridView } from "./grid.js";
 import { headView } from "./head.js";
 import { layerView } from "./layer.js";
 import { linesView } from "./lines.js";
+import { stepsView } from "./steps.js";
 
 /** @type {Partial<Record<import("./types.js").ViewName, (app: import("./app.js").App) => import("./types.js").View>>} */
-export const viewsOf = { lines: linesView, grid: gridView, head: headView, layer: layerView };
+export const viewsOf = { lines: linesView, grid: gridView, head: headView, steps: stepsView, layer: layerView };

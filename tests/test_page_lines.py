@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Opened, violations
-from handmade import inspection_of, random_inspection, tokens_of
+from handmade import causal, inspection_of, random_inspection, tokens_of, with_layer
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 from translated import decoder, translation
@@ -117,6 +117,22 @@ def test_the_threshold_hides_weak_lines(opened: Opened, animal_page: str) -> Non
     expect(tab.locator(".lines .note")).to_contain_text("links under .50 not drawn")
 
 
+def test_lines_follow_the_threshold_as_it_moves(opened: Opened, animal_page: str) -> None:
+    tab = drawn(opened(animal_page, f"#{ANIMAL}&query=8"))
+    slider = tab.locator(".controls input[type=range]")
+    box = slider.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    tab.mouse.move(box["x"] + 12, middle)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
+    expect(tab.locator(".column.of-key .weights")).to_have_text([".68"])
+    tab.mouse.move(box["x"] + 1, middle, steps=4)
+    expect(tab.locator(".column.of-key .weights")).to_have_count(14)
+    tab.mouse.up()
+    expect(tab.locator(".controls")).to_contain_text("Threshold 0.00")
+
+
 def test_the_arrows_walk_through_a_column(opened: Opened, animal_page: str) -> None:
     tab = drawn(opened(animal_page, f"#{ANIMAL}"))
     token(tab, "query", 0).focus()
@@ -170,6 +186,23 @@ def test_keys_of_another_text_are_named_as_the_source(opened: Opened) -> None:
     token(tab, "query", 2).hover()
     expect(token(tab, "key", 2)).to_contain_text("동물은")
     assert violations(tab) == []
+
+
+def test_what_a_token_may_not_look_at_is_hatched(opened: Opened) -> None:
+    one = random_inspection(tokens_of(["a", "b", "c"]), 1, 2, seed=3)
+    tab = drawn(opened(written(with_layer(one, 0, key_ranges=causal(5)))))
+    expect(tab.locator(".lines .note")).to_contain_text("hatched: may not look there")
+    token(tab, "query", 1).hover()
+    expect(tab.locator(".of-key .forbidden")).to_have_count(3)
+
+
+def test_sinks_and_dropped_tokens_are_said(opened: Opened) -> None:
+    one = random_inspection(tokens_of(["a", "b", "c"]), 1, 2, seed=3)
+    sinks = np.full(2, 0.0, np.float32)
+    tab = drawn(opened(written(with_layer(one, 0, sinks=sinks), special=False)))
+    said = tab.locator(".lines .note")
+    expect(said).to_contain_text("the sink, which is no token, takes")
+    expect(said).to_contain_text("special tokens left out: they held")
 
 
 def test_a_pair_stands_apart(opened: Opened) -> None:

@@ -40,6 +40,12 @@ export function toggle(name, on, choose) {
  * @param {HTMLElement} host
  */
 export function drawControls(app, host) {
+  const held = host.querySelector("input[type=range]:active");
+  if (held?.previousElementSibling) {
+    // a slider that is being moved stays itself
+    held.previousElementSibling.textContent = thresholdText(app);
+    return;
+  }
   refill(host, ...textPickers(app), ...headPickers(app), ...tokenPickers(app), ...lookPickers(app));
 }
 
@@ -94,23 +100,18 @@ function tokenPickers(app) {
       .tokens(role)
       .map((token, index) => /** @type {[string, string]} */ ([String(index), token.name]));
     const chosen = app.state[role];
-    return picker(app.say(role), chosen === null ? "" : String(chosen), [["", app.say("none")], ...tokens], (value) =>
-      app.set({ [role]: value === "" ? null : Number(value) }),
+    return picker(
+      app.say(`pick.${role}`),
+      chosen === null ? "" : String(chosen),
+      [["", app.say("none")], ...tokens],
+      (value) => app.set({ [role]: value === "" ? null : Number(value) }),
     );
   });
 }
 
 /** @param {App} app */
 function lookPickers(app) {
-  const { unit, special, scale, threshold } = app.state;
-  const slider = h("input", {
-    type: "range",
-    min: 0,
-    max: 0.5,
-    step: 0.01,
-    value: threshold,
-    onchange: () => app.set({ threshold: Number(slider.value) }),
-  });
+  const { unit, special, scale, view } = app.state;
   return [
     picker(
       app.say("unit"),
@@ -122,7 +123,7 @@ function lookPickers(app) {
       (value) => app.set(otherUnit(app, /** @type {State["unit"]} */ (value))),
     ),
     toggle(app.say("special"), special, (on) => app.set({ special: on })),
-    h("label", { class: "picker" }, h("span", {}, `${app.say("threshold")} ${threshold.toFixed(2)}`), slider),
+    ...(view === "lines" ? [slider(app)] : []),
     picker(
       app.say("scale"),
       scale,
@@ -133,6 +134,25 @@ function lookPickers(app) {
       (value) => app.set({ scale: /** @type {State["scale"]} */ (value) }),
     ),
   ];
+}
+
+/** The threshold of the lines, which follow while it is moved. @param {App} app */
+function slider(app) {
+  const { threshold } = app.state;
+  const input = h("input", {
+    type: "range",
+    min: 0,
+    max: 0.5,
+    step: 0.01,
+    value: threshold,
+    oninput: () => app.set({ threshold: Number(input.value) }),
+  });
+  return h("label", { class: "picker" }, h("span", {}, thresholdText(app)), input);
+}
+
+/** @param {App} app */
+function thresholdText(app) {
+  return `${app.say("threshold")} ${app.state.threshold.toFixed(2)}`;
 }
 
 /**

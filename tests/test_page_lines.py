@@ -1,7 +1,9 @@
 """Lines and grid of the page in a real browser: what a reader points at, clicks and reads."""
 
+import csv
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from attnviz.model import Model
 from attnviz.show.page.document import page_chunks
 
 HEADS = 12
+SVG = "http://www.w3.org/2000/svg"
 ANIMAL = "off=" + "-".join(str(head) for head in range(HEADS) if head != 1)
 
 # a copy is read, as Chromium complains of canvases that are read again and again
@@ -237,6 +240,37 @@ def test_any_writing_fits_its_column(opened: Opened, minilm: Model, text: str) -
             one.scrollWidth > one.clientWidth + 1).length"""
     )
     assert cut == 0
+
+
+def saved(tab: Tab, form: str) -> str:
+    """What the page saves of its view as SVG or CSV."""
+    with tab.expect_download() as download:
+        tab.locator(f"[data-save={form}]").click()
+    return download.value.path().read_text(encoding="utf-8-sig")
+
+
+def test_lines_are_saved_as_they_are_drawn(opened: Opened, animal_page: str) -> None:
+    tab = drawn(opened(animal_page, f"#{ANIMAL}&query=8"))
+    picture = ElementTree.fromstring(saved(tab, "svg"))
+    texts = [one.text for one in picture.iter(f"{{{SVG}}}text")]
+    assert len(list(picture.iter(f"{{{SVG}}}path"))) == 4
+    assert texts.count("animal") == 2
+    assert ".68" in texts
+    assert any("L3H1" in (text or "") for text in texts)
+    rows = list(csv.DictReader(saved(tab, "csv").splitlines()))
+    assert [row["key"] for row in rows] == ["animal", "[CLS]", "it", "street"]
+    assert {(row["layer"], row["head"], row["query"]) for row in rows} == {("3", "1", "it")}
+    assert float(rows[0]["weight"]) == pytest.approx(0.677, abs=1e-3)
+
+
+def test_the_grid_is_saved(opened: Opened, animal_page: str) -> None:
+    tab = drawn(opened(animal_page, "#view=grid"), "grid")
+    picture = ElementTree.fromstring(saved(tab, "svg"))
+    assert len(list(picture.iter(f"{{{SVG}}}image"))) == 6 * HEADS
+    rows = list(csv.DictReader(saved(tab, "csv").splitlines()))
+    assert [(row["layer"], row["head"]) for row in rows] == [
+        (str(layer), str(head)) for layer in range(6) for head in range(HEADS)
+    ]
 
 
 # Grid

@@ -3,13 +3,13 @@
 import { limitsOf, palette } from "./colours.js";
 import { h, s } from "./dom.js";
 import { drawMatrix, pause } from "./matrix.js";
-import { PAPER, paperHeading, paperOf } from "./paper.js";
+import { PAPER, paperNotes, paperOf } from "./paper.js";
 
 /** @import { App } from "./app.js" */
 /** @import { Shown } from "./types.js" */
 
 export const THUMB_GAP = 5;
-const [GRID_LEFT, GRID_TOP] = [50, 104];
+const [GRID_LEFT, GRID_TOP] = [50, 46];
 
 /** What a thumbnail draws of a head. @param {Shown} shown @param {"fixed" | "own"} scale */
 export function thumbOf({ weights, rows, columns, allowed }, scale) {
@@ -51,5 +51,5 @@ export async function gridPaper(app, [wide, tall]) {
     await pause();
   }
   const notes = [app.say(`grid.${app.state.scale}`)];
-  return paperOf(width, height, [...paperHeading(app, "", notes), ...parts]);
+  return paperOf(width, height, [...paperNotes(notes), ...parts]);
 }

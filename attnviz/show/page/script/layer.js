@@ -116,10 +116,10 @@ class LayerView {
     const parts = typeof of === "string" ? [] : [diagram(of, 700, ON_PAPER, ways), shareBars(of, BARS, ON_PAPER, ways)];
     const told = typeof of === "string" ? of : app.say("layer.label", { layer: of.layer, query: of.query });
     const { margin } = PAPER;
-    return paperOf(2 * margin + 1100, 110 + Math.max(0, ...parts.map((part) => part.height)), [
+    return paperOf(2 * margin + 1100, 60 + Math.max(0, ...parts.map((part) => part.height)), [
       ...paperHeading(app, told, typeof of === "string" ? [] : [of.norms]),
       ...parts.map((part, n) =>
-        s("g", { transform: `translate(${margin + 720 * n} 92)`, "font-size": 13 }, ...part.nodes),
+        s("g", { transform: `translate(${margin + 720 * n} 42)`, "font-size": 13 }, ...part.nodes),
       ),
     ]);
   }

@@ -3,8 +3,8 @@
 import { headColour, inkOn } from "./colours.js";
 import { s } from "./dom.js";
 import { besides, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
-import { PAPER, paperHeading, paperOf } from "./paper.js";
-import { headName, weightText } from "./tokens.js";
+import { PAPER, paperNotes, paperOf } from "./paper.js";
+import { weightText } from "./tokens.js";
 import { linkPaths, linksOf } from "./wires.js";
 
 /** @import { App } from "./app.js" */
@@ -27,17 +27,16 @@ export function linesPaper(app, { heads, layout, largest, only, notes }) {
     return Math.max(...wide, widthOf(app.say(titleOf(app, role))) * 0.85) * LETTER + beside;
   });
   const wires = Math.min(460, Math.max(220, layout.height * 0.5));
-  const top = PAPER.margin + 62 + 16 * notes.length;
+  const top = 10 + 16 * notes.length;
   const boxes = heads.length > 1 ? 30 : 0;
   const width = 2 * PAPER.margin + left + wires + right;
   const height = top + boxes + 26 + layout.height + PAPER.margin;
   const start = PAPER.margin + left;
   const { query, key, row } = layout;
   const heights = { query: query.tops, key: key.tops, row };
-  const which = heads.length === 1 ? headName(app.state.layer, heads[0].head) : `L${app.state.layer}`;
   const sides = [start, start + wires];
   return paperOf(width, height, [
-    ...paperHeading(app, which, notes),
+    ...paperNotes(notes),
     boxes > 0 && s("g", { transform: `translate(${PAPER.margin} ${top})` }, ...boxesOf(heads)),
     s(
       "g",

@@ -2,10 +2,7 @@
 
 import { s, svgText } from "./dom.js";
 
-/** @import { App } from "./app.js" */
-
 export const PAPER = { ink: "#1b1b1f", muted: "#63636c", line: "#dedbd5", margin: 16 };
-const LONGEST = 110; // letters of a sentence above a picture
 
 /**
  * A picture as the text of a file, its size in pixels.
@@ -33,22 +30,13 @@ export function paperOf(width, height, children) {
   return svgText(picture);
 }
 
-/**
- * What is above a picture: the model and what of it is shown, the text, and what must be known.
- *
- * @param {App} app
- * @param {string} which the heads, in words
- * @param {string[]} notes
- */
-export function paperHeading(app, which, notes) {
-  const { model, name, queries } = app.text;
-  const x = PAPER.margin;
-  const title = [model.name, !model.trained && "UNTRAINED", which].filter(Boolean).join(" · ");
-  const whole = [name, queries.pair].filter(Boolean).join(" · ");
-  const text = whole.length > LONGEST ? `${whole.slice(0, LONGEST - 1)}…` : whole;
-  return [
-    s("text", { x, y: 30, "font-size": 17, "font-weight": 700 }, title),
-    s("text", { x, y: 52 }, text),
-    ...notes.map((note, at) => s("text", { x, y: 74 + 16 * at, "font-size": 12, fill: PAPER.muted }, note)),
-  ];
+/** What must be known of a picture, above it; Save writes its title. @param {string[]} notes */
+export function paperNotes(notes) {
+  const look = { x: PAPER.margin, "font-size": 12, fill: PAPER.muted };
+  return notes.map((note, at) => s("text", { ...look, y: 14 + 16 * at }, note));
+}
+
+/** @param {unknown} _app @param {string} which @param {string[]} notes */
+export function paperHeading(_app, which, notes) {
+  return paperNotes([which, ...notes].filter(Boolean));
 }

@@ -1,9 +1,11 @@
 // The present view as a file: SVG or PNG for paper, its numbers as CSV, or a link that brings it back.
 
 import { h, s, svgText } from "./dom.js";
+import { headsOn } from "./headboxes.js";
 import { FACE } from "./matrixlayout.js";
 import { toFragment } from "./state.js";
 import { headName } from "./tokens.js";
+import { textNotes } from "./told.js";
 
 /** @import { App } from "./app.js" */
 /** @import { Table, TextData, View } from "./types.js" */
@@ -121,7 +123,8 @@ function drawnSubject(app) {
   const { view, layer, head, step } = app.state;
   if (view === "grid") return app.say("save.all");
   if (view === "tour") return `${app.say("view.tour")} ${step + 1}`;
-  return view === "head" || view === "steps" ? headName(layer, head) : `${app.say("layer")} ${layer}`;
+  const on = view === "lines" ? headsOn(app) : [head];
+  return on.length === 1 && view !== "layer" ? headName(layer, on[0]) : `${app.say("layer")} ${layer}`;
 }
 
 /** A file's name as `attnviz heatmap` makes them: model, head, view, words, sentence, and a hash that
@@ -194,7 +197,7 @@ function hashOf(text) {
  */
 export function titleLines(app) {
   const { query, key, unit, special, window } = app.state;
-  const { model, tolerance, notes } = app.text;
+  const { model, tolerance } = app.text;
   const title = [model.title, drawnSubject(app)];
   if (query !== null) title.push(`${app.say("head.query")}: ${app.name("query", query)}`);
   if (key !== null) title.push(`${app.say("head.key")}: ${app.name("key", key)}`);
@@ -210,7 +213,7 @@ export function titleLines(app) {
     `attnviz ${app.data.version}`,
   ];
   if (window) told.splice(2, 0, app.say("save.window", { first: window[0], last: window[1] - 1 }));
-  return { title: title.join(" · "), sentences, notes: [told.join(" · "), ...notes] };
+  return { title: title.join(" · "), sentences, notes: [told.join(" · "), ...textNotes(app)] };
 }
 
 /** @param {TextData} text */

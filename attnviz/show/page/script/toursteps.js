@@ -1,0 +1,179 @@
+// The steps of the tour: what each says, the view that shows it, and its question.
+
+import { headName, numberText } from "./tokens.js";
+import {
+  stepsData,
+  whichDiagonal,
+  whichHead,
+  whichKey,
+  whichProduct,
+  whichRatio,
+  whichShare,
+  whichSize,
+  whichSum,
+  whichValue,
+} from "./tourquiz.js";
+
+/** @import { App } from "./app.js" */
+/** @import { Focus, Link } from "./tourfocus.js" */
+/** @import { Quiz } from "./tourquiz.js" */
+/** @import { LayerNumbers, Role, State, ViewName } from "./types.js" */
+
+/**
+ * What steps are made of: the link of the tour and its layer's numbers, the query's first piece, and
+ * the values that words have places for. `say` takes the keys of the tour.
+ * @typedef {{app: App, link: Link, focus: Focus, numbers: LayerNumbers, piece: number,
+ *   values: Record<string, string | number>,
+ *   say: (key: string, values?: Record<string, string | number>) => string}} Facts
+ *
+ * `words`: the first part of the keys of its words; `said`: what it says after the first sentence.
+ * @typedef {{words?: string, said: string[], view?: ViewName, state?: Partial<State>,
+ *   quiz: Quiz | null | Promise<Quiz | null>}} Made
+ *
+ * `view`: none where the step has a table of its own. `state`: what the view is to show.
+ * @typedef {{title: string, said: string[], view: ViewName | undefined, state: Partial<State>,
+ *   quiz: Quiz | null}} Step
+ */
+
+export const PAPER_SIZES = { num_layers: 6, num_heads: 8, d_model: 512, d_k: 64, d_ff: 2048 };
+
+/** @type {Record<string, (facts: Facts) => Made | Promise<Made>>} */
+const TOUR_STEPS = {
+  stack: (facts) => {
+    const { attention } = facts.app.text;
+    const said = attention === "encoder" ? ["stack.2"] : ["stack.2", `stack.${attention}`];
+    return { said, view: "grid", state: { query: null }, quiz: whichDiagonal(facts) };
+  },
+  heads: (facts) => ({
+    said: ["heads.2"],
+    view: "lines",
+    state: { off: [] },
+    quiz: whichHead(facts),
+  }),
+  qkv: (facts) => ({
+    said: ["qkv.2"],
+    view: "steps",
+    quiz: whichSize(facts, "qkv", Number(facts.values.d_k)),
+  }),
+  alike: (facts) => ({
+    said: ["alike.2"],
+    view: "steps",
+    quiz: whichProduct(facts) ?? whichKey(facts),
+  }),
+  softmax: (facts) => {
+    const { scale, dk } = facts.numbers;
+    const said = Math.abs(scale * Math.sqrt(dk) - 1) < 1e-3 ? "softmax.2" : "softmax.scale";
+    return { said: [said], view: "steps", quiz: whichRatio(facts) ?? whichSum(facts) };
+  },
+  values: (facts) => ({
+    said: ["values.2"],
+    view: "steps",
+    quiz: whichValue(facts) ?? whichKey(facts),
+  }),
+  concat: (facts) => ({
+    said: ["concat.2"],
+    view: "layer",
+    quiz: whichShare(facts, "concat") ?? whichSize(facts, "width", Number(facts.values.product)),
+  }),
+  layer: (facts) => {
+    const d_ff = Number(facts.values.d_ff);
+    return {
+      said: ["layer.2"],
+      view: "layer",
+      quiz: d_ff ? whichSize(facts, "layer", d_ff) : whichKey(facts),
+    };
+  },
+  residual: (facts) => {
+    const { app, link } = facts;
+    const before = stepsData(app, link.layer)?.norms === "before";
+    return {
+      said: before ? ["residual.before", "residual.2"] : ["residual.2"],
+      view: "layer",
+      quiz: whichShare(facts, "residual") ?? whichSum(facts),
+    };
+  },
+  it: async (facts) => {
+    const { app, link } = facts;
+    const heads = [...Array(app.text.model.num_heads).keys()];
+    return {
+      said: ["it.2", app.text.model.trained ? "it.proof" : "it.chance"],
+      view: "lines",
+      state: { off: heads.filter((head) => head !== link.head) },
+      quiz: (await whichKey(facts)) ?? whichSum(facts),
+    };
+  },
+  origin: originStep,
+  sizes: sizesStep,
+};
+
+export const STEP_NAMES = Object.keys(TOUR_STEPS);
+
+/**
+ * A step of the tour on the present text.
+ *
+ * @param {App} app
+ * @param {Focus & {link: Link}} focus
+ * @param {number} number
+ * @returns {Promise<Step>}
+ */
+export async function tourStep(app, focus, number) {
+  const { layer, head, query } = focus.link;
+  const numbers = await app.layer(layer);
+  const values = tourValues(app, focus.link, numbers);
+  const piece = app.state.unit === "word" ? app.side("query").starts[query] : query;
+  /** @type {Facts["say"]} */
+  const say = (key, more) => app.say(`tour.${key}`, { ...values, ...more });
+  const name = STEP_NAMES[number];
+  const facts = { app, focus, link: focus.link, numbers, piece, values, say };
+  const { words = name, said, view, state, quiz } = await TOUR_STEPS[name](facts);
+  return {
+    title: say(words),
+    said: [`${words}.1`, ...said].map((key) => say(key)),
+    view,
+    state: { layer, head, query, key: null, pair: null, ...state },
+    quiz: await quiz,
+  };
+}
+
+/** What words have places for. @param {App} app @param {Link} link @param {LayerNumbers} numbers */
+function tourValues(app, link, numbers) {
+  const { name: model, num_layers: layers, num_heads: heads, d_model, d_ff } = app.text.model;
+  const d_k = numbers.dk || app.text.model.d_k;
+  const d_v = numbers.dv || d_k;
+  return {
+    ...{ model, layers, heads, d_model, d_ff, d_k, d_v, product: heads * d_v },
+    ...{ layer: link.layer, head: headName(link.layer, link.head) },
+    ...{ query: app.name("query", link.query), key: app.name("key", link.key) },
+    ...{ root: numberText(Math.sqrt(d_k)), scale: numberText(numbers.scale) },
+  };
+}
+
+/** @param {Facts} facts @returns {Made} */
+function originStep({ app, say }) {
+  const crossed = app.text.attention === "cross";
+  const words = crossed ? "cross" : "self";
+  /** @param {Role} role */
+  const first = (role) => {
+    const plain = app.tokens(role).filter((token) => !token.special);
+    const names = plain.slice(0, 4).map((token) => token.name);
+    return `${names.join(" ")}${plain.length > names.length ? " …" : ""}`;
+  };
+  const why = say("origin.why", { rows: first("query"), columns: first("key") });
+  const options = ["same", "other", "learned"].map((name) => ({
+    label: say(`origin.${name}`),
+    right: name === (crossed ? "other" : "same"),
+    why,
+  }));
+  const quiz = { ask: say("origin.ask"), options };
+  return { words, said: [`${words}.2`], view: "head", state: { query: null }, quiz };
+}
+
+/** @param {Facts} facts @returns {Made} */
+function sizesStep({ app, say }) {
+  const larger = Object.entries(PAPER_SIZES).map(([name, paper]) => {
+    const here = app.text.model[/** @type {keyof typeof PAPER_SIZES} */ (name)];
+    return { label: name, right: here > paper, why: say("sizes.why", { name, here, paper }) };
+  });
+  const none = { label: app.say("none"), right: larger.every(({ right }) => !right), why: "" };
+  return { said: ["sizes.2"], quiz: { ask: say("sizes.ask"), options: [...larger, none] } };
+}

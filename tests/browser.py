@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30_000  # milliseconds, for a busy machine
+PATIENCE = 15_000  # milliseconds, for a busy machine
 
 
 @dataclass

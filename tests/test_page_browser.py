@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 HOSTILE = "</script><img src=x onerror=document.title='caught'>"
-VIEWS = ("lines", "grid", "layer")
+VIEWS = ("lines", "grid", "head", "layer")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 

@@ -109,7 +109,7 @@ def test_focus_stays_where_a_choice_was_made(opened: Opened, animal_page: Path) 
 @pytest.mark.parametrize("view", VIEWS)
 def test_for_all_people_and_screens(opened: Opened, animal_page: Path, view: str) -> None:
     shows = fragment(view=view, layer=3, head=1, query=8, key=2)
-    page = drawn(opened(animal_page, shows))
+    page = drawn(opened(animal_page, shows, reduced_motion="reduce"))
     page.get_by_role("button", name="Numbers as a table").click()
     page.wait_for_selector("#listing table")
     for scheme in ("light", "dark"):

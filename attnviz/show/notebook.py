@@ -38,7 +38,7 @@ GREY, VEIL = (128, 128, 128), 56  # Where a query may not look: the colour, and 
 
 _QUIET = "opacity:.65"
 _WARNING = "background:#f5d742;color:#000;padding:0 .4em"
-_FRAME = "width:100%;height:680px;border:1px solid rgba(128,128,128,.35);resize:vertical"
+_FRAME = "width:100%;height:760px;border:1px solid rgba(128,128,128,.35);resize:vertical"
 _CELL = "padding:2px;border:none;text-align:center;background:none"
 
 
@@ -209,6 +209,6 @@ def page_html(page: Page) -> str:
     whole = html.escape(b"".join(page_chunks(page)).decode(), quote=True)
     title = _text(f"attnviz: {page.contexts[page.state.text].key_text.text[:LETTERS]}")
     return (
-        f'<iframe title="{title}" sandbox="allow-scripts allow-downloads" srcdoc="{whole}" '
-        f'style="{_FRAME}"></iframe>'
+        f'<iframe title="{title}" sandbox="allow-scripts allow-downloads" '
+        f'allow="clipboard-write" style="{_FRAME}" srcdoc="{whole}"></iframe>'
     )

@@ -19,6 +19,7 @@ from playwright.sync_api import Error, Page, sync_playwright
 
 CHROMIUM = shutil.which(os.environ.get("ATTNVIZ_CHROMIUM", "chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+ANSWER = "answered: "
 PATIENCE = 120  # seconds until a page that draws nothing is given up
 
 COMMON = """
@@ -44,19 +45,19 @@ async function probe() {
   hover(document.querySelector(TOKEN));
   await drawn();
   const first = performance.now() / 1000;
-  window.answered = { first, ...(await walk()) };
+  console.log(ANSWER + JSON.stringify({ first, ...(await walk()) }));
 }
 probe();
 """
 
 SCRIPTS = {
     "attnviz": """
-const TOKEN = "#view .token";
+const TOKEN = "#view .of-query .token";
 const ready = () => document.querySelector("#page[data-drawn]") !== null;
 const press = (key) =>
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
 async function walk() {
-  const heads = [], matrices = [], layers = DATA.layers - 1;
+  const heads = [], matrices = [], layers = 5;
   for (let i = 0; i < 3 * layers; i++)
     heads.push(await timed(() => press(i % 3 < 2 ? "ArrowRight" : "ArrowDown")));
   location.hash = "view=head";
@@ -100,10 +101,11 @@ def _probed(tab: Page, kind: str, path: Path) -> dict[str, Any]:
     gone: list[str] = []
     tab.on("crash", lambda _: gone.append("the tab crashed"))
     tab.on("pageerror", lambda error: gone.append(error.message))
-    tab.add_init_script(f"(() => {{{SCRIPTS[kind]}{COMMON}}})();")
-    tab.goto(path.absolute().as_uri(), wait_until="commit")
+    tab.add_init_script(f'(() => {{const ANSWER = "{ANSWER}";{SCRIPTS[kind]}{COMMON}}})();')
     try:
-        found: dict[str, Any] = tab.wait_for_function("window.answered").json_value()
+        with tab.expect_console_message(lambda said: said.text.startswith(ANSWER)) as answer:
+            tab.goto(path.absolute().as_uri(), wait_until="commit")
+        found: dict[str, Any] = json.loads(answer.value.text.removeprefix(ANSWER))
         return found
     except Error as error:
         return {"why": gone[0] if gone else _why(error)}

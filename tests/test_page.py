@@ -1,8 +1,10 @@
 """What a page is made of: numbers that keep every weight, data that no text ends, one script."""
 
+import hashlib
 import json
 import re
 import zlib
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -229,7 +231,7 @@ def test_no_text_ends_the_data(minilm: Model) -> None:
     [text] = data_of(html)["texts"]
     assert text["name"] == hostile
     assert "<img" not in html
-    assert html.count("</script>") == 2 + 6
+    assert html.count("</script>") == 4 + 6
     assert "&lt;/script&gt;" in html
 
 
@@ -245,6 +247,19 @@ def test_the_script_is_one_module() -> None:
     assert not re.search(r"^(import|export) ", script, re.MULTILINE)
     assert "/**" not in script
     assert script.index("function decoded(") < script.index("class App")
+
+
+def test_the_script_is_unpacked_by_another_and_the_policy_knows_both(animal: Inspection) -> None:
+    html = html_of(page([animal.view()]))
+    scripts = bundle.script("boot.js"), bundle.script()
+    digests = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert f"script-src 'sha256-{digests[0]}' 'sha256-{digests[1]}';" in html
+    assert f">{scripts[0]}</script>" in html
+    found = re.search(r'id="script">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    letters = np.array([ord(letter) & 127 for letter in found[1]], np.uint8)
+    bits = np.unpackbits(letters[:, None], axis=1)[:, 1:].ravel()
+    assert zlib.decompress(np.packbits(bits).tobytes(), -15).decode() == scripts[1]
 
 
 def test_no_two_scripts_have_one_name() -> None:

@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-MAIN = "main.js"
 
 _IMPORT = re.compile(r'^import\s+\{[^}]*\}\s+from\s+"\./([^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?function|const|let|class)", re.MULTILINE)
@@ -20,10 +19,10 @@ _BLANK = re.compile(r"\n{2,}")
 
 
 @cache
-def script() -> str:
-    """All scripts as one module."""
+def script(name: str = "main.js") -> str:
+    """A script and all that it imports, as one module."""
     order: list[str] = []
-    _visit(MAIN, order, ())
+    _visit(name, order, ())
     return "".join(_stripped(_source(name)) for name in order)
 
 

@@ -16,7 +16,7 @@ from attnviz.inspection import Context
 from attnviz.inspection.context import Role
 from attnviz.show.labels import names, visible
 from attnviz.show.page.bundle import FOLDER, script, style
-from attnviz.show.page.packing import Packed, pack
+from attnviz.show.page.packing import Packed, pack, packed_text
 from attnviz.show.wording import whose
 from attnviz.text.tokens import Token, Unit
 
@@ -31,13 +31,13 @@ def page_chunks(page: Page) -> Iterator[bytes]:
         for number, layer in enumerate(text.layers)
         if layer is not None
     }
-    packed = dict(pack(layers))
-    data = _data(page, packed)
+    blobs = dict(pack(layers))
+    data = _data(page, blobs)
     shown = f"t{page.state.text}l{page.state.layer}"
-    first = shown if shown in packed else next(iter(packed))
+    first = shown if shown in blobs else next(iter(blobs))
     numbers = {
         name: f'<script type="application/octet-stream" id="{name}">{one.text}</script>'
-        for name, one in packed.items()
+        for name, one in blobs.items()
     }
     whole = Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
         language=page.state.lang or "en",
@@ -45,7 +45,10 @@ def page_chunks(page: Page) -> Iterator[bytes]:
         title=escape(_title(page)),
         style=style(),
         style_hash=_hash(style()),
-        script=script(),
+        words=packed_text(_json({language: _words(language) for language in LANGUAGES}).encode()),
+        boot=script("boot.js"),
+        boot_hash=_hash(script("boot.js")),
+        script=packed_text(script().encode()),
         script_hash=_hash(script()),
         data=_in_script(data),
         first=numbers.pop(first),
@@ -65,8 +68,11 @@ def _hash(source: str) -> str:
 
 def _in_script(data: Any) -> str:
     """JSON that no text in it can end: `<` is escaped."""
-    whole = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return whole.replace("<", "\\u003c")
+    return _json(data).replace("<", "\\u003c")
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 @cache
@@ -84,7 +90,6 @@ def _data(page: Page, packed: dict[str, Packed]) -> dict[str, Any]:
         "texts": [_text(place, text, packed) for place, text in enumerate(page.texts)],
         "pairs": [_pair(page.texts, pair) for pair in page.pairs],
         "state": _state(page),
-        "words": {language: _words(language) for language in LANGUAGES},
     }
 
 

@@ -44,11 +44,12 @@ def _packed(layer: PageLayer) -> Packed:
         form, steps, raw = _coded(name, array, layer.rounding.steps.get(name))
         arrays[name] = {"shape": array.shape, "form": form, "at": len(data), "steps": steps}
         data += raw
-    return Packed(_text(_deflated(bytes(data))), arrays)
+    return Packed(packed_text(bytes(data)), arrays)
 
 
-def _text(data: bytes) -> str:
-    """Bytes as letters of seven bits each; the last is filled up with zeros."""
+def packed_text(raw: bytes) -> str:
+    """Bytes, deflated, as letters of seven bits each; the last is filled up with zeros."""
+    data = _deflated(raw)
     groups = np.frombuffer(data + bytes(-len(data) % 7), np.uint8).reshape(-1, 7)  # of 8 letters
     padded = np.pad(groups, ((0, 0), (1, 1))).astype(np.uint16)
     every = (padded[:, :-1] << 8 | padded[:, 1:]) >> np.arange(1, 9, dtype=np.uint16) & 127
@@ -59,7 +60,7 @@ def _text(data: bytes) -> str:
 
 
 def _deflated(data: bytes) -> bytes:
-    """The bytes, deflated in the way that leaves the fewest."""
+    """In the way that leaves the fewest bytes."""
     found = []
     for strategy in STRATEGIES if len(data) < LONG else STRATEGIES[:1]:
         deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy)

@@ -6,10 +6,12 @@ import { fill, h, refill } from "./dom.js";
 import { Help } from "./help.js";
 import { listenToKeys } from "./keys.js";
 import { Listing } from "./listed.js";
+import { textOf } from "./numbers.js";
 import { saveMenu } from "./save.js";
 import { VIEWS } from "./state.js";
 import { headName } from "./tokens.js";
 import { textNotes } from "./told.js";
+import { unpacked } from "./unpacked.js";
 import { viewsOf } from "./views.js";
 
 /**
@@ -20,8 +22,9 @@ import { viewsOf } from "./views.js";
 const KNOWN = VIEWS.filter((name) => name in viewsOf);
 
 /** @param {HTMLElement} page */
-function start(page) {
-  const app = new App(JSON.parse(document.getElementById("data")?.textContent ?? ""));
+async function start(page) {
+  const words = new TextDecoder().decode(await unpacked(await textOf("words")));
+  const app = new App({ ...JSON.parse(await textOf("data")), words: JSON.parse(words) });
   /** @type {Map<ViewName, View>} */
   const views = new Map();
   const listing = new Listing(app, () => views.get(app.state.view));

@@ -1,5 +1,7 @@
 // From the bytes in the page to the numbers of a layer: see show/page/packing.py.
 
+import { unpacked } from "./unpacked.js";
+
 const MASKED = 0xffff;
 
 /**
@@ -10,7 +12,7 @@ const MASKED = 0xffff;
  * @returns {Promise<import("./types.js").LayerNumbers>}
  */
 export async function decoded(layer, text) {
-  const bytes = await inflated(bytesOf(text));
+  const bytes = await unpacked(text);
   /** @type {Record<string, import("./types.js").Numbers>} */
   const arrays = {};
   for (const [name, array] of Object.entries(layer.arrays)) {
@@ -30,30 +32,6 @@ export async function textOf(id) {
   if (document.readyState === "loading" && !document.getElementById(id)?.nextElementSibling)
     await new Promise((done) => addEventListener("DOMContentLoaded", done, { once: true }));
   return document.getElementById(id)?.textContent ?? "";
-}
-
-/**
- * The bytes of which each letter has seven bits.
- *
- * @param {string} text
- */
-function bytesOf(text) {
-  const bytes = new Uint8Array((text.length * 7) >> 3);
-  for (let i = 0, at = 0, bits = 0, held = 0; i < text.length; i++) {
-    held = (held << 7) | (text.charCodeAt(i) & 127);
-    bits += 7;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes[at++] = held >> bits;
-    held &= (1 << bits) - 1;
-  }
-  return bytes;
-}
-
-/** @param {Uint8Array<ArrayBuffer>} bytes */
-async function inflated(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /**

@@ -3,9 +3,9 @@
 /**
  * @param {import("./app.js").App} app
  * @param {import("./types.js").ViewName[]} views in their order: 1 is the first
- * @param {() => void} help
+ * @param {{find: () => void, help: () => void}} opens what keys open
  */
-export function listenToKeys(app, views, help) {
+export function listenToKeys(app, views, { find, help }) {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTaken(event)) return;
     const { layer, head } = app.state;
@@ -17,7 +17,7 @@ export function listenToKeys(app, views, help) {
       ArrowDown: () => app.set({ layer: recorded[Math.min(place + 1, recorded.length - 1)] }),
       ArrowLeft: () => app.set({ head: Math.max(head - 1, 0) }),
       ArrowRight: () => app.set({ head: Math.min(head + 1, model.num_heads - 1) }),
-      "/": () => app.set({ find: true }),
+      "/": find,
       "?": help,
       Escape: () => app.set({ find: false, query: null, key: null }),
     };

@@ -3,6 +3,7 @@
 import { App } from "./app.js";
 import { drawControls, picker } from "./controls.js";
 import { fill, h, refill } from "./dom.js";
+import { Finder } from "./find.js";
 import { Help } from "./help.js";
 import { listenToKeys } from "./keys.js";
 import { Listing } from "./listed.js";
@@ -28,24 +29,26 @@ async function start(page) {
   /** @type {Map<ViewName, View>} */
   const views = new Map();
   const listing = new Listing(app, () => views.get(app.state.view));
+  const finder = new Finder(app);
   const help = new Help(app);
   const parts = {
     top: h("header", { class: "top" }),
     tabs: h("nav", { class: "tabs" }),
     controls: h("section", { class: "controls" }),
     host: h("main", { class: "view", id: "view" }),
-    panel: h("aside", { class: "panel" }, listing.host),
+    panel: h("aside", { class: "panel" }, finder.host, listing.host),
     foot: h("footer", { class: "foot" }),
     told: h("p", { class: "hidden", role: "status" }),
   };
   fill(page, ...Object.values(parts), help.host);
   const draw = () => {
     dress(app, page);
-    drawTop(app, parts.top, [listing.button(), help.button()]);
+    drawTop(app, parts.top, [finder.button(), listing.button(), help.button()]);
     drawTabs(app, parts.tabs);
     drawControls(app, parts.controls);
     drawFoot(app, parts.foot);
     parts.foot.prepend(saveMenu(app, () => views.get(app.state.view)));
+    finder.update();
     const name = app.state.view;
     const view = views.get(name) ?? viewsOf[name]?.(app);
     if (!view) return;
@@ -61,7 +64,7 @@ async function start(page) {
     );
   };
   app.listeners.push(draw);
-  listenToKeys(app, KNOWN, () => help.show());
+  listenToKeys(app, KNOWN, { find: () => finder.show(true), help: () => help.show() });
   draw();
 }
 

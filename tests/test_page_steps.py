@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from browser import Opened, violations
+from page_kinds import kinds
 from test_page_layer import html
 
 import attnviz
+from attnviz.answers.page import page
 from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection.specification import attention_scores
 from attnviz.show.labels import names
+from attnviz.show.page.document import page_chunks
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -101,3 +105,29 @@ def test_a_click_chooses_the_key(opened: Opened, animals: str) -> None:
     tab.locator(".keys").get_by_role("button", name="street").click()
     tab.wait_for_url("**key=6**")
     assert tab.locator(".steps h3").inner_text() == "it → street"
+
+
+def test_records_of_every_kind(opened: Opened) -> None:
+    every = list(kinds())
+    made = page([kind.inspection.view(window=kind.part) for kind in every])
+    tab = opened(b"".join(page_chunks(made)).decode(), "#view=steps&unit=piece")
+    for place, kind in enumerate(every):
+        tab.evaluate(f"location.hash = 'view=steps&unit=piece&text={place}&query={kind.query}'")
+        tab.wait_for_selector(f"#page[data-drawn=steps] .steps[data-about^='{place} ']")
+        told = [weight for _, _, weight in tab.locator(".keys .key").evaluate_all(KEYS)]
+        first, end = kind.text.first, kind.text.end
+        row = kind.record.weights(0)[0, first + kind.query]
+        own = row[first:end] if kind.inspection.keys is None else row
+        assert list(map(float, told)) == pytest.approx(sorted(own, reverse=True), abs=0.0016), kind
+        sliders = tab.locator(".keys input")
+        if kind.record.recorded_weights is not None:
+            assert sliders.count() == 0
+            continue
+        scores = attention_scores(kind.numbers, 0)[kind.query]
+        assert sliders.count() == np.count_nonzero(np.isfinite(scores))
+        sliders.first.press("Home")  # of the least score
+        weights = [float(weight) for _, _, weight in tab.locator(".keys .key").evaluate_all(KEYS)]
+        rest = tab.locator(".steps-sum").inner_text()
+        shares = [float(share[:-1]) / 100 for share in rest.split() if share.endswith("%")]
+        assert sum(weights) + sum(shares) == pytest.approx(1, abs=0.01), kind
+        assert weights[0] <= float(told[0])

@@ -1,7 +1,7 @@
 // The Layer view: the two sublayers for one token, and what the layer's output is made of.
 
 import { fill, h, s } from "./dom.js";
-import { layerSteps } from "./layerdata.js";
+import { groupName, layerSteps } from "./layerdata.js";
 import { diagram, lengthText, ON_PAPER, percent, SCREEN, shareBars } from "./layerdiagram.js";
 import { isDark } from "./matrix.js";
 import { PAPER, paperHeading, paperOf } from "./paper.js";
@@ -87,7 +87,7 @@ class LayerView {
     const { app } = this;
     return {
       head: app.state.head,
-      title: (/** @type {string} */ group) => app.say(`layer.${group}`),
+      title: (/** @type {string} */ group) => groupName(app, group),
       say: (/** @type {string} */ key) => app.say(key),
       open: (/** @type {number} */ head) => app.set({ head, view: "head" }),
     };

@@ -72,7 +72,11 @@ export async function layerSteps(app, piece) {
  */
 function partName(app, name, head) {
   if (head !== null) return `L${app.state.layer}H${head}`;
-  if (name === "x") return name;
+  return name === "x" ? name : groupName(app, name);
+}
+
+/** What a sublayer is called. @param {App} app @param {string} name */
+export function groupName(app, name) {
   const cross = name === "attention" && app.text.attention === "cross";
   return app.say(`layer.${cross ? "cross_attention" : name}`);
 }

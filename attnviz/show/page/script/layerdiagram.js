@@ -364,5 +364,6 @@ export function percent(share) {
  * @param {number} length
  */
 export function lengthText(length) {
+  if (length < 1.5e-6) return "0"; // the shortest that a page has
   return length >= 100 ? length.toFixed(0) : length.toPrecision(3);
 }

@@ -8,7 +8,7 @@ import { stepsPaper } from "./stepspaper.js";
 import { KeyRows } from "./stepsrows.js";
 import { largestOf, namedStrip } from "./strip.js";
 import { headName, numberText, weightText } from "./tokens.js";
-import { exactText, WhatIf } from "./whatif.js";
+import { exactText, isRoot, WhatIf } from "./whatif.js";
 
 /** @import { App } from "./app.js" */
 
@@ -65,6 +65,7 @@ export class StepsView {
     const { app } = this;
     const { layer, head } = app.state;
     const query = app.side("query").pieces[this.place].name;
+    this.host.setAttribute("data-about", this.about);
     fill(
       this.host,
       h("h2", {}, app.say("steps.label", { head: headName(layer, head), query })),
@@ -190,8 +191,7 @@ export class StepsView {
     const { own, layer, dots, scores, weights } = of;
     if (!own) return "";
     const { scale, softcap } = layer;
-    const root = Math.abs(scale * Math.sqrt(layer.dk) - 1) < 1e-4;
-    const scaled = root ? `÷ √${layer.dk}` : `× ${numberText(scale)}`;
+    const scaled = isRoot(layer) ? `÷ √${layer.dk}` : `× ${numberText(scale)}`;
     const bias = own.bias?.[key] ?? 0;
     return [
       `q · k = ${exactText(dots[key])}`,

@@ -3,7 +3,7 @@
 import { fill, h } from "./dom.js";
 import { largestOf, paintStrips } from "./strip.js";
 import { weightText } from "./tokens.js";
-import { exactText } from "./whatif.js";
+import { exactText, isRoot } from "./whatif.js";
 
 /** @import { WhatIf } from "./whatif.js" */
 /** @import { StepsView } from "./steps.js" */
@@ -43,7 +43,7 @@ export class KeyRows {
     const titles = {
       name: "keys",
       products: "steps.product",
-      score: "steps.score",
+      score: isRoot(layer) ? "steps.score" : "steps.scored",
       weight: "steps.softmax",
       v: "steps.values",
     };

@@ -11,6 +11,9 @@ export function exactText(number) {
   return Number.isFinite(number) ? number.toFixed(2).replace("-", "−") : numberText(number);
 }
 
+/** Whether scores are products over the root of d_k. @param {LayerNumbers} layer */
+export const isRoot = ({ scale, dk }) => Math.abs(scale * Math.sqrt(dk) - 1) < 1e-4;
+
 export class WhatIf {
   /** @param {LayerNumbers} layer @param {number} head @param {number} query a piece */
   constructor(layer, head, query) {

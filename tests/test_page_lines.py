@@ -273,6 +273,18 @@ def test_the_grid_is_saved(opened: Opened, animal_page: str) -> None:
     ]
 
 
+def test_paper_has_every_line_in_light_colours(opened: Opened) -> None:
+    words = [f"w{place}" for place in range(200)]
+    page = written(random_inspection(tokens_of(words), 1, 2, seed=6))
+    tab = drawn(opened(page, color_scheme="dark"))
+    assert min(inked(tab)) == -1
+    tab.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert min(inked(tab)) > 0
+    tab.emulate_media(media="print")
+    assert tab.locator(".controls").is_hidden()
+    assert tab.locator("body").evaluate("it => getComputedStyle(it).color") == "rgb(27, 27, 31)"
+
+
 # Grid
 
 

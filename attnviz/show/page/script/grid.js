@@ -94,6 +94,7 @@ class GridView {
     }
     grid.style.gridTemplateColumns = `max-content repeat(${num_heads}, ${width}px)`;
     grid.setAttribute("aria-label", app.say("grid.label"));
+    grid.classList.toggle("dark", isDark(this.host));
     fill(grid, ...cells);
     const { scale } = app.state;
     this.said.textContent = [app.say("grid.hint"), app.say(`grid.${scale}`)].join(" ");

@@ -67,13 +67,19 @@ class LinesView {
     this.board = h(
       "div",
       { class: "board" },
-      ...[this.titles.query, h("span", {}), this.titles.key, query, this.wires, key],
+      ...[this.titles.query, h("span", { class: "between" }), this.titles.key, query, this.wires, key],
     );
     this.host = h("section", { class: "lines" }, this.heads, this.told, this.board, this.said);
     /** @type {IntersectionObserver | null} */
     this.sight = null;
     new ResizeObserver(() => this.resized()).observe(this.wires);
-    addEventListener("beforeprint", () => this.paint(true));
+    this.printing = false;
+    for (const when of ["beforeprint", "afterprint"]) {
+      addEventListener(when, () => {
+        this.printing = when === "beforeprint";
+        if (this.host.isConnected) this.paint();
+      });
+    }
   }
 
   /** A column of tokens: a list of which one has the focus. @param {Role} role */
@@ -246,18 +252,18 @@ class LinesView {
     return chosen.query === null ? chosen : { query: chosen.query, key: null };
   }
 
-  /** Draw what is in sight, and what stands beside tokens. @param {boolean} [every] */
-  paint(every = false) {
+  /** Draw what is in sight, or all in light colours for paper, and what stands beside tokens. */
+  paint() {
     const { lines, app } = this;
     if (!lines) return;
     const { heads, links, largest } = lines;
     const only = this.only();
     this.width = this.wires.clientWidth;
-    this.dark = isDark(this.host);
+    this.dark = !this.printing && isDark(this.host);
     this.present =
       only.query === null && only.key === null ? links : linksOf(heads, app.state.threshold, largest, only);
     this.emphasise(only);
-    const tiles = [...this.tiles.values()].filter((tile) => tile.seen || every);
+    const tiles = [...this.tiles.values()].filter((tile) => tile.seen || this.printing);
     return Promise.all(tiles.map((tile) => this.paintTile(tile)));
   }
 
@@ -271,7 +277,7 @@ class LinesView {
     const heights = { query: query.tops, key: key.tops, row };
     const context = sized(canvas, width, height);
     for (let at = 0; at < present.count; ) {
-      const some = { at, most: LINES_AT_ONCE };
+      const some = { at, most: this.printing ? present.count : LINES_AT_ONCE };
       at = drawLinks(context, present, heights, { top, width, height, dark }, some);
       if (at === present.count) return;
       await pause();

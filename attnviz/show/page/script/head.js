@@ -89,10 +89,12 @@ class HeadView {
     const room = roomOf(this.matrices, data.matrices.length);
     data.matrices.forEach((matrix, at) => {
       const { panel, title } = this.panels[at];
-      title.textContent = data.titles[at];
       panel.canvas.setAttribute("aria-label", this.label(at));
       panel.show(matrix, this.zoom, room.width, room.height);
       panel.mark(this.cross, this.fixed);
+      const sentence = data.subtitles[at];
+      fill(title, data.titles[at], sentence && h("bdi", { title: sentence }, ` ${sentence}`));
+      title.style.maxWidth = `${Math.min(panel.layout?.width ?? room.width, room.width)}px`;
     });
   }
 

@@ -11,7 +11,7 @@ import { ABSENT, alignedPlaces, compared, FORBIDDEN } from "./comparing.js";
 /**
  * `matrices` have the same rows and columns; `rows`, `columns`: their places among the tokens of A,
  * -1 for a token of B alone. `shown`: the matrices of A, and of B.
- * @typedef {{titles: string[], matrices: Matrix[], rows: number[], columns: number[],
+ * @typedef {{titles: string[], subtitles: string[], matrices: Matrix[], rows: number[], columns: number[],
  *   shown: Shown[], compared: Compared | null, layer: number, head: number}} HeadData
  */
 
@@ -37,6 +37,7 @@ export async function headData(app) {
   };
   return {
     titles: [""],
+    subtitles: [""],
     matrices: [matrix],
     rows,
     columns,
@@ -77,19 +78,21 @@ async function ofPair(app, other) {
     faintRows: both.rows.map((at) => names.queries[at].special),
     faintColumns: both.columns.map((at) => names.keys[at].special),
   };
-  const weights = [both.a, both.b, both.change];
+  const change = both.change.map((number, at) => (both.grounds[2][at] ? 0 : number));
+  const weights = [both.a, both.b, change];
   const limits = limitsOf(scale, false, [both.a, both.b]);
   const matrices = weights.map((numbers, at) => ({
     ...named,
     numbers,
     ground: both.grounds[at].some((kind) => kind) ? both.grounds[at] : null,
     signed: at === 2,
-    limits: at === 2 ? limitsOf(scale, true, [both.change]) : limits,
+    limits: at === 2 ? limitsOf(scale, true, [change]) : limits,
     extras: [],
   }));
   const own = (/** @type {Both[]} */ all, /** @type {number[]} */ shown) => shown.map((at) => all[at][0] ?? -1);
   return {
     titles: ["A", "B", app.say("difference")],
+    subtitles: subtitlesOf(app, other),
     matrices,
     rows: own(places.queries, both.rows),
     columns: own(places.keys, both.columns),
@@ -98,6 +101,13 @@ async function ofPair(app, other) {
     layer,
     head,
   };
+}
+
+/** What tells A from B: the texts, or the models of one text. @param {App} app @param {number} other */
+function subtitlesOf(app, other) {
+  const both = [app.text, app.data.texts[other]];
+  const named = both.map(({ name }) => name);
+  return named[0] === named[1] ? both.map(({ model }) => model.title) : named;
 }
 
 /** The aligned places of the present pair. @param {App} app */
@@ -138,44 +148,49 @@ export function pairNames(app, other) {
 /** @param {string} text */
 const foldedText = (text) => text.normalize("NFKC").toLowerCase();
 
-/** The numbers as `attnviz run` and `attnviz compare` write them, one row a link.
+/** The numbers as `attnviz run` and `attnviz compare` write them, one row a link; tokens count as shown.
  * @param {App} app @param {HeadData} data
  */
 export function headTable(app, data) {
   const { compared: both, shown, layer, head } = data;
-  if (both) return pairTable(app, both, layer, head);
+  if (both) return pairTable(app, data, both);
   const [{ rows, columns, weights, dropped }] = shown;
   const named = ["layer", "head", "query_index", "query", "key_index", "key", "weight"];
   const table = [];
   for (let row = 0, at = 0; row < rows.length; row++) {
-    const query = [rows[row], app.tokens("query")[rows[row]].text];
+    const query = [row, app.tokens("query")[rows[row]].text];
     const end = dropped ? [dropped[row]] : [];
     for (let column = 0; column < columns.length; column++, at++) {
-      const key = [columns[column], app.tokens("key")[columns[column]].text];
+      const key = [column, app.tokens("key")[columns[column]].text];
       table.push([layer, head, ...query, ...key, weights[at], ...end]);
     }
   }
   return { columns: dropped ? [...named, "dropped"] : named, rows: table };
 }
 
-/** @param {App} app @param {Compared} both @param {number} layer @param {number} head */
-function pairTable(app, both, layer, head) {
+/** @param {App} app @param {HeadData} data @param {Compared} both */
+function pairTable(app, { shown, layer, head }, both) {
   const places = pairPlaces(app);
   const texts = [app.state.text, app.other ?? 0];
   const named = (/** @type {Role} */ role, /** @type {Both} */ place) =>
-    place.flatMap((at, side) => (at === null ? ["", ""] : [at, app.tokens(role, texts[side])[at].text]));
+    place.flatMap((at, side) => {
+      const among = role === "query" ? shown[side].rows : shown[side].columns;
+      return at === null ? ["", ""] : [among.indexOf(at), app.tokens(role, texts[side])[at].text];
+    });
   const columns = ["layer", "head", "distance"];
   for (const role of ["query", "key"]) columns.push(`a_${role}_index`, `a_${role}`, `b_${role}_index`, `b_${role}`);
   columns.push("a", "b", "change");
+  const keys = both.columns.map((at) => named("key", places.keys[at]));
   const rows = [];
   for (let row = 0, at = 0; row < both.rows.length; row++) {
     const query = named("query", places.queries[both.rows[row]]);
     const distance = Number.isNaN(both.distances[row]) ? "" : both.distances[row];
-    for (let column = 0; column < both.columns.length; column++, at++) {
+    for (const key of keys) {
       const numbers = [both.a, both.b, both.change].map((of, side) =>
         both.grounds[side][at] === ABSENT ? "" : of[at],
       );
-      rows.push([layer, head, distance, ...query, ...named("key", places.keys[both.columns[column]]), ...numbers]);
+      rows.push([layer, head, distance, ...query, ...key, ...numbers]);
+      at++;
     }
   }
   return { columns, rows };

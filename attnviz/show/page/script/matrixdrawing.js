@@ -205,7 +205,7 @@ function drawColumnName({ ctx, layout, theme, wide }, name, x, { color, bold }) 
   if (x < layout.left) return;
   ctx.save();
   ctx.beginPath();
-  ctx.rect(layout.left - 2, 0, wide, layout.top);
+  ctx.rect(layout.left - layout.font, 0, wide, layout.top);
   ctx.clip();
   ctx.translate(x, layout.top - 5);
   ctx.rotate(layout.slanted ? -Math.PI / 4 : -Math.PI / 2);

@@ -12,6 +12,7 @@ import { textNotes } from "./told.js";
 
 const NAME_BYTES = 96;
 const PNG_TIMES = 2;
+const LONGEST_TEXT = 400;
 const MOST_PIXELS = 16_000;
 const SVG_STYLE = {
   xmlns: "http://www.w3.org/2000/svg",
@@ -204,7 +205,8 @@ export function titleLines(app) {
   const texts = app.other === null ? [app.text] : [app.text, app.data.texts[app.other]];
   const sentences = texts.flatMap((text, at) => {
     const model = at && text.model.title !== texts[0].model.title ? ` (${text.model.title})` : "";
-    return textsOf(text).map((said) => (texts.length > 1 ? `${"AB"[at]}${model}  ${said}` : said));
+    const which = texts.length > 1 ? `${"AB"[at]}${model}  ` : "";
+    return textsOf(text).map((said) => `${which}“${shortText(said)}”`);
   });
   const told = [
     app.say(`save.${unit}`),
@@ -214,6 +216,11 @@ export function titleLines(app) {
   ];
   if (window) told.splice(2, 0, app.say("save.window", { first: window[0], last: window[1] - 1 }));
   return { title: title.join(" · "), sentences, notes: [told.join(" · "), ...textNotes(app)] };
+}
+
+/** @param {string} text */
+function shortText(text) {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }
 
 /** @param {TextData} text */
@@ -243,11 +250,7 @@ async function paper(app, view) {
     }
   };
   write([title], 15, { "font-weight": 700 });
-  write(
-    sentences.map((text) => (text.length > 400 ? `${text.slice(0, 400)}…” ` : text)),
-    12.5,
-    {},
-  );
+  write(sentences, 12.5, {});
   write(notes, 10.5, { fill: "#63636c" });
   const [wide, high] = [across + 32, y + height + 44];
   const frame = { width: wide, height: high, viewBox: `0 0 ${wide} ${high}` };

@@ -2,9 +2,10 @@
 
 import { colourOf, inkOn, palette } from "./colours.js";
 import { ABSENT } from "./comparing.js";
-import { s, svgText } from "./dom.js";
+import { s } from "./dom.js";
 import { imageOf } from "./matrixdrawing.js";
-import { extraWidth, FACE, layoutOf, shortNames, shortShare } from "./matrixlayout.js";
+import { extraWidth, layoutOf, shortNames, shortShare } from "./matrixlayout.js";
+import { PAPER, paperOf } from "./paper.js";
 import { signedText } from "./readout.js";
 import { weightText } from "./tokens.js";
 
@@ -12,8 +13,6 @@ import { weightText } from "./tokens.js";
 /** @import { HeadData } from "./headdata.js" */
 /** @import { Layout, Matrix, Names } from "./matrixlayout.js" */
 
-const PAPER_INK = "#1b1b1f";
-const PAPER_FAINT = "#63636c";
 const PAPER_ACCENT = "#2558a8";
 const PAPER_SIDE = 560;
 const MOST_RECTS = 4096;
@@ -24,12 +23,8 @@ export function matrixPaper(app, data) {
   const ctx = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
   const { query, key } = app.state;
   const fixed = { row: data.rows.indexOf(query ?? -2), column: data.columns.indexOf(key ?? -2) };
-  const picture = s("svg", {
-    xmlns: "http://www.w3.org/2000/svg",
-    "font-family": FACE,
-    "font-size": 12,
-    fill: PAPER_INK,
-  });
+  /** @type {SVGElement[]} */
+  const panels = [];
   let [x, bottom] = [0, 0];
   data.matrices.forEach((matrix, at) => {
     const names = {
@@ -47,19 +42,11 @@ export function matrixPaper(app, data) {
     const panel = s("g", { transform: `translate(0 ${top})` }, ...paperPanel(matrix, names, layout, fixed));
     const high = top + layout.height;
     const bar = s("g", { transform: `translate(${layout.left} ${high + 10})` }, ...paperLegend(app, matrix));
-    picture.append(s("g", { transform: `translate(${x} 0)` }, title, panel, bar));
+    panels.push(s("g", { transform: `translate(${x} 0)`, "font-size": 12 }, title, panel, bar));
     x += Math.max(layout.width, layout.left + 330) + 16;
     bottom = Math.max(bottom, high + 30);
   });
-  const [width, height] = [Math.ceil(x - 16), Math.ceil(bottom)];
-  for (const [name, value] of Object.entries({
-    width,
-    height,
-    viewBox: `0 0 ${width} ${height}`,
-  })) {
-    picture.setAttribute(name, String(value));
-  }
-  return svgText(picture);
+  return paperOf(x - 16, bottom, panels);
 }
 
 /** @param {Matrix} matrix @param {{rows: Names, columns: Names, extras: Names}} names @param {Layout} layout
@@ -74,7 +61,7 @@ function paperPanel(matrix, names, layout, fixed) {
   const parts = [s("rect", { ...frame, fill: colours.ground })];
   if (matrix.numbers.length > MOST_RECTS) parts.push(cellsImage(matrix, frame));
   else parts.push(...cellRects(matrix, layout));
-  parts.push(s("rect", { ...frame, fill: "none", stroke: PAPER_FAINT, "stroke-width": 0.6 }));
+  parts.push(s("rect", { ...frame, fill: "none", stroke: PAPER.muted, "stroke-width": 0.6 }));
   matrix.extras.forEach((extra, at) => {
     const own = extraWidth(cell);
     const x = left + width + 8 + at * own;
@@ -93,11 +80,11 @@ function paperPanel(matrix, names, layout, fixed) {
         width: own - 1,
         height,
         fill: "none",
-        stroke: PAPER_FAINT,
+        stroke: PAPER.muted,
         "stroke-width": 0.6,
       }),
     );
-    parts.push(paperColumnName(names.extras[at].text, x + own / 2, layout, PAPER_FAINT, false));
+    parts.push(paperColumnName(names.extras[at].text, x + own / 2, layout, PAPER.muted, false));
   });
   return [...parts, ...paperNames(matrix, names, layout, fixed), ...markFrames(frame, cell, fixed)];
 }
@@ -150,7 +137,7 @@ function paperNames(matrix, names, layout, fixed) {
   for (let row = 0; row < names.rows.length; row++) {
     const bold = row === fixed.row;
     if (row % step && !bold) continue;
-    const fill = bold ? PAPER_ACCENT : matrix.faintRows[row] ? PAPER_FAINT : PAPER_INK;
+    const fill = bold ? PAPER_ACCENT : matrix.faintRows[row] ? PAPER.muted : PAPER.ink;
     const style = {
       fill,
       "font-size": font,
@@ -162,7 +149,7 @@ function paperNames(matrix, names, layout, fixed) {
   for (let column = 0; column < names.columns.length; column++) {
     const bold = column === fixed.column;
     if (column % step && !bold) continue;
-    const fill = bold ? PAPER_ACCENT : matrix.faintColumns[column] ? PAPER_FAINT : PAPER_INK;
+    const fill = bold ? PAPER_ACCENT : matrix.faintColumns[column] ? PAPER.muted : PAPER.ink;
     parts.push(paperColumnName(names.columns[column].text, left + (column + 0.5) * cell, layout, fill, bold));
   }
   return parts;
@@ -201,7 +188,7 @@ function paperLegend(app, matrix) {
       fill: colourOf(colours, at, 0, 63),
     }),
   );
-  const style = { y: 9, "font-size": 10, fill: PAPER_FAINT };
+  const style = { y: 9, "font-size": 10, fill: PAPER.muted };
   const texts = [
     s("text", { ...style, x: 26, "text-anchor": "end" }, text(low)),
     s("text", { ...style, x: 164 }, text(high)),

@@ -69,7 +69,7 @@ function offerFile(blob, name) {
 /** The address of the present view; the fragment alone where the page is inside another.
  * @param {App} app
  */
-export function linkTo(app) {
+function linkTo(app) {
   const fragment = `#${toFragment(app.state, app.first)}`;
   return location.protocol === "about:" ? fragment : location.href.replace(/(#.*)?$/, fragment);
 }
@@ -99,7 +99,7 @@ async function copied(text, host, app) {
 /** Numbers as RFC 4180 has them, in UTF-8. A text that a spreadsheet would compute has `'` before it.
  * @param {Table} table
  */
-export function csvText({ columns, rows }) {
+function csvText({ columns, rows }) {
   const cell = (/** @type {string | number} */ value) => {
     if (typeof value === "number") return shortestDigits(value);
     const text = /^[=+\-@\t\r]./su.test(value) ? `'${value}` : value;
@@ -132,7 +132,7 @@ function drawnSubject(app) {
  * tells apart what letters do not.
  * @param {App} app
  */
-export function fileName(app) {
+function fileName(app) {
   const { view, layer, head, query, key, unit, special, window, step } = app.state;
   const { model, attention, part } = app.text;
   const asked = /** @type {const} */ ([
@@ -196,7 +196,7 @@ function hashOf(text) {
 /** The lines above a picture: model and head; sentences; how tokens are counted, and how exact it is.
  * @param {App} app
  */
-export function titleLines(app) {
+function titleLines(app) {
   const { query, key, unit, special, window } = app.state;
   const { model, tolerance } = app.text;
   const title = [model.title, drawnSubject(app)];
@@ -289,7 +289,7 @@ function wrappedText(measure, text, width) {
 }
 
 /** A picture in pixels, twice as many as it has units. @param {string} svg @returns {Promise<Blob>} */
-export async function pixels(svg) {
+async function pixels(svg) {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();

@@ -25,7 +25,7 @@ export function stepsPaper(view) {
   const changed = of.changed.size
     ? [`${app.say("steps.whatif")}: ${app.say("steps.changed", { n: of.changed.size })}`]
     : [];
-  const top = 100 + 16 * changed.length;
+  const top = 52 + 16 * changed.length;
   const x = PAPER.margin;
   const largest = largestOf(of.weights);
   const brought = of.brought && largestOf(of.brought);

@@ -14,10 +14,12 @@ const SCALES = {
   signedDark: "#bfe0ff #74b2ee #3c7fc4 #27507f #1e1e24 #6d4020 #b3642a #ee9a52 #ffd9b0",
 };
 
-/* Okabe and Ito's colours, their yellow darker to be seen on paper, then shades between them */
-const HEADS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a3e9d #8c6d1f #a3163f #5fa01c #1f4e5f #7f7f8a".split(
-  " ",
-);
+// Okabe and Ito's six, then those furthest from all others to every kind of eye: on paper, and on dark
+const EYES = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9";
+const HEADS = {
+  light: `${EYES} #700000 #001ca8 #70541c #a83870 #7000e0 #541c70`.split(" "),
+  dark: `${EYES} #e0ffe0 #70ff54 #8c00ff #8c5470 #ffc4ff #a870ff`.split(" "),
+};
 
 /** @type {Map<string, Palette>} */
 const palettes = new Map();
@@ -83,16 +85,15 @@ export function inkOn(hex) {
 }
 
 /**
- * A head's colour. The first 12 are told apart with any kind of colour blindness or by their lightness; the next are
- * darker, then lighter ones, whose numbers must be read.
+ * A head's colour: 12 are told apart by any eye; the next are darker, then paler ones, whose numbers must be read.
+ *
  * @param {number} head @param {boolean} dark @returns {string}
  */
 export function headColour(head, dark) {
-  const own = HEADS[head % HEADS.length];
-  const round = Math.floor(head / HEADS.length) % 3;
-  const [red, green, blue] = rgb(own);
-  const lifted = dark && 0.3 * red + 0.6 * green + 0.1 * blue < 125 ? mixed(own, "#ffffff", 0.35) : own;
-  return round === 0 ? lifted : mixed(lifted, (round === 1) === dark ? "#ffffff" : "#000000", 0.4);
+  const own = HEADS[dark ? "dark" : "light"];
+  const colour = own[head % own.length];
+  const round = Math.floor(head / own.length) % 3;
+  return round === 0 ? colour : mixed(colour, (round === 1) === dark ? "#ffffff" : "#000000", 0.4);
 }
 
 /**

@@ -126,7 +126,11 @@ function groups(steps, plan, inks, title) {
 function words(step, y, plan, inks) {
   const [first, second] = plan.text ? [y + 9, y + 26] : [y - 26, y - 10];
   return [
-    s("text", { x: 12, y: first, fill: inks.ink, "font-family": MONO, "font-size": 12.5 }, step.equation),
+    s(
+      "text",
+      { x: 12, y: first, fill: inks.ink, "font-family": MONO, "font-size": 12.5, "data-of": step.name },
+      step.equation,
+    ),
     s(
       "text",
       { x: 12, y: second, fill: inks.muted, "font-size": 12 },

@@ -20,6 +20,7 @@ export function textNotes(app) {
     told.push(app.say("unknown.words", { ...values, unknown: unknown.length, words: someOf(unknown) }));
   if (lost.length > 0) told.push(app.say("lost.words", { ...values, lost: lost.length, words: someOf(lost) }));
   if (weightsOnly) told.push(app.say("alone"));
+  if (!model.trained) told.push(app.say("untrained"));
   return told;
 }
 

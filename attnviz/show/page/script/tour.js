@@ -83,8 +83,10 @@ class Tour {
       this.entered = place;
       return app.set(step.state); // and so this draws again
     }
-    if (this.drawn !== `${place} ${app.state.lang}`) this.draw(step, place);
+    const fresh = this.drawn !== `${place} ${app.state.lang}`;
+    if (fresh) this.draw(step, place);
     await this.show(step);
+    if (fresh) this.scrollToQuery();
   }
 
   /** @param {Step} step @param {string} place */
@@ -190,6 +192,14 @@ class Tour {
     if (!view) return fill(this.shows, this.sizes());
     if (view.host.parentNode !== this.shows) fill(this.shows, view.host);
     await view.update();
+  }
+
+  /** Of a long text, the query's own lines are to be seen. */
+  scrollToQuery() {
+    const { shows } = this;
+    const row = shows.querySelector(".of-query .on");
+    const middle = shows.getBoundingClientRect().top + shows.clientHeight / 2;
+    shows.scrollTop = row ? shows.scrollTop + row.getBoundingClientRect().top - middle : 0;
   }
 
   /** The paper's sizes beside this model's. */

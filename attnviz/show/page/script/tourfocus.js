@@ -3,7 +3,7 @@
 /** @import { App } from "./app.js" */
 /** @import { Shown, Tok } from "./types.js" */
 
-const MOST_SEARCHED = 20_000_000; // weights that are looked through; of longer texts, some heads
+const MOST_SEARCHED = 8_000_000; // weights that are looked through; of longer texts, some heads
 const SEARCH_SLICE = 30; // milliseconds of work before the browser may answer
 
 /**
@@ -91,16 +91,21 @@ function strongestIn({ rows, columns, weights, allowed }, tokens, wanted, crosse
 }
 
 /**
- * 0 for a word further off, 1 for a neighbour, 2 for itself and special tokens.
+ * 0 for a word further off, 1 for a neighbour, 2 for itself, special tokens, and what is no word.
  *
  * @param {Tok} query
  * @param {Tok} key
  * @param {number | null} apart how many tokens the key comes after the query; null in other texts
  */
 function rankOf(query, key, apart) {
-  if (key.special || apart === 0) return 2;
+  if (key.special || apart === 0 || !isWord(query) || !isWord(key)) return 2;
   if (apart === null || query.segment !== key.segment) return 0;
   return Math.abs(apart) === 1 || (isIt(query) && apart > 0) ? 1 : 0;
+}
+
+/** Whether it is more than a punctuation mark. @param {Tok} token */
+function isWord(token) {
+  return /[\p{L}\p{N}]/u.test(token.text);
 }
 
 /** @param {Tok} token */

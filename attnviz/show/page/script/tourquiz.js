@@ -208,7 +208,8 @@ export function whichShare({ app, say, link, numbers, piece }, step) {
   const candidates = steps.parts.flatMap(({ name, head }, at) => {
     if ((head === null) === (step === "concat")) return [];
     const value = shares[piece * steps.parts.length + at];
-    const label = head === null ? app.say(`part.${name}`) : headName(link.layer, head);
+    const part = name === "attention" && app.text.attention === "cross" ? "cross_attention" : name;
+    const label = head === null ? app.say(`part.${part}`) : headName(link.layer, head);
     const share = `${(100 * value).toFixed(1).replace("-", "−")}%`;
     return [{ label, value, why: say("share", { part: label, share }) }];
   });

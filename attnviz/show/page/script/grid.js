@@ -42,6 +42,11 @@ class GridView {
     this.host = h("section", { class: "gridview stack" }, this.said, h("div", { class: "scroll" }, this.grid));
     /** @type {IntersectionObserver | null} */
     this.sight = null;
+    this.printing = false;
+    addEventListener("beforeprint", () => this.print());
+    addEventListener("afterprint", () => {
+      this.printing = false;
+    });
     new ResizeObserver(() => this.host.clientWidth && this.drawn && this.update()).observe(this.host);
   }
 
@@ -167,13 +172,20 @@ class GridView {
       for (let thumb = this.next(); thumb; thumb = this.next()) {
         this.waiting.delete(thumb);
         this.draw(thumb, await this.app.shown(thumb.layer, thumb.head));
-        if (performance.now() - began < GRID_SLICE) continue;
+        if (this.printing || performance.now() - began < GRID_SLICE) continue;
         await pause();
         began = performance.now();
       }
     } finally {
       this.working = false;
     }
+  }
+
+  /** Draw all, in sight or not, before the browser goes on. */
+  print() {
+    this.printing = true;
+    for (const thumb of this.thumbs.values()) if (!thumb.canvas.hasAttribute("data-drawn")) this.waiting.add(thumb);
+    this.work();
   }
 
   next() {

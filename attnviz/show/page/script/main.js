@@ -63,6 +63,12 @@ async function start(page) {
       (error) => fill(parts.host, h("p", { class: "error", role: "alert" }, String(error.message ?? error))),
     );
   };
+  // paper is white: what is drawn is drawn anew for it
+  addEventListener("beforeprint", () => {
+    document.documentElement.setAttribute("data-theme", "light");
+    views.get(app.state.view)?.update();
+  });
+  addEventListener("afterprint", draw);
   app.listeners.push(draw);
   listenToKeys(app, KNOWN, { find: () => finder.show(true), help: () => help.show() });
   draw();

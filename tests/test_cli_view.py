@@ -5,16 +5,20 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import ANIMAL
+from handmade import inspection_of, tokens_of
 from process import Done, Workplace, workplace
 from tiny_others import SEQ2SEQ
 
 import attnviz
 from attnviz.answers import page as pages
+from attnviz.attention.layer import LayerRecord
 from attnviz.inspection import Inspection
 from attnviz.inspection.storage import save
 from attnviz.model import Model
@@ -170,10 +174,14 @@ def test_several_sentences_come_in_one_page(here: Callable[..., Done], place: Wo
     assert (data["pairs"], shown_first(data)["query"]) == ([], "I")
     piped = place("view", "--no-open", "-o", "-", given=b"One.\n\nTwo.\n")
     assert [text["name"] for text in data_of(piped.output)["texts"]] == ["One.", "Two."]
-    wrong = place("view", "I am", "You are", "--query", "I", "-o", "p.html", "--no-open")
+    options = ["--query", "I", "--head", "L3H1", "--no-open", "-o", "p.html"]
+    first = here("view", "I am", "You are", *options)  # only the first need have the word
+    assert (first.code, first.out, first.err) == (0, "p.html\n", "")
+    wrong = here("view", "You are", "", "I am", *options)
     assert (wrong.code, wrong.out) == (2, "p.html\n")
-    assert 'sentence 2: there is no "I" in the sentence' in wrong.err
-    assert len(data_of((place.folder / "p.html").read_bytes())["texts"]) == 1
+    assert 'sentence 1: there is no "I" in the sentence' in wrong.err
+    assert "sentence 2: the sentence is empty" in wrong.err
+    assert [text["name"] for text in written(place, wrong)["texts"]] == ["I am"]
 
 
 def test_windows_of_a_long_text_come_in_one_page(place: Workplace) -> None:
@@ -286,6 +294,28 @@ def test_pieces_of_a_word_and_many_sentences_have_one_page(
     assert len(data_of(found.output)["texts"]) == 2
 
 
+def test_other_commands_open_their_page_if_they_are_asked_to(
+    place: Workplace, tmp_path: Path
+) -> None:
+    env = browser(tmp_path / "bin")
+    options = ["--head", "L3H1", "--open", "--lang", "ko", "-o", "x.html", "--quiet"]
+    done = place("heatmap", *options, env=env)
+    assert (done.code, done.err) == (0, "")
+    assert written(place, done)["state"]["lang"] == "ko"
+    opened = (tmp_path / "bin" / "opened").read_text()
+    assert opened == f"{(place.folder / 'x.html').as_uri()}\n"
+
+
+def test_a_saved_inspection_of_weights_alone_is_shown(
+    here: Callable[..., Done], place: Workplace
+) -> None:
+    made = inspection_of(tokens_of(["a", "dog", "ran"]), np.full((1, 2, 5, 5), 0.2, np.float32))
+    record = LayerRecord(recorded_weights=made.layer(0).weights(0))
+    save(replace(made, layers=(record,)), place.folder / "weights")
+    data = written(place, here("view", "--load", "weights", "--no-open"))
+    assert data["texts"][0]["weightsOnly"]
+
+
 def test_an_answer_without_a_page_says_so(here: Callable[..., Done], place: Workplace) -> None:
     before = os.listdir(place.folder)
     for command in (
@@ -314,11 +344,14 @@ def test_what_somebody_else_wrote_stays(here: Callable[..., Done], place: Workpl
 
 
 def test_bad_input_is_told_in_a_sentence(here: Callable[..., Done], place: Workplace) -> None:
-    (place.folder / "broken").write_bytes((place.folder / "student").read_bytes()[:-999])
+    student = (place.folder / "student").read_bytes()
+    (place.folder / "lost").write_bytes(student.replace(b'"0.q":', b'"0.Q":'))
+    (place.folder / "broken").write_bytes(student[:-999])
     two = ["--beside", "B", "--no-open"]
     for code, told, arguments in (
         (2, "there is no folder none", ["-o", "none/x.html"]),
         (1, "broken is damaged", ["--load", "broken"]),
+        (1, "neither queries and keys were recorded, nor weights", ["--load", "lost"]),
         (2, "there is no file gone", ["--load", "gone"]),
         (2, 'there is no "dog" in the sentence', ["--query", "dog"]),
         (2, "there is no layer 9", ["--layer", "9"]),

@@ -29,7 +29,7 @@ Looked = tuple[View, State]  # a text as a page shows it, and what of it the pag
 def answer_as_page(inputs: "Inputs", ask: "Callable[[Item], Answer | Sequence[Answer]]") -> None:
     """Ask about each text, and write one page of all, which shows the first answer first."""
 
-    def look(item: "Item") -> Looked:
+    def look(item: "Item", _: bool) -> Looked:
         answers = ask(item)
         first: Any = answers[0] if isinstance(answers, Sequence) else answers
         inputs.session.note_unseen(first, item.place)
@@ -38,14 +38,14 @@ def answer_as_page(inputs: "Inputs", ask: "Callable[[Item], Answer | Sequence[An
     look_into_each(inputs, look)
 
 
-def look_into_each(inputs: "Inputs", look: "Callable[[Item], Looked]") -> None:
-    """Look into each text as it comes, and write one page of all."""
+def look_into_each(inputs: "Inputs", look: "Callable[[Item, bool], Looked]") -> None:
+    """Look into each text as it comes, told whether it is the first, and write one page of all."""
     session, looked, held = inputs.session, list[Looked](), 0
     with session, closing(iter(inputs)) as items:
         for item in items:
             with session.trying(item.place):
                 session.spinner.start()
-                looked.append(look(item))
+                looked.append(look(item, not looked))
                 held += numbers_held(looked[-1][0])
             check_room(held, len(looked))  # as soon as it is too much, and for all
         if looked:

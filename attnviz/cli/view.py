@@ -124,6 +124,7 @@ def view(
     Example: attnviz view "The animal didn't cross the street because it was too tired."
     """
     from attnviz.answers.opening import opening
+    from attnviz.answers.page import State
     from attnviz.cli.inputs import Inputs
     from attnviz.cli.output import check_output
     from attnviz.cli.pages import look_into_each
@@ -137,14 +138,16 @@ def view(
     selection = Selection(session, look.whole, heads)
     inputs = Inputs(source, session, output, selection.request)
 
-    def look_at(item: "Item") -> "tuple[View, State]":
+    def look_at(item: "Item", comes_first: bool) -> "tuple[View, State]":
         view = selection.view(item.inspection, first.query)
+        session.note_unseen(view, item.place)
+        if not comes_first:  # others may lack the words that are to be shown first
+            return view, State()
         query = selection.word(item.place, view, "query", first.query)
         key = selection.word(item.place, view, "key", first.key)
         state, note = opening(view, selection.heads(view.context), query, key)
         if note:
             session.notes.say(item.place + note)
-        session.note_unseen(view, item.place)
         return view, state
 
     look_into_each(inputs, look_at)

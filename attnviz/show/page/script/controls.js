@@ -93,19 +93,28 @@ function headPickers(app) {
   ];
 }
 
+/** @type {Map<string, {of: string, made: HTMLElement}>} the tokens' pickers, which are long: of what, by role */
+const tokenLists = new Map();
+
 /** @param {App} app */
 function tokenPickers(app) {
+  const { text, unit, lang } = app.state;
   return /** @type {import("./types.js").Role[]} */ (["query", "key"]).map((role) => {
+    const chosen = app.state[role] === null ? "" : String(app.state[role]);
+    const of = [text, unit, lang].join(" ");
+    const known = tokenLists.get(role);
+    if (known?.of === of) {
+      /** @type {HTMLSelectElement} */ (known.made.querySelector("select")).value = chosen;
+      return known.made;
+    }
     const tokens = app
       .tokens(role)
       .map((token, index) => /** @type {[string, string]} */ ([String(index), token.name]));
-    const chosen = app.state[role];
-    return picker(
-      app.say(`pick.${role}`),
-      chosen === null ? "" : String(chosen),
-      [["", app.say("none")], ...tokens],
-      (value) => app.set({ [role]: value === "" ? null : Number(value) }),
+    const made = picker(app.say(`pick.${role}`), chosen, [["", app.say("none")], ...tokens], (value) =>
+      app.set({ [role]: value === "" ? null : Number(value) }),
     );
+    tokenLists.set(role, { of, made });
+    return made;
   });
 }
 

@@ -39,6 +39,19 @@ export function linesView(app) {
  * @typedef {{heads: Drawn[], layout: Layout, links: Links, chosen: Chosen, largest: number}} Lines
  */
 
+/** @type {WeakMap<Shown, number>} */
+const peaks = new WeakMap();
+
+/** A head's largest weight. @param {Shown} shown */
+function peakOf(shown) {
+  const known = peaks.get(shown);
+  if (known !== undefined) return known;
+  let largest = 0;
+  for (const weight of shown.weights) if (weight > largest) largest = weight;
+  peaks.set(shown, largest);
+  return largest;
+}
+
 class LinesView {
   /** @param {App} app */
   constructor(app) {
@@ -118,16 +131,17 @@ class LinesView {
     const order = [head, ...on].filter((one, at, all) => all.indexOf(one) === at);
     const heads = [];
     let shown = null;
+    let [began, slice] = [performance.now(), LINES_SLICE];
     for (const one of order) {
-      const began = performance.now();
       const found = await app.shown(layer, one);
       if (turn !== this.turn) return this.latest;
       shown ??= found;
       if (on.includes(one)) heads.push({ head: one, shown: found });
-      if (performance.now() - began > LINES_SLICE) {
+      if (performance.now() - began > slice) {
         this.draw(heads, shown);
         await pause();
         if (turn !== this.turn) return this.latest;
+        [began, slice] = [performance.now(), 2 * slice];
       }
     }
     heads.sort((one, other) => one.head - other.head);
@@ -149,13 +163,7 @@ class LinesView {
     const { app } = this;
     const { scale, threshold, query, key } = app.state;
     const layout = layOut(app, shown, this.room());
-    let largest = scale === "fixed" ? 1 : 0;
-    if (scale === "own") {
-      for (const { shown: one } of heads) {
-        for (const weight of one.weights) if (weight > largest) largest = weight;
-      }
-    }
-    largest ||= 1;
+    const largest = (scale === "own" && Math.max(...heads.map(({ shown: one }) => peakOf(one)))) || 1;
     const links = linksOf(heads, threshold, largest, { query: null, key: null });
     const place = { query: shown.rows.indexOf(query ?? -1), key: shown.columns.indexOf(key ?? -1) };
     const chosen = {

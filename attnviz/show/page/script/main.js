@@ -82,9 +82,10 @@ async function start(page) {
  */
 function dress(app, page) {
   const { lang, theme, view } = app.state;
-  document.documentElement.lang = lang;
-  if (theme === "auto") document.documentElement.removeAttribute("data-theme");
-  else document.documentElement.setAttribute("data-theme", theme);
+  const root = document.documentElement;
+  if (root.lang !== lang) root.lang = lang; // else the browser would style everything anew
+  if (theme === "auto") root.removeAttribute("data-theme");
+  else root.setAttribute("data-theme", theme);
   page.setAttribute("data-view", view);
   page.removeAttribute("data-drawn");
 }

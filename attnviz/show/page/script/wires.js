@@ -34,36 +34,34 @@ const CROWD = 700; // more lines are thinner
  */
 export function linksOf(heads, threshold, largest, chosen) {
   const least = Math.max(threshold, 1e-6);
+  /** @type {number[][]} */
+  const found = [];
   /** @type {number[]} */
   const counts = new Array(SHADES + 1).fill(0);
-  /** @param {(shade: number, from: number, to: number, place: number, weight: number) => void} take */
-  const each = (take) => {
-    heads.forEach(({ shown: { rows, columns, weights } }, place) => {
-      const [firstRow, lastRow] = span(chosen.query, rows.length);
-      const [firstColumn, lastColumn] = span(chosen.key, columns.length);
-      for (let from = firstRow; from < lastRow; from++) {
-        const start = from * columns.length;
-        for (let to = firstColumn; to < lastColumn; to++) {
-          const weight = weights[start + to];
-          if (weight >= least) {
-            const share = Math.min(1, weight / largest);
-            take(Math.round(share * (SHADES - 1)), from, to, place, weight);
-          }
-        }
+  heads.forEach(({ shown: { rows, columns, weights } }, place) => {
+    const [firstRow, lastRow] = span(chosen.query, rows.length);
+    const [firstColumn, lastColumn] = span(chosen.key, columns.length);
+    for (let from = firstRow; from < lastRow; from++) {
+      const start = from * columns.length;
+      for (let to = firstColumn; to < lastColumn; to++) {
+        const weight = weights[start + to];
+        if (weight < least) continue;
+        const shade = Math.round(Math.min(1, weight / largest) * (SHADES - 1));
+        counts[shade + 1]++;
+        found.push([shade, from, to, place, weight]);
       }
-    });
-  };
-  each((shade) => counts[shade + 1]++);
+    }
+  });
   for (let shade = 0; shade < SHADES; shade++) counts[shade + 1] += counts[shade];
-  const links = linksFor(counts[SHADES], heads);
-  each((shade, from, to, place, weight) => {
+  const links = linksFor(found.length, heads);
+  for (const [shade, from, to, place, weight] of found) {
     const at = counts[shade]++;
     links.from[at] = from;
     links.to[at] = to;
     links.place[at] = place;
     links.shade[at] = shade;
     links.weight[at] = weight;
-  });
+  }
   return links;
 }
 

@@ -107,6 +107,14 @@ def test_why_nothing_is_found(
     expect(tab.locator(".find-results")).to_contain_text(said)
 
 
+def test_what_special_tokens_held_is_said(opened: Opened, animal_page: str) -> None:
+    tab = drawn(opened(animal_page, "#find=true&query=8&key=2&special=false"))
+    expect(tab.locator(".find-results")).to_contain_text("special tokens left out: they held 39%")
+    tab.locator("#find-query").fill("zebra")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".find-results")).to_have_text("No word contains “zebra”.")
+
+
 def test_masked_words_and_no_yardsticks(opened: Opened) -> None:
     tokens = tokens_of(["so", "it", "goes"], special=False)
     inspection = with_layer(random_inspection(tokens, 1, 2, 1), 0, key_ranges=causal(3))

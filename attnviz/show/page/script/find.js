@@ -113,7 +113,8 @@ export class Finder {
       return;
     }
     this.drawForm(opened, `${lang} ${text} ${unit}`);
-    const asked = JSON.stringify([text, unit, special, window, this.places("query"), this.places("key")]);
+    const words = ROLES.map((role) => [this.places(role), this.inputs[role].validationMessage]);
+    const asked = JSON.stringify([lang, text, unit, special, window, words]);
     if (asked === this.asked) {
       this.drawResults();
       return;
@@ -257,6 +258,7 @@ export class Finder {
         { class: "scroll", tabindex: 0, role: "group", "aria-labelledby": "find-heads" },
         this.table(rows, names),
       ),
+      this.dropped(),
       more > 0 &&
         h("button", { type: "button", onclick: () => this.showAll() }, app.say("find.all", { count: order.length })),
       h("p", { class: "note" }, app.say("distance.note"), h("br"), app.say("same.key.note")),
@@ -266,6 +268,14 @@ export class Finder {
   showAll() {
     this.all = true;
     this.drawResults();
+  }
+
+  /** What special tokens left out held. */
+  dropped() {
+    const shares = this.findings.map(({ dropped }) => dropped ?? 0);
+    const share = shares.reduce((sum, one) => sum + one, 0) / shares.length;
+    if (this.findings[0].dropped === null) return null;
+    return h("p", { class: "note" }, this.app.say("dropped.all", { share: `${Math.round(100 * share)}%` }));
   }
 
   /** The best head in words. @param {Finding} best @param {{query: string, key: string}} names */
@@ -290,7 +300,12 @@ export class Finder {
     return h(
       "table",
       { class: "numbers" },
-      h("caption", { id: "find-heads" }, app.say("find.heads", { ...names, by: app.say(this.by) })),
+      h(
+        "caption",
+        { id: "find-heads" },
+        app.other !== null && "A: ",
+        app.say("find.heads", { ...names, by: app.say(this.by) }),
+      ),
       h(
         "thead",
         {},

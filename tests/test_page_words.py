@@ -31,6 +31,21 @@ STEPS = {
 ENGLISH = re.compile("[A-Za-z]{3}")
 
 
+COMMENT = re.compile(r"/\*[\s\S]*?\*/|^\s*//.*", re.MULTILINE)
+SAID = re.compile(r'\bsay\(\s*"([^"]+)"')
+PLAIN = re.compile(r'"([^"\n]*)"')
+MADE = re.compile(r"`(\w+\.[\w.]*\$\{[^`}]*\}[\w.]*|\$\{[^`}]*\}\.[\w.]+)`")  # `tour.${attention}`
+BY_DATA = {
+    "decoder",
+    "pair",
+    "lost",
+    "steps.q",
+    "steps.k",
+    "steps.z",
+    "steps.bias",
+}  # said by a name that the data has
+
+
 def words(language: str) -> dict[str, str]:
     """The strings of one language, none of them given twice."""
 
@@ -41,6 +56,22 @@ def words(language: str) -> dict[str, str]:
     text = (PAGE / f"words.{language}.json").read_text(encoding="utf-8")
     found: dict[str, str] = json.loads(text, object_pairs_hook=once)
     return found
+
+
+def scripts() -> dict[str, tuple[str, str]]:
+    """The scripts without comments, and what comes before the keys that they say."""
+    return {
+        path.name: (
+            COMMENT.sub("", path.read_text("utf-8")),
+            "tour." * path.name.startswith("tour"),
+        )
+        for path in (PAGE / "script").glob("*.js")
+    }
+
+
+def pattern(made: str) -> str:
+    """The keys that a template makes."""
+    return r"[\w.]+".join(map(re.escape, re.split(r"\$\{[^}]*\}", made)))
 
 
 def section(language: str, number: int) -> tuple[str, str]:
@@ -62,6 +93,24 @@ def test_both_languages_say_the_same() -> None:
 def test_they_are_small() -> None:
     packed = [json.dumps(words(language), ensure_ascii=False) for language in ARTICLES]
     assert sum(len(text.encode()) for text in packed) <= MOST_BYTES
+
+
+def test_what_scripts_say_is_there() -> None:
+    known = words("en")
+    for name, (source, prefix) in scripts().items():
+        for key in SAID.findall(source):
+            assert key in known or prefix + key in known, (name, key)
+
+
+def test_every_word_is_said() -> None:
+    unsaid = set(words("en")) - BY_DATA
+    for source, prefix in scripts().values():
+        plain = set(PLAIN.findall(source))
+        unsaid -= plain | {prefix + key for key in plain}
+        for made in MADE.findall(source):
+            for before in {"", prefix}:
+                unsaid = {key for key in unsaid if not re.fullmatch(before + pattern(made), key)}
+    assert unsaid == set()
 
 
 @pytest.mark.parametrize("language", ARTICLES)

@@ -9,7 +9,7 @@ from test_docs import HANGUL, read
 
 PAGE = Path(__file__).parent.parent / "attnviz" / "show" / "page"
 ARTICLES = {"en": "docs/article.md", "ko": "docs/article.ko.md"}
-MOST_BYTES = 32 * 1024
+MOST_BYTES = 34 * 1024
 PLACE = re.compile(r"\{(\w+)\}")
 STEPS = {
     "stack": 1,

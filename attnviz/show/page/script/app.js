@@ -110,14 +110,29 @@ export class App {
   }
 
   /**
-   * What a token is called.
+   * The place in B of a token of A.
+   *
+   * @param {Role} role
+   * @param {number} index
+   */
+  placed(role, index) {
+    const { words, pieces, key_words, key_pieces } = this.data.pairs[this.state.pair ?? 0];
+    const [queries, keys] = this.state.unit === "word" ? [words, key_words] : [pieces, key_pieces];
+    return (role === "query" ? queries : keys).find(([own]) => own === index)?.[1] ?? null;
+  }
+
+  /**
+   * What a token is called; both where A and B have others in one place, as in `tired→wide`.
    *
    * @param {Role} role
    * @param {number} index
    * @param {number} [text]
    */
   name(role, index, text = this.state.text) {
-    return this.tokens(role, text)[index].name;
+    const { name } = this.tokens(role, text)[index];
+    const other = this.other === null || text !== this.state.text ? null : this.placed(role, index);
+    const beside = other === null ? name : this.tokens(role, this.other ?? 0)[other].name;
+    return beside.toLowerCase() === name.toLowerCase() ? name : `${name}→${beside}`;
   }
 
   /**

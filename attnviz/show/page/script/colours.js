@@ -90,6 +90,7 @@ export function inkOn(hex) {
  * @param {number} head @param {boolean} dark @returns {string}
  */
 export function headColour(head, dark) {
+  if (head < 0) return signColour(head, dark);
   const own = HEADS[dark ? "dark" : "light"];
   const colour = own[head % own.length];
   const round = Math.floor(head / own.length) % 3;
@@ -112,4 +113,13 @@ export function limitsOf(scale, signed, every) {
     }
   }
   return [signed ? -(high || 1) : 0, high || 1];
+}
+
+/** What stand for heads where lines say what became more, and less. */
+export const GAINED = -1;
+export const LOST = -2;
+
+/** @param {number} sign GAINED or LOST @param {boolean} dark */
+export function signColour(sign, dark) {
+  return palette("signed", dark).stops[sign === GAINED ? 215 : 40];
 }

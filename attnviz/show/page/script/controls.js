@@ -1,6 +1,7 @@
 // The pickers above a view. Each is a native control, so that keyboards and screen readers know it.
 
 import { h, refill } from "./dom.js";
+import { sidePicker } from "./sides.js";
 
 /**
  * @typedef {import("./app.js").App} App
@@ -61,8 +62,9 @@ function textPickers(app) {
     );
     return [`t${index}`, `${shortened(name)}${window}${alike ? ` · ${model.title}` : ""}`];
   });
+  const sides = sidePicker(app);
+  if (choices.length === 1 || (sides && texts.length === 2)) return [sides];
   for (const index of pairs.keys()) choices.push([`p${index}`, `${app.say("A")} · ${app.say("B")}`]);
-  if (choices.length === 1) return [];
   const chosen = pair === null ? `t${text}` : `p${pair}`;
   return [
     picker(app.say("text"), chosen, choices, (value) => {

@@ -1,14 +1,14 @@
 // Grid: all layers and heads as thumbnails, drawn as they come into sight.
 
-import { palette } from "./colours.js";
 import { fill, h } from "./dom.js";
 import { gridPaper, THUMB_GAP, thumbOf } from "./gridpaper.js";
+import { comparedHeads } from "./headdata.js";
 import { kindOf } from "./kinds.js";
 import { drawMatrix, isDark, pause, watch } from "./matrix.js";
-import { headName } from "./tokens.js";
+import { headName, weightText } from "./tokens.js";
 
 /** @import { App } from "./app.js" */
-/** @import { Shown, Table, View } from "./types.js" */
+/** @import { Table, View } from "./types.js" */
 
 const GRID_SLICE = 12; // milliseconds of work before the browser may answer
 const [SMALLEST_THUMB, LARGEST_THUMB] = [46, 132]; // sides of a thumbnail, in CSS pixels
@@ -52,9 +52,9 @@ class GridView {
 
   async update() {
     const { app } = this;
-    const { text, unit, special, window, scale, lang } = app.state;
+    const { text, pair, unit, special, window, scale, lang } = app.state;
     const wide = this.sizeOf();
-    const drawn = [text, unit, special, window, scale, lang, isDark(this.host), wide].join(" ");
+    const drawn = [text, pair, unit, special, window, scale, lang, isDark(this.host), wide].join(" ");
     if (drawn !== this.drawn) {
       this.drawn = drawn;
       this.size = wide;
@@ -102,7 +102,8 @@ class GridView {
     grid.classList.toggle("dark", isDark(this.host));
     fill(grid, ...cells);
     const { scale } = app.state;
-    this.said.textContent = [app.say("grid.hint"), app.say(`grid.${scale}`)].join(" ");
+    const colours = app.say(app.other === null ? `grid.${scale}` : "difference");
+    this.said.textContent = [app.say("grid.hint"), colours].join(" ");
     for (const button of this.thumbs.keys()) this.sight.observe(button);
   }
 
@@ -133,6 +134,12 @@ class GridView {
   async tell(button, layer, head) {
     const { app } = this;
     const shown = await app.shown(layer, head);
+    if (app.other !== null) {
+      const { distance } = comparedHeads(app, app.other, shown, await app.shown(layer, head, app.other));
+      button.title = `${headName(layer, head)} · ${app.say("head.distance")} ${weightText(distance, 3)}`;
+      button.setAttribute("aria-label", button.title);
+      return;
+    }
     const about = { cross: app.text.attention === "cross", window: app.state.window !== null };
     const kind = kindOf(shown, app.tokens("query"), app.tokens("key"), about);
     button.title = `${headName(layer, head)} · ${app.say(`kind.${kind}`)}`;
@@ -171,7 +178,7 @@ class GridView {
       let began = performance.now();
       for (let thumb = this.next(); thumb; thumb = this.next()) {
         this.waiting.delete(thumb);
-        this.draw(thumb, await this.app.shown(thumb.layer, thumb.head));
+        this.draw(thumb, await thumbOf(this.app, thumb.layer, thumb.head, isDark(this.host)));
         if (this.printing || performance.now() - began < GRID_SLICE) continue;
         await pause();
         began = performance.now();
@@ -192,34 +199,36 @@ class GridView {
     return this.waiting.values().next().value;
   }
 
-  /** @param {Thumb} thumb @param {Shown} shown */
-  draw({ canvas, button }, shown) {
+  /** @param {Thumb} thumb @param {Awaited<ReturnType<typeof thumbOf>>} drawn */
+  draw({ canvas, button }, drawn) {
     if (!button.isConnected) return;
     const [width, height] = this.size;
-    drawMatrix(canvas, {
-      ...thumbOf(shown, this.app.state.scale),
-      colours: palette("heat", isDark(this.host)),
-      width: width - 2,
-      height: height - 2,
-    });
+    drawMatrix(canvas, { ...drawn, width: width - 2, height: height - 2 });
     canvas.setAttribute("data-drawn", "");
   }
 
-  /** Every recorded head with its strongest link. @returns {Promise<Table>} */
+  /** Every recorded head with its strongest link, or with its distance from A to B. @returns {Promise<Table>} */
   async table() {
     const { app } = this;
+    const { other } = app;
     const rows = [];
     for (const layer of app.text.recorded) {
       for (let head = 0; head < app.text.model.num_heads; head++) {
+        if (head % 4 === 3) await pause();
+        if (other !== null) {
+          const both = comparedHeads(app, other, await app.shown(layer, head), await app.shown(layer, head, other));
+          rows.push([layer, head, both.distance]);
+          continue;
+        }
         const { weights, rows: queries, columns } = await app.shown(layer, head);
         let best = 0;
         for (let at = 1; at < weights.length; at++) if (weights[at] > weights[best]) best = at;
         const query = queries[Math.floor(best / columns.length)];
         const key = columns[best % columns.length];
         rows.push([layer, head, query, app.name("query", query), key, app.name("key", key), weights[best]]);
-        if (head % 4 === 3) await pause();
       }
     }
+    if (other !== null) return { columns: ["layer", "head", "distance"], rows };
     return { columns: "layer head query_index query key_index key weight".split(" "), rows };
   }
 }

@@ -2,19 +2,34 @@
 
 import { limitsOf, palette } from "./colours.js";
 import { h, s } from "./dom.js";
+import { comparedHeads } from "./headdata.js";
 import { drawMatrix, pause } from "./matrix.js";
 import { PAPER, paperNotes, paperOf } from "./paper.js";
 
 /** @import { App } from "./app.js" */
-/** @import { Shown } from "./types.js" */
 
 export const THUMB_GAP = 5;
 const [GRID_LEFT, GRID_TOP] = [50, 46];
 
-/** What a thumbnail draws of a head. @param {Shown} shown @param {"fixed" | "own"} scale */
-export function thumbOf({ weights, rows, columns, allowed }, scale) {
-  const [low, high] = limitsOf(scale, false, [weights]);
-  return { values: weights, rows: rows.length, columns: columns.length, allowed, low, high };
+/** What a thumbnail draws of a head: its weights, or how they change from A to B.
+ * @param {App} app @param {number} layer @param {number} head @param {boolean} dark
+ */
+export async function thumbOf(app, layer, head, dark) {
+  const { scale } = app.state;
+  const shown = await app.shown(layer, head);
+  const { rows, columns, weights, allowed } =
+    app.other === null ? shown : await changeThumb(app, app.other, layer, head);
+  const signed = app.other !== null;
+  const [low, high] = limitsOf(scale, signed, [weights]);
+  const colours = palette(signed ? "signed" : "heat", dark);
+  return { values: weights, rows: rows.length, columns: columns.length, allowed, low, high, colours };
+}
+
+/** @param {App} app @param {number} other @param {number} layer @param {number} head */
+async function changeThumb(app, other, layer, head) {
+  const both = comparedHeads(app, other, await app.shown(layer, head), await app.shown(layer, head, other));
+  const allowed = both.grounds[2].map((kind) => (kind ? 0 : 1));
+  return { ...both, weights: both.change.map((change, at) => change * allowed[at]), allowed };
 }
 
 /** @param {App} app @param {number[]} size of a thumbnail, in pixels */
@@ -39,9 +54,9 @@ export async function gridPaper(app, [wide, tall]) {
       continue;
     }
     for (let head = 0; head < model.num_heads; head++) {
-      const drawn = thumbOf(await app.shown(layer, head), app.state.scale);
+      const drawn = await thumbOf(app, layer, head, false);
       const size = { width: wide, height: tall };
-      drawMatrix(canvas, { ...drawn, colours: palette("heat", false), ...size });
+      drawMatrix(canvas, { ...drawn, ...size });
       const frame = { x: across(head), y, ...size };
       parts.push(
         s("image", { ...frame, href: canvas.toDataURL("image/png"), preserveAspectRatio: "none" }),
@@ -50,6 +65,6 @@ export async function gridPaper(app, [wide, tall]) {
     }
     await pause();
   }
-  const notes = [app.say(`grid.${app.state.scale}`)];
+  const notes = [app.other === null ? app.say(`grid.${app.state.scale}`) : app.say("difference")];
   return paperOf(width, height, [...paperNotes(notes), ...parts]);
 }

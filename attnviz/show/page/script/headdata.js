@@ -6,7 +6,7 @@ import { ABSENT, alignedPlaces, compared, FORBIDDEN } from "./comparing.js";
 /** @import { App } from "./app.js" */
 /** @import { Compared } from "./comparing.js" */
 /** @import { Matrix } from "./matrixlayout.js" */
-/** @import { Both, Role, Shown } from "./types.js" */
+/** @import { Both, PairData, Role, Shown } from "./types.js" */
 
 /**
  * `matrices` have the same rows and columns; `rows`, `columns`: their places among the tokens of A,
@@ -110,9 +110,9 @@ function subtitlesOf(app, other) {
   return named[0] === named[1] ? both.map(({ model }) => model.title) : named;
 }
 
-/** The aligned places of the present pair. @param {App} app */
-export function pairPlaces(app) {
-  return alignedPlaces(app.data.pairs[app.state.pair ?? 0], app.state.unit);
+/** The aligned places of the present pair, or another. @param {App} app @param {PairData} [pair] */
+export function pairPlaces(app, pair = app.data.pairs[app.state.pair ?? 0]) {
+  return alignedPlaces(pair, app.state.unit);
 }
 
 /** Two matrices over the aligned tokens; special tokens have no distance, unless asked for.
@@ -120,6 +120,7 @@ export function pairPlaces(app) {
  */
 export function comparedHeads(app, other, a, b) {
   const places = pairPlaces(app);
+  if (!places.queries.length) throw new Error(app.say("compare.pieces"));
   const { query } = app.state;
   return compared(a, b, places, (at) => {
     const [one, two] = places.queries[at];

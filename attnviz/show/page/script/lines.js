@@ -7,7 +7,8 @@ import { linesPaper } from "./linespaper.js";
 import { besides, layOut, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
 import { linksTable, notesOf, toldOf } from "./linessaid.js";
 import { isDark, pause, sized, watch } from "./matrix.js";
-import { weightText } from "./tokens.js";
+import { changedLinks, drawSigns } from "./sides.js";
+import { chipName, weightText } from "./tokens.js";
 import { drawLinks, linksOf } from "./wires.js";
 
 /** @import { App } from "./app.js" */
@@ -125,6 +126,7 @@ class LinesView {
   async redraw(turn) {
     const { app } = this;
     const { layer, head } = app.state;
+    if (app.other !== null) return this.redrawChange(turn, app.other);
     drawHeadBoxes(app, this.heads, isDark(this.host));
     const on = headsOn(app);
     if (this.isLeft(on)) return this.latest;
@@ -146,6 +148,14 @@ class LinesView {
     }
     heads.sort((one, other) => one.head - other.head);
     if (shown) await this.draw(heads, shown);
+  }
+
+  /** What the present head gives more and less in B. @param {number} turn @param {number} other @returns {Promise<void>} */
+  async redrawChange(turn, other) {
+    const heads = await changedLinks(this.app, other);
+    if (turn !== this.turn) return this.latest;
+    drawSigns(this.app, this.heads, isDark(this.host));
+    await this.draw(heads, heads[0].shown);
   }
 
   /** Whether one head alone was drawn and now another is chosen, which is drawn instead. @param {number[]} on */
@@ -187,8 +197,8 @@ class LinesView {
   /** The tokens of both columns, made anew only if there are others. @param {Layout} layout */
   layColumns(layout) {
     const { app } = this;
-    const { text, unit, lang } = app.state;
-    const laid = JSON.stringify([text, unit, lang, layout]);
+    const { text, pair, unit, lang } = app.state;
+    const laid = JSON.stringify([text, pair, unit, lang, layout]);
     if (laid === this.laid) return;
     this.laid = laid;
     for (const role of ROLES) {
@@ -196,7 +206,7 @@ class LinesView {
       const tokens = app.tokens(role);
       this.titles[role].textContent = app.say(titleOf(app, role));
       const rows = indices.map((index, place) => {
-        const { name, special, unknown } = tokens[index];
+        const { special, unknown } = tokens[index];
         const kinds = ["row", place === second && "second", special && "special", unknown && "unknown"];
         const row = h(
           "li",
@@ -206,7 +216,7 @@ class LinesView {
             "data-place": place,
             tabindex: place ? -1 : 0,
           },
-          h("bdi", { class: "token" }, name),
+          h("bdi", { class: "token" }, app.name(role, index)),
         );
         row.style.top = `${tops[place] - step / 2}px`;
         row.style.height = `${step}px`;
@@ -214,7 +224,7 @@ class LinesView {
       });
       fill(this.columns[role], ...rows);
       this.columns[role].style.height = `${layout.height}px`;
-      const wide = Math.max(3, ...indices.map((index) => widthOf(tokens[index].name)));
+      const wide = Math.max(3, ...indices.map((index) => widthOf(app.name(role, index))));
       this.columns[role].style.setProperty("--wide", `${Math.min(wide, 26) * 0.6 + 1}rem`);
     }
     this.layTiles(layout.height);
@@ -355,7 +365,7 @@ class LinesView {
     const { dark = false } = this;
     const alone = this.lines?.heads.length === 1;
     const parts = beside.slice(0, CHIPS_SHOWN).map(({ head, weight }) => {
-      const chip = h("span", { class: "chip" }, `H${head}`);
+      const chip = h("span", { class: "chip" }, chipName(head));
       [chip.style.background, chip.style.color] = [headColour(head, dark), inkOn(headColour(head, dark))];
       return h("span", {}, !alone && chip, weightText(weight));
     });

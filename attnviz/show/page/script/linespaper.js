@@ -4,7 +4,7 @@ import { headColour, inkOn } from "./colours.js";
 import { s } from "./dom.js";
 import { besides, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
 import { PAPER, paperNotes, paperOf } from "./paper.js";
-import { weightText } from "./tokens.js";
+import { chipName, weightText } from "./tokens.js";
 import { linkPaths, linksOf } from "./wires.js";
 
 /** @import { App } from "./app.js" */
@@ -57,7 +57,7 @@ function boxesOf(heads) {
       "g",
       { transform: `translate(${at * 32} 0)` },
       s("rect", { width: 28, height: 18, rx: 3, fill }),
-      s("text", text, String(head)),
+      s("text", text, head < 0 ? chipName(head) : String(head)),
     );
   });
 }
@@ -74,9 +74,13 @@ function paperColumn(app, layout, role, x, only) {
   const anchor = { x, "text-anchor": role === "query" ? "end" : "start" };
   const tokens = app.tokens(role);
   const texts = indices.map((index, place) => {
-    const { name, special } = tokens[index];
+    const { special } = tokens[index];
     const own = only[role] === place && { "font-weight": 700 };
-    return s("text", { ...anchor, ...own, y: tops[place] + 5, fill: special ? PAPER.muted : PAPER.ink }, name);
+    return s(
+      "text",
+      { ...anchor, ...own, y: tops[place] + 5, fill: special ? PAPER.muted : PAPER.ink },
+      app.name(role, index),
+    );
   });
   const title = s("text", { ...anchor, y: -8, "font-size": 12, fill: PAPER.muted }, app.say(titleOf(app, role)));
   return s("g", {}, title, ...texts);
@@ -96,7 +100,7 @@ function weightsBeside(app, layout, links, solo, sides) {
   const { indices, tops } = layout[other];
   return [...besides(links, other).found].map(([place, [{ head, weight }]]) => {
     const away = widthOf(app.name(other, indices[place])) * LETTER + 10;
-    const text = `${weightText(weight)}${links.heads.length > 1 ? ` H${head}` : ""}`;
+    const text = `${weightText(weight)}${links.heads.length > 1 ? ` ${chipName(head)}` : ""}`;
     const look = { "font-size": 12, fill: PAPER.muted, "text-anchor": anchor };
     return s("text", { x: /** @type {number} */ (x) + Number(sign) * away, y: tops[place] + 5, ...look }, text);
   });

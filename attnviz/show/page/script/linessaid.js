@@ -1,6 +1,7 @@
 // What the lines say in words and numbers.
 
-import { weightText } from "./tokens.js";
+import { LOST } from "./colours.js";
+import { chipName, weightText } from "./tokens.js";
 
 /** @import { App } from "./app.js" */
 /** @import { Layout } from "./linesplaces.js" */
@@ -26,7 +27,8 @@ export function toldOf(app, { heads, layout }, { role, place }, found) {
   const most = [...found].map(([at, [first]]) => ({ at, ...first }));
   most.sort((one, two) => two.weight - one.weight);
   const told = most.slice(0, TOKENS_NAMED).map(({ at, head, weight }) => {
-    const which = heads.length > 1 ? ` (H${head})` : "";
+    if (head < 0) return `${name(other, at)} ${chipName(head)}${weightText(weight)}`;
+    const which = heads.length > 1 ? ` (${chipName(head)})` : "";
     return `${name(other, at)} ${weightText(weight)}${which}`;
   });
   const others = told.join(", ") || app.say("lines.nothing");
@@ -54,7 +56,7 @@ export function notesOf(app, { heads, links, largest }) {
     app.say("threshold.note", { value: weightText(app.state.threshold) }),
     app.say("lines.darkest", { value: weightText(largest) }),
   ];
-  if (heads.some(({ shown }) => shown.allowed)) told.push(app.say("lines.hatched"));
+  if (heads.some(({ shown }) => shown.allowed)) told.push(app.say(app.other === null ? "lines.hatched" : "missing"));
   return [...told, ...sharesOf(app, heads, null)];
 }
 
@@ -92,7 +94,8 @@ function sharesOf(app, heads, row) {
  * @returns {Table}
  */
 export function linksTable(app, { layout, links }) {
-  const columns = "layer head query_index query key_index key weight".split(" ");
+  const last = app.other === null ? "weight" : "change";
+  const columns = ["layer", "head", "query_index", "query", "key_index", "key", last];
   const order = [...Array(links.count).keys()];
   order.sort((one, two) => links.weight[two] - links.weight[one]);
   const rows = order.map((at) => {
@@ -100,7 +103,8 @@ export function linksTable(app, { layout, links }) {
     const key = layout.key.indices[links.to[at]];
     const head = links.heads[links.place[at]];
     const names = [query, app.name("query", query), key, app.name("key", key)];
-    return [app.state.layer, head, ...names, links.weight[at]];
+    const signed = head === LOST ? -links.weight[at] : links.weight[at];
+    return [app.state.layer, head < 0 ? app.state.head : head, ...names, signed];
   });
   return { columns, rows };
 }

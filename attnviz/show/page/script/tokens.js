@@ -1,5 +1,7 @@
 // Numbers as they are written.
 
+import { GAINED } from "./colours.js";
+
 /**
  * A weight as tables write it: `.68`, `1.0`; with more digits, `0.677`.
  *
@@ -19,6 +21,15 @@ export function weightText(weight, digits = 2) {
  */
 export function headName(layer, head) {
   return `L${layer}H${head}`;
+}
+
+/**
+ * A head in few letters, or the sign of a change.
+ *
+ * @param {number} head
+ */
+export function chipName(head) {
+  return head < 0 ? (head === GAINED ? "+" : "−") : `H${head}`;
 }
 
 /**

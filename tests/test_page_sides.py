@@ -1,0 +1,85 @@
+"""Two sentences in the views that show one at a time: A, B, and what `compare` finds changed."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import Opened
+from test_page_head import IT, L3H1, TIRED, html, numbers_in
+from test_page_save import saved
+
+from attnviz.answers.align import aligned
+from attnviz.answers.compare import compare
+from attnviz.answers.page import State
+from attnviz.inspection import Inspection
+from attnviz.model import Model
+
+
+@pytest.fixture(scope="module")
+def other(minilm: Model) -> Inspection:
+    return minilm.inspect(TIRED.replace("was too tired", "had long been tired"))
+
+
+@pytest.fixture(scope="module")
+def wide(minilm: Model) -> Inspection:
+    return minilm.inspect(TIRED.replace("tired", "wide"))
+
+
+def test_lines_show_what_a_word_looks_at_more_and_less(
+    opened: Opened, animal: Inspection, wide: Inspection
+) -> None:
+    state = State(view="lines", layer=3, head=1, pair=0, query=IT)
+    tab = opened(html(animal, wide, state=state, pairs=[(0, 1)]))
+    tab.wait_for_selector('[data-drawn="lines"]')
+    told = re.sub("[\u2068\u2069]", "", tab.inner_text(".lines .readout"))
+    words = aligned(animal.view(), wide.view())
+    [head] = compare(words, query=IT, heads=[words.a.head_at(3, 1)]).heads
+    named = told.partition(" looks at ")[2].partition(" · ")[0].split(", ")
+    places = np.argsort(-np.abs(head.change))[: len(named)]
+    for name, place in zip(named, places, strict=True):
+        assert name.split()[0] in words.keys[place].label
+        [number] = numbers_in(name.split()[1].replace(".", "0.", 1))
+        assert number == pytest.approx(head.change[place], abs=0.006)
+    assert "tired→wide" in tab.inner_text(".column.of-key")
+    tab.get_by_role("button", name="B", exact=True).click()
+    tab.wait_for_selector('[data-drawn="lines"]')
+    assert "wide" in tab.inner_text(".column.of-key").split()
+
+
+def test_words_of_one_sentence_alone_are_named(
+    opened: Opened, animal: Inspection, other: Inspection
+) -> None:
+    state = State(view="lines", layer=3, head=1, pair=0)
+    tab = opened(html(animal, other, state=state, pairs=[(0, 1)]))
+    tab.wait_for_selector('[data-drawn="lines"]')
+    said = tab.inner_text(".lines .heads")
+    assert "only in A: was, too" in said
+    assert "only in B: had, long, been" in said
+
+
+def test_the_chosen_word_is_the_one_in_its_place(
+    opened: Opened, animal: Inspection, other: Inspection
+) -> None:
+    page = html(animal, other, state=L3H1, pairs=[(0, 1)])
+    tab = opened(page, "#query=11")  # tired
+    tab.get_by_role("button", name="B", exact=True).click()
+    assert "query=12" in tab.evaluate("location.hash")
+    tab.get_by_role("button", name="B − A").click()
+    assert "query" not in tab.evaluate("location.hash").replace("query=11", "")
+
+
+def test_the_grid_has_the_distance_of_every_head(
+    opened: Opened, animal: Inspection, wide: Inspection, tmp_path: Path
+) -> None:
+    state = State(view="grid", pair=0)
+    tab = opened(html(animal, wide, state=state, pairs=[(0, 1)]))
+    tab.wait_for_selector("canvas[data-drawn]")
+    rows = csv.DictReader(io.StringIO(saved(tab, "csv", tmp_path).read_text("utf-8")))
+    found = {f"L{row['layer']}H{row['head']}": float(row["distance"]) for row in rows}
+    expected = compare(aligned(animal.view(), wide.view())).heads
+    assert len(found) == len(expected)
+    for change in expected:
+        assert found[str(change.head)] == pytest.approx(change.distance, abs=1e-3)

@@ -99,7 +99,6 @@ class GridView {
     }
     grid.style.gridTemplateColumns = `max-content repeat(${num_heads}, ${width}px)`;
     grid.setAttribute("aria-label", app.say("grid.label"));
-    grid.classList.toggle("dark", isDark(this.host));
     fill(grid, ...cells);
     const { scale } = app.state;
     const colours = app.say(app.other === null ? `grid.${scale}` : "difference");

@@ -36,10 +36,11 @@ export class Listing {
   }
 
   /** @param {HTMLElement} button */
-  switched(button) {
+  async switched(button) {
     this.host.hidden = this.open;
     button.setAttribute("aria-expanded", String(this.open));
-    this.update();
+    await this.update();
+    if (this.open) this.host.scrollIntoView({ block: "nearest" });
   }
 
   /** Draw the table for what is shown now. */
@@ -51,14 +52,12 @@ export class Listing {
     if (turn !== this.turn) return;
     const { app } = this;
     const count = table.rows.length;
-    const [left, top] = [this.host.scrollLeft, this.host.scrollTop];
     fill(
       this.host,
       h("h2", { id: "listing-title" }, app.say("table")),
       count > LISTED_ROWS && h("p", { class: "note" }, app.say("table.rows", { shown: LISTED_ROWS, count })),
       h("div", { class: "scroll", tabindex: 0, role: "group", "aria-labelledby": "listing-title" }, numberTable(table)),
     );
-    this.host.scrollTo(left, top);
   }
 }
 

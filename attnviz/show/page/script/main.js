@@ -57,7 +57,8 @@ async function start(page) {
     view.update().then(
       () => {
         page.setAttribute("data-drawn", name);
-        parts.told.textContent = `${app.say(`view.${name}`)}: ${headName(app.state.layer, app.state.head)}`;
+        const at = name === "tour" ? app.state.step + 1 : headName(app.state.layer, app.state.head);
+        parts.told.textContent = `${app.say(`view.${name}`)}: ${at}`;
         listing.update();
       },
       (error) => fill(parts.host, h("p", { class: "error", role: "alert" }, String(error.message ?? error))),

@@ -234,6 +234,17 @@ def test_a_piped_sentence_has_another_beside_it(place: Workplace) -> None:
     assert (done.code, names) == (0, ["A dog ran.", "A dog sat."])
 
 
+def test_a_model_beside_itself_before_training_has_the_steps_of_both(
+    here: Callable[..., Done], place: Workplace
+) -> None:
+    done = here("compare", "a dog", "--untrained", "-o", "two.html", "--quiet")
+    trained, untrained = written(place, done)["texts"]
+    assert (trained["model"]["trained"], untrained["model"]["trained"]) == (True, False)
+    for text in (trained, untrained):
+        assert len(text["steps"]) == 1
+        assert isinstance(text["steps"][0], dict)
+
+
 def test_two_models_side_by_side(here: Callable[..., Done], place: Workplace) -> None:
     done = here("view", "a dog", "--models", "minilm", "minilm", "--tour", "--no-open", "--quiet")
     data = written(place, done)

@@ -46,8 +46,8 @@ def test_heads_are_also_counted_from_1(head: str, text: str) -> None:
 
 def test_every_command_has_its_part() -> None:
     used = re.findall(r"^\$ attnviz (\w+)", SHOWN, re.MULTILINE)
-    order = ["run", "find", "lines", "compare", "explain", "ablate", "heatmap", "similar", "check"]
-    assert list(dict.fromkeys(used)) == order
+    order = ["run", "find", "lines", "view", "compare", "explain", "ablate", "heatmap", "similar"]
+    assert list(dict.fromkeys(used)) == [*order, "check"]
     assert "--measure norm" in SHOWN
     assert set(re.findall(r"--measure (\w+)", SHOWN)) <= set(MEASURES)
 

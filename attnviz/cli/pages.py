@@ -108,12 +108,11 @@ def _sublayers(
 
 def _at_hand(session: Session, inspection: Inspection) -> "Model":
     """The session's model, or one that is loaded at once; AttnvizError if that takes torch."""
-    if session.model is not None and session.model.facts == inspection.model:
-        return session.model
-    if not is_native(inspection):
-        raise AttnvizError(
-            "a layer's steps need its model, which was not run now: give the sentence as TEXT"
-        )
-    if session.model is None:
+    if session.model is None or session.model.facts != inspection.model:
+        if not is_native(inspection):
+            raise AttnvizError(
+                f"a layer's steps need the model {inspection.model.name}, which is not loaded: "
+                "give the sentence alone, as TEXT"
+            )
         session.model = load_model_of(inspection)
     return session.model

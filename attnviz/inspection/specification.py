@@ -5,11 +5,10 @@ time. This is plain and in float64; tests hold both, and the page's mathematics.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
-from attnviz.attention.layer import LayerRecord
 from attnviz.attention.shapes import Bool, Float
 
 LEAST = float(np.finfo(np.float32).tiny)
@@ -35,12 +34,6 @@ class LayerNumbers(NamedTuple):
     recorded_weights: np.ndarray | None = None
     log_totals: np.ndarray | None = None
     special_outside: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, record: LayerRecord) -> Self:
-        """The numbers of a record."""
-        names = [name for name in cls._fields if hasattr(record, name)]
-        return cls(**{name: getattr(record, name) for name in names})
 
 
 class Side(NamedTuple):

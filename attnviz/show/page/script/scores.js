@@ -65,23 +65,30 @@ export function biasOf(layer, head) {
 export function productsOf(layer, head) {
   const width = layer.dk;
   const [own, others] = [vectorsOf(layer, "q", head), new Float64Array(vectorsOf(layer, "k", head))];
-  const whole = width - (width % 4);
   return (query, row, first, end) => {
     const q = new Float64Array(own.subarray(query * width, (query + 1) * width));
-    for (let key = first, at = first * width; key < end; key++) {
+    let key = first;
+    for (; key + 3 < end; key += 4) {
       let a = 0;
       let b = 0;
       let c = 0;
       let d = 0;
-      let i = 0;
-      for (; i < whole; i += 4, at += 4) {
-        a += q[i] * others[at];
-        b += q[i + 1] * others[at + 1];
-        c += q[i + 2] * others[at + 2];
-        d += q[i + 3] * others[at + 3];
+      for (let i = 0, at = key * width; i < width; i++, at++) {
+        const one = q[i];
+        a += one * others[at];
+        b += one * others[at + width];
+        c += one * others[at + 2 * width];
+        d += one * others[at + 3 * width];
       }
-      for (; i < width; i++, at++) a += q[i] * others[at];
-      row[key] = a + b + (c + d);
+      row[key] = a;
+      row[key + 1] = b;
+      row[key + 2] = c;
+      row[key + 3] = d;
+    }
+    for (; key < end; key++) {
+      let sum = 0;
+      for (let i = 0, at = key * width; i < width; i++, at++) sum += q[i] * others[at];
+      row[key] = sum;
     }
   };
 }

@@ -46,6 +46,9 @@ class HeadView {
     const side = h("div", { class: "headside stack" }, this.told, this.strongest, this.ranked.host);
     this.host = h("section", { class: "headview" }, this.bar, this.matrices, side);
     new ResizeObserver(() => this.resized()).observe(this.host);
+    addEventListener("beforeprint", () => {
+      for (const { panel } of this.panels) panel.draw();
+    });
   }
 
   /** @param {number} at */
@@ -94,7 +97,7 @@ class HeadView {
       panel.mark(this.cross, this.fixed);
       const sentence = data.subtitles[at];
       fill(title, data.titles[at], sentence && h("bdi", { title: sentence }, ` ${sentence}`));
-      title.style.maxWidth = `${Math.min(panel.layout?.width ?? room.width, room.width)}px`;
+      title.style.maxWidth = `${Math.min((panel.layout?.width ?? room.width) * panel.times, room.width)}px`;
     });
   }
 

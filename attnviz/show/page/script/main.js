@@ -70,6 +70,7 @@ async function start(page) {
     views.get(app.state.view)?.update();
   });
   addEventListener("afterprint", draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   app.listeners.push(draw);
   listenToKeys(app, KNOWN, { find: () => finder.show(true), help: () => help.show() });
   draw();

@@ -145,12 +145,12 @@ export function drawCross(sight, { row, column }, line) {
   const { cell } = layout;
   insideCells(sight, () => {
     ctx.strokeStyle = theme.accent;
-    ctx.lineWidth = line;
+    ctx.lineWidth = cell < 4 ? 0.6 : line;
     const [width, height] = [matrix.columns.length * cell, matrix.rows.length * cell];
     if (row >= 0) ctx.strokeRect(x, y + row * cell, width, cell);
     if (column >= 0) ctx.strokeRect(x + column * cell, y, cell, height);
     if (row < 0 || column < 0) return;
-    ctx.lineWidth = line + 1;
+    ctx.lineWidth = cell < 4 ? 1 : line + 1;
     const wider = Math.max(0, 5 - cell) / 2;
     ctx.strokeRect(x + column * cell - wider, y + row * cell - wider, cell + 2 * wider, cell + 2 * wider);
   });

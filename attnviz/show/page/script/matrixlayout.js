@@ -16,6 +16,9 @@
 
 export const CELLS = { smallest: 1, readable: 18, largest: 32 };
 const LONGEST_NAME = 132;
+const MOST_MEASURED = 10_000;
+/** @type {Map<string, {text: string, width: number}>} */
+const measured = new Map();
 export const FACE = "system-ui, sans-serif";
 export const LEAN = Math.SQRT1_2;
 
@@ -25,13 +28,18 @@ export const LEAN = Math.SQRT1_2;
  */
 export function shortNames(ctx, names) {
   ctx.font = `12px ${FACE}`;
+  if (measured.size > MOST_MEASURED) measured.clear();
   return names.map((name) => {
+    const known = measured.get(name);
+    if (known) return known;
     let letters = name;
     if (letters.length > 60) letters = `${Array.from(name).slice(0, 60).join("")}…`;
     while (ctx.measureText(letters).width > LONGEST_NAME) {
       letters = `${Array.from(letters.replace(/…$/, "")).slice(0, -1).join("")}…`;
     }
-    return { text: letters, width: ctx.measureText(letters).width };
+    const found = { text: letters, width: ctx.measureText(letters).width };
+    measured.set(name, found);
+    return found;
   });
 }
 

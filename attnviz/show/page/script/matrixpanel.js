@@ -8,6 +8,7 @@ import { fitting, layoutOf, shortNames } from "./matrixlayout.js";
 /** @import { Palette } from "./colours.js" */
 /** @import { Layout, Matrix, Names } from "./matrixlayout.js" */
 
+const [PROJECTOR, ENLARGED, FEW_PIXELS] = [1700, 1.5, 10]; // a wide screen is looked at from afar
 const ARROWS = {
   ArrowUp: [-1, 0],
   ArrowDown: [1, 0],
@@ -39,6 +40,7 @@ export class MatrixPanel {
     this.cross = { row: -1, column: -1 };
     this.fixed = { row: -1, column: -1 };
     this.waiting = false;
+    this.times = 1;
     /** @type {{matrix: Matrix, colours: Palette, canvas: HTMLCanvasElement} | null} */
     this.drawn = null;
     this.host.addEventListener("scroll", () => this.redraw(), { passive: true });
@@ -72,12 +74,17 @@ export class MatrixPanel {
       };
     }
     const names = /** @type {{rows: Names, columns: Names, extras: Names}} */ (this.names);
-    this.layout = cell ? layoutOf(names, cell) : fitting(names, width, height);
-    const layout = this.layout;
-    const { left, top } = layout;
-    Object.assign(this.canvas.dataset, { left, top, cell: layout.cell });
-    this.space.style.width = `${layout.width}px`;
-    this.space.style.height = `${layout.height}px`;
+    const laid = (/** @type {number} */ times) => {
+      this.times = times;
+      return cell ? layoutOf(names, cell) : fitting(names, width / times, height / times);
+    };
+    let layout = laid(innerWidth >= PROJECTOR ? ENLARGED : 1);
+    if (layout.cell < FEW_PIXELS) layout = laid(1);
+    this.layout = layout;
+    const sizes = { left: layout.left, top: layout.top, cell: layout.cell };
+    for (const [name, size] of Object.entries(sizes)) this.canvas.dataset[name] = String(size * this.times);
+    this.space.style.width = `${layout.width * this.times}px`;
+    this.space.style.height = `${layout.height * this.times}px`;
     this.host.style.maxHeight = `${Math.max(height, 160)}px`;
     this.draw();
   }
@@ -115,14 +122,13 @@ export class MatrixPanel {
   at(event) {
     const { layout, matrix } = this;
     if (!layout || !matrix) return [-1, -1];
-    const row = Math.floor((event.offsetY - layout.top + this.host.scrollTop) / layout.cell);
-    const column = Math.floor((event.offsetX - layout.left + this.host.scrollLeft) / layout.cell);
+    const { times, host } = this;
+    const [x, y] = [event.offsetX / times, event.offsetY / times];
+    const row = Math.floor((y - layout.top + host.scrollTop / times) / layout.cell);
+    const column = Math.floor((x - layout.left + host.scrollLeft / times) / layout.cell);
     const inside = (/** @type {number} */ at, /** @type {number} */ count, /** @type {boolean} */ shown) =>
       shown && at >= 0 && at < count ? at : -1;
-    return [
-      inside(row, matrix.rows.length, event.offsetY >= layout.top),
-      inside(column, matrix.columns.length, event.offsetX >= layout.left),
-    ];
+    return [inside(row, matrix.rows.length, y >= layout.top), inside(column, matrix.columns.length, x >= layout.left)];
   }
 
   /** @param {PointerEvent} event */
@@ -159,22 +165,23 @@ export class MatrixPanel {
   bringIntoSight(row, column) {
     const { layout, host } = this;
     if (!layout) return;
+    const cell = layout.cell * this.times;
     const moved = (
       /** @type {number} */ at,
       /** @type {number} */ edge,
       /** @type {number} */ room,
       /** @type {number} */ scrolled,
-    ) => Math.min(at * layout.cell, Math.max(scrolled, (at + 1) * layout.cell - (room - edge)));
+    ) => Math.min(at * cell, Math.max(scrolled, (at + 1) * cell - (room - edge * this.times)));
     host.scrollTop = moved(row, layout.top, host.clientHeight, host.scrollTop);
     host.scrollLeft = moved(column, layout.left, host.clientWidth, host.scrollLeft);
   }
 
   draw() {
-    const { layout, matrix, host } = this;
+    const { layout, matrix, host, times } = this;
     if (!layout || !matrix || !this.names) return;
     const [wide, high] = [
-      Math.min(host.clientWidth || layout.width, layout.width),
-      Math.min(host.clientHeight || layout.height, layout.height),
+      Math.min(host.clientWidth || Infinity, layout.width * times),
+      Math.min(host.clientHeight || Infinity, layout.height * times),
     ];
     const dots = globalThis.devicePixelRatio || 1;
     const [across, down] = [Math.round(wide * dots), Math.round(high * dots)];
@@ -185,12 +192,12 @@ export class MatrixPanel {
       this.canvas.style.height = `${high}px`;
     }
     const ctx = this.context();
-    ctx.setTransform(dots, 0, 0, dots, 0, 0);
+    ctx.setTransform(dots * times, 0, 0, dots * times, 0, 0);
     ctx.clearRect(0, 0, wide, high);
     const theme = this.theme();
     const colours = palette(matrix.signed ? "signed" : "heat", theme.dark);
-    const [x, y] = [layout.left - host.scrollLeft, layout.top - host.scrollTop];
-    const sight = { ctx, theme, colours, layout, matrix, wide, high, x, y };
+    const [x, y] = [layout.left - host.scrollLeft / times, layout.top - host.scrollTop / times];
+    const sight = { ctx, theme, colours, layout, matrix, wide: wide / times, high: high / times, x, y };
     drawMatrixCells(sight, this.image(colours));
     drawExtras(sight, this.names.extras);
     for (const [mark, line] of /** @type {const} */ ([

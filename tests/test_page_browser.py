@@ -118,6 +118,19 @@ def test_focus_stays_where_a_choice_was_made(opened: Opened, animal_page: Path) 
 
 
 @pytest.mark.parametrize("view", VIEWS)
+def test_tab_shows_where_it_is(opened: Opened, animal_page: Path, view: str) -> None:
+    page = drawn(opened(animal_page, fragment(view=view, layer=3, head=1, query=8, key=2)))
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    seen = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement !== document.body"):
+            seen.append(page.evaluate(outline))
+    assert len(seen) > 8
+    assert set(seen) == {"solid"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
 def test_for_all_people_and_screens(opened: Opened, animal_page: Path, view: str) -> None:
     shows = fragment(view=view, layer=3, head=1, query=8, key=2)
     page = drawn(opened(animal_page, shows, reduced_motion="reduce"))

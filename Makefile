@@ -45,10 +45,11 @@ bench: .venv/developed
 clean:
 	rm -rf .venv $(NODE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# samples/pipeline.sh reads JSON with jq, the page is tested in Chromium
+# samples/pipeline.sh reads JSON with jq, the page is tested in Chromium and in Firefox
 tools:
 	@$(call need,jq,jq)
 	@test -n "$$ATTNVIZ_CHROMIUM" || { $(call need,chromium,chromium); }
+	@test -n "$$ATTNVIZ_FIREFOX" || { $(call need,firefox-esr,firefox-esr); }
 
 # a program, and Debian's packages that have it
 need = command -v $(1) >/dev/null \

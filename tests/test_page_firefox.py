@@ -1,0 +1,45 @@
+"""The page in Firefox, from file://: every view is drawn, nothing is logged or asked for."""
+
+from collections.abc import Iterator
+
+import pytest
+from firefox import Firefox, firefox
+from test_page_lines import written
+
+from attnviz.inspection import Inspection
+
+pytestmark = pytest.mark.slow
+
+DRAWN = """new Promise((done, fail) => {
+    const look = () => {
+        const drawn = document.querySelector("#page")?.getAttribute("data-drawn");
+        if (drawn) done(drawn); else setTimeout(look, 50); };
+    setTimeout(() => fail(new Error("not drawn")), 30000); look(); })"""
+SAID = 'document.querySelector(".lines .readout").textContent'
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    with firefox(tmp_path_factory.mktemp("firefox")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def address(animal: Inspection, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    path.write_text(written(animal, layer=3, head=1), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("view", ["lines", "grid", "head", "steps", "layer", "tour"])
+def test_every_view_is_drawn(browser: Firefox, address: str, view: str) -> None:
+    browser.open(f"{address}#view={view}&query=8")
+    assert browser.evaluate(DRAWN) == view
+    assert browser.evaluate("document.querySelectorAll('.error').length") == 0
+    assert browser.heard == []
+
+
+def test_a_token_has_its_weights_beside_it(browser: Firefox, address: str) -> None:
+    browser.open(f"{address}#view=lines&query=8&off=0-2-3-4-5-6-7-8-9-10-11")
+    browser.evaluate(DRAWN)
+    assert "\u2068animal\u2069 .68" in browser.evaluate(SAID)

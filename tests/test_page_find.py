@@ -9,6 +9,7 @@ from handmade import causal, inspection_of, random_inspection, tokens_of, with_l
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 from test_page_lines import drawn, written
+from translated import translation
 
 from attnviz.answers.find import By, find
 from attnviz.answers.select import find_phrase
@@ -68,7 +69,7 @@ def test_heads_are_ranked_as_find_does(
 def test_a_head_is_opened_with_its_words(opened: Opened, animal_page: str) -> None:
     tab = asked(drawn(opened(animal_page, "#view=grid&layer=0&head=0"), "grid"), "it", "animal")
     expect(tab.locator(".find-results p").first).to_contain_text(
-        "L3H1: “it” gives “animal” 0.677, rank 1 of 14 keys."
+        "L3H1: “\u2068it\u2069” gives “\u2068animal\u2069” 0.677, rank 1 of 14 keys."
     )
     assert violations(tab) == []
     tab.get_by_role("button", name="All 72 heads").click()
@@ -85,9 +86,9 @@ def test_a_link_finds_too_and_words_change_places(opened: Opened, animal_page: s
     tab = drawn(opened(animal_page, "#find=true&query=8&key=2"))
     expect(tab.locator("#find-query")).to_have_value("it")
     expect(tab.locator("#find-query")).not_to_be_focused()
-    expect(tab.locator(".find caption")).to_contain_text("it → animal")
+    expect(tab.locator(".find caption")).to_contain_text("\u2068it\u2069 → \u2068animal\u2069")
     tab.locator(".find-form .icon").click()
-    expect(tab.locator(".find caption")).to_contain_text("animal → it")
+    expect(tab.locator(".find caption")).to_contain_text("\u2068animal\u2069 → \u2068it\u2069")
 
 
 @pytest.mark.parametrize(
@@ -132,4 +133,12 @@ def test_words_of_another_language(opened: Opened) -> None:
     weights: Any = np.full((1, 1, len(tokens), len(tokens)), 1 / len(tokens))
     page = written(inspection_of(tokens, weights))
     tab = asked(drawn(opened(page, locale="ko-KR")), "문장", "</script>")
-    expect(tab.locator(".find caption")).to_contain_text("문장 → </script>")
+    expect(tab.locator(".find caption")).to_contain_text("\u2068문장\u2069 → \u2068</script>\u2069")
+
+
+def test_words_of_two_texts(opened: Opened) -> None:
+    """In cross-attention nothing is as far apart, and the same word may stand in both."""
+    tab = asked(drawn(opened(written(translation()))), "it", "동물은")
+    expect(tab.locator("label[for=find-query]")).to_have_text("queries (target)")
+    assert all(row[4] == "–" for row in table(tab))
+    assert violations(tab) == []

@@ -2,7 +2,8 @@
 
 import { fill, h, refill } from "./dom.js";
 import { findHead, namedAs, ranked } from "./finding.js";
-import { ROLES } from "./linesplaces.js";
+import { ROLES, titleOf } from "./linesplaces.js";
+import { apart } from "./linessaid.js";
 import { headName, weightText } from "./tokens.js";
 
 /** @import { App } from "./app.js" */
@@ -138,7 +139,7 @@ export class Finder {
           h(
             "div",
             { class: "find-word" },
-            h("label", { for: `find-${role}` }, app.say(role)),
+            h("label", { for: `find-${role}` }, app.say(titleOf(app, role))),
             inputs[role],
             h("datalist", { id: `find-${role}s` }, ...app.tokens(role).map(({ name }) => h("option", { value: name }))),
           ),
@@ -242,7 +243,7 @@ export class Finder {
   drawResults() {
     const { app, findings } = this;
     if (!findings.length) return;
-    const names = { query: this.called("query"), key: this.called("key") };
+    const names = { query: apart(this.called("query")), key: apart(this.called("key")) };
     if (!findings.some(({ sees }) => sees)) {
       fill(this.results, h("p", { class: "note" }, app.say("find.none")));
       return;

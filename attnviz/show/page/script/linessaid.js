@@ -39,7 +39,7 @@ export function toldOf(app, { heads, layout }, { role, place }, found) {
 }
 
 /** A word in a sentence of another direction. @param {string} word */
-function apart(word) {
+export function apart(word) {
   return `\u2068${word}\u2069`;
 }
 

@@ -1,6 +1,6 @@
 """The tour in a browser: on any text, each step has a question that the numbers answer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from browser import Opened, violations
 from test_docs import HANGUL
-from test_page_words import STEPS, words
+from test_page_words import words
 from tiny_bert import save_tokenizer
-from tiny_others import RECORDED
+from tiny_others import RECORDED, WEIGHTS_ONLY, Other
 
 import attnviz
 from attnviz.answers.page import State, page
@@ -36,12 +36,27 @@ ORDER = [
     "origin",
     "sizes",
 ]  # those of toursteps.js
-CHOOSE_ALL = """() => [...document.querySelectorAll(".tour .options button")].map((button) => {
-    const label = button.textContent;
-    button.click();
-    const feedback = document.querySelector(".tour .feedback");
-    return [label, button.className, feedback.className.split(" ")[1], feedback.textContent];
-})"""
+WALK = """async (order) => {
+    const find = (selector) => document.querySelector(`.tour ${selector}`);
+    const all = (selector) => [...document.querySelectorAll(`.tour ${selector}`)];
+    const texts = (selector) => all(selector).map((one) => one.textContent);
+    const found = [];
+    for (const name of order) {
+        const quiz = `[data-drawn=tour] .tour[data-step=${name}] .quiz > *`;
+        while (!document.querySelector(quiz)) await new Promise(requestAnimationFrame);
+        const [title, said, text] = [texts(".told h2")[0], texts(".told p"), find("").textContent];
+        const [views, asked] = [all(".shows > *").length, texts(".quiz > :is(h3, p)")[0]];
+        const chosen = all(".options button").map((button) => {
+            const label = button.textContent;
+            button.click();
+            const { className, textContent } = find(".feedback");
+            return [label, button.className, className, textContent];
+        });
+        found.push({ title, said, text, views, asked, chosen });
+        find(".main").click();
+    }
+    return found;
+}"""
 KOREAN = "그 동물은 길을 건너지 않았다. 왜냐하면 너무 피곤했기 때문이다."
 
 
@@ -55,10 +70,10 @@ def page_of(model: Model, text: str) -> str:
 @pytest.fixture(scope="module")
 def pages(minilm: Model, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The page of a kind of text."""
-    folder = tmp_path_factory.mktemp("gpt2")
 
-    def causal() -> str:
-        RECORDED["gpt2"].save(folder)
+    def tiny(model: Other) -> str:
+        folder = tmp_path_factory.mktemp("tiny")
+        model.save(folder)
         save_tokenizer(folder)
         return page_of(attnviz.load_model(str(folder)), "the animal was too tired .")
 
@@ -73,7 +88,8 @@ def pages(minilm: Model, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         ),
         "one word": lambda: page_of(minilm, "Hello"),
         "Korean": lambda: page_of(minilm, KOREAN),
-        "causal": causal,
+        "causal": lambda: tiny(RECORDED["gpt2"]),
+        "alone": lambda: tiny(WEIGHTS_ONLY["xlnet"]),
         "cross": cross,
     }
     known: dict[str, str] = {}
@@ -86,67 +102,52 @@ def pages(minilm: Model, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
     return of
 
 
-def steps(tour: "Page") -> Iterator[str]:
-    """Each step of the tour, by its name, when it is drawn; one after the other."""
-    for place, name in enumerate(ORDER):
-        tour.wait_for_selector(f".tour[data-step={name}] .options")
-        tour.wait_for_selector("[data-drawn=tour]")
-        yield name
-        if place < len(ORDER) - 1:
-            tour.click(".tour .main")
-
-
-def answered(tour: "Page") -> dict[str, list[str]]:
-    """The right and the wrong answers, as the page says when they are chosen."""
-    found: dict[str, list[str]] = {"right": [], "wrong": []}
-    for label, style, feedback, told in tour.evaluate(CHOOSE_ALL):
-        assert style == feedback
-        assert told
-        found[style].append(label)
+def walk(tour: "Page", kind: str, language: str) -> dict[str, list[str]]:
+    """The right answers of each step, on the way through all of them."""
+    said, found = words(language), {}
+    for name, step in zip(ORDER, tour.evaluate(WALK, ORDER), strict=True):
+        key = name if name != "origin" else "cross" if kind == "cross" else "self"
+        assert step["title"] == said[f"tour.{key}"]
+        assert step["said"][0] == said[f"tour.{key}.1"]
+        assert len(step["said"]) > 1
+        assert step["views"] == 1
+        assert "{" not in step["text"]
+        assert bool(HANGUL.search(step["asked"])) == (language == "ko")
+        if kind == "alone" and name == "residual":  # its layers have no steps to ask about
+            assert step["asked"] == said["tour.missing"]
+            continue
+        styles = [style for _, style, _, _ in step["chosen"]]
+        assert {"right", "wrong"} == set(styles)
+        assert [feedback for _, _, feedback, _ in step["chosen"]] == [
+            f"feedback {style}" for style in styles
+        ]
+        assert all(told for *_, told in step["chosen"])
+        found[name] = [label for label, style, _, _ in step["chosen"] if style == "right"]
+    tour.wait_for_selector("[data-drawn=lines]")  # the last step leads there
     return found
 
 
 @pytest.mark.parametrize(
     ("kind", "language"),
     [
-        ("animal", "en"),
         ("animal", "ko"),
         ("one word", "en"),
         ("Korean", "ko"),
         ("causal", "en"),
+        ("alone", "en"),
         ("cross", "ko"),
     ],
 )
 def test_the_whole_tour(
     pages: Callable[[str], str], opened: Opened, kind: str, language: str
 ) -> None:
-    said = words(language)
-    tour = opened(pages(kind), locale=language)
-    for name in steps(tour):
-        titles = {"origin": "cross" if kind == "cross" else "self"}
-        key = titles.get(name, name)
-        assert tour.inner_text(".tour h2") == said[f"tour.{key}"]
-        sentences = tour.locator(".tour .told p").all_inner_texts()
-        assert sentences[0] == said[f"tour.{key}.1"]
-        assert len(sentences) > 1
-        assert tour.locator(".tour .shows > *").count() == 1
-        assert all(answered(tour).values())
-        assert "{" not in tour.inner_text(".tour")
-        assert bool(HANGUL.search(tour.inner_text(".tour .quiz h3"))) == (language == "ko")
-    assert tour.locator(".tour .dots .done").count() == len(ORDER)
-    tour.click(".tour .main")
-    tour.wait_for_selector("[data-drawn=lines]")
-
-
-def test_every_step_of_the_article_is_there() -> None:
-    assert {*ORDER, "self", "cross"} - {"origin"} == set(STEPS)
+    assert walk(opened(pages(kind), locale=language), kind, language)
 
 
 def test_right_answers_are_those_of_the_numbers(
     pages: Callable[[str], str], opened: Opened, animal: Inspection, minilm: Model
 ) -> None:
-    tour = opened(pages("animal"), locale="en")
-    found = {name: answered(tour)["right"] for name in steps(tour)}
+    found = walk(opened(pages("animal"), locale="en"), "animal", "en")
     assert found["heads"] == ["L3H1"]
     assert found["qkv"] == ["32"]
     assert found["alike"] == found["values"] == found["it"] == ["animal"]

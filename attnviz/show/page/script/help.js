@@ -4,7 +4,7 @@ import { fill, h } from "./dom.js";
 
 /** @import { App } from "./app.js" */
 
-const KEYS = ["head", "layer", "views", "find", "help", "escape"];
+const KEYS = ["head", "layer", "views", "find", "tour", "help", "escape"];
 
 /** The list of keys, which `?` opens. */
 export class Help {

@@ -89,7 +89,7 @@ const TOUR_STEPS = {
     return {
       said: before ? ["residual.before", "residual.2"] : ["residual.2"],
       view: "layer",
-      quiz: whichShare(facts, "residual") ?? whichSum(facts),
+      quiz: whichShare(facts, "residual"),
     };
   },
   it: async (facts) => {

@@ -172,6 +172,7 @@ def test_two_sentences_and_the_difference(
     assert f"layer={ranked[0].head.layer}" in tab.evaluate("location.hash")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 def test_one_word_and_512(opened: Opened, minilm: Model, width: int) -> None:
     size = {"width": width, "height": 800}

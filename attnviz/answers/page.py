@@ -23,7 +23,7 @@ from attnviz.threads import side_by_side
 
 Shows = Literal["lines", "grid", "head", "steps", "layer", "tour"]
 
-MOST_NUMBERS = 10_000_000  # of queries and keys in a text: about 18 MB of a page
+MOST_NUMBERS = 10_000_000  # of queries and keys in a text: about 16 MB of a page
 MOST_IN_ALL = 40_000_000  # the same of all texts
 MOST_VALUES = 2_000_000  # of values, which are left out of longer texts: about 2 MB
 SHORTEST = 1e-6  # of lengths, whose logarithms a page has: some are thousands, others below 1

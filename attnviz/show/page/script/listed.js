@@ -61,8 +61,16 @@ export class Listing {
   }
 }
 
-/** @param {Table} table */
+/**
+ * A column that is the same in all rows is said above them. Names tell tokens apart, so their places are left out.
+ *
+ * @param {Table} table
+ */
 function numberTable({ columns, rows }) {
+  const named = [...columns.keys()].filter((at) => !columns[at].endsWith("_index"));
+  const shared = rows.length > 1 ? named.filter((at) => rows.every((row) => row[at] === rows[0][at])) : [];
+  const own = named.filter((at) => !shared.includes(at));
+  const said = shared.filter((at) => rows[0][at] !== "").map((at) => `${columns[at]}: ${rows[0][at]}`);
   const cell = (/** @type {string | number} */ value) =>
     typeof value === "number"
       ? h("td", { class: "number" }, Number.isInteger(value) ? String(value) : value.toPrecision(3))
@@ -70,7 +78,8 @@ function numberTable({ columns, rows }) {
   return h(
     "table",
     { class: "numbers" },
-    h("thead", {}, h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, ...rows.slice(0, LISTED_ROWS).map((row) => h("tr", {}, ...row.map(cell)))),
+    said.length > 0 && h("caption", {}, said.join(" · ")),
+    h("thead", {}, h("tr", {}, ...own.map((at) => h("th", { scope: "col" }, columns[at])))),
+    h("tbody", {}, ...rows.slice(0, LISTED_ROWS).map((row) => h("tr", {}, ...own.map((at) => cell(row[at]))))),
   );
 }

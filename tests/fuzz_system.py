@@ -63,7 +63,7 @@ OPTIONS = words("""
     --query --key --layer --head --top --measure --format -f -o --save --load --model -m --pair
     --window --stride --scale --device --dtype --seed --pieces --no-special --json --quiet --force
     --truncate --summary --tsv --csv --both --by --each --mean --nonsense -h --attention --target
-    --num-heads --d-model
+    --num-heads --d-model --beside --models --tour --lang
 """)
 
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
@@ -190,7 +190,7 @@ def options(fuzz: Fuzz, chance: random.Random) -> str:
     ):
         code = exit_code_of(lambda: app(arguments, prog_name="attnviz"))
         sys.stdout.flush()
-    binary = output.getvalue().startswith((b"\x89PNG", b"PK", b"%PDF", b"PAR1"))
+    binary = output.getvalue().startswith((b"\x89PNG", b"PK", b"%PDF", b"PAR1", b"<!doctype html>"))
     fuzz.check(errors.getvalue() + ("" if binary else output.getvalue().decode()))
     assert code in CODES, arguments
     for path in fuzz.folder.iterdir():

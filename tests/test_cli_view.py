@@ -431,6 +431,7 @@ def test_python_has_several_and_two_side_by_side(minilm: Model, animal: Inspecti
         "and 2 came": lambda: attnviz.page([animal, wide], beside=wide),
         "not the measure norm": lambda: attnviz.page(animal, measure="norm"),
         "a str is not an inspection": lambda: attnviz.page(text),
+        "a page has no JSON": lambda: attnviz.to_json(both),
     }
     for told, asked in wrong.items():
         with pytest.raises(attnviz.RequestError, match=told):

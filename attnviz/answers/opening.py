@@ -16,6 +16,8 @@ from attnviz.inspection import Context, HeadId, View
 from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
 
+FAINT = 0.05  # the page's usual threshold: weaker links are not drawn
+
 
 def opening_of(answer: Any, shows: Shows) -> State:
     """The state of a page that `shows` what an answer says first: its head, its words, its look."""
@@ -68,7 +70,7 @@ def _at_first_sight(view: View, state: State) -> State:
     if max(len(view.tokens), len(view.keys)) >= MANY_TOKENS:
         return state
     strongest = strongest_of(overview(view, links=LINKS_SEARCHED))
-    if strongest is None:
+    if strongest is None or strongest.link.weight < FAINT:
         return state
     state = replace(state, query=place_of(view.context, "query", strongest.link.query))
     return with_heads(state, [strongest.head], view.context.model.num_heads)

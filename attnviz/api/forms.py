@@ -58,7 +58,10 @@ def figure(
 
 def to_json(x: Any, top: int | None = None, **chosen: Unpack[Chosen]) -> str:
     """The JSON of an answer, one line for each; of an inspection, whole matrices or a word."""
-    chunks = (write.json_chunks(answer, top) for answer in _answers(x, top, chosen))
+    answers = _answers(x, top, chosen)
+    if any(forms.forms_of(answer).alone for answer in answers):
+        raise RequestError("a page has no JSON", "take its HTML with to_html")
+    chunks = (write.json_chunks(answer, top) for answer in answers)
     return b"".join(chain.from_iterable(chunks)).decode()
 
 

@@ -331,9 +331,14 @@ export class Finder {
     return h(
       "tr",
       { class: on && "on" },
-      h("th", { scope: "row" }, name, explained && h("small", {}, ` ${app.say(kind)}`)),
+      h(
+        "th",
+        { scope: "row" },
+        name,
+        explained && excess !== null && excess > 0 && h("small", {}, ` ${app.say(kind)}`),
+      ),
       number(sees ? h(argmax ? "b" : "span", {}, weightText(weight, 3)) : "–"),
-      number(sees && excess !== null ? weightText(excess, 3).replace("-", "−") : "–"),
+      number(sees && excess !== null ? excessText(excess) : "–"),
       number(sees ? String(rank) : "–"),
       number(...yardstick(finding.distance)),
       number(...yardstick(finding.key)),
@@ -353,6 +358,13 @@ export class Finder {
 /** Where tokens are among those shown; -1 for one that is not. @param {number[]} shown @param {number[]} places */
 function placesIn(shown, places) {
   return places.map((place) => shown.indexOf(place));
+}
+
+/** @param {number} excess */
+function excessText(excess) {
+  return weightText(excess, 3)
+    .replace(/^-0\.000$/, "0.000")
+    .replace("-", "−");
 }
 
 /** @param {Yardstick | null} one @returns {(Node | string)[]} */

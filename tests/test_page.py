@@ -174,6 +174,14 @@ def test_a_window_chooses_the_pieces_of_a_long_text(monkeypatch: pytest.MonkeyPa
         page([inspection.view(window=(0, 50))])
 
 
+def test_weights_alone_are_counted_by_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attnviz.answers.page.MOST_NUMBERS", 2 * 2 * 30 * 30)
+    long = long_inspection(90)
+    alone = tuple(LayerRecord(recorded_weights=long.layer(n).weights(n)) for n in range(2))
+    [text] = page([replace(long, layers=alone).view()]).texts
+    assert (text.first, text.end) == (0, 30)
+
+
 def test_too_many_texts_are_refused(animal: Inspection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attnviz.answers.page.MOST_IN_ALL", 100_000)
     with pytest.raises(RequestError, match="too long to draw in one page"):

@@ -1,5 +1,6 @@
 """What a page shows: the numbers from which it computes any head, and what it shows first."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -178,10 +179,9 @@ def page(
 
 
 def numbers_held(view: View) -> int:
-    """How many numbers of queries and keys the page of a text holds."""
-    pieces = view.inspection.view("piece").context
-    first, end = _held(view, pieces)
-    return _numbers_of(pieces) * (end - first)
+    """How many numbers of weights, or of what they come from, the page of a text holds."""
+    first, end = _held(view)
+    return _numbers_of(view.inspection, end - first)
 
 
 def check_room(held: int, texts: int) -> None:
@@ -202,7 +202,7 @@ def _text(view: View, sublayers: FindSublayers | None) -> PageText:
         )
     inspection = view.inspection
     words, pieces = (inspection.view(unit).context for unit in ("word", "piece"))
-    first, end = _held(view, pieces)
+    first, end = _held(view)
     text = PageText(words, pieces, (), first, end)
     values = inspection.model.num_layers * inspection.model.d_model * (end - first) <= MOST_VALUES
     recorded = inspection.recorded
@@ -226,25 +226,34 @@ def _parts(
         return error.message
 
 
-def _numbers_of(context: Context) -> int:
-    """The numbers of queries and keys for each piece."""
-    return 2 * len(context.recorded) * context.model.num_heads * context.model.d_k
+def _numbers_of(inspection: Inspection, rows: int) -> int:
+    """The same, of so many pieces that look; in one text as many are looked at."""
+    columns = rows if inspection.keys is None else len(inspection.keys)
+    sizes = {"q": rows, "k": columns, "bias": rows * columns, "recorded_weights": rows * columns}
+    total = 0
+    for number in inspection.recorded:
+        for name, array in inspection.layer(number).arrays().items():
+            of_piece = array.shape[-1] if name in ("q", "k") else 1
+            total += len(array) * of_piece * sizes.get(name, 0)
+    return total
 
 
-def _held(view: View, pieces: Context) -> tuple[int, int]:
+def _held(view: View) -> tuple[int, int]:
     """The pieces that the page holds: of the view's window, of all, or of the first words."""
-    starts = (*view.inspection.tokens.word_starts, len(pieces.tokens))
-    most = max(1, MOST_NUMBERS // _numbers_of(pieces))
+    inspection, tokens = view.inspection, view.inspection.tokens
+    starts = (*tokens.word_starts, len(tokens))
     if view.window is None:
-        fitting = [start for start in starts if start <= most]
-        return 0, max(fitting[-1], starts[1])
-    first, last = (min(place, len(view.inspection.tokens.unit(view.unit))) for place in view.window)
+        fitting = bisect_right(starts, MOST_NUMBERS, key=partial(_numbers_of, inspection))
+        return 0, starts[max(fitting - 1, 1)]
+    first, last = (min(place, len(tokens.unit(view.unit))) for place in view.window)
     if view.unit == "word":
         first, last = starts[first], starts[last]
-    if last - first > most:
+    if _numbers_of(inspection, last - first) > MOST_NUMBERS:
+        pieces = range(1, last - first)
+        most = bisect_right(pieces, MOST_NUMBERS, key=partial(_numbers_of, inspection))
         raise RequestError(
             f"the window has {last - first} pieces, too many to draw: a page holds {most} of "
-            f"{pieces.model.name}",
+            f"{inspection.model.name}",
             "give a shorter window, as in --window 0:200",
         )
     return first, last

@@ -43,3 +43,26 @@ def test_a_token_has_its_weights_beside_it(browser: Firefox, address: str) -> No
     browser.open(f"{address}#view=lines&query=8&off=0-2-3-4-5-6-7-8-9-10-11")
     browser.evaluate(DRAWN)
     assert "\u2068animal\u2069 .68" in browser.evaluate(SAID)
+
+
+def test_a_view_is_saved(browser: Firefox, address: str) -> None:
+    browser.open(f"{address}#view=head&query=8&key=2")
+    browser.evaluate(DRAWN)
+    said = """(async () => {
+        const make = URL.createObjectURL.bind(URL);
+        const found = [];
+        URL.createObjectURL = (blob) => { found.push(blob); return make(blob); };
+        for (const form of ["svg", "png", "csv"]) {
+            document.querySelector(`[data-save="${form}"]`).click();
+            while (!document.querySelector(".save output").textContent)
+                await new Promise((go) => setTimeout(go, 30));
+        }
+        const [svg, png, csv] = found;
+        const picture = await createImageBitmap(png);
+        const drawn = new DOMParser().parseFromString(await svg.text(), "image/svg+xml");
+        const twice = 2 * drawn.documentElement.getAttribute("width") === picture.width;
+        const texts = drawn.querySelectorAll("text").length;
+        return `${twice} ${texts > 30} ${(await csv.text()).length > 5000}`;
+    })()"""
+    assert browser.evaluate(said) == "true true true"
+    assert browser.heard == []

@@ -1,5 +1,6 @@
 // Grid: all layers and heads as thumbnails, drawn as they come into sight.
 
+import { palette } from "./colours.js";
 import { fill, h } from "./dom.js";
 import { gridPaper, THUMB_GAP, thumbOf } from "./gridpaper.js";
 import { comparedHeads } from "./headdata.js";
@@ -11,7 +12,7 @@ import { headName, weightText } from "./tokens.js";
 /** @import { Table, View } from "./types.js" */
 
 const GRID_SLICE = 12; // milliseconds of work before the browser may answer
-const [SMALLEST_THUMB, LARGEST_THUMB] = [46, 132]; // sides of a thumbnail, in CSS pixels
+const [SMALLEST_THUMB, READABLE_THUMB, LARGEST_THUMB] = [46, 72, 132]; // sides of a thumbnail, in CSS pixels
 
 /** @param {App} app @returns {View} */
 export function gridView(app) {
@@ -73,10 +74,16 @@ class GridView {
       const own = window && app.text.attention !== "cross" ? tokens.slice(...window) : tokens;
       return role === "key" && !special ? own.filter((one) => !one.special).length : own.length;
     });
-    const room = this.host.clientWidth - 44;
-    const across = Math.floor(room / app.text.model.num_heads) - THUMB_GAP;
-    const width = Math.min(LARGEST_THUMB, Math.max(SMALLEST_THUMB, across));
-    return [width, Math.round(width * Math.min(2, Math.max(0.5, rows / (columns || 1))))];
+    const { num_heads, num_layers } = app.text.model;
+    const tall = Math.min(2, Math.max(0.5, rows / (columns || 1)));
+    const across = Math.floor((this.host.clientWidth - 44) / num_heads) - THUMB_GAP;
+    const view = this.host.closest(".view");
+    const scrolls = view && getComputedStyle(view).overflowY !== "visible";
+    const down = scrolls ? Math.floor(((view.clientHeight - 110) / num_layers - THUMB_GAP) / tall) : across;
+    // all layers at once where that leaves thumbnails large enough
+    const fits = down < across && down >= READABLE_THUMB ? down : across;
+    const width = Math.min(LARGEST_THUMB, Math.max(SMALLEST_THUMB, fits));
+    return [width, Math.round(width * tall)];
   }
 
   build() {
@@ -102,8 +109,27 @@ class GridView {
     fill(grid, ...cells);
     const { scale } = app.state;
     const colours = app.say(app.other === null ? `grid.${scale}` : "difference");
-    this.said.textContent = [app.say("grid.hint"), colours].join(" ");
+    fill(this.said, [app.say("grid.hint"), colours, ""].join(" "), this.legend());
     for (const button of this.thumbs.keys()) this.sight.observe(button);
+  }
+
+  /** The colours from the smallest to the largest. */
+  legend() {
+    const { scale } = this.app.state;
+    const signed = this.app.other !== null;
+    const canvas = h("canvas", {});
+    drawMatrix(canvas, {
+      values: Float32Array.from({ length: 64 }, (_, at) => at / 63),
+      rows: 1,
+      columns: 64,
+      colours: palette(signed ? "signed" : "heat", isDark(this.host)),
+      low: 0,
+      high: 1,
+      width: 120,
+      height: 10,
+    });
+    const ends = signed ? ["−", "+"] : ["0", scale === "fixed" ? "1" : "↑"];
+    return h("span", { class: "legend", "aria-hidden": "true" }, ends[0], canvas, ends[1]);
   }
 
   /** @param {number} layer @param {number} head */

@@ -100,7 +100,7 @@ def test_it_is_given_back_unchanged(name: str) -> None:
     wrapped = model_in_memory(model, tokenizer())
     assert same(before, state_of(model))
     first, again = (wrapped.inspect(SENTENCES[0]) for _ in range(2))
-    wrapped.sublayers(first, 1, [0])
+    wrapped.sublayers(first, [1], [0])
     assert same(before, state_of(model))
     assert calls
     # no dropout, whatever mode the model is in

@@ -12,10 +12,11 @@ from test_layer import SCHEMA, check_summary
 from tiny_others import BOTH, GROUPED, RECORDED, SENTENCES, SEQ2SEQ, STACK, TARGET, Other
 
 import attnviz
-from attnviz.answers.layer import Layer
+from attnviz.answers.layer import Layer, layer
+from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError
 from attnviz.model import load_model
-from attnviz.model.reload import sublayers_behind
+from attnviz.model.reload import layers_behind
 
 EVEN = {**STACK, "hidden_size": 32}  # rotations need an even d_k
 BOTHS = SEQ2SEQ["bart"].task
@@ -122,8 +123,15 @@ def test_a_layer_is_retraced(name: str, tmp_path: Path) -> None:
     assert formulas(e) == expected
     [first] = attnviz.layer(inspection, "@0", 0, "piece", model)
     hold(first, states[1])
-    pieces = range(len(inspection.tokens))
-    check_summary(inspection, 1, sublayers_behind(inspection, 1, pieces, lambda _: model))
+    layers, pieces = range(inspection.model.num_layers), range(len(inspection.tokens))
+    every = layers_behind(inspection, layers, pieces, lambda _: model)  # in one run
+    for number, parts in enumerate(every):
+        assert isinstance(parts, Sublayers)
+        check_summary(inspection, number, parts)
+        if number == 1:
+            again = layer(inspection, number, parts)[7]
+            assert formulas(again) == expected
+            np.testing.assert_allclose(again.output, e.output, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", CROSS)

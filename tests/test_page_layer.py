@@ -9,7 +9,7 @@ from browser import Opened, violations
 import attnviz
 from attnviz.answers.page import page
 from attnviz.inspection import Inspection
-from attnviz.model.reload import sublayers_behind
+from attnviz.model.reload import layers_behind
 from attnviz.show.page.document import page_chunks
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ IT = "#view=layer&layer=3&query=8"
 
 def html(*inspections: Inspection) -> str:
     """A page of these, with the steps of their layers."""
-    made = page([one.view() for one in inspections], sublayers=sublayers_behind)
+    made = page([one.view() for one in inspections], sublayers=layers_behind)
     return b"".join(page_chunks(made)).decode()
 
 

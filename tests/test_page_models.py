@@ -16,7 +16,7 @@ from attnviz.answers.page import page
 from attnviz.answers.rounding import TOLERANCE
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
-from attnviz.model.reload import sublayers_behind
+from attnviz.model.reload import layers_behind
 from attnviz.show.page.document import page_chunks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -61,7 +61,7 @@ def hold(inspection: Inspection, folder: Path) -> None:
 
 def hold_steps(inspection: Inspection) -> None:
     """Each layer has its steps, or the reason why there are none."""
-    [text] = page([inspection.view()], sublayers=sublayers_behind).texts
+    [text] = page([inspection.view()], sublayers=layers_behind).texts
     for layer in filter(None, text.layers):
         if isinstance(layer.steps, LayerSummary):
             shares = layer.arrays["layer_shares"]

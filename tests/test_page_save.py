@@ -18,7 +18,7 @@ from attnviz.answers.matrices import matrices
 from attnviz.answers.page import State
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
-from attnviz.model.reload import sublayers_behind
+from attnviz.model.reload import layers_behind
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -64,7 +64,7 @@ def test_a_head_as_pictures(opened: Opened, animal: Inspection, tmp_path: Path) 
 def test_every_view_is_a_picture_with_its_numbers(
     opened: Opened, animal: Inspection, tmp_path: Path
 ) -> None:
-    tab = opened(html(animal, sublayers=sublayers_behind), "#query=8")
+    tab = opened(html(animal, sublayers=layers_behind), "#query=8")
     views = tab.locator(".tabs button")
     for at in range(views.count()):
         views.nth(at).click()

@@ -91,7 +91,7 @@ def beside(model: Model, inspection: Inspection) -> list[np.ndarray]:
     runner = runner_of(model)
     found: list[Any] = [runner.projections(inspection, -1)]
     if not (runner.decodes and inspection.attention == "decoder"):
-        found.append(runner.sublayers(inspection, len(inspection.layers) - 1, [1]))
+        found += runner.sublayers(inspection, [len(inspection.layers) - 1], [1])
     return arrays_in(found)
 
 

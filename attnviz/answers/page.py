@@ -31,7 +31,9 @@ SHORTEST = 1e-6  # of lengths, whose logarithms a page has: some are thousands, 
 ROWS_AT_ONCE = 128  # of a long text, whose whole rows are computed once
 COPIED = ("bias", "sinks", "recorded_weights", "distance_bias", "key_ranges")
 
-FindSublayers = Callable[[Inspection, int, Sequence[int]], Sublayers]
+FindSublayers = Callable[
+    [Inspection, Sequence[int], Sequence[int]], Sequence[Sublayers | AttnvizError]
+]
 Pairs = tuple[tuple[int | None, int | None], ...]  # the places in A and in B; None where one lacks
 
 
@@ -169,7 +171,7 @@ def page(
 ) -> Page:
     """The page of some texts; `pairs`: the places of those that are compared.
 
-    `sublayers` gives the parts of a layer, without which the page lacks the layers' steps.
+    `sublayers` gives the parts of layers, without which the page lacks the layers' steps.
     RequestError for another measure than weights, and for texts too long to draw.
     """
     check_room(sum(map(numbers_held, views)), len(views))
@@ -206,7 +208,7 @@ def _text(view: View, sublayers: FindSublayers | None) -> PageText:
     text = PageText(words, pieces, (), first, end)
     values = inspection.model.num_layers * inspection.model.d_model * (end - first) <= MOST_VALUES
     recorded = inspection.recorded
-    parts = [_parts(inspection, number, text, sublayers) for number in recorded]
+    parts = _parts(inspection, text, sublayers)
     work = partial(_layer, inspection, text, values)
     made = side_by_side(work, zip(recorded, parts, strict=True))
     layers = dict(zip(recorded, made, strict=True))
@@ -215,15 +217,19 @@ def _text(view: View, sublayers: FindSublayers | None) -> PageText:
 
 
 def _parts(
-    inspection: Inspection, number: int, text: PageText, sublayers: FindSublayers | None
-) -> Sublayers | str | None:
-    """The parts of a layer, with what they give for the page's pieces, or why there are none."""
+    inspection: Inspection, text: PageText, sublayers: FindSublayers | None
+) -> list[Sublayers | str | None]:
+    """Each recorded layer's parts, with what they give for the page's pieces, or why there are
+    none.
+    """
+    recorded = inspection.recorded
     if sublayers is None:
-        return None
+        return [None] * len(recorded)
     try:
-        return sublayers(inspection, number, range(text.first, text.end))
+        found = sublayers(inspection, recorded, range(text.first, text.end))
     except AttnvizError as error:
-        return error.message
+        return [error.message] * len(recorded)
+    return [one.message if isinstance(one, AttnvizError) else one for one in found]
 
 
 def _numbers_of(inspection: Inspection, rows: int) -> int:

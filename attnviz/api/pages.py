@@ -14,7 +14,7 @@ from attnviz.api.questions import compare, index_of
 from attnviz.errors import RequestError
 from attnviz.files import whole_file
 from attnviz.inspection import Inspection, View
-from attnviz.model.reload import sublayers_behind
+from attnviz.model.reload import layers_behind
 from attnviz.show.forms import Language
 
 
@@ -49,7 +49,7 @@ def page(
     else:
         state = opening_of(compare(*several, **chosen), "head")
     state = replace(state, view=view or state.view, lang=language)
-    return page_of(views, state, [] if beside is None else [(0, 1)], sublayers_behind)
+    return page_of(views, state, [] if beside is None else [(0, 1)], layers_behind)
 
 
 def to_html(page: Page) -> str:

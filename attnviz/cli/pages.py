@@ -15,7 +15,7 @@ from attnviz.cli.output import write_page
 from attnviz.cli.session import Session
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Context, Inspection, View
-from attnviz.model.reload import is_native, load_model_of, sublayers_behind
+from attnviz.model.reload import is_native, layers_behind, load_model_of
 from attnviz.show.forms import forms_of
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def _cut_told(text: PageText) -> str:
 
 
 def _sublayers(
-    session: Session, inspection: Inspection, layer: int, pieces: Sequence[int]
-) -> "Sublayers":
-    """A layer's parts, where the model is at hand; AttnvizError says why there are none."""
-    return sublayers_behind(inspection, layer, pieces, partial(_at_hand, session))
+    session: Session, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
+) -> "list[Sublayers | AttnvizError]":
+    """Layers' parts, where the model is at hand; AttnvizError says why there are none."""
+    return layers_behind(inspection, layers, pieces, partial(_at_hand, session))
 
 
 def _at_hand(session: Session, inspection: Inspection) -> "Model":

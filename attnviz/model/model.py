@@ -69,8 +69,10 @@ class Runner(Protocol):
     def states(self, tokens: Tokens) -> np.ndarray:
         """The final states of a sentence's pieces, (piece, d_model), float32."""
 
-    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> "Sublayers":
-        """The layer's parts, and what it does to some pieces; AttnvizError if none fit that."""
+    def sublayers(
+        self, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
+    ) -> "list[Sublayers | AttnvizError]":
+        """Layers' parts, and what they do to some pieces; an error for each that none fit."""
 
 
 class Model:
@@ -218,9 +220,11 @@ class Model:
         """A layer's matrices; AttnvizError if they do not give the recorded numbers."""
         return self._runner.projections(inspection, layer)
 
-    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> "Sublayers":
-        """A layer's parts, and what it does to some pieces; AttnvizError if none fit that."""
-        return self._runner.sublayers(inspection, layer, pieces)
+    def sublayers(
+        self, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
+    ) -> "list[Sublayers | AttnvizError]":
+        """Layers' parts, and what they do to some pieces; an error for each that none fit."""
+        return self._runner.sublayers(inspection, layers, pieces)
 
     def _native(self) -> NativeRunner:
         if not isinstance(self._runner, NativeRunner):

@@ -101,14 +101,19 @@ class NativeRunner:
         encoder = self.encoders.of([len(tokens)], runs)
         return AblatedRuns(encoder, tokens.ids, tokens.type_ids)
 
-    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> "Sublayers":
-        """See `Runner`. Reads them from the model's files, and runs the text for its output."""
+    def sublayers(
+        self, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
+    ) -> "list[Sublayers | AttnvizError]":
+        """See `Runner`. Reads them from the model's files, and runs the text for their output."""
         from attnviz.encoder.record import output_of
 
         tokens = inspection.tokens
         encoder = self.encoders.of([len(tokens)])
-        output = output_of(encoder, tokens.ids, tokens.type_ids, layer)
-        return sublayers_of(inspection, layer, pieces, output)
+        outputs = (output_of(encoder, tokens.ids, tokens.type_ids, layer) for layer in layers)
+        return [
+            sublayers_of(inspection, layer, pieces, output)
+            for layer, output in zip(layers, outputs, strict=True)
+        ]
 
     def ablate(
         self,

@@ -44,12 +44,39 @@ def sublayers_behind(
     Raises AttnvizError if the parts are gone, cannot be found, or do not give the layer's output;
     IndexError for a layer that does not exist.
     """
-    number, count = range(inspection.model.num_layers)[layer], inspection.model.num_layers
-    inspection.layer(number).inputs()  # raises before a model is loaded for nothing
-    above = inspection.layers[number + 1] if number + 1 < count else None
-    if is_native(inspection) and above is not None and above.x is not None:
-        return sublayers_of(inspection, number, pieces, above.x)
-    return load(inspection).sublayers(inspection, number, pieces)
+    [found] = layers_behind(inspection, [layer], pieces, load)
+    if isinstance(found, AttnvizError):
+        raise found
+    return found
+
+
+def layers_behind(
+    inspection: Inspection,
+    layers: Sequence[int],
+    pieces: Sequence[int],
+    load: Callable[[Inspection], Model] = model_behind,
+) -> "list[Sublayers | AttnvizError]":
+    """`sublayers_behind` of several layers, for which a model runs once: an error for each layer
+    without, and one raised if that is so of all.
+    """
+    count = inspection.model.num_layers
+    numbers = [range(count)[layer] for layer in layers]
+    for number in numbers:
+        inspection.layer(number).inputs()  # raises before a model is loaded for nothing
+    above = {
+        number: x
+        for number in numbers
+        if number + 1 < count
+        and (record := inspection.layers[number + 1]) is not None
+        and (x := record.x) is not None
+    }
+    if not is_native(inspection):
+        above = {}
+    rest = [number for number in numbers if number not in above]
+    made = load(inspection).sublayers(inspection, rest, pieces) if rest else []
+    found = dict(zip(rest, made, strict=True))
+    found |= {number: sublayers_of(inspection, number, pieces, x) for number, x in above.items()}
+    return [found[number] for number in numbers]
 
 
 def model_for(model: object, tokenizer: object = None, **options: Any) -> Model:

@@ -1,9 +1,9 @@
-"""See what enters and leaves every module of one layer, in a run of one text."""
+"""See what enters and leaves every module of a layer, layer by layer, in a run of one text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -12,21 +12,40 @@ from attnviz.attention.request import AttentionKind
 from attnviz.encoder.devices import as_numpy
 from attnviz.transformers_backend.attention_call import Call, CallSites, entering
 
-TRIED_ROWS = 32  # the most tokens on which modules are tried, beside those asked for
+TRIED_ROWS = 32  # the most tokens on which modules are tried
+
+
+class Rows(NamedTuple):
+    """One vector a token, of what entered or left a module: of the tokens on which modules are
+    tried, (row, width) in float64, and of those asked for, (piece, width) in float32.
+    """
+
+    tried: np.ndarray
+    asked: np.ndarray
 
 
 @dataclass(eq=False)
 class Invocation:
-    """One run of a module: what entered and left it, for some tokens, and when, as counts.
+    """One run of a module: what entered and left it, and when, as counts.
 
-    given, made: (row, width) in float64; None for what is not one vector a token.
+    None for what is not one vector a token.
     """
 
     module: nn.Module
     begin: int
-    given: np.ndarray | None
-    made: np.ndarray | None = None
+    entered: Rows | None
+    left: Rows | None = None
     end: int = 0
+
+    @property
+    def given(self) -> np.ndarray | None:
+        """What entered, of the tokens on which modules are tried."""
+        return None if self.entered is None else self.entered.tried
+
+    @property
+    def made(self) -> np.ndarray | None:
+        """What left, of these."""
+        return None if self.left is None else self.left.tried
 
     def holds(self, other: "Invocation") -> bool:
         """Whether another began and ended inside."""
@@ -34,26 +53,34 @@ class Invocation:
 
 
 class LayerRun:
-    """Keeps the invocations around one call of attention, the layer's; hears all calls.
+    """Keeps the invocations around one call of attention, a layer's, at a time; hears all calls.
 
-    `around`: those that the call was inside of, the outermost first; `rows`: the tokens kept, and
-    `asked`, where the pieces asked for are among them.
+    `around`: those that the call was inside of, the outermost first. `done` is called for each of
+    the layers `numbers` when its invocations are complete, with its number.
     """
 
     def __init__(
-        self, number: int, kind: AttentionKind, sites: CallSites, length: int, pieces: Sequence[int]
+        self,
+        numbers: Collection[int],
+        kind: AttentionKind,
+        sites: CallSites,
+        length: int,
+        pieces: Sequence[int],
+        done: Callable[["LayerRun", int], None],
     ) -> None:
         self.sites = sites
         self.pieces = tuple(pieces)
         spread = np.linspace(0, length - 1, min(length, TRIED_ROWS)).round().astype(int)
-        self.rows: np.ndarray = np.unique([*spread, *pieces])
-        self.asked = np.searchsorted(self.rows, pieces)
+        some = pieces[:: max(1, len(pieces) // TRIED_ROWS)]
+        self._rows = [int(row) for row in np.unique([*spread, *some])]
         self.invocations: list[Invocation] = []
         self.around: list[Invocation] = []
         self.calls: list[tuple[AttentionKind | None, int]] = []
-        self._number, self._kind, self._length = number, kind, length
+        self._numbers, self._last, self._done = numbers, max(numbers), done
+        self._kind, self._length = kind, length
         self._open: list[Invocation] = []
-        self._clock = self._heard = 0
+        self._clock = self._heard = self._at = 0
+        self._is_trying = False
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
@@ -69,16 +96,26 @@ class LayerRun:
                 handle.remove()
 
     def heard(self, call: Call, _z: Tensor) -> None:
-        """Note a call; forget what ended before, up to the layer's own."""
+        """Note a call; if it is the next layer's, the one before is complete."""
         kind = self.sites.kinds.get(call.module)
         self.calls.append((kind, self._tick()))
-        if kind != self._kind:
+        if kind != self._kind or self._heard > self._last + 1:
             return
-        if self._heard < self._number:
-            self.invocations.clear()
-        elif self._heard == self._number:
-            self.around = list(self._open)
+        self.finish()
         self._heard += 1
+        if self._heard <= self._last + 1:
+            self.around = list(self._open)
+
+    def finish(self) -> None:
+        """Tell that the layer heard last is complete; forget what ended before its call."""
+        if self._heard - 1 in self._numbers:
+            self._is_trying = True
+            try:
+                self._done(self, self._heard - 1)
+            finally:
+                self._is_trying = False
+        self.invocations = [one for one in self.invocations if one.end > self._at]
+        self._at = self._clock
 
     def calls_in(self, invocation: Invocation) -> int:
         """How many calls of the layer's kind were made inside."""
@@ -87,33 +124,37 @@ class LayerRun:
         )
 
     def _entered(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
-        given = self._first((*args, *kwargs.values()))
-        self._open.append(Invocation(module, self._tick(), given))
+        if not self._is_trying:
+            given = self._first((*args, *kwargs.values()))
+            self._open.append(Invocation(module, self._tick(), given))
 
     def _left(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if self._is_trying:
+            return
         while self._open and self._open[-1].module is not module:
             self._open.pop()  # what an error left open
         done = self._open.pop()
         done.end = self._tick()
-        if self._heard <= self._number or done in self.around or self._is_inside():
+        if self._heard <= self._last or done in self.around or self._is_inside():
             parts = output if isinstance(output, tuple | list) else (output,)
             if isinstance(output, dict):
                 parts = tuple(output.values())
-            done.made = self._first(parts)
+            done.left = self._first(parts)
             self.invocations.append(done)
 
     def _is_inside(self) -> bool:
         """Whether something around the layer's call is still open."""
         return any(one in self._open for one in self.around)
 
-    def _first(self, candidates: Sequence[Any]) -> np.ndarray | None:
+    def _first(self, candidates: Sequence[Any]) -> Rows | None:
         """The rows of the first of these that is a vector a token."""
         for tensor in candidates:
             if isinstance(tensor, Tensor) and tensor.is_floating_point() and 2 <= tensor.ndim <= 3:
                 width = tensor.shape[-1]
                 if width and tensor.numel() == self._length * width:
-                    rows = tensor.detach().reshape(self._length, width)[self.rows.tolist()]
-                    return as_numpy(rows).astype(np.float64)
+                    rows = tensor.detach().reshape(self._length, width)
+                    tried, asked = (as_numpy(rows[some]) for some in (self._rows, [*self.pieces]))
+                    return Rows(tried.astype(np.float64), asked.astype(np.float32, copy=False))
         return None
 
     def _tick(self) -> int:

@@ -171,14 +171,27 @@ class RecordableModel:
         with self._running():
             return find_projections(candidates, outputs, record, self.dtype)
 
-    def sublayers(self, number: int, batch: Batch, pieces: Sequence[int]) -> Sublayers:
-        """A layer's parts, and what it does to some pieces of a batch's one sentence."""
+    def sublayers(
+        self, numbers: Sequence[int], batch: Batch, pieces: Sequence[int]
+    ) -> list[Sublayers | AttnvizError]:
+        """Layers' parts, and what they do to some pieces of a batch's one sentence; of each layer
+        where none are found, why.
+        """
         [(length, _)] = batch.lengths(self._called)
-        run = LayerRun(number, self._called, self._sites, length, pieces)
+        found: dict[int, Sublayers | AttnvizError] = {}
+
+        def retrace(run: LayerRun, number: int) -> None:
+            try:
+                found[number] = find_sublayers(run, self.dtype)
+            except AttnvizError as error:
+                found[number] = error
+
+        run = LayerRun(numbers, self._called, self._sites, length, pieces, retrace)
         with memory_for(1, length), self._running():
             with run.watching(self.model), listening(run.heard):
                 self._forward(batch)
-            return find_sublayers(run, self.dtype)
+            run.finish()
+        return [found[number] for number in numbers]
 
     def write(self, ids: Ids, most: int) -> list[int]:
         """The ids that the decoder is fed while the model writes greedily: not the last one."""

@@ -87,7 +87,9 @@ class TransformersRunner:
         types = [tokens.type_ids] if self.feeds_types else None
         return self.model.states(Batch([tokens.ids], types))
 
-    def sublayers(self, inspection: Inspection, layer: int, pieces: Sequence[int]) -> Sublayers:
+    def sublayers(
+        self, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
+    ) -> list[Sublayers | AttnvizError]:
         """See `Runner`."""
         source, kind = inspection.key_tokens, self.model.kind
         if kind == "decoder" and self.model.decodes:
@@ -98,7 +100,7 @@ class TransformersRunner:
             )
         types = [source.type_ids] if self.feeds_types else None
         targets = [inspection.tokens.ids] if self.model.decodes else None
-        return self.model.sublayers(layer, Batch([source.ids], types, targets), pieces)
+        return self.model.sublayers(layers, Batch([source.ids], types, targets), pieces)
 
     def _target_of(self, source: Tokens) -> Tokens:
         """What the decoder is fed for this text."""

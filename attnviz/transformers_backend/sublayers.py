@@ -222,9 +222,10 @@ class _Search:
                 return opened
         for one in reversed(makers):  # the outermost first
             read = one.given
-            if any(one.module.children()) and read is not None and read.shape == made.shape:
-                outputs = made[self._run.asked].astype(np.float32)
-                return Unopened(type(one.module).__name__, outputs), read
+            if one.left is None or read is None or read.shape != made.shape:
+                continue
+            if any(one.module.children()):
+                return Unopened(type(one.module).__name__, one.left.asked), read
         return None
 
     def _normed(self, made: _Array) -> list[tuple[Norm, _Array]]:
@@ -272,15 +273,14 @@ class _Search:
                     yield norm, beside
 
     def _built(self, order: tuple[Adding, ...], branches: Sequence[_Branch]) -> Sublayers | None:
-        run, x, y = self._run, self._layer.given, self._layer.made
+        run, x, y = self._run, self._layer.entered, self._layer.left
         [network] = [branch.network for branch in branches if branch.network is not None]
         others: dict[SublayerName, np.ndarray] = {
-            name: mixing.made[run.asked].astype(np.float32)
+            name: mixing.left.asked
             for name, mixing, _ in self._attentions
-            if name != "attention" and mixing.made is not None
+            if name != "attention" and mixing.left is not None
         }
         W_O, b_O = matrix_of(run.sites.outputs[self._site.module])
         if x is None or y is None:
             return None
-        own, out = (vectors[run.asked].astype(np.float32) for vectors in (x, y))
-        return Sublayers(run.pieces, order, W_O, b_O, network, own, out, others)
+        return Sublayers(run.pieces, order, W_O, b_O, network, x.asked, y.asked, others)

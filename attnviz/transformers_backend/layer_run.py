@@ -3,14 +3,19 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
 
 from attnviz.attention.request import AttentionKind
+from attnviz.attention.sublayers import Sublayers
 from attnviz.encoder.devices import as_numpy
+from attnviz.errors import AttnvizError
 from attnviz.transformers_backend.attention_call import Call, CallSites, entering
+
+Retraced = list[Sublayers | AttnvizError]
 
 TRIED_ROWS = 32  # the most tokens on which modules are tried
 
@@ -55,8 +60,8 @@ class Invocation:
 class LayerRun:
     """Keeps the invocations around one call of attention, a layer's, at a time; hears all calls.
 
-    `around`: those that the call was inside of, the outermost first. `done` is called for each of
-    the layers `numbers` when its invocations are complete, with its number.
+    `around`: those that the call was inside of, the outermost first. `found`: of each of the layers
+    `numbers` its parts, or an error, when its invocations are complete.
     """
 
     def __init__(
@@ -66,7 +71,6 @@ class LayerRun:
         sites: CallSites,
         length: int,
         pieces: Sequence[int],
-        done: Callable[["LayerRun", int], None],
     ) -> None:
         self.sites = sites
         self.pieces = tuple(pieces)
@@ -76,21 +80,26 @@ class LayerRun:
         self.invocations: list[Invocation] = []
         self.around: list[Invocation] = []
         self.calls: list[tuple[AttentionKind | None, int]] = []
-        self._numbers, self._last, self._done = numbers, max(numbers), done
+        self.found: dict[int, Sublayers | AttnvizError] = {}
+        self._numbers, self._last = numbers, max(numbers)
         self._kind, self._length = kind, length
         self._open: list[Invocation] = []
         self._clock = self._heard = self._at = 0
         self._is_trying = False
 
     @contextmanager
-    def watching(self, model: nn.Module) -> Iterator[None]:
-        """See the model's modules inside the block."""
+    def watching(
+        self, model: nn.Module, find: Callable[..., Sublayers], dtype: str
+    ) -> Iterator[None]:
+        """See the model's modules inside the block; `find` gives a run's layer's parts."""
+        self._find = partial(find, dtype=dtype)
         handles = [
             module.register_forward_hook(self._left, with_kwargs=True) for module in model.modules()
         ]
         try:
             with entering(model.modules(), self._entered):
                 yield
+            self._complete()
         finally:
             for handle in handles:
                 handle.remove()
@@ -101,17 +110,20 @@ class LayerRun:
         self.calls.append((kind, self._tick()))
         if kind != self._kind or self._heard > self._last + 1:
             return
-        self.finish()
+        self._complete()
         self._heard += 1
         if self._heard <= self._last + 1:
             self.around = list(self._open)
 
-    def finish(self) -> None:
-        """Tell that the layer heard last is complete; forget what ended before its call."""
-        if self._heard - 1 in self._numbers:
+    def _complete(self) -> None:
+        """Find the parts of the layer heard last, and forget what ended before its call."""
+        number = self._heard - 1
+        if number in self._numbers:
             self._is_trying = True
             try:
-                self._done(self, self._heard - 1)
+                self.found[number] = self._find(self)
+            except AttnvizError as error:
+                self.found[number] = error
             finally:
                 self._is_trying = False
         self.invocations = [one for one in self.invocations if one.end > self._at]

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from attnviz.attention.layer import LayerRecord, Projections, check_finite
 from attnviz.attention.request import WHOLE, AttentionKind, RecordRequest
-from attnviz.attention.sublayers import Sublayers
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for
 from attnviz.errors import AttnvizError, enough_memory, lacks_memory
@@ -28,7 +27,7 @@ from attnviz.transformers_backend.attention_call import (
     entering,
     listening,
 )
-from attnviz.transformers_backend.layer_run import LayerRun
+from attnviz.transformers_backend.layer_run import LayerRun, Retraced
 from attnviz.transformers_backend.projections import find_projections
 from attnviz.transformers_backend.record import (
     Batch,
@@ -171,27 +170,14 @@ class RecordableModel:
         with self._running():
             return find_projections(candidates, outputs, record, self.dtype)
 
-    def sublayers(
-        self, numbers: Sequence[int], batch: Batch, pieces: Sequence[int]
-    ) -> list[Sublayers | AttnvizError]:
-        """Layers' parts, and what they do to some pieces of a batch's one sentence; of each layer
-        where none are found, why.
-        """
+    def sublayers(self, numbers: Sequence[int], batch: Batch, pieces: Sequence[int]) -> Retraced:
+        """Layers' parts, and what they do to pieces of a batch's one sentence, or why none fit."""
         [(length, _)] = batch.lengths(self._called)
-        found: dict[int, Sublayers | AttnvizError] = {}
-
-        def retrace(run: LayerRun, number: int) -> None:
-            try:
-                found[number] = find_sublayers(run, self.dtype)
-            except AttnvizError as error:
-                found[number] = error
-
-        run = LayerRun(numbers, self._called, self._sites, length, pieces, retrace)
-        with memory_for(1, length), self._running():
-            with run.watching(self.model), listening(run.heard):
-                self._forward(batch)
-            run.finish()
-        return [found[number] for number in numbers]
+        run = LayerRun(numbers, self._called, self._sites, length, pieces)
+        watching = run.watching(self.model, find_sublayers, self.dtype)
+        with memory_for(1, length), self._running(), watching, listening(run.heard):
+            self._forward(batch)
+        return [run.found[number] for number in numbers]
 
     def write(self, ids: Ids, most: int) -> list[int]:
         """The ids that the decoder is fed while the model writes greedily: not the last one."""

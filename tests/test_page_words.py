@@ -35,15 +35,7 @@ COMMENT = re.compile(r"/\*[\s\S]*?\*/|^\s*//.*", re.MULTILINE)
 SAID = re.compile(r'\bsay\(\s*"([^"]+)"')
 PLAIN = re.compile(r'"([^"\n]*)"')
 MADE = re.compile(r"`(\w+\.[\w.]*\$\{[^`}]*\}[\w.]*|\$\{[^`}]*\}\.[\w.]+)`")  # `tour.${attention}`
-BY_DATA = {
-    "decoder",
-    "pair",
-    "lost",
-    "steps.q",
-    "steps.k",
-    "steps.z",
-    "steps.bias",
-}  # said by a name that the data has
+BY_DATA = {"decoder"}  # said by a name that the data has
 
 
 def words(language: str) -> dict[str, str]:

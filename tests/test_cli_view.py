@@ -390,6 +390,8 @@ def test_a_text_that_is_too_long_opens_on_a_window(
     )
     [text] = written(place, done)["texts"]
     assert text["cut"] == [0, 10, 16]
+    pieces = here("view", "--pieces", "--no-open", "-o", "x.html")
+    assert "the page opens on the window 0:10 of 16 tokens" in pieces.err
     chosen = here("view", "--window", "6:10", "--query", "it", "--no-open", "-o", "x.html")
     assert (chosen.code, "too long" in chosen.err) == (0, False)
     assert shown_first(written(place, chosen))["query"] == "it"

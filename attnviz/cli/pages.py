@@ -17,6 +17,7 @@ from attnviz.errors import AttnvizError
 from attnviz.inspection import Context, Inspection, View
 from attnviz.model.reload import is_native, layers_behind, load_model_of
 from attnviz.show.forms import forms_of
+from attnviz.text.tokens import Unit
 
 if TYPE_CHECKING:
     from attnviz.attention.sublayers import Sublayers
@@ -85,14 +86,15 @@ def write_views(
     made = page(views, state, pairs, partial(_sublayers, session))
     for text, view in zip(made.texts, views, strict=True):
         if text.is_cut and view.window is None:
-            session.notes.say(_cut_told(text))
+            session.notes.say(_cut_told(text, view.unit))
     session.spinner.make_way()
     write_page(made, output, session.notes)
 
 
-def _cut_told(text: PageText) -> str:
+def _cut_told(text: PageText, unit: Unit) -> str:
     """What to say of a text that is too long for the page as a whole."""
-    shown, count = text.span("word"), len(text.words.tokens)
+    shown = text.span(unit)
+    count = len(text.words.tokens if unit == "word" else text.pieces.tokens)
     return (
         f"too long to draw as a whole: the page opens on the window {shown.start}:{shown.stop} of "
         f"{count} tokens; --window A:B chooses another"

@@ -1,5 +1,6 @@
 """The page's find box in a real browser: it says what `attnviz find` says."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from test_page_lines import drawn, written
 from translated import translation
 
 from attnviz.answers.find import By, find
+from attnviz.answers.opening import opening_of
+from attnviz.answers.page import page
 from attnviz.answers.select import find_phrase
 from attnviz.inspection import Inspection
+from attnviz.show.page.document import page_chunks
 
 
 def asked(tab: Tab, query: str, key: str) -> Tab:
@@ -82,6 +86,22 @@ def test_a_head_is_opened_with_its_words(opened: Opened, animal_page: str) -> No
     expect(tab.locator("[aria-controls=find]")).to_be_focused()
 
 
+def test_an_answer_about_several_words_opens_with_all_of_them(
+    opened: Opened, animal: Inspection
+) -> None:
+    view = animal.view()
+    query, key = (find_phrase(view.tokens, word) for word in ("it", "the street"))
+    state = opening_of(find(view, query, key), "head")
+    html = b"".join(page_chunks(page([view], replace(state, lang="en")))).decode()
+    tab = drawn(opened(html), "head")
+    expect(tab.locator(".find caption")).to_contain_text("the street")
+    tab.locator(".find-form .icon").click()
+    expect(tab.locator("#find-query")).to_have_value("the street")
+    assert "phrase=2-1" in tab.url
+    tab.locator(".controls .picker select").nth(2).select_option("6")
+    expect(tab.locator("#find-query")).to_have_value("street")
+
+
 def test_a_link_finds_too_and_words_change_places(opened: Opened, animal_page: str) -> None:
     tab = drawn(opened(animal_page, "#find=true&query=8&key=2"))
     expect(tab.locator("#find-query")).to_have_value("it")
@@ -131,8 +151,8 @@ def test_words_of_another_language(opened: Opened) -> None:
     words = ["한국어", "문장", "</script>", "한국어"]
     tokens = tokens_of(words)
     weights: Any = np.full((1, 1, len(tokens), len(tokens)), 1 / len(tokens))
-    page = written(inspection_of(tokens, weights))
-    tab = asked(drawn(opened(page, locale="ko-KR")), "문장", "</script>")
+    html = written(inspection_of(tokens, weights))
+    tab = asked(drawn(opened(html, locale="ko-KR")), "문장", "</script>")
     expect(tab.locator(".find caption")).to_contain_text("\u2068문장\u2069 → \u2068</script>\u2069")
 
 

@@ -27,7 +27,10 @@ def opening_of(answer: Any, shows: Shows) -> State:
     words = _words_of(answer)
     state = State(view=shows, unit=context.unit, special=context.special)
     query, key = (place_of(context, role, words.get(role)) for role in get_args(Role))
-    state = replace(state, find=isinstance(answer, Finding), query=query, key=key)
+    state = replace(state, query=query, key=key)
+    if isinstance(answer, Finding):
+        phrase = len(answer.query.tokens), len(answer.key.tokens)
+        state = replace(state, find=True, phrase=phrase if max(phrase) > 1 else None)
     if isinstance(answer, Layer):
         return replace(state, layer=answer.layer)
     heads = [answer.head] if hasattr(answer, "head") else _heads_of(answer)

@@ -40,7 +40,8 @@ Pairs = tuple[tuple[int | None, int | None], ...]  # the places in A and in B; N
 @dataclass(frozen=True)
 class State:
     """What a page shows first; None: what the page chooses itself. Tokens are given by their
-    index in the unit. `off`: the layer's heads that are switched off in lines.
+    index in the unit; `phrase`: how many words the query and the key are, from these on, for find.
+    `off`: the layer's heads that are switched off in lines.
     """
 
     view: Shows | None = None
@@ -53,6 +54,7 @@ class State:
     unit: Unit = "word"
     special: bool = True
     find: bool = False
+    phrase: tuple[int, int] | None = None
     off: tuple[int, ...] | None = None
     lang: Literal["en", "ko"] | None = None
 

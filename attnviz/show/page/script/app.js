@@ -39,7 +39,9 @@ export class App {
    * @param {Partial<State>} change
    */
   set(change) {
-    this.state = this.sound({ ...this.state, ...change });
+    // another query or key is one word unless it is said to be several
+    const phrase = ["query" in change ? 1 : this.state.phrase[0], "key" in change ? 1 : this.state.phrase[1]];
+    this.state = this.sound({ ...this.state, phrase, ...change });
     const fragment = toFragment(this.state, this.first);
     if (fragment !== location.hash.slice(1)) {
       try {

@@ -24,8 +24,6 @@ export class Finder {
     this.asked = "";
     /** @type {Finding[]} */
     this.findings = [];
-    /** Several words in a row that were typed. @type {Record<Role, number[]>} */
-    this.phrases = { query: [], key: [] };
     /** @type {"excess" | "weight"} */
     this.by = "excess";
     this.all = false;
@@ -82,17 +80,17 @@ export class Finder {
     const { app } = this;
     const { value } = this.inputs[role];
     const found = namedAs(app.tokens(role), value);
-    this.phrases[role] = found ?? [];
     const unknown = value.trim() !== "" && !found;
     this.inputs[role].setCustomValidity(unknown ? app.say("find.unknown", { text: value.trim() }) : "");
-    app.set({ [role]: found ? found[0] : null });
+    const phrase = ROLES.map((one, place) => (one === role ? (found?.length ?? 1) : app.state.phrase[place]));
+    app.set({ [role]: found ? found[0] : null, phrase });
   }
 
   /** The places of the query's or the key's words. @param {Role} role @returns {number[]} */
   places(role) {
-    const chosen = this.app.state[role];
-    if (chosen === null) return [];
-    return this.phrases[role][0] === chosen ? this.phrases[role] : [chosen];
+    const { [role]: first, phrase } = this.app.state;
+    if (first === null) return [];
+    return [...this.app.tokens(role).keys()].slice(first, first + Math.max(1, phrase[ROLES.indexOf(role)]));
   }
 
   /** @param {Role} role */
@@ -180,10 +178,8 @@ export class Finder {
   }
 
   swap() {
-    const { query, key } = this.app.state;
-    const { query: one, key: other } = this.phrases;
-    this.phrases = { query: other, key: one };
-    this.app.set({ query: key, key: query });
+    const { query, key, phrase } = this.app.state;
+    this.app.set({ query: key, key: query, phrase: [phrase[1], phrase[0]] });
   }
 
   /** Look at each head, and let the page do other things between. @param {number} turn */

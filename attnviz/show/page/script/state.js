@@ -23,6 +23,7 @@ export const USUAL = {
   step: 0,
   off: [],
   find: false,
+  phrase: [1, 1],
 };
 
 /** @type {{[name in keyof State]?: readonly string[]}} */
@@ -81,10 +82,11 @@ function readAs(name, written) {
   const choices = CHOICES[key];
   if (choices) return choices.includes(written) ? written : undefined;
   if (typeof usual === "boolean") return written === "true" || written === "false" ? written === "true" : undefined;
-  if (key === "off" || key === "window") {
+  if (key === "off" || key === "window" || key === "phrase") {
     const numbers = written === "" ? [] : written.split("-").map(Number);
     if (!numbers.every((number) => Number.isInteger(number) && number >= 0)) return undefined;
     if (key === "off") return numbers;
+    if (key === "phrase") return numbers.length === 2 ? numbers : undefined;
     return numbers.length === 2 && numbers[0] < numbers[1] ? numbers : null;
   }
   if (written === "") return usual === null ? null : undefined;

@@ -45,8 +45,8 @@
  *   query: number | null, key: number | null, unit: Unit, special: boolean,
  *   window: [number, number] | null, threshold: number, scale: "fixed" | "own",
  *   theme: "auto" | "light" | "dark", lang: Language, step: number, off: number[],
- *   find: boolean}} State
- * All that a link to a view says. `query`, `key`: places among all tokens of the unit.
+ *   find: boolean, phrase: number[]}} State
+ * All that a link to a view says. `query`, `key`: places among all tokens of the unit; `phrase`: how many words they are.
  *
  * @typedef {{schema: string, version: string, texts: TextData[], pairs: PairData[],
  *   state: Partial<State>, words: Record<Language, Record<string, string>>}} PageData

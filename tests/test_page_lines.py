@@ -93,6 +93,15 @@ def test_a_click_keeps_a_token_and_another_frees_it(opened: Opened, animal_page:
     assert "query=" not in tab.url
 
 
+def test_a_tap_does_what_a_click_does(opened: Opened, animal_page: str) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    tab = drawn(opened(animal_page, f"#{ANIMAL}", **phone))
+    token(tab, "query", 8).tap()
+    expect(token(tab, "key", 2)).to_have_text("animal.68")
+    token(tab, "query", 8).tap()
+    expect(token(tab, "key", 2)).to_have_text("animal")
+
+
 def test_heads_are_switched(opened: Opened, animal_page: str) -> None:
     tab = drawn(opened(animal_page))
     boxes = tab.locator(".heads .box")

@@ -21,6 +21,7 @@ from attnviz.model import Model
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+ANIMAL_68 = re.compile("animal\u2069? \\.68")  # names are isolated: they may be of any direction
 HOSTILE = "</script><img src=x onerror=document.title='caught'>"
 VIEWS = ("lines", "grid", "head", "steps", "layer", "tour")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -42,11 +43,6 @@ def state_of(page: "Page") -> dict[str, str]:
     return dict(page.evaluate("[...new URLSearchParams(location.hash.slice(1))]"))
 
 
-def told(page: "Page") -> str:
-    """What the lines say of the token that is pointed at, without marks of direction."""
-    return re.sub("[\u2066-\u2069]", "", page.inner_text(".readout"))
-
-
 def token(page: "Page", name: str, column: str) -> "Locator":
     return page.locator(f".of-{column} [role=option]").filter(has_text=re.compile(f"^{name}"))
 
@@ -54,17 +50,17 @@ def token(page: "Page", name: str, column: str) -> "Locator":
 def test_pointing_at_it_shows_animal(opened: Opened, animal_page: Path) -> None:
     page = drawn(opened(animal_page, fragment(layer=3, head=1, off="0-2-3-4-5-6-7-8-9-10-11")))
     token(page, "it", "query").hover()
-    assert token(page, "animal", "key").inner_text().split() == ["animal", ".68"]
-    assert "animal .68" in told(page)
+    expect(token(page, "animal", "key")).to_have_text(re.compile(r"^animal\s*\.68$"))
+    expect(page.locator(".readout")).to_have_text(ANIMAL_68)
     page.mouse.move(0, 0)
-    assert "animal .68" not in told(page)
+    expect(page.locator(".readout")).not_to_have_text(ANIMAL_68)
 
 
 def test_a_tap_shows_animal_too(opened: Opened, animal_page: Path) -> None:
     page = drawn(opened(animal_page, fragment(layer=3, head=1), **PHONE))
     token(page, "it", "query").tap()
     page.wait_for_function("location.hash.includes('query=8')")
-    assert "animal .68" in told(page)
+    expect(page.locator(".readout")).to_have_text(ANIMAL_68)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -97,9 +93,9 @@ def test_a_question_mark_lists_the_keys(opened: Opened, animal_page: Path) -> No
 def test_a_slash_finds(opened: Opened, animal_page: Path) -> None:
     page = drawn(opened(animal_page))
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.closest('.find') !== null")
+    page.wait_for_function("document.activeElement.closest('.find') !== null")
     page.keyboard.press("Escape")
-    assert page.is_hidden(".find")
+    page.wait_for_selector(".find", state="hidden")
 
 
 def test_focus_stays_where_a_choice_was_made(opened: Opened, animal_page: Path) -> None:
@@ -141,7 +137,7 @@ def test_for_all_people_and_screens(opened: Opened, animal_page: Path, view: str
         assert violations(page) == [], scheme
     for width in (390, 1920):
         page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.wait_for_function("wide => document.documentElement.scrollWidth === wide", arg=width)
 
 
 def test_dark_is_dark(opened: Opened, animal_page: Path) -> None:

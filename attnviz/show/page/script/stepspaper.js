@@ -57,6 +57,8 @@ export function stepsPaper(view) {
     ];
   });
   const bottom = top + keys.length * STEP + 8;
+  const hidden = rows.order.length - keys.length;
+  if (hidden) nodes.push(s("text", { x, y: bottom + 15, fill: PAPER.muted }, `… + ${hidden}`));
   const z = of.z
     ? [
         end(AT.v - 10, bottom + 15, "z"),
@@ -73,9 +75,7 @@ export function stepsPaper(view) {
     of.z ? title(AT.v, app.say("steps.values"), "start") : false,
   ];
   return paperOf(AT.v + (of.z ? V_WIDTH : 0) + x, bottom + STEP + x, [
-    ...paperHeading(app, label, changed),
-    ...titles,
-    ...nodes,
-    ...z,
+    ...[...paperHeading(app, label, changed), ...titles],
+    ...[...nodes, ...z],
   ]);
 }

@@ -16,7 +16,7 @@ COMMANDS: dict[str, tuple[int, list[str]]] = {
     "run cold": (53, ["run", ANIMAL, "--query", "it"]),
     "heatmap remembered": (39, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
     "find from stdin": (56, ["find", "--query", "it", "--key", "animal"]),
-    "view": (63, ["view", ANIMAL, "--query", "it", "--no-open"]),
+    "view": (64, ["view", ANIMAL, "--query", "it", "--no-open"]),
     "explain": (55, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }
 """The most files that each may go through."""

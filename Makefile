@@ -13,7 +13,7 @@ run: .venv/installed
 test: lint types docs-check tests
 
 # in a few minutes: all tests but those that train, measure, or start many processes
-test-quick: lint .venv/developed
+test-quick: lint .venv/developed tools
 	$(BIN)/pytest -q -n auto -m "not slow"
 
 lint: .venv/developed $(NODE)/installed

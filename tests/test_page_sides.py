@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Opened
+from browser import Opened, violations
 from test_page_head import IT, L3H1, TIRED, html, numbers_in
 from test_page_save import saved
 
 from attnviz.answers.align import aligned
 from attnviz.answers.compare import compare
-from attnviz.answers.page import State
+from attnviz.answers.page import Shows, State
 from attnviz.inspection import Inspection
 from attnviz.model import Model
 
@@ -56,6 +56,7 @@ def test_words_of_one_sentence_alone_are_named(
     tab = opened(html(animal, other, state=state, pairs=[(0, 1)]))
     tab.wait_for_selector('[data-drawn="lines"]')
     said = tab.inner_text(".lines .heads")
+    assert "gained in B" in said
     assert "only in A: was, too" in said
     assert "only in B: had, long, been" in said
 
@@ -83,3 +84,14 @@ def test_the_grid_has_the_distance_of_every_head(
     assert len(found) == len(expected)
     for change in expected:
         assert found[str(change.head)] == pytest.approx(change.distance, abs=1e-3)
+
+
+@pytest.mark.parametrize("view", ["lines", "grid", "head"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_comparisons_are_accessible(
+    opened: Opened, animal: Inspection, other: Inspection, view: Shows, scheme: str
+) -> None:
+    state = State(view=view, layer=3, head=1, pair=0, query=IT)
+    tab = opened(html(animal, other, state=state, pairs=[(0, 1)]), color_scheme=scheme)
+    tab.wait_for_selector(f'[data-drawn="{view}"]')
+    assert violations(tab) == []

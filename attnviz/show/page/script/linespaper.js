@@ -100,7 +100,8 @@ function weightsBeside(app, layout, links, solo, sides) {
   const { indices, tops } = layout[other];
   return [...besides(links, other).found].map(([place, [{ head, weight }]]) => {
     const away = widthOf(app.name(other, indices[place])) * LETTER + 10;
-    const text = `${weightText(weight)}${links.heads.length > 1 ? ` ${chipName(head)}` : ""}`;
+    const which = head < 0 || links.heads.length === 1 ? "" : ` ${chipName(head)}`;
+    const text = `${head < 0 ? chipName(head) : ""}${weightText(weight)}${which}`;
     const look = { "font-size": 12, fill: PAPER.muted, "text-anchor": anchor };
     return s("text", { x: /** @type {number} */ (x) + Number(sign) * away, y: tops[place] + 5, ...look }, text);
   });

@@ -57,6 +57,7 @@ export function notesOf(app, { heads, links, largest }) {
     app.say("lines.darkest", { value: weightText(largest) }),
   ];
   if (heads.some(({ shown }) => shown.allowed)) told.push(app.say(app.other === null ? "lines.hatched" : "missing"));
+  if (app.other !== null) told.push(`+ ${app.say("gained")}`, `− ${app.say("lost")}`);
   return [...told, ...sharesOf(app, heads, null)];
 }
 

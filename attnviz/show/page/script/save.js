@@ -119,13 +119,21 @@ function shortestDigits(number) {
   return String(Number(single.toPrecision(9)));
 }
 
-/** What is drawn: heads, and the words asked for. @param {App} app */
+/** The only head that is drawn, or null. @param {App} app */
+function drawnHead(app) {
+  const { view, head } = app.state;
+  if (!["lines", "head", "steps"].includes(view)) return null;
+  const on = view === "lines" && app.other === null ? headsOn(app) : [head];
+  return on.length === 1 ? on[0] : null;
+}
+
+/** What is drawn: heads, or a step of the tour. @param {App} app */
 function drawnSubject(app) {
-  const { view, layer, head, step } = app.state;
+  const { view, layer, step } = app.state;
+  const head = drawnHead(app);
+  if (head !== null) return headName(layer, head);
   if (view === "grid") return app.say("save.all");
-  if (view === "tour") return `${app.say("view.tour")} ${step + 1}`;
-  const on = view === "lines" ? headsOn(app) : [head];
-  return on.length === 1 && view !== "layer" ? headName(layer, on[0]) : `${app.say("layer")} ${layer}`;
+  return view === "tour" ? `${app.say("view.tour")} ${step + 1}` : `${app.say("layer")} ${layer}`;
 }
 
 /** A file's name as `attnviz heatmap` makes them: model, head, view, words, sentence, and a hash that
@@ -133,19 +141,15 @@ function drawnSubject(app) {
  * @param {App} app
  */
 function fileName(app) {
-  const { view, layer, head, query, key, unit, special, window, step } = app.state;
+  const { view, layer, query, key, unit, special, window, step } = app.state;
   const { model, attention, part } = app.text;
   const asked = /** @type {const} */ ([
     ["query", query],
     ["key", key],
   ]).map(([role, at]) => (at === null ? "" : `${app.tokens(role)[at].text}-${at}`));
-  const heads = {
-    grid: "all-heads",
-    tour: `step-${step + 1}`,
-    lines: `layer-${layer}`,
-    layer: `layer-${layer}`,
-  };
-  const drawn = view === "head" || view === "steps" ? headName(layer, head) : heads[view];
+  const one = drawnHead(app);
+  const others = view === "grid" ? "all-heads" : view === "tour" ? `step-${step + 1}` : `layer-${layer}`;
+  const drawn = one === null ? others : headName(layer, one);
   const called = app.other !== null ? "compare" : view === "head" ? "" : view;
   const parts = [
     "attnviz",

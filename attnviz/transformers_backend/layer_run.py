@@ -100,6 +100,9 @@ class LayerRun:
             with entering(model.modules(), self._entered):
                 yield
             self._complete()
+            self.around = []  # nothing is known of a layer whose attention was not heard
+            for number in set(self._numbers) - set(self.found):
+                self._try(number)
         finally:
             for handle in handles:
                 handle.remove()
@@ -119,15 +122,18 @@ class LayerRun:
         """Find the parts of the layer heard last, and forget what ended before its call."""
         number = self._heard - 1
         if number in self._numbers:
-            self._is_trying = True
-            try:
-                self.found[number] = self._find(self)
-            except AttnvizError as error:
-                self.found[number] = error
-            finally:
-                self._is_trying = False
+            self._try(number)
         self.invocations = [one for one in self.invocations if one.end > self._at]
         self._at = self._clock
+
+    def _try(self, number: int) -> None:
+        self._is_trying = True
+        try:
+            self.found[number] = self._find(self)
+        except AttnvizError as error:
+            self.found[number] = error
+        finally:
+            self._is_trying = False
 
     def calls_in(self, invocation: Invocation) -> int:
         """How many calls of the layer's kind were made inside."""

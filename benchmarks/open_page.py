@@ -1,9 +1,9 @@
 """Opens a page in Chromium and says how soon it answers, as JSON; nothing but `why` if it does not.
 
-`first`: seconds from the start of the navigation until the first view is drawn, a token has been
-hovered over, and the answer is on the screen. `heads`: milliseconds from choosing a head until its
-picture is on the screen, for each head. `matrices`: the same in the head view, one layer after the
-other, each for the first time (attnviz alone).
+`first`: seconds from the start of the navigation until lines are drawn, a token has been pointed
+at, and the answer is on the screen. `whole`: until all heads of the layer are drawn. `heads`:
+milliseconds from choosing a head until its lines are on the screen. Of attnviz also `layers`, from
+choosing a layer until all its heads are, and `matrices`, from choosing a head in the head view.
 
 usage: python benchmarks/open_page.py attnviz|bertviz PAGE
 """
@@ -20,7 +20,7 @@ from playwright.sync_api import Error, Page, sync_playwright
 CHROMIUM = shutil.which(os.environ.get("ATTNVIZ_CHROMIUM", "chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 ANSWER = "answered: "
-PATIENCE = 120  # seconds until a page that draws nothing is given up
+PATIENCE = 60  # seconds until a page that draws nothing is given up
 
 COMMON = """
 // until what was drawn is on the screen
@@ -29,23 +29,25 @@ const frame = () => new Promise((done) => requestAnimationFrame(() => {
   port1.onmessage = () => done();
   port2.postMessage(0);
 }));
-const drawn = async () => { do await frame(); while (!ready()); };
+const until = async (there) => { do await frame(); while (!there()); };
 const timed = async (choose) => {
   const start = performance.now();
   choose();
-  await drawn();
+  await until(whole);
   return performance.now() - start;
 };
-const hover = (token) => {
+const point = (token) => {
   for (const kind of ["pointerover", "mouseover", "pointerenter", "mouseenter", "mousemove"])
     token.dispatchEvent(new MouseEvent(kind, { bubbles: kind.endsWith("over"), view: window }));
 };
+const seconds = () => performance.now() / 1000;
 async function probe() {
-  await drawn();
-  hover(document.querySelector(TOKEN));
-  await drawn();
-  const first = performance.now() / 1000;
-  console.log(ANSWER + JSON.stringify({ first, ...(await walk()) }));
+  await until(begun);
+  point(document.querySelector(TOKEN));
+  await frame();
+  const first = seconds();
+  if (!whole()) await until(whole);
+  console.log(ANSWER + JSON.stringify({ first, whole: seconds(), ...(await walk()) }));
 }
 probe();
 """
@@ -53,25 +55,29 @@ probe();
 SCRIPTS = {
     "attnviz": """
 const TOKEN = "#view .of-query .token";
-const ready = () => document.querySelector("#page[data-drawn]") !== null;
+const begun = () => document.querySelector(TOKEN) && document.querySelector("#view canvas");
+const whole = () => document.querySelector("#page[data-drawn]") !== null;
 const press = (key) =>
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
 async function walk() {
-  const heads = [], matrices = [], layers = 5;
-  for (let i = 0; i < 3 * layers; i++)
-    heads.push(await timed(() => press(i % 3 < 2 ? "ArrowRight" : "ArrowDown")));
+  const heads = [], layers = [], matrices = [];
+  for (let layer = 1; layer < 6; layer++) {
+    layers.push(await timed(() => press("ArrowDown")));
+    for (let head = 0; head < 2; head++) heads.push(await timed(() => press("ArrowRight")));
+  }
   location.hash = "view=head";
-  await new Promise((done) => setTimeout(done, 100));
-  await drawn();
-  for (let i = 0; i < 3 * layers; i++)
-    matrices.push(await timed(() => press(i % 3 < 2 ? "ArrowLeft" : "ArrowUp")));
-  return { heads, matrices };
+  await until(() => document.querySelector("#page[data-drawn=head]"));
+  for (let layer = 1; layer < 6; layer++) {
+    await timed(() => press("ArrowDown"));
+    for (let head = 0; head < 2; head++) matrices.push(await timed(() => press("ArrowRight")));
+  }
+  return { heads, layers, matrices };
 }
 """,
     "bertviz": """
 const TOKEN = "#vis #left text";
 const boxes = () => document.querySelectorAll("#vis svg > g:last-of-type > rect");
-const ready = () => boxes().length > 0;
+const whole = () => boxes().length > 0, begun = whole;
 async function walk() {
   const heads = [];
   for (let i = 0; i < boxes().length; i++)

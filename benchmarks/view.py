@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import long
 import measure
 import packed
 
@@ -72,6 +73,8 @@ LIMITS = (
         for name, limit in (("seconds", 2), ("first", 0.5), ("head", 50), ("matrix", 50))
     ),
 )
+ONCE = 256
+"""From so many tokens on, BertViz takes minutes, and is measured once."""
 TOLD = {
     "bytes": "bytes of the page",
     "seconds": "written, beside the forward pass",
@@ -102,8 +105,8 @@ def measured(rounds: int, peer: Path | None) -> dict[tuple[str, int], Pages]:
                 for model, where in folders.items():
                     found = pages.setdefault((model, length), Pages())
                     found.ours.append(_ours(where, text))
-                    # what did not open once is not waited for again
-                    if model in PEERS_OF and not any("why" in old for old in found.theirs):
+                    once = length >= ONCE and found.theirs
+                    if model in PEERS_OF and not once:
                         found.theirs.append(_theirs(where, text, peer))
                     _say(model, length, found)
     return pages
@@ -183,7 +186,7 @@ def _printed(script: Path, *arguments: str, path: Path | None = None) -> Found:
 
 def value_of(pages: Sequence[Found], name: str) -> float | None:
     """The median over all rounds; None if the page never answered."""
-    lists = {"head": "heads", "matrix": "matrices"}
+    lists = {"head": "heads", "layer": "layers", "matrix": "matrices"}
     if name in lists:
         values = [statistics.median(found[lists[name]]) for found in pages if lists[name] in found]
     else:
@@ -195,7 +198,7 @@ def told(name: str, value: float) -> str:
     """A value with its unit."""
     if name == "bytes":
         return f"{value / MEGABYTE:.2f} MB" if value >= 1e6 else f"{value / 1e3:.0f} KB"
-    return f"{value:.2f} s" if name in ("seconds", "first") else f"{value:.0f} ms"
+    return f"{value:.2f} s" if name in ("seconds", "first", "whole") else f"{value:.0f} ms"
 
 
 def goals(pages: Mapping[tuple[str, int], Pages]) -> list[measure.Goal]:
@@ -217,20 +220,19 @@ def goals(pages: Mapping[tuple[str, int], Pages]) -> list[measure.Goal]:
 
 def table(pages: Mapping[tuple[str, int], Pages]) -> str:
     """A row for each model and length, ours and BertViz's."""
-    names = ("bytes", "seconds", "first", "head")
-    head = "| model | tokens | page of | bytes | written | first view | a head | its matrix |"
-    rows = [head, "|---|---|---|---|---|---|---|---|"]
+    names = ("bytes", "seconds", "first", "whole", "head", "layer", "matrix")
+    titles = ("bytes", "written", "first view", "whole", "a head", "a layer", "a matrix")
+    rows = [f"| model | tokens | page of | {' | '.join(titles)} |", "|---" * 10 + "|"]
     for (model, length), both in pages.items():
         for by, some in (("attnviz", both.ours), ("BertViz", both.theirs)):
             if not some:
                 continue
-            values = [value_of(some, name) for name in (*names, "matrix")]
+            values = [value_of(some, name) for name in names]
             cells = [
                 "–" if value is None else told(name, value)
-                for name, value in zip((*names, "matrix"), values, strict=True)
+                for name, value in zip(names, values, strict=True)
             ]
-            if values[2] is None:
-                cells[2] = some[-1]["why"]
+            cells[2] = some[-1].get("why", cells[2])
             rows.append(f"| {model} | {length} | {by} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -240,19 +242,13 @@ def longest() -> str:
     with measure.workplace() as folder:
         measure.make_model("modernbert", folder / "model", LONG)
         text = folder / "text"
-        text.write_text(long_text(LONGEST), encoding="utf-8")
+        text.write_text(long.text_of(LONGEST), encoding="utf-8")
         found = _ours(str(folder / "model"), text)
     return (
         f"{told('bytes', found['bytes'])}, written in {told('seconds', found['seconds'])}, "
         f"first view after {told('first', found['first'])}; it holds {found['held']} of "
         f"{found['tokens']} tokens"
     )
-
-
-def long_text(length: int) -> str:
-    from long import text_of as made
-
-    return made(length)
 
 
 def _say(model: str, length: int, found: Pages) -> None:

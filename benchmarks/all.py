@@ -20,6 +20,7 @@ import measure
 import memory
 import startup
 import throughput
+import view
 from sentences import LONGEST, SHORTEST
 
 PACKAGES = ("attnviz", "torch", "transformers", "numpy", "tokenizers", "orjson", "matplotlib")
@@ -86,6 +87,7 @@ minus the q and k of the one layer that it was asked for, to that of the plain p
 
 {long}
 
+{view}
 ## Families
 
 attnviz's encoder and transformers' eager attention, for each family that attnviz reads into its own
@@ -124,6 +126,7 @@ def page(rounds: int, sentences: int) -> str:
         engines=engines.table(rounds),
         families=families.table(rounds),
         long=long.table(rounds),
+        view=view.section(rounds),
         long_layers=long.SIZES["num_hidden_layers"],
         long_heads=long.SIZES["num_attention_heads"],
         long_d_model=long.SIZES["hidden_size"],

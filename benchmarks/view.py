@@ -49,6 +49,39 @@ LONGEST = 8192
 LONG = {"num_hidden_layers": 4, "num_attention_heads": 4, "hidden_size": 128}
 MEGABYTE = 1e6
 
+SECTION = """\
+## The page
+
+The page of `attnviz view` beside the head view of {bertviz}, of the same text, in Chromium without
+a GPU, alternately, in medians of {rounds} rounds ([view.py](../benchmarks/view.py)); BertViz from
+{once} tokens on once. BertViz's pages fetch three scripts from a CDN; here they come from files
+beside the page, since they would draw nothing offline.
+
+- *Written*: from the inspection, or from all weights, to the file, without the forward pass.
+- *First view*: from the start of the navigation until lines are drawn and a token that is pointed
+  at answers ([open_page.py](../benchmarks/open_page.py)). *Whole*: until all heads of the layer
+  are drawn.
+- *A head*: from choosing a head until its lines are on the screen; *a layer*: until all its heads
+  are, for the first time; *a matrix*: from choosing a head until its matrix is.
+- *BERT base, minilm's weights*: a model of BERT base's sizes, woven from minilm's weights, so that
+  its queries and keys are a trained model's ([woven_model.py](../benchmarks/woven_model.py)).
+  Random weights give queries and keys that pack smaller.
+
+{table}
+
+{goals}
+
+A page of 8,192 tokens, of a small ModernBERT with random weights: {longest}.
+
+### Forms of queries and keys
+
+How far any weight of any head is off, if queries and keys come in this form, and the bits that a
+number takes after deflate ([packed.py](../benchmarks/packed.py)). The model e5 cuts the same texts
+into other numbers of tokens. A page keeps every weight within 1.0e-03.
+
+{forms}
+"""
+
 Found = dict[str, Any]
 
 
@@ -256,10 +289,23 @@ def _say(model: str, length: int, found: Pages) -> None:
     print(model, length, *last, file=sys.stderr)
 
 
+def section(rounds: int, peer: Path | None = None) -> str:
+    """What docs/benchmarks.md says of pages."""
+    pages = measured(rounds, peer)
+    return SECTION.format(
+        rounds=rounds,
+        bertviz=BERTVIZ.replace("==", " "),
+        once=ONCE,
+        table=table(pages),
+        goals="\n".join([measure.HEADER, *map(str, goals(pages))]),
+        longest=longest(),
+        forms=packed.table(),
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5, help="how often each page is made (5)")
     parser.add_argument("--peer", type=Path, help="a folder with BertViz and its scripts")
     asked = parser.parse_args()
-    pages = measured(asked.rounds, asked.peer)
-    print(table(pages), measure.HEADER, *goals(pages), longest(), packed.table(), sep="\n\n")
+    print(section(asked.rounds, asked.peer))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnviz.model import Model
+from attnviz.model import Model, load_model
 from attnviz.models import find_model
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -220,6 +220,8 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     monkeypatch.setattr(engines, "table", lambda rounds: f"engines, {rounds} rounds")
     long = importlib.import_module("long")
     monkeypatch.setattr(long, "table", lambda rounds: f"long texts, {rounds} rounds")
+    view = importlib.import_module("view")
+    monkeypatch.setattr(view, "section", lambda rounds: f"pages, {rounds} rounds\n")
     page = importlib.import_module("all").page(5, 2000)
     assert page.startswith("# Benchmarks\n")
     assert page.count("| 0.50 | ≤ 1 | yes |") == 30
@@ -228,6 +230,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     assert "\nfamilies, 5 rounds\n" in page
     assert "\nengines, 5 rounds\n" in page
     assert "\nlong texts, 5 rounds\n" in page
+    assert "\npages, 5 rounds\n" in page
     assert "2048 tokens are run 3 times, longer ones once" in " ".join(page.split())
     assert "{" not in page
 
@@ -351,3 +354,67 @@ def test_what_eager_attention_of_a_long_text_takes(
     assert [long.fits(length) for length in (1024, 2048, 4096, 8192)] == [True, True, False, False]
     assert long._eager({}, 8192).startswith("eager does not fit in 20 GB: all weights take 70.9,")
     assert len(minilm.tokenize(long.text_of(500))) == 500
+
+
+@pytest.mark.slow
+def test_pages_are_measured_beside_anothers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of 16 tokens here, in Chromium; BertViz, which is not installed, has a page made up."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    view = importlib.import_module("view")
+    theirs = {"bytes": 5_000_000, "seconds": 3.0, "why": "no view after 60 s"}
+    monkeypatch.setattr(view, "LENGTHS", (16,))
+    monkeypatch.setattr(view, "MODELS", {"minilm": 6})
+    monkeypatch.setattr(view, "_models", lambda folder: {"minilm": "minilm"})
+    monkeypatch.setattr(view, "_theirs", lambda *_: theirs)
+    pages = view.measured(1, tmp_path)
+    head, _, ours, other = view.table(pages).splitlines()
+    assert head.count("|") == ours.count("|") == other.count("|") == 11
+    values = r"\d+ KB( \| \d+\.\d\d s){3}( \| \d+ ms){3}"
+    assert re.fullmatch(rf"\| minilm \| 16 \| attnviz \| {values} \|", ours)
+    assert "| BertViz | 5.00 MB | 3.00 s | no view after 60 s | – |" in other
+    monkeypatch.setattr(view, "LIMITS", [one for one in view.LIMITS if one.tokens == 16])
+    [goal] = view.goals(pages)
+    assert goal.met
+    assert goal.beside == "300 KB; BertViz 5.00 MB"
+
+
+def test_anothers_page_takes_its_scripts_from_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    view = importlib.import_module("view")
+    page = tmp_path / "page.html"
+    page.write_text("".join(f"<script src='{view.CDN}{name}'>" for name in view.SCRIPTS))
+    view.with_local_scripts(page, tmp_path)
+    html = page.read_text()
+    assert view.CDN not in html
+    assert html.count(f"{tmp_path.as_uri()}/node_modules/") == 3
+
+
+@pytest.mark.slow
+def test_forms_of_numbers_are_measured(monkeypatch: pytest.MonkeyPatch, minilm: Model) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    rows = importlib.import_module("packed").rows("minilm", minilm.inspect("It is tired."))
+    cells = [row.split("|")[3:6] for row in rows]
+    assert [form.split()[0] for form, *_ in cells] == ["float16", "int8,", "attnviz:"]
+    half, byte, own = ((float(off), float(bits)) for _, off, bits in cells)
+    assert own[0] <= 1.01e-3 < byte[0]
+    assert own[1] < half[1]
+
+
+@pytest.mark.slow
+def test_a_woven_model_has_both_layers_queries(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, minilm: Model
+) -> None:
+    """In its first layer, where both halves of x are minilm's own."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    importlib.import_module("woven_model").make(tmp_path / "woven")
+    woven = load_model(str(tmp_path / "woven")).inspect("It is tired.")
+    first = minilm.inspect("It is tired.").layer(0)
+    assert woven.model.d_k == 64
+    both = woven.layer(0).q
+    assert first.q is not None
+    assert both is not None
+    np.testing.assert_allclose(both[..., :32], 2**0.5 * first.q, atol=1e-4)

@@ -4,7 +4,7 @@ import { fill, h, s } from "./dom.js";
 import { groupName, layerSteps } from "./layerdata.js";
 import { diagram, lengthText, ON_PAPER, percent, SCREEN, shareBars } from "./layerdiagram.js";
 import { isDark } from "./matrix.js";
-import { PAPER, paperHeading, paperOf } from "./paper.js";
+import { PAPER, paperNotes, paperOf } from "./paper.js";
 import { ChosenPiece, firstQuery } from "./pieces.js";
 
 /**
@@ -117,7 +117,7 @@ class LayerView {
     const told = typeof of === "string" ? of : app.say("layer.label", { layer: of.layer, query: of.query });
     const { margin } = PAPER;
     return paperOf(2 * margin + 1100, 60 + Math.max(0, ...parts.map((part) => part.height)), [
-      ...paperHeading(app, told, typeof of === "string" ? [] : [of.norms]),
+      ...paperNotes(typeof of === "string" ? [told] : [told, of.norms]),
       ...parts.map((part, n) =>
         s("g", { transform: `translate(${margin + 720 * n} 42)`, "font-size": 13 }, ...part.nodes),
       ),

@@ -35,8 +35,3 @@ export function paperNotes(notes) {
   const look = { x: PAPER.margin, "font-size": 12, fill: PAPER.muted };
   return notes.map((note, at) => s("text", { ...look, y: 14 + 16 * at }, note));
 }
-
-/** @param {unknown} _app @param {string} which @param {string[]} notes */
-export function paperHeading(_app, which, notes) {
-  return paperNotes([which, ...notes].filter(Boolean));
-}

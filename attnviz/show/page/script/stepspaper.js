@@ -1,7 +1,7 @@
 // The Steps view as a picture for paper: the keys of most weight, and z.
 
 import { s } from "./dom.js";
-import { PAPER, paperHeading, paperOf } from "./paper.js";
+import { PAPER, paperNotes, paperOf } from "./paper.js";
 import { largestOf, paperStrip } from "./strip.js";
 import { headName, weightText } from "./tokens.js";
 import { exactText } from "./whatif.js";
@@ -17,7 +17,7 @@ const V_WIDTH = 320;
 /** @param {StepsView} view */
 export function stepsPaper(view) {
   const { app, of, rows } = view;
-  if (!of) return paperOf(400, 80, paperHeading(app, "", []));
+  if (!of) return paperOf(400, 80, []);
   const { layer, head } = app.state;
   const query = app.side("query").pieces[view.place].name;
   const label = app.say("steps.label", { head: headName(layer, head), query });
@@ -75,7 +75,7 @@ export function stepsPaper(view) {
     of.z ? title(AT.v, app.say("steps.values"), "start") : false,
   ];
   return paperOf(AT.v + (of.z ? V_WIDTH : 0) + x, bottom + STEP + x, [
-    ...[...paperHeading(app, label, changed), ...titles],
+    ...[...paperNotes([label, ...changed]), ...titles],
     ...[...nodes, ...z],
   ]);
 }

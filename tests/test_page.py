@@ -182,6 +182,14 @@ def test_weights_alone_are_counted_by_pairs(monkeypatch: pytest.MonkeyPatch) -> 
     assert (text.first, text.end) == (0, 30)
 
 
+def test_a_head_too_large_to_draw_is_cut(minilm: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where queries and keys would be few: a small model of 8,192 tokens."""
+    monkeypatch.setattr("attnviz.answers.page.MOST_WEIGHTS", 10**2)
+    [text] = page([minilm.inspect("It is tired. " * 6).view()]).texts
+    assert (text.first, text.end) == (0, 10)
+    assert text.is_cut
+
+
 def test_too_many_texts_are_refused(animal: Inspection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attnviz.answers.page.MOST_IN_ALL", 100_000)
     with pytest.raises(RequestError, match="too long to draw in one page"):

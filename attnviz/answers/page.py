@@ -25,6 +25,7 @@ from attnviz.threads import side_by_side
 Shows = Literal["lines", "grid", "head", "steps", "layer", "tour"]
 
 MOST_NUMBERS = 10_000_000  # of queries and keys in a text: about 16 MB of a page
+MOST_WEIGHTS = 2048**2  # of a head, which a browser computes and draws
 MOST_IN_ALL = 40_000_000  # the same of all texts
 MOST_VALUES = 2_000_000  # of values, which are left out of longer texts: about 2 MB
 SHORTEST = 1e-6  # of lengths, whose logarithms a page has: some are thousands, others below 1
@@ -237,6 +238,8 @@ def _parts(
 def _numbers_of(inspection: Inspection, rows: int) -> int:
     """The same, of so many pieces that look; in one text as many are looked at."""
     columns = rows if inspection.keys is None else len(inspection.keys)
+    if rows * columns > MOST_WEIGHTS:
+        return MOST_IN_ALL + 1
     sizes = {"q": rows, "k": columns, "bias": rows * columns, "recorded_weights": rows * columns}
     total = 0
     for number in inspection.recorded:

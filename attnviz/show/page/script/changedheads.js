@@ -2,11 +2,13 @@
 
 import { largestFirst } from "./comparing.js";
 import { fill, h } from "./dom.js";
+import { everyHead } from "./headboxes.js";
 import { comparedHeads, pairPlaces } from "./headdata.js";
 import { pause } from "./matrix.js";
 import { headName, weightText } from "./tokens.js";
 
 /** @import { App } from "./app.js" */
+/** @import { Shown } from "./types.js" */
 
 const HEADS_LISTED = 12;
 const WORK = 30; // milliseconds of work before the browser may answer
@@ -33,13 +35,13 @@ export class ChangedHeads {
     const name = [pair, unit, special, window, query].join(" ");
     const found = this.known.get(name) ?? [];
     this.draw(found);
-    const all = app.text.recorded.flatMap((layer) =>
-      Array.from({ length: app.text.model.num_heads }, (_, head) => ({ layer, head })),
-    );
+    const all = everyHead(app);
     if (found.length === all.length) return;
     let began = performance.now();
     for (const { layer, head } of all.slice(found.length)) {
-      found.push({ layer, head, distance: await this.distance(layer, head) });
+      const two = await Promise.all([app.shown(layer, head), app.shown(layer, head, app.other)]);
+      if (turn !== this.turn) return;
+      found.push({ layer, head, distance: this.distance(...two) });
       if (performance.now() - began < WORK) continue;
       this.draw(found, all.length);
       await pause();
@@ -47,15 +49,14 @@ export class ChangedHeads {
       began = performance.now();
     }
     this.known.set(name, found);
-    if (turn === this.turn) this.draw(found);
+    this.draw(found);
   }
 
-  /** @param {number} layer @param {number} head */
-  async distance(layer, head) {
+  /** @param {Shown} a @param {Shown} b */
+  distance(a, b) {
     const { app } = this;
-    const other = /** @type {number} */ (app.other);
     const { query } = app.state;
-    const both = comparedHeads(app, other, await app.shown(layer, head), await app.shown(layer, head, other));
+    const both = comparedHeads(app, /** @type {number} */ (app.other), a, b);
     const place = query === null ? -1 : pairPlaces(app).queries.findIndex(([a]) => a === query);
     const row = both.rows.indexOf(place);
     return row < 0 ? both.distance : both.distances[row];

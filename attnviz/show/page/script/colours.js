@@ -1,4 +1,4 @@
-/** Colours for numbers: weights, differences and heads, in light and dark. No document here. */
+// Colours for numbers: weights, differences and heads, in light and dark. No document here.
 
 /**
  * A scale of colours: `table` has 256 pixels as ImageData keeps them (little-endian RGBA), `stops` the same as text;

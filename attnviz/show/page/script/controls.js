@@ -1,6 +1,7 @@
 // The pickers above a view. Each is a native control, so that keyboards and screen readers know it.
 
 import { h, refill } from "./dom.js";
+import { allHeads } from "./headboxes.js";
 import { sidePicker } from "./sides.js";
 
 /**
@@ -81,15 +82,13 @@ function shortened(text) {
 
 /** @param {App} app */
 function headPickers(app) {
-  const { recorded, model } = app.text;
-  const layers = recorded.map((layer) => /** @type {[string, string]} */ ([String(layer), `L${layer}`]));
-  const heads = [...Array(model.num_heads).keys()];
+  const layers = app.text.recorded.map((layer) => /** @type {[string, string]} */ ([String(layer), `L${layer}`]));
   return [
     picker(app.say("layer"), String(app.state.layer), layers, (value) => app.set({ layer: Number(value) })),
     picker(
       app.say("head"),
       String(app.state.head),
-      heads.map((head) => [String(head), `H${head}`]),
+      allHeads(app).map((head) => [String(head), `H${head}`]),
       (value) => app.set({ head: Number(value) }),
     ),
   ];

@@ -2,6 +2,7 @@
 
 import { fill, h, refill } from "./dom.js";
 import { findHead, namedAs, ranked } from "./finding.js";
+import { allHeads, everyHead } from "./headboxes.js";
 import { ROLES, titleOf } from "./linesplaces.js";
 import { apart } from "./linessaid.js";
 import { headName, weightText } from "./tokens.js";
@@ -27,7 +28,6 @@ export class Finder {
     /** @type {"excess" | "weight"} */
     this.by = "excess";
     this.all = false;
-    this.focus = false;
     this.inputs = { query: this.input("query"), key: this.input("key") };
     this.form = h("form", { class: "find-form", onsubmit: (/** @type {Event} */ event) => event.preventDefault() });
     this.results = h("div", { class: "find-results stack" });
@@ -192,9 +192,7 @@ export class Finder {
     }
     const [queries, keys] = ROLES.map((role) => app.tokens(role));
     const [query, key] = ROLES.map((role) => this.places(role));
-    const places = app.text.recorded.flatMap((layer) =>
-      [...Array(app.text.model.num_heads).keys()].map((head) => ({ layer, head })),
-    );
+    const places = everyHead(app);
     const bar = h("progress", { max: places.length, value: 0, "aria-label": app.say("loading") });
     /** @type {Finding[]} */
     const findings = [];
@@ -345,7 +343,7 @@ export class Finder {
   open({ layer, head }) {
     const { app } = this;
     const view = OPENS.includes(app.state.view) ? app.state.view : "head";
-    const others = [...Array(app.text.model.num_heads).keys()].filter((other) => other !== head);
+    const others = allHeads(app).filter((other) => other !== head);
     app.set({ layer, head, view, ...(view === "lines" ? { off: others } : {}) });
     if (matchMedia("(max-width: 700px)").matches) document.getElementById("view")?.scrollIntoView();
   }

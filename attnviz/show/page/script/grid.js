@@ -3,6 +3,7 @@
 import { palette } from "./colours.js";
 import { fill, h } from "./dom.js";
 import { gridPaper, THUMB_GAP, thumbOf } from "./gridpaper.js";
+import { allHeads } from "./headboxes.js";
 import { comparedHeads } from "./headdata.js";
 import { kindOf } from "./kinds.js";
 import { drawMatrix, isDark, pause, watch } from "./matrix.js";
@@ -94,7 +95,7 @@ class GridView {
     this.sight = watch(this.host, (seen) => this.seen(seen));
     this.thumbs.clear();
     this.waiting.clear();
-    const heads = [...Array(num_heads).keys()];
+    const heads = allHeads(app);
     const cells = [h("span", { class: "of-layer of-head corner", "aria-hidden": "true" })];
     for (const head of heads) {
       cells.push(h("span", { class: "of-head", "aria-hidden": "true" }, `H${head}`));

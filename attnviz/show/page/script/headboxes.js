@@ -11,9 +11,14 @@ export function headsOn(app) {
   return allHeads(app).filter((head) => !app.state.off.includes(head));
 }
 
-/** @param {App} app */
+/** The numbers of a layer's heads. @param {App} app */
 export function allHeads(app) {
   return [...Array(app.text.model.num_heads).keys()];
+}
+
+/** The heads of all layers that were recorded. @param {App} app */
+export function everyHead(app) {
+  return app.text.recorded.flatMap((layer) => allHeads(app).map((head) => ({ layer, head })));
 }
 
 /**

@@ -2,10 +2,11 @@
 
 import { fill, h, s } from "./dom.js";
 import { groupName, layerSteps } from "./layerdata.js";
-import { diagram, lengthText, ON_PAPER, percent, SCREEN, shareBars } from "./layerdiagram.js";
+import { diagram, lengthText, ON_PAPER, SCREEN, shareBars } from "./layerdiagram.js";
 import { isDark } from "./matrix.js";
 import { PAPER, paperNotes, paperOf } from "./paper.js";
 import { ChosenPiece, firstQuery } from "./pieces.js";
+import { percent } from "./tokens.js";
 
 /**
  * @typedef {import("./app.js").App} App

@@ -1,5 +1,7 @@
 // A layer's steps for one token, as they are said: lengths, sizes, formulas, and the parts of y.
 
+import { headName } from "./tokens.js";
+
 /**
  * @typedef {import("./app.js").App} App
  *
@@ -27,7 +29,7 @@ const STEP_LETTER = /(?<![\p{L}\d_])[a-z]′*(?![\p{L}\d_′])/gu;
  */
 export async function layerSteps(app, piece) {
   const { layer } = app.state;
-  const told = app.text.steps[app.text.layers[layer]?.steps ?? -1] ?? app.say("layer.none");
+  const told = stepsOf(app, layer) ?? app.say("layer.none");
   if (typeof told === "string") return told;
   const numbers = await app.layer(layer);
   const [lengths, shares, partLengths] = [numbers.layer_lengths, numbers.layer_shares, numbers.layer_part_lengths].map(
@@ -38,7 +40,7 @@ export async function layerSteps(app, piece) {
   );
   const query = app.side("query").pieces[piece].name;
   const parts = told.parts.map(({ name, head }, n) => ({
-    name: partName(app, name, head),
+    name: partName(app, layer, name, head),
     head,
     share: shares[n],
     length: Math.exp(partLengths[n]),
@@ -65,13 +67,14 @@ export async function layerSteps(app, piece) {
   };
 }
 
-/**
- * @param {App} app
- * @param {string} name
- * @param {number | null} head
- */
-function partName(app, name, head) {
-  if (head !== null) return `L${app.state.layer}H${head}`;
+/** The steps and parts of a layer, or why there are none; undefined if nobody asked. @param {App} app @param {number} layer */
+export function stepsOf({ text }, layer) {
+  return text.steps[text.layers[layer]?.steps ?? -1];
+}
+
+/** What a part of a layer's output is called. @param {App} app @param {number} layer @param {string} name @param {number | null} head */
+export function partName(app, layer, name, head) {
+  if (head !== null) return headName(layer, head);
   return name === "x" ? name : groupName(app, name);
 }
 

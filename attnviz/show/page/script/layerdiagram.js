@@ -3,6 +3,7 @@
 import { inkOn, palette, placeOf } from "./colours.js";
 import { s } from "./dom.js";
 import { PAPER } from "./paper.js";
+import { percent } from "./tokens.js";
 
 /**
  * @typedef {import("./layerdata.js").LayerSteps} LayerSteps
@@ -354,12 +355,6 @@ function shareColour(of, share, dark) {
   const { stops } = palette("signed", dark);
   const fill = stops[placeOf(share, -1.3 * largest, 1.3 * largest)];
   return { fill, ink: inkOn(fill), bar: stops[share < 0 ? 46 : 209] };
-}
-
-/** @param {number} share */
-export function percent(share) {
-  const text = (100 * share).toFixed(1);
-  return `${text === "-0.0" ? "0.0" : text.replace("-", "−")}%`;
 }
 
 /**

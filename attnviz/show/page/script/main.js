@@ -46,8 +46,11 @@ async function start(page) {
     drawTop(app, parts.top, [finder.button(), listing.button(), help.button()]);
     drawTabs(app, parts.tabs);
     drawControls(app, parts.controls);
-    drawFoot(app, parts.foot);
-    parts.foot.prepend(saveMenu(app, () => views.get(app.state.view)));
+    drawFoot(
+      app,
+      parts.foot,
+      saveMenu(app, () => views.get(app.state.view)),
+    );
     finder.update();
     const name = app.state.view;
     const view = views.get(name) ?? viewsOf[name]?.(app);
@@ -56,6 +59,7 @@ async function start(page) {
     if (view.host.parentNode !== parts.host) fill(parts.host, view.host);
     view.update().then(
       () => {
+        if (app.state.view !== name) return; // another was chosen meanwhile
         page.setAttribute("data-drawn", name);
         const at = name === "tour" ? app.state.step + 1 : headName(app.state.layer, app.state.head);
         parts.told.textContent = `${app.say(`view.${name}`)}: ${at}`;
@@ -171,11 +175,12 @@ function drawTabs(app, host) {
 /**
  * @param {import("./app.js").App} app
  * @param {HTMLElement} host
+ * @param {HTMLElement} menu
  */
-function drawFoot(app, host) {
+function drawFoot(app, host, menu) {
   const { tolerance } = app.text;
   const exact = tolerance > 0 ? app.say("tolerance", { tolerance: tolerance.toPrecision(1) }) : app.say("exact");
-  fill(host, h("span", {}, exact), h("span", {}, `attnviz ${app.data.version}`));
+  refill(host, menu, h("span", {}, exact), h("span", {}, `attnviz ${app.data.version}`));
 }
 
 start(/** @type {HTMLElement} */ (document.getElementById("page")));

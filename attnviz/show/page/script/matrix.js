@@ -1,4 +1,5 @@
-/** A matrix of numbers drawn into a canvas: one pixel a cell, then scaled without smoothing. */
+// A matrix of numbers drawn into a canvas: one pixel a cell, then scaled without smoothing.
+
 import { placeOf } from "./colours.js";
 
 /**

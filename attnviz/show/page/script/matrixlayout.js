@@ -20,13 +20,13 @@ const MOST_MEASURED = 10_000;
 /** @type {Map<string, {text: string, width: number}>} */
 const measured = new Map();
 export const FACE = "system-ui, sans-serif";
-export const LEAN = Math.SQRT1_2;
+const LEAN = Math.SQRT1_2;
 
 /** How wide names are at 12 px, each shortened to LONGEST_NAME.
  * @param {CanvasRenderingContext2D} ctx
  * @param {string[]} names
  */
-export function shortNames(ctx, names) {
+function shortNames(ctx, names) {
   ctx.font = `12px ${FACE}`;
   if (measured.size > MOST_MEASURED) measured.clear();
   return names.map((name) => {
@@ -44,6 +44,12 @@ export function shortNames(ctx, names) {
 }
 
 /** @typedef {{text: string, width: number}[]} Names */
+
+/** The names along a matrix's edges. @param {CanvasRenderingContext2D} ctx @param {Matrix} matrix */
+export function namesOf(ctx, { rows, columns, extras }) {
+  const beside = extras.map((extra) => extra.name);
+  return { rows: shortNames(ctx, rows), columns: shortNames(ctx, columns), extras: shortNames(ctx, beside) };
+}
 
 /** The layout of a matrix with cells of this size.
  * @param {{rows: Names, columns: Names, extras: Names}} names

@@ -3,7 +3,7 @@
 import { palette } from "./colours.js";
 import { h } from "./dom.js";
 import { drawCross, drawExtras, drawMatrixCells, drawNames, imageOf, themeOf } from "./matrixdrawing.js";
-import { fitting, layoutOf, shortNames } from "./matrixlayout.js";
+import { fitting, layoutOf, namesOf } from "./matrixlayout.js";
 
 /** @import { Palette } from "./colours.js" */
 /** @import { Layout, Matrix, Names } from "./matrixlayout.js" */
@@ -62,16 +62,7 @@ export class MatrixPanel {
   show(matrix, cell, width, height) {
     if (matrix !== this.matrix) {
       this.matrix = matrix;
-      const ctx = this.context();
-      const [rows, columns] = [shortNames(ctx, matrix.rows), shortNames(ctx, matrix.columns)];
-      this.names = {
-        rows,
-        columns,
-        extras: shortNames(
-          ctx,
-          matrix.extras.map((one) => one.name),
-        ),
-      };
+      this.names = namesOf(this.context(), matrix);
     }
     const names = /** @type {{rows: Names, columns: Names, extras: Names}} */ (this.names);
     const laid = (/** @type {number} */ times) => {

@@ -4,7 +4,7 @@ import { colourOf, inkOn, palette } from "./colours.js";
 import { ABSENT } from "./comparing.js";
 import { s } from "./dom.js";
 import { imageOf } from "./matrixdrawing.js";
-import { extraWidth, layoutOf, shortNames, shortShare } from "./matrixlayout.js";
+import { extraWidth, layoutOf, namesOf, shortShare } from "./matrixlayout.js";
 import { PAPER, paperOf } from "./paper.js";
 import { signedText } from "./readout.js";
 import { weightText } from "./tokens.js";
@@ -27,14 +27,7 @@ export function matrixPaper(app, data) {
   const panels = [];
   let [x, bottom] = [0, 0];
   data.matrices.forEach((matrix, at) => {
-    const names = {
-      rows: shortNames(ctx, matrix.rows),
-      columns: shortNames(ctx, matrix.columns),
-      extras: shortNames(
-        ctx,
-        matrix.extras.map((one) => one.name),
-      ),
-    };
+    const names = namesOf(ctx, matrix);
     const count = Math.max(matrix.rows.length, matrix.columns.length);
     const layout = layoutOf(names, Math.min(28, Math.max(1, Math.floor((2 * PAPER_SIDE) / count) / 2)));
     const title = data.titles[at] && s("text", { x: layout.left, y: 12, "font-weight": 600 }, data.titles[at]);

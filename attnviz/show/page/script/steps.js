@@ -7,7 +7,7 @@ import { cappedOf } from "./scores.js";
 import { stepsPaper } from "./stepspaper.js";
 import { KeyRows } from "./stepsrows.js";
 import { largestOf, namedStrip } from "./strip.js";
-import { headName, numberText, weightText } from "./tokens.js";
+import { headName, numberText, percent, weightText } from "./tokens.js";
 import { exactText, isRoot, WhatIf } from "./whatif.js";
 
 /** @import { App } from "./app.js" */
@@ -48,16 +48,22 @@ export class StepsView {
     return this.app.side("key").pieces[key].name;
   }
 
-  async update() {
+  /** What the present state is about. */
+  get chosen() {
     const { text, layer, head } = this.app.state;
-    const about = [text, layer, head, this.place].join(" ");
-    if (about !== this.about || !this.of) {
-      this.about = about;
+    return [text, layer, head, this.place].join(" ");
+  }
+
+  async update() {
+    const { chosen } = this;
+    const { layer, head } = this.app.state;
+    if (chosen !== this.about) {
       const numbers = await this.app.layer(layer);
-      if (about !== this.about) return; // another was chosen meanwhile
-      this.of = new WhatIf(numbers, head, this.place);
+      if (chosen !== this.chosen) return;
+      if (chosen !== this.about) this.of = new WhatIf(numbers, head, this.place);
+      this.about = chosen;
     }
-    this.draw(this.of);
+    if (this.of) this.draw(this.of);
   }
 
   /** @param {WhatIf} of */
@@ -209,7 +215,6 @@ export class StepsView {
   /** What all keys give together: weights to 1, and z. @param {WhatIf} of */
   drawSum(of) {
     const { app, dark } = this;
-    const share = (/** @type {number} */ weight) => `${(100 * weight).toFixed(1)}%`;
     const sum = of.weights.reduce((all, weight) => all + weight, 0);
     const z = of.own?.z;
     /** @param {string} name @param {Float64Array} values */
@@ -218,8 +223,8 @@ export class StepsView {
     fill(
       this.sum,
       h("span", {}, `Σ ${weightText(sum, 3)}`),
-      of.own?.sink && h("span", {}, app.say("sink.note", { share: share(of.sink) })),
-      of.outside > 1e-4 && h("span", {}, app.say("steps.outside", { share: share(of.outside) })),
+      of.own?.sink && h("span", {}, app.say("sink.note", { share: percent(of.sink) })),
+      of.outside > 1e-4 && h("span", {}, app.say("steps.outside", { share: percent(of.outside) })),
       of.z && strip("z", of.z),
       of.changed.size > 0 && z && strip(app.say("steps.before"), z),
     );

@@ -43,3 +43,9 @@ export function numberText(number) {
   const text = size >= 100 ? number.toFixed(0) : size >= 10 ? number.toFixed(1) : number.toFixed(2);
   return text.replace(/^-/, "−");
 }
+
+/** A share in percent. @param {number} share */
+export function percent(share) {
+  const text = (100 * share).toFixed(1);
+  return `${text === "-0.0" ? "0.0" : text.replace("-", "−")}%`;
+}

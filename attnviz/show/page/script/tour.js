@@ -37,7 +37,7 @@ class Tour {
     this.turn = 0;
     this.entered = "";
     this.drawn = "";
-    /** @type {{of: string, focus: Promise<Focus>} | null} */
+    /** @type {{of: string, focus: Promise<Focus | null>} | null} */
     this.found = null;
     /** @type {Step | null} */
     this.step = null;
@@ -67,17 +67,21 @@ class Tour {
   async update() {
     const turn = ++this.turn;
     const { app, frame, number } = this;
+    const gone = () => turn !== this.turn || app.state.view !== "tour";
     if (this.found?.of !== frame) {
       fill(this.card, h("p", { class: "note" }, app.say("loading")));
-      this.found = { of: frame, focus: focusOf(app, () => this.frame !== frame) };
+      const left = () => this.frame !== frame || app.state.view !== "tour";
+      this.found = { of: frame, focus: focusOf(app, left) };
     }
-    const focus = await this.found.focus;
-    if (turn !== this.turn) return;
+    const { found } = this;
+    const focus = await found.focus;
+    if (!focus && this.found === found) this.found = null; // to be looked for again
+    if (!focus || gone()) return;
     const { link } = focus;
     if (!link) return fill(this.card, h("p", {}, app.say("tour.missing")));
     const place = `${frame} ${number}`;
     const step = await tourStep(app, { ...focus, link }, number);
-    if (turn !== this.turn) return;
+    if (gone()) return;
     this.step = step;
     if (this.entered !== place) {
       this.entered = place;

@@ -1,5 +1,7 @@
 // What the tour talks about: the link that stands out in this text, and what heads do by place alone.
 
+import { everyHead } from "./headboxes.js";
+
 /** @import { App } from "./app.js" */
 /** @import { Shown, Tok } from "./types.js" */
 
@@ -23,7 +25,7 @@ const SEARCH_SLICE = 30; // milliseconds of work before the browser may answer
  *
  * @param {App} app
  * @param {() => boolean} stop whether nobody waits for it any more
- * @returns {Promise<Focus>}
+ * @returns {Promise<Focus | null>} null if it was stopped
  */
 export async function focusOf(app, stop) {
   const tokens = { query: app.tokens("query"), key: app.tokens("key") };
@@ -34,7 +36,7 @@ export async function focusOf(app, stop) {
   /** @type {Focus} */
   const focus = { link: null, diagonals: [] };
   let began = performance.now();
-  for (const [layer, head] of heads) {
+  for (const { layer, head } of heads) {
     const shown = await app.shown(layer, head);
     const strongest = strongestIn(shown, tokens, wanted, crossed);
     if (strongest && (!focus.link || outranks(strongest, focus.link))) {
@@ -43,7 +45,7 @@ export async function focusOf(app, stop) {
     if (!crossed) focus.diagonals.push({ layer, head, ...diagonalOf(shown, tokens.query) });
     if (performance.now() - began > SEARCH_SLICE) {
       await new Promise((done) => setTimeout(done));
-      if (stop()) break;
+      if (stop()) return null;
       began = performance.now();
     }
   }
@@ -52,8 +54,7 @@ export async function focusOf(app, stop) {
 
 /** All heads of the layers that were recorded, or so many of them. @param {App} app @param {number} most */
 function headsToSearch(app, most) {
-  const { recorded, model } = app.text;
-  const all = recorded.flatMap((layer) => [...Array(model.num_heads).keys()].map((head) => [layer, head]));
+  const all = everyHead(app);
   const step = Math.ceil(all.length / most);
   return all.filter((_, place) => place % step === 0);
 }

@@ -1,9 +1,9 @@
 // Questions of the tour, made of the numbers at hand: each has a right answer that the view shows.
 
+import { partName, stepsOf } from "./layerdata.js";
 import { explain } from "./mathematics.js";
-import { headName, numberText, weightText } from "./tokens.js";
+import { headName, numberText, percent, weightText } from "./tokens.js";
 
-/** @import { App } from "./app.js" */
 /** @import { Facts } from "./toursteps.js" */
 
 /**
@@ -202,22 +202,14 @@ export function whichRatio(facts) {
  * @param {"concat" | "residual"} step
  */
 export function whichShare({ app, say, link, numbers, piece }, step) {
-  const steps = stepsData(app, link.layer);
+  const steps = stepsOf(app, link.layer);
   const shares = numbers.layer_shares?.data;
-  if (!shares || !steps) return null;
+  if (!shares || typeof steps !== "object") return null;
   const candidates = steps.parts.flatMap(({ name, head }, at) => {
     if ((head === null) === (step === "concat")) return [];
     const value = shares[piece * steps.parts.length + at];
-    const part = name === "attention" && app.text.attention === "cross" ? "cross_attention" : name;
-    const label = head === null ? app.say(`part.${part}`) : headName(link.layer, head);
-    const share = `${(100 * value).toFixed(1).replace("-", "−")}%`;
-    return [{ label, value, why: say("share", { part: label, share }) }];
+    const label = partName(app, link.layer, name, head);
+    return [{ label, value, why: say("share", { part: label, share: percent(value) }) }];
   });
   return whichIsLargest(say(`${step}.ask`), candidates);
-}
-
-/** The steps and parts of a layer; null where there are none. @param {App} app @param {number} layer */
-export function stepsData({ text }, layer) {
-  const steps = text.steps[text.layers[layer]?.steps ?? -1];
-  return !steps || typeof steps === "string" ? null : steps;
 }

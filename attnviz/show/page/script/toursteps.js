@@ -1,8 +1,9 @@
 // The steps of the tour: what each says, the view that shows it, and its question.
 
+import { allHeads } from "./headboxes.js";
+import { stepsOf } from "./layerdata.js";
 import { headName, numberText } from "./tokens.js";
 import {
-  stepsData,
   whichDiagonal,
   whichHead,
   whichKey,
@@ -85,7 +86,8 @@ const TOUR_STEPS = {
   },
   residual: (facts) => {
     const { app, link } = facts;
-    const before = stepsData(app, link.layer)?.norms === "before";
+    const steps = stepsOf(app, link.layer);
+    const before = typeof steps === "object" && steps.norms === "before";
     return {
       said: before ? ["residual.before", "residual.2"] : ["residual.2"],
       view: "layer",
@@ -94,11 +96,10 @@ const TOUR_STEPS = {
   },
   it: async (facts) => {
     const { app, link } = facts;
-    const heads = [...Array(app.text.model.num_heads).keys()];
     return {
       said: ["it.2", app.text.model.trained ? "it.proof" : "it.chance"],
       view: "lines",
-      state: { off: heads.filter((head) => head !== link.head) },
+      state: { off: allHeads(app).filter((head) => head !== link.head) },
       quiz: (await whichKey(facts)) ?? whichSum(facts),
     };
   },

@@ -190,7 +190,7 @@ HINTS = {
     "run --hed 3": "No such option: --hed. Did you mean --head?",
     "run --hepl": "No such option: --hepl. Did you mean --help?",
     "run --sum": "No such option: --sum. Did you mean --summary?",
-    "run --models a b": "Did you mean --model? --models is an option of compare.",
+    "run --models a b": "Did you mean --model? --models is an option of view and compare.",
     "heatmap --tsv x": "No such option: --tsv. --tsv is an option of find.",
     "run --each": "No such option: --each. --each is an option of heatmap, ablate and similar",
     "run --measure wieghts": "'flow'. Did you mean 'weights'?",

@@ -27,12 +27,10 @@ export class ChangedHeads {
 
   /** All heads' distances, for the query that is chosen or for all words; some at a time. */
   async update() {
-    const { app } = this;
+    const { app, name } = this;
     const turn = ++this.turn;
     this.host.hidden = app.other === null;
     if (app.other === null) return;
-    const { pair, unit, special, window, query } = app.state;
-    const name = [pair, unit, special, window, query].join(" ");
     const found = this.known.get(name) ?? [];
     this.draw(found);
     const all = everyHead(app);
@@ -40,16 +38,22 @@ export class ChangedHeads {
     let began = performance.now();
     for (const { layer, head } of all.slice(found.length)) {
       const two = await Promise.all([app.shown(layer, head), app.shown(layer, head, app.other)]);
-      if (turn !== this.turn) return;
+      if (turn !== this.turn || name !== this.name) return;
       found.push({ layer, head, distance: this.distance(...two) });
       if (performance.now() - began < WORK) continue;
       this.draw(found, all.length);
       await pause();
-      if (turn !== this.turn) return;
+      if (turn !== this.turn || name !== this.name) return;
       began = performance.now();
     }
     this.known.set(name, found);
     this.draw(found);
+  }
+
+  /** What distances depend on. */
+  get name() {
+    const { pair, unit, special, window, query } = this.app.state;
+    return [pair, unit, special, window, query].join(" ");
   }
 
   /** @param {Shown} a @param {Shown} b */

@@ -159,9 +159,12 @@ class GridView {
   /** Name the kind of a head. @param {HTMLElement} button @param {number} layer @param {number} head */
   async tell(button, layer, head) {
     const { app } = this;
+    const { state, other } = app;
     const shown = await app.shown(layer, head);
-    if (app.other !== null) {
-      const { distance } = comparedHeads(app, app.other, shown, await app.shown(layer, head, app.other));
+    const beside = other === null ? null : await app.shown(layer, head, other);
+    if (state !== app.state) return;
+    if (other !== null && beside) {
+      const { distance } = comparedHeads(app, other, shown, beside);
       button.title = `${headName(layer, head)} · ${app.say("head.distance")} ${weightText(distance, 3)}`;
       button.setAttribute("aria-label", button.title);
       return;
@@ -204,13 +207,24 @@ class GridView {
       let began = performance.now();
       for (let thumb = this.next(); thumb; thumb = this.next()) {
         this.waiting.delete(thumb);
-        this.draw(thumb, await thumbOf(this.app, thumb.layer, thumb.head, isDark(this.host)));
+        const made = await this.made(thumb);
+        if (made) this.draw(thumb, made);
         if (this.printing || performance.now() - began < GRID_SLICE) continue;
         await pause();
         began = performance.now();
       }
     } finally {
       this.working = false;
+    }
+  }
+
+  /** What to draw; none where another text came meanwhile. @param {Thumb} thumb */
+  async made({ layer, head, button }) {
+    try {
+      return await thumbOf(this.app, layer, head, isDark(this.host));
+    } catch (error) {
+      if (button.isConnected) throw error;
+      return null;
     }
   }
 

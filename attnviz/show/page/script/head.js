@@ -3,6 +3,7 @@
 import { ChangedHeads } from "./changedheads.js";
 import { fill, h } from "./dom.js";
 import { headData, headTable } from "./headdata.js";
+import { frameOf } from "./linesplaces.js";
 import { CELLS } from "./matrixlayout.js";
 import { MatrixPanel } from "./matrixpanel.js";
 import { matrixPaper } from "./matrixpaper.js";
@@ -37,6 +38,7 @@ class HeadView {
     this.cross = { row: -1, column: -1 };
     this.fixed = { row: -1, column: -1 };
     this.turn = 0;
+    this.of = "";
     this.panels = [0, 1, 2].map((at) => this.panel(at));
     this.bar = h("div", { class: "bar" });
     this.told = h("div", { class: "headreadout", "aria-live": "polite" });
@@ -64,9 +66,11 @@ class HeadView {
 
   async update() {
     const turn = ++this.turn;
+    const of = frameOf(this.app);
     const data = await headData(this.app);
-    if (turn !== this.turn) return;
+    if (turn !== this.turn || of !== frameOf(this.app)) return;
     this.data = data;
+    this.of = of;
     const { query, key } = this.app.state;
     this.fixed = { row: data.rows.indexOf(query ?? -2), column: data.columns.indexOf(key ?? -2) };
     this.cross = { ...this.fixed };
@@ -110,6 +114,7 @@ class HeadView {
   /** @param {number} row @param {number} column */
   point(row, column) {
     if (row === this.cross.row && column === this.cross.column) return;
+    if (this.of !== frameOf(this.app)) return; // the present matrix is on its way
     this.cross = { row, column };
     for (const { panel } of this.panels) panel.mark(this.cross, this.fixed);
     this.drawReadout();
@@ -117,6 +122,7 @@ class HeadView {
 
   /** Fix a query and a key; the same again lets them go. @param {number} row @param {number} column */
   pick(row, column) {
+    if (this.of !== frameOf(this.app)) return;
     const data = /** @type {HeadData} */ (this.data);
     const again = row === this.fixed.row && column === this.fixed.column;
     const chosen = (/** @type {number[]} */ all, /** @type {number} */ at) =>

@@ -25,6 +25,7 @@ class LayerView {
     /** @type {LayerSteps | string} */
     this.steps = "";
     this.width = 0;
+    this.turn = 0;
     new ResizeObserver(() => {
       if (Math.abs(this.host.clientWidth - this.width) > 2) this.draw();
     }).observe(this.host);
@@ -35,7 +36,10 @@ class LayerView {
   }
 
   async update() {
-    this.steps = await layerSteps(this.app, this.piece);
+    const turn = ++this.turn;
+    const steps = await layerSteps(this.app, this.piece);
+    if (turn !== this.turn) return;
+    this.steps = steps;
     this.draw();
   }
 

@@ -21,17 +21,18 @@ import { headName } from "./tokens.js";
 const STEP_LETTER = /(?<![\p{L}\d_])[a-z]′*(?![\p{L}\d_′])/gu;
 
 /**
- * The steps of one piece; a string says why there are none.
+ * The steps of one piece; a string says why there are none, "" that others were asked for meanwhile.
  *
  * @param {App} app
  * @param {number} piece
  * @returns {Promise<LayerSteps | string>}
  */
 export async function layerSteps(app, piece) {
-  const { layer } = app.state;
+  const { layer, text } = app.state;
   const told = stepsOf(app, layer) ?? app.say("layer.none");
   if (typeof told === "string") return told;
   const numbers = await app.layer(layer);
+  if (app.state.layer !== layer || app.state.text !== text) return "";
   const [lengths, shares, partLengths] = [numbers.layer_lengths, numbers.layer_shares, numbers.layer_part_lengths].map(
     (of) => {
       const width = of?.shape[1] ?? 0;

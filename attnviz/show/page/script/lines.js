@@ -4,7 +4,7 @@ import { headColour, inkOn } from "./colours.js";
 import { fill, h } from "./dom.js";
 import { allHeads, drawHeadBoxes, headsOn } from "./headboxes.js";
 import { linesPaper } from "./linespaper.js";
-import { besides, layOut, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
+import { besides, frameOf, layOut, ROLES, soloOf, titleOf, widthOf } from "./linesplaces.js";
 import { linksTable, notesOf, toldOf } from "./linessaid.js";
 import { isDark, pause, sized, watch } from "./matrix.js";
 import { changedLinks, drawSigns } from "./sides.js";
@@ -37,7 +37,7 @@ export function linesView(app) {
 /**
  * @typedef {{canvas: HTMLCanvasElement, top: number, height: number, seen: boolean, turn: number}} Tile
  * What is drawn: heads, their layout, the links of all tokens and those of the chosen ones.
- * @typedef {{heads: Drawn[], layout: Layout, links: Links, chosen: Chosen, largest: number}} Lines
+ * @typedef {{of: string, heads: Drawn[], layout: Layout, links: Links, chosen: Chosen, largest: number}} Lines
  */
 
 /** @type {WeakMap<Shown, number>} */
@@ -128,7 +128,7 @@ class LinesView {
     const { layer, head } = app.state;
     if (app.other !== null) return this.redrawChange(turn, app.other);
     drawHeadBoxes(app, this.heads, isDark(this.host));
-    const on = headsOn(app);
+    const [on, of] = [headsOn(app), frameOf(app)];
     if (this.isLeft(on)) return this.latest;
     const order = [head, ...on].filter((one, at, all) => all.indexOf(one) === at);
     const heads = [];
@@ -140,22 +140,23 @@ class LinesView {
       shown ??= found;
       if (on.includes(one)) heads.push({ head: one, shown: found });
       if (performance.now() - began > slice) {
-        this.draw(heads, shown);
+        this.draw(of, heads, shown);
         await pause();
         if (turn !== this.turn) return this.latest;
         [began, slice] = [performance.now(), 2 * slice];
       }
     }
     heads.sort((one, other) => one.head - other.head);
-    if (shown) await this.draw(heads, shown);
+    if (shown) await this.draw(of, heads, shown);
   }
 
   /** What the present head gives more and less in B. @param {number} turn @param {number} other @returns {Promise<void>} */
   async redrawChange(turn, other) {
+    const of = frameOf(this.app);
     const heads = await changedLinks(this.app, other);
     if (turn !== this.turn) return this.latest;
     drawSigns(this.app, this.heads, isDark(this.host));
-    await this.draw(heads, heads[0].shown);
+    await this.draw(of, heads, heads[0].shown);
   }
 
   /** Whether one head alone was drawn and now another is chosen, which is drawn instead. @param {number[]} on */
@@ -168,9 +169,10 @@ class LinesView {
     return left;
   }
 
-  /** @param {Drawn[]} heads @param {Shown} shown whose tokens all heads share */
-  draw(heads, shown) {
+  /** @param {string} of what they were computed for @param {Drawn[]} heads @param {Shown} shown whose tokens all share */
+  draw(of, heads, shown) {
     const { app } = this;
+    if (of !== frameOf(app)) return; // the view was left meanwhile
     const { scale, threshold, query, key } = app.state;
     const layout = layOut(app, shown, this.room());
     const largest = (scale === "own" && Math.max(...heads.map(({ shown: one }) => peakOf(one)))) || 1;
@@ -180,7 +182,7 @@ class LinesView {
       query: place.query < 0 ? null : place.query,
       key: place.key < 0 ? null : place.key,
     };
-    this.lines = { heads, layout, links, chosen, largest };
+    this.lines = { of, heads, layout, links, chosen, largest };
     this.layColumns(layout);
     this.sayAll();
     return this.paint();
@@ -201,6 +203,7 @@ class LinesView {
     const laid = JSON.stringify([text, pair, unit, lang, layout]);
     if (laid === this.laid) return;
     this.laid = laid;
+    if (this.pointed && this.pointed.place >= layout[this.pointed.role].indices.length) this.pointed = null;
     for (const role of ROLES) {
       const { indices, tops, step, second } = layout[role];
       const tokens = app.tokens(role);
@@ -273,7 +276,7 @@ class LinesView {
   /** Draw what is in sight, or all in light colours for paper, and what stands beside tokens. */
   paint() {
     const { lines, app } = this;
-    if (!lines) return;
+    if (lines?.of !== frameOf(app)) return; // the present ones are on their way
     const { heads, links, largest } = lines;
     const only = this.only();
     this.width = this.wires.clientWidth;
@@ -312,7 +315,7 @@ class LinesView {
 
   /** Choose a token; the same again lets it go. @param {Role} role @param {number | null} place */
   fix(role, place) {
-    if (place === null || !this.lines) return;
+    if (place === null || this.lines?.of !== frameOf(this.app)) return;
     const index = this.lines.layout[role].indices[place];
     const again = this.app.state[role] === index;
     this.app.set({ [role]: again ? null : index, [OTHER_ROLE[role]]: null });

@@ -53,6 +53,12 @@ function opens(tokens, before, index) {
   return !tokens[before].segment && Boolean(tokens[index].segment);
 }
 
+/** Which tokens the present state shows: what was drawn of others is no longer to be pointed at. @param {App} app */
+export function frameOf(app) {
+  const { text, pair, unit, special, window } = app.state;
+  return [text, pair, unit, special, window].join(" ");
+}
+
 /** About how wide a text is, in letters. @param {string} text */
 export function widthOf(text) {
   let width = 0;

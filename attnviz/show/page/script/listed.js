@@ -46,10 +46,13 @@ export class Listing {
   /** Draw the table for what is shown now. */
   async update() {
     const turn = ++this.turn;
+    const { state } = this.app;
     const view = this.view();
     if (!this.open || !view) return;
-    const table = await view.table();
-    if (turn !== this.turn) return;
+    const table = await view.table().catch((error) => {
+      if (state === this.app.state) fill(this.host, h("p", { class: "error" }, String(error.message ?? error)));
+    });
+    if (!table || turn !== this.turn) return;
     const { app } = this;
     const count = table.rows.length;
     fill(

@@ -41,7 +41,9 @@ async function start(page) {
     told: h("p", { class: "hidden", role: "status" }),
   };
   fill(page, ...Object.values(parts), help.host);
+  let turn = 0;
   const draw = () => {
+    const own = ++turn;
     dress(app, page);
     drawTop(app, parts.top, [finder.button(), listing.button(), help.button()]);
     drawTabs(app, parts.tabs);
@@ -59,13 +61,16 @@ async function start(page) {
     if (view.host.parentNode !== parts.host) fill(parts.host, view.host);
     view.update().then(
       () => {
-        if (app.state.view !== name) return; // another was chosen meanwhile
+        if (own !== turn) return;
         page.setAttribute("data-drawn", name);
         const at = name === "tour" ? app.state.step + 1 : headName(app.state.layer, app.state.head);
         parts.told.textContent = `${app.say(`view.${name}`)}: ${at}`;
         listing.update();
       },
-      (error) => fill(parts.host, h("p", { class: "error", role: "alert" }, String(error.message ?? error))),
+      (error) => {
+        // what failed because another state came meanwhile is no error of that one
+        if (own === turn) fill(parts.host, h("p", { class: "error", role: "alert" }, String(error.message ?? error)));
+      },
     );
   };
   // paper is white: what is drawn is drawn anew for it

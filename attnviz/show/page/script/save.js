@@ -25,15 +25,13 @@ const SVG_STYLE = {
 export function saveMenu(app, view) {
   const told = h("output", { class: "note", "aria-live": "polite" });
   const link = h("span", {});
-  /** @param {string} key @param {(view: View) => Promise<string>} act */
+  /** @param {string} key @param {() => Promise<string>} act */
   const button = (key, act) => {
     const pressed = async () => {
-      const shown = view();
-      if (!shown) return;
       link.replaceChildren();
       told.textContent = "";
       try {
-        told.textContent = await act(shown);
+        told.textContent = await act();
       } catch (error) {
         told.textContent = app.say("save.error", {
           why: error instanceof Error ? error.message : String(error),
@@ -42,21 +40,38 @@ export function saveMenu(app, view) {
     };
     return h("button", { type: "button", "data-save": key, onclick: pressed }, app.say(`save.${key}`));
   };
-  const save = (/** @type {Blob} */ blob, /** @type {string} */ suffix) => {
-    const name = `${fileName(app)}.${suffix}`;
+  const save = async (/** @type {string} */ suffix, /** @type {(view: View) => Promise<Blob>} */ make) => {
+    const [blob, name] = await ofPresent(app, view, async (shown) => [await make(shown), `${fileName(app)}.${suffix}`]);
     offerFile(blob, name);
     return app.say("save.done", { name });
   };
   return h(
     "div",
     { class: "save bar", role: "group", "aria-label": app.say("save") },
-    button("svg", async (shown) => save(new Blob([await paper(app, shown)], { type: "image/svg+xml" }), "svg")),
-    button("png", async (shown) => save(await pixels(await paper(app, shown)), "png")),
-    button("csv", async (shown) => save(new Blob([csvText(await shown.table())], { type: "text/csv" }), "csv")),
+    button("svg", () => save("svg", async (shown) => new Blob([await paper(app, shown)], { type: "image/svg+xml" }))),
+    button("png", () => save("png", async (shown) => pixels(await paper(app, shown)))),
+    button("csv", () => save("csv", async (shown) => new Blob([csvText(await shown.table())], { type: "text/csv" }))),
     button("link", async () => app.say((await copied(linkTo(app), link, app)) ? "save.copied" : "save.failed")),
     link,
     told,
   );
+}
+
+/** What is made of the present view: begun anew if the state changes meanwhile, so that it is of one state.
+ * @param {App} app @param {() => View | undefined} view @param {(view: View) => Promise<[Blob, string]>} make
+ */
+async function ofPresent(app, view, make) {
+  for (;;) {
+    const { state } = app;
+    const shown = /** @type {View} */ (view());
+    try {
+      await shown.update();
+      const made = await make(shown);
+      if (app.state === state) return made;
+    } catch (error) {
+      if (app.state === state) throw error;
+    }
+  }
 }
 
 /** @param {Blob} blob @param {string} name */

@@ -76,7 +76,7 @@ export function fromFragment(fragment) {
  * @param {string} written
  */
 function readAs(name, written) {
-  if (!(name in USUAL)) return undefined;
+  if (!Object.hasOwn(USUAL, name)) return undefined;
   const key = /** @type {keyof State} */ (name);
   const usual = USUAL[key];
   const choices = CHOICES[key];

@@ -64,19 +64,22 @@ class Tour {
     return Math.min(this.app.state.step, STEP_NAMES.length - 1);
   }
 
+  /** @returns {Promise<void>} */
   async update() {
     const turn = ++this.turn;
     const { app, frame, number } = this;
-    const gone = () => turn !== this.turn || app.state.view !== "tour";
+    const gone = () => turn !== this.turn || app.state.view !== "tour" || frame !== this.frame;
     if (this.found?.of !== frame) {
       fill(this.card, h("p", { class: "note" }, app.say("loading")));
       const left = () => this.frame !== frame || app.state.view !== "tour";
       this.found = { of: frame, focus: focusOf(app, left) };
     }
-    const { found } = this;
-    const focus = await found.focus;
-    if (!focus && this.found === found) this.found = null; // to be looked for again
-    if (!focus || gone()) return;
+    const focus = await this.found.focus;
+    if (gone()) return;
+    if (!focus) {
+      this.found = null; // it was stopped, and is looked for again
+      return this.update();
+    }
     const { link } = focus;
     if (!link) return fill(this.card, h("p", {}, app.say("tour.missing")));
     const place = `${frame} ${number}`;

@@ -37,6 +37,7 @@ export async function focusOf(app, stop) {
   const focus = { link: null, diagonals: [] };
   let began = performance.now();
   for (const { layer, head } of heads) {
+    if (stop()) return null;
     const shown = await app.shown(layer, head);
     const strongest = strongestIn(shown, tokens, wanted, crossed);
     if (strongest && (!focus.link || outranks(strongest, focus.link))) {
@@ -45,7 +46,6 @@ export async function focusOf(app, stop) {
     if (!crossed) focus.diagonals.push({ layer, head, ...diagonalOf(shown, tokens.query) });
     if (performance.now() - began > SEARCH_SLICE) {
       await new Promise((done) => setTimeout(done));
-      if (stop()) return null;
       began = performance.now();
     }
   }

@@ -113,6 +113,18 @@ def test_focus_stays_where_a_choice_was_made(opened: Opened, animal_page: Path) 
         expect(control).to_be_focused()
 
 
+@pytest.mark.parametrize(("view", "chosen"), [("steps", ".keys .name"), ("head", ".links button")])
+def test_focus_stays_on_what_was_chosen_in_a_view(
+    opened: Opened, animal_page: Path, view: str, chosen: str
+) -> None:
+    page = drawn(opened(animal_page, fragment(view=view, layer=3, head=1, query=8)))
+    control = page.locator(chosen).nth(2)
+    control.focus()
+    page.keyboard.press("Enter")
+    expect(control).to_have_attribute("aria-pressed", "true")
+    expect(control).to_be_focused()
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_tab_shows_where_it_is(opened: Opened, animal_page: Path, view: str) -> None:
     page = drawn(opened(animal_page, fragment(view=view, layer=3, head=1, query=8, key=2)))

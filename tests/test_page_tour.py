@@ -144,6 +144,21 @@ def test_the_whole_tour(
     assert walk(opened(pages(kind), locale=language), kind, language)
 
 
+def test_a_tour_that_was_left_at_once_changes_nothing(
+    pages: Callable[[str], str], opened: Opened
+) -> None:
+    tab = opened(pages("animal"), "#view=head&layer=1&head=2")
+    tab.wait_for_selector("[data-drawn=head]")
+    tab.evaluate("""() => {
+        const tabs = [...document.querySelectorAll("nav button")];
+        for (const name of ["Tour", "Head"]) tabs.find(tab => tab.textContent === name).click();
+        return new Promise(done => setTimeout(done, 500));  // the tour would be ready long before
+    }""")
+    assert "layer=1&head=2" in tab.evaluate("location.hash")
+    tab.get_by_role("button", name="Tour", exact=True).click()
+    tab.wait_for_selector("[data-step=stack]")
+
+
 def test_right_answers_are_those_of_the_numbers(
     pages: Callable[[str], str], opened: Opened, animal: Inspection, minilm: Model
 ) -> None:

@@ -1,7 +1,7 @@
 // The heads whose attention changes most from A to B, as `attnviz compare` ranks them.
 
 import { largestFirst } from "./comparing.js";
-import { fill, h } from "./dom.js";
+import { h, refill } from "./dom.js";
 import { everyHead } from "./headboxes.js";
 import { comparedHeads, pairPlaces } from "./headdata.js";
 import { pause } from "./matrix.js";
@@ -88,6 +88,6 @@ export class ChangedHeads {
       return h("li", {}, button);
     });
     const progress = count && h("p", { class: "note" }, app.say("compare.progress", { done: found.length, count }));
-    fill(this.host, h("h3", {}, title), h("ol", { class: "links" }, ...items), progress || null);
+    refill(this.host, h("h3", {}, title), h("ol", { class: "links" }, ...items), progress || null);
   }
 }

@@ -1,7 +1,7 @@
 // One head as a matrix with a crosshair: value, query and key, and what the head gives other pairs.
 
 import { ChangedHeads } from "./changedheads.js";
-import { fill, h } from "./dom.js";
+import { fill, h, refill } from "./dom.js";
 import { headData, headTable } from "./headdata.js";
 import { frameOf } from "./linesplaces.js";
 import { CELLS } from "./matrixlayout.js";
@@ -140,7 +140,7 @@ class HeadView {
     const data = /** @type {HeadData} */ (this.data);
     this.drawReadout();
     const links = strongestLinks(app, data, LINKS_LISTED);
-    fill(
+    refill(
       this.strongest,
       h("h3", {}, app.say(data.compared ? "head.changed" : "head.strongest")),
       h("ol", { class: "links" }, ...links.map((link) => h("li", {}, this.linkButton(link)))),
@@ -173,7 +173,6 @@ class HeadView {
   drawBar() {
     const { app, zoom, bar } = this;
     const { matrices } = /** @type {HeadData} */ (this.data);
-    const focused = [...bar.querySelectorAll("button")].indexOf(/** @type {any} */ (document.activeElement));
     const choose = (/** @type {number} */ cell) => {
       this.zoom = cell;
       this.layOut();
@@ -206,8 +205,7 @@ class HeadView {
     );
     const { dark } = this.panels[0].panel.theme();
     const shown = matrices.length > 1 ? [matrices[0], matrices[2]] : matrices;
-    fill(bar, sizes, ...shown.map((matrix) => colourLegend(app, matrix, dark)));
-    if (focused >= 0) bar.querySelectorAll("button")[focused]?.focus();
+    refill(bar, sizes, ...shown.map((matrix) => colourLegend(app, matrix, dark)));
   }
 }
 

@@ -1,7 +1,7 @@
 // The heads of a layer as boxes in their colours, to switch them on and off.
 
 import { headColour, inkOn } from "./colours.js";
-import { fill, h } from "./dom.js";
+import { h, refill } from "./dom.js";
 import { headName } from "./tokens.js";
 
 /** @import { App } from "./app.js" */
@@ -30,7 +30,6 @@ export function everyHead(app) {
  */
 export function drawHeadBoxes(app, host, dark) {
   const on = headsOn(app);
-  const focused = [...host.children].indexOf(/** @type {Element} */ (document.activeElement));
   const boxes = allHeads(app).map((head) => {
     const colour = headColour(head, dark);
     const box = boxOf(app, head, on.includes(head));
@@ -41,8 +40,7 @@ export function drawHeadBoxes(app, host, dark) {
   const button = (/** @type {string} */ name, /** @type {number[]} */ off) =>
     h("button", { type: "button", onclick: () => app.set({ off }) }, app.say(name));
   host.setAttribute("aria-label", app.say("lines.heads"));
-  fill(host, ...boxes, button("all", []), button("none", allHeads(app)));
-  /** @type {HTMLElement | undefined} */ (host.children[focused])?.focus();
+  refill(host, ...boxes, button("all", []), button("none", allHeads(app)));
 }
 
 /** @param {App} app @param {number} head @param {boolean} on */

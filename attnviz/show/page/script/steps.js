@@ -1,6 +1,6 @@
 // The Steps view: how one query's weights come about in one head, and what follows from other scores.
 
-import { fill, h } from "./dom.js";
+import { fill, h, refill } from "./dom.js";
 import { isDark } from "./matrix.js";
 import { ChosenPiece, firstQuery } from "./pieces.js";
 import { cappedOf } from "./scores.js";
@@ -72,7 +72,7 @@ export class StepsView {
     const { layer, head } = app.state;
     const query = app.side("query").pieces[this.place].name;
     this.host.setAttribute("data-about", this.about);
-    fill(
+    refill(
       this.host,
       h("h2", {}, app.say("steps.label", { head: headName(layer, head), query })),
       this.query.picker(firstQuery(app)),
@@ -143,7 +143,7 @@ export class StepsView {
           : `${app.say("steps.dimension", { n: at })}: ${told(own.q)} × ${told(k)} = ${told(products)}`;
     };
     this.formula = h("p", { class: "formula equation" });
-    fill(
+    refill(
       this.card,
       h("h3", {}, `${query} → ${this.keyName(key)}`),
       this.key.picker(key),

@@ -1,6 +1,6 @@
 // The Steps view's keys: a row each, with a score to drag.
 
-import { fill, h } from "./dom.js";
+import { h, refill } from "./dom.js";
 import { largestOf, paintStrips } from "./strip.js";
 import { weightText } from "./tokens.js";
 import { exactText, isRoot } from "./whatif.js";
@@ -50,7 +50,7 @@ export class KeyRows {
     const shown = ["name", products && "products", own && "score", "weight", own?.v && "v"].filter(Boolean);
     this.host.setAttribute("data-columns", shown.join(" "));
     this.host.style.setProperty("--count", String(order.length));
-    fill(
+    refill(
       this.host,
       h(
         "div",

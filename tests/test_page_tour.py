@@ -10,7 +10,7 @@ from browser import Opened, violations
 from test_docs import HANGUL
 from test_page_words import words
 from tiny_bert import save_tokenizer
-from tiny_others import RECORDED, WEIGHTS_ONLY, Other
+from tiny_others import RECORDED, SEQ2SEQ, WEIGHTS_ONLY, Other
 
 import attnviz
 from attnviz.answers.page import State, page
@@ -90,6 +90,10 @@ def pages(minilm: Model, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         "Korean": lambda: page_of(minilm, KOREAN),
         "causal": lambda: tiny(RECORDED["gpt2"]),
         "alone": lambda: tiny(WEIGHTS_ONLY["xlnet"]),
+        "biases": lambda: tiny(SEQ2SEQ["t5"]),
+        "sinks": lambda: tiny(RECORDED["gpt_oss"]),
+        "soft caps": lambda: tiny(RECORDED["gemma2"]),
+        "large": lambda: page_of(attnviz.load_model("paper", num_layers=7, num_heads=16), "Hello"),
         "cross": cross,
     }
     known: dict[str, str] = {}
@@ -118,6 +122,7 @@ def walk(tour: "Page", kind: str, language: str) -> dict[str, list[str]]:
             continue
         styles = [style for _, style, _, _ in step["chosen"]]
         assert {"right", "wrong"} == set(styles)
+        assert styles.count("right") == 1
         assert [feedback for _, _, feedback, _ in step["chosen"]] == [
             f"feedback {style}" for style in styles
         ]
@@ -174,13 +179,53 @@ def test_right_answers_are_those_of_the_numbers(
     assert found["residual"] == ["x"]
     assert found["layer"] == ["1536"]
     assert found["origin"] == ["From the sentence of the rows"]
-    assert found["sizes"] == ["num_heads"]
+    assert found["sizes"] == ["1"]
     means = {
         f"L{layer}H{head}": np.diagonal(animal.weights(layer, head)[2:-1, 1:-2]).mean()
         for layer in range(6)
         for head in range(12)
     }
     assert found["stack"] == [max(means, key=lambda head: means[head])]
+
+
+DIFFERS: dict[str, dict[str, list[str]]] = {
+    "animal": {"qkv": [], "softmax": ["√32 = 5.66. Undivided"], "layer": [], "residual": []},
+    "large": {"qkv": ["Before training, as here, they are random."]},
+    "biases": {"softmax": ["does not divide them", "a bias is added to each score"]},
+    "sinks": {"qkv": ["2 heads share one k and v."], "softmax": ["√6 = 2.45", "A sink, which"]},
+    "soft caps": {
+        "softmax": ["by 0.378 instead", "between −2.5 and 2.5"],
+        "residual": ["(pre-norm). Norms between a sublayer and the sum."],
+    },
+    "alone": {"alike": ["its weights alone"], "softmax": ["its weights alone"]},
+    "cross": {
+        "heads": ["Here it is cross-attention"],
+        "qkv": ["here q comes from the decoder's vectors"],
+        "layer": ["Here there is a third between them: cross-attention"],
+        "it": ["compares the words of the target with those of the source"],
+    },
+}
+USUAL = {"heads": 2, "qkv": 2, "layer": 2, "residual": 2, "it": 3}
+"""How many sentences these steps say of any model; others say one."""
+
+
+@pytest.mark.parametrize("kind", DIFFERS)
+def test_it_says_where_a_model_differs_from_the_article(
+    pages: Callable[[str], str], opened: Opened, kind: str
+) -> None:
+    tour = opened(pages(kind), "#view=tour", locale="en")
+    for step, differs in DIFFERS[kind].items():
+        tour.click(f".tour .dots li:nth-child({ORDER.index(step) + 1}) button")
+        tour.wait_for_selector(f".tour[data-step={step}] .quiz > *")
+        said = tour.locator(".tour .told p").all_text_contents()
+        for sentence in differs:
+            assert any(sentence in one for one in said), said
+        assert len(said) == USUAL.get(step, 1) + len(differs), said
+
+
+def test_sizes_are_counted(pages: Callable[[str], str], opened: Opened) -> None:
+    found = walk(opened(pages("large"), locale="en"), "large", "en")
+    assert found["sizes"] == ["2"]
 
 
 def test_a_link_brings_a_step_back_and_arrows_move(

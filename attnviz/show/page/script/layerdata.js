@@ -59,13 +59,14 @@ export async function layerSteps(app, piece) {
       ...rest.filter((part) => part.head === null),
     ],
     shares: new Map(heads.map((part) => [/** @type {number} */ (part.head), part.share])),
-    norms: [
-      ...told.norms.split(" and ").map((place) => app.say(`layer.norms.${place}`)),
-      told.parallel && app.say("layer.parallel"),
-    ]
-      .filter(Boolean)
-      .join(" "),
+    norms: saidNorms(app, told),
   };
+}
+
+/** Where a layer has its norms. @param {App} app @param {import("./types.js").StepsData} told */
+export function saidNorms(app, { norms, parallel }) {
+  const said = norms.split(" and ").map((place) => app.say(`layer.norms.${place}`));
+  return [...said, ...(parallel ? [app.say("layer.parallel")] : [])].join(" ");
 }
 
 /** The steps and parts of a layer, or why there are none; undefined if nobody asked. @param {App} app @param {number} layer */

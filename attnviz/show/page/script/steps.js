@@ -8,7 +8,7 @@ import { stepsPaper } from "./stepspaper.js";
 import { KeyRows } from "./stepsrows.js";
 import { largestOf, namedStrip } from "./strip.js";
 import { headName, numberText, percent, weightText } from "./tokens.js";
-import { exactText, isRoot, WhatIf } from "./whatif.js";
+import { exactText, factorText, isRoot, WhatIf } from "./whatif.js";
 
 /** @import { App } from "./app.js" */
 
@@ -197,11 +197,11 @@ export class StepsView {
     const { own, layer, dots, scores, weights } = of;
     if (!own) return "";
     const { scale, softcap } = layer;
-    const scaled = isRoot(layer) ? `÷ √${layer.dk}` : `× ${numberText(scale)}`;
+    const scaled = isRoot(layer) ? `÷ √${layer.dk}` : `× ${factorText(scale)}`;
     const bias = own.bias?.[key] ?? 0;
     return [
       `q · k = ${exactText(dots[key])}`,
-      `${scaled} = ${exactText(scale * dots[key])}`,
+      scale !== 1 && `${scaled} = ${exactText(scale * dots[key])}`,
       softcap !== null &&
         `${this.app.say("steps.cap", { cap: softcap })} = ${exactText(cappedOf(scale * dots[key], softcap))}`,
       bias !== 0 && Number.isFinite(bias) && `+ ${exactText(bias)}`,

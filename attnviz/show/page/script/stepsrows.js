@@ -44,7 +44,7 @@ export class KeyRows {
       name: "keys",
       products: "steps.product",
       score: isRoot(layer) ? "steps.score" : "steps.scored",
-      weight: "steps.softmax",
+      weight: own?.sink || of.outside > 1e-4 ? "weights" : "steps.softmax",
       v: "steps.values",
     };
     const shown = ["name", products && "products", own && "score", "weight", own?.v && "v"].filter(Boolean);

@@ -3,6 +3,7 @@
 import { partName, stepsOf } from "./layerdata.js";
 import { explain } from "./mathematics.js";
 import { headName, numberText, percent, weightText } from "./tokens.js";
+import { WhatIf } from "./whatif.js";
 
 /** @import { Facts } from "./toursteps.js" */
 
@@ -118,16 +119,15 @@ export async function whichKey({ app, say, link }) {
   return whichIsLargest(say("it.ask"), candidates);
 }
 
-/** What the weights of the query sum to: less than 1 beside a sink. @param {Facts} facts */
-export async function whichSum({ app, say, link }) {
-  const { rows, columns, weights } = await app.shown(link.layer, link.head);
-  const first = rows.indexOf(link.query) * columns.length;
-  const sum = weights.slice(first, first + columns.length).reduce((total, one) => total + one, 0);
+/** What the weights of the query's first piece sum to: less than 1 beside a sink. @param {Facts} facts */
+export function whichSum({ say, link, numbers, piece }) {
+  const { weights } = new WhatIf(numbers, link.head, piece);
+  const sum = weights.reduce((total, one) => total + one, 0);
   const why = say("softmax.summed", { sum: weightText(sum) });
   return whichNumber(
     say("softmax.sum"),
     [sum, why],
-    [columns.length + 1, columns.length, sum / 2].map((number) => [number, why]),
+    [weights.length + 1, weights.length, sum / 2].map((number) => [number, why]),
     (number) => String(Number(number.toFixed(2))),
   );
 }

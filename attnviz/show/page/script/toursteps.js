@@ -1,7 +1,8 @@
 // The steps of the tour: what each says, the view that shows it, and its question.
 
 import { allHeads } from "./headboxes.js";
-import { stepsOf } from "./layerdata.js";
+import { saidNorms, stepsOf } from "./layerdata.js";
+import { explain } from "./mathematics.js";
 import { headName, numberText } from "./tokens.js";
 import {
   whichDiagonal,
@@ -14,6 +15,7 @@ import {
   whichSum,
   whichValue,
 } from "./tourquiz.js";
+import { factorText, isRoot } from "./whatif.js";
 
 /** @import { App } from "./app.js" */
 /** @import { Focus, Link } from "./tourfocus.js" */
@@ -27,8 +29,9 @@ import {
  *   values: Record<string, string | number>,
  *   say: (key: string, values?: Record<string, string | number>) => string}} Facts
  *
- * `words`: the first part of the keys of its words; `said`: what it says after the first sentence.
- * @typedef {{words?: string, said: string[], view?: ViewName, state?: Partial<State>,
+ * `words`: the first part of the keys of its words; `said`: keys of what it says after the first
+ * sentence; `more`: sentences after those.
+ * @typedef {{words?: string, said: string[], more?: string[], view?: ViewName, state?: Partial<State>,
  *   quiz: Quiz | null | Promise<Quiz | null>}} Made
  *
  * `view`: none where the step has a table of its own. `state`: what the view is to show.
@@ -45,62 +48,69 @@ const TOUR_STEPS = {
     const said = attention === "encoder" ? ["stack.2"] : ["stack.2", `stack.${attention}`];
     return { said, view: "grid", state: { query: null }, quiz: whichDiagonal(facts) };
   },
-  heads: (facts) => ({
-    said: ["heads.2"],
+  heads: async (facts) => ({
+    said: [...ifCrossed(facts, "heads.cross"), "heads.2"],
     view: "lines",
     state: { off: [] },
-    quiz: whichHead(facts),
+    quiz: (await whichHead(facts)) ?? whichWidth(facts),
   }),
-  qkv: (facts) => ({
-    said: ["qkv.2"],
-    view: "steps",
-    quiz: whichSize(facts, "qkv", Number(facts.values.d_k)),
-  }),
-  alike: (facts) => ({
-    said: ["alike.2"],
-    view: "steps",
-    quiz: whichProduct(facts) ?? whichKey(facts),
-  }),
-  softmax: (facts) => {
-    const { scale, dk } = facts.numbers;
-    const said = Math.abs(scale * Math.sqrt(dk) - 1) < 1e-3 ? "softmax.2" : "softmax.scale";
-    return { said: [said], view: "steps", quiz: whichRatio(facts) ?? whichSum(facts) };
+  qkv: (facts) => {
+    const { app, numbers } = facts;
+    const shared = numbers.heads / numbers.kvHeads;
+    return {
+      said: [...ifCrossed(facts, "qkv.cross"), "qkv.2", ...(app.text.model.trained ? [] : ["qkv.random"])],
+      more: shared > 1 ? [app.say("steps.shared", { n: shared })] : [],
+      view: "steps",
+      quiz: whichSize(facts, "qkv", Number(facts.values.d_k)),
+    };
   },
+  alike: (facts) => ({
+    ...(facts.app.text.weightsOnly ? { said: [], more: [facts.app.say("alone")] } : { said: ["alike.2"] }),
+    view: "steps",
+    quiz: whichProduct(facts) ?? keyOrSum(facts),
+  }),
+  softmax: (facts) => ({
+    ...softmaxSaid(facts),
+    view: "steps",
+    quiz: whichRatio(facts) ?? whichSum(facts),
+  }),
   values: (facts) => ({
     said: ["values.2"],
     view: "steps",
-    quiz: whichValue(facts) ?? whichKey(facts),
+    quiz: whichValue(facts) ?? keyOrSum(facts),
   }),
   concat: (facts) => ({
     said: ["concat.2"],
     view: "layer",
-    quiz: whichShare(facts, "concat") ?? whichSize(facts, "width", Number(facts.values.product)),
+    quiz: whichShare(facts, "concat") ?? whichWidth(facts),
   }),
   layer: (facts) => {
     const d_ff = Number(facts.values.d_ff);
     return {
-      said: ["layer.2"],
+      said: [...ifCrossed(facts, "layer.cross"), "layer.2"],
       view: "layer",
-      quiz: d_ff ? whichSize(facts, "layer", d_ff) : whichKey(facts),
+      quiz: d_ff ? whichSize(facts, "layer", d_ff) : keyOrSum(facts),
     };
   },
   residual: (facts) => {
     const { app, link } = facts;
     const steps = stepsOf(app, link.layer);
-    const before = typeof steps === "object" && steps.norms === "before";
+    const differs = typeof steps === "object" && (steps.norms !== "after" || steps.parallel);
+    const norms = differs ? saidNorms(app, steps) : "";
     return {
-      said: before ? ["residual.before", "residual.2"] : ["residual.2"],
+      said: ["residual.2"],
+      more: norms ? [facts.say("residual.here", { norms })] : [],
       view: "layer",
       quiz: whichShare(facts, "residual"),
     };
   },
-  it: async (facts) => {
+  it: (facts) => {
     const { app, link } = facts;
     return {
-      said: ["it.2", app.text.model.trained ? "it.proof" : "it.chance"],
+      said: [...ifCrossed(facts, "it.cross"), "it.2", app.text.model.trained ? "it.proof" : "it.chance"],
       view: "lines",
       state: { off: allHeads(app).filter((head) => head !== link.head) },
-      quiz: (await whichKey(facts)) ?? whichSum(facts),
+      quiz: keyOrSum(facts),
     };
   },
   origin: originStep,
@@ -120,16 +130,16 @@ export const STEP_NAMES = Object.keys(TOUR_STEPS);
 export async function tourStep(app, focus, number) {
   const { layer, head, query } = focus.link;
   const numbers = await app.layer(layer);
-  const values = tourValues(app, focus.link, numbers);
   const piece = app.state.unit === "word" ? app.side("query").starts[query] : query;
+  const values = { ...tourValues(app, focus.link, numbers), piece: app.side("query").pieces[piece].name };
   /** @type {Facts["say"]} */
   const say = (key, more) => app.say(`tour.${key}`, { ...values, ...more });
   const name = STEP_NAMES[number];
   const facts = { app, focus, link: focus.link, numbers, piece, values, say };
-  const { words = name, said, view, state, quiz } = await TOUR_STEPS[name](facts);
+  const { words = name, said, more = [], view, state, quiz } = await TOUR_STEPS[name](facts);
   return {
     title: say(words),
-    said: [`${words}.1`, ...said].map((key) => say(key)),
+    said: [...[`${words}.1`, ...said].map((key) => say(key)), ...more],
     view,
     state: { layer, head, query, key: null, pair: null, ...state },
     quiz: await quiz,
@@ -145,8 +155,40 @@ function tourValues(app, link, numbers) {
     ...{ model, layers, heads, d_model, d_ff, d_k, d_v, product: heads * d_v },
     ...{ layer: link.layer, head: headName(link.layer, link.head) },
     ...{ query: app.name("query", link.query), key: app.name("key", link.key) },
-    ...{ root: numberText(Math.sqrt(d_k)), scale: numberText(numbers.scale) },
+    ...{ root: numberText(Math.sqrt(d_k)), scale: factorText(numbers.scale), cap: String(numbers.softcap) },
   };
+}
+
+/** Which key gets the most; if there is one alone, what the weights sum to. @param {Facts} facts */
+async function keyOrSum(facts) {
+  return (await whichKey(facts)) ?? whichSum(facts);
+}
+
+/** How wide all heads are. @param {Facts} facts */
+function whichWidth(facts) {
+  return whichSize(facts, "width", Number(facts.values.product));
+}
+
+/** What is said of cross-attention alone. @param {Facts} facts @param {string} key */
+function ifCrossed({ app }, key) {
+  return app.text.attention === "cross" ? [key] : [];
+}
+
+/** How this model makes scores of products, and what takes a share beside the keys.
+ * @param {Facts} facts
+ */
+function softmaxSaid({ app, numbers, link, piece }) {
+  const own = explain(numbers, link.head, piece);
+  if (!own) return { said: [], more: [app.say("alone")] };
+  const scaled = numbers.scale === 1 ? "softmax.undivided" : "softmax.scale";
+  const said = {
+    [isRoot(numbers) ? "softmax.2" : scaled]: true,
+    "softmax.cap": numbers.softcap !== null,
+    "softmax.bias": own.bias?.some((bias) => bias !== 0 && Number.isFinite(bias)),
+    "softmax.sink": own.sink,
+    "softmax.outside": own.outside > 1e-4,
+  };
+  return { said: Object.keys(said).filter((key) => said[key]) };
 }
 
 /** @param {Facts} facts @returns {Made} */
@@ -171,10 +213,15 @@ function originStep({ app, say }) {
 
 /** @param {Facts} facts @returns {Made} */
 function sizesStep({ app, say }) {
-  const larger = Object.entries(PAPER_SIZES).map(([name, paper]) => {
+  const sizes = Object.entries(PAPER_SIZES).map(([name, paper]) => {
     const here = app.text.model[/** @type {keyof typeof PAPER_SIZES} */ (name)];
-    return { label: name, right: here > paper, why: say("sizes.why", { name, here, paper }) };
+    return { name, here, paper };
   });
-  const none = { label: app.say("none"), right: larger.every(({ right }) => !right), why: "" };
-  return { said: ["sizes.2"], quiz: { ask: say("sizes.ask"), options: [...larger, none] } };
+  const larger = sizes.filter(({ here, paper }) => here > paper);
+  const names = larger.map(({ name, here, paper }) => `${name} ${here} > ${paper}`).join(", ");
+  const why = say("sizes.why", { names: names || app.say("none") });
+  const options = [...Array(sizes.length + 1).keys()].map((count) => {
+    return { label: String(count), right: count === larger.length, why };
+  });
+  return { said: ["sizes.2"], quiz: { ask: say("sizes.ask", { count: sizes.length }), options } };
 }

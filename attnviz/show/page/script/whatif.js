@@ -11,6 +11,9 @@ export function exactText(number) {
   return Number.isFinite(number) ? number.toFixed(2).replace("-", "−") : numberText(number);
 }
 
+/** What products are multiplied by, in three digits. @param {number} factor */
+export const factorText = (factor) => String(Number(factor.toPrecision(3)));
+
 /** Whether scores are products over the root of d_k. @param {LayerNumbers} layer */
 export const isRoot = ({ scale, dk }) => Math.abs(scale * Math.sqrt(dk) - 1) < 1e-4;
 

@@ -7,7 +7,7 @@ import { Duplex } from "node:stream";
 import { createInflateRaw } from "node:zlib";
 
 const SCRIPTS = "../attnviz/show/page/script";
-const { findHead, ranked } = await import(`${SCRIPTS}/finding.js`);
+const { findHead, ranked } = await import(`${SCRIPTS}/find/finding.js`);
 const { attention, explain, softmaxOf } = await import(`${SCRIPTS}/mathematics.js`);
 const { decoded } = await import(`${SCRIPTS}/numbers.js`);
 

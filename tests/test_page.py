@@ -280,7 +280,7 @@ def test_the_script_is_unpacked_by_another_and_the_policy_knows_both(animal: Ins
 
 def test_no_two_scripts_have_one_name() -> None:
     declared = r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+|[\[{][^\]}]*)"
-    scripts = sorted((bundle.FOLDER / "script").glob("*.js"))
+    scripts = sorted((bundle.FOLDER / "script").rglob("*.js"))
     sources = [path.read_text(encoding="utf-8") for path in scripts]
     found = [said for source in sources for said in re.findall(declared, source, re.MULTILINE)]
     names = re.findall(r"\w+", " ".join(found))

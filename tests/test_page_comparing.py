@@ -18,7 +18,7 @@ ANIMAL, IT = 2, 8
 TIRED = "The animal didn't cross the street because it was too tired."
 
 IN_NODE = """
-import { alignedPlaces, compared, largestFirst } from "./comparing.js";
+import { alignedPlaces, compared, largestFirst } from "./compare/comparing.js";
 let text = "";
 for await (const some of process.stdin) text += some;
 const { pair, words, heads } = JSON.parse(text);

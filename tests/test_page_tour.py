@@ -35,7 +35,7 @@ ORDER = [
     "it",
     "origin",
     "sizes",
-]  # those of toursteps.js
+]  # those of tour/steps.js
 WALK = """async (order) => {
     const find = (selector) => document.querySelector(`.tour ${selector}`);
     const all = (selector) => [...document.querySelectorAll(`.tour ${selector}`)];

@@ -53,11 +53,11 @@ def words(language: str) -> dict[str, str]:
 def scripts() -> dict[str, tuple[str, str]]:
     """The scripts without comments, and what comes before the keys that they say."""
     return {
-        path.name: (
+        str(path): (
             COMMENT.sub("", path.read_text("utf-8")),
-            "tour." * path.name.startswith("tour"),
+            "tour." * (path.parent.name == "tour"),
         )
-        for path in (PAGE / "script").glob("*.js")
+        for path in (PAGE / "script").rglob("*.js")
     }
 
 

@@ -6,10 +6,11 @@ All modules become one, in the order of their imports, without `import`, `export
 import re
 from functools import cache
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
 FOLDER = Path(__file__).parent
 
-_IMPORT = re.compile(r'^import\s+\{[^}]*\}\s+from\s+"\./([^"]+)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import\s+\{[^}]*\}\s+from\s+"(\.\.?/[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?function|const|let|class)", re.MULTILINE)
 _BLOCK = r"/\*\*?(?:(?!\*/)[\s\S])*\*/"
 _COMMENT = re.compile(rf"^[ \t]*(?:{_BLOCK}|//.*)\n", re.MULTILINE)
@@ -43,7 +44,7 @@ def _visit(name: str, order: list[str], above: tuple[str, ...]) -> None:
     if name in above:
         raise ValueError(f"scripts import each other in a circle: {' → '.join((*above, name))}")
     for imported in _IMPORT.findall(_source(name)):
-        _visit(imported, order, (*above, name))
+        _visit(normpath(join(dirname(name), imported)), order, (*above, name))
     order.append(name)
 
 

@@ -1,6 +1,6 @@
 // What every part of the page shares: the data, the one state, decoded layers, heads as computed.
 
-import { alignedPlaces } from "./comparing.js";
+import { alignedPlaces } from "./compare/comparing.js";
 import { attention } from "./mathematics.js";
 import { decoded, textOf } from "./numbers.js";
 import { fromFragment, toFragment, USUAL } from "./state.js";

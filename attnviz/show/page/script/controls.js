@@ -1,8 +1,8 @@
 // The pickers above a view. Each is a native control, so that keyboards and screen readers know it.
 
+import { sidePicker } from "./compare/sides.js";
 import { h, refill } from "./dom.js";
-import { allHeads } from "./headboxes.js";
-import { sidePicker } from "./sides.js";
+import { allHeads } from "./lines/headboxes.js";
 
 /**
  * @typedef {import("./app.js").App} App

@@ -3,17 +3,17 @@
 import { App } from "./app.js";
 import { drawControls, picker } from "./controls.js";
 import { fill, h, refill } from "./dom.js";
-import { Finder } from "./find.js";
+import { Finder } from "./find/find.js";
 import { Help } from "./help.js";
 import { listenToKeys } from "./keys.js";
-import { Listing } from "./listed.js";
+import { Listing } from "./listing.js";
+import { textNotes } from "./notes.js";
 import { textOf } from "./numbers.js";
 import { saveMenu } from "./save.js";
 import { VIEWS } from "./state.js";
-import { headName } from "./tokens.js";
-import { textNotes } from "./told.js";
 import { unpacked } from "./unpacked.js";
 import { viewsOf } from "./views.js";
+import { headName } from "./writing.js";
 
 /**
  * @typedef {import("./types.js").View} View

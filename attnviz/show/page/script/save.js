@@ -1,11 +1,11 @@
 // The present view as a file: SVG or PNG for paper, its numbers as CSV, or a link that brings it back.
 
 import { h, s, svgText } from "./dom.js";
-import { headsOn } from "./headboxes.js";
-import { FACE } from "./matrixlayout.js";
+import { FACE } from "./head/layout.js";
+import { headsOn } from "./lines/headboxes.js";
+import { textNotes } from "./notes.js";
 import { toFragment } from "./state.js";
-import { headName } from "./tokens.js";
-import { textNotes } from "./told.js";
+import { headName } from "./writing.js";
 
 /** @import { App } from "./app.js" */
 /** @import { Table, TextData, View } from "./types.js" */

@@ -361,6 +361,7 @@ def test_bad_input_is_told_in_a_sentence(here: Callable[..., Done], place: Workp
     two = ["--beside", "B", "--no-open"]
     for code, told, arguments in (
         (2, "there is no folder none", ["-o", "none/x.html"]),
+        (2, "x does not say that it is a page", ["-o", "x"]),
         (1, "broken is damaged", ["--load", "broken"]),
         (1, "neither queries and keys were recorded, nor weights", ["--load", "lost"]),
         (2, "there is no file gone", ["--load", "gone"]),
@@ -389,7 +390,7 @@ def test_a_text_that_is_too_long_opens_on_a_window(
         "tokens; --window A:B chooses another\n",
     )
     [text] = written(place, done)["texts"]
-    assert text["cut"] == [0, 10, 16]
+    assert text["cut"] == {"word": [0, 8, 14], "piece": [0, 10, 16]}
     pieces = here("view", "--pieces", "--no-open", "-o", "x.html")
     assert "the page opens on the window 0:10 of 16 tokens" in pieces.err
     chosen = here("view", "--window", "6:10", "--query", "it", "--no-open", "-o", "x.html")

@@ -42,6 +42,16 @@ def animal_page(animal: Inspection) -> str:
     return written(animal, layer=3, head=1)
 
 
+def test_a_place_is_that_in_the_whole_text(opened: Opened, animal: Inspection) -> None:
+    made = b"".join(page_chunks(page([animal.view(window=(6, 10))]))).decode()
+    tab = asked(drawn(opened(made)), "@8", "@7")
+    assert table(tab)
+    assert "query=2&key=1" in tab.url  # of street, because, it, was
+    assert tab.inner_text(".notes") == "tokens 6 to 9 of 14"
+    tab.select_option("label:has-text('Unit') select", "piece")
+    assert drawn(tab).inner_text(".notes") == "tokens 8 to 11 of 16"
+
+
 @pytest.mark.parametrize("by", ["excess", "weight"])
 @pytest.mark.parametrize("key", ["animal", "the street"])
 def test_heads_are_ranked_as_find_does(

@@ -93,6 +93,16 @@ class PageOutput(Output):
     ] = False
 
     @property
+    def form(self) -> Form:
+        """As Results; RequestError for a file without a suffix, which a browser shows as text."""
+        if self.file is not None and not self.file.suffix and not (self.format or self.json):
+            raise RequestError(
+                f"{self.file} does not say that it is a page, and a browser would show it as text",
+                "end its name in .html",
+            )
+        return super().form
+
+    @property
     def language(self) -> Language | None:
         """As Results."""
         return self.lang or super().language

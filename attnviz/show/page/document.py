@@ -113,7 +113,6 @@ def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, An
         if layer is not None
     }
     part = context.part
-    every = len(text.pieces.tokens)
     steps: list[Any] = []
     both = [context.text] if context.source is None else [context.source, context.text]
     return {
@@ -133,7 +132,7 @@ def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, An
         ),
         "values": text.has_values,
         "tolerance": text.tolerance,
-        "cut": [text.first, text.end, every] if text.is_cut else None,
+        "cut": _cut(text) if text.is_cut else None,
         "sight": whose(context),
         "lost": [visible(word) for side in both for word in side.lost],
         "layers": [
@@ -142,6 +141,13 @@ def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, An
         ],
         "steps": steps,
     }
+
+
+def _cut(text: PageText) -> dict[Unit, tuple[int, int, int]]:
+    """The words, and the pieces, in the page: the first, the end, and how many the text has."""
+    every: dict[Unit, Context] = {"word": text.words, "piece": text.pieces}
+    spans = {unit: text.span(unit) for unit in every}
+    return {unit: (span.start, span.stop, len(every[unit].tokens)) for unit, span in spans.items()}
 
 
 def _layer(name: str, layer: PageLayer, packed: Packed, steps: list[Any]) -> dict[str, Any]:

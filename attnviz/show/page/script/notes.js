@@ -11,7 +11,10 @@ export function textNotes(app) {
   const told = [];
   if (sight) told.push(app.state.lang === "en" || attention === "encoder" ? sight : app.say(attention));
   if (part) told.push(app.say("part", { index: part.index + 1, count: part.count }));
-  if (cut) told.push(app.say("window.note", { first: cut[0], last: cut[1] - 1, count: cut[2] }));
+  if (cut) {
+    const [first, end, count] = cut[app.state.unit];
+    told.push(app.say("window.note", { first, last: end - 1, count }));
+  }
   const roles = app.text.keys ? /** @type {const} */ (["query", "key"]) : /** @type {const} */ (["query"]);
   const words = roles.flatMap((role) => app.tokens(role)).filter((token) => !token.special);
   const unknown = words.filter((token) => token.unknown).map((token) => token.text);

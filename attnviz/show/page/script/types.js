@@ -24,10 +24,10 @@
  * @typedef {{name: string, model: Model, attention: "encoder" | "decoder" | "cross",
  *   part: {index: number, count: number, start: number, end: number, offset: number} | null,
  *   queries: Side, keys: Side | null, recorded: number[], weightsOnly: boolean, values: boolean,
- *   tolerance: number, cut: [number, number, number] | null, sight: string,
+ *   tolerance: number, cut: Record<Unit, [number, number, number]> | null, sight: string,
  *   lost: string[],
  *   layers: (LayerData | null)[], steps: (StepsData | string)[]}} TextData
- * `steps`: a string says why there are none. `keys` is null where queries and keys are of one text. `cut`: the pieces in the page, of all.
+ * `steps`: a string says why there are none. `keys` is null where queries and keys are of one text. `cut`: the tokens in the page, of all.
  * `sight`: who may look where, if not all at all; `lost`: words that the tokenizer dropped.
  *
  * @typedef {[number | null, number | null]} Both

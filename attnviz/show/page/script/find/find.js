@@ -79,7 +79,8 @@ export class Finder {
   typed(role) {
     const { app } = this;
     const { value } = this.inputs[role];
-    const found = namedAs(app.tokens(role), value);
+    const cut = role === "query" || !app.text.keys ? app.text.cut : null;
+    const found = namedAs(app.tokens(role), value, cut?.[app.state.unit][0]);
     const unknown = value.trim() !== "" && !found;
     this.inputs[role].setCustomValidity(unknown ? app.say("find.unknown", { text: value.trim() }) : "");
     const phrase = ROLES.map((one, place) => (one === role ? (found?.length ?? 1) : app.state.phrase[place]));

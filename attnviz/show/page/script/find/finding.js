@@ -85,13 +85,14 @@ function folded(text) {
 
 /**
  * The tokens that a name, `@10`, a word, several words in a row or a part of a word mean; null for none.
- * @param {Tok[]} tokens @param {string} typed @returns {number[] | null}
+ * @param {Tok[]} tokens @param {string} typed @param {number} [first] how many of the text come before these
+ * @returns {number[] | null}
  */
-export function namedAs(tokens, typed) {
+export function namedAs(tokens, typed, first = 0) {
   const name = folded(typed);
   if (!name) return null;
   const index = /^@(\d+)$/.exec(name);
-  if (index && Number(index[1]) < tokens.length) return [Number(index[1])];
+  if (index && tokens[Number(index[1]) - first]) return [Number(index[1]) - first];
   const tries = [
     (/** @type {Tok} */ token) => token.name === typed.trim(),
     (/** @type {Tok} */ token) => folded(token.name) === name,

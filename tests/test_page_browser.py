@@ -125,6 +125,25 @@ def test_focus_stays_on_what_was_chosen_in_a_view(
     expect(control).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("view", "control"),
+    [
+        ("steps", ".keys button >> nth=0"),
+        ("steps", ".segmented button >> nth=1"),
+        ("lines", "[data-save=svg]"),
+    ],
+)
+def test_arrows_move_the_head_from_every_control(
+    opened: Opened, animal_page: Path, view: str, control: str
+) -> None:
+    page = drawn(opened(animal_page, fragment(view=view, layer=3, head=1, query=8, key=2)))
+    page.locator(control).focus()
+    for head in (2, 3):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"location.hash.includes('head={head}')")
+        expect(drawn(page).locator(control)).to_be_focused()
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_tab_shows_where_it_is(opened: Opened, animal_page: Path, view: str) -> None:
     page = drawn(opened(animal_page, fragment(view=view, layer=3, head=1, query=8, key=2)))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser import Opened, violations
+from playwright.sync_api import expect
 
 import attnviz
 from attnviz.answers.page import page
@@ -56,6 +57,10 @@ def test_a_head_opens_by_click_and_by_key(opened: Opened, animals: str) -> None:
     tab = opened(animals, IT)
     tab.wait_for_selector("[data-head]")
     tab.locator("[data-head='9']").focus()
+    tab.keyboard.press("ArrowUp")
+    tab.wait_for_url(re.compile("layer=2"))
+    tab.wait_for_selector("[data-drawn=layer]")
+    expect(tab.locator("[data-head='9']")).to_be_focused()
     tab.keyboard.press("Enter")
     tab.wait_for_url(re.compile("head=9"))
     assert "view=head" in tab.url

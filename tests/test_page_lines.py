@@ -266,6 +266,9 @@ def test_lines_are_saved_as_they_are_drawn(opened: Opened, animal_page: str) -> 
     assert texts.count("animal") == 2
     assert ".68" in texts
     assert any("L3H1" in (text or "") for text in texts)
+    assert any((text or "").startswith("4 lines") for text in texts)  # those that are drawn
+    fonts = {one.get("font-family") for one in picture.iter()} - {None}
+    assert len(fonts) == 1
     rows = list(csv.DictReader(saved(tab, "csv").splitlines()))
     assert [row["key"] for row in rows] == ["animal", "[CLS]", "it", "street"]
     assert {(row["layer"], row["head"], row["query"]) for row in rows} == {("3", "1", "it")}

@@ -36,6 +36,6 @@ export function listenToKeys(app, views, { find, help }) {
  */
 function isTaken(event) {
   const target = event.target;
-  if (event.defaultPrevented || !(target instanceof HTMLElement)) return true;
+  if (event.defaultPrevented || !(target instanceof Element)) return true;
   return target.closest("select, input:not([type=checkbox]), textarea, dialog, [data-keys]") !== null;
 }

@@ -1,6 +1,7 @@
 // Pictures for paper: standalone SVG on white, whose letters are in a font that all have.
 
 import { s, svgText } from "./dom.js";
+import { FACE } from "./head/layout.js";
 
 export const PAPER = { ink: "#1b1b1f", muted: "#63636c", line: "#dedbd5", margin: 16 };
 
@@ -20,7 +21,7 @@ export function paperOf(width, height, children) {
       width: wide,
       height: tall,
       viewBox: `0 0 ${wide} ${tall}`,
-      "font-family": "sans-serif",
+      "font-family": FACE,
       "font-size": 14,
       fill: PAPER.ink,
     },

@@ -1,6 +1,6 @@
 // The Layer view: the two sublayers for one token, and what the layer's output is made of.
 
-import { fill, h, s } from "../dom.js";
+import { fill, h, refill, s } from "../dom.js";
 import { isDark } from "../matrix.js";
 import { PAPER, paperNotes, paperOf } from "../paper.js";
 import { ChosenPiece, firstQuery } from "../pieces.js";
@@ -51,9 +51,9 @@ class LayerView {
       if (steps) fill(host, h("p", { class: "said" }, steps));
       return;
     }
-    const focused = document.activeElement?.getAttribute("data-head");
     const { layer, query, norms } = steps;
-    fill(
+    const focused = document.activeElement?.getAttribute("data-head"); // rows change places
+    refill(
       host,
       h("h2", {}, app.say("layer.label", { layer, query })),
       this.query.picker(firstQuery(app)),

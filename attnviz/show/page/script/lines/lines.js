@@ -184,7 +184,6 @@ class LinesView {
     };
     this.lines = { of, heads, layout, links, chosen, largest };
     this.layColumns(layout);
-    this.sayAll();
     return this.paint();
   }
 
@@ -284,6 +283,7 @@ class LinesView {
     this.present =
       only.query === null && only.key === null ? links : linksOf(heads, app.state.threshold, largest, only);
     this.emphasise(only);
+    this.said.textContent = notesOf(app, { ...lines, links: this.present }).join(" · ");
     const tiles = [...this.tiles.values()].filter((tile) => tile.seen || this.printing);
     return Promise.all(tiles.map((tile) => this.paintTile(tile)));
   }
@@ -383,16 +383,12 @@ class LinesView {
     return !shown.allowed[row * shown.columns.length + column];
   }
 
-  sayAll() {
-    if (this.lines) this.said.textContent = notesOf(this.app, this.lines).join(" · ");
-  }
-
   /** What is drawn now, for a picture or a table. */
   async drawn() {
     await this.update();
     const { app, present } = this;
     const lines = /** @type {Lines} */ (this.lines);
     const links = /** @type {Links} */ (present ?? lines.links);
-    return { ...lines, links, only: this.only(), notes: [notesOf(app, lines).join(" · ")] };
+    return { ...lines, links, only: this.only(), notes: [notesOf(app, { ...lines, links }).join(" · ")] };
   }
 }

@@ -25,6 +25,7 @@ export class KeyRows {
     this.order = [];
     /** @type {Map<number, Drawn>} */
     this.drawn = new Map();
+    this.on = 0;
   }
 
   /** @param {WhatIf} of @param {number[]} order */
@@ -32,6 +33,7 @@ export class KeyRows {
     const { app, dark } = this.view;
     const { own, layer } = of;
     this.order = order;
+    this.on = this.view.keyPlace;
     this.drawn.clear();
     const finite = own?.scores.filter(Number.isFinite) ?? new Float64Array();
     const range = { min: Math.floor(Math.min(...finite)) - 2, max: Math.ceil(Math.max(...finite)) + 4, step: 0.05 };
@@ -78,7 +80,7 @@ export class KeyRows {
    */
   row(of, key, place, range) {
     const { app, key: chosen } = this.view;
-    const on = key === this.view.keyPlace;
+    const on = key === this.on;
     const name = this.view.keyName(key);
     const slider = of.own && of.sees(key) ? h("input", { type: "range", ...range, value: of.scores[key] }) : null;
     slider?.setAttribute("aria-label", app.say("steps.scoreof", { key: name }));

@@ -22,6 +22,7 @@ export class StepsView {
     this.rows = new KeyRows(this);
     this.largestFirst = true;
     this.about = "";
+    this.dark = false;
     /** @type {WhatIf | null} */
     this.of = null;
     this.card = h("div", { class: "card stack" });
@@ -36,11 +37,7 @@ export class StepsView {
 
   /** The piece that is looked at: the chosen one, or else the strongest. */
   get keyPlace() {
-    return this.key.place(this.of?.largestFirst()[0] ?? 0);
-  }
-
-  get dark() {
-    return isDark(this.host);
+    return this.key.place(this.of?.largestFirst[0] ?? 0);
   }
 
   /** @param {number} key */
@@ -71,6 +68,7 @@ export class StepsView {
     const { app } = this;
     const { layer, head } = app.state;
     const query = app.side("query").pieces[this.place].name;
+    this.dark = isDark(this.host);
     this.host.setAttribute("data-about", this.about);
     refill(
       this.host,
@@ -85,7 +83,7 @@ export class StepsView {
         of.own && h("span", { class: "note" }, app.say("steps.drag")),
         this.changes,
       ),
-      this.rows.draw(of, this.largestFirst ? of.largestFirst() : [...of.weights.keys()]),
+      this.rows.draw(of, this.largestFirst ? of.largestFirst : [...of.weights.keys()]),
       this.sum,
     );
     this.drawCard(of);

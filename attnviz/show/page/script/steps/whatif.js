@@ -36,6 +36,9 @@ export class WhatIf {
     this.brought = null;
     this.sink = 0;
     this.outside = 0;
+    const { weights } = this;
+    /** The keys, those of most weight in the model first. */
+    this.largestFirst = [...weights.keys()].sort((a, b) => weights[b] - weights[a]);
     this.reset();
   }
 
@@ -81,11 +84,5 @@ export class WhatIf {
     this.brought = Float64Array.from(own.v, (value, at) => this.weights[Math.floor(at / width)] * value);
     this.z = new Float64Array(width);
     for (let at = 0; at < own.v.length; at++) this.z[at % width] += this.brought[at];
-  }
-
-  /** The keys, those of most weight in the model first. */
-  largestFirst() {
-    const { weights } = this.own ?? this;
-    return [...weights.keys()].sort((a, b) => weights[b] - weights[a]);
   }
 }

@@ -1,6 +1,7 @@
 // The tour: the article point by point on the text at hand, each step with a view and a question.
 
 import { fill, h, s, svgText } from "../dom.js";
+import { FACE } from "../head/layout.js";
 import { focusOf } from "./focus.js";
 import { PAPER_SIZES, STEP_NAMES, tourStep } from "./steps.js";
 
@@ -250,6 +251,6 @@ class Tour {
       row.map((cell, x) => s("text", { x: 20 + 130 * x, y: 30 + 24 * y }, String(cell))),
     );
     const size = { width: 460, height: 180, viewBox: "0 0 460 180" };
-    return svgText(s("svg", { ...size, "font-family": "sans-serif", "font-size": 15 }, ...cells));
+    return svgText(s("svg", { ...size, "font-family": FACE, "font-size": 15 }, ...cells));
   }
 }

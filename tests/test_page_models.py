@@ -18,6 +18,7 @@ from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 from attnviz.model.reload import layers_behind
 from attnviz.show.page.document import page_chunks
+from attnviz.show.wording import whose_in_korean
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -107,3 +108,27 @@ def test_models_that_give_their_weights_alone(name: str, tmp_path: Path) -> None
     inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
     hold(inspection, tmp_path)
     hold_steps(inspection)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gpt2", "디코더: 단어마다 자신과 그 앞의 단어를 봄"),
+        ("mistral", "디코더: 단어마다 자신과 그 앞의 조각 4개를 봄"),
+        (
+            "gpt_oss",
+            "디코더: L0, L2에서는 단어마다 자신과 그 앞의 조각 4개를 봄; "
+            "L1에서는 단어마다 자신과 그 앞의 단어를 봄",
+        ),
+        (
+            "modernbert",
+            "인코더: L0에서는 단어마다 모두 봄; "
+            "L1, L2에서는 단어마다 자신과 앞뒤의 조각을 4개씩 봄",
+        ),
+        ("albert", ""),
+    ],
+)
+def test_who_sees_what_in_korean(name: str, said: str, tmp_path: Path) -> None:
+    RECORDED[name].save(tmp_path)
+    inspection = load_model(str(tmp_path)).inspect(SENTENCES[0])
+    assert whose_in_korean(inspection.view().context) == said

@@ -119,6 +119,8 @@ def test_records_of_every_kind(opened: Opened) -> None:
         row = kind.record.weights(0)[0, first + kind.query]
         own = row[first:end] if kind.inspection.keys is None else row
         assert list(map(float, told)) == pytest.approx(sorted(own, reverse=True), abs=0.0016), kind
+        title = tab.locator(".keys .titles .weight").inner_text()
+        assert title == ("softmax: the weights, which sum to 1" if own.sum() > 0.999 else "weight")
         sliders = tab.locator(".keys input")
         if kind.record.recorded_weights is not None:
             assert sliders.count() == 0

@@ -190,9 +190,7 @@ def whose(context: Context, layers: Sequence[int] = ()) -> str:
     attention, unit = context.attention, context.unit
     if context.is_cross_attention:
         return f"cross-attention: the decoder's {unit}s look at the encoder's"
-    reaches: dict[Reach | None, list[int]] = {}
-    for number in sorted(set(layers)) or context.recorded:
-        reaches.setdefault(context.reaches[number], []).append(number)
+    reaches = _by_reach(context, layers)
     if len(reaches) > 1:
         told = "; ".join(f"in {_named(n)} {_sees(reach, unit)}" for reach, n in reaches.items())
         return f"{attention}: {told}"
@@ -202,6 +200,52 @@ def whose(context: Context, layers: Sequence[int] = ()) -> str:
     if reach is None:
         return f"the {attention}'s own attention"
     return f"{attention}: {_sees(reach, unit)}"
+
+
+def whose_in_korean(context: Context) -> str:
+    """`whose` of words in all recorded layers, in Korean."""
+    if context.is_cross_attention:
+        return "교차 어텐션: 디코더의 단어가 인코더의 단어에 주목"
+    if not whose(context):
+        return ""
+    reaches = _by_reach(context)
+    attention = {"encoder": "인코더", "decoder": "디코더"}[context.attention]
+    if list(reaches) == [None]:
+        return f"{attention}의 셀프 어텐션"
+    told = [
+        f"{_named_in_korean(numbers)}에서는 " * (len(reaches) > 1) + _sees_in_korean(reach)
+        for reach, numbers in reaches.items()
+    ]
+    return f"{attention}: {'; '.join(told)}"
+
+
+def _by_reach(context: Context, layers: Sequence[int] = ()) -> "dict[Reach | None, list[int]]":
+    """The layers in which a query sees as far; all that were recorded, if none are given."""
+    reaches: dict[Reach | None, list[int]] = {}
+    for number in sorted(set(layers)) or context.recorded:
+        reaches.setdefault(context.reaches[number], []).append(number)
+    return reaches
+
+
+def _sees_in_korean(reach: Reach | None) -> str:
+    if reach is None:
+        return "단어마다 일부만 봄"
+    if reach == ALL:
+        return "단어마다 모두 봄"
+    if reach == (0, 0):
+        return "단어마다 자신만 봄"
+    if reach.before == reach.after:
+        return f"단어마다 자신과 앞뒤의 조각을 {reach.before}개씩 봄"
+    sides = [
+        f"{where} 단어" if number is None else f"{where} 조각 {number}개"
+        for number, where in ((reach.before, "그 앞의"), (reach.after, "그 뒤의"))
+        if number != 0
+    ]
+    return f"단어마다 자신과 {'와 '.join(sides)}를 봄"
+
+
+def _named_in_korean(layers: Sequence[int]) -> str:
+    return f"{len(layers)}개 층" if len(layers) > LAYERS_NAMED else _named(layers)
 
 
 def _sees(reach: Reach | None, unit: Unit) -> str:

@@ -17,7 +17,7 @@ from attnviz.inspection.context import Role
 from attnviz.show.labels import names, visible
 from attnviz.show.page.bundle import FOLDER, script, style
 from attnviz.show.page.packing import Packed, pack, packed_text
-from attnviz.show.wording import whose
+from attnviz.show.wording import whose, whose_in_korean
 from attnviz.text.tokens import Token, Unit
 
 LANGUAGES = ("en", "ko")
@@ -133,7 +133,7 @@ def _text(place: int, text: PageText, packed: dict[str, Packed]) -> dict[str, An
         "values": text.has_values,
         "tolerance": text.tolerance,
         "cut": _cut(text) if text.is_cut else None,
-        "sight": whose(context),
+        "sight": {"en": whose(context), "ko": whose_in_korean(context)},
         "lost": [visible(word) for side in both for word in side.lost],
         "layers": [
             None if layer is None else _layer(f"t{place}l{number}", layer, layers[number], steps)

@@ -7,9 +7,9 @@ const MOST_NAMED = 5; // words that a note names; more are counted
  * @returns {string[]}
  */
 export function textNotes(app) {
-  const { attention, sight, lost, part, cut, weightsOnly, model } = app.text;
+  const { sight, lost, part, cut, weightsOnly, model } = app.text;
   const told = [];
-  if (sight) told.push(app.state.lang === "en" || attention === "encoder" ? sight : app.say(attention));
+  if (sight.en) told.push(sight[app.state.lang]);
   if (part) told.push(app.say("part", { index: part.index + 1, count: part.count }));
   if (cut) {
     const [first, end, count] = cut[app.state.unit];

@@ -24,7 +24,7 @@
  * @typedef {{name: string, model: Model, attention: "encoder" | "decoder" | "cross",
  *   part: {index: number, count: number, start: number, end: number, offset: number} | null,
  *   queries: Side, keys: Side | null, recorded: number[], weightsOnly: boolean, values: boolean,
- *   tolerance: number, cut: Record<Unit, [number, number, number]> | null, sight: string,
+ *   tolerance: number, cut: Record<Unit, [number, number, number]> | null, sight: Record<Language, string>,
  *   lost: string[],
  *   layers: (LayerData | null)[], steps: (StepsData | string)[]}} TextData
  * `steps`: a string says why there are none. `keys` is null where queries and keys are of one text. `cut`: the tokens in the page, of all.

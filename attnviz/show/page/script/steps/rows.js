@@ -42,11 +42,12 @@ export class KeyRows {
     if (own && products) {
       paintStrips(products, own.products, layer.dk, order, { largest: largestOf(own.products), dark });
     }
+    const all = of.weights.reduce((sum, weight) => sum + weight, 0); // less beside a sink
     const titles = {
       name: "keys",
       products: "steps.product",
       score: isRoot(layer) ? "steps.score" : "steps.scored",
-      weight: own?.sink || of.outside > 1e-4 ? "weights" : "steps.softmax",
+      weight: all > 0.999 ? "steps.softmax" : "weight",
       v: "steps.values",
     };
     const shown = ["name", products && "products", own && "score", "weight", own?.v && "v"].filter(Boolean);

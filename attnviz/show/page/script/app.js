@@ -190,3 +190,15 @@ export class App {
     return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
   }
 }
+
+/** The key of a column's heading. @param {App} app @param {Role} role */
+export function titleOf(app, role) {
+  if (app.text.attention !== "cross") return role;
+  return role === "query" ? "target" : "source";
+}
+
+/** Which tokens the present state shows: what was drawn of others is no longer to be pointed at. @param {App} app */
+export function frameOf(app) {
+  const { text, pair, unit, special, window } = app.state;
+  return [text, pair, unit, special, window].join(" ");
+}

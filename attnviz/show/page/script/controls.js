@@ -2,7 +2,7 @@
 
 import { sidePicker } from "./compare/sides.js";
 import { h, refill } from "./dom.js";
-import { allHeads } from "./lines/headboxes.js";
+import { allHeads } from "./heads.js";
 
 /**
  * @typedef {import("./app.js").App} App

@@ -2,7 +2,7 @@
 
 import { h, s, svgText } from "./dom.js";
 import { FACE } from "./head/layout.js";
-import { headsOn } from "./lines/headboxes.js";
+import { headsOn } from "./heads.js";
 import { textNotes } from "./notes.js";
 import { toFragment } from "./state.js";
 import { headName } from "./writing.js";

@@ -2,6 +2,7 @@
 
 /** @typedef {import("./types.js").State} State */
 
+export const ROLES = /** @type {const} */ (["query", "key"]);
 export const VIEWS = /** @type {const} */ (["lines", "grid", "head", "steps", "layer", "tour"]);
 
 /** @type {State} */

@@ -1,4 +1,4 @@
-// Numbers as they are written.
+// How numbers, heads and words are written.
 
 import { GAINED } from "./colours.js";
 
@@ -48,4 +48,15 @@ export function numberText(number) {
 export function percent(share) {
   const text = (100 * share).toFixed(1);
   return `${text === "-0.0" ? "0.0" : text.replace("-", "−")}%`;
+}
+
+/** A word in a sentence of another direction. @param {string} word */
+export function apart(word) {
+  return `\u2068${word}\u2069`;
+}
+
+/** A change with its sign. @param {number} number @param {number} [digits] */
+export function signedText(number, digits = 2) {
+  const text = weightText(Math.abs(number), digits);
+  return Number(number.toFixed(digits)) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
 }

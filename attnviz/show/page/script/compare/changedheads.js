@@ -1,11 +1,11 @@
 // The heads whose attention changes most from A to B, as `attnviz compare` ranks them.
 
 import { h, refill } from "../dom.js";
-import { comparedHeads, pairPlaces } from "../head/data.js";
-import { everyHead } from "../lines/headboxes.js";
+import { everyHead } from "../heads.js";
 import { pause } from "../matrix.js";
 import { headName, weightText } from "../writing.js";
 import { largestFirst } from "./comparing.js";
+import { comparedHeads, pairPlaces } from "./pairs.js";
 
 /** @import { App } from "../app.js" */
 /** @import { Shown } from "../types.js" */

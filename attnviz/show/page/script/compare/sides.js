@@ -2,8 +2,8 @@
 
 import { GAINED, LOST, signColour } from "../colours.js";
 import { fill, h } from "../dom.js";
-import { comparedHeads, pairNames, pairPlaces } from "../head/data.js";
 import { chipName, headName } from "../writing.js";
+import { comparedHeads, pairNames, pairPlaces } from "./pairs.js";
 
 /** @import { App } from "../app.js" */
 /** @import { Drawn } from "../lines/wires.js" */

@@ -1,10 +1,10 @@
 // The find box: two words, and the heads that join them, the best first.
 
+import { titleOf } from "../app.js";
 import { fill, h, refill } from "../dom.js";
-import { allHeads, everyHead } from "../lines/headboxes.js";
-import { ROLES, titleOf } from "../lines/places.js";
-import { apart } from "../lines/said.js";
-import { headName, weightText } from "../writing.js";
+import { allHeads, everyHead } from "../heads.js";
+import { ROLES } from "../state.js";
+import { apart, headName, weightText } from "../writing.js";
 import { findHead, namedAs, ranked } from "./finding.js";
 
 /** @import { App } from "../app.js" */

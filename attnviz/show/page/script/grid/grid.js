@@ -1,9 +1,9 @@
 // Grid: all layers and heads as thumbnails, drawn as they come into sight.
 
 import { palette } from "../colours.js";
+import { comparedHeads } from "../compare/pairs.js";
 import { fill, h } from "../dom.js";
-import { comparedHeads } from "../head/data.js";
-import { allHeads } from "../lines/headboxes.js";
+import { allHeads } from "../heads.js";
 import { drawMatrix, isDark, pause, watch } from "../matrix.js";
 import { headName, weightText } from "../writing.js";
 import { kindOf } from "./kinds.js";

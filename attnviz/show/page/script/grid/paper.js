@@ -1,8 +1,8 @@
 // All heads as a standalone picture, on white, for paper.
 
 import { limitsOf, palette } from "../colours.js";
+import { comparedHeads } from "../compare/pairs.js";
 import { h, s } from "../dom.js";
-import { comparedHeads } from "../head/data.js";
 import { drawMatrix, pause } from "../matrix.js";
 import { PAPER, paperNotes, paperOf } from "../paper.js";
 

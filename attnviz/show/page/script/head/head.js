@@ -1,14 +1,14 @@
 // One head as a matrix with a crosshair: value, query and key, and what the head gives other pairs.
 
+import { frameOf } from "../app.js";
 import { ChangedHeads } from "../compare/changedheads.js";
 import { fill, h, refill } from "../dom.js";
-import { frameOf } from "../lines/places.js";
-import { headName, weightText } from "../writing.js";
+import { headName, signedText, weightText } from "../writing.js";
 import { headData, headTable } from "./data.js";
 import { CELLS } from "./layout.js";
 import { MatrixPanel } from "./panel.js";
 import { matrixPaper } from "./paper.js";
-import { colourLegend, readoutOf, signedText, strongestLinks } from "./readout.js";
+import { colourLegend, readoutOf, strongestLinks } from "./readout.js";
 
 /** @import { App } from "../app.js" */
 /** @import { HeadData } from "./data.js" */

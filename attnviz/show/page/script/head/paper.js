@@ -4,10 +4,9 @@ import { colourOf, inkOn, palette } from "../colours.js";
 import { ABSENT } from "../compare/comparing.js";
 import { s } from "../dom.js";
 import { PAPER, paperOf } from "../paper.js";
-import { weightText } from "../writing.js";
+import { signedText, weightText } from "../writing.js";
 import { imageOf } from "./drawing.js";
 import { extraWidth, layoutOf, namesOf, shortShare } from "./layout.js";
-import { signedText } from "./readout.js";
 
 /** @import { App } from "../app.js" */
 /** @import { HeadData } from "./data.js" */

@@ -4,19 +4,13 @@ import { colourOf, palette } from "../colours.js";
 import { ABSENT, FORBIDDEN } from "../compare/comparing.js";
 import { h } from "../dom.js";
 import { yardsticks } from "../mathematics.js";
-import { weightText } from "../writing.js";
+import { signedText, weightText } from "../writing.js";
 
 /** @import { App } from "../app.js" */
 /** @import { HeadData } from "./data.js" */
 /** @import { Matrix } from "./layout.js" */
 
 /** @typedef {{row: number, column: number}} Cell */
-
-/** A change with its sign. @param {number} number @param {number} [digits] */
-export function signedText(number, digits = 2) {
-  const text = weightText(Math.abs(number), digits);
-  return Number(number.toFixed(digits)) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
-}
 
 /** What is said of the cell, row or column pointed at. @param {App} app @param {HeadData} data @param {Cell} cell */
 export function readoutOf(app, data, { row, column }) {

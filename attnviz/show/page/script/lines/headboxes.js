@@ -2,24 +2,10 @@
 
 import { headColour, inkOn } from "../colours.js";
 import { h, refill } from "../dom.js";
+import { allHeads, headsOn } from "../heads.js";
 import { headName } from "../writing.js";
 
 /** @import { App } from "../app.js" */
-
-/** The heads that are switched on. @param {App} app */
-export function headsOn(app) {
-  return allHeads(app).filter((head) => !app.state.off.includes(head));
-}
-
-/** The numbers of a layer's heads. @param {App} app */
-export function allHeads(app) {
-  return [...Array(app.text.model.num_heads).keys()];
-}
-
-/** The heads of all layers that were recorded. @param {App} app */
-export function everyHead(app) {
-  return app.text.recorded.flatMap((layer) => allHeads(app).map((head) => ({ layer, head })));
-}
 
 /**
  * A box for each head, and two for all and none; the focus stays where it was.

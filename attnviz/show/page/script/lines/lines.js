@@ -1,13 +1,16 @@
 // Lines: two columns of tokens, curves from who looks to what is looked at, darker with the weight.
 
+import { frameOf, titleOf } from "../app.js";
 import { headColour, inkOn } from "../colours.js";
 import { changedLinks, drawSigns } from "../compare/sides.js";
 import { fill, h } from "../dom.js";
+import { allHeads, headsOn } from "../heads.js";
 import { isDark, pause, sized, watch } from "../matrix.js";
+import { ROLES } from "../state.js";
 import { chipName, weightText } from "../writing.js";
-import { allHeads, drawHeadBoxes, headsOn } from "./headboxes.js";
+import { drawHeadBoxes } from "./headboxes.js";
 import { linesPaper } from "./paper.js";
-import { besides, frameOf, layOut, ROLES, soloOf, titleOf, widthOf } from "./places.js";
+import { besides, layOut, soloOf, widthOf } from "./places.js";
 import { linksTable, notesOf, toldOf } from "./said.js";
 import { drawLinks, linksOf } from "./wires.js";
 

@@ -1,10 +1,12 @@
 // The two columns and their lines as a standalone picture, on white, for paper.
 
+import { titleOf } from "../app.js";
 import { headColour, inkOn } from "../colours.js";
 import { s } from "../dom.js";
 import { PAPER, paperNotes, paperOf } from "../paper.js";
+import { ROLES } from "../state.js";
 import { chipName, weightText } from "../writing.js";
-import { besides, ROLES, soloOf, titleOf, widthOf } from "./places.js";
+import { besides, soloOf, widthOf } from "./places.js";
 import { linkPaths, linksOf } from "./wires.js";
 
 /** @import { App } from "../app.js" */

@@ -11,7 +11,6 @@
  * @typedef {{height: number, row: number, query: Places, key: Places}} Layout
  */
 
-export const ROLES = /** @type {const} */ (["query", "key"]);
 const TIGHTEST = 1.6; // lines of text a row takes at least: a finger's width
 const LOOSEST = 2.8;
 const PAIR_GAP = 0.7; // rows between the two texts of a pair
@@ -53,12 +52,6 @@ function opens(tokens, before, index) {
   return !tokens[before].segment && Boolean(tokens[index].segment);
 }
 
-/** Which tokens the present state shows: what was drawn of others is no longer to be pointed at. @param {App} app */
-export function frameOf(app) {
-  const { text, pair, unit, special, window } = app.state;
-  return [text, pair, unit, special, window].join(" ");
-}
-
 /** About how wide a text is, in letters. @param {string} text */
 export function widthOf(text) {
   let width = 0;
@@ -92,10 +85,4 @@ export function besides(links, other) {
 export function soloOf({ query, key }) {
   if (query !== null) return { role: /** @type {Role} */ ("query"), place: query };
   return key === null ? null : { role: /** @type {Role} */ ("key"), place: key };
-}
-
-/** The key of a column's heading. @param {App} app @param {Role} role */
-export function titleOf(app, role) {
-  if (app.text.attention !== "cross") return role;
-  return role === "query" ? "target" : "source";
 }

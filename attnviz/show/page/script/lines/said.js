@@ -1,7 +1,7 @@
 // What the lines say in words and numbers.
 
 import { LOST } from "../colours.js";
-import { chipName, weightText } from "../writing.js";
+import { apart, chipName, weightText } from "../writing.js";
 
 /** @import { App } from "../app.js" */
 /** @import { Layout } from "./places.js" */
@@ -36,11 +36,6 @@ export function toldOf(app, { heads, layout }, { role, place }, found) {
   const sentence = app.say(key, { [role]: name(role, place), queries: others, keys: others });
   const shares = role === "query" ? sharesOf(app, heads, place) : [];
   return [sentence, ...shares].join(" · ");
-}
-
-/** A word in a sentence of another direction. @param {string} word */
-export function apart(word) {
-  return `\u2068${word}\u2069`;
 }
 
 /**

@@ -1,6 +1,6 @@
 // What the tour talks about: the link that stands out in this text, and what heads do by place alone.
 
-import { everyHead } from "../lines/headboxes.js";
+import { everyHead } from "../heads.js";
 
 /** @import { App } from "../app.js" */
 /** @import { Shown, Tok } from "../types.js" */

@@ -1,7 +1,7 @@
 // The steps of the tour: what each says, the view that shows it, and its question.
 
+import { allHeads } from "../heads.js";
 import { saidNorms, stepsOf } from "../layer/data.js";
-import { allHeads } from "../lines/headboxes.js";
 import { explain } from "../mathematics.js";
 import { factorText, isRoot } from "../steps/whatif.js";
 import { headName, numberText } from "../writing.js";

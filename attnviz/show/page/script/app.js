@@ -5,19 +5,15 @@ import { attention } from "./mathematics.js";
 import { decoded, textOf } from "./numbers.js";
 import { fromFragment, toFragment, USUAL } from "./state.js";
 
+/** @import { Language, LayerNumbers, PageData, Role, Shown, State, Unit } from "./types.js" */
+
 const KEPT = 8_000_000; // weights of heads that are kept, 32 MB
 
-/**
- * @typedef {import("./types.js").State} State
- * @typedef {import("./types.js").Role} Role
- * @typedef {import("./types.js").Shown} Shown
- */
-
 export class App {
-  /** @param {import("./types.js").PageData} data */
+  /** @param {PageData} data */
   constructor(data) {
     this.data = data;
-    /** @type {import("./types.js").Language} */
+    /** @type {Language} */
     const language = navigator.language.startsWith("ko") ? "ko" : "en";
     const first = { ...USUAL, lang: language, ...data.state };
     /** What a link need not say. @type {State} */
@@ -26,7 +22,7 @@ export class App {
     this.state = this.sound({ ...first, ...fromFragment(location.hash) });
     /** @type {((change: Partial<State>) => void)[]} */
     this.listeners = [];
-    /** @type {Map<string, Promise<import("./types.js").LayerNumbers>>} */
+    /** @type {Map<string, Promise<LayerNumbers>>} */
     this.layers = new Map();
     /** @type {Map<string, Promise<Shown>>} */
     this.heads = new Map();
@@ -105,7 +101,7 @@ export class App {
    *
    * @param {Role} role
    * @param {number} [text]
-   * @param {import("./types.js").Unit} [unit]
+   * @param {Unit} [unit]
    */
   tokens(role, text = this.state.text, unit = this.state.unit) {
     const side = this.side(role, text);

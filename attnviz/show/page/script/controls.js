@@ -4,10 +4,8 @@ import { sidePicker } from "./compare/sides.js";
 import { h, refill } from "./dom.js";
 import { allHeads } from "./heads.js";
 
-/**
- * @typedef {import("./app.js").App} App
- * @typedef {import("./types.js").State} State
- */
+/** @import { App } from "./app.js" */
+/** @import { Role, State } from "./types.js" */
 
 /**
  * A choice among a few, as a named list.
@@ -100,7 +98,7 @@ const tokenLists = new Map();
 /** @param {App} app */
 function tokenPickers(app) {
   const { text, unit, lang } = app.state;
-  return /** @type {import("./types.js").Role[]} */ (["query", "key"]).map((role) => {
+  return /** @type {Role[]} */ (["query", "key"]).map((role) => {
     const chosen = app.state[role] === null ? "" : String(app.state[role]);
     const of = [text, unit, lang].join(" ");
     const known = tokenLists.get(role);
@@ -174,7 +172,7 @@ function thresholdText(app) {
  */
 export function otherUnit(app, unit) {
   if (unit === app.state.unit) return {};
-  /** @param {import("./types.js").Role} role */
+  /** @param {Role} role */
   const moved = (role) => {
     const place = app.state[role];
     const { starts } = app.side(role);

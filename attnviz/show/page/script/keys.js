@@ -1,8 +1,11 @@
 // The keyboard, wherever no control has use for a key: arrows move the layer and the head.
 
+/** @import { App } from "./app.js" */
+/** @import { ViewName } from "./types.js" */
+
 /**
- * @param {import("./app.js").App} app
- * @param {import("./types.js").ViewName[]} views in their order: 1 is the first
+ * @param {App} app
+ * @param {ViewName[]} views in their order: 1 is the first
  * @param {{find: () => void, help: () => void}} opens what keys open
  */
 export function listenToKeys(app, views, { find, help }) {

@@ -15,10 +15,7 @@ import { unpacked } from "./unpacked.js";
 import { viewsOf } from "./views.js";
 import { headName } from "./writing.js";
 
-/**
- * @typedef {import("./types.js").View} View
- * @typedef {import("./types.js").ViewName} ViewName
- */
+/** @import { View, ViewName } from "./types.js" */
 
 const KNOWN = VIEWS.filter((name) => name in viewsOf);
 
@@ -88,7 +85,7 @@ async function start(page) {
 /**
  * The language and the colours of the whole page.
  *
- * @param {import("./app.js").App} app
+ * @param {App} app
  * @param {HTMLElement} page
  */
 function dress(app, page) {
@@ -102,7 +99,7 @@ function dress(app, page) {
 }
 
 /**
- * @param {import("./app.js").App} app
+ * @param {App} app
  * @param {HTMLElement} host
  * @param {HTMLElement[]} buttons
  */
@@ -123,13 +120,13 @@ function drawTop(app, host, buttons) {
   );
 }
 
-/** @param {import("./app.js").App} app */
+/** @param {App} app */
 function aboutModel({ text: { model } }) {
   const { name, num_layers: layers, num_heads: heads, d_model, d_k, d_ff } = model;
   return { title: name, layers, heads, d_model, d_k, d_ff };
 }
 
-/** @param {import("./app.js").App} app */
+/** @param {App} app */
 function lookChoices(app) {
   const { lang, theme } = app.state;
   return [
@@ -156,7 +153,7 @@ function lookChoices(app) {
 }
 
 /**
- * @param {import("./app.js").App} app
+ * @param {App} app
  * @param {HTMLElement} host
  */
 function drawTabs(app, host) {
@@ -178,7 +175,7 @@ function drawTabs(app, host) {
 }
 
 /**
- * @param {import("./app.js").App} app
+ * @param {App} app
  * @param {HTMLElement} host
  * @param {HTMLElement} menu
  */

@@ -2,6 +2,8 @@
 
 import { placeOf } from "./colours.js";
 
+/** @import { Palette } from "./colours.js" */
+
 /**
  * What is drawn: `values` row by row; `allowed` 0 where a query may not look (also NaN); `low` and `high`: the ends of
  * the scale; `width` and `height` in CSS pixels.
@@ -10,7 +12,7 @@ import { placeOf } from "./colours.js";
  * @property {number} rows
  * @property {number} columns
  * @property {ArrayLike<number> | null} [allowed]
- * @property {import("./colours.js").Palette} colours
+ * @property {Palette} colours
  * @property {number} low
  * @property {number} high
  * @property {number} width

@@ -1,9 +1,11 @@
 // What tables say of a text beside its numbers: who may look where, what the model does not see.
 
+/** @import { App } from "./app.js" */
+
 const MOST_NAMED = 5; // words that a note names; more are counted
 
 /**
- * @param {import("./app.js").App} app
+ * @param {App} app
  * @returns {string[]}
  */
 export function textNotes(app) {

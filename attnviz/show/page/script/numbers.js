@@ -2,18 +2,20 @@
 
 import { unpacked } from "./unpacked.js";
 
+/** @import { ArrayData, LayerData, LayerNumbers, Numbers } from "./types.js" */
+
 const MASKED = 0xffff;
 
 /**
  * A layer's numbers.
  *
- * @param {import("./types.js").LayerData} layer
+ * @param {LayerData} layer
  * @param {string} text what the page has of them
- * @returns {Promise<import("./types.js").LayerNumbers>}
+ * @returns {Promise<LayerNumbers>}
  */
 export async function decoded(layer, text) {
   const bytes = await unpacked(text);
-  /** @type {Record<string, import("./types.js").Numbers>} */
+  /** @type {Record<string, Numbers>} */
   const arrays = {};
   for (const [name, array] of Object.entries(layer.arrays)) {
     arrays[name] = { data: numbersOf(bytes, array), shape: array.shape };
@@ -36,7 +38,7 @@ export async function textOf(id) {
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @param {import("./types.js").ArrayData} array
+ * @param {ArrayData} array
  */
 export function numbersOf(bytes, { shape, form, at, steps }) {
   const count = shape.reduce((product, size) => product * size, 1);

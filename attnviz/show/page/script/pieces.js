@@ -2,10 +2,8 @@
 
 import { h } from "./dom.js";
 
-/**
- * @typedef {import("./app.js").App} App
- * @typedef {import("./types.js").Role} Role
- */
+/** @import { App } from "./app.js" */
+/** @import { Role } from "./types.js" */
 
 /** The piece of the chosen token that a view is about. */
 export class ChosenPiece {

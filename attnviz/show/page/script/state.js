@@ -1,6 +1,6 @@
 // The one state of the page, which the URL's fragment holds: a link brings a view back.
 
-/** @typedef {import("./types.js").State} State */
+/** @import { State } from "./types.js" */
 
 export const ROLES = /** @type {const} */ (["query", "key"]);
 export const VIEWS = /** @type {const} */ (["lines", "grid", "head", "steps", "layer", "tour"]);

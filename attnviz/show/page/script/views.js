@@ -7,7 +7,10 @@ import { linesView } from "./lines/lines.js";
 import { stepsView } from "./steps/steps.js";
 import { tourView } from "./tour/tour.js";
 
-/** @type {Partial<Record<import("./types.js").ViewName, (app: import("./app.js").App) => import("./types.js").View>>} */
+/** @import { View, ViewName } from "./types.js" */
+/** @import { App } from "./app.js" */
+
+/** @type {Partial<Record<ViewName, (app: App) => View>>} */
 export const viewsOf = {
   lines: linesView,
   grid: gridView,

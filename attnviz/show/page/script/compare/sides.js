@@ -7,7 +7,7 @@ import { comparedHeads, pairNames, pairPlaces } from "./pairs.js";
 
 /** @import { App } from "../app.js" */
 /** @import { Drawn } from "../lines/wires.js" */
-/** @import { PairData, Role, State } from "../types.js" */
+/** @import { Both, PairData, Role, State } from "../types.js" */
 
 /** Buttons for A, for B and for both; null where nothing is compared. @param {App} app */
 export function sidePicker(app) {
@@ -53,11 +53,7 @@ export async function changedLinks(app, other) {
   const shown = await app.shown(layer, head);
   const both = comparedHeads(app, other, shown, await app.shown(layer, head, other));
   const places = pairPlaces(app);
-  const own = (
-    /** @type {number[]} */ mine,
-    /** @type {number[]} */ shownPlaces,
-    /** @type {import("../types.js").Both[]} */ all,
-  ) => {
+  const own = (/** @type {number[]} */ mine, /** @type {number[]} */ shownPlaces, /** @type {Both[]} */ all) => {
     const at = new Map(shownPlaces.map((place, row) => [all[place][0], row]));
     return mine.map((index) => at.get(index) ?? -1);
   };

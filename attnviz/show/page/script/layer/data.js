@@ -2,9 +2,10 @@
 
 import { headName } from "../writing.js";
 
+/** @import { App } from "../app.js" */
+/** @import { StepsData } from "../types.js" */
+
 /**
- * @typedef {import("../app.js").App} App
- *
  * @typedef {{name: string, letter: string, equation: string, sources: string[],
  *   kept: string | null, size: number, sizes: string, length: number, said: string,
  *   group: string}} StepRow
@@ -63,7 +64,7 @@ export async function layerSteps(app, piece) {
   };
 }
 
-/** Where a layer has its norms. @param {App} app @param {import("../types.js").StepsData} told */
+/** Where a layer has its norms. @param {App} app @param {StepsData} told */
 export function saidNorms(app, { norms, parallel }) {
   const said = norms.split(" and ").map((place) => app.say(`layer.norms.${place}`));
   return [...said, ...(parallel ? [app.say("layer.parallel")] : [])].join(" ");
@@ -88,7 +89,7 @@ export function groupName(app, name) {
 
 /**
  * @param {App} app
- * @param {import("../types.js").StepsData["names"]} names
+ * @param {StepsData["names"]} names
  * @param {Float32Array} lengths their logarithms
  * @param {string} query
  * @returns {StepRow[]}
@@ -144,7 +145,7 @@ function saidLast(app) {
  * How many numbers a step has, after the shape of the matrix that makes them.
  *
  * @param {App} app
- * @param {import("../types.js").StepsData["names"]} names
+ * @param {StepsData["names"]} names
  * @param {number} n
  */
 function sizesOf(app, names, n) {

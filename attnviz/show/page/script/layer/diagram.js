@@ -5,9 +5,9 @@ import { s } from "../dom.js";
 import { PAPER } from "../paper.js";
 import { percent } from "../writing.js";
 
+/** @import { LayerSteps, StepRow } from "./data.js" */
+
 /**
- * @typedef {import("./data.js").LayerSteps} LayerSteps
- * @typedef {import("./data.js").StepRow} StepRow
  * @typedef {{ink: string, muted: string, line: string, raised: string, sunk: string, tint: string,
  *   accent: string, dark: boolean}} Inks
  * @typedef {{width: number, text: number, left: number, model: number, inner: number, top: number,

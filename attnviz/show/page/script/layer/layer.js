@@ -8,10 +8,9 @@ import { percent } from "../writing.js";
 import { groupName, layerSteps } from "./data.js";
 import { diagram, lengthText, ON_PAPER, SCREEN, shareBars } from "./diagram.js";
 
-/**
- * @typedef {import("../app.js").App} App
- * @typedef {import("./data.js").LayerSteps} LayerSteps
- */
+/** @import { App } from "../app.js" */
+/** @import { LayerSteps } from "./data.js" */
+/** @import { Table, View } from "../types.js" */
 
 const WIDE = 900; // pixels from which the bars stand beside the diagram
 const BARS = 380;
@@ -98,7 +97,7 @@ class LayerView {
     };
   }
 
-  /** @returns {Promise<import("../types.js").Table>} */
+  /** @returns {Promise<Table>} */
   async table() {
     const { app } = this;
     const of = await layerSteps(app, this.piece);
@@ -132,7 +131,7 @@ class LayerView {
 
 /**
  * @param {App} app
- * @returns {import("../types.js").View}
+ * @returns {View}
  */
 export function layerView(app) {
   return new LayerView(app);

@@ -10,7 +10,7 @@ import { besides, soloOf, widthOf } from "./places.js";
 import { linkPaths, linksOf } from "./wires.js";
 
 /** @import { App } from "../app.js" */
-/** @import { Chosen, Drawn } from "./wires.js" */
+/** @import { Chosen, Drawn, Links } from "./wires.js" */
 /** @import { Layout } from "./places.js" */
 
 const MOST_PATHS = 20_000; // lines in a picture
@@ -91,7 +91,7 @@ function paperColumn(app, layout, role, x, only) {
 /**
  * @param {App} app
  * @param {Layout} layout
- * @param {import("./wires.js").Links} links
+ * @param {Links} links
  * @param {ReturnType<typeof soloOf>} solo
  * @param {number[]} sides
  */

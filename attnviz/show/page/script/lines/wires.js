@@ -3,6 +3,8 @@
 import { headColour } from "../colours.js";
 import { s } from "../dom.js";
 
+/** @import { Shown } from "../types.js" */
+
 const SHADES = 24; // lines of a head with about the same weight are drawn in one stroke
 const FEW = 150; // lines that need not be pale to be told apart
 const CROWD = 700; // more lines are thinner
@@ -14,7 +16,7 @@ const CROWD = 700; // more lines are thinner
  * @typedef {{count: number, from: Uint16Array, to: Uint16Array, place: Uint16Array,
  *   shade: Uint8Array, weight: Float32Array, heads: number[]}} Links
  *
- * @typedef {{head: number, shown: import("../types.js").Shown}} Drawn
+ * @typedef {{head: number, shown: Shown}} Drawn
  *
  * @typedef {{query: number | null, key: number | null}} Chosen
  * The row or the column whose links alone are taken.

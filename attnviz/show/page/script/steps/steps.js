@@ -11,6 +11,7 @@ import { largestOf, namedStrip } from "./strip.js";
 import { exactText, factorText, isRoot, WhatIf } from "./whatif.js";
 
 /** @import { App } from "../app.js" */
+/** @import { Table, View } from "../types.js" */
 
 export class StepsView {
   /** @param {App} app */
@@ -228,7 +229,7 @@ export class StepsView {
     );
   }
 
-  /** @returns {Promise<import("../types.js").Table>} */
+  /** @returns {Promise<Table>} */
   async table() {
     const { of, app } = this;
     const columns = ["layer", "head", "query", "key", "dot", "score", "weight", "changed"];
@@ -256,7 +257,7 @@ function lengthOf(vector) {
   return `‖z‖ ${numberText(Math.hypot(...Array.from(vector)))}`;
 }
 
-/** @param {App} app @returns {import("../types.js").View} */
+/** @param {App} app @returns {View} */
 export function stepsView(app) {
   return new StepsView(app);
 }

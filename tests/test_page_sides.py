@@ -49,6 +49,18 @@ def test_lines_show_what_a_word_looks_at_more_and_less(
     assert "wide" in tab.inner_text(".column.of-key").split()
 
 
+@pytest.mark.parametrize("view", ["steps", "layer"])
+def test_a_view_of_one_sentence_says_whose_it_is(
+    opened: Opened, animal: Inspection, wide: Inspection, view: Shows
+) -> None:
+    state = State(view=view, layer=3, head=1, pair=0)
+    tab = opened(html(animal, wide, state=state, pairs=[(0, 1)]))
+    tab.wait_for_selector(f'[data-drawn="{view}"]')
+    sides = tab.get_by_role("group", name="Compare").get_by_role("button")
+    pressed = [side.get_attribute("aria-pressed") for side in sides.all()]
+    assert (sides.all_inner_texts(), pressed) == (["A", "B"], ["true", "false"])
+
+
 def test_words_of_one_sentence_alone_are_named(
     opened: Opened, animal: Inspection, other: Inspection
 ) -> None:

@@ -9,9 +9,10 @@ import { comparedHeads, pairNames, pairPlaces } from "./pairs.js";
 /** @import { Drawn } from "../lines/wires.js" */
 /** @import { Both, PairData, Role, State } from "../types.js" */
 
-/** Buttons for A, for B and for both; null where nothing is compared. @param {App} app */
+/** Buttons for A, for B and, where the view has it, for the change; null where nothing is compared. @param {App} app */
 export function sidePicker(app) {
-  const { pair, text } = app.state;
+  const { pair, text, view } = app.state;
+  const single = view === "steps" || view === "layer";
   const at = pair ?? app.data.pairs.findIndex(({ a, b }) => text === a || text === b);
   const both = app.data.pairs[at];
   if (!both) return null;
@@ -19,7 +20,8 @@ export function sidePicker(app) {
   const alike = a.name === b.name;
   /** @param {string} name @param {string} title @param {Partial<State>} change */
   const button = (name, title, change) => {
-    const on = Object.entries(change).every(([key, value]) => app.state[/** @type {keyof State} */ (key)] === value);
+    const shown = single ? { ...app.state, pair: null } : app.state;
+    const on = Object.entries(change).every(([key, value]) => shown[/** @type {keyof State} */ (key)] === value);
     const go = () => app.set({ ...change, ...movedTo(app, both, change.text ?? both.a) });
     return h("button", { type: "button", "aria-pressed": String(on), title, onclick: go }, name);
   };
@@ -28,7 +30,7 @@ export function sidePicker(app) {
     { class: "segmented", role: "group", "aria-label": app.say("pair") },
     button("A", alike ? a.model.title : a.name, { pair: null, text: both.a }),
     button("B", alike ? b.model.title : b.name, { pair: null, text: both.b }),
-    button("B − A", app.say("compare.heads"), { pair: at }),
+    !single && button("B − A", app.say("compare.heads"), { pair: at }),
   );
 }
 

@@ -31,7 +31,7 @@ const STEP_LETTER = /(?<![\p{L}\d_])[a-z]′*(?![\p{L}\d_′])/gu;
 export async function layerSteps(app, piece) {
   const { layer, text } = app.state;
   const told = stepsOf(app, layer) ?? app.say("layer.none");
-  if (typeof told === "string") return told;
+  if (typeof told === "string") return app.state.lang === "en" ? told : app.say("layer.none");
   const numbers = await app.layer(layer);
   if (app.state.layer !== layer || app.state.text !== text) return "";
   const [lengths, shares, partLengths] = [numbers.layer_lengths, numbers.layer_shares, numbers.layer_part_lengths].map(

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,38 @@ def test_words_of_one_sentence_alone_are_named(
     assert "gained in B" in said
     assert "only in A: was, too" in said
     assert "only in B: had, long, been" in said
+
+
+def test_what_holds_for_one_side_alone_is_told_of_it(
+    opened: Opened, animal: Inspection, minilm: Model
+) -> None:
+    other = "It was wide, 那, and the animal didn't cross the street."
+    two = animal, minilm.inspect(other)
+    tab = opened(html(*two, state=State(view="lines", pair=0), pairs=[(0, 1)]))
+    tab.wait_for_selector('[data-drawn="lines"]')
+    assert [beginning in tab.title() for beginning in ("The animal", "It was wide")] == [True, True]
+    assert (
+        tab.inner_text("h1")
+        == f"{TIRED} | It was wide, 那, and the animal didn't cross the street."
+    )
+    assert tab.inner_text(".notes") == "B: 1 of 11 unknown to minilm: 那"
+    assert "street→" not in tab.inner_text(".column.of-query")
+
+
+def test_a_comparison_with_an_untrained_model_says_so_everywhere(
+    opened: Opened, animal: Inspection, tmp_path: Path
+) -> None:
+    facts = replace(animal.model, trained=False, seed=0)
+    other = replace(animal, model=facts)
+    tab = opened(html(animal, other, state=State(view="grid", pair=0), pairs=[(0, 1)]))
+    tab.wait_for_selector('[data-drawn="grid"]')
+    assert tab.title().endswith("minilm | minilm (UNTRAINED)")
+    assert tab.inner_text(".model .badge") == "UNTRAINED"
+    assert "B: UNTRAINED" in tab.inner_text(".notes")
+    assert "B: UNTRAINED" in saved(tab, "svg", tmp_path).read_text(encoding="utf-8")
+    tab.get_by_role("button", name="A", exact=True).click()
+    tab.wait_for_selector('[data-drawn="grid"]')
+    assert "UNTRAINED" not in tab.inner_text(".top")
 
 
 def test_the_chosen_word_is_the_one_in_its_place(

@@ -58,8 +58,14 @@ def page_chunks(page: Page) -> Iterator[bytes]:
 
 
 def _title(page: Page) -> str:
-    context = page.contexts[page.state.text]
-    return f"{visible(context.key_text.text)[:80]} · {visible(context.model.title)}"
+    """The text and its model; of a comparison both, where they differ."""
+    state = page.state
+    pair = None if state.pair is None else page.pairs[state.pair]
+    places = [state.text] if pair is None else [pair.a, pair.b]
+    contexts = [page.contexts[place] for place in places]
+    texts = dict.fromkeys(visible(context.key_text.text)[:80] for context in contexts)
+    models = dict.fromkeys(visible(context.model.title) for context in contexts)
+    return f"{' | '.join(texts)} · {' | '.join(models)}"
 
 
 def _hash(source: str) -> str:

@@ -127,10 +127,10 @@ export class App {
    * @param {number} [text]
    */
   name(role, index, text = this.state.text) {
-    const { name } = this.tokens(role, text)[index];
+    const token = this.tokens(role, text)[index];
     const other = this.other === null || text !== this.state.text ? null : this.placed(role, index);
-    const beside = other === null ? name : this.tokens(role, this.other ?? 0)[other].name;
-    return beside.toLowerCase() === name.toLowerCase() ? name : `${name}→${beside}`;
+    const beside = other === null ? token : this.tokens(role, this.other ?? 0)[other];
+    return beside.text.toLowerCase() === token.text.toLowerCase() ? token.name : `${token.name}→${beside.name}`;
   }
 
   /**

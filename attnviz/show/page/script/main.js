@@ -15,7 +15,7 @@ import { unpacked } from "./unpacked.js";
 import { viewsOf } from "./views.js";
 import { headName } from "./writing.js";
 
-/** @import { View, ViewName } from "./types.js" */
+/** @import { Model, View, ViewName } from "./types.js" */
 
 const KNOWN = VIEWS.filter((name) => name in viewsOf);
 
@@ -104,24 +104,30 @@ function dress(app, page) {
  * @param {HTMLElement[]} buttons
  */
 function drawTop(app, host, buttons) {
-  const { name, model } = app.text;
   const told = textNotes(app);
+  const both = app.other === null ? [app.text] : [app.text, app.data.texts[app.other]];
+  const apart = both[0].name !== both[both.length - 1].name;
+  const models = both[0].model.title === both[both.length - 1].model.title ? [both[0].model] : both.map((b) => b.model);
   refill(
     host,
-    h("h1", { dir: "auto" }, name),
+    apart
+      ? h("h1", {}, h("bdi", {}, both[0].name), " | ", h("bdi", {}, both[1].name))
+      : h("h1", { dir: "auto" }, both[0].name),
     h(
       "p",
       { class: "model" },
-      app.say("about", aboutModel(app)),
-      !model.trained && h("strong", { class: "badge" }, "UNTRAINED"),
+      ...models.flatMap((model, at) => [
+        h("span", {}, (models.length > 1 ? `${"AB"[at]}: ` : "") + app.say("about", aboutModel(model))),
+        !model.trained && h("strong", { class: "badge" }, "UNTRAINED"),
+      ]),
     ),
     h("div", { class: "choices" }, ...buttons, ...lookChoices(app)),
     told.length > 0 && h("ul", { class: "notes" }, ...told.map((note) => h("li", {}, note))),
   );
 }
 
-/** @param {App} app */
-function aboutModel({ text: { model } }) {
+/** @param {Model} model */
+function aboutModel(model) {
   const { name, num_layers: layers, num_heads: heads, d_model, d_k, d_ff } = model;
   return { title: name, layers, heads, d_model, d_k, d_ff };
 }

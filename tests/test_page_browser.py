@@ -256,3 +256,21 @@ def test_on_paper_all_of_a_view_is_light(opened: Opened, animal_page: Path) -> N
     strips = [np.asarray(strip.image).mean() for strip in paper.images]
     assert len(strips) > 3
     assert min(strips) > 150
+
+
+@pytest.mark.parametrize(
+    ("view", "wide", "look", "within"),
+    [
+        ("lines", ".wires canvas", ("width", "3000px"), ".wires"),
+        ("grid", ".grid", ("--thumb", "300px"), ".view"),
+    ],
+)
+def test_what_a_wide_window_shows_fits_a_sheet_of_paper(
+    opened: Opened, animal_page: Path, view: str, wide: str, look: tuple[str, str], within: str
+) -> None:
+    page = drawn(opened(animal_page, fragment(view=view, layer=3, head=1, query=8)))
+    page.emulate_media(media="print")
+    drawing = page.locator(wide).first
+    drawing.evaluate("(one, look) => one.style.setProperty(...look)", look)
+    right = "one => one.getBoundingClientRect().right"
+    assert drawing.evaluate(right) <= page.locator(within).first.evaluate(right) + 1

@@ -105,7 +105,8 @@ class GridView {
       if (app.text.recorded.includes(layer)) cells.push(...heads.map((head) => this.thumb(layer, head)));
       else cells.push(h("span", { class: "absent" }, app.say("unrecorded", { layer })));
     }
-    grid.style.gridTemplateColumns = `max-content repeat(${num_heads}, ${width}px)`;
+    grid.style.setProperty("--heads", String(num_heads));
+    grid.style.setProperty("--thumb", `${width}px`);
     grid.setAttribute("aria-label", app.say("grid.label"));
     fill(grid, ...cells);
     const { scale } = app.state;

@@ -13,6 +13,7 @@ import { exactText, isRoot } from "./whatif.js";
  *   bar: HTMLElement}} Drawn
  */
 
+const ONE_SHEET = 24; // keys that go onto a sheet of paper beside their strips, which no page may break
 const STRIPS = 700; // pixels of the table from which the products have a column
 
 export class KeyRows {
@@ -53,6 +54,7 @@ export class KeyRows {
     const shown = ["name", products && "products", own && "score", "weight", own?.v && "v"].filter(Boolean);
     this.host.setAttribute("data-columns", shown.join(" "));
     this.host.style.setProperty("--count", String(order.length));
+    this.host.classList.toggle("many", order.length > ONE_SHEET);
     refill(
       this.host,
       h(

@@ -178,14 +178,15 @@ export class StepsView {
     const reset = () => {
       of.reset();
       this.draw(of);
-      this.host.querySelector("input")?.focus();
     };
+    const left = count === 0 && this.changes.contains(document.activeElement);
     fill(
       this.changes,
       count > 0 && h("strong", { class: "badge" }, app.say("steps.whatif")),
       count > 0 && h("span", {}, app.say("steps.changed", { n: count })),
       count > 0 && h("button", { type: "button", class: "reset", onclick: reset }, app.say("steps.reset")),
     );
+    if (left) this.host.querySelector("input")?.focus();
     this.rows.follow(of);
     if (this.formula) this.formula.textContent = this.equation(of, this.keyPlace);
     this.drawSum(of);

@@ -229,7 +229,11 @@ def test_the_python_api_gives_rows_of_any_answer(answers: dict[str, Answer]) -> 
         assert isinstance(frame, pd.DataFrame)
         assert list(frame.columns) == list(answer.columns) == list(rows[0])
         assert len(frame) == len(rows)
-        assert json.loads(attnviz.to_json(answer))["schema"].startswith("attnviz."), kind
+        if kind == "Page":
+            with pytest.raises(RequestError, match="a page has no JSON"):
+                attnviz.to_json(answer)
+        else:
+            assert json.loads(attnviz.to_json(answer))["schema"].startswith("attnviz."), kind
         assert attnviz.table(answer) is not None
         html = answer._repr_html_()  # type: ignore[attr-defined]
         assert html.startswith("<")

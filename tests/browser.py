@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,19 @@ def opened(chromium: "Browser", tmp_path: Path) -> Iterator[Opened]:
     for context in pages.contexts:
         context.close()
     assert pages.complaints == []
+
+
+def until(page: "Page", holds: str, arg: Any = None) -> None:
+    """Wait until an expression, or a function, is true in the page.
+
+    Playwright's own `wait_for_function` evaluates text in the page again and again, which the
+    page's Content-Security-Policy forbids.
+    """
+    end = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(holds, arg):
+        if time.monotonic() > end:
+            pytest.fail(f"this never became true: {holds}")
+        page.wait_for_timeout(50)
 
 
 def violations(page: "Page") -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from browser import Opened, drawn, page_of, violations
+from browser import Opened, drawn, page_of, until, violations
 from handmade import random_inspection, tokens_of
 from playwright.sync_api import expect
 from pypdf import PdfReader
@@ -59,7 +59,7 @@ def test_pointing_at_it_shows_animal(opened: Opened, animal_page: Path) -> None:
 def test_a_tap_shows_animal_too(opened: Opened, animal_page: Path) -> None:
     page = drawn(opened(animal_page, fragment(layer=3, head=1), **PHONE))
     token(page, "it", "query").tap()
-    page.wait_for_function("location.hash.includes('query=8')")
+    until(page, "location.hash.includes('query=8')")
     expect(page.locator(".readout")).to_have_text(ANIMAL_68)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -93,7 +93,7 @@ def test_a_question_mark_lists_the_keys(opened: Opened, animal_page: Path) -> No
 def test_a_slash_finds(opened: Opened, animal_page: Path) -> None:
     page = drawn(opened(animal_page))
     page.keyboard.press("/")
-    page.wait_for_function("document.activeElement.closest('.find') !== null")
+    until(page, "document.activeElement.closest('.find') !== null")
     page.keyboard.press("Escape")
     page.wait_for_selector(".find", state="hidden")
 
@@ -109,7 +109,7 @@ def test_focus_stays_where_a_choice_was_made(opened: Opened, animal_page: Path) 
         control.focus()
         before = page.evaluate("location.hash")
         page.keyboard.press(key)
-        page.wait_for_function("before => location.hash !== before", arg=before)
+        until(page, "before => location.hash !== before", arg=before)
         expect(control).to_be_focused()
 
 
@@ -140,7 +140,7 @@ def test_arrows_move_the_head_from_every_control(
     page.locator(control).focus()
     for head in (2, 3):
         page.keyboard.press("ArrowRight")
-        page.wait_for_function(f"location.hash.includes('head={head}')")
+        until(page, f"location.hash.includes('head={head}')")
         expect(drawn(page).locator(control)).to_be_focused()
 
 
@@ -168,7 +168,7 @@ def test_for_all_people_and_screens(opened: Opened, animal_page: Path, view: str
         assert violations(page) == [], scheme
     for width in (390, 1920):
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function("wide => document.documentElement.scrollWidth === wide", arg=width)
+        until(page, "wide => document.documentElement.scrollWidth === wide", arg=width)
 
 
 def test_dark_is_dark(opened: Opened, animal_page: Path) -> None:

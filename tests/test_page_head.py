@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from browser import Opened
+from browser import Opened, until
 from page_kinds import kinds
 
 from attnviz.answers.align import aligned
@@ -163,7 +163,7 @@ def test_two_sentences_and_the_difference(
         np.testing.assert_allclose(numbers_in(said), expected, atol=2e-3)
     ranked = compare(words).heads
     listed = tab.locator(".changedheads li")
-    tab.wait_for_function("!document.querySelector('.changedheads .note')")
+    until(tab, "!document.querySelector('.changedheads .note')")
     for item, change in zip(listed.all_inner_texts(), ranked[:5], strict=False):
         name, distance = item.split()
         assert name == str(change.head)

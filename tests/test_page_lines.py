@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from browser import Opened, violations
+from browser import Opened, until, violations
 from handmade import causal, inspection_of, random_inspection, tokens_of, with_layer
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
@@ -180,9 +180,10 @@ def test_only_what_is_in_sight_of_512_tokens_is_drawn(opened: Opened) -> None:
     expect(tab.locator(".wires canvas[width='0']")).to_have_count(len(inked(tab)) - 2)
     assert min(inked(tab)[:2]) > 0
     token(tab, "query", 511).scroll_into_view_if_needed()
-    tab.wait_for_function(
+    until(
+        tab,
         """() => { const all = document.querySelectorAll(".wires canvas");
-            return all[all.length - 1].width > 1 && all[2].width < 2; }"""
+            return all[all.length - 1].width > 1 && all[2].width < 2; }""",
     )
     assert inked(tab)[-1] > 0
     token(tab, "query", 511).hover()
@@ -343,9 +344,7 @@ def kinds(tab: Tab) -> list[str]:
     thumbs.evaluate_all(
         "all => all.forEach(one => one.dispatchEvent(new PointerEvent('pointerenter')))"
     )
-    tab.wait_for_function(
-        "() => [...document.querySelectorAll('.thumb')].every(e => /·/.test(e.title))"
-    )
+    until(tab, "() => [...document.querySelectorAll('.thumb')].every(e => /·/.test(e.title))")
     return [
         str(one).partition(" · ")[2] for one in thumbs.evaluate_all("all => all.map(e => e.title)")
     ]

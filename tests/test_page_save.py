@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from browser import Opened
+from browser import Opened, until
 from handmade import random_inspection, tokens_of
 from PIL import Image
 from test_page_head import L3H1, html, shown
@@ -144,7 +144,7 @@ def test_a_link_brings_the_view_back(opened: Opened, animal: Inspection) -> None
     page = html(animal, state=L3H1)
     tab = shown(opened(page, "#query=8&special=false", permissions=["clipboard-read"]))
     tab.click('[data-save="link"]')
-    tab.wait_for_function("document.querySelector('.save output').textContent")
+    until(tab, "document.querySelector('.save output').textContent")
     assert tab.inner_text(".save output") == "The link is copied."
     assert tab.evaluate("navigator.clipboard.readText()") == tab.url
     again = shown(opened(page, f"#{tab.url.partition('#')[2]}"))

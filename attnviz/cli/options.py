@@ -204,8 +204,8 @@ class UntrainedChoice(ModelChoice):
 
 
 @dataclass(frozen=True)
-class Look:
-    """Words or pieces, with or without special tokens, in which measure."""
+class TokenLook:
+    """Words or pieces, with or without special tokens."""
 
     words: AsWords = True
     special: Annotated[
@@ -216,6 +216,13 @@ class Look:
             "With [CLS] and the like (the default), or rows of the rest, which sum to 1.",
         ),
     ] = True
+    window: Annotated[str | None, valued("A:B", RARE, "The tokens from @A up to before @B.")] = None
+
+
+@dataclass(frozen=True)
+class Look(TokenLook):
+    """The same, in which measure."""
+
     measure: Annotated[
         MeasureName,
         valued(
@@ -225,7 +232,6 @@ class Look:
             "(through all layers below).",
         ),
     ] = "weights"
-    window: Annotated[str | None, valued("A:B", RARE, "The tokens from @A up to before @B.")] = None
 
 
 @dataclass(frozen=True)

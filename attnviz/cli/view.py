@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from attnviz.cli.options import (
     INPUT,
     OUTPUT,
-    RARE,
     SHOW,
-    AsWords,
     HeadChoice,
     Look,
     ModelChoice,
     Output,
     Source,
+    TokenLook,
     flag,
     valued,
 )
@@ -54,25 +53,6 @@ class First:
         str | None,
         valued("WORD", SHOW, "First, who looks at WORD; both: the heads that link the two."),
     ] = None
-
-
-@dataclass(frozen=True)
-class FirstLook:
-    """How the page looks first."""
-
-    words: AsWords = True
-    special: Annotated[
-        bool,
-        flag("--special/--no-special", SHOW, "With [CLS] and the like (the default), or without."),
-    ] = True
-    window: Annotated[
-        str | None, valued("A:B", RARE, "Of a long text, the tokens from @A up to before @B.")
-    ] = None
-
-    @property
-    def whole(self) -> Look:
-        """The same of attention weights."""
-        return Look(self.words, self.special, "weights", self.window)
 
 
 @dataclass(frozen=True)
@@ -121,7 +101,7 @@ def view(
     source: Sides,
     first: First,
     heads: HeadChoice,
-    look: FirstLook,
+    look: TokenLook,
     choice: ModelChoice,
     output: PageOutput,
 ) -> None:
@@ -145,7 +125,7 @@ def view(
         _two_texts(source, first, heads, look, choice, output)
         return
     session = Session(choice, output)
-    selection = Selection(session, look.whole, heads)
+    selection = Selection(session, Look(**vars(look)), heads)
     inputs = Inputs(source, session, output, selection.request)
 
     def look_at(item: "Item", comes_first: bool) -> "tuple[View, State]":
@@ -167,7 +147,7 @@ def _two_texts(
     source: Sides,
     first: First,
     heads: HeadChoice,
-    look: FirstLook,
+    look: TokenLook,
     choice: ModelChoice,
     output: PageOutput,
 ) -> None:
@@ -203,4 +183,4 @@ def _two_texts(
         pretokenized=source.pretokenized,
         truncate=source.truncate,
     )
-    side_by_side(two, Followed(first.query, first.key), heads, look.whole, choice, output)
+    side_by_side(two, Followed(first.query, first.key), heads, Look(**vars(look)), choice, output)

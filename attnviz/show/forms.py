@@ -189,10 +189,13 @@ def check_form(kind: str, form: Form, path: Path | None = None) -> None:
     what = named.get(form, f"{'an' if form == 'npz' else 'a'} {form} file")
     came = f"-f {form} asks for" if path is None else f"{path} is the name of"
     suffixes = [suffix for suffix, form in SUFFIXES.items() if form in offered]
-    take = "leave out -f" if len(offered) == 1 else "take one of these with -f"
+    hints = [f"end the file's name in {', '.join(suffixes)}"]
+    if len(offered) > 1:
+        hints.insert(0, "take one of these with -f")
+    elif path is None:
+        hints.insert(0, "leave out -f")
     raise RequestError(
-        f"{came} {what}, and this answer comes as {', '.join(offered)}",
-        f"{take}, or end the file's name in {', '.join(suffixes)}",
+        f"{came} {what}, and this answer comes as {', '.join(offered)}", ", or ".join(hints)
     )
 
 

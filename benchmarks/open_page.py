@@ -61,10 +61,15 @@ const press = (key) =>
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
 async function walk() {
   const heads = [], layers = [], matrices = [];
+  location.hash = "off=1-2-3-4-5-6-7-8-9-10-11";  // one head alone, which the arrows move
+  await until(whole);
   for (let layer = 1; layer < 6; layer++) {
-    layers.push(await timed(() => press("ArrowDown")));
+    await timed(() => press("ArrowDown"));
     for (let head = 0; head < 2; head++) heads.push(await timed(() => press("ArrowRight")));
   }
+  location.hash = "off=&layer=5";
+  await until(whole);
+  for (let layer = 4; layer >= 0; layer--) layers.push(await timed(() => press("ArrowUp")));
   location.hash = "view=head";
   await until(() => document.querySelector("#page[data-drawn=head]"));
   for (let layer = 1; layer < 6; layer++) {

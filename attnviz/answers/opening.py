@@ -69,9 +69,9 @@ def opening(
 
 
 def _at_first_sight(view: View, state: State) -> State:
-    """The strongest link of a short text, in its head."""
-    if max(len(view.tokens), len(view.keys)) >= MANY_TOKENS:
-        return state
+    """The strongest link of a short text, in its head; of a long text, one head alone."""
+    if max(len(view.tokens), len(view.keys)) >= MANY_TOKENS:  # lines of all would be a tangle
+        return with_heads(state, view.all_heads()[:1], view.context.model.num_heads)
     strongest = strongest_of(overview(view, links=LINKS_SEARCHED))
     if strongest is None or strongest.link.weight < FAINT:
         return state

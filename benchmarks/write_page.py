@@ -13,14 +13,14 @@ from pathlib import Path
 
 from attnviz.answers.page import page
 from attnviz.model import load_model
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 
 def main(model: str, source: str, target: str) -> None:
     inspection = load_model(model).inspect(Path(source).read_text(encoding="utf-8"))
     start = time.perf_counter()
     made = page([inspection.view()])
-    Path(target).write_bytes(b"".join(page_chunks(made)))
+    Path(target).write_text(html_of(made), encoding="utf-8")
     seconds = time.perf_counter() - start
     [text] = made.texts
     told = {"bytes": Path(target).stat().st_size, "seconds": seconds}

@@ -12,7 +12,7 @@ import pytest
 
 from attnviz.answers.page import State, page
 from attnviz.inspection import Inspection
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
@@ -129,7 +129,7 @@ def violations(page: "Page") -> list[str]:
 def page_of(*inspections: Inspection, pairs: Sequence[tuple[int, int]] = (), **state: Any) -> str:
     """The page of these inspections; `state`: what it shows first."""
     made = page([inspection.view() for inspection in inspections], State(**state), pairs)
-    return b"".join(page_chunks(made)).decode()
+    return html_of(made)
 
 
 def drawn(page: "Page") -> "Page":

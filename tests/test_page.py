@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from handmade import tokens_of
 
-from attnviz.answers.page import MOST_NUMBERS, Page, PageLayer, State, page
+from attnviz.answers.opening import opening
+from attnviz.answers.page import MOST_NUMBERS, PageLayer, State, page
 from attnviz.answers.rounding import TOLERANCE, rounding
 from attnviz.attention.layer import LayerRecord
 from attnviz.errors import RequestError
@@ -20,7 +21,7 @@ from attnviz.inspection import Inspection, ModelFacts
 from attnviz.inspection.specification import Side
 from attnviz.model import Model
 from attnviz.show.page import bundle
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 from attnviz.show.page.packing import MASKED, Packed, pack
 
 HEADS, QUERIES, WIDTH = 4, 24, 8
@@ -203,13 +204,16 @@ def test_values_are_left_out_of_long_texts(minilm: Model) -> None:
     assert len(text.pieces.tokens) * 2 * 6 * 384 < MOST_NUMBERS
 
 
+def test_a_long_text_opens_on_one_head() -> None:
+    """Lines of all heads would be a tangle."""
+    state, note = opening(long_inspection(150).view(), [])
+    assert (state.view, state.layer, state.head, state.off) == ("lines", 0, 0, (1,))
+    assert (state.query, note) == (None, "")
+
+
 def test_another_measure_is_refused(animal: Inspection) -> None:
     with pytest.raises(RequestError, match="a page shows attention weights"):
         page([animal.view(measure="rollout")])
-
-
-def html_of(one: Page) -> str:
-    return b"".join(page_chunks(one)).decode()
 
 
 def data_of(html: str) -> dict[str, Any]:

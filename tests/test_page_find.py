@@ -17,7 +17,7 @@ from attnviz.answers.opening import opening_of
 from attnviz.answers.page import page
 from attnviz.answers.select import find_phrase
 from attnviz.inspection import Inspection
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 
 def asked(tab: Tab, query: str, key: str) -> Tab:
@@ -43,7 +43,7 @@ def animal_page(animal: Inspection) -> str:
 
 
 def test_a_place_is_that_in_the_whole_text(opened: Opened, animal: Inspection) -> None:
-    made = b"".join(page_chunks(page([animal.view(window=(6, 10))]))).decode()
+    made = html_of(page([animal.view(window=(6, 10))]))
     tab = asked(drawn(opened(made)), "@8", "@7")
     assert table(tab)
     assert "query=2&key=1" in tab.url  # of street, because, it, was
@@ -102,7 +102,7 @@ def test_an_answer_about_several_words_opens_with_all_of_them(
     view = animal.view()
     query, key = (find_phrase(view.tokens, word) for word in ("it", "the street"))
     state = opening_of(find(view, query, key), "head")
-    html = b"".join(page_chunks(page([view], replace(state, lang="en")))).decode()
+    html = html_of(page([view], replace(state, lang="en")))
     tab = drawn(opened(html), "head")
     expect(tab.locator(".find caption")).to_contain_text("the street")
     tab.locator(".find-form .icon").click()

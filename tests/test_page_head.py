@@ -15,7 +15,7 @@ from attnviz.answers.page import State, page
 from attnviz.answers.select import find_phrase
 from attnviz.inspection import Inspection
 from attnviz.model import Model
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -27,7 +27,7 @@ L3H1 = State(view="head", layer=3, head=1)
 
 def html(*inspections: Inspection, state: State = L3H1, **given: object) -> str:
     made = page([one.view() for one in inspections], state, **given)  # type: ignore[arg-type]
-    return b"".join(page_chunks(made)).decode()
+    return html_of(made)
 
 
 def shown(tab: "Page") -> "Page":

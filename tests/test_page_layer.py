@@ -11,7 +11,7 @@ import attnviz
 from attnviz.answers.page import page
 from attnviz.inspection import Inspection
 from attnviz.model.reload import layers_behind
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,7 +22,7 @@ IT = "#view=layer&layer=3&query=8"
 def html(*inspections: Inspection) -> str:
     """A page of these, with the steps of their layers."""
     made = page([one.view() for one in inspections], sublayers=layers_behind)
-    return b"".join(page_chunks(made)).decode()
+    return html_of(made)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,6 @@ def test_a_word_of_several_pieces_has_a_button_for_each(opened: Opened, animals:
 
 
 def test_a_layer_without_steps_says_why(opened: Opened, animal: Inspection) -> None:
-    made = b"".join(page_chunks(page([animal.view()]))).decode()
+    made = html_of(page([animal.view()]))
     tab = opened(made, IT)
     tab.wait_for_selector(".layer .said")

@@ -17,7 +17,7 @@ from attnviz.answers.overview import overview
 from attnviz.answers.page import State, page
 from attnviz.inspection import Inspection
 from attnviz.model import Model
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 HEADS = 12
 SVG = "http://www.w3.org/2000/svg"
@@ -33,7 +33,7 @@ PIXELS = """const copy = new OffscreenCanvas(canvas.width, canvas.height)
 def written(inspection: Inspection, **state: Any) -> str:
     """The page of an inspection's weights."""
     made = page([inspection.view()], State(lang="en", **state))
-    return b"".join(page_chunks(made)).decode()
+    return html_of(made)
 
 
 def drawn(tab: Tab, view: str = "lines") -> Tab:

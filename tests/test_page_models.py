@@ -17,7 +17,7 @@ from attnviz.answers.rounding import TOLERANCE
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 from attnviz.model.reload import layers_behind
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 from attnviz.show.wording import whose_in_korean
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -32,7 +32,7 @@ def read(inspections: Sequence[Inspection], folder: Path) -> list[dict[str, Any]
     if node is None:
         pytest.fail("Node.js is missing: apt-get install nodejs")
     path = folder / "page.html"
-    path.write_bytes(b"".join(page_chunks(page([one.view() for one in inspections]))))
+    path.write_text(html_of(page([one.view() for one in inspections])), encoding="utf-8")
     done = subprocess.run([node, READER, path], capture_output=True, check=True, text=True)
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found

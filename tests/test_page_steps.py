@@ -13,7 +13,7 @@ from attnviz.answers.page import page
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.specification import attention_scores
 from attnviz.show.labels import names
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -110,7 +110,7 @@ def test_a_click_chooses_the_key(opened: Opened, animals: str) -> None:
 def test_records_of_every_kind(opened: Opened) -> None:
     every = list(kinds())
     made = page([kind.inspection.view(window=kind.part) for kind in every])
-    tab = opened(b"".join(page_chunks(made)).decode(), "#view=steps&unit=piece")
+    tab = opened(html_of(made), "#view=steps&unit=piece")
     for place, kind in enumerate(every):
         tab.evaluate(f"location.hash = 'view=steps&unit=piece&text={place}&query={kind.query}'")
         tab.wait_for_selector(f"#page[data-drawn=steps] .steps[data-about^='{place} ']")

@@ -16,7 +16,7 @@ import attnviz
 from attnviz.answers.page import State, page
 from attnviz.inspection import Inspection
 from attnviz.model import Model
-from attnviz.show.page.document import page_chunks
+from attnviz.show.page.document import html_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -64,7 +64,7 @@ def page_of(model: Model, text: str) -> str:
     """The page of a text, which opens on the tour."""
     view = model.inspect(text).view()
     made = page([view], State(view="tour"), sublayers=model.sublayers)
-    return b"".join(page_chunks(made)).decode()
+    return html_of(made)
 
 
 @pytest.fixture(scope="module")

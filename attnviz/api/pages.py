@@ -54,17 +54,15 @@ def page(
 
 def to_html(page: Page) -> str:
     """The page as HTML, in which nothing is loaded from elsewhere."""
-    from attnviz.show.page.document import page_chunks
+    from attnviz.show.page.document import html_of
 
-    return b"".join(page_chunks(page)).decode()
+    return html_of(page)
 
 
 def write_page(page: Page, path: str | Path) -> None:
     """Write the page to a file, whole or not at all."""
-    from attnviz.show.page.document import page_chunks
-
     with whole_file(Path(path)) as stream:
-        stream.writelines(page_chunks(page))
+        stream.write(to_html(page).encode())
 
 
 def _parted(chosen: Chosen) -> tuple[dict[str, str | None], Any]:

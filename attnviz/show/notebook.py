@@ -204,9 +204,9 @@ def table_html(answer: object) -> str:
 
 def page_html(page: Page) -> str:
     """A page in a frame, whose script can neither read nor change the notebook."""
-    from attnviz.show.page.document import page_chunks
+    from attnviz.show.page.document import html_of
 
-    whole = html.escape(b"".join(page_chunks(page)).decode(), quote=True)
+    whole = html.escape(html_of(page), quote=True)
     title = _text(f"attnviz: {page.contexts[page.state.text].key_text.text[:LETTERS]}")
     return (
         f'<iframe title="{title}" sandbox="allow-scripts allow-downloads" '

@@ -279,9 +279,12 @@ def _npz(stream: BinaryIO) -> Iterator[Write]:
 @contextmanager
 def _html(stream: BinaryIO, top: int | None) -> Iterator[Write]:
     """The one page of a Page."""
-    from attnviz.show.page.document import page_chunks
+    from attnviz.show.page.document import html_of
 
-    yield lambda answer, index: stream.writelines(page_chunks(cast("Page", answer)))
+    def write(answer: Answer, index: int) -> None:
+        stream.write(html_of(cast("Page", answer)).encode())
+
+    yield write
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from attnviz.text.tokens import Token, Unit
 LANGUAGES = ("en", "ko")
 
 
-def page_chunks(page: Page) -> Iterator[bytes]:
-    """The file, in pieces."""
+def html_of(page: Page) -> str:
+    """The page's file."""
     layers = {
         f"t{place}l{number}": layer
         for place, text in enumerate(page.texts)
@@ -54,7 +54,7 @@ def page_chunks(page: Page) -> Iterator[bytes]:
         first=numbers.pop(first),
         numbers="\n".join(numbers.values()),
     )
-    yield whole.encode("utf-8", "replace")
+    return whole.encode("utf-8", "replace").decode()
 
 
 def _title(page: Page) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from handmade import tokens_of
 
-from attnviz.answers.opening import opening
+from attnviz.answers.opening import WORDS_IN_SIGHT, opening
 from attnviz.answers.page import MOST_NUMBERS, PageLayer, State, page
 from attnviz.answers.rounding import TOLERANCE, rounding
 from attnviz.attention.layer import LayerRecord
@@ -204,11 +204,20 @@ def test_values_are_left_out_of_long_texts(minilm: Model) -> None:
     assert len(text.pieces.tokens) * 2 * 6 * 384 < MOST_NUMBERS
 
 
-def test_a_long_text_opens_on_one_head() -> None:
-    """Lines of all heads would be a tangle."""
-    state, note = opening(long_inspection(150).view(), [])
-    assert (state.view, state.layer, state.head, state.off) == ("lines", 0, 0, (1,))
-    assert (state.query, note) == (None, "")
+def test_a_long_text_opens_on_a_link_of_its_first_words() -> None:
+    view = long_inspection(150).view()
+    state, _ = opening(view, [])
+    assert (state.view, state.layer is not None, len(state.off or ())) == ("lines", True, 1)
+    assert state.query is not None
+    weights = view.weights(state.layer or 0, state.head)
+    assert 1 <= state.query < WORDS_IN_SIGHT
+    far = np.arange(1, WORDS_IN_SIGHT)
+    assert weights[state.query, far].max() == max(
+        view.weights(layer, head)[row, far[abs(far - row) > 1]].max()
+        for layer in range(2)
+        for head in range(2)
+        for row in far
+    )
 
 
 def test_another_measure_is_refused(animal: Inspection) -> None:

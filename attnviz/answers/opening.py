@@ -16,6 +16,7 @@ from attnviz.inspection import Context, HeadId, View
 from attnviz.inspection.context import Role
 from attnviz.text.tokens import Token
 
+WORDS_IN_SIGHT = 20  # of a long text, without scrolling
 FAINT = 0.05  # the page's usual threshold: weaker links are not drawn
 
 
@@ -69,9 +70,10 @@ def opening(
 
 
 def _at_first_sight(view: View, state: State) -> State:
-    """The strongest link of a short text, in its head; of a long text, one head alone."""
-    if max(len(view.tokens), len(view.keys)) >= MANY_TOKENS:  # lines of all would be a tangle
-        return with_heads(state, view.all_heads()[:1], view.context.model.num_heads)
+    """The strongest link of a short text, or among the first words of a long one, in its head."""
+    if max(len(view.tokens), len(view.keys)) >= MANY_TOKENS:
+        first = 0 if view.window is None else view.window[0]
+        view = replace(view, window=(first, first + WORDS_IN_SIGHT))
     strongest = strongest_of(overview(view, links=LINKS_SEARCHED))
     if strongest is None or strongest.link.weight < FAINT:
         return state

@@ -243,10 +243,11 @@ class View:
         if self._is_long:
             yield from self._parts(heads)
             return
-        layers = groupby(heads, key=lambda head: head.layer)
-        pieces = [self._pieces(layer, [head for _, head in group]) for layer, group in layers]
+        layers, queries = groupby(heads, key=lambda head: head.layer), self._frame.queries
+        rows = self._frame.pieces(queries[0], queries[-1])
+        pieces = [self._pieces(layer, [head for _, head in group], rows) for layer, group in layers]
         joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        yield self._rows(heads, slice(0, len(self.tokens)), joined, self._frame.queries, 0)
+        yield self._rows(heads, slice(0, len(queries)), joined, queries, queries[0])
 
     def _layer(self, layer: int, head: int | None) -> Block:
         """All rows of one head of a layer, or of all its heads (None)."""

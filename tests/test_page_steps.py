@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from browser import Opened, violations
 from page_kinds import kinds
+from playwright.sync_api import expect
 from test_page_layer import html
 
 import attnviz
@@ -133,3 +134,16 @@ def test_records_of_every_kind(opened: Opened) -> None:
         shares = [float(share[:-1]) / 100 for share in rest.split() if share.endswith("%")]
         assert sum(weights) + sum(shares) == pytest.approx(1, abs=0.01), kind
         assert weights[0] <= float(told[0])
+
+
+def test_the_focus_stays_where_another_head_undoes_what_was_dragged(
+    opened: Opened, animals: str
+) -> None:
+    tab = opened(animals, IT)
+    tab.locator("[data-drawn=steps]").wait_for()
+    tab.locator("#view input[type=range]").nth(1).focus()
+    tab.keyboard.press("ArrowRight")
+    tab.locator("button.reset").focus()
+    tab.keyboard.press("ArrowRight")
+    expect(tab.locator("button.reset")).to_have_count(0)
+    expect(tab.locator("#view input").first).to_be_focused()

@@ -71,6 +71,7 @@ export class StepsView {
     const query = app.side("query").pieces[this.place].name;
     this.dark = isDark(this.host);
     this.host.setAttribute("data-about", this.about);
+    const focused = this.changes.contains(document.activeElement); // it loses the focus when it is moved
     refill(
       this.host,
       h("h2", {}, app.say("steps.label", { head: headName(layer, head), query })),
@@ -89,6 +90,7 @@ export class StepsView {
     );
     this.drawCard(of);
     this.follow(of);
+    if (focused) (this.changes.querySelector("button") ?? this.host.querySelector("input"))?.focus();
   }
 
   /** What must be known of this head. @param {WhatIf} of */
@@ -179,14 +181,12 @@ export class StepsView {
       of.reset();
       this.draw(of);
     };
-    const left = count === 0 && this.changes.contains(document.activeElement);
     fill(
       this.changes,
       count > 0 && h("strong", { class: "badge" }, app.say("steps.whatif")),
       count > 0 && h("span", {}, app.say("steps.changed", { n: count })),
       count > 0 && h("button", { type: "button", class: "reset", onclick: reset }, app.say("steps.reset")),
     );
-    if (left) this.host.querySelector("input")?.focus();
     this.rows.follow(of);
     if (this.formula) this.formula.textContent = this.equation(of, this.keyPlace);
     this.drawSum(of);

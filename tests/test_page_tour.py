@@ -90,6 +90,7 @@ def pages(minilm: Model, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         "Korean": lambda: page_of(minilm, KOREAN),
         "causal": lambda: tiny(RECORDED["gpt2"]),
         "alone": lambda: tiny(WEIGHTS_ONLY["xlnet"]),
+        "shared": lambda: tiny(RECORDED["albert"]),
         "biases": lambda: tiny(SEQ2SEQ["t5"]),
         "sinks": lambda: tiny(RECORDED["gpt_oss"]),
         "soft caps": lambda: tiny(RECORDED["gemma2"]),
@@ -191,6 +192,7 @@ def test_right_answers_are_those_of_the_numbers(
 DIFFERS: dict[str, dict[str, list[str]]] = {
     "animal": {"qkv": [], "softmax": ["√32 = 5.66. Undivided"], "layer": [], "residual": []},
     "large": {"qkv": ["Before training, as here, they are random."]},
+    "shared": {"stack": ["its layers share their weights"]},
     "biases": {"softmax": ["does not divide them", "a bias is added to each score"]},
     "sinks": {"qkv": ["2 heads share one k and v."], "softmax": ["√6 = 2.45", "A sink, which"]},
     "soft caps": {
@@ -205,7 +207,7 @@ DIFFERS: dict[str, dict[str, list[str]]] = {
         "it": ["compares the words of the target with those of the source"],
     },
 }
-USUAL = {"heads": 2, "qkv": 2, "layer": 2, "residual": 2, "it": 3}
+USUAL = {"stack": 2, "heads": 2, "qkv": 2, "layer": 2, "residual": 2, "it": 3}
 """How many sentences these steps say of any model; others say one."""
 
 

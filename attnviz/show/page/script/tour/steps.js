@@ -44,8 +44,9 @@ export const PAPER_SIZES = { num_layers: 6, num_heads: 8, d_model: 512, d_k: 64,
 /** @type {Record<string, (facts: Facts) => Made | Promise<Made>>} */
 const TOUR_STEPS = {
   stack: (facts) => {
-    const { attention } = facts.app.text;
+    const { attention, model } = facts.app.text;
     const said = attention === "encoder" ? ["stack.2"] : ["stack.2", `stack.${attention}`];
+    if (model.family === "albert") said.unshift("stack.albert");
     return { said, view: "grid", state: { query: null }, quiz: whichDiagonal(facts) };
   },
   heads: async (facts) => ({

@@ -125,12 +125,12 @@ class LayerRecord:
     ) -> Float[np.ndarray, "head query key"]:
         """Attention weights between pieces; AttnvizError if rows sum to other than 1 (or <= 1)."""
         numbers = np.arange(self.num_heads)[slice(None) if heads is None else list(heads)]
-        if self.recorded_weights is not None:
-            weights = self.recorded_weights[numbers, queries]
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):  # the sums below reveal an overflow
+        with np.errstate(over="ignore", invalid="ignore"):  # the sums reveal what overflows
+            if self.recorded_weights is not None:
+                weights = self.recorded_weights[numbers, queries]
+            else:
                 weights = self._softmax(numbers, range(self.lengths[0])[queries])
-        sums = weights @ np.ones(weights.shape[-1], weights.dtype)  # BLAS: faster than .sum()
+            sums = weights @ np.ones(weights.shape[-1], weights.dtype)  # BLAS: faster than .sum()
         worst = np.abs((sums if self.sinks is None else np.maximum(sums, 1)) - 1).max()
         if not worst <= ROW_SUM_TOLERANCE:  # also true of NaN
             raise AttnvizError(

@@ -27,9 +27,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transformers_backend": DATA | {"models", "encoder"},
     "model": DATA | {"models", "encoder", "transformers_backend"},
     "answers": DATA,
+    "corpus": DATA | {"models", "model", "answers"},
     "show": DATA | {"answers", "models"},
-    "api": DATA | {"models", "model", "answers", "show"},
-    "cli": DATA | {"models", "model", "answers", "show"},
+    "api": DATA | {"models", "model", "answers", "corpus", "show"},
+    "cli": DATA | {"models", "model", "answers", "corpus", "show"},
     "__init__": {"api"},
     "__main__": {"cli"},
 }
@@ -38,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "torch": {"encoder", "transformers_backend"},
     "tokenizers": {"text"},
-    "scipy": {"attention"},
+    "scipy": {"attention", "corpus"},
     "threadpoolctl": {"threads"},
     "huggingface_hub": {"models"},
     "unicode_segmentation_rs": {"text", "show"},

@@ -20,10 +20,11 @@ class RecordRequest:
 
     layers: frozenset[int] | None = None  # None for all
     whole: bool = True  # also x, v and z, which `explain` and files need
+    sparing: bool = False  # short texts too are recorded no more than this
 
     def of(self, numbers: int) -> "RecordRequest":
         """What to record of a text whose layers hold this many float32 numbers together."""
-        return self if 4 * numbers > KEPT_BYTES else WHOLE
+        return self if self.sparing or 4 * numbers > KEPT_BYTES else WHOLE
 
     def last(self, num_layers: int) -> int:
         """The number of the last layer wanted."""

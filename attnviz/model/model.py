@@ -1,10 +1,10 @@
 """A loaded model with its tokenizer: text in, inspections out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -41,8 +41,13 @@ enough for the processor's cache and for sentences of similar length."""
 BYTES_A_TOKEN = 5
 """About so many bytes of a text make a token."""
 
+FOLDED_TOKENS = 1 << 15
+"""The tokens in a window whose inspections are used at once, and not kept: many, so that batches
+are of sentences of like length."""
+
 Numbered = tuple[int, Tokens]
-Window = list[tuple[list[int], Future[Results]]]
+Result = TypeVar("Result")
+Window = list[tuple[list[int], Future[list[Result]]]]
 """Batches that were started: the numbers of their sentences, and their future results."""
 
 
@@ -157,14 +162,33 @@ class Model:
 
         None means that the next sentence may take a while: results so far are yielded first.
         """
+        bytes_per_token = 4 * self._runner.numbers_per_token
+        yield from self._stream(
+            windows(sentences, WINDOW_BYTES // bytes_per_token), _as_it_is, recording
+        )
+
+    def each(
+        self,
+        sentences: Iterable[Numbered | None],
+        use: Callable[[int, Inspection | AttnvizError], Result],
+        recording: RecordRequest = WHOLE,
+    ) -> Iterator[tuple[int, Result]]:
+        """Run numbered sentences, and use each on the thread that ran it: what `use` gives.
+
+        Inspections are not kept; results come in order.
+        """
+        yield from self._stream(windows(sentences, FOLDED_TOKENS), use, recording)
+
+    def _stream(
+        self,
+        cut: Iterable[list[Numbered]],
+        use: Callable[[int, Inspection | AttnvizError], Result],
+        recording: RecordRequest,
+    ) -> Iterator[tuple[int, Result]]:
         from attnviz.threads import workers
 
-        bytes_per_token = 4 * self._runner.numbers_per_token
         with workers(self._runner.alone) as begin:
-            started = (
-                self._begin(begin, window, recording)
-                for window in windows(sentences, WINDOW_BYTES // bytes_per_token)
-            )
+            started = (self._begin(begin, window, recording, use) for window in cut)
             # one window runs while the results of the one before are used; an empty one pushes the
             # one before it out, so that no result waits for input
             for batches in look_ahead(started, 1):
@@ -232,16 +256,35 @@ class Model:
         return self._runner
 
     def _begin(
-        self, begin: "Begin", window: Sequence[Numbered], recording: RecordRequest
-    ) -> Window:
+        self,
+        begin: "Begin",
+        window: Sequence[Numbered],
+        recording: RecordRequest,
+        use: Callable[[int, Inspection | AttnvizError], Result],
+    ) -> Window[Result]:
         batches = list(batches_of(sorted(window, key=lambda numbered: len(numbered[1]))))
         # one long batch gets all of torch's threads
         all_threads = len(batches) == 1 and sum(len(tokens) for _, tokens in window) > BATCH_TOKENS
-        started: Window = []
+        started: Window[Result] = []
         for batch in batches:
-            work = partial(self._runner.run, [tokens for _, tokens in batch], recording)
+            work = partial(self._run, batch, recording, use)
             started.append(([index for index, _ in batch], begin(all_threads, work)))
         return started
+
+    def _run(
+        self,
+        batch: Sequence[Numbered],
+        recording: RecordRequest,
+        use: Callable[[int, Inspection | AttnvizError], Result],
+    ) -> list[Result]:
+        """Run a batch, and use each inspection as soon as it is there."""
+        results = self._runner.run([tokens for _, tokens in batch], recording)
+        results.reverse()  # each can be freed once it was used
+        return [use(index, results.pop()) for index, _ in batch]
+
+
+def _as_it_is(_: int, inspection: Inspection | AttnvizError) -> Inspection | AttnvizError:
+    return inspection
 
 
 def windows(sentences: Iterable[Numbered | None], most_tokens: int) -> Iterator[list[Numbered]]:
@@ -278,7 +321,7 @@ def batches_of(by_length: Sequence[Numbered]) -> Iterator[list[Numbered]]:
         yield batch
 
 
-def _in_order(window: Window) -> Iterator[tuple[int, Inspection | AttnvizError]]:
+def _in_order(window: Window[Result]) -> Iterator[tuple[int, Result]]:
     """Wait for a window's results, and yield them in the order of its sentences."""
     results = {
         index: result

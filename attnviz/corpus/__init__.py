@@ -1,0 +1,1 @@
+"""Findings over many texts: what is read, how it is folded, and what is asked of it."""

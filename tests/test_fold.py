@@ -1,0 +1,185 @@
+"""A fold over a corpus: any split, any order, and interrupted anywhere, gives the same."""
+
+import itertools
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from corpora import Itself, Listed, ShareToItself, documents_of
+
+from attnviz.corpus import fold as folding
+from attnviz.corpus.document import Document, Problem
+from attnviz.corpus.fold import Folded, Tally, fold
+from attnviz.corpus.kept import Kept, documents_from, place_of
+from attnviz.corpus.resampling import RESAMPLES, Means, times_of
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.model import Model
+
+NOUNS = ("ship", "animal", "student", "letter", "bridge", "song", "house")
+TEXTS = [
+    f"The {a} and the {b} did not {verb} {'very ' * (n % 4)}well."
+    for n, (a, b, verb) in enumerate(
+        (a, b, verb) for a in NOUNS for b in NOUNS for verb in ("work", "sing")
+    )
+]
+WORK = Itself()
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "FOLDED_AT_ONCE", 16)
+
+
+@pytest.fixture(scope="module")
+def whole(minilm: Model) -> ShareToItself:
+    return result_of(fold(WORK, documents_of(TEXTS), minilm))
+
+
+def result_of(folded: Folded) -> ShareToItself:
+    assert isinstance(folded.accumulator, ShareToItself)
+    return folded.accumulator
+
+
+def assert_same(found: ShareToItself, expected: ShareToItself) -> None:
+    assert found.seen == expected.seen
+    np.testing.assert_allclose(found.means.mean(), expected.means.mean(), rtol=0, atol=1e-6)
+    for own, other in zip(found.means.interval(), expected.means.interval(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=0, atol=1e-6)
+
+
+def test_means_are_those_of_every_text_by_itself(minilm: Model, whole: ShareToItself) -> None:
+    sums, count = np.zeros(72), 0
+    for text in TEXTS:
+        view = minilm.inspect(text).view()
+        sums += [np.trace(view.weights(layer, head)) for layer, head in view.all_heads()]
+        count += len(view.tokens)
+    np.testing.assert_allclose(whole.means.mean(), sums / count, rtol=0, atol=1e-6)
+    low, high = whole.means.interval()
+    assert (low < whole.means.mean()).all()
+    assert (whole.means.mean() < high).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_and_any_split_gives_the_same(
+    minilm: Model, whole: ShareToItself, seed: int
+) -> None:
+    chance = random.Random(seed)
+    documents = chance.sample(documents_of(TEXTS), len(TEXTS))
+    cuts = [0, *sorted(chance.sample(range(len(TEXTS)), 3)), len(TEXTS)]
+    parts = [fold(WORK, documents[a:b], minilm) for a, b in itertools.pairwise(cuts) if a < b]
+    chance.shuffle(parts)
+    first, *others = map(result_of, parts)
+    for other in others:
+        first.merge(other)
+    assert_same(first, whole)
+
+
+def test_a_run_is_resumed_where_it_was_kept(
+    minilm: Model, whole: ShareToItself, tmp_path: Path
+) -> None:
+    half = len(TEXTS) // 2
+    by_file = {
+        "a.txt": documents_of(TEXTS[:half], "a.txt"),
+        "b.txt": documents_of(TEXTS[half:], "b.txt"),
+    }
+    by_file["a.txt"].insert(5, Problem("a.txt", 6, "not text"))
+    reader = Listed(by_file)
+    kept = Kept.of(tmp_path / "run", WORK, reader, minilm.facts)
+    saved: list[Tally] = []
+
+    def keep(folded: Folded, last: Document | None) -> None:
+        if len(saved) == 4:
+            raise KeyboardInterrupt
+        kept.save(folded, place_of(last))
+        saved.append(folded.tally)
+
+    with pytest.raises(KeyboardInterrupt):
+        fold(WORK, documents_from(reader, reader.files(), None), minilm, keep=keep)
+    assert [tally.documents for tally in saved] == [16, 32, 48, 64]
+    found = kept.load(WORK.accumulator(minilm.facts))
+    assert found is not None
+    start, done = found
+    assert done == {"file": "b.txt", "number": 64 - half - 1}
+    assert start.tally.problems == (Problem("a.txt", 6, "not text"),)
+    again = fold(WORK, documents_from(reader, reader.files(), done), minilm, start=start)
+    plain = fold(WORK, documents_from(reader, reader.files(), None), minilm)
+    assert again.tally == plain.tally
+    assert again.tally.documents == len(TEXTS)
+    assert again.tally.left_out == 1
+    assert_same(result_of(again), result_of(plain))
+
+
+def test_another_run_is_not_resumed(minilm: Model, tmp_path: Path) -> None:
+    path, reader = tmp_path / "run", Listed({"a.txt": documents_of(TEXTS[:2], "a.txt")})
+    kept = Kept.of(path, WORK, reader, minilm.facts)
+    assert kept.load(WORK.accumulator(minilm.facts)) is None
+    kept.save(Folded(WORK.accumulator(minilm.facts)), None)
+    others = {
+        "other files": Kept.of(path, WORK, Listed({"b.txt": []}), minilm.facts),
+        "another question": Kept.of(path, Itself("norm"), reader, minilm.facts),
+    }
+    for said, other in others.items():
+        with pytest.raises(RequestError, match=said):
+            other.load(WORK.accumulator(minilm.facts))
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(AttnvizError, match="does not hold a run"):
+        kept.load(WORK.accumulator(minilm.facts))
+
+
+def test_what_cannot_be_run_is_told_and_left_out(minilm: Model) -> None:
+    documents = documents_of([TEXTS[0], "  ", "word " * 600, TEXTS[1]])
+    folded = fold(WORK, [Problem("corpus.txt", 9, "not text"), *documents], minilm)
+    assert folded.tally.documents == 2
+    assert folded.tally.left_out == 3
+    assert [problem.line for problem in folded.tally.problems] == [9, 2, 3]
+    assert "600" in folded.tally.problems[2].message or "602" in folded.tally.problems[2].message
+    assert folded.tally.windows == 2
+
+
+def test_nothing_gives_nothing(minilm: Model) -> None:
+    folded = fold(WORK, [], minilm)
+    assert folded.tally == Tally()
+    assert np.isnan(result_of(folded).means.mean()).all()
+
+
+def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
+    chance = np.random.default_rng(1)
+    covered = 0
+    for trial in range(300):
+        means = Means((1,))
+        for number in range(40):
+            count = chance.integers(1, 9)
+            means.add(
+                times_of(1000 * trial + number),
+                chance.normal(3, 1, count).sum(keepdims=True),
+                np.array([count]),
+            )
+        low, high = means.interval()
+        covered += bool(low[0] <= 3 <= high[0])
+    assert 0.90 <= covered / 300 <= 0.99
+
+
+def test_few_documents_have_no_interval() -> None:
+    means = Means((2, 3), (2, 1))
+    for number in range(5):
+        means.add(times_of(number), np.ones((2, 3)), np.array([[2], [number == 0]]))
+    means.add(times_of(5), np.ones((2, 3)), np.array([[2], [0]]), share=0.5)
+    assert np.isnan(np.stack(means.interval())).all()
+    means.add(times_of(5), np.ones((2, 3)), np.array([[2], [0]]), share=0.5)
+    low, _ = means.interval()
+    assert not np.isnan(low[0]).any()
+    assert np.isnan(low[1]).all()
+    assert means.mean()[0] == pytest.approx([0.5] * 3)
+    assert means.resampled().shape == (RESAMPLES, 2, 3)
+
+
+def test_what_is_restored_is_what_was_kept() -> None:
+    means = Means((2,), (1,))
+    for number in range(7):
+        means.add(times_of(number), np.array([number, 1.0]), np.array([1]))
+    other = Means((2,), (1,))
+    other.restore(means.state())
+    np.testing.assert_array_equal(other.interval(), means.interval())
+    with pytest.raises(ValueError, match="shape"):
+        Means((3,), (1,)).restore(means.state())

@@ -104,6 +104,16 @@ class Work(Protocol):
         """What is run of a document: the text, or its windows; AttnvizError leaves it out."""
 
 
+def whole_or_windows(model: Model, document: Document, stride: int | None = None) -> list[Tokens]:
+    """What is run of a document as it is: its text, or windows of one that is too long.
+
+    Windows lie next to each other, or `stride` pieces apart. AttnvizError if it cannot be cut.
+    """
+    if document.pair is not None:
+        return [model.tokenize(document.text, document.pair)]
+    return model.windows(document.text, stride)
+
+
 @dataclass(frozen=True)
 class Tally:
     """How much was read: documents, windows (texts that were run), pieces and words.

@@ -20,8 +20,10 @@ def check_stride(stride: int, room: int) -> None:
         )
 
 
-def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
+def windows_of(tokens: Tokens, most: int, stride: int | None) -> list[Tokens]:
     """A text in windows of at most `most` pieces, `stride` apart; no piece is left out.
+
+    Without a stride each begins where the one before ends.
 
     Each has the special tokens around the text. Edges move, back if possible, to the start of a
     word, unless the word is too long for that. RequestError as in `check_stride`.
@@ -29,7 +31,10 @@ def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
     first = next(i for i, span in enumerate(tokens.spans) if span is not None)
     after = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
     room = most - first - after
-    check_stride(stride, room)
+    if stride is None:
+        stride = room
+    else:
+        check_stride(stride, room)
     end = len(tokens) - after
     starts = [start for start in tokens.word_starts if first <= start < end]
     edges = list(_edges(starts, (first, end), room, stride))

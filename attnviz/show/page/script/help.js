@@ -2,14 +2,15 @@
 
 import { fill, h } from "./dom.js";
 
-/** @import { Page } from "./types.js" */
+/** @import { App } from "./app.js" */
+
+const KEYS = ["head", "layer", "views", "find", "tour", "help", "escape"];
 
 /** The list of keys, which `?` opens. */
 export class Help {
-  /** @param {Page} app @param {string[]} keys what the list says */
-  constructor(app, keys) {
+  /** @param {App} app */
+  constructor(app) {
     this.app = app;
-    this.keys = keys;
     this.host = h("dialog", { class: "help", "aria-labelledby": "help-title" });
   }
 
@@ -24,12 +25,12 @@ export class Help {
   }
 
   show() {
-    const { app, host, keys } = this;
+    const { app, host } = this;
     if (host.open) return;
     fill(
       host,
       h("h2", { id: "help-title" }, app.say("keyboard")),
-      h("ul", {}, ...keys.map((key) => h("li", {}, app.say(`keyboard.${key}`)))),
+      h("ul", {}, ...KEYS.map((key) => h("li", {}, app.say(`keyboard.${key}`)))),
       h("button", { type: "button", class: "main", onclick: () => host.close() }, app.say("close")),
     );
     host.showModal();

@@ -196,3 +196,22 @@ def test_a_model_that_cannot_write(tmp_path: Path) -> None:
     assert caught.value.hint == "give the text for the decoder with --target"
     inspection = load_model(str(tmp_path), attention="cross", target="a").inspect("a dog")
     assert len(inspection.tokens) == 3
+
+
+@pytest.mark.parametrize("kind", ["decoder", "cross"])
+def test_each_source_can_have_a_target_of_its_own(tried: Tried, kind: AttentionKind) -> None:
+    ours = tried.ours(kind, target=None)
+    targets = [TARGET, f"{TARGET} {TARGET}", TARGET.split()[0]]
+    sources = [
+        ours.translated(text, target) for text, target in zip(SENTENCES[:3], targets, strict=True)
+    ]
+    fed = [source.target.ids for source in sources if source.target is not None]
+    expected = weights_of(tried, kind, list(sources), fed)
+    for row, (source, inspection) in enumerate(
+        zip(sources, ours.inspect_tokens(sources), strict=True)
+    ):
+        hold(inspection, expected, row)
+        assert inspection.tokens == source.target
+        assert inspection.keys == (source.source if kind == "cross" else None)
+    with pytest.raises(RequestError, match="shows no decoder beside an encoder"):
+        tried.ours("encoder", target=None).translated(SENTENCES[0], TARGET)

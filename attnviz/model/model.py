@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from attnviz.model.native import NativeRunner, Results, not_ablatable
 from attnviz.models.files import ModelFiles
 from attnviz.models.pooling import Pooling, read_pooling
 from attnviz.text.tokenizer import Tokenizer
-from attnviz.text.tokens import Tokens, Typed
+from attnviz.text.tokens import Tokens, Translated, Typed
+from attnviz.text.windows import windows_at
 
 if TYPE_CHECKING:
     from attnviz.attention.sublayers import Sublayers
@@ -80,6 +81,14 @@ class Runner(Protocol):
         """Layers' parts, and what they do to some pieces; an error for each that none fit."""
 
 
+@runtime_checkable
+class Feeding(Protocol):
+    """A runner of a model whose decoder is fed a target beside the source."""
+
+    def fed(self, target: Typed) -> Tokens:
+        """What the decoder is fed for a target; RequestError for one that cannot be tokenized."""
+
+
 class Model:
     """A model with its tokenizer, ready to inspect sentences; `notes` on it are for the user."""
 
@@ -110,6 +119,19 @@ class Model:
             tokens = replace(tokens, type_ids=(0,) * len(tokens))
         return self._checked(tokens)
 
+    def translated(self, text: Typed, target: Typed) -> Translated:
+        """Tokenize a source and a target of its own, or their words.
+
+        RequestError as in `Tokenizer.encode`, and if no decoder beside an encoder is shown.
+        """
+        runner = self._runner
+        if not (self.decodes and isinstance(runner, Feeding)):
+            raise RequestError(
+                f"{self.facts.name} shows no decoder beside an encoder, to which a target is fed",
+                "take a model with both, such as T5 or BART, and --attention cross",
+            )
+        return Translated.of(self.tokenize(text), runner.fed(target))
+
     def note_on(self, tokens: Tokens) -> str | None:
         """What the user should know of a pair that the model is fed without token types."""
         num_types, gives = self._runner.num_token_types, self.tokenizer.gives_types
@@ -118,9 +140,17 @@ class Model:
         why = "the model knows one" if gives else "its tokenizer gives none"
         return f"both sentences of a pair have token type 0: {why}"
 
-    def windows(self, text: Typed, stride: int | None) -> list[Tokens]:
-        """Cut a long text into windows, which overlap with a stride; see `Tokenizer.windows`."""
+    def windows(self, text: Typed, stride: int) -> list[Tokens]:
+        """Cut a long text into overlapping windows; see `Tokenizer.windows`."""
         return list(map(self._checked, self.tokenizer.windows(text, stride)))
+
+    def windows_at(
+        self, text: Typed, starts: Sequence[int], at_once: int | None = None
+    ) -> list[Tokens]:
+        """Cut a text into windows of whole sentences, which do not overlap; see `windows_at`."""
+        whole = self.tokenizer.whole(text)
+        most = self.tokenizer.max_length or len(whole)
+        return list(map(self._checked, windows_at(whole, most, starts, at_once)))
 
     def _checked(self, tokens: Tokens) -> Tokens:
         """The tokens; AttnvizError if the model has no embedding for one of them."""

@@ -103,27 +103,28 @@ class Tokenizer:
         cut, dropped = self._cut("sentence", text, pair, truncate)
         return self._tokens(text, pair, cut, dropped)
 
-    def windows(self, text: Typed, stride: int | None) -> list[Tokens]:
+    def windows(self, text: Typed, stride: int) -> list[Tokens]:
         """Cut a text into overlapping windows of `max_length`, `stride` apart (see `windows_of`).
 
-        Without a stride they do not overlap. A text that fits is one window, without `part`.
-        RequestError for a stride if no length is known.
+        A text that fits is one window, without `part`. RequestError if no length is known.
         """
+        if self.max_length is None:
+            raise RequestError(
+                "a stride needs the length of the model's longest input, which is not known",
+                "leave it out: the whole text is run at once",
+            )
+        special = self._cutter.num_special(False) if self.add_special_tokens else 0
+        check_stride(stride, self.max_length - special)
+        whole = self.whole(text)
+        fits = len(whole) <= self.max_length
+        return [whole] if fits else windows_of(whole, self.max_length, stride)
+
+    def whole(self, text: Typed) -> Tokens:
+        """Cut a text of any length."""
         check_text("text", text)
-        if stride is not None:
-            if self.max_length is None:
-                raise RequestError(
-                    "a stride needs the length of the model's longest input, which is not known",
-                    "leave it out: the whole text is run at once",
-                )
-            special = self._cutter.num_special(False) if self.add_special_tokens else 0
-            check_stride(stride, self.max_length - special)
         with _errors_name("text"):
             cut = self._cutter.cut(text, None, self.add_special_tokens, None)
-        whole = self._tokens(text, None, cut)
-        if self.max_length is None or len(whole) <= self.max_length:
-            return [whole]
-        return windows_of(whole, self.max_length, stride)
+        return self._tokens(text, None, cut)
 
     def encode_target(
         self, text: Typed, start: int | None = None, truncate: bool = False

@@ -4,7 +4,7 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, Literal
@@ -192,6 +192,20 @@ class Tokens:
     @cached_property
     def _unknown(self) -> frozenset[int]:
         return frozenset(self.unknown)
+
+
+@dataclass(frozen=True)
+class Translated(Tokens):
+    """A source with a target of its own, which the decoder beside the encoder is fed."""
+
+    source: Tokens | None = None  # itself, without the target
+    target: Tokens | None = None
+
+    @classmethod
+    def of(cls, source: Tokens, target: Tokens) -> "Translated":
+        """Both together."""
+        own = {field.name: getattr(source, field.name) for field in fields(Tokens)}
+        return cls(**own, source=source, target=target)
 
 
 def _check_given(given: tuple[tuple[Span, ...], ...] | None, ends: tuple[int, int]) -> None:

@@ -1,6 +1,6 @@
 """Cut a text that is too long for a model into overlapping windows."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from attnviz.errors import RequestError
@@ -20,10 +20,8 @@ def check_stride(stride: int, room: int) -> None:
         )
 
 
-def windows_of(tokens: Tokens, most: int, stride: int | None) -> list[Tokens]:
+def windows_of(tokens: Tokens, most: int, stride: int) -> list[Tokens]:
     """A text in windows of at most `most` pieces, `stride` apart; no piece is left out.
-
-    Without a stride each begins where the one before ends.
 
     Each has the special tokens around the text. Edges move, back if possible, to the start of a
     word, unless the word is too long for that. RequestError as in `check_stride`.
@@ -31,15 +29,43 @@ def windows_of(tokens: Tokens, most: int, stride: int | None) -> list[Tokens]:
     first = next(i for i, span in enumerate(tokens.spans) if span is not None)
     after = next(i for i, span in enumerate(reversed(tokens.spans)) if span is not None)
     room = most - first - after
-    if stride is None:
-        stride = room
-    else:
-        check_stride(stride, room)
+    check_stride(stride, room)
     end = len(tokens) - after
     starts = [start for start in tokens.word_starts if first <= start < end]
     edges = list(_edges(starts, (first, end), room, stride))
     text, count = (first, end), len(edges)
     return [_window(tokens, text, edge, (index, count)) for index, edge in enumerate(edges)]
+
+
+def windows_at(
+    tokens: Tokens, most: int, starts: Sequence[int], at_once: int | None = None
+) -> list[Tokens]:
+    """A text in windows that do not overlap, each of whole sentences if at all possible.
+
+    starts: the first character of each sentence. A window has as many sentences as fit in `most`
+    pieces, and `at_once` at most; a longer sentence is cut at words. One window has no `part`.
+    """
+    begins = [span[0] for span in tokens.spans if span is not None]
+    first = next(i for i, span in enumerate(tokens.spans) if span is not None)
+    end, room = first + len(begins), most - (len(tokens) - len(begins))
+    if room < 1:
+        raise RequestError(
+            f"the model takes {most} tokens, and all of them are special",
+            "choose a model that takes longer sentences",
+        )
+    cuts = sorted({first + bisect_left(begins, start) for start in starts} | {end})
+    edges, begin = [], first
+    while begin < end:
+        ahead = cuts[bisect_right(cuts, begin) :][:at_once]
+        fitting = [cut for cut in ahead if cut - begin <= room]
+        words = [word for word in tokens.word_starts if begin < word <= begin + room]
+        stop = (fitting or words or [min(begin + room, end)])[-1]
+        edges.append((begin, stop))
+        begin = stop
+    if len(edges) == 1:
+        return [tokens]
+    count = len(edges)
+    return [_window(tokens, (first, end), edge, (i, count)) for i, edge in enumerate(edges)]
 
 
 def _edges(

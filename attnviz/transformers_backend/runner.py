@@ -11,7 +11,7 @@ from attnviz.attention.sublayers import Sublayers
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
-from attnviz.text.tokens import Tokens, Typed
+from attnviz.text.tokens import Tokens, Translated, Typed
 from attnviz.transformers_backend import describe
 from attnviz.transformers_backend.record import Batch
 from attnviz.transformers_backend.recordable import RecordableModel
@@ -40,17 +40,20 @@ class TransformersRunner:
         self.decodes = model.decodes
         self.model = model
         self._tokenizer = tokenizer
-        self._target: Tokens | None = None
-        if target is not None:
-            start = model.setting("decoder_start_token_id")
-            self._target = tokenizer.encode_target(target, start)
-            size = describe.vocab_size(model, "decoder")
-            wrong = [number for number in self._target.ids if number not in range(size)]
-            if wrong:
-                raise AttnvizError(
-                    f"the tokenizer gave id {wrong[0]}, and the model has {size}",
-                    "check that the tokenizer and the weights belong together",
-                )
+        self._target = None if target is None else self.fed(target)
+
+    def fed(self, target: Typed) -> Tokens:
+        """See `Feeding`."""
+        start = self.model.setting("decoder_start_token_id")
+        tokens = self._tokenizer.encode_target(target, start)
+        size = describe.vocab_size(self.model, "decoder")
+        wrong = [number for number in tokens.ids if number not in range(size)]
+        if wrong:
+            raise AttnvizError(
+                f"the tokenizer gave id {wrong[0]}, and the model has {size}",
+                "check that the tokenizer and the weights belong together",
+            )
+        return tokens
 
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """See `Runner`."""
@@ -68,7 +71,8 @@ class TransformersRunner:
         results: Results = []
         kind = self.model.kind
         for source, queries, layers in zip(batch, targets or batch, records, strict=True):
-            keys = source if kind == "cross" else None
+            alone = source.source if isinstance(source, Translated) else source
+            keys = alone if kind == "cross" else None
             if source.part is not None and keys is None:  # a decoder's text, next to a window
                 queries = replace(queries, part=source.part)
             try:
@@ -104,6 +108,8 @@ class TransformersRunner:
 
     def _target_of(self, source: Tokens) -> Tokens:
         """What the decoder is fed for this text."""
+        if isinstance(source, Translated) and source.target is not None:
+            return source.target
         if self._target is not None:
             return self._target
         most = min(MAX_WRITTEN, describe.max_positions(self.model) or MAX_WRITTEN)

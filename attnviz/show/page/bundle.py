@@ -17,6 +17,7 @@ _COMMENT = re.compile(rf"^[ \t]*(?:{_BLOCK}|//.*)\n", re.MULTILINE)
 _CAST = re.compile(r"/\*\* @type (?:(?!\*/).)*\*/ ?")
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _BLANK = re.compile(r"\n{2,}")
+_ENDED = re.compile(r"([{};,])\n")
 
 
 @cache
@@ -28,9 +29,10 @@ def script(name: str = "main.js") -> str:
 
 
 @cache
-def style() -> str:
-    """The style, without comments."""
-    return _tidy((FOLDER / "style.css").read_text(encoding="utf-8"))
+def style(name: str = "view.css") -> str:
+    """What all pages look like, and then what one has of its own, without comments."""
+    both = ((FOLDER / one).read_text(encoding="utf-8") for one in ("style.css", name))
+    return _ENDED.sub(r"\1", _tidy("".join(both)))
 
 
 def _source(name: str) -> str:

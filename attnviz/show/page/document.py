@@ -1,13 +1,7 @@
 """A Page as one HTML file, which works offline and computes a head when it is looked at."""
 
-import hashlib
-import json
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import cache
-from html import escape
-from string import Template
 from typing import Any
 
 from attnviz.answers.layer import LayerSummary
@@ -15,12 +9,10 @@ from attnviz.answers.page import Page, PageLayer, PagePair, PageText
 from attnviz.inspection import Context
 from attnviz.inspection.context import Role
 from attnviz.show.labels import names, visible
-from attnviz.show.page.bundle import FOLDER, script, style
-from attnviz.show.page.packing import Packed, pack, packed_text
+from attnviz.show.page.packing import Packed, pack
+from attnviz.show.page.whole import whole, words_of
 from attnviz.show.wording import whose, whose_in_korean
 from attnviz.text.tokens import Token, Unit
-
-LANGUAGES = ("en", "ko")
 
 
 def html_of(page: Page) -> str:
@@ -32,29 +24,11 @@ def html_of(page: Page) -> str:
         if layer is not None
     }
     blobs = dict(pack(layers))
-    data = _data(page, blobs)
     shown = f"t{page.state.text}l{page.state.layer}"
     first = shown if shown in blobs else next(iter(blobs))
-    numbers = {
-        name: f'<script type="application/octet-stream" id="{name}">{one.text}</script>'
-        for name, one in blobs.items()
-    }
-    whole = Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
-        language=page.state.lang or "en",
-        version=data["version"],
-        title=escape(_title(page)),
-        style=style(),
-        style_hash=_hash(style()),
-        words=packed_text(_json({language: _words(language) for language in LANGUAGES}).encode()),
-        boot=script("boot.js"),
-        boot_hash=_hash(script("boot.js")),
-        script=packed_text(script().encode()),
-        script_hash=_hash(script()),
-        data=_in_script(data),
-        first=numbers.pop(first),
-        numbers="\n".join(numbers.values()),
-    )
-    return whole.encode("utf-8", "replace").decode()
+    numbers = {name: blobs[name].text for name in dict.fromkeys((first, *blobs))}
+    data = _data(page, blobs)
+    return whole(_title(page), data, numbers, words_of("words"), language=page.state.lang)
 
 
 def _title(page: Page) -> str:
@@ -66,24 +40,6 @@ def _title(page: Page) -> str:
     texts = dict.fromkeys(visible(context.key_text.text)[:80] for context in contexts)
     models = dict.fromkeys(visible(context.model.title) for context in contexts)
     return f"{' | '.join(texts)} · {' | '.join(models)}"
-
-
-def _hash(source: str) -> str:
-    return b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def _in_script(data: Any) -> str:
-    """JSON that no text in it can end: `<` is escaped."""
-    return _json(data).replace("<", "\\u003c")
-
-
-def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-@cache
-def _words(language: str) -> Any:
-    return json.loads((FOLDER / f"words.{language}.json").read_text(encoding="utf-8"))
 
 
 def _data(page: Page, packed: dict[str, Packed]) -> dict[str, Any]:

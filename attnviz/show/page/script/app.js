@@ -1,9 +1,12 @@
 // What every part of the page shares: the data, the one state, decoded layers, heads as computed.
 
 import { alignedPlaces } from "./compare/comparing.js";
+import { textOf } from "./embedded.js";
+import { toAddress, toFragment } from "./fragment.js";
 import { attention } from "./mathematics.js";
-import { decoded, textOf } from "./numbers.js";
-import { fromFragment, toFragment, USUAL } from "./state.js";
+import { decoded } from "./numbers.js";
+import { fromFragment, USUAL } from "./state.js";
+import { filledIn } from "./writing.js";
 
 /** @import { Language, LayerNumbers, PageData, Role, Shown, State, Unit } from "./types.js" */
 
@@ -38,14 +41,7 @@ export class App {
     // another query or key is one word unless it is said to be several
     const phrase = ["query" in change ? 1 : this.state.phrase[0], "key" in change ? 1 : this.state.phrase[1]];
     this.state = this.sound({ ...this.state, phrase, ...change });
-    const fragment = toFragment(this.state, this.first);
-    if (fragment !== location.hash.slice(1)) {
-      try {
-        history.replaceState(null, "", `#${fragment}`);
-      } catch {
-        // a page within another, as in a notebook, may have no address of its own
-      }
-    }
+    toAddress(toFragment(this.state, this.first));
     for (const listener of this.listeners) listener(change);
   }
 
@@ -182,8 +178,7 @@ export class App {
    * @param {Record<string, string | number>} [values]
    */
   say(key, values = {}) {
-    const text = this.data.words[this.state.lang][key] ?? key;
-    return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+    return filledIn(this.data.words[this.state.lang][key] ?? key, values);
   }
 }
 

@@ -16,3 +16,25 @@ export function allHeads(app) {
 export function everyHead(app) {
   return app.text.recorded.flatMap((layer) => allHeads(app).map((head) => ({ layer, head })));
 }
+
+/**
+ * What keys do: arrows move the layer and the head.
+ *
+ * @param {App} app
+ * @param {{find: () => void, help: () => void}} opens what keys open
+ * @returns {Record<string, () => void>}
+ */
+export function keysOf(app, { find, help }) {
+  const { layer, head } = app.state;
+  const { recorded, model } = app.text;
+  const place = recorded.indexOf(layer);
+  return {
+    ArrowUp: () => app.set({ layer: recorded[Math.max(place - 1, 0)] }),
+    ArrowDown: () => app.set({ layer: recorded[Math.min(place + 1, recorded.length - 1)] }),
+    ArrowLeft: () => app.set({ head: Math.max(head - 1, 0) }),
+    ArrowRight: () => app.set({ head: Math.min(head + 1, model.num_heads - 1) }),
+    "/": find,
+    "?": help,
+    Escape: () => app.set({ find: false, query: null, key: null }),
+  };
+}

@@ -2,15 +2,14 @@
 
 import { fill, h } from "./dom.js";
 
-/** @import { App } from "./app.js" */
-
-const KEYS = ["head", "layer", "views", "find", "tour", "help", "escape"];
+/** @import { Page } from "./types.js" */
 
 /** The list of keys, which `?` opens. */
 export class Help {
-  /** @param {App} app */
-  constructor(app) {
+  /** @param {Page} app @param {string[]} keys what the list says */
+  constructor(app, keys) {
     this.app = app;
+    this.keys = keys;
     this.host = h("dialog", { class: "help", "aria-labelledby": "help-title" });
   }
 
@@ -25,12 +24,12 @@ export class Help {
   }
 
   show() {
-    const { app, host } = this;
+    const { app, host, keys } = this;
     if (host.open) return;
     fill(
       host,
       h("h2", { id: "help-title" }, app.say("keyboard")),
-      h("ul", {}, ...KEYS.map((key) => h("li", {}, app.say(`keyboard.${key}`)))),
+      h("ul", {}, ...keys.map((key) => h("li", {}, app.say(`keyboard.${key}`)))),
       h("button", { type: "button", class: "main", onclick: () => host.close() }, app.say("close")),
     );
     host.showModal();

@@ -2,14 +2,13 @@
 
 import { fill, h } from "./dom.js";
 
-/** @import { App } from "./app.js" */
-/** @import { Table, View } from "./types.js" */
+/** @import { Page, Table } from "./types.js" */
 
 const LISTED_ROWS = 300; // that a browser lays out at once; the file saved has all
 
 /** The part of the panel that lists the numbers of a view, hidden until asked for. */
 export class Listing {
-  /** @param {App} app @param {() => View | undefined} view the present one */
+  /** @param {Page} app @param {() => {table: () => Promise<Table>} | undefined} view the present one */
   constructor(app, view) {
     this.app = app;
     this.view = view;

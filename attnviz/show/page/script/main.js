@@ -1,14 +1,16 @@
 // The page: a heading, the pickers, one view at a time.
 
 import { App } from "./app.js";
-import { drawControls, picker } from "./controls.js";
+import { drawControls } from "./controls.js";
 import { fill, h, refill } from "./dom.js";
+import { textOf } from "./embedded.js";
 import { Finder } from "./find/find.js";
+import { keysOf } from "./heads.js";
 import { Help } from "./help.js";
 import { listenToKeys } from "./keys.js";
 import { Listing } from "./listing.js";
+import { drawTabs, dress, lookChoices } from "./look.js";
 import { textNotes } from "./notes.js";
-import { textOf } from "./numbers.js";
 import { saveMenu } from "./save.js";
 import { VIEWS } from "./state.js";
 import { unpacked } from "./unpacked.js";
@@ -18,6 +20,7 @@ import { headName } from "./writing.js";
 /** @import { Model, View, ViewName } from "./types.js" */
 
 const KNOWN = VIEWS.filter((name) => name in viewsOf);
+const KEYS = ["head", "layer", "views", "find", "tour", "help", "escape"];
 
 /** @param {HTMLElement} page */
 async function start(page) {
@@ -27,7 +30,7 @@ async function start(page) {
   const views = new Map();
   const listing = new Listing(app, () => views.get(app.state.view));
   const finder = new Finder(app);
-  const help = new Help(app);
+  const help = new Help(app, KEYS);
   const parts = {
     top: h("header", { class: "top" }),
     tabs: h("nav", { class: "tabs" }),
@@ -41,9 +44,11 @@ async function start(page) {
   let turn = 0;
   const draw = () => {
     const own = ++turn;
-    dress(app, page);
+    dress(app.state);
+    page.setAttribute("data-view", app.state.view);
+    page.removeAttribute("data-drawn");
     drawTop(app, parts.top, [finder.button(), listing.button(), help.button()]);
-    drawTabs(app, parts.tabs);
+    drawTabs(app, parts.tabs, KNOWN);
     drawControls(app, parts.controls);
     drawFoot(
       app,
@@ -78,24 +83,8 @@ async function start(page) {
   addEventListener("afterprint", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   app.listeners.push(draw);
-  listenToKeys(app, KNOWN, { find: () => finder.show(true), help: () => help.show() });
+  listenToKeys(app, KNOWN, () => keysOf(app, { find: () => finder.show(true), help: () => help.show() }));
   draw();
-}
-
-/**
- * The language and the colours of the whole page.
- *
- * @param {App} app
- * @param {HTMLElement} page
- */
-function dress(app, page) {
-  const { lang, theme, view } = app.state;
-  const root = document.documentElement;
-  if (root.lang !== lang) root.lang = lang; // else the browser would style everything anew
-  if (theme === "auto") root.removeAttribute("data-theme");
-  else root.setAttribute("data-theme", theme);
-  page.setAttribute("data-view", view);
-  page.removeAttribute("data-drawn");
 }
 
 /**
@@ -130,54 +119,6 @@ function drawTop(app, host, buttons) {
 function aboutModel(model) {
   const { name, num_layers: layers, num_heads: heads, d_model, d_k, d_ff } = model;
   return { title: name, layers, heads, d_model, d_k, d_ff };
-}
-
-/** @param {App} app */
-function lookChoices(app) {
-  const { lang, theme } = app.state;
-  return [
-    picker(
-      app.say("lang"),
-      lang,
-      [
-        ["en", "English"],
-        ["ko", "한국어"],
-      ],
-      (value) => app.set({ lang: /** @type {"en" | "ko"} */ (value) }),
-    ),
-    picker(
-      app.say("theme"),
-      theme,
-      [
-        ["auto", app.say("theme.auto")],
-        ["light", app.say("theme.light")],
-        ["dark", app.say("theme.dark")],
-      ],
-      (value) => app.set({ theme: /** @type {"auto" | "light" | "dark"} */ (value) }),
-    ),
-  ];
-}
-
-/**
- * @param {App} app
- * @param {HTMLElement} host
- */
-function drawTabs(app, host) {
-  host.setAttribute("aria-label", app.say("view"));
-  refill(
-    host,
-    ...KNOWN.map((name) =>
-      h(
-        "button",
-        {
-          type: "button",
-          "aria-current": name === app.state.view && "page",
-          onclick: () => app.set({ view: name }),
-        },
-        app.say(`view.${name}`),
-      ),
-    ),
-  );
 }
 
 /**

@@ -1,10 +1,10 @@
 // The present view as a file: SVG or PNG for paper, its numbers as CSV, or a link that brings it back.
 
 import { h, s, svgText } from "./dom.js";
+import { toFragment } from "./fragment.js";
 import { FACE } from "./head/layout.js";
 import { headsOn } from "./heads.js";
 import { textNotes } from "./notes.js";
-import { toFragment } from "./state.js";
 import { headName } from "./writing.js";
 
 /** @import { App } from "./app.js" */

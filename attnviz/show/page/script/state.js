@@ -37,26 +37,6 @@ const CHOICES = {
 };
 
 /**
- * The state as a fragment: what differs from `first`.
- *
- * @param {State} state
- * @param {State} first
- */
-export function toFragment(state, first) {
-  const told = new URLSearchParams();
-  for (const [name, value] of Object.entries(state)) {
-    const written = writtenAs(value);
-    if (written !== writtenAs(first[/** @type {keyof State} */ (name)])) told.set(name, written);
-  }
-  return told.toString();
-}
-
-/** @param {State[keyof State]} value */
-function writtenAs(value) {
-  return Array.isArray(value) ? value.join("-") : value === null ? "" : String(value);
-}
-
-/**
  * What a fragment says; what makes no sense is left out.
  *
  * @param {string} fragment

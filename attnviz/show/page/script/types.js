@@ -68,6 +68,11 @@
  *   sink: Float32Array | null, allowed: Uint8Array | null}} Shown
  * A head's matrix: `rows`, `columns` are places among all tokens of the unit; null: all are allowed.
  *
+ * @typedef {{state: {lang: Language, theme: "auto" | "light" | "dark"},
+ *   say: (key: string, values?: Record<string, string | number>) => string,
+ *   set: (change: {lang?: Language, theme?: "auto" | "light" | "dark"}) => void}} Page
+ * What the parts that all pages share need to know of one.
+ *
  * @typedef {{columns: string[], rows: (string | number)[][]}} Table
  *
  * @typedef {{host: HTMLElement, update: () => Promise<void>, table: () => Promise<Table>,

@@ -60,3 +60,8 @@ export function signedText(number, digits = 2) {
   const text = weightText(Math.abs(number), digits);
   return Number(number.toFixed(digits)) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
 }
+
+/** A text with its places filled in. @param {string} text @param {Record<string, string | number>} values */
+export function filledIn(text, values) {
+  return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+}

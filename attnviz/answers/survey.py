@@ -1,0 +1,160 @@
+"""What every head does over a corpus: its statistics, and the roles of which it is a mixture."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attnviz.answers.corpus import CorpusFacts, Estimate, Intervals, plain
+from attnviz.answers.statistics import Role, Statistic
+from attnviz.attention.measures import MeasureName
+from attnviz.attention.shapes import Float
+from attnviz.inspection import HeadId, ModelFacts, Shown
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A text of the corpus, and the link of a head in it: who looks at whom, and how much.
+
+    `weights`: the head's matrix, where one was asked for.
+    """
+
+    source: str
+    line: int
+    id: str | None
+    words: tuple[str, ...]
+    query: int
+    key: int
+    weight: float
+    weights: Float[np.ndarray, "query key"] | None = None
+
+    def data(self) -> dict[str, Any]:
+        """The example in JSON."""
+        link = {
+            name: {"index": index, "text": self.words[index]}
+            for name, index in (("query", self.query), ("key", self.key))
+        }
+        facts = {"source": self.source, "line": self.line, "id": self.id}
+        facts |= {"words": list(self.words), **link, "weight": self.weight}
+        return facts if self.weights is None else facts | {"weights": self.weights}
+
+
+@dataclass(frozen=True)
+class HeadRole:
+    """A role that a head has: the share of its attention, and the test that it passed."""
+
+    name: str
+    share: Estimate
+    test: Mapping[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        """The role in JSON."""
+        return {"name": self.name, **self.share.data("share"), "test": plain(self.test)}
+
+
+@dataclass(frozen=True)
+class SurveyHead:
+    """What one head does over the corpus.
+
+    `statistics`: by name. `roles`: those whose test it passes, the largest share first; with
+    `unknown`, the shares sum to 1. `tests`: of all roles, passed or not, by name. `examples`: its
+    strongest links; `sample`: a fair sample of the others.
+    """
+
+    head: HeadId
+    statistics: Mapping[str, Estimate]
+    roles: tuple[HeadRole, ...]
+    unknown: Estimate
+    tests: Mapping[str, Mapping[str, Any]]
+    examples: tuple[Example, ...] = ()
+    sample: tuple[Example, ...] = ()
+
+    @property
+    def role(self) -> str:
+        """The role with the largest share, or `unknown` if more of its attention has none."""
+        if not self.roles or (self.roles[0].share.mean or 0) < (self.unknown.mean or 0):
+            return "unknown"
+        return self.roles[0].name
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The head in JSON."""
+        return {
+            "layer": self.head.layer,
+            "head": self.head.head,
+            "statistics": {name: number.data() for name, number in self.statistics.items()},
+            "roles": [role.data() for role in self.roles],
+            "unknown": self.unknown.data("share"),
+            "tests": {name: plain(test) for name, test in self.tests.items()},
+            "examples": [example.data() for example in self.examples[:top]],
+            "sample": [example.data() for example in self.sample[:top]],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """How different the heads' attention is: Jensen-Shannon distances, in bits, and clusters.
+
+    `rows`: how many rows were compared. `clusters`: places of heads. `tree`: (step, 4) as in
+    scipy's linkage: the two that are joined, at which height, and how many heads that makes.
+    """
+
+    matrix: Float[np.ndarray, "head head"]
+    rows: int
+    clusters: tuple[tuple[int, ...], ...]
+    tree: Float[np.ndarray, "step 4"]
+
+    def data(self) -> dict[str, Any]:
+        """The distances in JSON."""
+        clusters = [list(cluster) for cluster in self.clusters]
+        return {"matrix": self.matrix, "rows": self.rows, "clusters": clusters, "tree": self.tree}
+
+
+@dataclass(frozen=True, eq=False)
+class Survey(Shown):
+    """All heads over a corpus, layer by layer.
+
+    `intervals`: None below six documents. `notes`: what the reader should know, such as a role that
+    was not tested, and why.
+    """
+
+    schema: ClassVar[str] = "attnviz.survey/1"
+    columns: ClassVar[tuple[str, ...]] = ("layer", "head", "kind", "name", "mean", "low", "high")
+    unit: ClassVar[str] = "word"
+
+    model: ModelFacts
+    measure: MeasureName
+    formula: str
+    corpus: CorpusFacts
+    intervals: Intervals | None
+    statistics: tuple[Statistic, ...]
+    roles: tuple[Role, ...]
+    heads: tuple[SurveyHead, ...]
+    distances: Distances | None = None
+    notes: tuple[str, ...] = ()
+
+    def data(self, top: int | None = None) -> dict[str, Any]:
+        """The object `attnviz.survey/1`; `top` limits each head's examples."""
+        return {
+            "schema": self.schema,
+            "model": self.model.data(),
+            "unit": self.unit,
+            "measure": self.measure,
+            "formula": self.formula,
+            "corpus": self.corpus.data(),
+            "intervals": None if self.intervals is None else self.intervals.data(),
+            "statistics": [asdict(statistic) for statistic in self.statistics],
+            "roles": [asdict(role) for role in self.roles],
+            "notes": list(self.notes),
+            "heads": [head.data(top) for head in self.heads],
+            "distances": None if self.distances is None else self.distances.data(),
+        }
+
+    def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """One row a head and statistic, or role; the share of no role is the role `unknown`."""
+        for one in self.heads:
+            for name, number in one.statistics.items():
+                yield (*one.head, "statistic", name, *number)
+            for role in one.roles:
+                yield (*one.head, "role", role.name, *role.share)
+            yield (*one.head, "role", "unknown", *one.unknown)

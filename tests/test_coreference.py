@@ -1,0 +1,162 @@
+"""Coreference is read from CoNLL-U and GAP, and run in windows of whole sentences."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from attnviz.corpus.conllu import sentences
+from attnviz.corpus.coreference import Mentions, of_sentences
+from attnviz.corpus.document import Document, Problem
+from attnviz.corpus.gap import Ambiguous, of_gap
+from attnviz.model import Model
+from attnviz.text.tokens import spans_given
+
+HEADER = "# newdoc id = {}\n# global.Entity = eid-etype-head-other\n"
+
+
+def conllu(*words: str, comments: str = "") -> str:
+    """A sentence of words as in `Anna/PROPN/2/(e1-person-1-)`: form, tag, head and `Entity=`."""
+    lines = []
+    for number, word in enumerate(words, start=1):
+        form, tag, head, *entity = word.split("/")
+        name = "root" if head == "0" else "dep"
+        misc = f"SpaceAfter=No|Entity={entity[0]}" if entity else "_"
+        lines.append(f"{number}\t{form}\t_\t{tag}\t_\t_\t{head}\t{name}\t_\t{misc}")
+    return comments + "\n".join(lines) + "\n\n"
+
+
+ANNA = conllu(
+    "Anna/PROPN/2/(e1-person-1-)", "met/VERB/0", "her/PRON/6/(e2-person-3-(e1-person-1-)",
+    "old/ADJ/6", ",/PUNCT/6", "teacher/NOUN/2/e2)", "./PUNCT/2",
+    comments=HEADER.format("anna"),
+)  # fmt: skip
+SHE = conllu("She/PRON/2/(e1-person-1-)", "thanked/VERB/0", "him/PRON/2/(e2-person-1-)")
+BOB = conllu("Bob/PROPN/2/(e1-person-1-)", "slept/VERB/0", comments=HEADER.format("bob"))
+
+
+def read(text: str) -> list[Document | Problem]:
+    lines = [f"{line}\n".encode() for line in text.split("\n")[:-1]]
+    return list(of_sentences(sentences(lines, "a.conllu")))
+
+
+def test_sentences_are_joined_to_documents_with_their_mentions() -> None:
+    anna, bob = read(ANNA + SHE + BOB)
+    assert isinstance(anna, Document)
+    assert isinstance(bob, Document)
+    assert (anna.id, anna.number, anna.line, bob.id, bob.number) == ("anna", 0, 1, "bob", 1)
+    assert anna.text == ("Anna", "met", "her", "old", ",", "teacher", ".", "She", "thanked", "him")
+    marks: Mentions = anna.marks
+    assert marks.sentences == (0, 7)
+    found = [(one.entity, one.first, one.last, one.head, one.kind) for one in marks.mentions]
+    assert found == [
+        (0, 0, 0, 0, "proper"),
+        (0, 2, 2, 2, "pronoun"),
+        (1, 2, 5, 4, "nominal"),  # the field `head` names the third word
+        (0, 7, 7, 7, "pronoun"),
+        (1, 9, 9, 9, "pronoun"),
+    ]
+    assert marks.mentions[2].text == "her old , teacher"
+    assert [one.entity for one in bob.marks.mentions] == [0]
+
+
+def test_a_mention_never_closed_is_told_with_its_line_and_the_document_is_kept() -> None:
+    broken = ANNA.replace("Entity=e2)", "Entity=e9)")
+    *problems, anna = read(broken + SHE)
+    assert [str(problem) for problem in problems] == [
+        "a.conllu:8: a mention of e9 is closed, and none is open",
+        "a.conllu:5: a mention of e2 is opened and never closed",
+    ]
+    assert isinstance(anna, Document)
+    assert [one.entity for one in anna.marks.mentions] == [0, 0, 0, 1]
+
+
+def test_empty_nodes_and_multiword_tokens_keep_their_places() -> None:
+    text = (
+        "1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_\n"
+        "1\tde\t_\tADP\t_\t_\t3\tcase\t_\t_\n"
+        "2\tle\t_\tDET\t_\t_\t3\tdet\t_\tEntity=(e1-x-2-\n"
+        "3\troi\t_\tNOUN\t_\t_\t4\tobl\t_\tEntity=e1)\n"
+        "3.1\t_\t_\tPRON\t_\t_\t_\t_\t4:nsubj\tEntity=(e1-x-1-)\n"
+        "4\tparle\t_\tVERB\t_\t_\t0\troot\t_\tEntity=(e2-event-1-)\n\n"
+    )
+    [found] = read(text)
+    assert isinstance(found, Document)
+    assert found.text == ("du", "roi", "parle")
+    assert [(one.entity, one.first, one.last, one.head) for one in found.marks.mentions] == [
+        (0, 0, 1, 1),
+        (1, 2, 2, 2),
+    ]
+
+
+GAP = "ID\tText\tPronoun\tPronoun-offset\tA\tA-offset\tA-coref\tB\tB-offset\tB-coref\tURL"
+NONE = "there is none for B, B-offset, B-coref"
+ROW = 'd-1\t"Zoë" saw Eve Ray as she left.\tshe\t21\tZoë\t1\tFALSE\tEve Ray\t10\tTRUE\tu'
+
+
+def of_lines(*lines: str) -> list[Document | Problem]:
+    return list(of_gap(iter(lines), "gap.tsv"))
+
+
+def test_gap_is_read_as_it_is_without_quotes() -> None:
+    [found] = of_lines(GAP, ROW)
+    assert isinstance(found, Document)
+    assert (found.id, found.number, found.line) == ("d-1", 0, 2)
+    assert found.text == '"Zoë" saw Eve Ray as she left.'
+    assert found.marks == Ambiguous((21, 24), ((1, 4), (10, 17)), (False, True), "feminine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("\t21\t", "\t20\t", 'Pronoun is "she" at offset 20, and the text has " sh" there'),
+        ("\t21\t", "\t900\t", 'Pronoun is "she" at offset 900, and the text has nothing there'),
+        ("\t21\t", "\t-9\t", 'Pronoun is "she" at offset -9, and the text has nothing there'),
+        ("\t21\t", "\tx\t", 'Pronoun is "she" at offset x, and the text has nothing there'),
+        ("TRUE", "maybe", 'B-coref is "maybe", and not TRUE or FALSE'),
+        ("\tEve Ray\t10\tTRUE\tu", "", f"the row has 7 cells: {NONE}"),
+    ],
+)  # fmt: skip
+def test_a_broken_row_of_gap_is_told_and_the_next_is_read(old: str, new: str, told: str) -> None:
+    problem, found = of_lines(GAP, ROW.replace(old, new), ROW)
+    assert str(problem) == f"gap.tsv:2: {told}"
+    assert isinstance(found, Document)
+    assert found.line == 3
+
+
+def test_gap_without_its_answers_is_told_once() -> None:
+    [problem] = of_lines("ID\tText\tPronoun\tPronoun-offset\tA\tA-offset\tB\tB-offset\tURL", ROW)
+    assert str(problem) == "gap.tsv:1: the columns A-coref, B-coref are not there"
+
+
+def cut(model: Model, words: list[str], firsts: Iterable[int], at_once: int | None) -> list[str]:
+    starts = [spans_given(words)[first][0] for first in firsts]
+    windows = model.windows_at(tuple(words), starts, at_once)
+    assert all(len(window) <= 512 for window in windows)
+    parts = [window.part for window in windows]
+    if len(windows) == 1:
+        assert parts == [None]
+    else:
+        for index, part in enumerate(parts):
+            assert part is not None
+            assert (part.index, part.count) == (index, len(windows))
+            text = windows[index].text
+            assert " ".join(words)[part.offset : part.offset + len(text)] == text
+    return [window.text for window in windows]
+
+
+def test_windows_have_whole_sentences_and_leave_nothing_out(minilm: Model) -> None:
+    words = ["One", "sits", ".", "Two", "run", ".", "Three", "sing", "songs", ".", "Four", "."]
+    firsts = [0, 3, 6, 10]
+    assert cut(minilm, words, firsts, None) == [" ".join(words)]
+    assert cut(minilm, words, firsts, 3) == ["One sits . Two run . Three sing songs .", "Four ."]
+    assert cut(minilm, words, firsts, 1) == [
+        "One sits .",
+        "Two run .",
+        "Three sing songs .",
+        "Four .",
+    ]
+    long = ["word"] * 2000
+    pieces = cut(minilm, long, [0, 300, 600, 900, 1500], None)
+    assert [len(text.split()) for text in pieces] == [300, 300, 300, 510, 90, 500]
+    huge = [*["a"] * 100, "x" * 1500, *["b"] * 30]  # a word of more pieces than a window has
+    assert "".join("".join(cut(minilm, huge, [0], None)).split()) == "".join(huge)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from handmade import inspection_of, random_inspection, tokens_of
 
 from attnviz.attention.measures import MeasureName
 from attnviz.corpus.document import Document, Problem
@@ -82,3 +83,18 @@ class Itself:
 
     def tokens(self, model: Model, document: Document) -> list[Tokens]:
         return [model.tokenize(document.text, document.pair)]
+
+
+def seen_of(
+    number: int,
+    words: Sequence[str],
+    heads: tuple[int, int] = (2, 3),
+    weights: np.ndarray | None = None,
+) -> Seen:
+    """A text of a corpus with its weights, (layer, head, query, key), or with random ones."""
+    tokens = tokens_of(words)
+    if weights is None:
+        inspection = random_inspection(tokens, *heads, seed=number)
+    else:
+        inspection = inspection_of(tokens, weights)
+    return Seen(Document("corpus.txt", number, number + 1, " ".join(words)), inspection, "weights")

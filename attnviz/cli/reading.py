@@ -1,40 +1,24 @@
 """Sentences on standard input, one a line, and tables of sentences with words of their own."""
 
-import codecs
 import csv
 import io
 import logging
 import os
 import queue
-import re
 import stat
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from attnviz.cli.output import STDIN, mode_of, on_terminal
 from attnviz.errors import AttnvizError, RequestError
+from attnviz.text.lines import LONGEST, START, lines_of
 
 Line = tuple[int, str | RequestError]  # index from 0, and sentence or what is wrong with it
 
-LONGEST = 1 << 24
-"""The bytes of a line that are read; a line without end would fill the memory."""
-
-START = 1 << 16  # bytes at once, the first of which show the encoding
 PATIENCE = 1.0  # seconds without a line, after which a note says what is waited for
-
-_ENCODINGS = {
-    "utf-32": re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"),
-    "utf-16": re.compile(rb"\xff\xfe|\xfe\xff"),
-    "utf-16-le": re.compile(rb"[^\0]\0[^\0]\0"),
-    "utf-16-be": re.compile(rb"\0[^\0]\0[^\0]"),
-}
-"""Encodings beside UTF-8, and how text in them begins: with a byte order mark, or letters."""
-
-_CR_ENDS_LINES = re.compile(rb"[^\r\n]*\r[^\n]")
 
 _SHARED = (
     "standard input is shared with what called attnviz, and its lines are taken for sentences; "
@@ -126,14 +110,11 @@ class LineReader:
                 self._waiting.cancel()
                 if start and self._shared:
                     logging.getLogger("attnviz").warning(_SHARED)
-                for index, raw in enumerate(_lines_of(stream, start)):
-                    line = _decoded(index, raw)
+                for index, line in enumerate(lines_of(stream)):
                     if isinstance(line, str) and not line.strip():
                         self.blank += 1
                     else:
                         self._lines.put((index, line))
-                    if len(raw) > LONGEST:  # what comes is still this line
-                        break
         except OSError as error:
             self._failure = error
         finally:
@@ -146,56 +127,6 @@ class LineReader:
         if on_terminal(sys.stdin):
             how = "; Ctrl-D ends them"
         logging.getLogger("attnviz").warning(what + how)
-
-
-def _lines_of(stream: "io.BufferedReader[io.FileIO]", start: bytes) -> Iterator[bytes | str]:
-    """Lines as bytes, which are in UTF-8 or wrong one by one; or as text, from UTF-16 and UTF-32.
-
-    LF ends a line, and CR alone does if it ends the first.
-    """
-    encoding = _encoding_of(start)
-    if encoding is None and not _CR_ENDS_LINES.match(start):
-        yield from iter(partial(stream.readline, LONGEST + 1), b"")
-        return
-    how = "surrogateescape" if encoding is None else "replace"
-    with io.TextIOWrapper(stream, encoding or "utf-8", how) as text:
-        for line in iter(partial(text.readline, LONGEST + 1), ""):
-            yield line if encoding else line.encode("utf-8", how)
-
-
-def _encoding_of(start: bytes) -> str | None:
-    """The encoding that a text begins in; None for UTF-8, or anything else that has its bytes."""
-    marked = next((name for name, begins in _ENCODINGS.items() if begins.match(start)), None)
-    if marked is not None or b"\0" not in start:
-        return marked
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:  # then UTF-16 shows itself in line feeds of two bytes
-        for name, first in (("utf-16-le", 0), ("utf-16-be", 1)):
-            ends = [place ^ 1 for place in range(first, len(start), 2) if start[place] == 0x0A]
-            if sum(start[place : place + 1] == b"\0" for place in ends) > len(ends) / 2:
-                return name
-    return None
-
-
-def _decoded(index: int, raw: bytes | str) -> str | RequestError:
-    if len(raw) > LONGEST:
-        return RequestError(
-            f"the line is longer than {LONGEST >> 20} MiB, and is not read further",
-            "give a sentence a line",
-        )
-    if isinstance(raw, str):
-        if "\ufffd" in raw:
-            return RequestError("the line is not whole UTF-16", "save the file again as UTF-8")
-        return raw.rstrip("\r\n")
-    try:
-        line = raw.decode("utf-8-sig" if index == 0 else "utf-8")
-    except UnicodeDecodeError as error:
-        return RequestError(
-            f"the line is not UTF-8 at byte {error.start}",
-            "convert the file, as in iconv -f LATIN1 -t UTF-8 FILE (Korean: -f CP949)",
-        )
-    return line.rstrip("\r\n")
 
 
 COLUMNS = ("sentence", "query", "key")

@@ -1,7 +1,9 @@
 """Fold a corpus: each text is run, what is asked adds it up, and nothing else is kept of it."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, Self
@@ -102,6 +104,18 @@ class Work(Protocol):
         """What is run of a document: the text, or its windows; AttnvizError leaves it out."""
 
 
+def whole_or_windows(model: Model, document: Document, stride: int | None = None) -> list[Tokens]:
+    """What is run of a document as it is: its text, or windows of one that is too long.
+
+    Windows lie next to each other, or `stride` pieces apart. AttnvizError if it cannot be cut.
+    """
+    if document.pair is not None:
+        return [model.tokenize(document.text, document.pair)]
+    if stride is None:
+        return model.windows_at(document.text, ())
+    return model.windows(document.text, stride)
+
+
 @dataclass(frozen=True)
 class Tally:
     """How much was read: documents, windows (texts that were run), pieces and words.
@@ -156,18 +170,31 @@ def fold(
     """
     folding = _Folding(work, model, start)
     stream = folding.numbered(documents)
-    for number, tally in model.each(stream, folding.use, SPARING):
-        done = folding.count(number, tally)
-        if progress is not None:
-            progress(folding.told)
-        if done and keep is not None:
-            keep(folding.folded, folding.last)
+    with _little_to_collect():
+        for number, tally in model.each(stream, folding.use, SPARING):
+            done = folding.count(number, tally)
+            if progress is not None:
+                progress(folding.told)
+            if done and keep is not None:
+                keep(folding.folded, folding.last)
     folding.finish()
     if progress is not None:
         progress(folding.told)
     if keep is not None:
         keep(folding.folded, folding.last)
     return folding.folded
+
+
+@contextmanager
+def _little_to_collect() -> Iterator[None]:
+    """Inside, the garbage collector looks only at what is new: torch alone has 100,000s of objects,
+    and each text makes enough new ones for it to look at all.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Folding:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
@@ -166,8 +167,15 @@ class Context:
 
     def all_heads(self) -> list[HeadId]:
         """All recorded heads, layer by layer, or all recorded layers if the measure mixes heads."""
-        heads = range(self.num_heads) if self.measured.per_head else [None]
-        return [HeadId(layer, head) for layer in self.recorded for head in heads]
+        heads = self.num_heads if self.measured.per_head else None
+        return list(_heads_of(tuple(self.recorded), heads))
+
+
+@lru_cache(maxsize=64)
+def _heads_of(layers: tuple[int, ...], heads: int | None) -> tuple[HeadId, ...]:
+    """So many heads of each layer, or the layers; the same for each text of a stream."""
+    numbers = [None] if heads is None else range(heads)
+    return tuple(HeadId(layer, head) for layer in layers for head in numbers)
 
 
 def reach_of(record: LayerRecord) -> Reach | None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
+from attnviz.attention.layer import LayerRecord
 from attnviz.attention.measures import MEASURES, MeasureName
 from attnviz.attention.shapes import Bool, Float
-from attnviz.errors import OutOfRangeError, RequestError
+from attnviz.errors import AttnvizError, OutOfRangeError, RequestError
 from attnviz.inspection.block import Block
 from attnviz.inspection.context import Context, FullHeadName, HeadId, Window, reach_of
 from attnviz.inspection.frame import Frame, missing_share
@@ -243,11 +244,31 @@ class View:
         if self._is_long:
             yield from self._parts(heads)
             return
-        layers, queries = groupby(heads, key=lambda head: head.layer), self._frame.queries
+        queries = self._frame.queries
         rows = self._frame.pieces(queries[0], queries[-1])
-        pieces = [self._pieces(layer, [head for _, head in group], rows) for layer, group in layers]
-        joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        joined = self._stacked_pieces(heads, rows)
+        if joined is None:
+            layers = groupby(heads, key=lambda head: head.layer)
+            parts = [
+                self._pieces(layer, [one for _, one in group], rows) for layer, group in layers
+            ]
+            joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
         yield self._rows(heads, slice(0, len(queries)), joined, queries, queries[0])
+
+    def _stacked_pieces(
+        self, heads: list[HeadId], queries: slice
+    ) -> Float[np.ndarray, "head query_piece key_piece"] | None:
+        """All heads of all layers in one product; None if they are not all, or it cannot be."""
+        recorded = self.inspection.recorded
+        if len(recorded) == 1 or not self.context.measured.per_head or heads != self.all_heads():
+            return None
+        record = _stacked([self.inspection.layer(number) for number in recorded])
+        if record is None:
+            return None
+        try:
+            return self.context.measured.of_heads(record, recorded[0], None, queries)
+        except AttnvizError:  # layer by layer, the error names the layer
+            return None
 
     def _layer(self, layer: int, head: int | None) -> Block:
         """All rows of one head of a layer, or of all its heads (None)."""
@@ -324,3 +345,32 @@ def _check_index(what: str, index: int, count: int) -> None:
         raise OutOfRangeError(
             f"there is no {what} {index}: there are {count}, from 0 to {count - 1}"
         )
+
+
+def _stacked(records: Sequence[LayerRecord]) -> LayerRecord | None:
+    """Queries, keys and value norms of all heads; None unless layers do nothing else to scores.
+
+    q: (layer * head, query, d_k), k: (layer * kv_head, key, d_k), value_norms: (layer * head, key).
+    A short text's layers have so few numbers that each step takes less than beginning it.
+    """
+    first = records[0]
+    if not all(map(_is_plain, records)) or len({_shapes(record) for record in records}) > 1:
+        return None
+    q, k, norms = ([getattr(one, name) for one in records] for name in ("q", "k", "value_norms"))
+    return LayerRecord(
+        q=np.concatenate(q),
+        k=np.concatenate(k),
+        scale=first.scale,
+        value_norms=None if first.value_norms is None else np.concatenate(norms),
+    )
+
+
+def _is_plain(record: LayerRecord) -> bool:
+    """Whether its scores are those of its queries and keys, and the text is its own."""
+    changes = (record.bias, record.distance_bias, record.key_ranges, record.sinks, record.softcap)
+    return record.recorded_weights is None and all(change is None for change in changes)
+
+
+def _shapes(record: LayerRecord) -> tuple[object, ...]:
+    arrays = (record.q, record.k, record.value_norms)
+    return record.scale, *(None if array is None else array.shape for array in arrays)

@@ -58,7 +58,7 @@ def windows_at(
     while begin < end:
         ahead = cuts[bisect_right(cuts, begin) :][:at_once]
         fitting = [cut for cut in ahead if cut - begin <= room]
-        words = [word for word in tokens.word_starts if begin < word <= begin + room]
+        words = [word for word in _words_up_to(tokens, begin + room) if word > begin]
         stop = (fitting or words or [min(begin + room, end)])[-1]
         edges.append((begin, stop))
         begin = stop
@@ -66,6 +66,12 @@ def windows_at(
         return [tokens]
     count = len(edges)
     return [_window(tokens, (first, end), edge, (i, count)) for i, edge in enumerate(edges)]
+
+
+def _words_up_to(tokens: Tokens, piece: int) -> Sequence[int]:
+    """The first piece of the last word that begins there at the latest; none if there is none."""
+    after = bisect_right(tokens.word_starts, piece)
+    return tokens.word_starts[max(0, after - 1) : after]
 
 
 def _edges(

@@ -1,0 +1,1 @@
+"""What is added up of each head over a corpus, and what it comes to."""

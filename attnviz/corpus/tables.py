@@ -1,0 +1,190 @@
+"""Records of a table: rows with commas or tabs between cells, JSON Lines, Parquet."""
+
+import csv
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, BinaryIO
+
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.text.lines import LONGEST
+
+Record = tuple[int, dict[str, Any] | AttnvizError]
+"""The line that a record begins in, from 1, and its cells by column; or what is wrong with it."""
+
+Lines = Iterator[str | RequestError]
+_Numbered = tuple[int, str | RequestError]
+Wanted = Callable[[Sequence[str]], Sequence[str]]
+
+ROWS_AT_ONCE = 256  # of Parquet
+BUFFERED = 1 << 16  # bytes of a column of Parquet
+
+
+class Header(dict[str, Any]):
+    """The names of the columns, before the records; their values are None."""
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Header":
+        """The header with these names."""
+        return cls((name.strip(), None) for name in names)
+
+
+def of_commas(lines: Lines) -> Iterator[Record]:
+    """A Header, and rows with commas between cells, or semicolons.
+
+    A quoted cell may go on in the next line. After a row whose quotes do not match, its next line
+    counts as the beginning of another.
+    """
+    csv.field_size_limit(max(LONGEST, csv.field_size_limit()))
+    source = _Source(lines)
+    rows = csv.reader(source, delimiter=source.separator(), strict=True)
+    header = None
+    while True:
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            source.go_back()
+            line, wrong = source.taken()
+            yield line, wrong or _unmatched_quotes()
+            continue
+        line, wrong = source.taken()
+        if wrong is not None:
+            yield line, wrong
+        elif cells and header is None:
+            header = Header.of(cells)
+            yield line, header
+        elif cells and header is not None:
+            yield line, _row(list(header), cells, "comma")
+
+
+def of_tabs(lines: Lines) -> Iterator[Record]:
+    """A Header, and rows with tabs between cells, a line each; quotes that match nothing stay."""
+    header = None
+    for line, text in enumerate(lines, start=1):
+        if isinstance(text, RequestError):
+            yield line, text
+            continue
+        if not text.strip():
+            continue
+        try:
+            [cells] = csv.reader([text], delimiter="\t", strict=True)
+        except (csv.Error, ValueError):
+            cells = text.split("\t")
+        if header is None:
+            header = Header.of(cells)
+            yield line, header
+        else:
+            yield line, _row(list(header), cells, "tab")
+
+
+def of_json(lines: Lines) -> Iterator[Record]:
+    """An object a line."""
+    begun = False
+    for line, text in enumerate(lines, start=1):
+        if isinstance(text, RequestError):
+            yield line, text
+            continue
+        if not text.strip():
+            continue
+        found: dict[str, Any] | RequestError
+        try:
+            found = _checked(json.loads(text))
+        except json.JSONDecodeError as error:
+            if not begun and text.strip() in ("[", "{"):
+                found = RequestError(
+                    "the file is one JSON value over many lines, and an object a line is expected",
+                    "jq -c '.[]' FILE writes a list so",
+                )
+                yield line, found
+                return
+            found = RequestError(f"the line is not JSON: {error.msg} at character {error.pos}")
+        except RecursionError:
+            found = RequestError("the line is not JSON: it is nested too deep")
+        except ValueError as error:  # a number of very many digits
+            found = RequestError(f"the line is not JSON: {error}")
+        begun = True
+        yield line, found
+
+
+def of_parquet(file: BinaryIO, wanted: Wanted = list) -> Iterator[Record]:
+    """A Header, and the file's rows, counted from 1; of their cells, those of the columns wanted.
+
+    `wanted` is asked for them, of all names, after the header.
+    """
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise AttnvizError(
+            "a .parquet file needs pyarrow, which is not installed",
+            "install it with pip install 'attnviz[parquet]'",
+        ) from None
+    opened = parquet.ParquetFile(file, buffer_size=BUFFERED)
+    names = opened.schema_arrow.names
+    yield 1, Header.of(names)
+    line = 0
+    for batch in opened.iter_batches(ROWS_AT_ONCE, columns=list(wanted(names))):
+        for record in batch.to_pylist():
+            line += 1
+            yield line, record
+
+
+def _checked(value: Any) -> "dict[str, Any] | RequestError":
+    if isinstance(value, dict):
+        return value
+    return RequestError(f"the line holds a JSON {type(value).__name__}, and an object is expected")
+
+
+def _row(
+    columns: Sequence[str], cells: Sequence[str], between: str
+) -> dict[str, Any] | RequestError:
+    if len(cells) == len(columns):
+        return dict(zip(columns, cells, strict=True))
+    count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
+    return RequestError(
+        f"the row has {count}, and the header {len(columns)}",
+        f"put quotation marks around a cell with a {between} in it",
+    )
+
+
+def _unmatched_quotes() -> RequestError:
+    return RequestError(
+        "the row has a quoted cell that does not end as it should",
+        "put quotation marks around the whole cell, and two for one within it",
+    )
+
+
+class _Source:
+    """Lines for csv, which can go back to the second line of the row that it reads."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines, self._again = enumerate(lines, start=1), deque[_Numbered]()
+        self._row: list[_Numbered] = []  # that is being read
+
+    def __iter__(self) -> "_Source":
+        return self
+
+    def __next__(self) -> str:
+        self._row.append(self._again.popleft() if self._again else next(self._lines))
+        line = self._row[-1][1]
+        return f"{line}\n" if isinstance(line, str) else "\n"
+
+    def separator(self) -> str:
+        """A comma; a semicolon if the first line has that alone, as where numbers have commas."""
+        self._again.extend(islice(self._lines, 1))
+        first = self._again[0][1] if self._again else ""
+        return ";" if isinstance(first, str) and ";" in first and "," not in first else ","
+
+    def taken(self) -> tuple[int, RequestError | None]:
+        """The first line of the row that was read, and what is wrong with a line of it."""
+        first, _ = self._row[0]
+        wrong = next((line for _, line in self._row if isinstance(line, RequestError)), None)
+        self._row.clear()
+        return first, wrong
+
+    def go_back(self) -> None:
+        """Read the lines of this row again, but not the first, and none with something wrong."""
+        self._again.extendleft(one for one in self._row[:0:-1] if isinstance(one[1], str))
+        self._row = [one for one in self._row if one is self._row[0] or not isinstance(one[1], str)]

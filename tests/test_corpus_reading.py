@@ -1,0 +1,439 @@
+"""Corpora of every form: what is read of them, and what is said of what cannot be."""
+
+import gzip
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow
+import pytest
+import zstandard
+from pyarrow import parquet
+
+from attnviz.corpus.document import Document, Problem
+from attnviz.corpus.fold import whole_or_windows
+from attnviz.corpus.reading import LONGEST_TEXT, Columns, Files
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.model import Model
+
+TEXTS = ["The cat sleeps.", "동물은 피곤해", "A dog barked, twice."]
+Told = tuple[int | None, str]  # a line, and a text or what is wrong
+
+
+def told(reader: Files) -> list[Told]:
+    """Line and text of each document, line and message of each problem."""
+    items = (item for file in reader.files() for item in reader.documents(file))
+    return [
+        (item.line, item.text if isinstance(item.text, str) else "|".join(item.text))
+        if isinstance(item, Document)
+        else (item.line, item.message)
+        for item in items
+    ]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., list[Told]]:
+    """What a file with this name and content gives."""
+
+    def from_file(name: str, content: str | bytes, **options: Any) -> list[Told]:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return told(Files([str(path)], Columns(**options)))
+
+    return from_file
+
+
+def documents(path: Path | str, **options: Any) -> list[Document]:
+    reader = Files([str(path)], Columns(**options))
+    found = [item for file in reader.files() for item in reader.documents(file)]
+    assert not [item for item in found if isinstance(item, Problem)]
+    return [item for item in found if isinstance(item, Document)]
+
+
+def test_lines_of_a_text(read: Callable[..., list[Told]]) -> None:
+    content = f"{TEXTS[0]}\r\n\r\n{TEXTS[1]}\r\n{TEXTS[2]}"
+    assert read("a.txt", f"\ufeff{content}") == [(1, TEXTS[0]), (3, TEXTS[1]), (4, TEXTS[2])]
+    assert read("b.txt", content.encode("utf-16")) == read("a.txt", content)
+    assert read("no_suffix", content) == read("a.txt", content)
+
+
+def test_a_table_with_commas(read: Callable[..., list[Told]], tmp_path: Path) -> None:
+    content = f'id,text,label\na1,{TEXTS[0]},1\n\na2,"{TEXTS[2]}",0\na3,"two\nlines",0\na4,,0\n'
+    expected = [(2, TEXTS[0]), (4, TEXTS[2]), (5, "two\nlines")]
+    assert read("a.csv", content) == expected
+    assert [one.id for one in documents(tmp_path / "a.csv")] == ["a1", "a2", "a3"]
+    assert [one.number for one in documents(tmp_path / "a.csv")] == [0, 1, 2]
+    assert read("b.csv", "label;sentence\n1;I am, so to say, tired\n") == [
+        (2, "I am, so to say, tired")
+    ]
+
+
+def test_columns_that_are_named(read: Callable[..., list[Told]], tmp_path: Path) -> None:
+    content = "text,body,number\nno,The cat sleeps.,7\n"
+    assert read("a.csv", content, text="body") == [(2, "The cat sleeps.")]
+    [one] = documents(tmp_path / "a.csv", text="body", id="number")
+    assert one.id == "7"
+    assert read("one.csv", "whatever\nThe cat sleeps.\n") == [(2, "The cat sleeps.")]
+
+
+def test_a_row_whose_quotes_do_not_match_costs_no_other(read: Callable[..., list[Told]]) -> None:
+    content = 'id,text\n1,"open\n2,plain\n3,"whole, cell"\n4,"cell" twice\n5,last\n'
+    assert read("a.csv", content) == [
+        (
+            2,
+            "the row has a quoted cell that does not end as it should (put quotation marks around "
+            "the whole cell, and two for one within it)",
+        ),
+        (3, "plain"),
+        (4, "whole, cell"),
+        (
+            5,
+            "the row has a quoted cell that does not end as it should (put quotation marks around "
+            "the whole cell, and two for one within it)",
+        ),
+        (6, "last"),
+    ]
+    assert [line for line, _ in read("b.csv", 'text\nsome\n"never closed\nmore\nlast')] == [
+        2,
+        3,
+        4,
+        5,
+    ]
+
+
+def test_rows_of_another_length(read: Callable[..., list[Told]]) -> None:
+    assert read("a.csv", "id,text\n1,one, two\n2,three\n3\n") == [
+        (
+            2,
+            "the row has 3 cells, and the header 2 (put quotation marks around a cell with a comma "
+            "in it)",
+        ),
+        (3, "three"),
+        (
+            4,
+            "the row has 1 cell, and the header 2 (put quotation marks around a cell with a comma "
+            "in it)",
+        ),
+    ]
+
+
+def test_a_table_with_tabs(read: Callable[..., list[Told]], tmp_path: Path) -> None:
+    content = f'id\ttext\n1\t"So, it is," she said\n2\t{TEXTS[1]}\n\n3\t"a ""quote"""\n'
+    assert read("a.tsv", content) == [
+        (2, '"So, it is," she said'),
+        (3, TEXTS[1]),
+        (5, 'a "quote"'),
+    ]
+    assert [one.id for one in documents(tmp_path / "a.tsv")] == ["1", "2", "3"]
+
+
+def test_json_lines(read: Callable[..., list[Told]], tmp_path: Path) -> None:
+    records = [{"text": TEXTS[1], "id": 3}, {"text": ["I", "do", "n't"], "id": None}, {"text": ""}]
+    content = "\n".join(json.dumps(record) for record in records)
+    assert read("a.jsonl", content) == [(1, TEXTS[1]), (2, "I|do|n't")]
+    first, second = documents(tmp_path / "a.jsonl")
+    assert (first.id, second.id, second.text) == ("3", None, ("I", "do", "n't"))
+
+
+def test_what_is_wrong_with_json_lines(read: Callable[..., list[Told]]) -> None:
+    content = '{"text": 3}\n{"text": \n[1]\n{"other": "x", "more": 1}\n{"text": "good"}\n'
+    assert read("a.jsonl", content + "[" * 100_000) == [
+        (1, "the column text holds a number, and a text, or a list of its words, is expected"),
+        (2, "the line is not JSON: Expecting value at character 9"),
+        (3, "the line holds a JSON list, and an object is expected"),
+        (
+            4,
+            "there is no column text: there are other, more "
+            "(name the one with the texts with --column)",
+        ),
+        (5, "good"),
+        (6, "the line is not JSON: it is nested too deep"),
+    ]
+    assert read("a.json", '[\n  {"text": "x"}\n]\n') == [
+        (
+            1,
+            "the file is one JSON value over many lines, and an object a line is expected "
+            "(jq -c '.[]' FILE writes a list so)",
+        )
+    ]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "a.parquet"
+    words = [["I", "am"], None, ["You"]]
+    columns = {"text": TEXTS, "id": [1, 2, 3], "words": words}
+    parquet.write_table(pyarrow.table(columns), path, row_group_size=2)
+    return path
+
+
+def test_parquet(table: Path, tmp_path: Path) -> None:
+    assert [(one.line, one.text, one.id) for one in documents(table)] == [
+        (line, text, str(line)) for line, text in enumerate(TEXTS, start=1)
+    ]
+    assert [one.text for one in documents(table, text="words")] == [("I", "am"), ("You",)]
+    renamed = tmp_path / "table"
+    renamed.write_bytes(table.read_bytes())
+    assert [one.text for one in documents(renamed)] == TEXTS
+
+
+def test_broken_parquet(table: Path, read: Callable[..., list[Told]]) -> None:
+    content = table.read_bytes()
+    [(line, said)] = read("b.parquet", content[:-9])
+    assert line is None
+    assert said.startswith("it cannot be read: Parquet magic bytes not found in footer.")
+    [(line, said)] = read("c.parquet", "text\n")
+    assert said.startswith("it cannot be read: Parquet")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+def test_a_column_that_is_not_there(name: str, read: Callable[..., list[Told]]) -> None:
+    stream = io.BytesIO()
+    parquet.write_table(pyarrow.table({"body": ["x"], "label": [1]}), stream)
+    content = {
+        "a.csv": "body,label\nx,1\ny,2\n",
+        "a.tsv": "body\tlabel\nx\t1\ny\t2\n",
+        "a.jsonl": '{"body": "x", "label": 1}\n',
+        "a.parquet": stream.getvalue(),
+    }[name]
+    there = "there are body, label (name the one with the"
+    assert read(name, content) == [(1, f"there is no column text: {there} texts with --column)")]
+    assert read(name, content, text="Body") == [
+        (1, f"there is no column Body: {there} texts with --column)")
+    ]
+    assert read(name, content, text="body", id="id") == [
+        (1, f"there is no column id: {there} ids with --id-column)")
+    ]
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".zst": lambda content: zstandard.ZstdCompressor().compress(content),
+}
+
+
+@pytest.mark.parametrize("end", PACKED)
+def test_what_is_compressed(end: str, read: Callable[..., list[Told]]) -> None:
+    pack = PACKED[end]
+    content = "".join(f"{text}\n" for text in TEXTS).encode()
+    whole = read("a.txt", content)
+    assert read(f"a.txt{end}", pack(content)) == whole
+    assert read("mislabelled.txt", pack(content)) == whole
+    assert read(f"two.txt{end}", pack(content[:9]) + pack(content[9:])) == whole
+    table = ("text\n" + content.decode().replace(",", ";")).encode("utf-16")
+    assert len(read(f"a.csv{end}", pack(table))) == 3
+    assert read(f"plain.txt{end}", content) == [
+        (None, f"the file's name ends in {end}, and it is not compressed so")
+    ]
+
+
+@pytest.mark.parametrize("end", PACKED)
+def test_what_is_compressed_and_broken(end: str, read: Callable[..., list[Told]]) -> None:
+    lines = "".join(f"line number {number} of many\n" for number in range(30_000)).encode()
+    packed = PACKED[end](os.urandom(1 << 17).hex().encode() + b"\n" + lines)
+    *good, last = read(f"a.txt{end}", packed[: -len(packed) // 8])
+    assert last[1].startswith("it cannot be read any further: ") if good else True
+    *good, last = read(f"b.txt{end}", PACKED[end](lines)[:-8])
+    assert last[1].startswith("it cannot be read")
+
+
+def test_lines_that_cannot_be_read(read: Callable[..., list[Told]]) -> None:
+    convert = "(convert the file, as in iconv -f LATIN1 -t UTF-8 FILE (Korean: -f CP949))"
+    long = "word " * (10 << 20 >> 2)
+    content = b"one\ncaf\xe9\ntwo\n" + long.encode() + b"\n" + b"x" * (17 << 20) + b"\nthree\n"
+    assert read("a.txt", content) == [
+        (1, "one"),
+        (2, f"the line is not UTF-8 at byte 3 {convert}"),
+        (3, "two"),
+        (
+            4,
+            f"the text has {len(long)} characters, and {LONGEST_TEXT} are the most that are read "
+            "at once (give it in parts)",
+        ),
+        (5, "the line is longer than 16 MiB, and is not read further (give a sentence a line)"),
+        (6, "three"),
+    ]
+    row = b'id,text\n1,"two\nl\xe9nes"\n2,good\n'
+    assert read("a.csv", row) == [(2, f"the line is not UTF-8 at byte 1 {convert}"), (4, "good")]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.jsonl", "a.txt.gz", "unknown"])
+def test_empty_files(name: str, read: Callable[..., list[Told]]) -> None:
+    assert read(name, b"") == [(None, "there is no text in it")]
+    if not name.endswith(".gz"):
+        assert read(name, "\n\n") == [(None, "there is no text in it")]
+
+
+def test_a_file_that_is_no_text(read: Callable[..., list[Told]]) -> None:
+    assert read("a.doc", b"\xd0\xcf\x11\xe0\0\0\0\0\xff\xff\n") == [
+        (None, "it is not text (name its form with --as if it is one of these)")
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.txt", "a.csv", "sub/c.txt.gz", ".hidden.txt", ".git/d.txt", "README.md"):
+        path = tmp_path / "corpus" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = f"text\n{name}\n".encode()
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return tmp_path / "corpus"
+
+
+def names(folder: Path, *given: str, **options: Any) -> list[str]:
+    found = Files([str(folder / name) for name in given], **options).files()
+    return [Path(name).relative_to(folder).as_posix() for name in found]
+
+
+def test_folders_and_patterns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert names(folder, "") == ["a.csv", "b.txt", "sub/c.txt.gz"]
+    assert names(folder, "", form="txt") == ["README.md", "a.csv", "b.txt", "sub/c.txt.gz"]
+    assert names(folder, "b.txt", "", "*.txt") == ["b.txt", "a.csv", "sub/c.txt.gz"]
+    assert names(folder, "**/*.txt*") == ["b.txt", "sub/c.txt.gz"]
+    monkeypatch.chdir(folder)
+    assert Files(["b.txt", "./b.txt", str(folder / "b.txt")]).files() == ["b.txt"]
+    (folder / "odd[1].txt").write_text("odd")
+    assert Files(["odd[1].txt"]).files() == ["odd[1].txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.txt", "there is no file {}"),
+        ("*.none", "no file fits {}"),
+        ("empty", "the folder {} has no files"),
+        (".git/..", ""),
+    ],
+)
+def test_names_that_lead_nowhere(folder: Path, name: str, message: str) -> None:
+    (folder / "empty").mkdir()
+    path = str(folder / name)
+    if not message:
+        assert len(Files([path]).files()) == 3
+        return
+    with pytest.raises(RequestError) as error:
+        Files([path]).files()
+    assert error.value.message == message.format(path)
+
+
+def test_a_folder_without_a_file_that_can_be_read(folder: Path) -> None:
+    (folder / "a.csv").rename(folder / "sub" / "a.pdf")
+    (folder / "sub" / "c.txt.gz").unlink()
+    with pytest.raises(RequestError) as error:
+        Files([str(folder / "sub")]).files()
+    ends = ".conllu, .csv, .json, .jsonl, .ndjson, .parquet, .pq, .tab, .text, .tsv, .txt"
+    assert error.value.message.endswith(f"sub has 1 file, none of which ends in {ends}")
+    assert error.value.hint == "name the files, or their form with --as"
+
+
+def test_a_file_that_vanishes(folder: Path) -> None:
+    reader = Files([str(folder)])
+    first, gone, *_ = reader.files()
+    Path(gone).unlink()
+    assert told(reader) == [
+        (2, Path(first).name),
+        (None, "it cannot be read: there is no such file"),
+        (1, "text"),
+        (2, "sub/c.txt.gz"),
+    ]
+
+
+def test_a_file_that_fails_to_be_read() -> None:
+    [(line, said)] = told(Files(["/proc/self/mem"]))
+    assert (line, said) == (None, "it cannot be read: Input/output error")
+
+
+@pytest.fixture
+def far() -> Iterator[str]:
+    system = fsspec.filesystem("memory")
+    with system.open("/box/a.txt", "wb") as stream:
+        stream.write(b"one\n")
+    with system.open("/box/deep/b.jsonl.zst", "wb") as stream:
+        stream.write(PACKED[".zst"](b'{"text": "two"}\n'))
+    yield "memory://box"
+    system.rm("/box", recursive=True)
+
+
+def test_what_fsspec_opens(far: str, folder: Path, table: Path) -> None:
+    assert told(Files([f"{far}/a.txt"])) == [(1, "one")]
+    assert told(Files([far])) == [(1, "one"), (1, "two")]
+    assert told(Files([f"{far}/**/*.zst"])) == [(1, "two")]
+    assert told(Files([f"file://{folder}/b.txt"])) == [(1, "text"), (2, "b.txt")]
+    assert len(told(Files([f"file://{folder}"]))) == 5
+    assert [text for _, text in told(Files([f"file://{table}"]))] == TEXTS
+    assert len(told(Files([f"simplecache::file://{folder}/*.txt"]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("memory://box/none.txt", "there is no file memory://box/none.txt"),
+        ("memory://box/*.none", "no file fits memory://box/*.none"),
+        ("nosuch://x/a.txt", "nosuch://x/a.txt cannot be opened: Protocol not known: nosuch"),
+    ],
+)
+def test_addresses_that_lead_nowhere(far: str, name: str, said: str) -> None:
+    with pytest.raises(AttnvizError) as error:
+        Files([name]).files()
+    assert error.value.message == said
+
+
+def test_a_reader_is_pickled_and_says_what_it_reads(folder: Path) -> None:
+    reader = Files([str(folder)], Columns("text"), "txt")
+    copy = pickle.loads(pickle.dumps(reader))
+    assert copy.what == reader.what == json.loads(json.dumps(reader.what))
+    assert told(copy) == told(reader)
+    assert reader.read == sum(size for _, size in reader.what["files"])
+    size = reader.what["files"][0][1]
+    (folder / "README.md").write_text("longer than it was before")
+    assert Files([str(folder)], Columns("text"), "txt").what["files"][0][1] != size
+
+
+def test_standard_input() -> None:
+    code = (
+        "from attnviz.corpus.reading import Files\n"
+        "for item in Files(['-']).documents('-'): print(item.place, item.text, flush=True)"
+    )
+    for content in (b"one\n\ntwo\n", gzip.compress(b"one\n\ntwo\n")):
+        done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True)
+        assert done.stdout.decode().splitlines() == ["-:1 one", "-:3 two"], done.stderr
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    line = ("1," + "word " * 200).encode()
+    with gzip.open(path, "wb") as stream:
+        stream.write(b"id,text\n" + (line + b"\n") * 20_000)
+    reader = Files([str(path)])
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in reader.documents(str(path)))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 20_000
+    assert most < 2 << 20  # of the 20 MB in it
+
+
+def test_long_documents_make_windows_that_touch(minilm: Model) -> None:
+    text = " ".join(f"word{number}" for number in range(600))
+    windows = whole_or_windows(minilm, Document("-", 0, 1, text))
+    parts = [tokens.part for tokens in windows]
+    assert [part.index for part in parts if part] == list(range(len(windows)))
+    assert all(a and b and a.end == b.start for a, b in pairwise(parts))
+    assert " ".join(tokens.text for tokens in windows) == text
+    overlapping = whole_or_windows(minilm, Document("-", 0, 1, text), 100)
+    assert len(overlapping) > len(windows) > 1
+    words = tuple(text.split())
+    assert len(whole_or_windows(minilm, Document("-", 0, 1, words))) == len(windows)
+    [short] = whole_or_windows(minilm, Document("-", 0, 1, TEXTS[0]))
+    assert (short.part, short.text) == (None, TEXTS[0])

@@ -1,0 +1,160 @@
+"""Two models over a corpus: how many heads have a role in each, and which heads are alike."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from attnviz.answers.survey_comparison import Change, MatchedHead, SurveyComparison
+from attnviz.inspection.context import HeadId, counted
+from attnviz.show.labels import visible
+from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Hues, Page, Ranking, column, title
+from attnviz.show.terminal.heading import quiet_line
+
+HEADS_SHOWN = 10  # Heads that the table shows, unless the user said how many
+CHANGES_SHOWN = 2  # Statistics that a line names
+LEVEL = 0.05  # The part of changes whose interval leaves zero out by chance
+
+
+def table(answer: SurveyComparison, top: int | None = None) -> RenderableType:
+    """Roles in A and in B, and the `top` partners (10) that are furthest apart, or nearest."""
+    return Page(lambda width, hues: _lines(answer, answer.heads[: top or HEADS_SHOWN], width))
+
+
+def _lines(
+    answer: SurveyComparison, shown: Sequence[MatchedHead], width: int
+) -> Iterator[RenderableType]:
+    for side, model in (("A", answer.a), ("B", answer.b)):
+        yield Text.assemble((f"{side}  ", "bold"), visible(str(model)))
+    yield from quiet_line(corpus_told(answer))
+    yield from quiet_line(answer.formula)
+    yield Text()
+    yield title("how many heads have a role")
+    yield _roles(answer)
+    yield Text()
+    if shown:
+        which = "heads of one number" if answer.by == "number" else "each other's nearest heads"
+        order = "furthest apart" if answer.by == "number" else "nearest"
+        yield title(f"{which}, the {order} first")
+        yield _partners(answer, shown)
+        yield Text()
+    for note in _notes(answer, len(shown)):
+        yield from quiet_line(note)
+
+
+def corpus_told(answer: SurveyComparison) -> str:
+    """How much both models read, and what either could not."""
+    a, b = answer.corpus, answer.corpus_b
+    told = f"{counted(a.documents, 'document')}, {counted(a.words, 'word')}, in both models"
+    if b.left_out or a.left_out:
+        told += f"; left out: {a.left_out} in A, {b.left_out} in B"
+    return told
+
+
+def _roles(answer: SurveyComparison) -> Ranking:
+    titles = {role.name: role.title for role in answer.roles}
+    rows = [
+        [
+            Text(titles[count.name], style=BOLD),
+            *(Text(str(number) if number else "·") for number in (count.a, count.b)),
+            *(Text(str(number) if number else "·") for number in (count.gained, count.lost)),
+        ]
+        for count in answer.counts
+        if count.a or count.b
+    ]
+    numbers = [column(name, "right") for name in ("A", "B", "gained", "lost")]
+    return Ranking([column(), *numbers], rows or [[Text("none"), *[Text("·")] * 4]], least=5)
+
+
+def _partners(answer: SurveyComparison, shown: Sequence[MatchedHead]) -> Ranking:
+    between = answer.between
+    same = answer.by == "number"
+    columns = [column("A"), column("B"), column("distance", "right")]
+    columns += [column("nearest in B"), column("assigned")] if same and between else []
+    columns += [column("lost"), column("gained"), column("changed most")]
+    assigned = {} if between is None else dict(zip(*between.assigned.tolist(), strict=True))
+    rows = []
+    for head in shown:
+        distance = "–" if head.distance is None else f"{head.distance:.2f}"
+        row = [Text(str(head.a), style=BOLD), Text(str(head.b)), Text(distance)]
+        if same and between:
+            place = answer.heads_a.index(head.a)
+            near = between.nearest[0][place]
+            row.append(_near(answer.heads_b[near], head.b, float(between.matrix[place, near])))
+            other = assigned.get(place)
+            row.append(Text("–" if other is None else str(answer.heads_b[other])))
+        row += [_named(answer, names) for names in (head.lost, head.gained)]
+        row.append(Text("  ".join(map(told_change(answer), _largest(answer, head)))))
+        rows.append(row)
+    return Ranking(columns, rows, least=3)
+
+
+def _near(near: HeadId, own: HeadId, distance: float) -> Text:
+    style = DIM if near == own else PLAIN
+    return Text(f"{near} {distance:.2f}", style=style)
+
+
+def _named(answer: SurveyComparison, names: Sequence[str]) -> Text:
+    titles = {role.name: role.title for role in answer.roles}
+    return Text(", ".join(titles[name] for name in names))
+
+
+def _largest(answer: SurveyComparison, head: MatchedHead) -> list[Change]:
+    """The statistics in shares that change most, of those whose interval leaves zero out."""
+    shares = {one.name for one in answer.statistics if one.unit == "share"}
+    clear = [one for one in head.of("statistic") if one.clear and one.name in shares]
+    return sorted(clear, key=lambda one: -abs(one.change or 0))[:CHANGES_SHOWN]
+
+
+def told_change(answer: SurveyComparison) -> "_Told":
+    """Says a change of a statistic, as in `to [CLS] .52 → .11`."""
+    return _Told({one.name: one.title for one in answer.statistics})
+
+
+class _Told:
+    def __init__(self, titles: dict[str, str]) -> None:
+        self._titles = titles
+
+    def __call__(self, change: Change) -> str:
+        a, b = (f"{number:.2f}".removeprefix("0") for number in (change.a or 0, change.b or 0))
+        return f"{self._titles[change.name]} {a} → {b}"
+
+
+def _notes(answer: SurveyComparison, shown: int) -> Iterator[str]:
+    hidden = len(answer.heads) - shown
+    if hidden > 0:
+        yield f"{counted(hidden, 'more head')}: --top {len(answer.heads)} shows all."
+    between = answer.between
+    if between is None:
+        yield "No distance: the two models have no text of at most 512 words in common."
+    elif answer.by == "number":
+        yield (
+            f"{answer.own_nearest} of {len(answer.heads)} heads of one number are each other's "
+            f"nearest. Two heads of A and B are {between.matrix.mean():.2f} bits apart on average "
+            f"(Jensen-Shannon, over {counted(between.rows, 'word')})."
+        )
+        yield (
+            "Heads of one number are the same head only where one model came from the other, as "
+            "by fine-tuning; assigned: each head once, all distances together the smallest."
+        )
+    else:
+        yield (
+            f"A has {len(answer.heads_a)} heads and B {len(answer.heads_b)}: heads are partners "
+            f"if each is the nearest of the other (Jensen-Shannon, in bits, over "
+            f"{counted(between.rows, 'word')}). {len(answer.heads)} are."
+        )
+    if between is not None and between.apart:
+        yield f"{counted(between.apart, 'word')} left out: the models cut their texts otherwise."
+    yield from _chance(answer)
+
+
+def _chance(answer: SurveyComparison) -> Iterator[str]:
+    if answer.intervals is None:
+        yield "Fewer than six documents: no 95 % interval."
+        return
+    every = [one for head in answer.heads for one in head.of("statistic") if one.low is not None]
+    clear = sum(one.clear for one in every)
+    yield (
+        f"{clear} of {len(every)} statistics differ, their 95 % interval leaving zero out; of "
+        f"models that do the same, {LEVEL * len(every):.0f} would."
+    )

@@ -152,8 +152,9 @@ def _two_texts(
     output: PageOutput,
 ) -> None:
     """The page of a comparison."""
-    from attnviz.cli.compare import Followed, TwoSources, piped_lines, side_by_side
+    from attnviz.cli.compare import Followed, TwoSources, side_by_side
     from attnviz.cli.reading import is_piped
+    from attnviz.cli.two import piped_lines
 
     texts = list(source.text or [])
     if source.stride is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from attnviz.attention.shapes import Float, Int
 from attnviz.corpus.document import hashed
 from attnviz.corpus.fold import Seen
+from attnviz.corpus.statistics.lots import lot_of, lots
 from attnviz.inspection import row_shares
 
 ROWS, FEWEST_ROWS, HEADS = 512, 64, 72
@@ -44,14 +45,14 @@ class Rows:
 
     def add(self, seen: Seen) -> None:
         """Draw words of a text, and keep the heads' rows of those."""
-        view, part = seen.view, seen.inspection.part
+        view = seen.view
         keys = [token.index for token in view.keys if not token.special]
         if not keys or len(view.keys) > MOST_KEYS:
             return
-        text = (seen.document.source, seen.document.number, 0 if part is None else part.start)
-        words = (token.index for token in view.tokens if not token.special)
-        lots = ((hashed("row", *text, place), index) for place, index in enumerate(words))
-        drawn = {lot: index for lot, index in lots if lot < self._end}
+        words = [token.index for token in view.tokens if not token.special]
+        lots_of_words = lots(lot_of(seen, "row"), np.arange(len(words))).tolist()
+        each = zip(lots_of_words, words, strict=True)
+        drawn = {lot: index for lot, index in each if lot < self._end}
         if not drawn:
             return
         told = hashed(*(token.text for token in view.keys if not token.special))

@@ -15,6 +15,7 @@ from attnviz.text.tokens import Token, Tokens, Unit
 if TYPE_CHECKING:
     from attnviz.answers.align import Alignment
     from attnviz.answers.predict import Prediction
+    from attnviz.answers.survey_comparison import SurveyComparison
     from attnviz.inspection.predicted import Guess, HeadFacts, HeadKind
 
 MAY_NOT = "may not look there"  # What a table's blank cells mean, and a picture's grey ones
@@ -367,3 +368,12 @@ def more_guesses(answer: "Prediction", shown: int) -> str:
     if not answer.facts.labels or hidden <= 0:
         return ""
     return f"{counted(hidden, 'more label')}{' of each' * of_each}: --top {most} shows all."
+
+
+def read_in_both(answer: "SurveyComparison") -> str:
+    """How much of a corpus two models read, and what either could not."""
+    a, b = answer.corpus, answer.corpus_b
+    told = f"{counted(a.documents, 'document')}, {counted(a.words, 'word')}, in both models"
+    if not a.left_out and not b.left_out:
+        return told
+    return f"{told}; left out: {a.left_out} in A, {b.left_out} in B"

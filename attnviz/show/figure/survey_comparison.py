@@ -1,5 +1,7 @@
 """The picture of two models over a corpus: how far apart all their heads are, and their roles."""
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,9 +24,7 @@ _TEXT, _NUMBER = 9.0, 7.5
 _AXIS, _BAR_ROOM, _GAP = 0.55, 0.95, 0.5
 
 
-def figure(
-    answer: SurveyComparison, top: int | None = None, scale: Limits | None = None
-) -> Figure:
+def figure(answer: SurveyComparison, top: int | None = None, scale: Limits | None = None) -> Figure:
     """All heads of A beside all of B, and how many heads have each role; `top` changes nothing.
 
     RequestError where no distance could be measured.
@@ -96,7 +96,7 @@ def _borders(heads: tuple[HeadId, ...]) -> list[int]:
 def _layers(heads: tuple[HeadId, ...]) -> tuple[list[float], list[str]]:
     """The middle of each layer's places, and its name."""
     starts = [0, *_borders(heads), len(heads)]
-    middles = [(first + end - 1) / 2 for first, end in zip(starts, starts[1:], strict=False)]
+    middles = [(first + end - 1) / 2 for first, end in pairwise(starts)]
     return middles, [str(heads[first].layer) for first in starts[:-1]]
 
 

@@ -8,8 +8,9 @@ from rich.text import Text
 from attnviz.answers.survey_comparison import Change, MatchedHead, SurveyComparison
 from attnviz.inspection.context import HeadId, counted
 from attnviz.show.labels import visible
-from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Hues, Page, Ranking, column, title
+from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Page, Ranking, column, title
 from attnviz.show.terminal.heading import quiet_line
+from attnviz.show.wording import read_in_both
 
 HEADS_SHOWN = 10  # Heads that the table shows, unless the user said how many
 CHANGES_SHOWN = 2  # Statistics that a line names
@@ -26,7 +27,7 @@ def _lines(
 ) -> Iterator[RenderableType]:
     for side, model in (("A", answer.a), ("B", answer.b)):
         yield Text.assemble((f"{side}  ", "bold"), visible(str(model)))
-    yield from quiet_line(corpus_told(answer))
+    yield from quiet_line(read_in_both(answer))
     yield from quiet_line(answer.formula)
     yield Text()
     yield title("how many heads have a role")
@@ -40,15 +41,6 @@ def _lines(
         yield Text()
     for note in _notes(answer, len(shown)):
         yield from quiet_line(note)
-
-
-def corpus_told(answer: SurveyComparison) -> str:
-    """How much both models read, and what either could not."""
-    a, b = answer.corpus, answer.corpus_b
-    told = f"{counted(a.documents, 'document')}, {counted(a.words, 'word')}, in both models"
-    if b.left_out or a.left_out:
-        told += f"; left out: {a.left_out} in A, {b.left_out} in B"
-    return told
 
 
 def _roles(answer: SurveyComparison) -> Ranking:

@@ -3,12 +3,16 @@
 import numpy as np
 
 from attnviz.answers.corpus import CorpusFacts, Estimate, Intervals
+from attnviz.answers.distances import Distances
+from attnviz.answers.examples import Example
 from attnviz.answers.statistics import ROLES, STATISTICS
-from attnviz.answers.survey import Distances, Example, HeadRole, Survey, SurveyHead
+from attnviz.answers.survey import HeadRole, Survey, SurveyHead
 from attnviz.inspection import HeadId, ModelFacts
 
 FACTS = ModelFacts("handmade", "hand", 1, 2, 8, 4, 7, True)
-EXAMPLE = Example("a.txt", 3, None, ("The", "ship"), 1, 0, 0.75)
+EXAMPLE = Example(
+    "a.txt", 3, None, ("The", "ship"), 1, 0, 0.75, np.full((2, 2), 255, np.uint8), 0.75
+)
 HEADS = (
     SurveyHead(
         HeadId(0, 0),
@@ -29,7 +33,7 @@ SURVEY = Survey(
     STATISTICS[:1],
     ROLES[:1],
     HEADS,
-    Distances(np.zeros((2, 2)), 5, ((0, 1),), np.zeros((1, 4))),
+    Distances(np.zeros((2, 2)), 5, ((0, 1),), ((0, 1, 0.0, 2),), 0.25),
 )
 
 
@@ -48,6 +52,7 @@ def test_data_follow_the_schema() -> None:
         {"name": "local", "share": 0.6, "low": 0.5, "high": 0.7, "test": {"bias": 2.5, "p": None}}
     ]
     assert first["examples"][0]["query"] == {"index": 1, "text": "ship"}
+    assert data["distances"]["tree"] == [[0, 1, 0.0, 2]]
     assert SURVEY.data(top=0)["heads"][0]["examples"] == []
 
 

@@ -24,6 +24,9 @@ POSITIONAL = 0.9
 TWICE = 2.0
 """The bias score that a role asks for: twice the attention that chance would give its sieve."""
 
+LEAST_SHARE = 0.01
+"""A role with less of a head's attention is not told: more specific roles have its links."""
+
 LEVEL = 0.05
 """The level of all tests of a survey together."""
 

@@ -4,40 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from attnviz.answers.corpus import CorpusFacts, Estimate, Intervals, plain
+from attnviz.answers.distances import Distances
+from attnviz.answers.examples import Example
 from attnviz.answers.statistics import Role, Statistic
 from attnviz.attention.measures import MeasureName
-from attnviz.attention.shapes import Float
 from attnviz.inspection import HeadId, ModelFacts, Shown
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """A text of the corpus, and the link of a head in it: who looks at whom, and how much.
-
-    `weights`: the head's matrix, where one was asked for.
-    """
-
-    source: str
-    line: int
-    id: str | None
-    words: tuple[str, ...]
-    query: int
-    key: int
-    weight: float
-    weights: Float[np.ndarray, "query key"] | None = None
-
-    def data(self) -> dict[str, Any]:
-        """The example in JSON."""
-        link = {
-            name: {"index": index, "text": self.words[index]}
-            for name, index in (("query", self.query), ("key", self.key))
-        }
-        facts = {"source": self.source, "line": self.line, "id": self.id}
-        facts |= {"words": list(self.words), **link, "weight": self.weight}
-        return facts if self.weights is None else facts | {"weights": self.weights}
 
 
 @dataclass(frozen=True)
@@ -89,25 +61,6 @@ class SurveyHead:
             "examples": [example.data() for example in self.examples[:top]],
             "sample": [example.data() for example in self.sample[:top]],
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Distances:
-    """How different the heads' attention is: Jensen-Shannon distances, in bits, and clusters.
-
-    `rows`: how many rows were compared. `clusters`: places of heads. `tree`: (step, 4) as in
-    scipy's linkage: the two that are joined, at which height, and how many heads that makes.
-    """
-
-    matrix: Float[np.ndarray, "head head"]
-    rows: int
-    clusters: tuple[tuple[int, ...], ...]
-    tree: Float[np.ndarray, "step 4"]
-
-    def data(self) -> dict[str, Any]:
-        """The distances in JSON."""
-        clusters = [list(cluster) for cluster in self.clusters]
-        return {"matrix": self.matrix, "rows": self.rows, "clusters": clusters, "tree": self.tree}
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,5 +132,6 @@ def covered(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return low, high
     low, high = np.full((2, *resampled.shape[1:]), np.nan)
     some = ~missing.all(axis=0)
-    low[some], high[some] = np.nanquantile(resampled[:, some], COVERED, axis=0)
+    if some.any():
+        low[some], high[some] = np.nanquantile(resampled[:, some], COVERED, axis=0)
     return low, high

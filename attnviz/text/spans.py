@@ -46,6 +46,12 @@ def word_spans(text: str) -> tuple[Span, ...]:
     )
 
 
+def sentence_starts(text: str) -> list[int]:
+    """The first character of each sentence (UAX #29, 5), which ends `Mr.` too."""
+    parts = unicode_segmentation_rs.unicode_sentences(text)
+    return [0, *accumulate(map(len, parts[:-1]))]
+
+
 class _Letter(NamedTuple):
     """A letter that pieces spell, and the first and last piece with a part of it."""
 

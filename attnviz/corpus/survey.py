@@ -1,0 +1,159 @@
+"""`attnviz survey`: what every head does over a corpus, as a Work and its answer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from attnviz.answers.bootstrap import FEWEST
+from attnviz.answers.corpus import CorpusFacts, Intervals
+from attnviz.answers.statistics import ROLES, STATISTICS
+from attnviz.answers.survey import Survey, SurveyHead
+from attnviz.attention.measures import MeasureName
+from attnviz.corpus.document import Document
+from attnviz.corpus.fold import Accumulator, Folded, Seen, whole_or_windows
+from attnviz.corpus.kept import named, part_of
+from attnviz.corpus.resampling import METHOD, RESAMPLES
+from attnviz.corpus.statistics.distances import HeadDistances
+from attnviz.corpus.statistics.examples import HeadExamples
+from attnviz.corpus.statistics.heads import HeadStatistics
+from attnviz.inspection import ModelFacts
+from attnviz.model.model import Model
+from attnviz.text.tokens import Tokens
+
+NO_TREES = (
+    "the role syntactic was not tested: no text has a tree; CoNLL-U files (.conllu) have them"
+)
+NO_BLOCKS = "the role block was not tested: no text has several sentences"
+NO_NORMS = (
+    "no-op and broadcast were not told apart: they need the lengths of v W_O, which "
+    "{why}; both are called delimiter"
+)
+FEW = f"of fewer than {FEWEST} texts there are no intervals, and no role is tested"
+
+
+@dataclass(frozen=True)
+class SurveyWork:
+    """Asks for all heads' statistics and roles, `examples` of each, and distances between them.
+
+    `stride`: by how much windows of a long text move on.
+    """
+
+    measure: MeasureName = "weights"
+    examples: int = 0
+    distances: bool = True
+    stride: int | None = None
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """What is asked, in JSON."""
+        return {"question": "survey", **asdict(self)}
+
+    def accumulator(self, facts: ModelFacts) -> "SurveyAccumulator":
+        """A new one, which has seen nothing."""
+        return SurveyAccumulator(self, facts)
+
+    def tokens(self, model: Model, document: Document) -> list[Tokens]:
+        """The text, or its windows."""
+        return whole_or_windows(model, document, self.stride)
+
+
+class SurveyAccumulator:
+    """Statistics of the heads, and what else was asked for."""
+
+    def __init__(self, work: SurveyWork, facts: ModelFacts) -> None:
+        self.formula = ""
+        self.statistics = HeadStatistics(facts)
+        self.examples = HeadExamples(work.examples) if work.examples else None
+        self.distances = HeadDistances() if work.distances else None
+
+    def add(self, seen: Seen) -> None:
+        """Add a text."""
+        for _, part in self._parts():
+            part.add(seen)
+        self.formula = max(self.formula, seen.view.context.measured.description)
+
+    def merge(self, other: "SurveyAccumulator") -> None:
+        """Add what another has added up."""
+        for (_, own), (_, others) in zip(self._parts(), other._parts(), strict=True):
+            own.merge(others)
+        self.formula = max(self.formula, other.formula)
+
+    def state(self) -> dict[str, Any]:
+        """All that it knows."""
+        states: dict[str, Any] = {"formula": self.formula}
+        for name, part in self._parts():
+            states |= named(name, part.state())
+        return states
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.formula = state["formula"]
+        for name, part in self._parts():
+            part.restore(part_of(name, state))
+
+    def _parts(self) -> Iterator[tuple[str, Accumulator]]:
+        yield "statistics", self.statistics
+        if self.examples is not None:
+            yield "examples", self.examples
+        if self.distances is not None:
+            yield "distances", self.distances
+
+
+def survey(
+    work: SurveyWork,
+    folded: Folded,
+    facts: ModelFacts,
+    files: Sequence[str],
+    interrupted: bool = False,
+) -> Survey:
+    """What the corpus says of the heads, once it is folded."""
+    found, tally = folded.accumulator, folded.tally
+    if not isinstance(found, SurveyAccumulator):
+        raise TypeError(f"a survey is made of a SurveyAccumulator, and not of {type(found)}")
+    heads = found.statistics.heads()
+    if found.examples is not None and heads:
+        pairs = zip(heads, found.examples.result(), strict=True)
+        heads = tuple(replace(head, examples=best, sample=some) for head, (best, some) in pairs)
+    known = {
+        name
+        for head in heads
+        for name, number in head.statistics.items()
+        if number.mean is not None
+    }
+    heads = tuple(_without(head, known) for head in heads)
+    counts = {name: getattr(tally, name) for name in ("documents", "windows", "pieces", "words")}
+    return Survey(
+        model=facts,
+        measure=work.measure,
+        formula=found.formula,
+        corpus=CorpusFacts(
+            tuple(files), **counts, left_out=tally.left_out, interrupted=interrupted
+        ),
+        intervals=Intervals(METHOD, RESAMPLES) if tally.documents >= FEWEST else None,
+        statistics=tuple(one for one in STATISTICS if one.name in known),
+        roles=ROLES,
+        heads=heads,
+        distances=None if found.distances is None else found.distances.result(),
+        notes=tuple(_notes(work, found, tally.documents)),
+    )
+
+
+def _without(head: SurveyHead, known: set[str]) -> SurveyHead:
+    """The head without the statistics that no head has, as `sink` in a model without one."""
+    own = {name: number for name, number in head.statistics.items() if name in known}
+    return replace(head, statistics=own)
+
+
+def _notes(work: SurveyWork, found: SurveyAccumulator, documents: int) -> Iterator[str]:
+    """What was not done, and why."""
+    tested = found.statistics.tested()
+    if documents < FEWEST:
+        yield FEW
+        return
+    if not tested["syntactic"]:
+        yield NO_TREES
+    if not tested["block"]:
+        yield NO_BLOCKS
+    if not tested["no-op"]:
+        norm = "the measure norm has in its numbers already" if work.measure == "norm" else None
+        yield NO_NORMS.format(why=norm or "this model does not give")

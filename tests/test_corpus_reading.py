@@ -352,6 +352,18 @@ def test_a_file_that_fails_to_be_read() -> None:
     assert (line, said) == (None, "it cannot be read: Input/output error")
 
 
+def test_plain_sentences_of_conllu(read: Callable[..., list[Told]], tmp_path: Path) -> None:
+    rows = ["1\tIt\tit\tPRON\t_\t_\t2\tnsubj\t_\t_", "2\truns\trun\tVERB\t_\t_\t0\troot\t_\t_"]
+    good, broken = "# sent_id = s1\n" + "\n".join(rows) + "\n\n", "1\tIt\n\n"
+    assert read("a.conllu", good + broken + good) == [
+        (1, "It|runs"),
+        (5, "a word has 10 columns with tabs between, and here are 2"),
+        (7, "It|runs"),
+    ]
+    assert read("b.conllu.gz", gzip.compress(good.encode())) == [(1, "It|runs")]
+    assert [one.id for one in documents(tmp_path / "b.conllu.gz")] == ["s1"]
+
+
 @pytest.fixture
 def far() -> Iterator[str]:
     system = fsspec.filesystem("memory")

@@ -23,7 +23,7 @@ TOLD = 20
 """Of how many problems the text is kept; the others are counted."""
 
 FOLDED_AT_ONCE = 512
-"""Documents after which a part of the work is done: its sums join those of the parts before."""
+"""Texts after which a part of the work is done: its sums join those of the parts before."""
 
 KEPT_WEIGHTS = 1 << 22
 """The most weights of a text that stay in memory for all that look at them (16 MiB)."""
@@ -216,7 +216,7 @@ class _Folding:
 
     def numbered(self, documents: Iterable[Document | Problem]) -> Iterator[tuple[int, Tokens]]:
         """The texts to run, each with a number of its own."""
-        number, count = 0, 0
+        number, count = 0, 0  # of texts; a long document has several
         for document in documents:
             part = count // FOLDED_AT_ONCE
             if isinstance(document, Problem):
@@ -235,6 +235,7 @@ class _Folding:
                 self._documents[number] = document, part, len(texts)
                 yield number, tokens
                 number += 1
+            count += len(texts) - 1
 
     def use(self, number: int, result: Inspection | AttnvizError) -> Tally:
         """Add one text up, on whichever thread ran it."""

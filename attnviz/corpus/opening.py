@@ -3,14 +3,15 @@
 import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from glob import glob, has_magic
 from gzip import GzipFile
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Literal
 
 from attnviz.errors import AttnvizError, RequestError, listed
-from attnviz.text.lines import START
+from attnviz.text.lines import LONGEST, START, encoding_of
 
 Form = Literal["txt", "csv", "tsv", "jsonl", "parquet", "conllu"]
 
@@ -33,7 +34,7 @@ SUFFIXES: dict[str, Form] = {
 
 COMPRESSED = (".gz", ".zst")
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _FED = 1 << 10  # compressed bytes at once: a few of them may hold a great many
 
 
@@ -59,12 +60,11 @@ def files_of(names: Sequence[str], any_form: bool) -> list[str]:
     return list(found.values())
 
 
-def size_of(file: str) -> int:
-    """How many bytes it has; 0 if that is not known."""
-    try:
-        return os.stat(file).st_size if os.path.isfile(file) else 0
-    except (OSError, ValueError):
-        return 0
+def size_of(file: str) -> int | None:
+    """How many bytes it has; None if that is not known."""
+    with suppress(OSError):
+        return os.stat(file).st_size if os.path.isfile(file) else None
+    return None
 
 
 def _near(name: str, any_form: bool) -> list[str]:
@@ -167,6 +167,7 @@ class Opened:
         self.name = name
         self._stack = ExitStack()
         self._raw: Any = None
+        self._stream: io.BufferedReader | None = None
 
     def __enter__(self) -> "Opened":
         self._raw = self._stack.enter_context(self._open())
@@ -183,15 +184,41 @@ class Opened:
         except (OSError, ValueError):
             return 0
 
+    def form(self, asked: Form | None = None) -> Form:
+        """The one asked for, or what its name says, or its beginning.
+
+        RequestError if it is none of them, and no text.
+        """
+        form = asked or named_form(self.name)
+        if form is not None:
+            return form
+        start = self.stream().peek(len(_PARQUET))
+        if start.startswith(_PARQUET):
+            return "parquet"
+        if b"\0" in start and encoding_of(start) is None:
+            raise RequestError("it is not text", "name its form with --as if it is one of these")
+        return "txt"
+
     def seekable(self) -> BinaryIO:
         """The file as it lies there; AttnvizError if one cannot go back in it."""
         if not self._raw.seekable():
-            raise AttnvizError("Parquet is read from its end, which a pipe does not have yet")
+            raise AttnvizError(
+                "Parquet is read from its end, which a pipe does not have yet", "save it as a file"
+            )
         stream: BinaryIO = self._raw
         return stream
 
     def stream(self) -> io.BufferedReader:
         """What is in it; reading that raises EOFError and others if it is not whole."""
+        if self._stream is None:
+            self._stream = self._unpacked()
+        return self._stream
+
+    def raw_lines(self) -> Iterator[bytes]:
+        """Its lines as they are; one that is very long in several parts."""
+        return iter(partial(self.stream().readline, LONGEST), b"")
+
+    def _unpacked(self) -> io.BufferedReader:
         plain = self._buffered(self._raw)
         start = plain.peek(len(_ZSTD))
         if start.startswith(_GZIP):

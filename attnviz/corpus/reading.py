@@ -1,14 +1,15 @@
 """Documents of files, whatever their form: what `survey` and `probe` read."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from attnviz.corpus.conllu import sentences
 from attnviz.corpus.document import Document, Problem
-from attnviz.corpus.opening import STDIN, Form, Opened, files_of, named_form, reason_of, size_of
-from attnviz.corpus.tables import Header, Record, of_commas, of_json, of_parquet, of_tabs
+from attnviz.corpus.opening import STDIN, Form, Opened, files_of, reason_of, size_of
+from attnviz.corpus.tables import Header, Record, records_of
 from attnviz.errors import AttnvizError, RequestError, listed
-from attnviz.text.lines import encoding_of, lines_of
+from attnviz.text.lines import lines_of
 from attnviz.text.tokens import Typed, joined
 
 TEXT = ("text", "sentence")
@@ -18,8 +19,6 @@ ID = "id"
 
 LONGEST_TEXT = 1 << 20
 """Characters of a text; a longer one, with all its windows, would fill the memory."""
-
-_PARQUET = b"PAR1"
 
 Texts = Iterator[tuple[int, Typed | AttnvizError, str | None]]
 """A text's first line, the text or what is wrong with it, and its id; blank ones are left out."""
@@ -56,7 +55,7 @@ class Files:
     """Reads named files, those in named folders, and those that fit a pattern; see `Reader`.
 
     Their form is what their name, or their beginning, says, or `form`. `read` says how many bytes
-    of the files were read so far in this process.
+    of the files were read so far in this process. A subclass may read more of a file (`items`).
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Files:
         self._opened: Opened | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Files, (self._names, self._columns, self._form)
+        return type(self), (self._names, self._columns, self._form)
 
     @property
     def what(self) -> dict[str, Any]:
@@ -78,6 +77,12 @@ class Files:
             "columns": [self._columns.text, self._columns.id],
             "form": self._form,
         }
+
+    @property
+    def size(self) -> int:
+        """How many bytes the files have; 0 if that is not known of one."""
+        sizes = list(map(size_of, self.files()))
+        return 0 if None in sizes else sum(filter(None, sizes))
 
     @property
     def read(self) -> int:
@@ -96,11 +101,9 @@ class Files:
         try:
             with Opened(file) as opened:
                 self._opened = opened
-                for number, (line, text, name) in enumerate(self._texts(opened)):
-                    if isinstance(text, AttnvizError):
-                        yield Problem(file, line, str(text))
-                    else:
-                        yield Document(file, number, line, text, name)
+                for item in self.items(opened):
+                    line = item.line or line
+                    yield item
                 self._before += opened.read
             if not line:
                 what = "no text came" if file == STDIN else "there is no text in it"
@@ -115,21 +118,25 @@ class Files:
         finally:
             self._opened = None
 
-    def _texts(self, opened: Opened) -> Texts:
-        stream = opened.stream()
-        form, start = self._form or named_form(opened.name), stream.peek(len(_PARQUET))
-        if form is None and start.startswith(_PARQUET):
-            form = "parquet"
-        if form is None and b"\0" in start and encoding_of(start) is None:
-            raise RequestError("it is not text", "name its form with --as if it is one of these")
-        if form == "parquet":
-            yield from self._of(of_parquet(opened.seekable(), self._columns.wanted))
-        elif form in _TABLES:
-            yield from self._of(_TABLES[form](lines_of(stream)))
-        else:
-            for line, text in enumerate(lines_of(stream), start=1):
-                if isinstance(text, RequestError) or text.strip():
-                    yield line, _fitting(text), None
+    def items(self, opened: Opened) -> Iterator[Document | Problem]:
+        """The documents of an open file; whatever is raised becomes a Problem."""
+        form = opened.form(self._form)
+        if form == "conllu":
+            yield from sentences(opened.raw_lines(), opened.name)
+            return
+        for number, (line, text, name) in enumerate(self._texts(opened, form)):
+            if isinstance(text, AttnvizError):
+                yield Problem(opened.name, line, str(text))
+            else:
+                yield Document(opened.name, number, line, text, name)
+
+    def _texts(self, opened: Opened, form: Form) -> Texts:
+        if form != "txt":
+            yield from self._of(records_of(opened, form, self._columns.wanted))
+            return
+        for line, text in enumerate(lines_of(opened.stream()), start=1):
+            if isinstance(text, RequestError) or text.strip():
+                yield line, _fitting(text), None
 
     def _of(self, records: Iterator[Record]) -> Texts:
         """The texts in the records of a table."""
@@ -159,12 +166,6 @@ class Files:
             named = None if name is None or record[name] is None else str(record[name])
             yield line, _fitting(value), named
 
-
-_TABLES: dict[str, Callable[[Iterator[str | RequestError]], Iterator[Record]]] = {
-    "csv": of_commas,
-    "tsv": of_tabs,
-    "jsonl": of_json,
-}
 
 _KINDS = {
     bool: "true or false",

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
 
+from attnviz.corpus.opening import Form, Opened
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.text.lines import LONGEST
+from attnviz.text.lines import LONGEST, lines_of
 
 Record = tuple[int, dict[str, Any] | AttnvizError]
 """The line that a record begins in, from 1, and its cells by column; or what is wrong with it."""
@@ -28,6 +29,19 @@ class Header(dict[str, Any]):
     def of(cls, names: Sequence[str]) -> "Header":
         """The header with these names."""
         return cls((name.strip(), None) for name in names)
+
+
+def records_of(opened: Opened, form: Form, wanted: Wanted = list) -> Iterator[Record]:
+    """The records of an open file of this form; of Parquet the columns wanted (`of_parquet`)."""
+    if form == "parquet":
+        return of_parquet(opened.seekable(), wanted)
+    read = {"csv": of_commas, "tsv": of_tabs, "jsonl": of_json}.get(form)
+    if read is None:
+        raise RequestError(
+            f"a table is expected, and the form is {form}",
+            "name another with --as: csv, tsv, jsonl, parquet",
+        )
+    return read(lines_of(opened.stream()))
 
 
 def of_commas(lines: Lines) -> Iterator[Record]:
@@ -121,6 +135,7 @@ def of_parquet(file: BinaryIO, wanted: Wanted = list) -> Iterator[Record]:
             "a .parquet file needs pyarrow, which is not installed",
             "install it with pip install 'attnviz[parquet]'",
         ) from None
+    file.seek(0)
     opened = parquet.ParquetFile(file, buffer_size=BUFFERED)
     names = opened.schema_arrow.names
     yield 1, Header.of(names)

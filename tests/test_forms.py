@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+from atlases import random_survey
 from handmade import random_inspection, tokens_of
 from rich.console import Console
 from tiny_bert import save_tiny_bert
@@ -63,6 +64,7 @@ def answers(animal: Inspection, tmp_path_factory: pytest.TempPathFactory) -> dic
         attnviz.predict("the cat", model=str(labelled)),
         attnviz.check("paper", num_layers=1, num_heads=1, d_model=8, d_ff=4),
         memory(),
+        random_survey(),
         attnviz.page(animal),
         attnviz.catalog(),
         attnviz.describe("minilm"),

@@ -291,13 +291,24 @@ def test_the_script_is_unpacked_by_another_and_the_policy_knows_both(animal: Ins
     assert zlib.decompress(np.packbits(bits).tobytes(), -15).decode() == scripts[1]
 
 
-def test_no_two_scripts_have_one_name() -> None:
+@pytest.mark.parametrize("entry", ["main.js", "atlas/main.js"])
+def test_no_two_scripts_of_a_page_have_one_name(entry: str) -> None:
     declared = r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+|[\[{][^\]}]*)"
-    scripts = sorted((bundle.FOLDER / "script").rglob("*.js"))
+    scripts = [bundle.FOLDER / "script" / name for name in bundle.files(entry)]
     sources = [path.read_text(encoding="utf-8") for path in scripts]
     found = [said for source in sources for said in re.findall(declared, source, re.MULTILINE)]
     names = re.findall(r"\w+", " ".join(found))
     assert sorted(names) == sorted(set(names))
+
+
+def test_every_script_is_in_some_page() -> None:
+    folder = bundle.FOLDER / "script"
+    used = {
+        name for entry in ("boot.js", "main.js", "atlas/main.js") for name in bundle.files(entry)
+    }
+    assert used | {"types.js", "atlas/types.js"} == {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.js")
+    }
 
 
 @pytest.mark.parametrize("word", ["http:", "https:", "//cdn"])

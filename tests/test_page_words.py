@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 from test_docs import HANGUL, read
 
+from attnviz.answers.statistics import ROLES, STATISTICS
+from attnviz.show.page.atlas import SHARED
+from attnviz.show.page.bundle import files
+
 PAGE = Path(__file__).parent.parent / "attnviz" / "show" / "page"
 ARTICLES = {"en": "docs/article.md", "ko": "docs/article.ko.md"}
 MOST_BYTES = 34 * 1024
 PLACE = re.compile(r"\{(\w+)\}")
+ENTRIES = {"words": "main.js", "atlas": "atlas/main.js"}
 STEPS = {
     "stack": 1,
     "heads": 3,
@@ -32,32 +37,38 @@ ENGLISH = re.compile("[A-Za-z]{3}")
 
 
 COMMENT = re.compile(r"/\*[\s\S]*?\*/|^\s*//.*", re.MULTILINE)
+NAMED = re.compile(r"(statistic|role|unit)\.\w+")  # by what a survey has
 SAID = re.compile(r'\bsay\(\s*"([^"]+)"')
 PLAIN = re.compile(r'"([^"\n]*)"')
 MADE = re.compile(r"`(\w+\.[\w.]*\$\{[^`}]*\}[\w.]*|\$\{[^`}]*\}\.[\w.]+)`")  # `tour.${attention}`
 
 
-def words(language: str) -> dict[str, str]:
-    """The strings of one language, none of them given twice."""
+def words(language: str, page: str = "words") -> dict[str, str]:
+    """The strings of a page in one language, none of them given twice."""
 
     def once(pairs: list[tuple[str, str]]) -> dict[str, str]:
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 
-    text = (PAGE / f"words.{language}.json").read_text(encoding="utf-8")
+    text = (PAGE / f"{page}.{language}.json").read_text(encoding="utf-8")
     found: dict[str, str] = json.loads(text, object_pairs_hook=once)
     return found
 
 
-def scripts() -> dict[str, tuple[str, str]]:
-    """The scripts without comments, and what comes before the keys that they say."""
+def scripts(page: str = "words") -> dict[str, tuple[str, str]]:
+    """A page's scripts without comments, and what comes before the keys that they say."""
     return {
-        str(path): (
-            COMMENT.sub("", path.read_text("utf-8")),
-            "tour." * (path.parent.name == "tour"),
+        name: (
+            COMMENT.sub("", (PAGE / "script" / name).read_text("utf-8")),
+            "tour." * name.startswith("tour/"),
         )
-        for path in (PAGE / "script").rglob("*.js")
+        for name in files(ENTRIES[page])
     }
+
+
+def known_words(page: str) -> set[str]:
+    """What a page can say."""
+    return set(words("en", page)) | (set(SHARED) if page == "atlas" else set())
 
 
 def pattern(made: str) -> str:
@@ -72,8 +83,9 @@ def section(language: str, number: int) -> tuple[str, str]:
     return heading, " ".join(text.split())
 
 
-def test_both_languages_say_the_same() -> None:
-    english, korean = words("en"), words("ko")
+@pytest.mark.parametrize("page", ENTRIES)
+def test_both_languages_say_the_same(page: str) -> None:
+    english, korean = words("en", page), words("ko", page)
     assert list(english) == list(korean)
     for key, text in english.items():
         assert sorted(set(PLACE.findall(text))) == sorted(set(PLACE.findall(korean[key]))), key
@@ -86,16 +98,18 @@ def test_they_are_small() -> None:
     assert sum(len(text.encode()) for text in packed) <= MOST_BYTES
 
 
-def test_what_scripts_say_is_there() -> None:
-    known = words("en")
-    for name, (source, prefix) in scripts().items():
+@pytest.mark.parametrize("page", ENTRIES)
+def test_what_scripts_say_is_there(page: str) -> None:
+    known = known_words(page)
+    for name, (source, prefix) in scripts(page).items():
         for key in SAID.findall(source):
             assert key in known or prefix + key in known, (name, key)
 
 
-def test_every_word_is_said() -> None:
-    unsaid = set(words("en"))
-    for source, prefix in scripts().values():
+@pytest.mark.parametrize("page", ENTRIES)
+def test_every_word_is_said(page: str) -> None:
+    unsaid = {key for key in known_words(page) if not NAMED.fullmatch(key)}
+    for source, prefix in scripts(page).values():
         plain = set(PLAIN.findall(source))
         unsaid -= plain | {prefix + key for key in plain}
         for made in MADE.findall(source):
@@ -117,3 +131,15 @@ def test_the_tour_says_what_the_article_says(step: str, language: str) -> None:
 def test_the_tour_has_no_other_steps() -> None:
     titles = {key.split(".")[1] for key in words("en") if re.fullmatch(r"tour\.\w+\.1", key)}
     assert titles == set(STEPS)
+
+
+@pytest.mark.parametrize("language", ARTICLES)
+def test_all_that_a_survey_has_is_named_in_the_atlas(language: str) -> None:
+    known = words(language, "atlas")
+    names = {f"statistic.{one.name}": one.title for one in STATISTICS}
+    names |= {f"role.{re.sub(r'[^a-z]', '_', one.name)}": one.title for one in ROLES}
+    others = {"statistic.layer", "role.unknown", "role.share"}
+    assert {key for key in known if key.startswith(("statistic.", "role."))} == {*names, *others}
+    assert {f"unit.{one.unit}" for one in STATISTICS if one.unit != "share"} <= set(known)
+    if language == "en":
+        assert {name: known[name] for name in names} == names

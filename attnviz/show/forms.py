@@ -73,7 +73,8 @@ class Forms:
     is not about one text, and so has no `text_index`; files are recognised by it. `called`: the
     first word in the names of its pictures. `one_scale`: all their colours are of one scale.
     `npz`: it has matrices; `streamed`: they are written while they are computed. `page`: what the
-    page about it shows first, if there is one. `alone`: the one form that it has.
+    page about it shows first, if there is one; `file`: what writes the page.
+    `alone`: the one form that it has.
     """
 
     table: str = "terminal.heading:rows_table"
@@ -84,6 +85,7 @@ class Forms:
     called: str = ""
     one_scale: bool = True
     page: str | None = None
+    file: str = "page.document:html_of"
     alone: Form | None = None
 
     @property
@@ -161,6 +163,9 @@ FORMS: dict[str, Forms] = {
         called="predict",
         one_scale=False,
     ),
+    "Survey": Forms(
+        header=("layer", "head", "kind"), called="survey", page="map", file="page.atlas:html_of"
+    ),
     "Page": Forms(called="page", alone="html"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Memory": Forms("terminal.memory:table", header=("name", "kind", "text")),
@@ -203,6 +208,12 @@ def table(answer: object, top: int | None = None) -> "RenderableType":
     """The answer as rich shows it."""
     shown: RenderableType = _loaded(forms_of(answer).table)(answer, top)
     return shown
+
+
+def page_file(answer: object) -> str:
+    """The HTML file of an answer that has a page."""
+    file: str = _loaded(forms_of(answer).file)(answer)
+    return file
 
 
 def figure(

@@ -17,7 +17,17 @@ from attnviz.answers.answer import Answer
 from attnviz.errors import escaped
 from attnviz.inspection import Context
 from attnviz.show import parquet
-from attnviz.show.forms import FORMS, PICTURES, Form, Limits, Style, figure, forms_of, table
+from attnviz.show.forms import (
+    FORMS,
+    PICTURES,
+    Form,
+    Limits,
+    Style,
+    figure,
+    forms_of,
+    page_file,
+    table,
+)
 from attnviz.show.labels import visible
 from attnviz.show.wording import unknown_told
 
@@ -26,7 +36,6 @@ if TYPE_CHECKING:
 
     from attnviz.answers.head import HeadSteps
     from attnviz.answers.matrices import Matrices
-    from attnviz.answers.page import Page
 
 Write = Callable[[Answer, int], None]  # the answer, and its text's index in the input
 
@@ -278,11 +287,10 @@ def _npz(stream: BinaryIO) -> Iterator[Write]:
 
 @contextmanager
 def _html(stream: BinaryIO, top: int | None) -> Iterator[Write]:
-    """The one page of a Page."""
-    from attnviz.show.page.document import html_of
+    """The one page of a Page, or of a Survey."""
 
     def write(answer: Answer, index: int) -> None:
-        stream.write(html_of(cast("Page", answer)).encode())
+        stream.write(page_file(answer).encode())
 
     yield write
 

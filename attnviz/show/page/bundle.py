@@ -23,9 +23,14 @@ _ENDED = re.compile(r"([{};,])\n")
 @cache
 def script(name: str = "main.js") -> str:
     """A script and all that it imports, as one module."""
+    return "".join(_stripped(_source(file)) for file in files(name))
+
+
+def files(name: str) -> list[str]:
+    """The files of a script and of all that it imports, those first that others import."""
     order: list[str] = []
     _visit(name, order, ())
-    return "".join(_stripped(_source(name)) for name in order)
+    return order
 
 
 @cache

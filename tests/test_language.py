@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from process import Workplace, workplace
+from surveys import survey_of
 from tiny_families import save_tiny
 from transformers import AutoModelForMaskedLM
 
@@ -30,7 +31,7 @@ NOTATION += r"|d_model|d_ff차원|[Wb]_[QKVO12]|(gelu|relu|norm|self_attention)\
 """What is the same in every language: heads, formulas, A and B."""
 
 NAMES = {"minilm", "cos(plain,", "ablated)", "norm:", "rollout:", "rollout", "flow:", "norm"}
-NAMES |= {"--pieces"}
+NAMES |= {"--pieces", "handmade", "corpus.txt", "[CLS]로"}
 FORMULAS = {"of", "the", "layer", "below,", "with", "(mean", "heads", "mean,", "normalized"}
 FORMULAS |= {"(1_Pooling", "config.json)", "seq2seq", "(Kobayashi", "et", "al."}
 
@@ -79,6 +80,8 @@ def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
         if attention != "decoder":
             yield attnviz.layer(seq2seq, "@1", 0, model=translator)[0]
     yield attnviz.predict("The animal was tired.", model=translator)
+    yield survey_of(12, 12, left_out=3)
+    yield survey_of(2, 24, intervals=False, distances=False)
 
 
 def labels(drawn: Figure) -> set[str]:

@@ -1,15 +1,22 @@
 """What every head does over a corpus: its statistics, and the roles of which it is a mixture."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from attnviz.answers.corpus import CorpusFacts, Estimate, Intervals, plain
 from attnviz.answers.distances import Distances
 from attnviz.answers.examples import Example
 from attnviz.answers.statistics import Role, Statistic
 from attnviz.attention.measures import MeasureName
+from attnviz.attention.order import descending
 from attnviz.inspection import HeadId, ModelFacts, Shown
+
+UNKNOWN = "unknown"
+"""What the share of a head's attention is called that no role has."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,13 @@ class SurveyHead:
     def role(self) -> str:
         """The role with the largest share, or `unknown` if more of its attention has none."""
         if not self.roles or (self.roles[0].share.mean or 0) < (self.unknown.mean or 0):
-            return "unknown"
+            return UNKNOWN
         return self.roles[0].name
+
+    @property
+    def share(self) -> Estimate:
+        """The share of `role`."""
+        return self.unknown if self.role == UNKNOWN else self.roles[0].share
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The head in JSON."""
@@ -61,6 +73,17 @@ class SurveyHead:
             "examples": [example.data() for example in self.examples[:top]],
             "sample": [example.data() for example in self.sample[:top]],
         }
+
+
+class RoleCount(NamedTuple):
+    """A role over all heads: how many have it, in how many it is the largest, and its `share` of
+    all their attention.
+    """
+
+    name: str
+    heads: int
+    largest: int
+    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,4 +133,32 @@ class Survey(Shown):
                 yield (*one.head, "statistic", name, *number)
             for role in one.roles:
                 yield (*one.head, "role", role.name, *role.share)
-            yield (*one.head, "role", "unknown", *one.unknown)
+            yield (*one.head, "role", UNKNOWN, *one.unknown)
+
+    def counts(self) -> list[RoleCount]:
+        """The roles that some head has, the largest share first, and last what no role has."""
+        shares: dict[str, list[float]] = {}
+        for head in self.heads:
+            for role in head.roles:
+                shares.setdefault(role.name, []).append(role.share.mean or 0)
+        unknown = [head.unknown.mean or 0 for head in self.heads]
+        shares = dict(sorted(shares.items(), key=lambda own: (-sum(own[1]), own[0])))
+        largest = Counter(head.role for head in self.heads)
+        return [
+            RoleCount(name, len(own), largest[name], sum(own) / max(len(self.heads), 1))
+            for name, own in [*shares.items(), (UNKNOWN, unknown)]
+        ]
+
+    def strongest(self, name: str, top: int | None = None) -> list[tuple[HeadId, Estimate]]:
+        """The heads with the largest mean of a statistic; those that have none are left out."""
+        found = [(one.head, one.statistics[name]) for one in self.heads if name in one.statistics]
+        numbers = np.array([number.mean for _, number in found], np.float64)
+        places = descending(numbers, top).tolist()
+        return [found[place] for place in places if not np.isnan(numbers[place])]
+
+    def by_layer(self, name: str) -> dict[int, float]:
+        """A statistic's mean over the heads of each layer that have it."""
+        found: dict[int, list[float]] = {}
+        for head, number in self.strongest(name):
+            found.setdefault(head.layer, []).append(number.mean or 0)
+        return {layer: sum(own) / len(own) for layer, own in sorted(found.items())}

@@ -164,7 +164,13 @@ FORMS: dict[str, Forms] = {
         one_scale=False,
     ),
     "Survey": Forms(
-        header=("layer", "head", "kind"), called="survey", page="map", file="page.atlas:html_of"
+        "terminal.survey:table",
+        "figure.survey:figure",
+        header=("layer", "head", "kind"),
+        called="survey",
+        one_scale=False,
+        page="map",
+        file="page.atlas:html_of",
     ),
     "Page": Forms(called="page", alone="html"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),

@@ -4,11 +4,13 @@ import re
 from functools import cache
 
 from attnviz.show.explain_wording import SELF_ATTENTION, SEQ2SEQ_ATTENTION
+from attnviz.show.figure.corpus_language import CORPUS
 from attnviz.show.forms import STYLE
 from attnviz.show.layer_wording import SHARES
 from attnviz.show.wording import BY_ITSELF, MODEL_IS_SURE
 
 KOREAN: dict[str, str] = {
+    **CORPUS,
     # axes, titles and scales
     "query: who looks": "쿼리: 주목하는 단어",
     "key: what is looked at": "키: 주목받는 단어",

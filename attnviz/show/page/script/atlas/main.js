@@ -8,6 +8,7 @@ import { Listing } from "../listing.js";
 import { drawTabs, dress, lookChoices } from "../look.js";
 import { isDark } from "../matrix.js";
 import { unpacked } from "../unpacked.js";
+import { headName } from "../writing.js";
 import { Atlas } from "./app.js";
 import { listView } from "./list.js";
 import { mapView } from "./map.js";
@@ -47,6 +48,7 @@ async function start(page) {
     controls: h("section", { class: "controls" }),
     host: h("main", { class: "view", id: "view" }),
     panel: h("aside", { class: "panel" }),
+    jump: h("button", { type: "button", class: "jump main", onclick: () => parts.panel.scrollIntoView() }),
     foot: h("footer", { class: "foot" }),
     told: h("p", { class: "hidden", role: "status" }),
   };
@@ -68,7 +70,8 @@ async function start(page) {
     drawPanel();
     listing.update();
     const head = app.survey.heads[app.chosen];
-    parts.told.textContent = head ? headText(app, head) : "";
+    parts.told.textContent = headText(app, head);
+    parts.jump.textContent = app.say("jump", { head: headName(head.layer, head.head) });
     page.setAttribute("data-drawn", name);
   };
   addEventListener("beforeprint", () => {

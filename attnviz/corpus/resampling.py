@@ -14,7 +14,7 @@ from attnviz.answers.bootstrap import COVERED, FEWEST
 
 RESAMPLES = 500
 METHOD = "Poisson bootstrap over documents, percentiles"
-AT_ONCE = 32  # documents whose draws are multiplied together
+AT_ONCE = 128  # documents whose draws are multiplied together
 
 
 def times_of(key: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from attnviz.corpus.statistics.places import (
     BY_OFFSET,
     CLASSES,
     CLS,
+    COUNTED,
     ITSELF,
     OFFSETS,
     SEPARATORS,
@@ -31,7 +32,6 @@ from attnviz.corpus.statistics.places import (
 from attnviz.corpus.statistics.sums import (
     BROUGHT,
     CARRIED,
-    COUNTED,
     DISTANCE,
     ENTROPY,
     FEATURES,
@@ -39,7 +39,6 @@ from attnviz.corpus.statistics.sums import (
     MAXIMA,
     TO_FIRST,
     Sums,
-    counts_of,
     to_rest,
     to_words,
 )
@@ -66,15 +65,15 @@ class HeadStatistics:
         self.num_layers, self.num_heads = facts.num_layers, facts.num_heads
         layers, heads = self.num_layers, self.num_layers * self.num_heads
         self._features = Means((FEATURES, layers, self.num_heads), (1, layers, 1))
-        self._counts = Means((len(COUNTED), layers), (1, layers))
-        self._documents = np.zeros((1 + len(COUNTED), layers))  # of rows, and of COUNTED
+        self._counts = Means((len(COUNTED) - 1, layers), (1, layers))
+        self._documents = np.zeros((len(COUNTED), layers))
         self._hypotheses = Hypotheses(heads)
         self._causal = CausalScores(layers, self.num_heads)
 
     def add(self, seen: Seen) -> None:
         """Add a text."""
         sums = Sums.of(seen, self.num_layers, self.num_heads)
-        counted = sums.spread_out(counts_of)
+        counted = sums.facts[: len(COUNTED)]
         rows, counts = counted[:1], counted[1:]
         if not rows.any():
             return
@@ -169,7 +168,7 @@ class _Numbers:
         return own
 
     def _over(self, number: np.ndarray, counted: str) -> np.ndarray:
-        return _ratio(number, self.counts[..., COUNTED.index(counted), :, None])
+        return _ratio(number, self.counts[..., COUNTED.index(counted) - 1, :, None])
 
 
 _CLASS_OF = {"itself": ITSELF, "cls": CLS, "separators": SEPARATORS, "sink": SINK}
@@ -205,10 +204,9 @@ class _Result:
         self._of = of
         self._mean = _Numbers(of._features.mean(), of._counts.mean())
         self._drawn = _Numbers(of._features.resampled(), of._counts.resampled())
-        documents = of._documents.round(6)
-        rows, having = documents[0], dict(zip(COUNTED, documents[1:], strict=True))
-        self._few = {name: having[_ROWS_OF.get(name, "")] < FEWEST for name in _ROWS_OF}
-        self._few |= {"": rows < FEWEST}
+        few = dict(zip(COUNTED, of._documents.round(6) < FEWEST, strict=True))
+        self._few = {name: few[counted] for name, counted in _ROWS_OF.items()}
+        self._few[""] = few["rows"]
 
     def heads(self) -> tuple[SurveyHead, ...]:
         """Every head that was seen."""

@@ -6,21 +6,26 @@ above a threshold: a one-sided t test over texts, corrected for the number of he
 Holm's method (Holm 1979).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from attnviz.answers.bootstrap import FEWEST
 from attnviz.answers.statistics import TWICE
 from attnviz.attention.shapes import Float
-from attnviz.corpus.statistics.places import APART, SIEVES, WORDS, Places
-from attnviz.corpus.statistics.sums import (
-    BROUGHT,
-    CARRIED,
-    IN_CLASS,
-    Sums,
-    to_rest,
+from attnviz.corpus.statistics.places import (
+    APART,
+    EXPECTED,
+    JOINED,
+    POSSIBLE,
+    SIEVES,
+    UNJOINED,
 )
+from attnviz.corpus.statistics.sums import BROUGHT, CARRIED, IN_CLASS, Sums, to_rest
+
+AT_ONCE = 32
+"""Texts that are scored together, which takes less time than one after the other."""
 
 TESTED = tuple(SIEVES)
 FURTHER = ("syntactic, apart", "no-op", "broadcast", "even")
@@ -35,7 +40,7 @@ HALF = 0.5
 LEAST = 1e-6
 """Attention below this, over a whole text, is too little to say where it went."""
 
-SUMS = SCORE, CHANCE, MARGIN, SQUARE, COUNT = range(5)
+SUMS = SCORE, MARGIN, SQUARE, COUNT = range(4)
 
 
 class Hypotheses:
@@ -45,23 +50,42 @@ class Hypotheses:
     """
 
     def __init__(self, heads: int) -> None:
-        self.sums = np.zeros((len(SUMS), len(TESTS), heads))
+        self._sums = np.zeros((len(SUMS), len(TESTS), heads))
+        self._waiting: list[Sums] = []
 
     def add(self, text: Sums) -> None:
         """Add a text."""
-        scores, margins, known = (np.zeros((len(TESTS), self.sums.shape[2])) for _ in range(3))
-        for found in (_biases(text), _apart(text), *_resting(text)):
-            first, count = found[3], len(found[0])
-            rows = slice(first, first + count)
-            scores[rows], margins[rows], known[rows] = found[:3]
-        self.sums[SCORE] += scores * known
-        self.sums[MARGIN] += margins * known
-        self.sums[SQUARE] += np.square(margins) * known
-        self.sums[COUNT] += known
+        self._waiting.append(text)
+        if len(self._waiting) == AT_ONCE:
+            self._score()
+
+    @property
+    def sums(self) -> Float[np.ndarray, "sum test head"]:
+        """The sums of all texts."""
+        self._score()
+        return self._sums
+
+    def _score(self) -> None:
+        """Score the texts that wait, all at once."""
+        if not self._waiting:
+            return
+        texts = _Texts.of(self._waiting, self._sums.shape[2])
+        self._waiting.clear()
+        for first, (scores, margins, known) in (
+            (0, texts.biases()),
+            (len(TESTED), texts.apart()),
+            (len(TESTED) + 1, texts.resting()),
+        ):
+            own = self._sums[:, first : first + scores.shape[1]]
+            own[SCORE] += (scores * known).sum(axis=0)
+            own[MARGIN] += (margins * known).sum(axis=0)
+            own[SQUARE] += (np.square(margins) * known).sum(axis=0)
+            own[COUNT] += known.sum(axis=0)
 
     def merge(self, other: "Hypotheses") -> None:
         """Add what another has seen."""
-        self.sums += other.sums
+        own = self.sums
+        own += other.sums
 
     def p_values(self) -> Float[np.ndarray, "test head"]:
         """One-sided p of each test and head; NaN below FEWEST texts."""
@@ -103,91 +127,79 @@ def holm(p: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return dict(zip(names, np.split(corrected, len(names)), strict=True))
 
 
-_Found = tuple[np.ndarray, np.ndarray, np.ndarray, int]  # scores, margins, whether, first test
+_Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Scores, margins, and whether there is one: (text, test, head) each."""
 
 _SIEVES = np.stack(list(SIEVES.values())).astype(np.float64)
-_BLOCK = TESTED.index("block")
-_OTHERS = WORDS & ~SIEVES["block"] & ~SIEVES["itself"]
+_JOINED = SIEVES["syntactic"] & APART
 
 
-def _half_way(chance: np.ndarray, largest: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class _Texts:
+    """Some texts' sums, side by side."""
+
+    features: Float[np.ndarray, "text feature head"]
+    rested: Float[np.ndarray, "text 2 head"]
+    facts: Float[np.ndarray, "text fact head"]
+
+    @classmethod
+    def of(cls, texts: Sequence[Sums], heads: int) -> "_Texts":
+        """The texts side by side; `heads`: how many."""
+        features, rested, facts = (
+            np.stack([getattr(text, name) for text in texts])
+            for name in ("features", "rested", "facts")
+        )
+        return cls(features, rested, np.repeat(facts, heads // facts.shape[2], axis=2))
+
+    @property
+    def classes(self) -> Float[np.ndarray, "text category head"]:
+        """The attention that goes to each class."""
+        own: np.ndarray = self.features[:, IN_CLASS]
+        return own
+
+    def biases(self) -> _Found:
+        """The bias scores of all sieves."""
+        expected, possible = self.facts[:, EXPECTED], self.facts[:, POSSIBLE]
+        known = (expected > LEAST) & (expected < (1 - LEAST) * possible)
+        scores = _SIEVES @ self.classes / np.where(known, expected, 1)
+        return scores, scores - _threshold(expected, possible), known
+
+    def apart(self) -> _Found:
+        """The attention that a tree's links get among words that are no neighbours.
+
+        The margin is in shares of all attention, so that texts where a head gives such words little
+        say little.
+        """
+        joined, cells = self.facts[:, JOINED], self.facts[:, UNJOINED]
+        chance = joined / np.maximum(cells, 1)
+        classes = self.classes
+        total, inside = classes[:, APART].sum(axis=1), classes[:, _JOINED].sum(axis=1)
+        expected = chance * total
+        known = (joined > 0) & (joined < cells) & (expected > LEAST)
+        margins = inside - _threshold(chance, np.ones_like(chance)) * expected
+        margins /= np.maximum(self.facts[:, 0], 1)
+        scores = inside / np.where(known, expected, 1)
+        return scores[:, None], margins[:, None], known[:, None]
+
+    def resting(self) -> _Found:
+        """What comes from resting places, beside what comes from elsewhere; and how evenly."""
+        brought, carried = self.features[:, BROUGHT], self.features[:, CARRIED]
+        given = to_rest(self.classes)
+        elsewhere = self.classes.sum(axis=1) - given
+        known = (given > LEAST) & (elsewhere > LEAST) & (carried - brought > LEAST)
+        length = brought / np.where(known, given, 1)
+        other = (carried - brought) / np.where(known, elsewhere, 1)
+        ratio = length / np.where(known, other, 1)
+        rows = np.maximum(self.facts[:, 0], 1)
+        mean = self.rested[:, 0] / rows
+        variance = np.maximum(self.rested[:, 1] / rows - mean**2, 0)
+        uneven = np.sqrt(variance) / np.maximum(mean, LEAST)
+        scores = np.stack([ratio, ratio, uneven], axis=1)
+        margins = np.stack([HALF - ratio, ratio - HALF, HALF - uneven], axis=1)
+        return scores, margins, np.stack([known, known, known & (rows > 1)], axis=1)
+
+
+def _threshold(expected: np.ndarray, possible: np.ndarray) -> np.ndarray:
     """The threshold of a bias score: TWICE, or half way to the largest score that there can be."""
-    limit: np.ndarray = np.minimum(TWICE, (1 + largest / np.maximum(chance, LEAST)) / 2)
+    limit: np.ndarray = np.minimum(TWICE, (1 + possible / np.maximum(expected, LEAST)) / 2)
     return limit
-
-
-def _expected(places: Places) -> np.ndarray:
-    """Of each sieve: the attention that even rows give it, and how many rows have a key in it."""
-    inside = _SIEVES @ places.cells
-    rows = inside > 0
-    chance = inside[:, places.rows] / places.choices[places.rows]
-    expected, largest = chance.sum(axis=1), rows.sum(axis=1).astype(np.float64)
-    if not places.cells[_OTHERS].any():  # one sentence is no block
-        expected[_BLOCK] = largest[_BLOCK] = 0
-    return np.concatenate([expected, largest])
-
-
-def _biases(text: Sums) -> _Found:
-    """The bias scores of all sieves."""
-    chance, largest = np.split(text.spread_out(_expected), 2)
-    known = (chance > LEAST) & (chance < (1 - LEAST) * largest)
-    thresholds = _half_way(chance, largest)
-    each = text.num_heads
-    chance, known, thresholds = (
-        np.repeat(numbers, each, axis=1) for numbers in (chance, known, thresholds)
-    )
-    scores = _SIEVES @ text.features[IN_CLASS] / np.where(known, chance, 1)
-    return scores, scores - thresholds, known, 0
-
-
-def _apart_expected(places: Places) -> np.ndarray:
-    """How many cells of words that are no neighbours there are, and how many a tree joins."""
-    syntactic = SIEVES["syntactic"] & APART
-    return np.array([places.cells[APART].sum(), places.cells[syntactic].sum()])
-
-
-def _apart(text: Sums) -> _Found:
-    """The attention that a tree's links get among words that are no neighbours.
-
-    The margin is in shares of all attention, so that texts where a head gives such words little
-    say little.
-    """
-    cells, joined = text.spread_out(_apart_expected)
-    chance = np.divide(joined, cells, out=np.zeros_like(cells), where=cells > 0)
-    known = np.repeat((joined > 0) & (joined < cells), text.num_heads)
-    limit = np.repeat(_half_way(chance, np.ones_like(chance)) * chance, text.num_heads)
-    classes = text.features[IN_CLASS]
-    total, inside = classes[APART].sum(axis=0), classes[SIEVES["syntactic"] & APART].sum(axis=0)
-    rows = np.repeat(
-        [text.places[n].rows.sum() if n in text.places else 1 for n in range(text.num_layers)],
-        text.num_heads,
-    )
-    margin = (inside - limit * total) / rows
-    expected = np.repeat(chance, text.num_heads) * total
-    known &= expected > LEAST
-    score = inside / np.where(known, expected, 1)
-    return score[None], margin[None], known[None], len(TESTED)
-
-
-def _resting(text: Sums) -> list[_Found]:
-    """What comes from resting places, beside what comes from elsewhere; and how evenly."""
-    features, first = text.features, len(TESTED) + 1
-    given, brought, carried = to_rest(features[IN_CLASS]), features[BROUGHT], features[CARRIED]
-    elsewhere = features[IN_CLASS].sum(axis=0) - given
-    known = (given > LEAST) & (elsewhere > LEAST) & (carried - brought > LEAST)
-    length = np.where(known, brought / np.where(known, given, 1), 0)
-    other = np.where(known, (carried - brought) / np.where(known, elsewhere, 1), 1)
-    ratio = length / other
-    rows = np.repeat(
-        [text.places[n].rows.sum() if n in text.places else 1 for n in range(text.num_layers)],
-        text.num_heads,
-    )
-    mean = text.rested[0] / rows
-    variance = np.maximum(text.rested[1] / rows - mean**2, 0)
-    uneven = np.sqrt(variance) / np.maximum(mean, LEAST)
-    shorter = np.stack([ratio, ratio]), np.stack([HALF - ratio, ratio - HALF])
-    several = known & (rows > 1)
-    return [
-        (*shorter, np.stack([known, known]), first),
-        (uneven[None], (HALF - uneven)[None], several[None], first + 2),
-    ]

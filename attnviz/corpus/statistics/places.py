@@ -5,19 +5,19 @@ that it turns out to have.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from unicodedata import category
 
 import numpy as np
 
-from attnviz.answers.masks import by_mask, has_rest
+from attnviz.answers.masks import has_rest
 from attnviz.answers.statistics import LOCAL
 from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.corpus.conllu import Tree
 from attnviz.corpus.fold import Seen
-from attnviz.inspection import HeadId, View
+from attnviz.inspection import View
 from attnviz.text.spans import sentence_starts
 from attnviz.text.tokens import Token, spans_given
 
@@ -73,59 +73,77 @@ WORDS = _sieve(KINDS, POSITIONS, [ITSELF, FIRST])
 APART = _sieve(KINDS, [place for place in INSIDE if place not in NEIGHBOURS])
 """Words of the same sentence that are no neighbours."""
 
+COUNTED = (
+    "rows", "largest", "previous", "next", "first", "cls", "separators", "sink", "same word",
+    "punctuation", *(f"offset {offset}" for offset in OFFSETS),
+)  # fmt: skip
+"""What is counted of rows: all, the largest entropy possible, and those that have such a key."""
+
+EXPECTED = slice(len(COUNTED), len(COUNTED) + len(SIEVES))
+POSSIBLE = slice(EXPECTED.stop, EXPECTED.stop + len(SIEVES))
+JOINED, UNJOINED = POSSIBLE.stop, POSSIBLE.stop + 1
+FACTS = UNJOINED + 1
+
+_SIEVES = np.stack(list(SIEVES.values())).astype(np.float64)
+_KEYS = np.stack(
+    [
+        *(_sieve((), (), [one]) for one in (CLS, SEPARATORS, SINK)),
+        *(SIEVES[name] for name in ("same word", "punctuation")),
+        *BY_OFFSET,
+    ]
+).astype(np.float64)
+_PREVIOUS, _NEXT, _BLOCK = (list(SIEVES).index(name) for name in ("previous", "next", "block"))
+_OTHERS = _sieve(KINDS, [OTHER]).astype(np.float64)
+_JOINED = np.stack([SIEVES["syntactic"] & APART, APART]).astype(np.float64)
+
 _OFFSET_OF = np.full(CLASSES + 1, -1)  # the number among OFFSETS; the last is for cells of no class
 for _number, _classes in enumerate(BY_OFFSET):
     _OFFSET_OF[:-1][_classes] = _number
 
-_BY_DISTANCE = np.array([FAR, BEFORE, PREVIOUS, 0, NEXT, AFTER, FAR])
-_IN_CLASS = np.arange(CLASSES)[:, None]
+_BY_DISTANCE = np.array([FAR, BEFORE, PREVIOUS, ITSELF, NEXT, AFTER, FAR], np.int8)
+_IN_CLASS = np.arange(CLASSES, dtype=np.int8)[:, None]
+_FIRST_OF = np.array([5 + kind * len(POSITIONS) for kind in KINDS], np.int8)
+"""The first class of each kind: those of its other positions follow."""
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """What a text's words are, whatever the layer: of the queries, and of the keys."""
+    """What a text's words are, whatever the layer: of the queries, and of the keys.
+
+    `code`: the class of each cell, as if all were allowed; `first`: the key that is the first word.
+    """
 
     special: Bool[np.ndarray, "query"]
     key_special: Bool[np.ndarray, "key"]
     code: Int[np.ndarray, "query key"]
-    first: int | None  # the key that is the text's first word
+    first: int | None
 
     @classmethod
     def of(cls, seen: Seen) -> "Text":
-        """The classes of all cells, as if all were allowed."""
-        view = seen.view
-        queries, keys = view.tokens, view.keys
-        cross = view.context.is_cross_attention
-        words, spelled, punctuation = _spelled(keys)
-        asking = _spelled(queries, words)[1] if cross else spelled
-        same = asking[:, None] == spelled
-        special = np.array([key.special for key in keys])
-        kinds = np.full(same.shape, PLAIN)
-        kinds[:, punctuation] = PUNCTUATION
-        positions = np.full(same.shape, OTHER)
+        """The classes of a text's cells."""
+        queries, keys = seen.view.tokens, seen.view.keys
+        cross = seen.view.context.is_cross_attention
+        words = _Words.of(keys)
+        asking = _Words.of(queries, words.numbers) if cross else words
+        positions = _positions(seen, (len(queries), len(keys)))
+        code = positions + _FIRST_OF[np.where(words.punctuation, PUNCTUATION, PLAIN)]
         if not cross:
-            for one, other in _edges(seen):
-                kinds[one, other] = kinds[other, one] = SYNTACTIC
-            sentence = _sentences(seen)
-            places = np.arange(len(keys))
-            apart = np.clip(places - places[:, None], -LOCAL - 1, LOCAL + 1)
-            positions = np.where(
-                sentence[:, None] == sentence, _BY_DISTANCE[apart + LOCAL + 1], OTHER
-            )
-        kinds[same & ~punctuation] = SAME
-        code = 5 + kinds * len(POSITIONS) + positions
-        plain = np.flatnonzero(~special)
+            one, other = _edges(seen)
+            code[one, other] = positions[one, other] + _FIRST_OF[SYNTACTIC]
+        if cross or words.repeated:
+            same = (asking.spelled[:, None] == words.spelled) & ~words.punctuation
+            code[same] = positions[same] + _FIRST_OF[SAME]
+        plain = np.flatnonzero(~words.special)
         first = int(plain[0]) if len(plain) else None
         if first == 0 and not cross:
-            resting = positions[:, 0] >= FAR
-            code[resting, 0] = FIRST
-        before = np.arange(len(keys)) < (len(keys) if first is None else first)
-        code[:, special & before] = CLS
-        code[:, special & ~before] = SEPARATORS
+            code[positions[:, 0] >= FAR, 0] = FIRST
+        special = np.flatnonzero(words.special)
+        before = int(np.searchsorted(special, len(keys) if first is None else first))
+        code[:, special[:before]] = CLS
+        code[:, special[before:]] = SEPARATORS
         if not cross:
             np.fill_diagonal(code, ITSELF)
-        own = special if not cross else np.array([query.special for query in queries])
-        return cls(own, special, code, first)
+        return cls(asking.special, words.special, code, first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,23 +164,46 @@ class Places:
     def of(cls, view: View, text: Text, layer: int) -> "Places":
         """The places of a layer, and of all with its mask."""
         mask, rest = view.visible(layer), has_rest(view.context)
-        code = text.code
-        if mask is not None:
-            code = np.where(mask, code, -1)
+        code = text.code.copy()
         count, across = code.shape
-        choices = np.full(count, across) if mask is None else mask.sum(axis=1)
-        choices = (choices + rest).astype(np.float64)
+        choices = np.full(count, float(across))
+        if mask is not None:
+            code[~mask] = -1
+            choices = mask.sum(axis=1, dtype=np.float64)
+        choices += rest
         rows = ~text.special & (choices > 1)
-        code = np.where(rows[:, None], code, -1)
+        code[~rows] = -1
         wide = CLASSES + 1
-        numbers = (code + 1 + wide * np.arange(count)[:, None]).ravel()
+        numbers = (code + np.arange(1, 1 + wide * count, wide)[:, None]).ravel()
         cells = np.bincount(numbers, minlength=wide * count).reshape(count, wide)[:, 1:].T
         cells = cells.astype(np.float64)
         if rest:
             cells[SINK] = rows
         return cls(text, code, rows, cells, choices)
 
-    def first_rows(self) -> int:
+    @cached_property
+    def facts(self) -> Float[np.ndarray, "fact"]:
+        """What is known of the rows without their weights.
+
+        COUNTED; of each sieve what even attention would give it (EXPECTED), and in how many rows it
+        has a key (POSSIBLE); cells that a tree joins, of words that are no neighbours, and all.
+        """
+        found = np.zeros(FACTS)
+        inside = _SIEVES @ self.cells
+        having = (inside > 0).sum(axis=1)
+        found[0] = self.rows.sum()
+        found[1] = np.log2(self.choices[self.rows]).sum()
+        found[2:4] = having[[_PREVIOUS, _NEXT]]
+        found[4] = self._first_rows()
+        found[5 : len(COUNTED)] = (_KEYS @ self.cells > 0).sum(axis=1)
+        found[EXPECTED] = inside @ (1 / np.maximum(self.choices, 1))
+        found[POSSIBLE] = having
+        if not (_OTHERS @ self.cells).any():  # one sentence is no block
+            found[EXPECTED.start + _BLOCK] = found[POSSIBLE.start + _BLOCK] = 0
+        found[JOINED:] = _JOINED @ self.cells.sum(axis=1)
+        return found
+
+    def _first_rows(self) -> int:
         """How many rows may look at the first word, and are another."""
         first = self.text.first
         if first is None:
@@ -176,29 +217,39 @@ class Places:
         return found
 
     def near(self, rows: slice) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, "cell offset"]]:
-        """The rows and columns of the cells at OFFSETS in some rows, and which offset each has."""
-        offsets = _OFFSET_OF[self.code[rows]]
-        down, across = np.nonzero(offsets >= 0)
-        which = (offsets[down, across][:, None] == np.arange(len(OFFSETS))).astype(np.float32)
-        return down, across, which
+        """The cells of some rows that are at OFFSETS, their rows, and which offset each has."""
+        offsets = _OFFSET_OF[self.code[rows]].ravel()
+        cells = np.flatnonzero(offsets >= 0)
+        which = (offsets[cells, None] == np.arange(len(OFFSETS))).astype(np.float32)
+        return cells, cells // self.code.shape[1], which
 
 
-def grouped(
-    view: View, make: Callable[[int], Places]
-) -> Callable[[Sequence[HeadId]], Iterator[tuple[Places, slice | list[int]]]]:
-    """Groups the heads of a block by their layers' masks: their places, and their numbers."""
-    of = by_mask(view, make)
+@dataclass(frozen=True, eq=False)
+class _Words:
+    """How the words are spelled: by number, special tokens each by one of its own."""
 
-    def groups(heads: Sequence[HeadId]) -> Iterator[tuple[Places, slice | list[int]]]:
-        layers = {layer: of(layer) for layer in dict.fromkeys(head.layer for head in heads)}
-        different = {id(places): places for places in layers.values()}
-        if len(different) == 1:
-            yield next(iter(different.values())), slice(None)
-            return
-        for number, places in different.items():
-            yield places, [i for i, head in enumerate(heads) if id(layers[head.layer]) == number]
+    numbers: dict[str, int]
+    spelled: Int[np.ndarray, "token"]
+    special: Bool[np.ndarray, "token"]
+    punctuation: Bool[np.ndarray, "token"]
 
-    return groups
+    @classmethod
+    def of(cls, tokens: Sequence[Token], numbers: dict[str, int] | None = None) -> "_Words":
+        """The words of tokens; `numbers`: those of spellings that are known."""
+        known = {} if numbers is None else numbers
+        spelled, punctuation = [], []
+        for token in tokens:
+            folded, is_punctuation = ("", False) if token.special else _spelling(token.text)
+            punctuation.append(is_punctuation)
+            own = -1 - token.index if token.special else known.setdefault(folded, len(known))
+            spelled.append(own)
+        codes = np.array(spelled)
+        return cls(known, codes, codes < 0, np.array(punctuation))
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a spelling comes twice."""
+        return len(self.numbers) < len(self.spelled) - int(self.special.sum())
 
 
 @lru_cache(maxsize=1 << 16)
@@ -207,51 +258,68 @@ def _spelling(word: str) -> tuple[str, bool]:
     return word.casefold(), all(category(letter).startswith("P") for letter in word)
 
 
-def _spelled(
-    tokens: Sequence[Token], known: dict[str, int] | None = None
-) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-    """A number for each spelling, that of each token (special ones have their own), punctuation."""
-    numbers = {} if known is None else known
-    codes, punctuation = np.zeros(len(tokens), np.intp), np.zeros(len(tokens), bool)
-    for token in tokens:
-        if token.special:
-            codes[token.index] = -1 - token.index
-            continue
-        folded, punctuation[token.index] = _spelling(token.text)
-        codes[token.index] = numbers.setdefault(folded, len(numbers))
-    return numbers, codes, punctuation
+def _positions(seen: Seen, shape: tuple[int, int]) -> Int[np.ndarray, "query key"]:
+    """Where each key is from each query."""
+    if seen.view.context.is_cross_attention:
+        return np.full(shape, OTHER, np.int8)
+    positions, sentence = _in_one_sentence(shape[0]), _sentences(seen)
+    if sentence is None:
+        return positions
+    return np.where(sentence[:, None] == sentence, positions, np.int8(OTHER))
 
 
-def _sentences(seen: Seen) -> np.ndarray:
-    """The number of each token's sentence: of its segment, unless the text has several."""
+@lru_cache(maxsize=128)
+def _in_one_sentence(count: int) -> Int[np.ndarray, "query key"]:
+    places = np.arange(count)
+    apart = np.clip(places - places[:, None], -LOCAL - 1, LOCAL + 1)
+    positions: np.ndarray = _BY_DISTANCE[apart + LOCAL + 1]
+    return positions
+
+
+def _sentences(seen: Seen) -> np.ndarray | None:
+    """The number of each token's sentence; None if there is one. A tree's document is one."""
     tokens, text = seen.view.tokens, seen.tokens
-    segments = np.array([token.segment for token in tokens])
+    paired = text.pair is not None
+    segments = np.array([token.segment for token in tokens]) if paired else None
     if isinstance(seen.document.marks, Tree):
         return segments
     starts = [sentence_starts(own) for own in (text.text, text.pair or "")]
     if len(starts[0]) == len(starts[1]) == 1:
         return segments
-    inside = [bisect_right(starts[t.segment], t.start or 0) for t in tokens]
-    sentences: np.ndarray = segments * len(text.text) + np.array(inside)
+    inside = [bisect_right(starts[token.segment], token.start or 0) for token in tokens]
+    first = 0 if segments is None else segments * len(text.text)
+    sentences: np.ndarray = first + np.array(inside)
     return sentences
 
 
-def _edges(seen: Seen) -> Iterator[tuple[int, int]]:
-    """The words that a tree joins, as tokens; not punctuation, nor words cut off by a window."""
+def _edges(seen: Seen) -> tuple[list[int], list[int]]:
+    """The words that a tree joins, as tokens, both ways; not punctuation, nor what was cut off."""
     tree, typed = seen.document.marks, seen.document.text
     if not isinstance(tree, Tree) or isinstance(typed, str):
-        return
-    starts = [start for start, _ in spans_given(typed)]
+        return [], []
+    token_of = _token_of(seen, typed)
+    upos, units = tree.upos, tree.units
+    one, other = [], []
+    for word, head in enumerate(tree.heads):
+        if head < 0 or upos[word] == PUNCT or upos[head] == PUNCT:
+            continue
+        a, b = token_of.get(units[word]), token_of.get(units[head])
+        if a is not None and b is not None and a != b:
+            one += [a, b]
+            other += [b, a]
+    return one, other
+
+
+def _token_of(seen: Seen, typed: Sequence[str]) -> dict[int, int]:
+    """The token of each of the document's own words."""
+    plain = [token for token in seen.view.tokens if not token.special]
     part = seen.inspection.part
+    if part is None and len(plain) == len(typed):
+        return {word: token.index for word, token in enumerate(plain)}
+    starts = [start for start, _ in spans_given(typed)]
     offset = 0 if part is None else part.offset
-    token_of = {
+    return {
         bisect_right(starts, token.start + offset) - 1: token.index
-        for token in seen.view.tokens
+        for token in plain
         if token.start is not None
     }
-    for word, head in enumerate(tree.heads):
-        if head < 0 or PUNCT in (tree.upos[word], tree.upos[head]):
-            continue
-        one, other = token_of.get(tree.units[word]), token_of.get(tree.units[head])
-        if one is not None and other is not None and one != other:
-            yield one, other

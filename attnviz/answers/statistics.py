@@ -128,9 +128,6 @@ _BIAS = (
 
 ROLES: tuple[Role, ...] = (
     Role(
-        "delimiter", "delimiter", f"{_BIAS}special tokens, a sink, or the first word without", PANDE
-    ),
-    Role(
         "no-op",
         "no-op",
         "delimiter, and what comes from there is less than half as long as "
@@ -143,6 +140,9 @@ ROLES: tuple[Role, ...] = (
         "delimiter, and what comes from there is at least half as long (t test), "
         "about as much for every query",
         KOBAYASHI,
+    ),
+    Role(
+        "delimiter", "delimiter", f"{_BIAS}special tokens, a sink, or the first word without", PANDE
     ),
     Role(
         "positional",
@@ -161,7 +161,12 @@ ROLES: tuple[Role, ...] = (
         PANDE,
     ),
     Role("punctuation", "punctuation", f"{_BIAS}punctuation", PANDE),
-    Role("local", "local", f"{_BIAS}up to {LOCAL} words before and after", PANDE),
+    Role(
+        "local",
+        "local",
+        f"{_BIAS}up to {LOCAL} words before and after; and not to neighbours alone",
+        PANDE,
+    ),
     Role(
         "block", "block", f"{_BIAS}words of the same sentence, in pairs and texts of several", PANDE
     ),

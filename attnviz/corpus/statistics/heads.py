@@ -9,7 +9,7 @@ import numpy as np
 from attnviz.answers.bootstrap import FEWEST
 from attnviz.answers.corpus import Estimate
 from attnviz.answers.overview import BROAD_ENTROPY
-from attnviz.answers.statistics import LEVEL, POSITIONAL, ROLES, STATISTICS
+from attnviz.answers.statistics import LEAST_SHARE, LEVEL, POSITIONAL, ROLES, STATISTICS
 from attnviz.answers.survey import HeadRole, SurveyHead
 from attnviz.answers.survey_comparison import Kind
 from attnviz.attention.shapes import Bool, Float
@@ -296,7 +296,8 @@ class _Result:
         for name in ("no-op", "broadcast"):
             details[name]["score"] = scores["no-op"]
         details["broadcast"]["uneven"] = scores["even"]
-        details["syntactic"]["apart"] = scores["syntactic, apart"]
+        for name in ("syntactic", "local"):
+            details[name]["apart"] = scores[f"{name}, apart"]
         maxima = self._mean.maxima().reshape(len(OFFSETS), -1)
         best = np.argmax(np.nan_to_num(maxima), axis=0)
         largest = np.take_along_axis(maxima, best[None], axis=0)[0]
@@ -307,8 +308,6 @@ class _Result:
             {"spread": spread},
             np.nan_to_num(spread) > BROAD_ENTROPY,
         )
-        passed["broadcast"] &= ~passed["no-op"]
-        passed["delimiter"] &= ~(passed["no-op"] | passed["broadcast"])
         return _Tested(passed, details)
 
     def _owners(self, tested: _Tested) -> np.ndarray:
@@ -334,6 +333,9 @@ class _Result:
         mean, drawn = (
             numbers.features[..., IN_CLASS, :, :] for numbers in (self._mean, self._drawn)
         )
+        for number in range(len(_ROLE_NAMES)):
+            little = np.where(owner == number, mean, 0).sum(axis=0) < LEAST_SHARE
+            owner[(owner == number) & little] = -1
         return {
             name: self._estimate(
                 np.where(owner == number, mean, 0).sum(axis=0),

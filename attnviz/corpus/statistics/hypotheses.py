@@ -109,7 +109,8 @@ class Hypotheses:
         score = np.full(count.shape, np.nan)
         np.divide(self.sums[SCORE], count, out=score, where=count > 0)
         scores = dict(zip(TESTS, score, strict=True))
-        both = {name: p[name] for name in TESTED}
+        both = {name: p[name] for name in TESTED if name != "local, apart"}
+        both["local"] = np.maximum(p["local"], p["local, apart"])
         both["syntactic"] = np.maximum(p["syntactic"], p["syntactic, apart"])
         both["no-op"] = np.maximum(p["delimiter"], p["no-op"])
         both["broadcast"] = np.maximum.reduce([p["delimiter"], p["broadcast"], p["even"]])
@@ -132,6 +133,9 @@ _Found = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 _SIEVES = np.stack(list(SIEVES.values())).astype(np.float64)
 _JOINED = SIEVES["syntactic"] & APART
+_AT_MOST = np.array([1.0 if name == "local, apart" else TWICE for name in TESTED])[:, None]
+"""The threshold of each sieve: words two away need no more than what chance gives, if all near
+words together have TWICE that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +166,7 @@ class _Texts:
         expected, possible = self.facts[:, EXPECTED], self.facts[:, POSSIBLE]
         known = (expected > LEAST) & (expected < (1 - LEAST) * possible)
         scores = _SIEVES @ self.classes / np.where(known, expected, 1)
-        return scores, scores - _threshold(expected, possible), known
+        return scores, scores - _threshold(expected, possible, _AT_MOST), known
 
     def apart(self) -> _Found:
         """The attention that a tree's links get among words that are no neighbours.
@@ -199,7 +203,9 @@ class _Texts:
         return scores, margins, np.stack([known, known, known & (rows > 1)], axis=1)
 
 
-def _threshold(expected: np.ndarray, possible: np.ndarray) -> np.ndarray:
-    """The threshold of a bias score: TWICE, or half way to the largest score that there can be."""
-    limit: np.ndarray = np.minimum(TWICE, (1 + possible / np.maximum(expected, LEAST)) / 2)
+def _threshold(
+    expected: np.ndarray, possible: np.ndarray, at_most: np.ndarray | float = TWICE
+) -> np.ndarray:
+    """The threshold of a bias score, or half way to the largest score that there can be."""
+    limit: np.ndarray = np.minimum(at_most, (1 + possible / np.maximum(expected, LEAST)) / 2)
     return limit

@@ -55,8 +55,11 @@ SIEVES: dict[str, Bool[np.ndarray, "category"]] = {
     "punctuation": _sieve([PUNCTUATION], POSITIONS),
     "local": _sieve(KINDS, NEAR),
     "block": _sieve(KINDS, INSIDE),
+    "local, apart": _sieve(KINDS, [BEFORE, AFTER]),
 }
-"""The classes that each role looks at, whichever other roles may look there too."""
+"""The classes that each role looks at, whichever other roles may look there too; and what is local
+beside the neighbours.
+"""
 
 BY_OFFSET = np.stack(
     [

@@ -121,6 +121,11 @@ def test_clusters_are_branches_that_are_near() -> None:
     assert result.data()["rows"] == 7
 
 
+def test_too_many_heads_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_HEADS", 5)
+    assert folded(TEXTS[:3]).result() is None
+
+
 def test_nothing_to_compare_has_no_distances() -> None:
     assert HeadDistances().result() is None
     alone = folded([seen_of(0, ["a", "b"], (1, 1))])

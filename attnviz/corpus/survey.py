@@ -13,7 +13,7 @@ from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Accumulator, Folded, Seen, whole_or_windows
 from attnviz.corpus.kept import named, part_of
 from attnviz.corpus.resampling import METHOD, RESAMPLES
-from attnviz.corpus.statistics.distances import HeadDistances
+from attnviz.corpus.statistics.distances import MOST_HEADS, HeadDistances
 from attnviz.corpus.statistics.examples import HeadExamples
 from attnviz.corpus.statistics.heads import HeadStatistics
 from attnviz.inspection import ModelFacts
@@ -134,7 +134,7 @@ def survey(
         roles=ROLES,
         heads=heads,
         distances=None if found.distances is None else found.distances.result(),
-        notes=tuple(_notes(work, found, tally.documents)),
+        notes=tuple(_notes(work, found, tally.documents, len(heads))),
     )
 
 
@@ -144,9 +144,11 @@ def _without(head: SurveyHead, known: set[str]) -> SurveyHead:
     return replace(head, statistics=own)
 
 
-def _notes(work: SurveyWork, found: SurveyAccumulator, documents: int) -> Iterator[str]:
+def _notes(work: SurveyWork, found: SurveyAccumulator, documents: int, heads: int) -> Iterator[str]:
     """What was not done, and why."""
     tested = found.statistics.tested()
+    if work.distances and heads > MOST_HEADS:
+        yield f"{heads:,} heads are too many for distances: {MOST_HEADS:,} can be compared"
     if documents < FEWEST:
         yield FEW
         return

@@ -26,6 +26,9 @@ EVERY, HEADS = 64, 72
 WAITING_BYTES = 1 << 22
 """Rows that wait to be compared, before it is known whether they count."""
 
+MOST_HEADS = 2048
+"""More heads are not compared: each word would have over two million pairs."""
+
 PAIRS_AT_ONCE = (
     3 << 13
 )  # numbers: less than the 128 KiB from which memory comes anew from the system
@@ -50,6 +53,8 @@ class HeadDistances:
         words = [token.index for token in seen.view.tokens if not token.special]
         self._words += len(words)
         self._heads = len(seen.view.context.recorded) * seen.view.context.num_heads
+        if self._heads > MOST_HEADS:
+            return
         drawn = lots(lot_of(seen, "distance"), np.array(words, np.int64))
         level = self._level()
         chosen = np.flatnonzero(drawn >> np.uint64(64 - level) == 0) if level else range(len(words))
@@ -76,7 +81,7 @@ class HeadDistances:
             self._compare()
 
     def result(self) -> Distances | None:
-        """The mean distances, clusters and tree; None without rows, or with one head alone."""
+        """The mean distances, clusters and tree; None without rows, or with 1 or too many heads."""
         self._compare()
         rows = sum(self._rows.values())
         if not rows or self._heads < 2:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -218,13 +219,19 @@ def _draw_entropy(picture: Figure, survey: Survey, frame: _Frame) -> None:
     wide = frame.width / 2 - MARGIN - _AXIS - 0.25
     axes = _plot(picture, frame, MARGIN + _AXIS, wide)
     apart = 0.7 / max(len(frame.across), 1)
+    roles = {one.head: one.role for one in survey.heads}
+    dots, colors, lines = [], [], []
     for head, number in survey.strongest("entropy"):
         x = frame.layers.index(head.layer) - 0.35 + apart * (frame.across.index(head.place) + 0.5)
+        dots.append((x, number.mean or 0))
+        colors.append(look_of(roles[head]).colour)
         if number.low is not None and number.high is not None:
-            axes.plot((x, x), (number.low, number.high), color=INK, linewidth=0.7, zorder=2)
-        role = next(one.role for one in survey.heads if one.head == head)
-        dot: dict[str, Any] = {"color": look_of(role).colour, "edgecolor": INK, "linewidth": 0.5}
-        axes.scatter(x, number.mean or 0, s=15, zorder=3, **dot)
+            lines.append([(x, number.low), (x, number.high)])
+    axes.add_collection(LineCollection(lines, colors=INK, linewidths=0.7, zorder=2))
+    places = np.array(dots).reshape(-1, 2)
+    axes.scatter(
+        places[:, 0], places[:, 1], s=15, color=colors, edgecolor=INK, linewidth=0.5, zorder=3
+    )
     for layer, mean in survey.by_layer("entropy").items():
         place = frame.layers.index(layer)
         axes.plot((place - 0.4, place + 0.4), (mean, mean), color="#c0392b", linewidth=1.4)
@@ -311,19 +318,22 @@ def _draw_tree(picture: Figure, survey: Survey, distances: Distances, frame: _Fr
 
 def _label_leaves(axes: Axes, survey: Survey, order: Sequence[int]) -> None:
     """A square in the colour of its role below each leaf, and its name if they are not too many."""
-    for place, leaf in enumerate(order):
-        one = survey.heads[leaf]
-        at: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "annotation_clip": False}
-        box: dict[str, Any] = {"boxstyle": "square,pad=0.15"}
-        box |= {"facecolor": look_of(one.role).colour}
+    looks = [look_of(survey.heads[leaf].role) for leaf in order]
+    at: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "annotation_clip": False}
+    if len(order) > MOST_NAMED:
+        strip = axes.get_xaxis_transform()
+        boxes = [Rectangle((place - 0.5, -0.08), 1, 0.06) for place in range(len(order))]
+        own = PatchCollection(boxes, facecolors=[look.colour for look in looks])
+        own.set(linewidth=0, transform=strip, clip_on=False)
+        axes.add_collection(own)
+        return
+    for place, (leaf, look) in enumerate(zip(order, looks, strict=True)):
+        box: dict[str, Any] = {"boxstyle": "square,pad=0.15", "facecolor": look.colour}
         box |= {"edgecolor": FAINT, "linewidth": 0.4}
         letter: dict[str, Any] = {"ha": "center", "va": "top", "size": _TINY - 1}
-        named = len(order) <= MOST_NAMED
-        text = look_of(one.role).letter if named else " "
-        axes.annotate(text, (place, -0.03), bbox=box, **letter, **at)
-        if named:
-            axes.annotate(str(one.head), (place, -0.14), rotation=90, ha="center", va="top",
-                          size=_TINY, **at)  # fmt: skip
+        axes.annotate(look.letter, (place, -0.03), bbox=box, **letter, **at)
+        axes.annotate(str(survey.heads[leaf].head), (place, -0.14), rotation=90, ha="center",
+                      va="top", size=_TINY, **at)  # fmt: skip
 
 
 def _leaves(distances: Distances, node: int, count: int) -> Iterator[int]:

@@ -191,6 +191,33 @@ def test_find_is_measured_beside_run() -> None:
 
 
 @pytest.mark.slow
+def test_corpora_are_measured_beside_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few sentences here, and without Ray's workers, which take seconds to start."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    corpus = importlib.import_module("corpus")
+    in_turn = corpus.in_turn
+
+    def without_ray(commands: dict[str, list[str]], rounds: int) -> Any:
+        if "--ray" in commands[next(iter(commands))]:
+            return {name: [{"seconds": 1 / int(name), "pieces": 10}] for name in commands}
+        return in_turn(commands, rounds)
+
+    monkeypatch.setattr(corpus, "in_turn", without_ray)
+    section = corpus.section(1, 8, None, 40, corpus.PARTS)
+    assert "Measured on 8 sentences of 5 to 40 words" in section
+    found = [match for match in map(ROW.fullmatch, section.splitlines()) if match]
+    assert [match[1] for match in found] == [
+        "`survey`, all statistics",
+        "the same",
+        "memory of `survey` after 40 sentences",
+        "`probe --conllu` of 8 sentences",
+        "`survey --engine ray --workers 2`",
+    ]
+    assert [match[6] for match in found] == ["1", "3", "1.05", "1.3", "1.7"]
+    assert found[-1][4] == "2.00"
+
+
+@pytest.mark.slow
 def test_ranking_all_heads_is_measured_beside_plain_passes() -> None:
     found = rows("ablate.py", "--rounds", "1")
     assert [row["task"] for row in found] == [

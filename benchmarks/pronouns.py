@@ -1,25 +1,34 @@
 """Do heads of the default model find what a pronoun stands for? Scores on samples/pronouns.tsv.
 
-Prints the tables of docs/pronouns.md, in Markdown.
+Prints the tables of docs/pronouns.md, in Markdown, from what `attnviz probe --links` and
+`attnviz find --tsv` find.
 
 usage: python benchmarks/pronouns.py
 """
 
-import csv
-import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import chdir
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from attnviz.answers.find import Finding, find
+from attnviz.answers.find import find
 from attnviz.answers.holding import Holding, holding
+from attnviz.answers.probe import Direction, Probe, Relation
 from attnviz.answers.select import find_phrase
+from attnviz.corpus.document import Document
+from attnviz.corpus.findings import probe_of
+from attnviz.corpus.fold import fold
+from attnviz.corpus.links import ALL, MOST, OTHER, LinkFiles, LinksWork
 from attnviz.inspection import HeadId
-from attnviz.model import load_model
+from attnviz.model import Model, load_model
 
-SAMPLE = Path(__file__).parent.parent / "samples" / "pronouns.tsv"
+ROOT = Path(__file__).parent.parent
+SAMPLE = os.path.join("samples", "pronouns.tsv")
+"""As it is named in the page: halves are drawn by the name of a file."""
+
 ORDERS = ("antecedent first", "distractor first")
 NAMED = (HeadId(3, 1), HeadId(5, 11))
 """The heads that join `it` and `animal` in the founding sentence, looked at by themselves."""
@@ -27,95 +36,94 @@ NAMED = (HeadId(3, 1), HeadId(5, 11))
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What all heads do with each sentence; arrays are (sentence, head), of True and False.
+    """What is found: by the order of the nouns, by pronoun, and what `attnviz find --tsv` says."""
 
-    right: the pronoun gives its antecedent more than the distractor. hits: more than any other key;
-    misses: the distractor has more than any other key. margins: how much more the antecedent has
-    than the distractor. `twins`: sentences with the same two nouns have the same number.
-    `holding`: what `attnviz find --tsv` says of the antecedents.
-    """
-
-    heads: list[HeadId]
-    right: np.ndarray
-    hits: np.ndarray
-    misses: np.ndarray
-    margins: np.ndarray
-    nearest: np.ndarray
-    orders: np.ndarray
-    pronouns: np.ndarray
-    twins: np.ndarray
+    by_order: Probe
+    by_pronoun: Probe
     holding: Holding
+
+    @property
+    def heads(self) -> Sequence[HeadId]:
+        """All heads, in the order of every number by head."""
+        return self.by_order.heads
 
 
 def sample() -> Sample:
     """All sentences, run through the default model."""
-    with SAMPLE.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, dialect="excel-tab"))
     model = load_model()
-    tokens = [model.tokenize(row["sentence"]) for row in rows]
-    pairs = []
+    with chdir(ROOT):
+        documents = list(LinkFiles([SAMPLE]).documents(SAMPLE))
+    rows = [one for one in documents if isinstance(one, Document)]
+    by_query = [replace(row, marks=replace(row.marks, label=row.marks.query)) for row in rows]
+    return Sample(_probe(model, rows), _probe(model, by_query), _holding(model, rows))
+
+
+def _probe(model: Model, rows: Sequence[Document]) -> Probe:
+    work = LinksWork()
+    return probe_of(work, fold(work, rows, model), model.facts, [SAMPLE])
+
+
+def _holding(model: Model, rows: Sequence[Document]) -> Holding:
+    findings = []
+    tokens = [model.tokenize(row.text) for row in rows]
     for row, inspection in zip(rows, model.inspect_tokens(tokens), strict=True):
         view = inspection.view()
-        query, key, distractor = (
-            find_phrase(view.tokens, row[name]) for name in ("query", "key", "distractor")
-        )
-        pairs.append((find(view, query, key), find(view, query, distractor)))
-    keys, distractors = zip(*pairs, strict=True)
-    margins = _stacked(keys, "weights") - _stacked(distractors, "weights")
-    both = [frozenset((row["key"], row["distractor"])) for row in rows]
-    return Sample(
-        heads=keys[0].places,
-        right=margins > 0,
-        hits=_stacked(keys, "argmax"),
-        misses=_stacked(distractors, "argmax"),
-        margins=margins,
-        nearest=np.array([_distance(key) < _distance(other) for key, other in pairs]),
-        orders=np.array([row["order"] for row in rows]),
-        pronouns=np.array([row["query"] for row in rows]),
-        twins=np.array([both.index(nouns) for nouns in both]),
-        holding=holding(keys),
-    )
+        query, key = (find_phrase(view.tokens, name) for name in (row.marks.query, row.marks.key))
+        findings.append(find(view, query, key))
+    return holding(findings)
 
 
-def _stacked(findings: Iterable[Finding], name: str) -> np.ndarray:
-    return np.stack([getattr(finding, name) for finding in findings])
+def right(probe: Probe, name: str) -> np.ndarray:
+    """In how many sentences of a relation each head is right."""
+    return _counts(relation(probe, name).asked, "accuracy")
 
 
-def _distance(finding: Finding) -> int:
-    return abs(finding.query.indices[0] - finding.key.indices[0])
+def relation(probe: Probe, name: str) -> Relation:
+    """The relation of that name, which must be there."""
+    found = probe.relation(name)
+    if found is None:
+        raise ValueError(f"there is no {name}")
+    return found
 
 
-def best_on(found: Sample, sentences: np.ndarray) -> int:
-    """The head that is right most often on these sentences; of equal ones, by the mean margin."""
-    right, margins = found.right[sentences].sum(axis=0), found.margins[sentences].mean(axis=0)
-    return int(np.lexsort((-margins, -right))[0])
+def _counts(asked: Direction, what: str) -> np.ndarray:
+    counts: np.ndarray = np.rint(getattr(asked, what) * asked.count).astype(int)
+    return counts
 
 
-def held_out(found: Sample, folds: np.ndarray) -> np.ndarray:
-    """For each sentence, the place of the head that is best on all sentences of other folds."""
-    chosen = np.zeros(len(folds), int)
-    for fold in np.unique(folds):
-        chosen[folds == fold] = best_on(found, folds != fold)
-    return chosen
+def held_out(found: Sample) -> tuple[str, int]:
+    """Which heads were chosen on one half, and in how many of the other they are right."""
+    both = relation(found.by_order, ALL)
+    if both.held_out is None or both.held_out.accuracy.mean is None:
+        raise ValueError("a half is empty")
+    heads = ", ".join(f"{trial.head} for {count}" for trial, count in both.held_out.trials)
+    return heads, round(both.held_out.accuracy.mean * both.asked.count)
 
 
-def luckiest(heads: int, sentences: int) -> float:
-    """How many sentences the best of so many heads gets right on average if each flips a coin."""
-    below = np.cumsum([math.comb(sentences, n) for n in range(sentences + 1)]) / 2.0**sentences
-    return float((1 - below[:-1] ** heads).sum())
-
-
-def choices(found: Sample) -> Iterator[tuple[str, np.ndarray]]:
-    """What each way to choose heads is called, and the place of its head for each sentence."""
-    everywhere = np.ones(len(found.right), int)
-    for head in NAMED:
-        yield _both_names(head), everywhere * found.heads.index(head)
-    best = best_on(found, everywhere > 0)
-    yield f"the best of {len(found.heads)}, chosen on all: {found.heads[best]}", everywhere * best
-    chosen = held_out(found, found.twins)
-    yield f"chosen without the sentence and its twin: {_counted(found, chosen)}", chosen
-    chosen = held_out(found, np.unique(found.twins, return_inverse=True)[1] % 2)
-    yield f"chosen on the other half: {_counted(found, chosen)}", chosen
+def by_order(found: Sample) -> Iterator[str]:
+    """Each rule, how often it is right, by order and in all, and what the heads look at most."""
+    probe, both = found.by_order, relation(found.by_order, ALL)
+    count = both.asked.count
+    counts = [f"{order} ({relation(probe, order).asked.count})" for order in ORDERS]
+    cells = ["rule", *counts, f"both ({count})", "antecedent most of all", "distractor most of all"]
+    yield _row(cells)
+    yield "|---" * len(cells) + "|"
+    for name, rule in (("always the nearest noun", "nearest"), ("always the first noun", "first")):
+        parts = [
+            round((one.baselines[rule].accuracy.mean or 0) * one.count)
+            for one in (relation(probe, order).asked for order in ORDERS)
+        ]
+        yield _row([name, *map(str, parts), _of(sum(parts), count), "", ""])
+    best = f"the best of {len(found.heads)}, chosen on all: {both.best.head}"
+    for name, head in [*((_both_names(head), head) for head in NAMED), (best, both.best.head)]:
+        place = found.heads.index(head)
+        numbers = [int(right(probe, one)[place]) for one in (*ORDERS, ALL, MOST, OTHER)]
+        yield _row([name, *map(str, numbers[:2]), _of(numbers[2], count), *map(str, numbers[3:])])
+    heads, number = held_out(found)
+    yield _row([f"chosen on the other half: {heads}", "", "", _of(number, count), "", ""])
+    lucky = both.more["luckiest"] * count
+    name = f"the best of {len(found.heads)} that guess, on average"
+    yield _row([name, "", "", f"{lucky:.1f} = {lucky / count:.0%}", "", ""])
 
 
 def _both_names(head: HeadId) -> str:
@@ -123,54 +131,29 @@ def _both_names(head: HeadId) -> str:
     return f"{head} (from 1: {head.layer + 1}-{head.place + 1})"
 
 
-def _counted(found: Sample, chosen: np.ndarray) -> str:
-    """Which heads were chosen, and for how many sentences."""
-    places, counts = np.unique(chosen, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return ", ".join(f"{found.heads[places[i]]} for {counts[i]}" for i in order)
+def _of(number: int, count: int) -> str:
+    return f"{number} = {number / count:.0%}"
 
 
-def by_order(found: Sample) -> Iterator[str]:
-    """Each rule, how often it is right, by order and in all, and what the heads look at most."""
-    count = len(found.orders)
-    counts = [f"{order} ({int((found.orders == order).sum())})" for order in ORDERS]
-    cells = ["rule", *counts, f"both ({count})", "antecedent most of all", "distractor most of all"]
-    yield _row(cells)
-    yield "|---" * len(cells) + "|"
-    first = found.orders == ORDERS[0]
-    for name, right in (
-        ("always the nearest noun", found.nearest),
-        ("always the first noun", first),
-    ):
-        yield _row([name, *_by_order(found, right), "", ""])
-    each = range(count)
-    for name, chosen in choices(found):
-        most = [str(int(part[each, chosen].sum())) for part in (found.hits, found.misses)]
-        yield _row([name, *_by_order(found, found.right[each, chosen]), *most])
-    lucky = luckiest(len(found.heads), count)
-    name = f"the best of {len(found.heads)} coins, on average"
-    yield _row([name, "", "", f"{lucky:.1f} = {lucky / count:.0%}", "", ""])
-
-
-def _by_order(found: Sample, right: np.ndarray) -> list[str]:
-    parts = [str(int(right[found.orders == order].sum())) for order in ORDERS]
-    return [*parts, f"{int(right.sum())} = {right.mean():.0%}"]
+def twins(found: Sample) -> tuple[int, dict[HeadId, int]]:
+    """How many pairs of twins there are, and in how many each head is right in both, best first."""
+    groups = found.by_order.more["groups"]
+    heads = {HeadId(head["layer"], head["head"]): head["right"] for head in groups["heads"]}
+    return groups["count"], heads
 
 
 def by_pronoun(found: Sample) -> Iterator[str]:
     """How often the named heads are right for each pronoun, and on both sentences of twins."""
-    pronouns = list(dict.fromkeys(found.pronouns.tolist()))
-    numbers, counts = np.unique(found.twins, return_counts=True)
-    twins = numbers[counts == 2]
-    titles = [f"{word} ({int((found.pronouns == word).sum())})" for word in pronouns]
-    cells = ["head", *titles, f"both of two twins ({len(twins)})"]
+    pronouns = [one for one in found.by_pronoun.relations if one.name not in (ALL, MOST, OTHER)]
+    count, both = twins(found)
+    titles = [f"{one.name} ({one.asked.count})" for one in pronouns]
+    cells = ["head", *titles, f"both of two twins ({count})"]
     yield _row(cells)
     yield "|---" * len(cells) + "|"
-    for head in NAMED:
-        right = found.right[:, found.heads.index(head)]
-        by_word = [int(right[found.pronouns == word].sum()) for word in pronouns]
-        both = sum(bool(right[found.twins == twin].all()) for twin in twins)
-        yield _row([str(head), *map(str, by_word), str(both)])
+    for head in (*NAMED, next(iter(both))):
+        place = found.heads.index(head)
+        numbers = [int(right(found.by_pronoun, one.name)[place]) for one in pronouns]
+        yield _row([str(head), *map(str, numbers), str(both[head])])
 
 
 def by_excess(found: Sample) -> Iterator[str]:

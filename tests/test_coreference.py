@@ -1,13 +1,23 @@
 """Coreference is read from CoNLL-U and GAP, and run in windows of whole sentences."""
 
+import gzip
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from handmade import random_inspection, tokens_of
+from probed import asked, baselines, found, split, weights_of
 
 from attnviz.corpus.conllu import sentences
-from attnviz.corpus.coreference import Mentions, of_sentences
+from attnviz.corpus.coreference import MENTIONS, Coreferences, CoreferenceWork
 from attnviz.corpus.document import Document, Problem
+from attnviz.corpus.findings import probe_of
+from attnviz.corpus.fold import Seen, fold
 from attnviz.corpus.gap import Ambiguous, of_gap
+from attnviz.corpus.mentions import KINDS, Mentions, of_sentences
 from attnviz.model import Model
 from attnviz.text.tokens import spans_given
 
@@ -160,3 +170,122 @@ def test_windows_have_whole_sentences_and_leave_nothing_out(minilm: Model) -> No
     assert [len(text.split()) for text in pieces] == [300, 300, 300, 510, 90, 500]
     huge = [*["a"] * 100, "x" * 1500, *["b"] * 30]  # a word of more pieces than a window has
     assert "".join("".join(cut(minilm, huge, [0], None)).split()) == "".join(huge)
+
+
+WORK = CoreferenceWork()
+
+
+def seen(text: str, seed: int = 0) -> list[Seen]:
+    """Random weights over each document of some CoNLL-U."""
+    found = []
+    for number, document in enumerate(read(text)):
+        assert isinstance(document, Document), str(document)
+        tokens = tokens_of(document.text)
+        own = replace(tokens, given=(spans_given(document.text), ()))
+        inspection = random_inspection(own, 2, 3, seed + number)
+        found.append(Seen(replace(document, number=number + seed), inspection, "weights"))
+    return found
+
+
+def plainly(every: list[Seen]) -> dict[str, tuple[int, dict[str, float], list[float]]]:
+    """Counts, what baselines find, and what each head finds, by relation: slow and plain."""
+    counts: Counter[str] = Counter()
+    right: Counter[tuple[str, str]] = Counter()
+    heads = {name: np.zeros(6) for name in (MENTIONS, *KINDS)}
+    for one in every:
+        words = [word.casefold() for word in one.document.text]
+        mentions: Mentions = one.document.marks
+        weights = weights_of(one)[:, 1:-1, 1:-1]
+        for mention in mentions.mentions:
+            earlier = sorted({m.head for m in mentions.mentions if m.head < mention.head})
+            same = {m.head for m in mentions.mentions if m.entity == mention.entity}
+            gold = [head for head in earlier if head in same]
+            if not gold:
+                continue
+            twins = [head for head in earlier if words[head] == words[mention.head]]
+            for name in (MENTIONS, mention.kind):
+                counts[name] += 1
+                right[name, "nearest"] += earlier[-1] in gold
+                right[name, "first"] += earlier[0] in gold
+                right[name, "head_match"] += bool(twins) and twins[-1] in gold
+                right[name, "random"] += len(gold) / len(earlier)  # type: ignore[assignment]
+                for head, matrix in enumerate(weights):
+                    most = max(earlier, key=lambda k: matrix[mention.head, k])
+                    heads[name][head] += most in gold
+    return {
+        name: (
+            counts[name],
+            {what: n / counts[name] for (of, what), n in right.items() if of == name},
+            (heads[name] / counts[name]).tolist(),
+        )
+        for name in counts
+    }
+
+
+LONG = ANNA + SHE + conllu(
+    "Anna/PROPN/2/(e1-person-1-)", "saw/VERB/0", "herself/PRON/2/(e1-person-1-)", "and/CCONJ/6",
+    "the/DET/6/(e2-person-2-", "teacher/NOUN/3/e2)", "that/DET/2/(e3-thing-1-)",
+) + conllu("Teacher/NOUN/0/(e2-person-1-)", "Anna/PROPN/1/(e4-person-1-)") + BOB  # fmt: skip
+
+
+def test_antecedents_beside_a_plain_count_in_any_split_and_order() -> None:
+    every = [one for seed in range(0, 40, 2) for one in seen(LONG, seed)]
+    probe = found(WORK, every)
+    expected = plainly(every)
+    assert {one.name for one in probe.relations} == {MENTIONS, *KINDS} == set(expected)
+    for name, (count, shares, heads) in expected.items():
+        one = asked(probe, name)
+        assert one.count == count
+        np.testing.assert_allclose(one.accuracy, heads)
+        own = baselines(one)
+        assert {what: own.get(what, 0) for what in shares} == pytest.approx(shares, abs=1e-6)
+    assert split(WORK, every).data() == probe.data()
+
+
+def test_windows_ask_for_antecedents_in_them_alone(minilm: Model) -> None:
+    (document, _) = read(LONG)
+    assert isinstance(document, Document)
+    whole, one_by_one = (
+        fold(CoreferenceWork(sentences=most), [document], minilm) for most in (None, 1)
+    )
+    counts = []
+    for folded in (whole, one_by_one):
+        probe = probe_of(WORK, folded, minilm.facts, ["a.conllu"])
+        counts.append({one.name: one.asked.count for one in probe.relations})
+        assert probe.relations[0].asked.documents == 1
+    assert (whole.tally.windows, one_by_one.tally.windows) == (1, 4)
+    # in their own sentences: her and herself; over them also She, him, Anna, teacher and Teacher
+    assert counts[0] == {MENTIONS: 7, "pronoun": 4, "nominal": 2, "proper": 1}
+    assert counts[1] == {MENTIONS: 2, "pronoun": 2}
+
+
+def test_what_a_pronoun_of_gap_gives_both_names(minilm: Model) -> None:
+    document, neither = of_lines(GAP, ROW, ROW.replace("TRUE", "FALSE"))
+    assert isinstance(document, Document)
+    assert isinstance(neither, Document)
+    folded = fold(WORK, [document, neither], minilm)
+    assert (folded.tally.documents, folded.tally.windows) == (2, 1)
+    probe = probe_of(WORK, folded, minilm.facts, ["gap.tsv"])
+    assert [one.name for one in probe.relations] == ["feminine", "pronoun"]
+    view = minilm.inspect(str(document.text)).view()
+    words = [word.text for word in view.tokens]
+    rows = np.stack([view.weights(head)[words.index("she")] for head in view.all_heads()])
+    names = [words.index(name) for name in ("Zoë", "Eve", "Ray")]
+    np.testing.assert_array_equal(asked(probe, "pronoun").accuracy, rows[:, names].argmax(1) > 0)
+    assert baselines(asked(probe, "pronoun"))["random"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_both_forms_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "a.conllu").write_text(LONG, encoding="utf-8")
+    (tmp_path / "gap.tsv").write_text(f"{GAP}\n{ROW}\n", encoding="utf-8")
+    (tmp_path / "b.conllu.gz").write_bytes(gzip.compress(BOB.encode()))
+    (tmp_path / "empty.conllu").write_text("")
+    names = ["a.conllu", "gap.tsv", "b.conllu.gz", "empty.conllu"]
+    reader = Coreferences([str(tmp_path / name) for name in names])
+    every = [one for file in reader.files() for one in reader.documents(file)]
+    texts = [one.text for one in every if isinstance(one, Document)]
+    told = [str(one).rpartition("/")[2] for one in every if isinstance(one, Problem)]
+    assert [text[0] if isinstance(text, tuple) else text for text in texts] == [
+        "Anna", "Bob", '"Zoë" saw Eve Ray as she left.', "Bob"
+    ]  # fmt: skip
+    assert told[-1] == "empty.conllu: there is no text in it"

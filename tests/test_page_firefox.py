@@ -1,12 +1,15 @@
 """The page in Firefox, from file://: every view is drawn, nothing is logged or asked for."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from atlases import random_survey
 from firefox import Firefox, firefox
 from test_page_lines import written
 
 from attnviz.inspection import Inspection
+from attnviz.show.page.atlas import html_of as atlas_of
 
 pytestmark = pytest.mark.slow
 
@@ -65,4 +68,14 @@ def test_a_view_is_saved(browser: Firefox, address: str) -> None:
         return `${twice} ${texts > 30} ${(await csv.text()).length > 5000}`;
     })()"""
     assert browser.evaluate(said) == "true true true"
+    assert browser.heard == []
+
+
+@pytest.mark.parametrize("view", ["map", "scatter", "list", "tree"])
+def test_every_view_of_the_atlas_is_drawn(browser: Firefox, view: str, tmp_path: Path) -> None:
+    path = tmp_path / "atlas.html"
+    path.write_text(atlas_of(random_survey(2, 3)), encoding="utf-8")
+    browser.open(f"{path.as_uri()}#view={view}&layer=1&head=2")
+    assert browser.evaluate(DRAWN) == view
+    assert browser.evaluate("document.querySelector('.panel h2').textContent") == "L1H2"
     assert browser.heard == []

@@ -1,11 +1,9 @@
 """docs/pronouns.md says what benchmarks/pronouns.py finds, and that counts as it should."""
 
-import dataclasses
 import importlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import attnviz
@@ -37,21 +35,22 @@ def test_the_page_has_the_tables_as_printed(script: Any, found: Any) -> None:
 
 
 def test_the_prose_has_the_tables_numbers(script: Any, found: Any) -> None:
-    place, other = (found.heads.index(head) for head in script.NAMED)
-    right, first = found.right[:, place], found.orders == script.ORDERS[0]
-    seen = int((found.hits | found.misses)[:, place].sum())
+    probe = found.by_order
+    place = found.heads.index(script.NAMED[0])
+    number = {
+        name: int(script.right(probe, name)[place])
+        for name in (script.ALL, script.MOST, script.OTHER, *script.ORDERS)
+    }
+    seen = number[script.MOST] + number[script.OTHER]
     assert f"looks at most in {seen} of 60 sentences" in PROSE
-    lucky = script.luckiest(72, 60)
-    assert f"It is right in {right.sum()}, and the best of 72 coins" in PROSE
+    words = probe.corpus.words / probe.corpus.documents  # the pronoun and the full stop too
+    assert f"which have some {words - 2:.0f} other words each" in PROSE
+    lucky = 60 * script.relation(probe, script.ALL).more["luckiest"]
+    assert f"It is right in {number[script.ALL]}, and the best of 72 heads that guess" in PROSE
     assert f"would be right in {lucky:.1f} on average" in PROSE
-    ahead, behind = int(right[first].sum()), int(right[~first].sum())
+    ahead, behind = (number[order] for order in script.ORDERS)
     assert f"right in {ahead} of 30 where that is the antecedent, in {behind} of 30" in PROSE
-    ways = [(name, int(found.right[range(60), way].sum())) for name, way in script.choices(found)]
-    (without, alone), (on_half, half) = ways[3:]
-    assert without.startswith("chosen without the sentence and its twin: ")
-    assert on_half.startswith("chosen on the other half: ")
-    assert f"the best head is right in {half} of 60" in PROSE
-    assert f"without the sentence and its twin, in {alone}." in PROSE
+    assert f"the best heads are right in {script.held_out(found)[1]} of 60" in PROSE
     [(rank, stripe)] = [
         (rank, head)
         for rank, head in enumerate(found.holding.heads, 1)
@@ -60,11 +59,22 @@ def test_the_prose_has_the_tables_numbers(script: Any, found: Any) -> None:
     assert stripe.explained == "same_key"
     assert f"give it {stripe.same_key.mean:.3f}, the pronoun {stripe.mean:.3f} on average" in PROSE
     assert f"It is {rank}th of 72 by excess" in PROSE
-    twins = [np.flatnonzero(found.twins == n) for n in set(found.twins.tolist())]
-    pairs = [pair for pair in twins if len(pair) == 2]
-    assert len(pairs) == 15
-    for head in (place, other):
-        assert not any(found.right[pair, head].all() for pair in pairs)
+
+
+def test_the_prose_has_what_the_twins_say(script: Any, found: Any) -> None:
+    count, both = script.twins(found)
+    assert count == 15
+    assert [both[head] for head in script.NAMED] == [0, 0]
+    best, most = next(iter(both.items()))
+    assert f"the best on twins, {best}, is right on both in {most} of {count} pairs" in PROSE
+    assert f"one that guesses is in {count / 4} on average" in PROSE
+
+
+def test_both_commands_find_the_antecedent_most_of_all_alike(script: Any, found: Any) -> None:
+    """Of the key alone, without the words that `probe` leaves out, no fewer hits are counted."""
+    most = script.right(found.by_order, script.MOST)
+    for head in found.holding.heads:
+        assert most[found.heads.index(head.head)] >= head.hits
 
 
 def test_the_founding_sentence_and_its_twin(minilm: Model) -> None:
@@ -80,23 +90,3 @@ def test_the_founding_sentence_and_its_twin(minilm: Model) -> None:
             [head] = attnviz.find(inspection, "it", key, head="L3H1").heads
             assert f"{head.weight:.3f}" in told
         assert told in PROSE
-
-
-def test_a_head_is_chosen_on_other_sentences_than_it_is_tried_on(script: Any, found: Any) -> None:
-    """The sample is turned so that one head is right on the first half alone, another on all."""
-    folds = np.arange(60) % 2
-    right = np.zeros_like(found.right)
-    right[folds == 0, 7] = True
-    right[folds == 1, 9] = True
-    turned = dataclasses.replace(found, right=right, margins=np.where(right, 1.0, -1.0))
-    chosen = script.held_out(turned, folds)
-    assert chosen.tolist() == [9, 7] * 30
-    assert not right[range(60), chosen].any()
-
-
-def test_the_luckiest_of_many_coins(script: Any) -> None:
-    """Of two coins thrown once, the better is right in 3 of 4; one coin is right in half."""
-    assert script.luckiest(2, 1) == pytest.approx(0.75)
-    assert script.luckiest(1, 60) == pytest.approx(30)
-    throws = np.random.default_rng(1).binomial(60, 0.5, size=(20000, 72)).max(axis=1)
-    assert script.luckiest(72, 60) == pytest.approx(throws.mean(), abs=0.1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from attnviz.answers.answer import shortest
 from attnviz.attention.shapes import Float
 
 
@@ -36,5 +37,5 @@ class Distances:
             "rows": self.rows,
             "cut": self.cut,
             "clusters": [list(cluster) for cluster in self.clusters],
-            "tree": [list(join) for join in self.tree],
+            "tree": [[a, b, shortest(height), size] for a, b, height, size in self.tree],
         }

@@ -20,6 +20,8 @@ BASELINES: dict[str, str] = {
     "same_key": "the word to which the same head's other queries give most",
     "nearest": "the nearest word before, after, or on either side, whichever is right most often",
     "nearest_pos": "likewise, the nearest of the right word's part of speech",
+    "head_match": "the nearest earlier mention whose head is the same word",
+    "diagonal": "the word as far on in the source as the other in the target",
     "first": "the first word",
     "random": "any word",
 }

@@ -15,6 +15,7 @@ from attnviz.attention.shapes import Float, Int
 from attnviz.inspection.context import HeadId, ModelFacts, Shown
 
 Kind = Literal["statistic", "role"]
+Matching = Literal["number", "nearest"]
 
 COLUMNS = (
     "layer", "head", "b_layer", "b_head", "distance", "kind", "name", "a", "b", "change",
@@ -134,8 +135,9 @@ class SurveyComparison(Shown):
     """What the heads of two models do over one corpus, and which are alike.
 
     `by`: heads of one number are partners ("number": the models have one shape), or heads that are
-    each other's nearest ("nearest"). `heads`: the partners, those furthest apart first, or of
-    nearest ones the nearest first. `heads_a`, `heads_b`: all heads, in the order of `between`.
+    each other's nearest, or the nearest to one that was chosen ("nearest"). `heads`: the partners,
+    those furthest apart first, or of nearest ones the nearest first. `heads_a`, `heads_b`: all
+    heads, in the order of `between`.
     `corpus`, `corpus_b`: how much of it A and B read. `counts`: how many heads have each role.
     """
 
@@ -150,7 +152,7 @@ class SurveyComparison(Shown):
     corpus: CorpusFacts
     corpus_b: CorpusFacts
     intervals: Intervals | None
-    by: Literal["number", "nearest"]
+    by: Matching
     heads: tuple[MatchedHead, ...]
     counts: tuple[RoleCount, ...]
     statistics: tuple[Statistic, ...]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
     INPUT,
+    RARE,
     SHOW,
     HeadChoice,
     Look,
@@ -65,6 +66,21 @@ class TwoSources:
         ),
     ] = False
     truncate: Truncate = False
+    corpus: Annotated[
+        list[str] | None,
+        valued(
+            "FILE",
+            INPUT,
+            "With --models or --untrained: what the heads do over these texts, in place of one "
+            "sentence; may repeat. Forms as of attnviz survey.",
+        ),
+    ] = None
+    column: Annotated[
+        str | None, valued("NAME", RARE, "The column of --corpus with the texts.")
+    ] = None
+    limit: Annotated[int | None, count("The first N documents of --corpus alone.", "N", RARE)] = (
+        None
+    )
 
 
 @dataclass(frozen=True)
@@ -102,11 +118,19 @@ def compare(
 
     Words are aligned; each head has a distance between what WORD looks at in A and in B
     (Jensen-Shannon: 0 the same, 1 nothing in common) and the words that gained and lost. A picture
-    shows both heatmaps and their difference.
+    shows both heatmaps and their difference. Two models over many texts: --corpus FILE.
 
     Example: attnviz compare "The animal didn't cross the street because it was too wide."
     --query it
     """
+    if source.corpus:
+        from attnviz.cli.compare_corpus import over_corpus
+
+        over_corpus(source, followed, heads, look, choice, output)
+        return
+    if source.column or source.limit:
+        option = "--column" if source.column else "--limit"
+        raise RequestError(f"{option} is for --corpus FILE", "add that, or leave it out")
     side_by_side(source, followed, heads, look, choice, output)
 
 

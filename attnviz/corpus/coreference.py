@@ -1,138 +1,164 @@
-"""Coreference in CoNLL-U: documents with their mentions, and the windows in which they are run."""
+"""`probe --coref`: which head finds what a mention refers back to.
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+Clark et al. 2019, "What does BERT look at?", section 4.3: how often the head word of a mention
+gives most to the head word of one of its antecedents. The paper's code for that was never
+published; what it leaves open is said here: a head chooses among those of all earlier mentions.
+"""
 
-from attnviz.corpus.conllu import NO_HEAD, Tree
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attnviz.answers.probe import Kind, Probe
+from attnviz.attention.measures import MeasureName
+from attnviz.corpus.conllu import sentences
 from attnviz.corpus.document import Document, Problem
-from attnviz.corpus.mentions import FIELDS, Bracketed, Brackets, head_of
-from attnviz.text.spans import folded
+from attnviz.corpus.fold import Seen
+from attnviz.corpus.gap import BEGINS, Ambiguous, of_gap
+from attnviz.corpus.mentions import Mention, Mentions, of_sentences
+from attnviz.corpus.opening import Opened
+from attnviz.corpus.probing import Findings, Questions
+from attnviz.corpus.reading import Files
+from attnviz.inspection import ModelFacts
+from attnviz.model.model import Model
+from attnviz.text.lines import lines_of
+from attnviz.text.spans import Span, folded
+from attnviz.text.tokens import Tokens, spans_given
 
-KINDS = ("pronoun", "proper", "nominal")
-"""Types of mentions: by the head word's tag, PRON (or DET alone), PROPN, and any other."""
+MENTIONS, TO_ANTECEDENT = "mention", "mention->antecedent"
+"""The relation of all mentions, beside one for each of their types; and the direction."""
 
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A mention: its entity, its first, last and head words in the document, and its type."""
-
-    entity: int
-    first: int
-    last: int
-    head: int
-    kind: str
-    text: str  # in small letters
-
-
-@dataclass(frozen=True, slots=True)
-class Mentions:
-    """A document's mentions, by their heads, and the first word of each sentence."""
-
-    mentions: tuple[Mention, ...]
-    sentences: tuple[int, ...]
+FORMULA = (
+    "the share of mentions whose head word gives more to the head of an antecedent than to that of "
+    "any other earlier mention, as Clark et al. 2019 (4.3) count it; a mention counts if one of "
+    "its entity comes before it in the window"
+)
 
 
-def of_sentences(read: Iterable[Document | Problem]) -> Iterator[Document | Problem]:
-    """Join sentences of CoNLL-U to documents, which `# newdoc` begins; `marks` are Mentions.
+@dataclass(frozen=True)
+class CoreferenceWork:
+    """Asks every head for the antecedent of each mention; `sentences`: the most in a window."""
 
-    A mention that is not opened and closed as it should be is told, and left out.
+    measure: MeasureName = "weights"
+    sentences: int | None = None
+    kind: ClassVar[Kind] = "coref"
+    formula: ClassVar[str] = FORMULA
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """See Work."""
+        return {"probe": self.kind, "measure": self.measure, "sentences": self.sentences}
+
+    def accumulator(self, facts: ModelFacts) -> Findings:
+        """See Work."""
+        return Findings(questions, "head_match")
+
+    def tokens(self, model: Model, document: Document) -> list[Tokens]:
+        """See Work."""
+        marks: Mentions | Ambiguous = document.marks
+        if isinstance(marks, Ambiguous):
+            return [model.tokenize(document.text)] if any(marks.right) else []
+        starts = spans_given(document.text)
+        firsts = [starts[first][0] for first in marks.sentences]
+        return model.windows_at(document.text, firsts, self.sentences)
+
+    def told(self, probe: Probe, findings: Findings) -> Probe:
+        """See Probing."""
+        return probe
+
+
+def questions(seen: Seen) -> Iterator[Questions]:
+    """Each mention that has an antecedent in the window: among all, and among those of its type."""
+    marks: Mentions | Ambiguous = seen.document.marks
+    asked = _of_gap(seen, marks) if isinstance(marks, Ambiguous) else _of_mentions(seen, marks)
+    if asked is not None:
+        yield asked
+
+
+def _of_mentions(seen: Seen, marks: Mentions) -> Questions | None:
+    rows, words = _rows(seen)
+    mentions = [one for one in marks.mentions if _within(one, words) and one.head in rows]
+    at = np.array([rows[one.head] for one in mentions], int)
+    entities = np.array([one.entity for one in mentions], int)
+    antecedents = (entities[:, None] == entities) & (at[:, None] > at)
+    asked = np.flatnonzero(antecedents.any(axis=1))
+    if not len(asked):
+        return None
+    keys = np.arange(len(seen.view.tokens))
+    of_key = at[:, None] == keys  # (mention, key)
+    gold = (antecedents[asked].astype(np.float32) @ of_key) > 0
+    candidates = of_key.any(axis=0) & (keys < keys[:, None])
+    heads = np.array([folded(seen.view.tokens[row].text) for row in at])
+    kin = ((heads[asked, None] == heads).astype(np.float32) @ of_key) > 0
+    names = [(MENTIONS, TO_ANTECEDENT)] * len(asked)
+    names += [(mentions[place].kind, TO_ANTECEDENT) for place in asked]
+    twice = np.concatenate([asked, asked])
+    return Questions(names, at[twice], np.tile(gold, (2, 1)), candidates, np.tile(kin, (2, 1)))
+
+
+def _within(mention: Mention, words: range) -> bool:
+    return mention.first in words and mention.last in words
+
+
+def _rows(seen: Seen) -> tuple[dict[int, int], range]:
+    """The row of each of the document's words that this window has; and which words these are.
+
+    A word of which the tokenizer leaves nothing has no row.
     """
-    fields: Sequence[str] = FIELDS
-    number, joined = 0, _Joined(fields)
-    for sentence in read:
-        if isinstance(sentence, Problem):
-            yield sentence
-            continue
-        tree: Tree = sentence.marks
-        named = tree.comment("global.Entity")
-        if named is not None:
-            fields = named.split("-")
-        if _begins(tree) and joined.words:
-            yield from joined.done(number)
-            number, joined = number + 1, _Joined(fields)
-        joined.brackets.fields = fields
-        joined.add(sentence, tree)
-    if joined.words:
-        yield from joined.done(number)
+    given = [span[0] for span in (seen.tokens.given or ((),))[0]]
+    part = seen.inspection.part
+    first = 0
+    if part is not None:
+        starts = [span[0] for span in spans_given(seen.document.text)]
+        first = bisect_right(starts, part.offset) - 1
+    rows: dict[int, int] = {}
+    for token in seen.view.tokens:
+        if token.start is not None:
+            rows.setdefault(first + bisect_right(given, token.start) - 1, token.index)
+    return rows, range(first, first + len(given))
 
 
-def _begins(tree: Tree) -> bool:
-    return any(comment.split(" ", 1)[0].rstrip("=") == "newdoc" for comment in tree.comments)
+def _of_gap(seen: Seen, marks: Ambiguous) -> Questions | None:
+    """The pronoun, which chooses among the words of both names; each gender by itself too."""
+    touched = [_touching(seen, span) for span in (marks.pronoun, *marks.names)]
+    pronoun, names = touched[0], touched[1:]
+    right = np.any([name for name, is_right in zip(names, marks.right, strict=True) if is_right], 0)
+    if not (pronoun.any() and right.any()):
+        return None
+    count = len(seen.view.tokens)
+    candidates = np.any(names, axis=0) & ~pronoun & np.ones((count, 1), bool)
+    relations = ["pronoun", *([marks.gender] if marks.gender else [])]
+    links = len(relations)
+    queries = np.full(links, np.flatnonzero(pronoun)[0])
+    gold = np.tile(right, (links, 1))
+    return Questions([(name, TO_ANTECEDENT) for name in relations], queries, gold, candidates)
 
 
-@dataclass
-class _Joined:
-    """The sentences of a document, as they come."""
-
-    fields: Sequence[str]
-    first: Document | None = None
-    id: str | None = None
-    words: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    governors: list[int | None] = field(default_factory=list)
-    units: list[int] = field(default_factory=list)
-    sentences: list[int] = field(default_factory=list)
-    brackets: Brackets = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.brackets = Brackets(self.fields)
-
-    def add(self, sentence: Document, tree: Tree) -> None:
-        """Join one more sentence."""
-        self.first = self.first or sentence
-        self.id = self.id or tree.comment("newdoc id")
-        before = len(self.tags)
-        self.sentences.append(len(self.words))
-        self.units += [len(self.words) + unit for unit in tree.units]
-        self.words += sentence.text
-        self.tags += tree.upos
-        self.governors += [
-            None if head == NO_HEAD else -1 if head < 0 else before + head for head in tree.heads
+def _touching(seen: Seen, span: Span) -> np.ndarray:
+    """Which words a span of the text touches."""
+    return np.array(
+        [
+            token.start is not None and token.end is not None
+            and token.start < span[1] and span[0] < token.end
+            for token in seen.view.tokens
         ]
-        for first, last, line, value in _entities(tree):
-            self.brackets.read(value, line, before + first, before + last)
-
-    def done(self, number: int) -> Iterator[Document | Problem]:
-        """The document, and what is wrong with its mentions."""
-        if self.first is None:
-            return
-        self.brackets.end()
-        for line, told in self.brackets.problems:
-            yield Problem(self.first.source, line, told)
-        entities: dict[str, int] = {}
-        found = [self._mention(one, entities) for one in self.brackets.found]
-        found.sort(key=lambda mention: (mention.head, mention.first, mention.last))
-        marks = Mentions(tuple(found), tuple(self.sentences))
-        yield Document(
-            self.first.source, number, self.first.line, tuple(self.words), self.id, marks=marks
-        )
-
-    def _mention(self, found: Bracketed, entities: dict[str, int]) -> Mention:
-        head = head_of(found.words, found.values, self.governors)
-        units = list(dict.fromkeys(self.units[word] for word in found.words))
-        return Mention(
-            entities.setdefault(found.entity, len(entities)),
-            units[0],
-            units[-1],
-            self.units[head],
-            _kind(self.tags[head], len(units)),
-            folded(" ".join(self.words[unit] for unit in units)),
-        )
+    )  # fmt: skip
 
 
-def _entities(tree: Tree) -> Iterator[tuple[int, int, int, str]]:
-    """Each `Entity=`: where what it opens begins, and what it closes ends; its line and value."""
-    words = [
-        (place, place, *told) for place, told in enumerate(zip(tree.lines, tree.misc, strict=True))
-    ]
-    nodes = [(after, after - 1, line, misc) for after, line, misc in tree.empty]
-    for first, last, line, misc in sorted([*words, *nodes], key=lambda entry: entry[2]):
-        for part in misc.split("|"):
-            if part.startswith("Entity="):
-                yield first, last, line, part.removeprefix("Entity=")
+class Coreferences(Files):
+    """Reads CoNLL-U with `Entity=`, or GAP's tables, which their first line tells; see `Reader`."""
+
+    def items(self, opened: Opened) -> Iterator[Document | Problem]:
+        """See Files."""
+        if opened.stream().peek(len(BEGINS)).startswith(BEGINS.encode()):
+            yield from of_gap(lines_of(opened.stream()), opened.name)
+        else:
+            yield from of_sentences(sentences(opened.raw_lines(), opened.name))
 
 
-def _kind(tag: str, words: int) -> str:
-    if tag == "PRON" or (tag == "DET" and words == 1):
-        return "pronoun"
-    return "proper" if tag == "PROPN" else "nominal"
+def asked(names: Sequence[str], measure: MeasureName) -> tuple[CoreferenceWork, Coreferences]:
+    """See `probing.KINDS`."""
+    return CoreferenceWork(measure), Coreferences(names, form="conllu")

@@ -54,8 +54,7 @@ def probe_of(
     """The answer: each relation's best head beside the baselines, the most frequent one first."""
     findings, tally = cast("Findings", folded.accumulator), folded.tally
     relations = [
-        _relation(name, findings.heads, directions)
-        for name, directions in findings.counts().items()
+        _relation(name, findings, directions) for name, directions in findings.counts().items()
     ]
     relations.sort(key=lambda one: (-one.asked.count, one.name))
     counts = {
@@ -86,6 +85,7 @@ class _Counted:
     """The sums of one relation in one direction."""
 
     sums: Float[np.ndarray, "group column"]
+    kin: str = "nearest_pos"
 
     @property
     def heads(self) -> slice:
@@ -120,12 +120,12 @@ class _Counted:
             "offset": self.best_of(OFFSETS),
             "same_key": best + (self.heads.stop - self.heads.start),
             "nearest": self.best_of(NEAREST),
-            "nearest_pos": self.best_of(NEAREST_POS),
+            self.kin: self.best_of(NEAREST_POS),
             "first": FIRST,
             "random": RANDOM,
         }
         if not totals[NEAREST_POS].any():  # no part of speech is known
-            del columns["nearest_pos"]
+            del columns[self.kin]
         return {name: columns[name] for name in BASELINES if name in columns}
 
 
@@ -144,10 +144,9 @@ def _interval(
     return low.reshape(found.shape[1:]), high.reshape(found.shape[1:])
 
 
-def _relation(
-    name: str, heads: tuple[HeadId, ...], directions: Mapping[str, np.ndarray]
-) -> Relation:
-    counted = {direction: _Counted(directions[direction]) for direction in sorted(directions)}
+def _relation(name: str, findings: Findings, directions: Mapping[str, np.ndarray]) -> Relation:
+    heads, kin = findings.heads, findings.kin
+    counted = {direction: _Counted(directions[direction], kin) for direction in sorted(directions)}
     found = [_direction(direction, one) for direction, one in counted.items()]
     found.sort(key=lambda one: -float(one.accuracy.max()))
     over = max(
@@ -165,7 +164,7 @@ def _direction(name: str, counted: _Counted) -> Direction:
     return Direction(
         name=name,
         count=int(totals[COUNT]),
-        documents=round(float(totals[DOCUMENTS])),
+        documents=max(1, round(float(totals[DOCUMENTS]))),
         accuracy=accuracy,
         low=low,
         high=high,
@@ -181,8 +180,10 @@ def _how(baseline: str, column: int) -> dict[str, Any]:
     """What was chosen on the data: an offset, or a side."""
     if baseline == "offset":
         return {"offset": column - OFFSETS.start - FURTHEST}
-    start = {"nearest": NEAREST.start, "nearest_pos": NEAREST_POS.start}.get(baseline)
-    return {} if start is None else {"side": SIDES[column - start]}
+    for columns in (NEAREST, NEAREST_POS):
+        if columns.start <= column < columns.stop:
+            return {"side": SIDES[column - columns.start]}
+    return {}
 
 
 def _held_out(

@@ -1,4 +1,4 @@
-"""Links of one's own: sentences with two words each that a head should join.
+"""`probe --links`: which head joins the two words of each sentence that one names oneself.
 
 Records have `sentence`, `query`, `key`, and may have `label`, `group` (twins have the same),
 `distractor` (a word that the query should look at less than at the key) and `id`. Without
@@ -6,12 +6,41 @@ Records have `sentence`, `query`, `key`, and may have `label`, `group` (twins ha
 and distractor, whichever is which, are twins.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, cast
+from unicodedata import category
 
-from attnviz.corpus.document import Document, Problem
+import numpy as np
+
+from attnviz.answers.probe import Direction, Kind, Probe
+from attnviz.answers.select import find_phrase
+from attnviz.attention.measures import MeasureName
+from attnviz.corpus.document import Document, Problem, hashed
+from attnviz.corpus.fold import Seen
+from attnviz.corpus.opening import Opened
+from attnviz.corpus.probing import Findings, Questions
+from attnviz.corpus.reading import Files
+from attnviz.corpus.tables import records_of
 from attnviz.errors import AttnvizError, RequestError, listed
+from attnviz.inspection import ModelFacts
+from attnviz.model.model import Model
+from attnviz.text.tokens import Token, Tokens
+
+ALL, MOST, OTHER = "all", "most of all", "distractor most of all"
+"""The relation of all links; and, where there are distractors, of those whose key, or whose
+distractor, has more than every other word."""
+
+TO_KEY, TO_DISTRACTOR = "query->key", "query->distractor"
+
+FORMULA = (
+    "the share of sentences whose query gives its largest weight to the key: of the key and the "
+    "distractor, where there is one; else of all words, the query itself, special tokens and "
+    "punctuation left out"
+)
+
+MOST_GROUPS = 1 << 16
+"""Of more groups of twins, those with the smallest hashes are followed: a fair sample."""
 
 NEEDED = ("sentence", "query", "key")
 LABELS = ("label", "order")
@@ -57,8 +86,8 @@ def _document(cells: dict[str, Any], source: str, number: int, line: int) -> Doc
     elif not isinstance(sentence, str):
         raise RequestError(f"the sentence is {sentence!r}, and not a text or a list of its words")
     query, key = (_named(cells, name) for name in ("query", "key"))
-    if not (sentence and query and key):
-        empty = [name for name in NEEDED if not cells[name]]
+    empty = [name for name, value in zip(NEEDED, (sentence, query, key), strict=True) if not value]
+    if empty or query is None or key is None:
         raise RequestError(f"the {' and the '.join(empty)} is empty")
     label = next((cells[name] for name in LABELS if cells.get(name)), None)
     distractor, group = _named(cells, "distractor"), cells.get("group")
@@ -83,3 +112,212 @@ def _named(cells: dict[str, Any], name: str) -> str | None:
     if value is None or isinstance(value, str):
         return (value or "").strip() or None
     raise RequestError(f"the {name} is {value!r}, and not a word, as in it, it#2 or @10")
+
+
+@dataclass(frozen=True)
+class LinksWork:
+    """Asks every head for the key of each sentence's query."""
+
+    measure: MeasureName = "weights"
+    kind: ClassVar[Kind] = "links"
+    formula: ClassVar[str] = FORMULA
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """See Work."""
+        return {"probe": self.kind, "measure": self.measure}
+
+    def accumulator(self, facts: ModelFacts) -> "LinkFindings":
+        """See Work."""
+        return LinkFindings()
+
+    def tokens(self, model: Model, document: Document) -> list[Tokens]:
+        """See Work."""
+        tokens = model.tokenize(document.text)
+        _places(tokens.words, document.marks)  # RequestError for a word that is not there
+        return [tokens]
+
+    def told(self, probe: Probe, findings: Findings) -> Probe:
+        """See Probing."""
+        twins = cast("LinkFindings", findings).twins
+        relations = tuple(
+            replace(one, more={**one.more, "luckiest": luckiest(len(one.heads), one.asked)})
+            for one in probe.relations
+        )
+        more = {**probe.more, **twins.data(findings)}
+        return replace(probe, relations=relations, more=more)
+
+
+def luckiest(heads: int, asked: Direction) -> float:
+    """What the best of so many heads would find on average if each one guessed."""
+    from scipy.stats import binom
+
+    chance = asked.baselines["random"].accuracy.mean or 0.0
+    below = binom.cdf(np.arange(asked.count), asked.count, chance)  # P(at most so many are right)
+    return float((1 - below**heads).sum() / asked.count)
+
+
+def _places(words: Sequence[Token], link: Link) -> tuple[int, list[int], list[int]]:
+    """The query's row, and the columns of the key and of the distractor; RequestError."""
+    query, key = (find_phrase(words, name) for name in (link.query, link.key))
+    found = [query.indices, key.indices]
+    if link.distractor is not None:
+        found.append(find_phrase(words, link.distractor).indices)
+    names = [name for name in (link.query, link.key, link.distractor) if name is not None]
+    for place, indices in enumerate(found):
+        for other in range(place):
+            if set(indices) & set(found[other]):
+                raise RequestError(
+                    f'"{names[other]}" and "{names[place]}" are the same word of the sentence',
+                    "name two words; a second occurrence is named as in it#2",
+                )
+    if len(query.indices) > 1:
+        raise RequestError(f'the query "{link.query}" is {len(query.indices)} words', "name one")
+    return query.indices[0], key.indices, found[2] if link.distractor is not None else []
+
+
+def questions(seen: Seen) -> Iterator[Questions]:
+    """The sentence's link, among all and by its label; and what the query gives most of all."""
+    link: Link = seen.document.marks
+    words = seen.view.tokens
+    query, key, distractor = _places(words, link)
+    relations = [ALL, *([link.label] if link.label is not None else [])]
+    plain = np.array([not word.special and not _is_punctuation(word.text) for word in words])
+    plain[query] = False
+    plain[key + distractor] = True
+    two = np.zeros(len(words), bool)
+    two[key + distractor] = True
+    yield _question(
+        [(name, TO_KEY) for name in relations], query, key, two if distractor else plain
+    )
+    if distractor:
+        yield _question([(MOST, TO_KEY)], query, key, plain)
+        yield _question([(OTHER, TO_DISTRACTOR)], query, distractor, plain)
+
+
+def _question(
+    names: Sequence[tuple[str, str]], query: int, key: Sequence[int], candidates: np.ndarray
+) -> Questions:
+    gold = np.zeros((len(names), len(candidates)), bool)
+    gold[:, key] = True
+    allowed = np.tile(candidates, (len(candidates), 1))
+    return Questions(names, np.full(len(names), query), gold, allowed)
+
+
+def _is_punctuation(text: str) -> bool:
+    return all(category(character)[0] in "PS" for character in text)
+
+
+class LinkFindings(Findings):
+    """What all heads find, and in which groups of sentences they find all links."""
+
+    def __init__(self) -> None:
+        super().__init__(questions)
+        self.twins = Twins()
+
+    def add(self, seen: Seen) -> None:
+        """Add a text; see Accumulator."""
+        first, *others = questions(seen)
+        found = self.ask(seen, first)
+        for asked in others:
+            self.ask(seen, asked)
+        if seen.document.group is not None:
+            self.twins.add(seen.document.group, found[:, 0])
+
+    def merge(self, other: "Findings") -> None:
+        """Add what another has added up; see Accumulator."""
+        super().merge(other)
+        if isinstance(other, LinkFindings):
+            self.twins.merge(other.twins)
+
+    def state(self) -> dict[str, Any]:
+        """All that it knows; see Accumulator."""
+        return super().state() | self.twins.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave; see Accumulator."""
+        super().restore(state)
+        self.twins.restore(state)
+
+
+@dataclass
+class Twins:
+    """By a hash of each group: its sentences, and whether each head was right in all, in bits."""
+
+    _groups: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+
+    def add(self, group: str, right: np.ndarray) -> None:
+        """Add a sentence; right: (head,)."""
+        self._join(hashed("twins", group), 1, np.packbits(right).tobytes())
+        self._keep(2 * MOST_GROUPS)
+
+    def merge(self, other: "Twins") -> None:
+        """Add what another has added up."""
+        for group, (count, right) in other._groups.items():
+            self._join(group, count, right)
+        self._keep(MOST_GROUPS)
+
+    def state(self) -> dict[str, Any]:
+        """All that it knows, as arrays."""
+        self._keep(MOST_GROUPS)
+        groups = sorted(self._groups)
+        bits = [np.frombuffer(self._groups[group][1], np.uint8) for group in groups]
+        return {
+            "groups": np.array(groups, np.uint64),
+            "sentences": np.array([self._groups[group][0] for group in groups], np.int64),
+            "right": np.stack(bits) if bits else np.zeros((0, 0), np.uint8),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        parts = (state[name].tolist() for name in ("groups", "sentences"))
+        rights = [row.tobytes() for row in state["right"]]
+        self._groups = {
+            group: (count, right) for group, count, right in zip(*parts, rights, strict=True)
+        }
+
+    def data(self, findings: Findings) -> Mapping[str, Any]:
+        """The groups of several sentences, and in how many each head is right in all of these."""
+        self._keep(MOST_GROUPS)
+        several = [(count, right) for count, right in self._groups.values() if count > 1]
+        if not several:
+            return {}
+        bits = np.stack([np.frombuffer(right, np.uint8) for _, right in several])
+        right = np.unpackbits(bits, axis=1, count=len(findings.heads)).sum(axis=0)
+        order = np.argsort(-right.astype(np.int64), kind="stable")
+        heads = [
+            {
+                "layer": findings.heads[i].layer,
+                "head": findings.heads[i].head,
+                "right": int(right[i]),
+            }
+            for i in order
+        ]
+        return {"groups": {"count": len(several), "heads": heads}}
+
+    def _join(self, group: int, count: int, right: bytes) -> None:
+        before = self._groups.get(group)
+        if before is not None:
+            both = int.from_bytes(before[1], "big") & int.from_bytes(right, "big")
+            count, right = before[0] + count, both.to_bytes(len(right), "big")
+        self._groups[group] = count, right
+
+    def _keep(self, most: int) -> None:
+        """Forget all but MOST_GROUPS where there are more than `most`."""
+        if len(self._groups) > most:
+            kept = sorted(self._groups)[:MOST_GROUPS]
+            self._groups = {group: self._groups[group] for group in kept}
+
+
+class LinkFiles(Files):
+    """Reads tables of links; see `Reader`."""
+
+    def items(self, opened: Opened) -> Iterator[Document | Problem]:
+        """See Files."""
+        form = opened.form(None)
+        yield from of_records(records_of(opened, "tsv" if form == "txt" else form), opened.name)
+
+
+def asked(names: Sequence[str], measure: MeasureName) -> tuple[LinksWork, LinkFiles]:
+    """See `probing.KINDS`."""
+    return LinksWork(measure), LinkFiles(names)

@@ -5,10 +5,10 @@ by their key, which are resampled for intervals; an odd group belongs to one hal
 the other.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -46,7 +46,8 @@ class Questions:
 
     `names`: each link's relation and direction. `queries`: its row among `seen.view.tokens`.
     `gold`: the keys that are right, one or several. `candidates`: the keys that may be answered,
-    for each row. `kin`: those candidates that are of the right one's part of speech.
+    for each row. `kin`: those candidates that are of the right one's part of speech, or what
+    `Findings.kin` says. `shift`: how far each query is moved to stand beside the keys.
     """
 
     names: Sequence[tuple[str, str]]
@@ -54,6 +55,7 @@ class Questions:
     gold: Bool[np.ndarray, "link key"]
     candidates: Bool[np.ndarray, "query key"]
     kin: Bool[np.ndarray, "link key"] | None = None
+    shift: int = 0
 
 
 class Probing(Protocol):
@@ -100,21 +102,26 @@ def asked(kind: Kind, names: Sequence[str], measure: MeasureName) -> tuple[Probi
 class Findings:
     """How often each head, and each baseline, finds the links of each relation and direction."""
 
-    def __init__(self, ask: Callable[[Seen], Questions | None]) -> None:
-        self._ask = ask
+    def __init__(
+        self, ask: Callable[[Seen], Iterable[Questions]], kin: str = "nearest_pos"
+    ) -> None:
+        self._ask, self.kin = ask, kin
         self.heads: tuple[HeadId, ...] = ()
         self._places: dict[tuple[str, str], int] = {}
         self._sums = np.zeros((0, GROUPS, HEADS))
 
     def add(self, seen: Seen) -> None:
         """Add a text; see Accumulator."""
-        asked = self._ask(seen)
-        if asked is None or not len(asked.queries):
-            return
+        for asked in self._ask(seen):
+            self.ask(seen, asked)
+
+    def ask(self, seen: Seen, asked: Questions) -> Bool[np.ndarray, "head link"]:
+        """Ask a text these questions, which have relations of their own; what each head finds."""
         self._know(tuple(seen.view.all_heads()))
-        right = [_found(block, asked, _plain(seen)) for block in _whole(seen)]
-        found = np.concatenate([part for parts in zip(*right, strict=True) for part in parts])
-        columns = np.concatenate([_without_heads(asked), found.T], axis=1, dtype=np.float64)
+        right = [_found(block, asked, _words(seen)) for block in _whole(seen)]
+        found, others = (np.concatenate(parts) for parts in zip(*right, strict=True))
+        parts = _without_heads(asked), found.T, others.T
+        columns = np.concatenate(parts, axis=1, dtype=np.float64)
         names = list(dict.fromkeys(asked.names))
         of = {name: place for place, name in enumerate(names)}
         which = np.zeros((len(names), len(columns)))
@@ -123,6 +130,7 @@ class Findings:
         sums[:, DOCUMENTS] = seen.share
         rows = self._rows(names)
         self._sums[rows, seen.document.key % GROUPS] += sums
+        return found
 
     def merge(self, other: "Findings") -> None:
         """Add what another has added up; see Accumulator."""
@@ -187,13 +195,20 @@ def _whole(seen: Seen) -> Iterator[Block]:
             parts = []
 
 
-def _plain(seen: Seen) -> Float[np.ndarray, "query"]:
-    """1 for each word that looks, 0 for special tokens."""
-    return np.array([not token.special for token in seen.view.tokens], np.float32)
+class _Words(NamedTuple):
+    """1 for each word that looks, 0 for special tokens; and whether the keys are the same words."""
+
+    look: Float[np.ndarray, "query"]
+    own: bool
+
+
+def _words(seen: Seen) -> _Words:
+    look = np.array([not token.special for token in seen.view.tokens], np.float32)
+    return _Words(look, seen.inspection.keys is None)
 
 
 def _found(
-    block: Block, asked: Questions, words: Float[np.ndarray, "query"]
+    block: Block, asked: Questions, words: _Words
 ) -> tuple[Bool[np.ndarray, "head link"], Bool[np.ndarray, "head link"]]:
     """Whether each head's row has most at a right key; and whether its other rows have, together.
 
@@ -202,11 +217,11 @@ def _found(
     rows, row_of = np.unique(asked.queries, return_inverse=True)
     links, allowed = np.arange(len(row_of)), asked.candidates[rows]
     weights = block.weights[:, rows]
-    others = np.matmul(words, block.weights)  # (head, key)
-    if len(words) == block.weights.shape[-1]:  # of one text: a word's own weight is no other's
-        others -= words * np.diagonal(block.weights, axis1=1, axis2=2)
+    others = np.matmul(words.look, block.weights)  # (head, key)
+    if words.own:  # a word's own weight is no other's
+        others -= words.look * np.diagonal(block.weights, axis1=1, axis2=2)
     found = []
-    for numbers in (weights, others[:, None] - weights):
+    for numbers in (weights, others[:, None] - words.look[rows, None] * weights):
         numbers = np.where(allowed, numbers, -1)
         most = numbers.argmax(axis=-1)
         some = np.take_along_axis(numbers, most[..., None], axis=-1)[..., 0] > 0
@@ -224,11 +239,12 @@ def _without_heads(asked: Questions) -> Float[np.ndarray, "link column"]:
     chances = (gold & allowed).sum(axis=1) / np.maximum(allowed.sum(axis=1), 1)
     found[:, RANDOM] = np.rint(chances * _GRAIN) / _GRAIN
     found[:, FIRST] = gold[links, allowed.argmax(axis=1)]
-    found[:, NEAREST] = _nearest(queries, gold, allowed)
+    beside = queries + asked.shift
+    found[:, NEAREST] = _nearest(beside, gold, allowed)
     if asked.kin is not None:
-        found[:, NEAREST_POS] = _nearest(queries, gold, allowed & asked.kin)
+        found[:, NEAREST_POS] = _nearest(beside, gold, allowed & asked.kin)
     link, key = np.nonzero(gold)
-    offset = key - queries[link] + FURTHEST
+    offset = key - beside[link] + FURTHEST
     near = (offset >= 0) & (offset <= 2 * FURTHEST)
     found[:, OFFSETS][link[near], offset[near]] = 1
     return found
@@ -241,7 +257,7 @@ def _nearest(
 ) -> Bool[np.ndarray, "link side"]:
     """Whether the nearest candidate is right: before, after, on either side; of two, before."""
     keys, links, at = np.arange(gold.shape[1]), np.arange(len(queries)), queries[:, None]
-    before = np.where(allowed & (keys < at), keys, -1).max(axis=1)
+    before = np.where(allowed & (keys <= at), keys, -1).max(axis=1)
     after = np.where(allowed & (keys > at), keys, len(keys)).min(axis=1)
     is_before = (before >= 0) & ((queries - before <= after - queries) | (after == len(keys)))
     padded = np.concatenate([gold, np.zeros((len(gold), 1), bool)], axis=1)  # where there is none

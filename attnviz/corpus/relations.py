@@ -78,7 +78,7 @@ def words_of(model: Model, document: Document) -> Tokens:
     return tokens
 
 
-def questions(seen: Seen) -> Questions | None:
+def questions(seen: Seen) -> Iterator[Questions]:
     """The links of a sentence's tree, each in both directions."""
     tree: Tree = seen.document.marks
     rows = np.flatnonzero([not token.special for token in seen.view.tokens])[list(tree.units)]
@@ -88,7 +88,7 @@ def questions(seen: Seen) -> Questions | None:
     links = np.flatnonzero(plain & (heads != ROOT))
     links = links[plain[heads[links]] & (rows[links] != rows[heads[links]])]
     if not len(links):
-        return None
+        return
     count = len(seen.view.tokens)
     answers = np.zeros(count, bool)
     answers[rows[plain]] = True
@@ -102,7 +102,7 @@ def questions(seen: Seen) -> Questions | None:
         kin[upos[keys] == part, rows[place]] = True
     names = [(tree.relations[link], TO_HEAD) for link in links]
     names += [(tree.relations[link], TO_DEPENDENT) for link in links]
-    return Questions(names, rows[queries], gold, candidates, kin)
+    yield Questions(names, rows[queries], gold, candidates, kin)
 
 
 @dataclass(frozen=True)

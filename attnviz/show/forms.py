@@ -127,6 +127,12 @@ FORMS: dict[str, Forms] = {
         called="compare",
         page="head",
     ),
+    "SurveyComparison": Forms(
+        "terminal.survey_comparison:table",
+        "figure.survey_comparison:figure",
+        header=("layer", "head", "b_layer"),
+        called="compare",
+    ),
     "Explanation": Forms(
         "terminal.explain:table",
         "figure.explain:figure",

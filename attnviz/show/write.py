@@ -216,6 +216,8 @@ def _told(answer: Any) -> Iterator[str]:
     if hasattr(answer, "sentences"):
         yield f"{answer.sentences} sentences"
         return
+    if hasattr(answer, "corpus"):
+        yield f"{answer.corpus.documents} texts, {answer.corpus.words} words"
     for context in contexts_of(answer):
         yield from filter(None, (context.text.text, unknown_told(context)))
 

@@ -23,7 +23,7 @@ ROWS, FEWEST_ROWS, MOST_ROWS = 256, 32, 1 << 12
 EVERY, HEADS = 64, 72
 """Of a large corpus one in so many words is drawn, for HEADS heads."""
 
-WAITING_BYTES = 1 << 24
+WAITING_BYTES = 1 << 22
 """Rows that wait to be compared, before it is known whether they count."""
 
 MOST_HEADS = 2048
@@ -32,7 +32,7 @@ MOST_HEADS = 2048
 PAIRS_AT_ONCE = (
     3 << 13
 )  # numbers: less than the 128 KiB from which memory comes anew from the system
-CUT = 0.25
+CUT = 0.2
 """Heads of one cluster are this far apart or less, in bits, on average over its pairs."""
 
 SMALLEST = np.float32(1e-30)  # whose logarithm is finite

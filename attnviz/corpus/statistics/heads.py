@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from attnviz.answers.corpus import Estimate
 from attnviz.answers.overview import BROAD_ENTROPY
 from attnviz.answers.statistics import LEAST_SHARE, LEVEL, POSITIONAL, ROLES, STATISTICS
 from attnviz.answers.survey import HeadRole, SurveyHead
+from attnviz.answers.survey_comparison import Kind
 from attnviz.attention.shapes import Bool, Float
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.kept import named, part_of
@@ -45,6 +46,16 @@ from attnviz.inspection import HeadId, ModelFacts
 
 _NAMES = tuple(statistic.name for statistic in STATISTICS)
 _ROLE_NAMES = tuple(role.name for role in ROLES)
+
+
+class Drawn(NamedTuple):
+    """A number of every head, and the same in each resample; NaN where there is none.
+
+    Of roles: the part of the head's attention that its test asks for, whether it passes or not.
+    """
+
+    mean: Float[np.ndarray, "layer head"]
+    resampled: Float[np.ndarray, "resample layer head"]
 
 
 class HeadStatistics:
@@ -102,6 +113,10 @@ class HeadStatistics:
         """Every head that was seen, layer by layer."""
         return _Result(self).heads()
 
+    def drawn(self) -> dict[tuple[Kind, str], Drawn]:
+        """Each number of all heads, with its resamples; see `Drawn`."""
+        return _Result(self).drawn()
+
     def tested(self) -> dict[str, bool]:
         """Whether there was anything to test, by the test's name."""
         counts = self._hypotheses.sums[COUNT].any(axis=1)
@@ -135,6 +150,13 @@ class _Numbers:
         found["rest"] = to_rest(flat).reshape(words.shape)
         found["brought"] = _ratio(self._of(BROUGHT), self._of(CARRIED))
         return found
+
+    def roles(self) -> dict[str, Float[np.ndarray, "*resample layer head"]]:
+        """What each head gives to each role's sieve."""
+        classes = self.features[..., IN_CLASS, :, :]
+        found = {name: classes[..., sieve, :, :].sum(axis=-3) for name, sieve in SIEVES.items()}
+        delimiter = dict.fromkeys(("no-op", "broadcast"), found["delimiter"])
+        return found | delimiter | {"broad": self.statistics()["spread"]}
 
     def maxima(self) -> Float[np.ndarray, "*resample offset layer head"]:
         """The part of the rows with a word at each of OFFSETS that have their maximum there."""
@@ -225,13 +247,8 @@ class _Result:
         """Each statistic's mean, low and high."""
         means, drawn = self._mean.statistics(), self._drawn.statistics()
         found = {name: self._estimate(means[name], drawn[name], name) for name in means}
-        maxima, resampled = self._mean.maxima(), self._drawn.maxima()
-        best = np.argmax(np.nan_to_num(maxima), axis=0)
-        found["maxima"] = self._estimate(
-            np.take_along_axis(maxima, best[None], axis=0)[0],
-            np.take_along_axis(resampled, best[None, None], axis=1)[:, 0],
-            "",
-        )
+        _, maxima, resampled = self._largest_maxima()
+        found["maxima"] = self._estimate(maxima, resampled, "")
         causal = self._of._causal.means
         shape = len(SCORES), self._of.num_layers, self._of.num_heads
         numbers = [part.reshape(shape) for part in (causal.mean(), *causal.interval())]
@@ -243,6 +260,29 @@ class _Result:
         low, high = covered(drawn)
         few = self._few.get(name, self._few[""])[:, None]
         return np.stack([mean, np.where(few, np.nan, low), np.where(few, np.nan, high)])
+
+    def drawn(self) -> dict[tuple[Kind, str], Drawn]:
+        """See `HeadStatistics.drawn`."""
+        means, drawn = self._mean.statistics(), self._drawn.statistics()
+        found: dict[tuple[Kind, str], Drawn] = {
+            ("statistic", name): Drawn(means[name], drawn[name]) for name in _NAMES if name in means
+        }
+        _, mean, resampled = self._largest_maxima()
+        found["statistic", "maxima"] = found["role", "positional"] = Drawn(mean, resampled)
+        causal = self._of._causal.means
+        shape = len(SCORES), self._of.num_layers, self._of.num_heads
+        each = causal.mean().reshape(shape), causal.resampled().reshape(-1, *shape)
+        for place, name in enumerate(SCORES):
+            found["statistic", name] = Drawn(each[0][place], each[1][:, place])
+        own, drawn = self._mean.roles(), self._drawn.roles()
+        return found | {("role", name): Drawn(own[name], drawn[name]) for name in own}
+
+    def _largest_maxima(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The offset with most of each head's maxima, by place; its part, and that of resamples."""
+        maxima, resampled = self._mean.maxima(), self._drawn.maxima()
+        best = np.argmax(np.nan_to_num(maxima), axis=0)
+        mean = np.take_along_axis(maxima, best[None], axis=0)[0]
+        return best, mean, np.take_along_axis(resampled, best[None, None], axis=1)[:, 0]
 
     def _tested(self) -> _Tested:
         """All roles' tests."""

@@ -40,7 +40,10 @@ KOREAN: dict[str, str] = {
     "{}, the largest of {}": "{}, {}칸 중 가장 큰 값",
     "every {n} token labelled": "{n}개마다 하나씩 표시",
     "every {n} token labelled, with its position": "{n}개마다 하나씩 위치와 함께 표시",
+    "distance in bits": "거리(비트)",
+    "heads that pass a test": "검정을 통과한 헤드 수",
     # notes
+    "○ assigned: each head once, all distances smallest": "○ 배정: 헤드마다 하나씩, 거리 합 최소",
     "weights: softmax({}": "가중치: softmax({}",
     "weights: as the model's own code computes them": "가중치: 모델의 코드가 계산한 값",
     "rows are not distributions": "행의 합이 1이 아님",

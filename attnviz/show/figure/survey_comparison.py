@@ -1,16 +1,27 @@
 """The picture of two models over a corpus: how far apart all their heads are, and their roles."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnviz.answers.survey_comparison import BetweenHeads, SurveyComparison
+from attnviz.answers.survey_comparison import BetweenHeads, RoleCount, SurveyComparison
 from attnviz.errors import RequestError
 from attnviz.inspection.context import HeadId
 from attnviz.show.figure.captions import Heading
-from attnviz.show.figure.drawing import FAINT, INK, MARGIN, MUTED, axes_at, blank, drawing, widest
+from attnviz.show.figure.drawing import (
+    FAINT,
+    INK,
+    MARGIN,
+    MUTED,
+    axes_at,
+    blank,
+    drawing,
+    ink_on,
+    widest,
+)
 from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import color_bar, draw_matrix, ends_of
 from attnviz.show.forms import Limits
@@ -44,7 +55,8 @@ def figure(answer: SurveyComparison, top: int | None = None, scale: Limits | Non
         longest = max(between.matrix.shape)
         cell = min(max(CELL, SMALLEST_MAP / longest), LARGEST_MAP / longest)
         tall, wide = (count * cell for count in between.matrix.shape)
-        titles = [role.title for role in answer.roles]
+        counts = [count for count in answer.counts if count.a or count.b]
+        titles = [role.title for role in answer.roles if role.name in {one.name for one in counts}]
         names = widest(titles, _TEXT) + 0.15
         beside = MARGIN + _AXIS + wide + _BAR_ROOM + _GAP
         width = max(beside + names + BARS + 0.4, heading.width + 2 * MARGIN)
@@ -53,8 +65,9 @@ def figure(answer: SurveyComparison, top: int | None = None, scale: Limits | Non
         heading.draw(picture)
         upper = MARGIN + heading.height + _AXIS
         _map(picture, answer, between, (MARGIN + _AXIS, upper, wide, tall), scale)
-        bars = axes_at(picture, beside + names, upper, BARS, len(titles) * ROW)
-        _roles(bars, answer, titles)
+        if counts:
+            bars = axes_at(picture, beside + names, upper, BARS, len(titles) * ROW)
+            _roles(bars, counts, titles)
         return picture
 
 
@@ -72,8 +85,9 @@ def _map(
     image = draw_matrix(axes, matrix, scale or (0.0, max(ends[1], 1e-6)))
     size = 72 * box[2] / matrix.shape[1]
     rows, columns = between.assigned
-    axes.scatter(columns, rows, s=(0.75 * size) ** 2, facecolors="none", edgecolors=INK,
-                 linewidths=0.6, zorder=3)  # fmt: skip
+    inks = [ink_on(number / image.get_clim()[1]) for number in matrix[rows, columns].tolist()]
+    axes.scatter(columns, rows, s=(0.75 * size) ** 2, facecolors="none", edgecolors=inks,
+                 linewidths=0.7, zorder=3)  # fmt: skip
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     for axis, heads, side in (("x", answer.heads_b, "B"), ("y", answer.heads_a, "A")):
@@ -100,18 +114,19 @@ def _layers(heads: tuple[HeadId, ...]) -> tuple[list[float], list[str]]:
     return middles, [str(heads[first].layer) for first in starts[:-1]]
 
 
-def _roles(axes: Axes, answer: SurveyComparison, titles: list[str]) -> None:
+def _roles(axes: Axes, counts: Sequence[RoleCount], titles: list[str]) -> None:
     """For each role a bar of A's heads, and one of B's."""
     places = np.arange(len(titles))
     for side, color, shift, name in zip((0, 1), COLORS, (-0.19, 0.19), "AB", strict=True):
-        numbers = [(count.a, count.b)[side] for count in answer.counts]
+        numbers = [(count.a, count.b)[side] for count in counts]
         axes.barh(places + shift, numbers, height=0.34, color=color, label=name)
         for place, number in zip(places + shift, numbers, strict=True):
             axes.annotate(str(number), (number, place), (3, 0), textcoords="offset points",
                           va="center", size=_NUMBER, color=INK if number else MUTED)  # fmt: skip
     axes.set_yticks(places, list(map(say, titles)), size=_TEXT)
     axes.set(ylim=(len(titles) - 0.5, -0.5), xticks=[])
-    axes.set_title(say("heads with a role"), size=_TEXT, loc="left", weight="bold", pad=8)
+    axes.set_title(say("heads that pass a test"), size=_TEXT, loc="left", weight="bold", pad=8)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(axis="y", length=0, pad=4)
-    axes.legend(frameon=False, fontsize=_TEXT, loc="lower right", handlelength=1)
+    axes.legend(frameon=False, fontsize=_TEXT, loc="upper left", handlelength=1, ncols=2,
+                bbox_to_anchor=(0.0, 0.0))  # fmt: skip

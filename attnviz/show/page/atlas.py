@@ -1,16 +1,19 @@
 """The atlas: all heads of a survey in one HTML file, with their numbers, examples and matrices."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from attnviz.answers.corpus import Estimate, plain
+from attnviz.answers.examples import Example
 from attnviz.answers.survey import Survey, SurveyHead
+from attnviz.errors import RequestError
 from attnviz.show.labels import visible
 from attnviz.show.page.packing import packed_text
 from attnviz.show.page.whole import json_of, whole, words_of
+from attnviz.show.roles import look_of
 
 NEAREST = 8  # heads that are named as alike
 DIGITS = 5  # of a number in the page
@@ -22,6 +25,12 @@ SHARED = (
     "keyboard.head",
     "keyboard.layer",
     "lang",
+    "save",
+    "save.copied",
+    "save.csv",
+    "save.done",
+    "save.failed",
+    "save.link",
     "table",
     "table.rows",
     "theme",
@@ -35,9 +44,11 @@ SHARED = (
 
 
 def html_of(survey: Survey, language: str | None = None) -> str:
-    """The atlas's file."""
+    """The atlas's file; RequestError if no text was read."""
     from attnviz import __version__
 
+    if not survey.heads:
+        raise RequestError("no text was read, and so there is nothing to show", "give a file")
     texts, matrices = _Texts(), _Matrices()
     heads = [_head(survey, place, texts, matrices) for place in range(len(survey.heads))]
     data = {
@@ -46,10 +57,10 @@ def html_of(survey: Survey, language: str | None = None) -> str:
         "unit": survey.unit,
         "measure": survey.measure,
         "formula": survey.formula,
-        "corpus": asdict(_corpus(survey)),
+        "corpus": survey.corpus.data() | {"files": list(map(visible, survey.corpus.files))},
         "intervals": None if survey.intervals is None else survey.intervals.data(),
         "statistics": [asdict(one) for one in survey.statistics],
-        "roles": [asdict(one) for one in survey.roles],
+        "roles": [asdict(one) | look_of(one.name)._asdict() for one in survey.roles],
         "notes": [visible(note) for note in survey.notes],
         "heads": heads,
         "texts": list(texts.known.values()),
@@ -78,10 +89,6 @@ def _words() -> dict[str, dict[str, str]]:
     }
 
 
-def _corpus(survey: Survey) -> Any:
-    return replace(survey.corpus, files=tuple(map(visible, survey.corpus.files)))
-
-
 class _Texts:
     """The texts of all examples, each once, as types.js calls them."""
 
@@ -89,7 +96,7 @@ class _Texts:
         self.known: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._places: dict[tuple[Any, ...], int] = {}
 
-    def place(self, example: Any) -> int:
+    def place(self, example: Example) -> int:
         """The place of an example's text among all."""
         name = (example.source, example.line, example.words, example.keys, example.places)
         if name not in self.known:
@@ -145,7 +152,7 @@ def _head(survey: Survey, place: int, texts: _Texts, matrices: _Matrices) -> dic
 
 
 def _links(
-    head: SurveyHead, examples: Iterable[Any], texts: _Texts, matrices: _Matrices
+    head: SurveyHead, examples: Iterable[Example], texts: _Texts, matrices: _Matrices
 ) -> Iterator[dict[str, Any]]:
     """What types.js calls Link."""
     for example in examples:
@@ -190,7 +197,7 @@ def _distances(survey: Survey) -> dict[str, Any] | None:
     found = survey.distances
     return {
         "rows": found.rows,
-        "cut": getattr(found, "cut", None),
+        "cut": found.cut,
         "clusters": found.clusters,
         "tree": [(int(a), int(b), _short(height), int(size)) for a, b, height, size in found.tree],
     }

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.style import Style
+from rich.table import Column, Table
 from rich.text import Text
 
 from attnviz.answers.corpus import CorpusFacts, Estimate
@@ -36,6 +37,7 @@ from attnviz.show.terminal.cells import (
 from attnviz.show.terminal.heading import quiet_line
 
 HEADS_NAMED = 3  # for each statistic, and for each role with examples, unless the user says more
+LEAST_SHARE = 0.05  # of a role whose heads have their examples shown
 CLUSTERS_TOLD, HEADS_LISTED = 8, 24
 WITH_SHARE = 4  # cells of a head's letter and share
 GUTTER = 2  # between two heads or examples of a line
@@ -61,7 +63,7 @@ def _lines(survey: Survey, top: int, width: int, hues: Hues | None) -> Iterator[
     yield title("the heads with the largest means" + (" and 95% intervals" * _has(survey)))
     yield from _statistics(survey, top, width)
     yield from _examples(survey, top, width)
-    yield from _clusters(survey, width)
+    yield from _clusters(survey)
     for note in survey.notes:
         yield from quiet_line(visible(note))
 
@@ -222,7 +224,9 @@ def _examples(survey: Survey, top: int, width: int) -> Iterator[Text]:
     many = len(survey.corpus.files) > 1
     for role in survey.counts():
         own = [(_role_share(head, role.name), head) for head in shown]
-        own = sorted((one for one in own if one[0]), key=lambda one: (-one[0], one[1].head))
+        own = sorted(
+            (one for one in own if one[0] >= LEAST_SHARE), key=lambda one: (-one[0], one[1].head)
+        )
         for share, head in own[:top]:
             name = f"{look_of(role.name).letter}  {head.head!s:<7}{share:4.0%}  "
             parts = [_example(example, many) for example in head.examples]
@@ -248,7 +252,7 @@ def _example(example: Example, with_file: bool) -> Text:
     return text.append(f" {place}", DIM)
 
 
-def _clusters(survey: Survey, width: int) -> Iterator[Text]:
+def _clusters(survey: Survey) -> Iterator[RenderableType]:
     """Which heads are alike, and what most of them do."""
     distances = survey.distances
     if distances is None:
@@ -263,13 +267,15 @@ def _clusters(survey: Survey, width: int) -> Iterator[Text]:
     for cluster in several[:CLUSTERS_TOLD]:
         role, count = Counter(heads[place].role for place in cluster).most_common(1)[0]
         said = f"mostly {role}" if 2 * count > len(cluster) else "of several roles"
-        names = [Text(str(heads[place].head), DIM) for place in cluster[:HEADS_LISTED]]
+        names = [str(heads[place].head) for place in cluster[:HEADS_LISTED]]
         more = len(cluster) - len(names)
-        names += [Text(f"+{more} more", DIM)] * bool(more)
         before = line((f"{len(cluster):3} heads ", BOLD), (fit(said, 20) + " ", PLAIN))
-        yield from _flowing(before, names, before.cell_len, width)
+        told = " ".join(names + [f"+{more} more"] * bool(more))
+        row = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
+        row.add_row(before, Text(told, DIM))
+        yield row
     rest = several[CLUSTERS_TOLD:]
     alone = len(distances.clusters) - len(several)
-    told = [f"{sum(map(len, rest))} heads in {len(rest)} more clusters"] * bool(rest)
-    told += [f"{counted(alone, 'head')} alone"] * bool(alone)
-    yield from quiet_line(", ".join(told))
+    left = [f"{sum(map(len, rest))} heads in {len(rest)} more clusters"] * bool(rest)
+    left += [f"{counted(alone, 'head')} alone"] * bool(alone)
+    yield from quiet_line(", ".join(left))

@@ -5,15 +5,20 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from attnviz.answers.survey_comparison import Change, MatchedHead, SurveyComparison
-from attnviz.inspection.context import HeadId, counted
+from attnviz.answers.survey_comparison import (
+    BetweenHeads,
+    Change,
+    MatchedHead,
+    SurveyComparison,
+)
+from attnviz.inspection.context import counted
 from attnviz.show.labels import visible
-from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, Page, Ranking, column, title
+from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, RAMPS, Page, Ranking, column, title
 from attnviz.show.terminal.heading import quiet_line
 from attnviz.show.wording import read_in_both
 
 HEADS_SHOWN = 10  # Heads that the table shows, unless the user said how many
-CHANGES_SHOWN = 2  # Statistics that a line names
+CHANGES_SHOWN = 1  # Statistics that a line names
 LEVEL = 0.05  # The part of changes whose interval leaves zero out by chance
 
 
@@ -30,13 +35,13 @@ def _lines(
     yield from quiet_line(read_in_both(answer))
     yield from quiet_line(answer.formula)
     yield Text()
-    yield title("how many heads have a role")
+    yield title("how many heads pass a role's test")
     yield _roles(answer)
     yield Text()
     if shown:
         which = "heads of one number" if answer.by == "number" else "each other's nearest heads"
         order = "furthest apart" if answer.by == "number" else "nearest"
-        yield title(f"{which}, the {order} first")
+        yield title(f"{which}, the {order} first; − a role in A alone, + in B alone")
         yield _partners(answer, shown)
         yield Text()
     for note in _notes(answer, len(shown)):
@@ -59,36 +64,48 @@ def _roles(answer: SurveyComparison) -> Ranking:
 
 
 def _partners(answer: SurveyComparison, shown: Sequence[MatchedHead]) -> Ranking:
-    between = answer.between
-    same = answer.by == "number"
-    columns = [column("A"), column("B"), column("distance", "right")]
-    columns += [column("nearest in B"), column("assigned")] if same and between else []
-    columns += [column("lost"), column("gained"), column("changed most")]
-    assigned = {} if between is None else dict(zip(*between.assigned.tolist(), strict=True))
+    between, same = answer.between, answer.by == "number"
+    columns = [column("A" if not same else "")] + [column("B")] * (not same)
+    columns += [column("distance", "right"), column("roles")]
+    columns += [column("nearest"), column("assigned")] if same and between else []
+    columns.append(column("changed most"))
     rows = []
     for head in shown:
         distance = "–" if head.distance is None else f"{head.distance:.2f}"
-        row = [Text(str(head.a), style=BOLD), Text(str(head.b)), Text(distance)]
-        if same and between:
-            place = answer.heads_a.index(head.a)
-            near = between.nearest[0][place]
-            row.append(_near(answer.heads_b[near], head.b, float(between.matrix[place, near])))
-            other = assigned.get(place)
-            row.append(Text("–" if other is None else str(answer.heads_b[other])))
-        row += [_named(answer, names) for names in (head.lost, head.gained)]
+        row = [Text(str(head.a), style=BOLD)] + [Text(str(head.b))] * (not same)
+        row += [Text(distance), _roles_of(answer, head)]
+        row += _others(answer, between, head) if same and between else []
         row.append(Text("  ".join(map(told_change(answer), _largest(answer, head)))))
         rows.append(row)
     return Ranking(columns, rows, least=3)
 
 
-def _near(near: HeadId, own: HeadId, distance: float) -> Text:
-    style = DIM if near == own else PLAIN
-    return Text(f"{near} {distance:.2f}", style=style)
-
-
-def _named(answer: SurveyComparison, names: Sequence[str]) -> Text:
+def _roles_of(answer: SurveyComparison, head: MatchedHead) -> Text:
+    """The roles that the head has in A alone, and in B alone, as in `−no-op +broad`."""
     titles = {role.name: role.title for role in answer.roles}
-    return Text(", ".join(titles[name] for name in names))
+    parts = [
+        (f"{sign}{titles[name]}", f"bold {ramp[-1]}")
+        for sign, ramp, names in (
+            ("−", RAMPS["cool"], head.lost),
+            ("+", RAMPS["warm"], head.gained),
+        )
+        for name in names
+    ]
+    return Text("  ").join(Text(*part) for part in parts)
+
+
+def _others(answer: SurveyComparison, between: BetweenHeads, head: MatchedHead) -> list[Text]:
+    """The nearest head of B with its distance, and the one that is assigned."""
+    place = answer.heads_a.index(head.a)
+    near = between.nearest[0][place]
+    nearest, distance = answer.heads_b[near], float(between.matrix[place, near])
+    [assigned] = [b for a, b in between.assigned.T.tolist() if a == place]
+    style = DIM if nearest == head.b else PLAIN
+    other = answer.heads_b[assigned]
+    return [
+        Text(f"{nearest} {distance:.2f}", style=style),
+        Text(str(other), style=DIM if other == head.b else PLAIN),
+    ]
 
 
 def _largest(answer: SurveyComparison, head: MatchedHead) -> list[Change]:
@@ -125,15 +142,22 @@ def _notes(answer: SurveyComparison, shown: int) -> Iterator[str]:
             f"nearest. Two heads of A and B are {between.matrix.mean():.2f} bits apart on average "
             f"(Jensen-Shannon, over {counted(between.rows, 'word')})."
         )
-        yield (
-            "Heads of one number are the same head only where one model came from the other, as "
-            "by fine-tuning; assigned: each head once, all distances together the smallest."
-        )
+        if answer.a.name == answer.b.name and not answer.b.trained:
+            yield (
+                "B is A with weights drawn at random, as before any training: what the heads of A "
+                "do beside, they learned."
+            )
+        else:
+            yield (
+                "Heads of one number are the same head only where one model came from the other, "
+                "as by fine-tuning. nearest: the head of B that is most alike; assigned: each head "
+                "of B once, all distances together the smallest."
+            )
     else:
         yield (
             f"A has {len(answer.heads_a)} heads and B {len(answer.heads_b)}: heads are partners "
             f"if each is the nearest of the other (Jensen-Shannon, in bits, over "
-            f"{counted(between.rows, 'word')}). {len(answer.heads)} are."
+            f"{counted(between.rows, 'word')}). {len(between.mutual)} are."
         )
     if between is not None and between.apart:
         yield f"{counted(between.apart, 'word')} left out: the models cut their texts otherwise."

@@ -5,10 +5,11 @@ import { toFragment } from "./fragment.js";
 import { FACE } from "./head/layout.js";
 import { headsOn } from "./heads.js";
 import { textNotes } from "./notes.js";
+import { addressOf, copied, csvText, offerFile } from "./offer.js";
 import { headName } from "./writing.js";
 
 /** @import { App } from "./app.js" */
-/** @import { Table, TextData, View } from "./types.js" */
+/** @import { TextData, View } from "./types.js" */
 
 const NAME_BYTES = 96;
 const PNG_TIMES = 2;
@@ -51,7 +52,9 @@ export function saveMenu(app, view) {
     button("svg", () => save("svg", async (shown) => new Blob([await paper(app, shown)], { type: "image/svg+xml" }))),
     button("png", () => save("png", async (shown) => pixels(await paper(app, shown)))),
     button("csv", () => save("csv", async (shown) => new Blob([csvText(await shown.table())], { type: "text/csv" }))),
-    button("link", async () => app.say((await copied(linkTo(app), link, app)) ? "save.copied" : "save.failed")),
+    button("link", async () =>
+      app.say((await copied(addressOf(toFragment(app.state, app.first)), link, app)) ? "save.copied" : "save.failed"),
+    ),
     link,
     told,
   );
@@ -72,66 +75,6 @@ async function ofPresent(app, view, make) {
       if (app.state === state) throw error;
     }
   }
-}
-
-/** @param {Blob} blob @param {string} name */
-function offerFile(blob, name) {
-  const address = URL.createObjectURL(blob);
-  h("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
-}
-
-/** The address of the present view; the fragment alone where the page is inside another.
- * @param {App} app
- */
-function linkTo(app) {
-  const fragment = `#${toFragment(app.state, app.first)}`;
-  return location.protocol === "about:" ? fragment : location.href.replace(/(#.*)?$/, fragment);
-}
-
-/** Whether a text came to the clipboard; if it may not, it stands in `host`, selected.
- * @param {string} text @param {HTMLElement} host @param {App} app
- */
-async function copied(text, host, app) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = h("input", {
-      type: "text",
-      readonly: true,
-      value: text,
-      "aria-label": app.say("save.link"),
-    });
-    host.replaceChildren(field);
-    field.select();
-    const done = document.execCommand("copy");
-    if (done) host.replaceChildren();
-    return done;
-  }
-}
-
-/** Numbers as RFC 4180 has them, in UTF-8. A text that a spreadsheet would compute has `'` before it.
- * @param {Table} table
- */
-function csvText({ columns, rows }) {
-  const cell = (/** @type {string | number} */ value) => {
-    if (typeof value === "number") return shortestDigits(value);
-    const text = /^[=+\-@\t\r]./su.test(value) ? `'${value}` : value;
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [columns, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-}
-
-/** The fewest digits that give the same float32. @param {number} number */
-function shortestDigits(number) {
-  if (Number.isInteger(number) || !Number.isFinite(number)) return String(number);
-  const single = Math.fround(number);
-  for (let digits = 6; digits < 9; digits++) {
-    const text = single.toPrecision(digits);
-    if (Math.fround(Number(text)) === single) return String(Number(text));
-  }
-  return String(Number(single.toPrecision(9)));
 }
 
 /** The only head that is drawn, or null. @param {App} app */

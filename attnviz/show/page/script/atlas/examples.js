@@ -41,7 +41,7 @@ export function examplesOf(app, head) {
 function exampleOf(app, head, link) {
   const text = app.survey.texts[link.text];
   const [query, key] = [text.words[link.query], (text.keys ?? text.words)[link.key]];
-  const place = `${text.source}:${text.line}${text.id === null ? "" : ` · ${text.id}`}`;
+  const place = `${shortName(app, text.source)}:${text.line}${text.id === null ? "" : ` · ${text.id}`}`;
   const words = h("p", { class: "words", dir: "auto" }, ...wordsOf(text, link, null, app));
   const card = h(
     "li",
@@ -56,7 +56,12 @@ function exampleOf(app, head, link) {
       h("strong", { class: "number" }, weightText(link.weight)),
     ),
     words,
-    h("p", { class: "note place" }, h("bdi", {}, place), text.places || text.key_places ? ` · ${app.say("cut")}` : ""),
+    h(
+      "p",
+      { class: "note place" },
+      h("bdi", { title: text.source }, place),
+      text.places || text.key_places ? ` · ${app.say("cut")}` : "",
+    ),
   );
   app.matrix(head, link).then((numbers) => {
     if (!numbers) return;
@@ -64,6 +69,13 @@ function exampleOf(app, head, link) {
     card.append(matrixOf(app, head, link, numbers));
   });
   return card;
+}
+
+/** A file's name without its folders, unless others are called so too. @param {Atlas} app @param {string} source */
+function shortName(app, source) {
+  const last = (/** @type {string} */ name) => name.slice(name.lastIndexOf("/") + 1);
+  const alike = app.survey.corpus.files.filter((file) => last(file) === last(source));
+  return alike.length > 1 ? source : last(source) || source;
 }
 
 /**

@@ -8,6 +8,7 @@ import { Listing } from "../listing.js";
 import { drawTabs, dress, lookChoices } from "../look.js";
 import { isDark } from "../matrix.js";
 import { unpacked } from "../unpacked.js";
+import { headName } from "../writing.js";
 import { Atlas } from "./app.js";
 import { listView } from "./list.js";
 import { mapView } from "./map.js";
@@ -15,6 +16,7 @@ import { headText } from "./mixture.js";
 import { corpusText, warningsOf } from "./notes.js";
 import { panel } from "./panel.js";
 import { drawPickers } from "./pickers.js";
+import { savingButtons } from "./saving.js";
 import { scatterView } from "./scatter.js";
 import { VIEWS } from "./state.js";
 import { treeView } from "./tree.js";
@@ -47,6 +49,7 @@ async function start(page) {
     controls: h("section", { class: "controls" }),
     host: h("main", { class: "view", id: "view" }),
     panel: h("aside", { class: "panel" }),
+    jump: h("button", { type: "button", class: "jump main", onclick: () => parts.panel.scrollIntoView() }),
     foot: h("footer", { class: "foot" }),
     told: h("p", { class: "hidden", role: "status" }),
   };
@@ -60,15 +63,17 @@ async function start(page) {
     drawTop(app, parts.top, [listing.button(), help.button()]);
     drawTabs(app, parts.tabs, VIEWS);
     drawPickers(app, parts.controls);
-    refill(parts.foot, h("span", {}, app.say("about.roles")), h("span", {}, `attnviz ${version}`));
     const view = views.get(name) ?? MAKE[name](app);
     views.set(name, view);
+    const about = h("span", {}, app.say("about.roles"));
+    refill(parts.foot, savingButtons(app, view.table), about, h("span", {}, `attnviz ${version}`));
     if (view.host.parentNode !== parts.host) fill(parts.host, view.host, listing.host);
     view.update();
     drawPanel();
     listing.update();
     const head = app.survey.heads[app.chosen];
-    parts.told.textContent = head ? headText(app, head) : "";
+    parts.told.textContent = headText(app, head);
+    parts.jump.textContent = app.say("jump", { head: headName(head.layer, head.head) });
     page.setAttribute("data-drawn", name);
   };
   addEventListener("beforeprint", () => {

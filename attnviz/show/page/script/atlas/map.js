@@ -3,7 +3,7 @@
 import { colourOf, inkOn, palette } from "../colours.js";
 import { fill, h } from "../dom.js";
 import { headName } from "../writing.js";
-import { barsOf, headText, roleLegend, sharesOf } from "./mixture.js";
+import { barsOf, headText, letterOf, roleLegend, sharesOf } from "./mixture.js";
 import { rangeOf, withInterval, written } from "./quantities.js";
 import { scaleLegend } from "./scale.js";
 
@@ -78,7 +78,7 @@ function drawCells(app, grid) {
         onclick: () => app.set({ layer: head.layer, head: head.head }),
       });
       if (paint) paint(cell, head);
-      else cell.style.setProperty("--bars", barsOf(head, app.dark));
+      else mixturePaint(app, cell, head);
       if (!sort) cell.style.gridColumn = String(head.head + 2);
       cells[place] = cell;
       return cell;
@@ -92,6 +92,15 @@ function drawCells(app, grid) {
   grid.setAttribute("aria-label", app.say("map.label"));
   fill(grid, h("span", { class: "of-head" }), ...titles, ...rows);
   return cells;
+}
+
+/** Colours a cell by its roles, and gives the largest its letter. @param {Atlas} app @param {HTMLElement} cell @param {Head} head */
+function mixturePaint(app, cell, head) {
+  cell.style.setProperty("--bars", barsOf(app, head));
+  const most = letterOf(app, head);
+  if (!most) return;
+  cell.setAttribute("data-letter", most.letter);
+  cell.style.setProperty("--at", `${most.at}%`);
 }
 
 /** What colours a cell by a number, and writes it there. @param {Atlas} app @param {Quantity} quantity */

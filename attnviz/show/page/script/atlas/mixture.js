@@ -1,6 +1,5 @@
 // A head as a mixture of roles: bars in the roles' colours, hatched where no role explains what it does.
 
-import { headColour } from "../colours.js";
 import { h } from "../dom.js";
 import { headName, percent } from "../writing.js";
 
@@ -10,9 +9,9 @@ import { headName, percent } from "../writing.js";
 export const UNKNOWN = -1;
 const SHORTEST = 0.03; // a share that is named without being asked for
 
-/** A role's colour; transparent for what is unknown. @param {number} role @param {boolean} dark */
-export function roleColour(role, dark) {
-  return role === UNKNOWN ? "transparent" : headColour(role, dark);
+/** A role's colour; transparent for what is unknown. @param {Atlas} app @param {number} role */
+export function roleColour(app, role) {
+  return role === UNKNOWN ? "transparent" : app.survey.roles[role].colour;
 }
 
 /** What a role is called. @param {Atlas} app @param {number} role */
@@ -36,8 +35,8 @@ export function mostOf(head) {
   return sharesOf(head).reduce((most, one) => (one[1] > most[1] ? one : most), [UNKNOWN, 0])[0];
 }
 
-/** The bars as a background, from left to right. @param {Head} head @param {boolean} dark */
-export function barsOf(head, dark) {
+/** The bars as a background, from left to right. @param {Atlas} app @param {Head} head */
+export function barsOf(app, head) {
   const shares = sharesOf(head);
   const whole = Math.max(
     1,
@@ -47,7 +46,7 @@ export function barsOf(head, dark) {
   const stops = shares.map(([role, share]) => {
     const from = at;
     at += (100 * share) / whole;
-    return `${roleColour(role, dark)} ${from.toFixed(2)}% ${at.toFixed(2)}%`;
+    return `${roleColour(app, role)} ${from.toFixed(2)}% ${at.toFixed(2)}%`;
   });
   return `linear-gradient(to right, ${stops.join(", ")}, transparent ${at.toFixed(2)}%)`;
 }
@@ -67,14 +66,31 @@ export function headText(app, head) {
 /** The mixture as a bar. @param {Atlas} app @param {Head} head */
 export function mixtureBar(app, head) {
   const bar = h("span", { class: "mixture", role: "img", "aria-label": mixtureText(app, head) });
-  bar.style.setProperty("--bars", barsOf(head, app.dark));
+  bar.style.setProperty("--bars", barsOf(app, head));
   return bar;
 }
 
-/** A role's colour before its name. @param {Atlas} app @param {number} role */
+/**
+ * The letter of the role with the largest share, and where the middle of its bar is, in percent; null where most is unknown.
+ *
+ * @param {Atlas} app @param {Head} head
+ */
+export function letterOf(app, head) {
+  const most = mostOf(head);
+  if (most === UNKNOWN) return null;
+  let at = 0;
+  for (const [role, share] of sharesOf(head)) {
+    if (role === most) return { letter: app.survey.roles[role].letter, at: 100 * (at + share / 2) };
+    at += share;
+  }
+  return null;
+}
+
+/** A role's colour and letter before its name. @param {Atlas} app @param {number} role */
 export function swatch(app, role) {
-  const made = h("span", { class: "swatch", "aria-hidden": "true" });
-  made.style.setProperty("--bars", `linear-gradient(${roleColour(role, app.dark)} 0 100%)`);
+  const letter = role === UNKNOWN ? "" : app.survey.roles[role].letter;
+  const made = h("span", { class: "swatch", "aria-hidden": "true", "data-letter": letter });
+  made.style.setProperty("--bars", `linear-gradient(${roleColour(app, role)} 0 100%)`);
   return made;
 }
 

@@ -180,7 +180,7 @@ function numbersPart(app, head) {
       "p",
       { class: "note" },
       intervals
-        ? app.say("intervals", { level: 100 * intervals.level, resamples: intervals.resamples })
+        ? app.say("intervals", { ...intervals, level: Math.round(100 * intervals.level) })
         : app.say("intervals.none"),
     ),
     h(

@@ -131,8 +131,8 @@ function picture(app, plot, ring) {
   return s(
     "svg",
     { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
-    ...axis(across, plot, "x"),
-    ...axis(up, plot, "y"),
+    ...axis(app, plot, "x"),
+    ...axis(app, plot, "y"),
     ...others.map(({ x, y }) => s("circle", { cx: x, cy: y, r: 2.5, class: "faint" })),
     app.state.bars && s("path", { class: "bars", d: shown.map((point) => crossOf(app, plot, point)).join("") }),
     ...dots,
@@ -157,7 +157,7 @@ function pointColour(app) {
   if (colour === "role") {
     return (head) => {
       const role = mostOf(head);
-      return role === UNKNOWN ? "none" : roleColour(role, app.dark);
+      return role === UNKNOWN ? "none" : roleColour(app, role);
     };
   }
   const quantity = app.quantity(colour);
@@ -181,8 +181,11 @@ function ticksOf(low, high) {
   );
 }
 
-/** @param {Quantity} quantity @param {Plot} plot @param {"x" | "y"} along */
-function axis(quantity, plot, along) {
+/** @param {Atlas} app @param {Plot} plot @param {"x" | "y"} along */
+function axis(app, plot, along) {
+  const quantity = app.quantity(app.state[along]);
+  const unit = quantity.unit === "share" ? "" : app.called("unit", quantity.unit, "");
+  const title = quantity.title + (unit && ` (${unit})`);
   const { width, height } = plot;
   const [right, floor] = [width - EDGE.right, height - EDGE.bottom];
   const lying = along === "x";
@@ -203,9 +206,8 @@ function axis(quantity, plot, along) {
           s("text", { x: EDGE.left - 6, y: at + 4, "text-anchor": "end" }, text),
         ];
   });
-  const unit = quantity.unit && quantity.unit !== "share" ? ` (${quantity.unit})` : "";
   const middle = lying ? { x: (EDGE.left + right) / 2, y: height - 8 } : { x: 0, y: 0 };
   const turn = lying ? null : `translate(14 ${(EDGE.top + floor) / 2}) rotate(-90)`;
   const named = { ...middle, transform: turn, "text-anchor": "middle", class: "title" };
-  return [...ticks.flat(), s("text", named, `${quantity.title}${unit}`)];
+  return [...ticks.flat(), s("text", named, title)];
 }

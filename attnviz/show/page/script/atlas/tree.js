@@ -111,8 +111,7 @@ function drawTree(app, distances, board, readout) {
         numberText(far),
       ),
     ]),
-    distances.cut !== null &&
-      s("line", { x1: x(distances.cut), x2: x(distances.cut), y1: TOP - 6, y2: height, class: "cut" }),
+    s("line", { x1: x(distances.cut), x2: x(distances.cut), y1: TOP - 6, y2: height, class: "cut" }),
     s("path", { d: path.join(""), class: "joins" }),
   );
   const leaves = new Map(order.map((place) => [place, leafOf(app, place, readout)]));

@@ -7,6 +7,9 @@
  * @typedef {{name: string, title: string, unit?: string, formula: string, source: string}} Described
  * A statistic, or a role.
  *
+ * @typedef {Described & {letter: string, colour: string}} Role
+ * As tables and pictures show it: black letters are read on its colour.
+ *
  * @typedef {{text: number, query: number, key: number, weight: number, at: number, scale: number}} Link
  * A link in a text; `at`: where its matrix lies among its layer's bytes, -1 if there is none; `scale`: what 255 stands for.
  *
@@ -21,7 +24,7 @@
  *   alike: [number, number][]}} Head
  * `statistics`: in the order of the data's; `alike`: the heads nearest to it, and their distances.
  *
- * @typedef {{clusters: number[][], tree: [number, number, number, number][], rows: number, cut: number | null}} Tree
+ * @typedef {{clusters: number[][], tree: [number, number, number, number][], rows: number, cut: number}} Tree
  *
  * @typedef {import("../types.js").Model} Model
  * @typedef {import("../types.js").Language} Language
@@ -30,7 +33,7 @@
  * @typedef {{schema: string, model: Model, unit: string, measure: string, formula: string,
  *   corpus: {files: string[], documents: number, windows: number, pieces: number, words: number, left_out: number,
  *     interrupted: boolean},
- *   intervals: {level: number, method: string, resamples: number} | null, statistics: Described[], roles: Described[],
+ *   intervals: {level: number, method: string, resamples: number} | null, statistics: Described[], roles: Role[],
  *   notes: string[], heads: Head[], texts: Text[], distances: Tree | null}} Survey
  *
  * @typedef {"map" | "scatter" | "list" | "tree"} ViewName

@@ -60,9 +60,10 @@ def test_no_line_is_wider_than_the_terminal(shape: tuple[int, int], width: int) 
 
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_the_map_has_each_head_s_letter_and_share(width: int) -> None:
-    rows = part(shown(SMALL, width), "the largest role")
+    room = 64 if width >= 128 else width  # of the map; on wide terminals roles stand beside it
+    lines = [line[:room] for line in shown(SMALL, width).splitlines()]
+    rows = [line for line in lines if re.match(r"   H0|L\d ", line)][:7]
     assert rows[0].split() == [f"H{head}" for head in range(12)]
-    assert len(rows) == 7
     for layer, row in enumerate(rows[1:]):
         name, cells = row.split(maxsplit=1)
         assert name == f"L{layer}"
@@ -73,6 +74,11 @@ def test_the_map_has_each_head_s_letter_and_share(width: int) -> None:
         if width >= 80:
             shares = [f"{100 * (one.share.mean or 0):.0f}" for one in heads]
             assert re.findall(r"\d+", cells) == shares
+
+
+def test_roles_stand_beside_the_map_on_a_wide_terminal() -> None:
+    first = [line for line in shown(SMALL, 160).splitlines() if line.startswith("the largest role")]
+    assert first[0].split()[-7:] == ["role", "heads", "largest", "in", "of", "all", "attention"]
 
 
 def test_many_heads_stand_in_several_blocks() -> None:

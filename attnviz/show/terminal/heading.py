@@ -17,7 +17,7 @@ from rich.text import Text
 from attnviz.answers.answer import Answer
 from attnviz.answers.word import Word
 from attnviz.attention.measures import Measure
-from attnviz.inspection import Context, HeadId
+from attnviz.inspection import Context, HeadId, ModelFacts
 from attnviz.inspection.context import Role
 from attnviz.show.labels import names, visible
 from attnviz.show.terminal.cells import SHARES, Hues, Scale, cut
@@ -149,11 +149,12 @@ def tones_legend(context: Context, hues: Hues | None, width: int) -> Iterator[Te
     yield from legend(hues, width, *said)
 
 
-def model_line(context: Context) -> Text:
+def model_line(about: Context | ModelFacts) -> Text:
     """`str(model)`, its name bold; UNTRAINED stands out with and without colour."""
-    text = Text(visible(str(context.model)), style="dim", overflow="fold")
-    text.stylize("not dim bold", 0, len(visible(context.model.name)))
-    if not context.model.trained:
+    model = about if isinstance(about, ModelFacts) else about.model
+    text = Text(visible(str(model)), style="dim", overflow="fold")
+    text.stylize("not dim bold", 0, len(visible(model.name)))
+    if not model.trained:
         text.stylize("not dim bold black on yellow", text.plain.rindex("UNTRAINED"))
     return text
 

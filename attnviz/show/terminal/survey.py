@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from rich.cells import cell_len
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.style import Style
 from rich.table import Column, Table
 from rich.text import Text
@@ -14,7 +14,7 @@ from attnviz.answers.corpus import CorpusFacts, Estimate
 from attnviz.answers.examples import Example
 from attnviz.answers.statistics import Statistic
 from attnviz.answers.survey import UNKNOWN, Survey, SurveyHead
-from attnviz.inspection import HeadId, ModelFacts
+from attnviz.inspection import HeadId
 from attnviz.inspection.context import counted
 from attnviz.show.labels import visible
 from attnviz.show.roles import look_of
@@ -34,11 +34,12 @@ from attnviz.show.terminal.cells import (
     line,
     title,
 )
-from attnviz.show.terminal.heading import quiet_line
+from attnviz.show.terminal.heading import model_line, quiet_line
 
 HEADS_NAMED = 3  # for each statistic, and for each role with examples, unless the user says more
 LEAST_SHARE = 0.05  # of a role whose heads have their examples shown
 CLUSTERS_TOLD, HEADS_LISTED = 8, 24
+APART, ROLES_WIDTH = 4, 62  # cells between the map and the roles, and of these
 WITH_SHARE = 4  # cells of a head's letter and share
 GUTTER = 2  # between two heads or examples of a line
 
@@ -49,7 +50,7 @@ def table(survey: Survey, top: int | None = None) -> RenderableType:
 
 
 def _lines(survey: Survey, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
-    yield _model(survey.model)
+    yield model_line(survey.model)
     yield from quiet_line(_read(survey.corpus))
     yield from quiet_line(f"{survey.measure}: {visible(survey.formula)}")
     yield from quiet_line(_intervals(survey))
@@ -57,8 +58,7 @@ def _lines(survey: Survey, top: int, width: int, hues: Hues | None) -> Iterator[
     if not survey.heads:
         yield title("no text was read")
         return
-    yield from _map(survey, width, hues)
-    yield from _roles(survey, hues)
+    yield from _map_and_roles(survey, width, hues)
     yield Text()
     yield title("the heads with the largest means" + (" and 95% intervals" * _has(survey)))
     yield from _statistics(survey, top, width)
@@ -66,14 +66,6 @@ def _lines(survey: Survey, top: int, width: int, hues: Hues | None) -> Iterator[
     yield from _clusters(survey)
     for note in survey.notes:
         yield from quiet_line(visible(note))
-
-
-def _model(model: ModelFacts) -> Text:
-    text = Text(visible(str(model)), style=DIM, overflow="fold")
-    text.stylize("not dim bold", 0, len(visible(model.name)))
-    if not model.trained:
-        text.stylize("not dim bold black on yellow", text.plain.rindex("UNTRAINED"))
-    return text
 
 
 def _read(corpus: CorpusFacts) -> str:
@@ -108,6 +100,24 @@ def _style_of(role: str, hues: Hues | None) -> Style:
     return Style(color=INK, bgcolor=look_of(role).colour) if hues not in (None, FEW) else PLAIN
 
 
+def _map_and_roles(survey: Survey, width: int, hues: Hues | None) -> Iterator[RenderableType]:
+    """The map, and beside it, or below where there is no room, what its letters mean."""
+    lines, roles = list(_map(survey, width, hues)), _roles(survey, hues)
+    wide = max(part.cell_len for part in lines)
+    if wide + APART + ROLES_WIDTH <= width:
+        beside = Column(width=wide, no_wrap=True), Column(width=APART), Column()
+        both = Table.grid(*beside)
+        both.add_row(Group(*lines[:-1]), "", roles)
+        yield both
+    else:
+        yield from lines
+        yield roles
+    yield from quiet_line(
+        "A head has every role whose test it passes, each with a share of its attention: -f json "
+        "has the shares, tests and formulas."
+    )
+
+
 def _map(survey: Survey, width: int, hues: Hues | None) -> Iterator[Text]:
     """Layers down and heads across: a letter and a share, or a letter alone where it is narrow."""
     at = {one.head: one for one in survey.heads}
@@ -137,7 +147,7 @@ def _cell(head: SurveyHead, cell: int, hues: Hues | None) -> tuple[str, Style]:
     return fit((letter if told else f" {letter}") + told, cell), _style_of(head.role, hues)
 
 
-def _roles(survey: Survey, hues: Hues | None) -> Iterator[RenderableType]:
+def _roles(survey: Survey, hues: Hues | None) -> Ranking:
     """What the letters mean, how many heads have the role, and its share of all attention."""
     titles = {role.name: role.title for role in survey.roles} | {UNKNOWN: "unknown: no role's"}
     rows = [
@@ -146,16 +156,12 @@ def _roles(survey: Survey, hues: Hues | None) -> Iterator[RenderableType]:
             Text(visible(titles.get(role.name, role.name))),
             Text("" if role.name == UNKNOWN else str(role.heads)),
             Text(str(role.largest)),
-            Text(f"{role.share:.0%}"),
+            Text("<1%" if 0 < role.share < 0.005 else f"{role.share:.0%}"),
         ]
         for role in survey.counts()
     ]
     columns = [column(), column("role"), column("heads", "right"), column("largest in", "right")]
-    yield Ranking([*columns, column("of all attention", "right")], rows, least=2)
-    yield from quiet_line(
-        "A head has every role whose test it passes, each with a share of its attention: -f json "
-        "has the shares, tests and formulas."
-    )
+    return Ranking([*columns, column("of all attention", "right")], rows, least=2)
 
 
 def _statistics(survey: Survey, top: int, width: int) -> Iterator[Text]:

@@ -146,9 +146,10 @@ def test_two_workers_give_what_one_machine_gives(
         kept = Kept.of(tmp_path / "run", WORK, plain, minilm.facts)
         counted: list[int] = []
 
-        def interrupt(tally: Tally) -> None:
+        def interrupt(tally: Tally, part: float) -> None:
+            assert part == len(counted) / 16
             counted.append(tally.documents)
-            if len(counted) == 5:
+            if len(counted) == 6:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

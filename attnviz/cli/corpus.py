@@ -144,8 +144,6 @@ def _here(
     start, done = keeper.start()
     if start is not None:
         shown.begin(start.tally)
-        if start.tally.documents:
-            session.notes.say(f"going on after {start.tally.documents} documents")
     documents = documents_from(reader, reader.files(), done)
     if running.limit is not None:
         before = start.tally.documents + start.tally.left_out if start else 0
@@ -173,7 +171,7 @@ def _on_cluster(
     options: Any = choice.options | {"device": choice.place}
     loading = Loading(choice.name, options)
     cluster = Cluster(running.workers, running.address)
-    return fold_ray(work, reader, loading, model.facts, cluster, kept, shown.show)
+    return fold_ray(work, reader, loading, model.facts, cluster, kept, shown.show_part)
 
 
 class _Keeper:
@@ -232,6 +230,7 @@ class _Shown:
         self._first: Tally | None = None  # what was read before, with --resume
         self._bar: Progress | None = None
         self._told = 0
+        self._merged: float | None = None  # the part that workers of Ray have read
 
     def __enter__(self) -> "_Shown":
         return self
@@ -243,6 +242,15 @@ class _Shown:
     def begin(self, tally: "Tally") -> None:
         """What was read already, and told, counts no more."""
         self._first, self._told = tally, len(tally.problems)
+        if tally.documents:
+            self._session.notes.say(f"going on after {tally.documents} documents")
+
+    def show_part(self, tally: "Tally", part: float) -> None:
+        """Called with all that was merged so far, and which part of the corpus it is."""
+        if self._merged is None:
+            self.begin(tally)
+        self._merged = part
+        self.show(tally)
 
     def show(self, tally: "Tally") -> None:
         """Called with all that was read so far."""
@@ -265,6 +273,8 @@ class _Shown:
 
     def _part(self, tally: "Tally") -> float:
         """The part of the corpus that was read, from 0 to 1; 0 if nothing is known of that."""
+        if self._merged is not None:
+            return self._merged
         parts = [self._reader.read / self._size if self._size else 0.0]
         if self._limit is not None:
             parts.append((tally.documents + tally.left_out) / self._limit)

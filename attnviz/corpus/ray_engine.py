@@ -9,14 +9,14 @@ import pickle
 import re
 import socket
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attnviz.corpus.document import Document, Problem, Reader
-from attnviz.corpus.fold import Folded, Progress, Tally, Work, fold
+from attnviz.corpus.fold import Folded, Tally, Work, fold
 from attnviz.corpus.kept import Kept
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import ModelFacts
@@ -58,6 +58,9 @@ Part = tuple[str, int, int]
 
 Shard = list[Part]
 
+Progress = Callable[[Tally, float], None]
+"""Called with what was read so far, and which part of all shards that is."""
+
 
 class Loading(NamedTuple):
     """How each worker loads the model: what `load_model` takes."""
@@ -92,7 +95,8 @@ def fold_ray(
 ) -> Folded:
     """Fold a corpus as `fold` does, with an actor a worker; files are read by the workers.
 
-    Raises RequestError without Ray, for an address that does not answer, or for standard input,
+    `progress` is also called before the first shard, with what `kept` has. Raises RequestError
+    without Ray, for an address that does not answer, or for standard input,
     AttnvizError for a worker that is lost for good, and whatever loading the model raises.
     """
     files = reader.files()
@@ -107,8 +111,10 @@ def fold_ray(
         gpu = loading.options.get("device", "auto") in ("auto", "cuda") and _has("GPU") > 0
         workers = cluster.workers or max(1, _has("GPU" if gpu else "CPU"))
         plan = _Plan.of(files, workers)
-        if state is not None:
+        if state is not None and state[1] is not None:
             total, plan = state[0], _Plan.kept(state[1])
+        keep = _Keep(kept, progress)
+        keep(total, plan)  # a file that cannot be written is told now
         job = _Job(work, reader, loading, plan.shards, os.getcwd())
         for number, result in _results(job, plan.left(), workers, gpu):
             part = work.accumulator(facts)
@@ -116,10 +122,7 @@ def fold_ray(
             total.accumulator.merge(part)
             total.tally = total.tally.plus(result.tally)
             plan.done.append(number)
-            if kept is not None:
-                kept.save(total, plan.told())
-            if progress is not None:
-                progress(total.tally)
+            keep(total, plan)
     return total
 
 
@@ -175,6 +178,19 @@ def _size_of(file: str) -> int:
     with suppress(OSError):
         return os.path.getsize(file)
     return SHARD_BYTES
+
+
+class _Keep(NamedTuple):
+    """Keeps what is merged, and tells how far that is."""
+
+    kept: Kept | None
+    progress: Progress | None
+
+    def __call__(self, total: Folded, plan: _Plan) -> None:
+        if self.kept is not None:
+            self.kept.save(total, plan.told())
+        if self.progress is not None:
+            self.progress(total.tally, len(plan.done) / len(plan.shards))
 
 
 class _Job(NamedTuple):

@@ -1,6 +1,7 @@
 """The atlas's file: small, self-contained, and with the numbers of its survey."""
 
 import hashlib
+import io
 import json
 import re
 import zlib
@@ -13,8 +14,11 @@ import pytest
 from atlases import WORDS, example_of, random_survey
 
 from attnviz.answers.survey import Survey
+from attnviz.errors import RequestError
+from attnviz.show.forms import Style
 from attnviz.show.page import bundle
 from attnviz.show.page.atlas import html_of
+from attnviz.show.write import writer
 
 MOST_BYTES = 1_500_000  # of minilm's 72 heads with 5 and 5 examples each
 HOSTILE = "</script><img src=x onerror=alert(1)> <!-- it"
@@ -88,6 +92,20 @@ def test_the_nearest_heads_are_named() -> None:
         row = survey.distances.matrix[place]
         others = sorted(set(range(12)) - {place}, key=lambda other: row[other])
         assert [other for other, _ in head["alike"]] == others[:8]
+
+
+def test_it_begins_in_the_language_asked_for() -> None:
+    stream = io.BytesIO()
+    with writer(stream, "html", style=Style(language="ko")) as write:
+        write(random_survey(), 0)
+    html = stream.getvalue().decode()
+    assert '<html lang="ko">' in html
+    assert '"state":{"lang":"ko"}' in html
+
+
+def test_an_empty_corpus_has_no_atlas() -> None:
+    with pytest.raises(RequestError, match="no text was read"):
+        html_of(replace(random_survey(), heads=()))
 
 
 def test_it_is_small() -> None:

@@ -35,7 +35,7 @@ class FigureOutput(Output):
 
     @property
     def style(self) -> Style | None:
-        """What --lang or the settings say; None: a picture looks as usual.
+        """What --lang or the settings say; None: a picture or a page looks as usual.
 
         RequestError if no picture is drawn, or none can be opened.
         """
@@ -55,7 +55,7 @@ class FigureOutput(Output):
                 "--inline shows the picture, and -o - writes it to the same place",
                 "leave out one of the two",
             )
-        language = self.language if self.form in PICTURES else None
+        language = self.language if self.form in (*PICTURES, "html") else None
         return None if language is None else Style(language=language)
 
 

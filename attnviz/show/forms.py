@@ -222,9 +222,9 @@ def table(answer: object, top: int | None = None) -> "RenderableType":
     return shown
 
 
-def page_file(answer: object) -> str:
-    """The HTML file of an answer that has a page."""
-    file: str = _loaded(forms_of(answer).file)(answer)
+def page_file(answer: object, language: Language | None = None) -> str:
+    """The HTML file of an answer that has a page, in a language if one is asked for."""
+    file: str = _loaded(forms_of(answer).file)(answer, language)
     return file
 
 

@@ -21,6 +21,7 @@ from attnviz.show.forms import (
     FORMS,
     PICTURES,
     Form,
+    Language,
     Limits,
     Style,
     figure,
@@ -71,7 +72,8 @@ def writer(
 ) -> Iterator[Write]:
     """Write answers of one kind, each flushed; `top` as in tables, of fixed width if `to_file`.
 
-    `scale`: the numbers of a picture's first and last colour; `style`: how it looks otherwise.
+    `scale`: the numbers of a picture's first and last colour; `style`: how it looks otherwise;
+    a page has its language alone.
     """
     opened: AbstractContextManager[Write]
     if form == "table":
@@ -83,7 +85,9 @@ def writer(
     elif form == "npz":
         opened = _npz(stream)
     else:
-        simple = {"md": _markdown, "html": _html, **dict.fromkeys(("json", "jsonl"), _json)}
+        page = partial(_html, language=style.language if style else None)
+        simple: dict[str, Callable[..., AbstractContextManager[Write]]]
+        simple = {"md": _markdown, "html": page, **dict.fromkeys(("json", "jsonl"), _json)}
         draw = partial(figure, top=top, scale=scale, style=style)
         opened = simple[form](stream, top) if form in simple else _picture(stream, form, draw)
     with opened as write:
@@ -288,11 +292,11 @@ def _npz(stream: BinaryIO) -> Iterator[Write]:
 
 
 @contextmanager
-def _html(stream: BinaryIO, top: int | None) -> Iterator[Write]:
+def _html(stream: BinaryIO, top: int | None, language: Language | None) -> Iterator[Write]:
     """The one page of a Page, or of a Survey."""
 
     def write(answer: Answer, index: int) -> None:
-        stream.write(page_file(answer).encode())
+        stream.write(page_file(answer, language).encode())
 
     yield write
 

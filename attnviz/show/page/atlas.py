@@ -10,9 +10,10 @@ from attnviz.answers.corpus import Estimate, plain
 from attnviz.answers.examples import Example
 from attnviz.answers.survey import Survey, SurveyHead
 from attnviz.errors import RequestError
+from attnviz.show.forms import Language
 from attnviz.show.labels import visible
+from attnviz.show.page.bundle import json_of, whole, words_of
 from attnviz.show.page.packing import packed_text
-from attnviz.show.page.whole import json_of, whole, words_of
 from attnviz.show.roles import look_of
 
 NEAREST = 8  # heads that are named as alike
@@ -43,7 +44,7 @@ SHARED = (
 """What the atlas says in the words of the page of `attnviz view`."""
 
 
-def html_of(survey: Survey, language: str | None = None) -> str:
+def html_of(survey: Survey, language: Language | None = None) -> str:
     """The atlas's file; RequestError if no text was read."""
     from attnviz import __version__
 

@@ -1,22 +1,24 @@
 """A Page as one HTML file, which works offline and computes a head when it is looked at."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from attnviz.answers.layer import LayerSummary
 from attnviz.answers.page import Page, PageLayer, PagePair, PageText
 from attnviz.inspection import Context
 from attnviz.inspection.context import Role
+from attnviz.show.forms import Language
 from attnviz.show.labels import names, visible
+from attnviz.show.page.bundle import whole, words_of
 from attnviz.show.page.packing import Packed, pack
-from attnviz.show.page.whole import whole, words_of
 from attnviz.show.wording import whose, whose_in_korean
 from attnviz.text.tokens import Token, Unit
 
 
-def html_of(page: Page) -> str:
-    """The page's file."""
+def html_of(page: Page, language: Language | None = None) -> str:
+    """The page's file; its state may have a language already."""
+    page = replace(page, state=replace(page.state, lang=page.state.lang or language))
     layers = {
         f"t{place}l{number}": layer
         for place, text in enumerate(page.texts)

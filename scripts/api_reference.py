@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from cli_reference import written_or_compared
 
 import attnviz.api
+from attnviz.api.corpora import CorpusOptions
 from attnviz.api.forms import Chosen
 from attnviz.api.inspecting import Heads, Look
 
@@ -34,11 +35,14 @@ attnviz.table(finding)  # for rich.print
 attnviz.to_dataframe(finding)  # with pandas
 attnviz.write_figure(attnviz.heatmap(inspection, head="L3H1"), "animal.png")
 attnviz.page(inspection, query="it")  # in a notebook; write_page writes it to a file
+
+survey = attnviz.survey(["A sentence.", "Many more."])  # or a file's name: what every head does
+probe = attnviz.probe(conllu="treebank.conllu")  # which head finds a relation
 ```
 
 A *question* takes an inspection and gives an *answer*, which is frozen. `table`, `figure`,
 `to_json`, `to_rows` and `to_dataframe` take any answer, and a notebook shows it. They also take an
-inspection itself.
+inspection itself. `survey`, `probe` and `compare_models` take a whole corpus, a text at a time.
 """
 
 
@@ -57,7 +61,7 @@ def _parts() -> Iterator[str]:
     for name in sorted(functions, key=lambda name: _place(functions[name])):
         yield _entry(name, f"{name}{_signature(functions[name])}", functions[name])
     yield "\n## What questions take\n"
-    for options in (Look, Heads, Chosen):
+    for options in (Look, Heads, Chosen, CorpusOptions):
         yield _entry(options.__name__, _fields(options), options)
     yield "\n## Classes\n"
     for name, thing in sorted(offered.items()):
@@ -65,7 +69,7 @@ def _parts() -> Iterator[str]:
             yield f"\n### {name}\n\n{_flowing(inspect.getdoc(thing) or '')}\n"
 
 
-FILES = ("inspecting", "questions", "predict", "forms", "pages")
+FILES = ("inspecting", "questions", "predict", "corpora", "forms", "pages")
 
 
 def _place(function: Any) -> tuple[int, int]:

@@ -20,8 +20,12 @@ from attnviz.answers.matrices import Matrices
 from attnviz.answers.overview import Overview
 from attnviz.answers.page import Page
 from attnviz.answers.predict import Prediction
+from attnviz.answers.probe import Probe
 from attnviz.answers.similar import EachSimilarity, Similarity
+from attnviz.answers.survey import Survey
+from attnviz.answers.survey_comparison import SurveyComparison
 from attnviz.answers.word import Pair, Word
+from attnviz.api.corpora import compare_models, probe, survey
 from attnviz.api.forms import (
     figure,
     heatmap,
@@ -65,9 +69,10 @@ __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
     "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection",
     "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Page", "Pair", "Part",
-    "Prediction", "RequestError", "Similarity", "Token", "Tokens", "View", "Word", "ablate",
-    "ablate_each", "catalog", "check", "compare", "describe", "explain", "explain_head", "figure",
-    "find", "heatmap", "holding", "inspect", "inspect_windows", "layer", "lines", "links", "load",
-    "load_model", "matrices", "overview", "page", "predict", "save", "similar", "similar_each",
-    "table", "to_dataframe", "to_html", "to_json", "to_rows", "word", "write_figure", "write_page",
+    "Prediction", "Probe", "RequestError", "Similarity", "Survey", "SurveyComparison", "Token",
+    "Tokens", "View", "Word", "ablate", "ablate_each", "catalog", "check", "compare",
+    "compare_models", "describe", "explain", "explain_head", "figure", "find", "heatmap", "holding",
+    "inspect", "inspect_windows", "layer", "lines", "links", "load", "load_model", "matrices",
+    "overview", "page", "predict", "probe", "save", "similar", "similar_each", "survey", "table",
+    "to_dataframe", "to_html", "to_json", "to_rows", "word", "write_figure", "write_page",
 ]  # fmt: skip

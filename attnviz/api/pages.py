@@ -8,6 +8,7 @@ from attnviz.answers.opening import opening, opening_of
 from attnviz.answers.page import Page, Shows, State
 from attnviz.answers.page import page as page_of
 from attnviz.answers.select import keeping
+from attnviz.answers.survey import Survey
 from attnviz.api.forms import Chosen
 from attnviz.api.inspecting import looked_at
 from attnviz.api.questions import compare, index_of
@@ -15,6 +16,7 @@ from attnviz.errors import RequestError
 from attnviz.files import whole_file
 from attnviz.inspection import Inspection, View
 from attnviz.model.reload import layers_behind
+from attnviz.show import forms
 from attnviz.show.forms import Language
 
 
@@ -52,15 +54,13 @@ def page(
     return page_of(views, state, [] if beside is None else [(0, 1)], layers_behind)
 
 
-def to_html(page: Page) -> str:
-    """The page as HTML, in which nothing is loaded from elsewhere."""
-    from attnviz.show.page.document import html_of
-
-    return html_of(page)
+def to_html(page: Page | Survey) -> str:
+    """The page, or a survey's atlas, as HTML, in which nothing is loaded from elsewhere."""
+    return forms.page_file(page)
 
 
-def write_page(page: Page, path: str | Path) -> None:
-    """Write the page to a file, whole or not at all."""
+def write_page(page: Page | Survey, path: str | Path) -> None:
+    """Write the page, or a survey's atlas, to a file, whole or not at all."""
     with whole_file(Path(path)) as stream:
         stream.write(to_html(page).encode())
 

@@ -40,6 +40,7 @@ _ORDER: list[tuple[Kind, str]] = [
     *(("statistic", one.name) for one in STATISTICS),
     *(("role", one.name) for one in ROLES),
 ]
+"""What is compared, in the order of a survey."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class Side(NamedTuple):
 
     def knows(self, kind: Kind, name: str) -> bool:
         """Whether a statistic was counted in the corpus, or a role tested."""
+        if (kind, name) not in self.drawn:
+            return False
         if kind == "statistic":
             return any(one.name == name for one in self.survey.statistics)
         tests = (head.tests.get(name, {}) for head in self.survey.heads)
@@ -218,7 +221,7 @@ def _changes(a: Side, b: Side, pairs: Sequence[Pair]) -> Iterator[list[Change]]:
         tuple(np.array([[head.layer, head.place] for head in side]).T)
         for side in zip(*pairs, strict=True)
     ]
-    for kind, name in sorted(a.drawn, key=_ORDER.index):
+    for kind, name in _ORDER:
         if not pairs or not (a.knows(kind, name) and b.knows(kind, name)):
             continue
         drawn = a.drawn[kind, name], b.drawn[kind, name]

@@ -217,7 +217,7 @@ def test_a_column_that_is_not_there(name: str, read: Callable[..., list[Told]]) 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
-    ".zst": lambda content: zstandard.ZstdCompressor().compress(content),
+    ".zst": lambda content: zstandard.ZstdCompressor(write_checksum=True).compress(content),
 }
 
 
@@ -238,12 +238,17 @@ def test_what_is_compressed(end: str, read: Callable[..., list[Told]]) -> None:
 
 @pytest.mark.parametrize("end", PACKED)
 def test_what_is_compressed_and_broken(end: str, read: Callable[..., list[Told]]) -> None:
-    lines = "".join(f"line number {number} of many\n" for number in range(30_000)).encode()
-    packed = PACKED[end](os.urandom(1 << 17).hex().encode() + b"\n" + lines)
-    *good, last = read(f"a.txt{end}", packed[: -len(packed) // 8])
-    assert last[1].startswith("it cannot be read any further: ") if good else True
-    *good, last = read(f"b.txt{end}", PACKED[end](lines)[:-8])
-    assert last[1].startswith("it cannot be read")
+    lines = "".join(f"line number {number} of many\n" for number in range(20_000)).encode()
+    *good, last = read(f"a.txt{end}", PACKED[end](lines)[:-1])
+    assert len(good) > 10_000
+    line = (last[0] or 0) - 1
+    assert [one[0] for one in good] == list(range(1, line + 1))
+    assert last[1] == "it cannot be read any further: it ends in the middle"
+    packed = bytearray(PACKED[end](os.urandom(1 << 16) + lines))
+    packed[1 << 15] ^= 0xFF
+    last = read(f"b.txt{end}", bytes(packed))[-1]
+    assert last[1].startswith("it cannot be read any further: ")
+    assert len(read(f"c.txt{end}", PACKED[end](lines) + bytes(5000))) == 20_000
 
 
 def test_lines_that_cannot_be_read(read: Callable[..., list[Told]]) -> None:
@@ -433,7 +438,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert count == 20_000
-    assert most < 2 << 20  # of the 20 MB in it
+    assert most < 4 << 20  # of the 20 MB in it
 
 
 def test_long_documents_make_windows_that_touch(minilm: Model) -> None:

@@ -34,20 +34,9 @@ EXIT_CODES = {
 }
 
 COMMANDS = (
-    "run",
-    "heatmap",
-    "lines",
-    "view",
-    "find",
-    "compare",
-    "explain",
-    "ablate",
-    "similar",
-    "predict",
-    "check",
-    "memory",
-    "models",
-)
+    "run", "heatmap", "lines", "view", "find", "compare", "explain", "ablate", "similar", "predict",
+    "survey", "check", "memory", "models",
+)  # fmt: skip
 
 
 class WithHelp:

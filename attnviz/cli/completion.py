@@ -245,7 +245,7 @@ class Completion:
             return "folders", self._models()
         if parameter.name in own:
             return "words", own[parameter.name]()
-        if kind is Path or Path in get_args(kind):
+        if kind is Path or Path in get_args(kind) or parameter.name == "files":
             return "files", []
         names = get_args(kind) if get_origin(kind) is Literal else ()
         return "words", [(name, "") for name in names]

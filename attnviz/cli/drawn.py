@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from attnviz.cli.options import OUTPUT, Output, flag, valued
+from attnviz.cli.options import OUTPUT, Output, Results, flag, valued
 from attnviz.errors import RequestError
 from attnviz.show.forms import PICTURES, Form, Language, Limits, Style, check_limits
 
@@ -12,8 +12,8 @@ FOR_PAGES_TOO = (("html", "--open"), ("html", "--lang"))
 
 
 @dataclass(frozen=True)
-class FigureOutput(Output):
-    """The same, where there is a picture, which can be seen at once."""
+class PictureResults(Results):
+    """Where results go, where there is a picture, which can be seen at once."""
 
     open: Annotated[bool, flag("--open", OUTPUT, "Open the picture with the system's viewer.")] = (
         False
@@ -30,7 +30,7 @@ class FigureOutput(Output):
 
     @property
     def language(self) -> Language | None:
-        """As Results."""
+        """As in Results."""
         return self.lang or super().language
 
     @property
@@ -57,6 +57,11 @@ class FigureOutput(Output):
             )
         language = self.language if self.form in (*PICTURES, "html") else None
         return None if language is None else Style(language=language)
+
+
+@dataclass(frozen=True)
+class FigureOutput(PictureResults, Output):
+    """The same, of a sentence."""
 
 
 @dataclass(frozen=True)

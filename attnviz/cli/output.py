@@ -273,7 +273,7 @@ def _draw(answer: "Answer", output: "Results", notes: Notes, top: int | None, dr
             open_picture(path)
 
 
-def write_page(page: "Page", output: "Results", notes: Notes) -> None:
+def write_page(page: "Answer | Page", output: "Results", notes: Notes) -> None:
     """Write a page: to standard output, or to its file, whose path is printed, and open it."""
     draw = partial(_draw_as, "html", output, None)
     if output.to_stdout:

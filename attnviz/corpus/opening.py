@@ -2,11 +2,11 @@
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from glob import glob, has_magic
-from gzip import GzipFile
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Literal
 
@@ -35,6 +35,7 @@ SUFFIXES: dict[str, Form] = {
 COMPRESSED = (".gz", ".zst")
 
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_GZIP_BITS = 31  # of zlib's window, with gzip's header and checksum
 _FED = 1 << 10  # compressed bytes at once: a few of them may hold a great many
 
 
@@ -222,9 +223,9 @@ class Opened:
         plain = self._buffered(self._raw)
         start = plain.peek(len(_ZSTD))
         if start.startswith(_GZIP):
-            return self._buffered(GzipFile(fileobj=plain))
+            return self._buffered(_Unpacked(plain, partial(zlib.decompressobj, _GZIP_BITS)))
         if start.startswith(_ZSTD):
-            return self._buffered(_Zstd(plain))
+            return self._buffered(_Unpacked(plain, _zstd()))
         packed = next((end for end in COMPRESSED if self.name.lower().endswith(end)), None)
         if packed is not None and start:
             raise AttnvizError(f"the file's name ends in {packed}, and it is not compressed so")
@@ -244,19 +245,15 @@ class Opened:
             return fsspec.open(self.name, "rb").open()
 
 
-class _Zstd(io.RawIOBase):
-    """Decompresses frames one after the other; EOFError if the last one has no end."""
+class _Unpacked(io.RawIOBase):
+    """What is packed, frame after frame; EOFError if the last one has no end.
 
-    def __init__(self, packed: io.BufferedReader) -> None:
-        try:
-            import zstandard
-        except ImportError:
-            raise AttnvizError(
-                "a .zst file needs zstandard, which is not installed",
-                "install it with pip install 'attnviz[corpus]'",
-            ) from None
-        self._begin = zstandard.ZstdDecompressor().decompressobj
-        self._packed, self._frame, self._left = packed, self._begin(), memoryview(b"")
+    All that comes before a break is read; Python's own reader of gzip drops the last of it.
+    """
+
+    def __init__(self, packed: io.BufferedReader, begin: Callable[[], Any]) -> None:
+        self._packed, self._begin, self._frame = packed, begin, begin()
+        self._left = memoryview(b"")
 
     def readable(self) -> bool:
         """It is."""
@@ -265,14 +262,39 @@ class _Zstd(io.RawIOBase):
     def readinto(self, into: Any) -> int:
         """As many bytes as there are and fit; 0 at the end."""
         while not self._left:
-            fed = (self._frame.unused_data if self._frame.eof else b"") or self._packed.read(_FED)
             if self._frame.eof:
+                fed = self._next_frame()
                 if not fed:
                     return 0
                 self._frame = self._begin()
-            elif not fed:
-                raise EOFError("it ends in the middle")
+            else:
+                fed = self._packed.read(_FED)
+                if not fed:
+                    raise EOFError("it ends in the middle")
             self._left = memoryview(self._frame.decompress(fed))
         size = min(len(into), len(self._left))
         into[:size], self._left = self._left[:size], self._left[size:]
         return size
+
+    def _next_frame(self) -> bytes:
+        """What comes after the frame that ended, but zeros, with which some fill up a block."""
+        fed: bytes = self._frame.unused_data.lstrip(b"\0")
+        while not fed:
+            more = self._packed.read(_FED)
+            if not more:
+                break
+            fed = more.lstrip(b"\0")
+        return fed
+
+
+def _zstd() -> Callable[[], Any]:
+    """What begins a frame of Zstandard; AttnvizError if its library is not installed."""
+    try:
+        import zstandard
+    except ImportError:
+        raise AttnvizError(
+            "a .zst file needs zstandard, which is not installed",
+            "install it with pip install 'attnviz[corpus]'",
+        ) from None
+    begin: Callable[[], Any] = zstandard.ZstdDecompressor().decompressobj
+    return begin

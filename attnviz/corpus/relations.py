@@ -12,10 +12,11 @@ import numpy as np
 
 from attnviz.answers.probe import Kind, Probe
 from attnviz.attention.measures import MeasureName
-from attnviz.corpus.conllu import NO_HEAD, PUNCTUATION, ROOT, Tree, sentences
-from attnviz.corpus.document import Document, Problem
+from attnviz.corpus.conllu import NO_HEAD, PUNCTUATION, ROOT, Tree
+from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.probing import Findings, Questions
+from attnviz.corpus.reading import Files
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import ModelFacts
 from attnviz.model.model import Model
@@ -59,9 +60,9 @@ class RelationsWork:
         return probe
 
 
-def asked(names: Sequence[str], measure: MeasureName) -> "tuple[RelationsWork, Treebank]":
+def asked(names: Sequence[str], measure: MeasureName) -> "tuple[RelationsWork, Files]":
     """See `probing.KINDS`."""
-    return RelationsWork(measure), Treebank(tuple(names))
+    return RelationsWork(measure), Files(names, form="conllu")
 
 
 def words_of(model: Model, document: Document) -> Tokens:
@@ -103,24 +104,3 @@ def questions(seen: Seen) -> Iterator[Questions]:
     names = [(tree.relations[link], TO_HEAD) for link in links]
     names += [(tree.relations[link], TO_DEPENDENT) for link in links]
     yield Questions(names, rows[queries], gold, candidates, kin)
-
-
-@dataclass(frozen=True)
-class Treebank:
-    """Reads CoNLL-U; see `Reader`."""
-
-    names: Sequence[str]
-
-    @property
-    def what(self) -> dict[str, Any]:
-        """See Reader."""
-        return {"form": "conllu", "files": self.files()}
-
-    def files(self) -> list[str]:
-        """See Reader."""
-        return list(self.names)
-
-    def documents(self, file: str) -> Iterator[Document | Problem]:
-        """See Reader."""
-        with open(file, "rb") as lines:
-            yield from sentences(lines, file)

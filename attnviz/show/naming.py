@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from hashlib import sha256
+from pathlib import PurePath
 from typing import Any
 
 from attnviz.inspection import Context, HeadId
@@ -17,6 +18,8 @@ HASH_DIGITS = 6
 
 def picture_name(answer: Any, scale: Limits | None = None, style: Style | None = None) -> str:
     """What a picture's file is called, without suffix, if nobody gives a name."""
+    if hasattr(answer, "corpus"):
+        return _corpus_name(answer, style)
     context, *others = contexts_of(answer)
     drawn: Any = [answer.head] if hasattr(answer, "head") else getattr(answer, "matrices", None)
     drawn = drawn or getattr(answer, "heads", ())
@@ -33,6 +36,18 @@ def picture_name(answer: Any, scale: Limits | None = None, style: Style | None =
     what += " mean" if getattr(answer, "replacement", "") == "mean" else ""
     what += f" {answer.sentences} {answer.link}" if hasattr(answer, "link") else ""
     return default_name(context, drawn, what, scale, style)
+
+
+def _corpus_name(answer: Any, style: Style | None) -> str:
+    """As `default_name`, of an answer about a corpus: it has the name of its first file."""
+    models = [getattr(answer, name) for name in ("model", "a", "b") if hasattr(answer, name)]
+    files = answer.corpus.files
+    first = PurePath(files[0]).name.partition(".")[0] if files else ""
+    parts = ["attnviz", *(_cut(_slug(model.name), 24) for model in models)]
+    parts += [forms_of(answer).called, "" if answer.measure == "weights" else answer.measure]
+    parts.append(_slug(first).lower())
+    whole = (models, answer.corpus, answer.measure, style)
+    return _hashed(parts, whole)
 
 
 def _index_of(word: Any) -> int:
@@ -68,6 +83,11 @@ def default_name(
     look: tuple[object, ...] = (context.unit, context.special, context.measure, attention, window)
     look += tuple(one for one in (part, scale, style) if one is not None)
     whole = (said, model, [str(head) for head in heads], what, *look)
+    return _hashed(parts, whole)
+
+
+def _hashed(parts: Sequence[str], whole: tuple[object, ...]) -> str:
+    """What can be read of the parts, and digits of a hash of all that tells two answers apart."""
     digest = sha256(repr(whole).encode()).hexdigest()
     readable = _cut("-".join(filter(None, parts)), NAME_BYTES - HASH_DIGITS - 1)
     return f"{readable}-{digest[:HASH_DIGITS]}"

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnviz.answers.survey import SurveyHead
+from attnviz.corpus import fold as folding
 from attnviz.corpus.conllu import Tree
 from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.statistics.heads import HeadStatistics
 from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspection import view as viewing
 from attnviz.text.spans import sentence_starts
 
 LAYERS, HEADS = 2, 3
@@ -170,6 +172,19 @@ def test_any_order_and_any_split_gives_the_same(
     parts[2].merge(restored)
     parts[2].merge(parts[0])
     np.testing.assert_allclose(numbers_of(parts[2].heads()), numbers_of(whole), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("at_once", [1 << 20, 300, 40])
+@pytest.mark.parametrize("masked", [False, True])
+def test_long_texts_come_in_blocks_and_give_the_same(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, masked: bool
+) -> None:
+    words = [f"w{n % 7}" for n in range(15)]
+    whole = heads_of([text_of(n, words, not masked, masked) for n in range(7)])
+    monkeypatch.setattr(viewing, "WEIGHTS_AT_ONCE", at_once)
+    monkeypatch.setattr(folding, "KEPT_WEIGHTS", at_once)
+    parts = heads_of([text_of(n, words, not masked, masked) for n in range(7)])
+    np.testing.assert_allclose(numbers_of(parts), numbers_of(whole), rtol=1e-5, atol=2e-6)
 
 
 def looking(words: int, at: dict[int, int]) -> np.ndarray:

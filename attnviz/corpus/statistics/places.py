@@ -87,9 +87,9 @@ POSSIBLE = slice(EXPECTED.stop, EXPECTED.stop + len(SIEVES))
 JOINED, UNJOINED = POSSIBLE.stop, POSSIBLE.stop + 1
 FACTS = UNJOINED + 1
 
-_SIEVES = np.stack(list(SIEVES.values())).astype(np.float64)
-_KEYS = np.stack(
+_LOOKED_AT = np.stack(
     [
+        *SIEVES.values(),
         *(_sieve((), (), [one]) for one in (CLS, SEPARATORS, SINK)),
         *(SIEVES[name] for name in ("same word", "punctuation")),
         *BY_OFFSET,
@@ -191,19 +191,20 @@ class Places:
         COUNTED; of each sieve what even attention would give it (EXPECTED), and in how many rows it
         has a key (POSSIBLE); cells that a tree joins, of words that are no neighbours, and all.
         """
-        found = np.zeros(FACTS)
-        inside = _SIEVES @ self.cells
-        having = (inside > 0).sum(axis=1)
-        found[0] = self.rows.sum()
+        found, total = np.zeros(FACTS), self.cells.sum(axis=1)
+        inside = _LOOKED_AT @ self.cells
+        having = np.count_nonzero(inside, axis=1)
+        sieves = len(SIEVES)
+        found[0] = np.count_nonzero(self.rows)
         found[1] = np.log2(self.choices[self.rows]).sum()
         found[2:4] = having[[_PREVIOUS, _NEXT]]
         found[4] = self._first_rows()
-        found[5 : len(COUNTED)] = (_KEYS @ self.cells > 0).sum(axis=1)
-        found[EXPECTED] = inside @ (1 / np.maximum(self.choices, 1))
-        found[POSSIBLE] = having
-        if not (_OTHERS @ self.cells).any():  # one sentence is no block
+        found[5 : len(COUNTED)] = having[sieves:]
+        found[EXPECTED] = inside[:sieves] @ (1 / np.maximum(self.choices, 1))
+        found[POSSIBLE] = having[:sieves]
+        if not _OTHERS @ total:  # one sentence is no block
             found[EXPECTED.start + _BLOCK] = found[POSSIBLE.start + _BLOCK] = 0
-        found[JOINED:] = _JOINED @ self.cells.sum(axis=1)
+        found[JOINED:] = _JOINED @ total
         return found
 
     def _first_rows(self) -> int:

@@ -5,7 +5,7 @@ for the entropy and the maxima.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -120,6 +120,12 @@ class _Rows:
             rest = np.maximum(1 - weights.sum(axis=2), 0) * plain
         return cls(weights, rest, rows, places, view)
 
+    @cached_property
+    def by_key(self) -> Float[np.ndarray, "key head row"]:
+        """The weights with the keys first: sums and maxima of short rows take longer than this."""
+        turned: np.ndarray = np.ascontiguousarray(self.weights.transpose(2, 0, 1))
+        return turned
+
     def features(
         self, norms: Float[np.ndarray, "head key"] | None
     ) -> Float[np.ndarray, "feature head"]:
@@ -135,22 +141,22 @@ class _Rows:
         if not self.view.context.is_cross_attention:
             own[DISTANCE] = flat @ _distances(places, self.rows)
         own[MAXIMA] = self._maxima()
-        columns = weights.sum(axis=1)
+        columns = _along(self.by_key, np.ones(weights.shape[1], np.float32)).T
         first = places.text.first
         if first is not None:
             own[TO_FIRST] = columns[:, first]
             if places.code[first, first] == ITSELF and self.rows.start <= first < self.rows.stop:
                 own[TO_FIRST] -= weights[:, first - self.rows.start, first]
         if norms is not None:
-            columns *= norms
-            own[CARRIED] = columns @ np.ones(columns.shape[1], np.float32)
-            own[BROUGHT] = columns[:, places.text.key_special].sum(axis=1)
+            arrived = columns * norms
+            own[CARRIED] = arrived.sum(axis=1)
+            own[BROUGHT] = arrived[:, places.text.key_special].sum(axis=1)
             own[BROUGHT] += own[IN_CLASS.start + FIRST] * norms[:, 0]
         return own
 
     def rested(self) -> Float[np.ndarray, "2 head"]:
         """How much the rows give to resting places, and the squares of it."""
-        given = _along(self.weights, self.places.text.key_special.astype(np.float32))
+        given = self.by_key[self.places.text.key_special].sum(axis=0)
         if self.rest is not None:
             given += self.rest
         resting = self.places.code[self.rows, 0] == FIRST
@@ -161,10 +167,8 @@ class _Rows:
     def _maxima(self) -> Float[np.ndarray, "offset head"]:
         """How many rows have their maximum at each of OFFSETS; equal ones share it."""
         weights, rest = self.weights, self.rest
-        heads, rows, keys = weights.shape
-        # the maxima of short rows take longer than turning them
-        largest = np.ascontiguousarray(weights.reshape(-1, keys).T).max(axis=0)
-        largest = largest.reshape(heads, rows)
+        heads, rows, _ = weights.shape
+        largest = self.by_key.max(axis=0)
         if rest is not None:
             largest = np.maximum(largest, rest)
         cells, down, which = self.places.near(self.rows)
@@ -193,10 +197,10 @@ def to_rest(classes: Float[np.ndarray, "... category head"]) -> Float[np.ndarray
     return found
 
 
-def _along(weights: Float[np.ndarray, "head row key"], keys: np.ndarray) -> np.ndarray:
-    """The sum over the keys, each times a number: (head, row)."""
-    heads, rows, count = weights.shape
-    sums: np.ndarray = (weights.reshape(heads * rows, count) @ keys).reshape(heads, rows)
+def _along(numbers: Float[np.ndarray, "a b c"], times: np.ndarray) -> np.ndarray:
+    """The sum over the last axis, each number times another: (a, b)."""
+    *others, count = numbers.shape
+    sums: np.ndarray = (numbers.reshape(-1, count) @ times).reshape(others)
     return sums
 
 

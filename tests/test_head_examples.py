@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from attnviz.answers.examples import Example
 from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Seen
-from attnviz.corpus.statistics import examples as module
 from attnviz.corpus.statistics.examples import MOST_WORDS, HeadExamples
+from attnviz.text.spans import is_punctuation
 
 HEADS = 2, 3
 WORDS = ("animal", "street", ",", "it", "tired", "was")
@@ -196,5 +196,5 @@ def state_bytes(accumulator: HeadExamples) -> int:
 
 
 def test_punctuation_is_no_word_and_symbols_are() -> None:
-    assert all(map(module.is_punctuation, (".", "…", "''", "。", "¿", "-")))
-    assert not any(map(module.is_punctuation, ("it", "3", "$", "don't", "a.b", "동물은")))
+    assert all(map(is_punctuation, (".", "…", "''", "。", "¿", "-")))
+    assert not any(map(is_punctuation, ("it", "3", "$", "don't", "a.b", "동물은")))

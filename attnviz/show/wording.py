@@ -10,6 +10,7 @@ from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role, counted
 from attnviz.show.forms import STYLE
 from attnviz.show.labels import BLANK, UNKNOWN, visible
+from attnviz.text.spans import is_punctuation
 from attnviz.text.tokens import Token, Tokens, Unit
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _unknown(context: Context) -> tuple[str, str, list[str]]:
         return "", "", []
     count = len(every)
     if context.unit == "word":  # punctuation marks are tokens, and nobody calls them words
-        count -= sum(not token.unknown and _is_punctuation(token.text) for token in every)
+        count -= sum(not token.unknown and is_punctuation(token.text) for token in every)
     told = f"{len(unknown)} of {counted(count, context.unit)}"
     return told, "is" if len(unknown) == 1 else "are", [token.text for token in unknown]
 
@@ -180,10 +181,6 @@ def _nameable(word: str) -> str:
     """A word as a line can name it: by its code points if nothing of it would be seen."""
     seen = any(category(letter)[0] not in "CMZ" for letter in word)
     return word if seen else " ".join(f"U+{ord(letter):04X}" for letter in word)
-
-
-def _is_punctuation(text: str) -> bool:
-    return all(category(letter)[0] == "P" for letter in text)
 
 
 def whose(context: Context, layers: Sequence[int] = ()) -> str:

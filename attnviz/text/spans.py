@@ -36,6 +36,12 @@ def segments(text: str) -> list[Span]:
     return list(pairwise(accumulate(map(len, parts), initial=0)))
 
 
+@lru_cache(maxsize=1 << 14)  # a corpus has the same words again and again
+def is_punctuation(word: str) -> bool:
+    """Whether each of its characters is punctuation; symbols such as `$` are not."""
+    return all(category(letter)[0] == "P" for letter in word)
+
+
 @lru_cache(maxsize=4)  # the same text's are asked for several times
 def word_spans(text: str) -> tuple[Span, ...]:
     """The words and punctuation marks of a text, in order, without white space."""

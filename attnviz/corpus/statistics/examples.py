@@ -3,10 +3,8 @@
 from bisect import insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
-from unicodedata import category
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from attnviz.attention.shapes import Bool, Float
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.statistics.lots import lot_of, lots
 from attnviz.inspection import Block, HeadId, View
+from attnviz.text.spans import is_punctuation
 from attnviz.text.tokens import Token
 
 MOST_WORDS = 40
@@ -211,12 +210,6 @@ def _joins(view: View) -> Bool[np.ndarray, "query key"]:
 def _is_word(token: Token) -> bool:
     """Whether a token is no special one, and has a letter, a digit or a symbol."""
     return not token.special and not is_punctuation(token.text)
-
-
-@lru_cache(maxsize=1 << 14)
-def is_punctuation(text: str) -> bool:
-    """Whether a text is punctuation and blanks alone."""
-    return all(category(letter)[0] in "PZ" for letter in text)
 
 
 def _examples(seen: Seen, best: _Best, wanted: np.ndarray) -> Iterator[tuple[int, Example]]:

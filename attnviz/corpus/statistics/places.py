@@ -8,7 +8,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from unicodedata import category
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.corpus.conllu import Tree
 from attnviz.corpus.fold import Seen
 from attnviz.inspection import View
-from attnviz.text.spans import sentence_starts
+from attnviz.text.spans import is_punctuation, sentence_starts
 from attnviz.text.tokens import Token, spans_given
 
 ITSELF, CLS, SEPARATORS, SINK, FIRST = range(5)
@@ -259,7 +258,7 @@ class _Words:
 @lru_cache(maxsize=1 << 16)
 def _spelling(word: str) -> tuple[str, bool]:
     """A word without case, and whether it is punctuation."""
-    return word.casefold(), all(category(letter).startswith("P") for letter in word)
+    return word.casefold(), is_punctuation(word)
 
 
 def _positions(seen: Seen, shape: tuple[int, int]) -> Int[np.ndarray, "query key"]:

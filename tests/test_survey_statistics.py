@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from handmade import causal, inspection_of, random_inspection, tokens_of, with_layer
+from handmade import (
+    causal,
+    cross_inspection_of,
+    inspection_of,
+    random_inspection,
+    tokens_of,
+    with_layer,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -281,6 +288,23 @@ def test_a_head_that_follows_a_tree_is_syntactic() -> None:
     assert [role.name for role in head.roles] == ["syntactic"]
     assert head.roles[0].share.mean == pytest.approx(11 / 12)
     assert head.unknown.mean == pytest.approx(1 / 12)
+
+
+def test_cross_attention_has_no_places_but_entropy_and_classes() -> None:
+    found = HeadStatistics(ONE)
+    for number in range(8):
+        tokens, keys = tokens_of(["a", "b", ","]), tokens_of(["b", "x", ",", "y", "z"])
+        weights = np.full((1, 1, len(tokens), len(keys)), 1 / len(keys))
+        inspection = cross_inspection_of(tokens, keys, weights)
+        found.add(Seen(Document("a", number, 1, "a b ,"), inspection, "weights"))
+    (head,) = found.heads()
+    one = 1 / len(keys)
+    known = {name: number.mean for name, number in head.statistics.items()}
+    assert known["spread"] == pytest.approx(1, abs=1e-5)
+    for name in ("cls", "separators", "same_word", "punctuation"):
+        assert known[name] == pytest.approx(one)
+    assert known["previous"] is known["next"] is known["induction"] is None
+    assert [role.name for role in head.roles] == ["broad"]
 
 
 def test_causal_scores_are_between_pieces() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from handmade import random_inspection, tokens_of
+from mentioned import ANNA, BOB, GAP, LONG, NONE, ROW, SHE
 from probed import asked, baselines, found, split, weights_of
 
 from attnviz.corpus.conllu import sentences
@@ -20,28 +21,6 @@ from attnviz.corpus.gap import Ambiguous, of_gap
 from attnviz.corpus.mentions import KINDS, Mentions, of_sentences
 from attnviz.model import Model
 from attnviz.text.tokens import spans_given
-
-HEADER = "# newdoc id = {}\n# global.Entity = eid-etype-head-other\n"
-
-
-def conllu(*words: str, comments: str = "") -> str:
-    """A sentence of words as in `Anna/PROPN/2/(e1-person-1-)`: form, tag, head and `Entity=`."""
-    lines = []
-    for number, word in enumerate(words, start=1):
-        form, tag, head, *entity = word.split("/")
-        name = "root" if head == "0" else "dep"
-        misc = f"SpaceAfter=No|Entity={entity[0]}" if entity else "_"
-        lines.append(f"{number}\t{form}\t_\t{tag}\t_\t_\t{head}\t{name}\t_\t{misc}")
-    return comments + "\n".join(lines) + "\n\n"
-
-
-ANNA = conllu(
-    "Anna/PROPN/2/(e1-person-1-)", "met/VERB/0", "her/PRON/6/(e2-person-3-(e1-person-1-)",
-    "old/ADJ/6", ",/PUNCT/6", "teacher/NOUN/2/e2)", "./PUNCT/2",
-    comments=HEADER.format("anna"),
-)  # fmt: skip
-SHE = conllu("She/PRON/2/(e1-person-1-)", "thanked/VERB/0", "him/PRON/2/(e2-person-1-)")
-BOB = conllu("Bob/PROPN/2/(e1-person-1-)", "slept/VERB/0", comments=HEADER.format("bob"))
 
 
 def read(text: str) -> list[Document | Problem]:
@@ -96,11 +75,6 @@ def test_empty_nodes_and_multiword_tokens_keep_their_places() -> None:
         (0, 0, 1, 1),
         (1, 2, 2, 2),
     ]
-
-
-GAP = "ID\tText\tPronoun\tPronoun-offset\tA\tA-offset\tA-coref\tB\tB-offset\tB-coref\tURL"
-NONE = "there is none for B, B-offset, B-coref"
-ROW = 'd-1\t"Zoë" saw Eve Ray as she left.\tshe\t21\tZoë\t1\tFALSE\tEve Ray\t10\tTRUE\tu'
 
 
 def of_lines(*lines: str) -> list[Document | Problem]:
@@ -222,12 +196,6 @@ def plainly(every: list[Seen]) -> dict[str, tuple[int, dict[str, float], list[fl
     }
 
 
-LONG = ANNA + SHE + conllu(
-    "Anna/PROPN/2/(e1-person-1-)", "saw/VERB/0", "herself/PRON/2/(e1-person-1-)", "and/CCONJ/6",
-    "the/DET/6/(e2-person-2-", "teacher/NOUN/3/e2)", "that/DET/2/(e3-thing-1-)",
-) + conllu("Teacher/NOUN/0/(e2-person-1-)", "Anna/PROPN/1/(e4-person-1-)") + BOB  # fmt: skip
-
-
 def test_antecedents_beside_a_plain_count_in_any_split_and_order() -> None:
     every = [one for seed in range(0, 40, 2) for one in seen(LONG, seed)]
     probe = found(WORK, every)
@@ -277,7 +245,7 @@ def test_what_a_pronoun_of_gap_gives_both_names(minilm: Model) -> None:
 
 def test_both_forms_are_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "a.conllu").write_text(LONG, encoding="utf-8")
-    (tmp_path / "gap.tsv").write_text(f"{GAP}\n{ROW}\n", encoding="utf-8")
+    (tmp_path / "gap.tsv").write_text(f"{GAP}\r\n{ROW}\r\n", encoding="utf-8-sig")
     (tmp_path / "b.conllu.gz").write_bytes(gzip.compress(BOB.encode()))
     (tmp_path / "empty.conllu").write_text("")
     names = ["a.conllu", "gap.tsv", "b.conllu.gz", "empty.conllu"]

@@ -1,5 +1,8 @@
 """The brackets of `Entity=`: nested, broken into parts, at words that no model reads; and bad."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from attnviz.corpus.mentions import Brackets, head_of
 
 GUM = ("GRP", "etype", "infstat", "minspan", "link", "identity")
@@ -81,3 +84,42 @@ def test_the_head_is_named_or_has_its_governor_outside() -> None:
     unknown = [None] * 6
     assert head_of((1, 2, 3), {"minspan": "2,3"}, unknown) == 2
     assert head_of((1, 2, 3), {"minspan": "_"}, unknown) == 3
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(0, 5), st.integers(0, 3)).map(
+        lambda drawn: (drawn[0], min(9, drawn[0] + drawn[1]), str(drawn[2]))
+    ),
+    max_size=8,
+    unique=True,
+)
+"""Mentions over ten words: their first and last word, and their entity."""
+
+
+@given(SPANS)
+def test_what_is_written_is_read(spans: list[tuple[int, int, str]]) -> None:
+    """Mentions overlap in any way; but of two of one entity, one lies in the other."""
+    kept: list[tuple[int, int, str]] = []
+    for a, b, entity in sorted(spans, key=lambda span: span[0] - span[1]):
+        own = [(c, d) for c, d, other in kept if other == entity]
+        if not any(c < a <= d < b or a < c <= b < d for c, d in own):
+            kept.append((a, b, entity))
+    values = []
+    for word in range(10):
+        closed = [(a, b, e) for a, b, e in kept if a < b == word]
+        text = "".join(f"{e})" for _, _, e in sorted(closed, key=lambda one: -one[0]))
+        opened = [(a, b, e) for a, b, e in kept if a == word < b]
+        text += "".join(f"({e}-x" for _, _, e in sorted(opened, key=lambda one: -one[1]))
+        text += "".join(f"({e}-x)" for a, b, e in kept if a == b == word)
+        values.append(text or "_")
+    found = read(*values)
+    assert not found.problems
+    assert sorted(mentions(found)) == sorted((e, tuple(range(a, b + 1))) for a, b, e in kept)
+
+
+@given(st.text("(e1)[/]2-x_", max_size=30))
+def test_anything_is_read_or_told(text: str) -> None:
+    found = read(text, text, fields=("eid", "etype"))
+    for mention in found.found:
+        assert mention.words
+        assert set(mention.words) <= {0, 1}

@@ -6,6 +6,7 @@ published; what it leaves open is said here: a head chooses among those of all e
 """
 
 from bisect import bisect_right
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -153,7 +154,7 @@ class Coreferences(Files):
 
     def items(self, opened: Opened) -> Iterator[Document | Problem]:
         """See Files."""
-        if opened.stream().peek(len(BEGINS)).startswith(BEGINS.encode()):
+        if opened.stream().peek(len(BEGINS)).removeprefix(BOM_UTF8).startswith(BEGINS.encode()):
             yield from of_gap(lines_of(opened.stream()), opened.name)
         else:
             yield from of_sentences(sentences(opened.raw_lines(), opened.name))

@@ -135,13 +135,18 @@ def _interval(
     documents: Float[np.ndarray, "group"],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where 95 % of the resampled ratios lie; NaN below FEWEST documents."""
-    if documents.sum() < FEWEST - 1e-6:
+    if _number(documents) < FEWEST:
         low, high = np.full((2, *found.shape[1:]), np.nan)
         return low, high
     below = _draws() @ asked
     below = np.where(below > 0, below, np.nan)[:, None]
     low, high = covered((_draws() @ found.reshape(len(found), -1)) / below)
     return low.reshape(found.shape[1:]), high.reshape(found.shape[1:])
+
+
+def _number(documents: Float[np.ndarray, "group"]) -> int:
+    """How many documents there are, at least: of long ones not every window need have a link."""
+    return max(round(float(documents.sum())), int(np.count_nonzero(documents)))
 
 
 def _relation(name: str, findings: Findings, directions: Mapping[str, np.ndarray]) -> Relation:
@@ -164,7 +169,7 @@ def _direction(name: str, counted: _Counted) -> Direction:
     return Direction(
         name=name,
         count=int(totals[COUNT]),
-        documents=max(1, round(float(totals[DOCUMENTS]))),
+        documents=_number(counted.sums[:, DOCUMENTS]),
         accuracy=accuracy,
         low=low,
         high=high,

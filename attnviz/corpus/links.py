@@ -9,7 +9,6 @@ and distractor, whichever is which, are twins.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
-from unicodedata import category
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from attnviz.corpus.tables import records_of
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.inspection import ModelFacts
 from attnviz.model.model import Model
+from attnviz.text.spans import is_punctuation
 from attnviz.text.tokens import Token, Tokens
 
 ALL, MOST, OTHER = "all", "most of all", "distractor most of all"
@@ -182,7 +182,7 @@ def questions(seen: Seen) -> Iterator[Questions]:
     words = seen.view.tokens
     query, key, distractor = _places(words, link)
     relations = [ALL, *([link.label] if link.label is not None else [])]
-    plain = np.array([not word.special and not _is_punctuation(word.text) for word in words])
+    plain = np.array([not word.special and not is_punctuation(word.text) for word in words])
     plain[query] = False
     plain[key + distractor] = True
     two = np.zeros(len(words), bool)
@@ -202,10 +202,6 @@ def _question(
     gold[:, key] = True
     allowed = np.tile(candidates, (len(candidates), 1))
     return Questions(names, np.full(len(names), query), gold, allowed)
-
-
-def _is_punctuation(text: str) -> bool:
-    return all(category(character)[0] in "PS" for character in text)
 
 
 class LinkFindings(Findings):

@@ -4,7 +4,7 @@
 
 /** What stands above all views, a line each. @param {Atlas} app @returns {string[]} */
 export function warningsOf(app) {
-  const { model, corpus, intervals, heads, distances, notes, measure, formula } = app.survey;
+  const { model, corpus, intervals, notes, measure, formula } = app.survey;
   const number = (/** @type {number} */ count) => count.toLocaleString(app.state.lang);
   const told = [];
   if (!model.trained) told.push(app.say("untrained"));
@@ -13,7 +13,6 @@ export function warningsOf(app) {
   if (!intervals) told.push(app.say("intervals.none"));
   if (corpus.windows > corpus.documents) told.push(app.say("windows", { windows: number(corpus.windows) }));
   if (measure !== "weights") told.push(`${measure}: ${formula}`);
-  if (!distances && heads.length > 1) told.push(app.say("tree.none"));
   return [...told, ...notes];
 }
 

@@ -44,6 +44,7 @@ python terminal.py "$saved" "$pictures/terminal.svg"
 place="--query it --head L3H1 --no-open --quiet"
 attnviz view "$tired" $place -o "$scratch/tired.html"
 attnviz view "$tired" --beside "$wide" $place -o "$scratch/both.html"
-python pages.py "$scratch/tired.html" "$scratch/both.html" "$pictures"
+attnviz survey treebank.conllu --quiet -o "$scratch/atlas.html" >/dev/null
+python pages.py "$scratch"/{tired,both,atlas}.html "$pictures"
 
 ./pipeline.sh

@@ -1,6 +1,7 @@
 """Takes pictures of the page's views, as a browser shows them.
 
-usage: python pages.py TIRED.html WIDE.html FOLDER     pages of one sentence, and of two
+usage: python pages.py TIRED.html WIDE.html ATLAS.html FOLDER     pages of one sentence, of two,
+    and of all heads over a corpus
 
 Chromium draws with the fonts that the system has, so text may look otherwise elsewhere. A picture
 has few colours, and becomes small.
@@ -45,6 +46,9 @@ SHOTS = {
     "find": Shot(0, f"view=lines&{LINK}&find=true"),
     "compare": Shot(1, f"view=head&{LINK}&pair=0", (1280, 640)),
     "dark": Shot(0, f"view=lines&{IT}&off=", look={"color_scheme": "dark"}),
+    "atlas-map": Shot(2, "view=map&layer=2&head=8", (1280, 760)),
+    "atlas-scatter": Shot(2, "view=scatter&layer=2&head=8", (1280, 760)),
+    "atlas-tree": Shot(2, "view=tree&layer=2&head=8", (1280, 760), {"color_scheme": "dark"}),
     "phone": Shot(0, f"view=lines&{IT}", (390, 760), PHONE),
 }
 

@@ -26,6 +26,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/api.md",
+    "docs/atlas.md",
     "docs/cli.md",
     "docs/glossary.md",
     "docs/models.md",

@@ -95,13 +95,14 @@ export function swatch(app, role) {
 }
 
 /**
- * The roles with their colours, and of how many heads each is the largest share; a click leaves these heads alone.
+ * The roles with their colours, and their shares of the attention of all heads; a click leaves their heads alone.
  *
  * @param {Atlas} app
  */
 export function roleLegend(app) {
   const { heads, roles } = app.survey;
   const most = heads.map(mostOf);
+  const shares = heads.map((head) => new Map(sharesOf(head)));
   const known = [...roles.keys()].filter((role) => heads.some((head) => head.roles.some((one) => one.role === role)));
   return h(
     "div",
@@ -109,18 +110,24 @@ export function roleLegend(app) {
     ...[...known, UNKNOWN].map((role) => {
       const name = role === UNKNOWN ? "unknown" : roles[role].name;
       const on = app.state.role === name;
-      const count = most.filter((one) => one === role).length;
+      const share = shares.reduce((sum, own) => sum + (own.get(role) ?? 0), 0) / heads.length;
+      const values = {
+        role: roleName(app, role),
+        share: percent(share),
+        count: shares.filter((own) => (own.get(role) ?? 0) > 0).length,
+        most: most.filter((one) => one === role).length,
+      };
       return h(
         "button",
         {
           type: "button",
           "aria-pressed": String(on),
-          title: app.say("roles.most", { role: roleName(app, role), count }),
+          title: app.say("roles.most", values),
           onclick: () => app.set({ role: on ? "" : name }),
         },
         swatch(app, role),
         roleName(app, role),
-        h("small", {}, String(count)),
+        h("small", {}, `${Math.round(100 * share)}%`),
       );
     }),
   );

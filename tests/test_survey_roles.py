@@ -41,8 +41,12 @@ def previous_with(shares: Sequence[float], words: int = 9) -> SurveyHead:
 def test_bias_scores_and_p_values_are_those_of_scipy() -> None:
     shares = [0.05, 0.12, 0.2, 0.1, 0.16, 0.08, 0.14]
     head = previous_with(shares)
-    # 8 of 9 words have a previous word, which even attention would give 1 / 11
-    scores = [11 * share + (1 - share) for share in shares]
+    # 8 of 9 words have a word before them, which even attention to words would give 1 / 9
+    scores = []
+    for share in shares:
+        inside = 8 * (share + (1 - share) / 11)
+        words = 8 * share + 9 * 9 * (1 - share) / 11
+        scores.append(inside / words / (8 / 9 / 9))
     test = head.tests["previous"]
     assert test["score"] == pytest.approx(np.mean(scores), rel=1e-5)
     expected = stats.ttest_1samp(scores, 2, alternative="greater").pvalue
@@ -60,15 +64,25 @@ def test_a_role_needs_twice_what_chance_gives(share: float, passes: bool) -> Non
     assert sum(one.mean or 0 for one in shares) == pytest.approx(1, abs=1e-6)
 
 
-def test_in_short_texts_half_way_to_all_is_enough() -> None:
-    """Of four keys and two neighbours, twice what chance gives is all there is."""
-    n = 4
-    weights = np.zeros((1, 1, n, n))
-    weights[..., :] = np.array([0.05, 0.45, 0.45, 0.05])
+@pytest.mark.parametrize(("share", "passes"), [(0.6, False), (0.9, True)])
+def test_in_short_texts_half_way_to_all_is_enough(share: float, passes: bool) -> None:
+    """Of two words, each gives the other twice what chance does if it gives it all."""
+    weights = np.full((1, 1, 4, 4), 0.1)
+    weights[0, 0, [1, 2], [2, 1]] = 0.8 * share
+    weights[0, 0, [1, 2], [1, 2]] = 0.8 * (1 - share)
+    weights[0, 0, [0, 3]] = 0.25
     head = one_head(lambda _: weights, words=2)
-    assert head.tests["local"]["score"] == pytest.approx(0.45 * n)
-    assert not head.tests["local"]["passed"]  # 1.8 < (1 + 4) / 2, and < 2
-    assert head.tests["delimiter"]["score"] == pytest.approx(0.1 * n / 2)
+    assert head.tests["previous"]["score"] == pytest.approx(2 * share)
+    assert head.tests["previous"]["passed"] == passes  # half way from 1 to 2
+
+
+def test_rest_does_not_hide_what_words_get() -> None:
+    """A head that rests with 70 %, and looks at the previous word with all else, does both."""
+    weights = 0.3 * looking(9, {row: row - 1 for row in range(1, 10)})
+    weights[..., -1] += 0.7
+    head = one_head(lambda _: weights, value_norms=np.ones((1, 1, 11)))
+    assert [role.name for role in head.roles] == ["broadcast", "previous"]
+    assert head.roles[1].share.mean == pytest.approx(0.3 * 8 / 9)
 
 
 def test_chance_alone_gives_no_role() -> None:

@@ -22,7 +22,7 @@ POSITIONAL = 0.9
 """A head is `positional` if at least this part of its maxima lies on one offset (Voita 2019)."""
 
 TWICE = 2.0
-"""The bias score that a role asks for: twice the attention that chance would give its sieve."""
+"""The bias score that a role asks for, attnviz's own threshold: twice what chance would give."""
 
 LEAST_SHARE = 0.01
 """A role with less of a head's attention is not told: more specific roles have its links."""
@@ -121,10 +121,11 @@ STATISTICS: tuple[Statistic, ...] = (
 """Every statistic, in the order in which they are shown."""
 
 _BIAS = (
-    "bias score > τ: the attention in the sieve over what even attention would give, a one-sided t "
-    f"test over sentences, Holm's correction at {LEVEL}; τ is {TWICE:g}, or half way to all "
-    "attention where that is less; the sieve: "
+    "bias score > τ: the part of the attention to words that is in the sieve, over what even "
+    f"attention would give; a one-sided t test over texts, Holm's correction at {LEVEL}; τ is "
+    f"{TWICE:g}, or half way to all attention where that is less; the sieve: "
 )
+AMONG_WORDS = f"{PANDE}, here among words"
 
 ROLES: tuple[Role, ...] = (
     Role(
@@ -142,7 +143,10 @@ ROLES: tuple[Role, ...] = (
         KOBAYASHI,
     ),
     Role(
-        "delimiter", "delimiter", f"{_BIAS}special tokens, a sink, or the first word without", PANDE
+        "delimiter",
+        "delimiter",
+        f"{_BIAS}special tokens, a sink, or the first word without, among all keys",
+        PANDE,
     ),
     Role(
         "positional",
@@ -150,25 +154,28 @@ ROLES: tuple[Role, ...] = (
         f"at least {POSITIONAL:.0%} of the maxima lie on one offset",
         VOITA,
     ),
-    Role("itself", "itself", f"{_BIAS}the word itself", PANDE),
-    Role("previous", "previous", f"{_BIAS}the word before", PANDE),
-    Role("next", "next", f"{_BIAS}the word after", PANDE),
-    Role("same word", "same word", f"{_BIAS}the same word elsewhere", PANDE),
+    Role("itself", "itself", f"{_BIAS}the word itself", AMONG_WORDS),
+    Role("previous", "previous", f"{_BIAS}the word before", AMONG_WORDS),
+    Role("next", "next", f"{_BIAS}the word after", AMONG_WORDS),
+    Role("same word", "same word", f"{_BIAS}the same word elsewhere", AMONG_WORDS),
     Role(
         "syntactic",
         "syntactic",
         f"{_BIAS}a word's head and dependents; also among words that are no neighbours",
-        PANDE,
+        AMONG_WORDS,
     ),
-    Role("punctuation", "punctuation", f"{_BIAS}punctuation", PANDE),
+    Role("punctuation", "punctuation", f"{_BIAS}punctuation", AMONG_WORDS),
     Role(
         "local",
         "local",
         f"{_BIAS}up to {LOCAL} words before and after; and not to neighbours alone",
-        PANDE,
+        AMONG_WORDS,
     ),
     Role(
-        "block", "block", f"{_BIAS}words of the same sentence, in pairs and texts of several", PANDE
+        "block",
+        "block",
+        f"{_BIAS}words of the same sentence, in pairs and texts of several",
+        AMONG_WORDS,
     ),
     Role("broad", "broad", f"spread > {BROAD_ENTROPY:g}; it has what no other role has", CLARK),
 )

@@ -1,9 +1,10 @@
 """Which roles a head has: hypothesis tests over texts, as in Pande et al. 2021.
 
 A role's sieve holds the keys that it looks at. The bias score of a head in a text is the attention
-inside the sieve over what even attention would give it. A head has a role if its mean bias score is
-above a threshold: a one-sided t test over texts, corrected for the number of heads and roles by
-Holm's method (Holm 1979).
+inside the sieve over what even attention would give it. Sieves of words are held to what goes to
+words, because most heads rest on special tokens with a part of their attention, which is a role of
+its own. A head has a role if its mean bias score is above a threshold: a one-sided t test over
+texts, corrected for the number of heads and roles by Holm's method (Holm 1979).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnviz.answers.bootstrap import FEWEST
-from attnviz.answers.statistics import TWICE
+from attnviz.answers.statistics import LEAST_SHARE, TWICE
 from attnviz.attention.shapes import Float
 from attnviz.corpus.statistics.places import (
     APART,
@@ -162,10 +163,14 @@ class _Texts:
         return own
 
     def biases(self) -> _Found:
-        """The bias scores of all sieves."""
+        """The bias scores of resting places among all keys, and of other sieves among words."""
         expected, possible = self.facts[:, EXPECTED], self.facts[:, POSSIBLE]
+        rows = np.maximum(self.facts[:, :1], 1)
+        total = np.repeat(self.classes.sum(axis=1, keepdims=True), len(TESTED), axis=1)
+        total[:, 1:] -= to_rest(self.classes)[:, None]
         known = (expected > LEAST) & (expected < (1 - LEAST) * possible)
-        scores = _SIEVES @ self.classes / np.where(known, expected, 1)
+        known &= total > LEAST_SHARE * rows
+        scores = _SIEVES @ self.classes / np.where(known, total * expected / rows, 1)
         return scores, scores - _threshold(expected, possible, _AT_MOST), known
 
     def apart(self) -> _Found:

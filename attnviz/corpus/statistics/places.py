@@ -95,6 +95,7 @@ _LOOKED_AT = np.stack(
     ]
 ).astype(np.float64)
 _PREVIOUS, _NEXT, _BLOCK = (list(SIEVES).index(name) for name in ("previous", "next", "block"))
+_ARE_WORDS = _sieve(KINDS, POSITIONS, [ITSELF]).astype(np.float64)
 _OTHERS = _sieve(KINDS, [OTHER]).astype(np.float64)
 _JOINED = np.stack([SIEVES["syntactic"] & APART, APART]).astype(np.float64)
 
@@ -187,8 +188,9 @@ class Places:
     def facts(self) -> Float[np.ndarray, "fact"]:
         """What is known of the rows without their weights.
 
-        COUNTED; of each sieve what even attention would give it (EXPECTED), and in how many rows it
-        has a key (POSSIBLE); cells that a tree joins, of words that are no neighbours, and all.
+        COUNTED; of each sieve what even attention to words would give it, or to all keys if these
+        are resting places (EXPECTED), and in how many rows it has a key (POSSIBLE); cells that a
+        tree joins, of words that are no neighbours, and all.
         """
         found, total = np.zeros(FACTS), self.cells.sum(axis=1)
         inside = _LOOKED_AT @ self.cells
@@ -199,7 +201,9 @@ class Places:
         found[2:4] = having[[_PREVIOUS, _NEXT]]
         found[4] = self._first_rows()
         found[5 : len(COUNTED)] = having[sieves:]
-        found[EXPECTED] = inside[:sieves] @ (1 / np.maximum(self.choices, 1))
+        words = np.maximum(_ARE_WORDS @ self.cells, 1)
+        found[EXPECTED] = inside[:sieves] @ (1 / words)
+        found[EXPECTED.start] = inside[0] @ (1 / np.maximum(self.choices, 1))
         found[POSSIBLE] = having[:sieves]
         if not _OTHERS @ total:  # one sentence is no block
             found[EXPECTED.start + _BLOCK] = found[POSSIBLE.start + _BLOCK] = 0

@@ -62,7 +62,7 @@ class Frame:
         self, numbers: Float[np.ndarray, "head query_piece key_piece"], first: int
     ) -> Float[np.ndarray, "head query every_key"]:
         """Merge pieces into tokens; the rows are the pieces of the tokens from `first` on."""
-        if self.unit == "piece":
+        if self.unit == "piece" or self._uncut:
             return numbers
         return self.merged_keys(merge_queries(numbers, self._starts_in(numbers, first)))
 
@@ -128,6 +128,12 @@ class Frame:
     def _plain(self) -> list[int]:
         return [i for i, token in enumerate(self.columns.unit(self.unit)) if not token.special]
 
+    @property
+    def _uncut(self) -> bool:
+        """Whether each word is one piece."""
+        texts = self.rows, self.columns
+        return all(len(text.word_starts) == len(text) for text in texts)
+
     def _starts_in(self, pieces: np.ndarray, first: int) -> list[int]:
         """The first row of each token, if the rows are the pieces of tokens from `first` on."""
         base, last = self.starts[first], self.starts[first] + pieces.shape[-2]
@@ -174,7 +180,8 @@ def merge_queries(weights: np.ndarray, word_starts: Sequence[int]) -> np.ndarray
     """
     rows = _summed_queries(weights, word_starts)
     sizes = np.diff(np.asarray(word_starts), append=weights.shape[-2])
-    rows /= sizes.astype(weights.dtype)[:, None]
+    for word in np.flatnonzero(sizes > 1):
+        rows[..., word, :] /= sizes[word].astype(weights.dtype)
     return rows
 
 

@@ -186,7 +186,7 @@ class Tokens:
         text = pieces[0]
         if span is not None:
             text = ((self.pair or "") if segment else self.text)[start:stop] or text
-        unknown = not self._unknown.isdisjoint(range(first, end))
+        unknown = bool(self.unknown) and not self._unknown.isdisjoint(range(first, end))
         return Token(index, text, text, start, stop, span is None, segment, word, pieces, unknown)
 
     @cached_property

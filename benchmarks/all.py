@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ablate
 import classroom
+import corpus
 import engines
 import families
 import find
@@ -88,6 +89,7 @@ minus the q and k of the one layer that it was asked for, to that of the plain p
 {long}
 
 {view}
+{corpora}
 ## Families
 
 attnviz's encoder and transformers' eager attention, for each family that attnviz reads into its own
@@ -127,6 +129,7 @@ def page(rounds: int, sentences: int) -> str:
         families=families.table(rounds),
         long=long.table(rounds),
         view=view.section(rounds),
+        corpora=corpus.section(rounds, sentences, None, corpus.MOST, corpus.PARTS),
         long_layers=long.SIZES["num_hidden_layers"],
         long_heads=long.SIZES["num_attention_heads"],
         long_d_model=long.SIZES["hidden_size"],

@@ -97,11 +97,9 @@ def _tree(text: str) -> str:
     return "\n".join(rows)
 
 
-def in_turn(
-    commands: Mapping[str, Sequence[str]], rounds: int
-) -> dict[str, list[dict[str, float]]]:
+def in_turn(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Told]]:
     """What each command tells, run A B A B."""
-    told: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
+    told: dict[str, list[Told]] = {name: [] for name in commands}
     for number in range(rounds):
         for name, line in commands.items():
             done = subprocess.run(line, capture_output=True, text=True, check=False)

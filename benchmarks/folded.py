@@ -1,14 +1,17 @@
 """One fold over a corpus, timed from its first text to its last, as a JSON object.
 
-`survey` is asked for everything; `probe` reads CoNLL-U; `pass` runs the encoder and asks nothing.
+`survey` is asked for everything; `probe` reads CoNLL-U; `pass` runs the encoder and asks nothing;
+`read` reads the files, and runs nothing.
 Loading is not in `seconds`, nor is what Ray's workers take to start: as much as two shards of a
 few sentences take is subtracted. `pieces`: tokens, special ones too. `cores`: the processors used.
+`state`: the bytes of the sums that a worker sends, `merge`: the seconds that it takes to join them.
 
-usage: python benchmarks/folded.py survey|probe|pass FILE [--model NAME] [--ray WORKERS]
+usage: python benchmarks/folded.py survey|probe|pass|read FILE [--model NAME] [--ray WORKERS]
 """
 
 import argparse
 import json
+import pickle
 import tempfile
 import time
 from dataclasses import dataclass
@@ -88,7 +91,26 @@ def here(question: str, file: str, name: str) -> dict[str, Any]:
     start = time.perf_counter()
     folded = fold(work, documents_from(reader, files, None), model)
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "pieces": folded.tally.pieces, "cores": thread_count()}
+    tally = folded.tally
+    told = {"documents": tally.documents, "pieces": tally.pieces, "cores": thread_count()}
+    return {"seconds": seconds, **told, **merged(work, folded.accumulator, model.facts)}
+
+
+def merged(work: Work, folded: Accumulator, facts: ModelFacts) -> dict[str, Any]:
+    """How large the sums of a shard are, and how long they take to be joined to others."""
+    content = pickle.dumps(folded.state(), protocol=5)
+    start = time.perf_counter()
+    part = work.accumulator(facts)
+    part.restore(pickle.loads(content))
+    folded.merge(part)
+    return {"state": len(content), "merge": time.perf_counter() - start}
+
+
+def read(file: str) -> dict[str, Any]:
+    """What reading alone takes."""
+    start = time.perf_counter()
+    documents = sum(1 for _ in Files([file]).documents(file))
+    return {"seconds": time.perf_counter() - start, "documents": documents, "pieces": 0}
 
 
 def under_ray(question: str, file: str, name: str, workers: int) -> dict[str, Any]:
@@ -116,13 +138,15 @@ def _few() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("question", choices=("survey", "probe", "pass"))
+    parser.add_argument("question", choices=("survey", "probe", "pass", "read"))
     parser.add_argument("file")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--ray", type=int, metavar="WORKERS")
     given = parser.parse_args()
     question, file, name = given.question, given.file, given.model
-    if given.ray is None:
+    if question == "read":
+        found = read(file)
+    elif given.ray is None:
         found = here(question, file, name)
     else:
         found = under_ray(question, file, name, given.ray)

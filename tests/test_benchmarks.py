@@ -217,6 +217,31 @@ def test_corpora_are_measured_beside_passes(monkeypatch: pytest.MonkeyPatch) -> 
     assert found[-1][4] == "2.00"
 
 
+def test_what_a_corpus_costs_is_told_from_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    scale = importlib.import_module("scale")
+    assert scale.slope({2: 3.0, 4: 12.0, 8: 48.0}) == pytest.approx(2)
+    assert "| 10⁹ | 31.7 years | 15.8 years | 181 |" in scale.sizes_table(1.0)
+    of = importlib.import_module("corpus").corpus(tmp_path, 10, None)
+    folded = {"seconds": 0.02, "documents": 10, "pieces": 300, "state": 72 << 20, "merge": 0.1}
+    told = {"1": [folded], "2": [folded], "read": [{"seconds": 1.0, "documents": scale.READ}]}
+    found = scale.limits(of, told)
+    sentences = (16 << 20) / (of.texts.stat().st_size / 10)
+    assert found["each"] == pytest.approx(2.0)
+    assert found["read_most"] == pytest.approx(64 * 0.05 / 2)
+    assert found["most_workers"] == pytest.approx(sentences * 0.002 / 0.1)
+    assert found["traffic"] == pytest.approx(720)
+    lines = scale.long_texts(tmp_path, 64, 3).read_text().splitlines()
+    assert [len(line.split()) for line in lines] == [62] * 3
+    monkeypatch.setattr(scale, "speeds", lambda *_: told)
+    monkeypatch.setattr(scale, "growth", lambda *_: {"sentences": {250: 1.0, 500: 2.0}})
+    page = scale.page(3, 8, None)
+    assert "| sentences | 250: 1, 500: 2 s | 1.00 |" in page
+    assert "{" not in page
+
+
 @pytest.mark.slow
 def test_ranking_all_heads_is_measured_beside_plain_passes() -> None:
     found = rows("ablate.py", "--rounds", "1")
@@ -249,6 +274,8 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     monkeypatch.setattr(long, "table", lambda rounds: f"long texts, {rounds} rounds")
     view = importlib.import_module("view")
     monkeypatch.setattr(view, "section", lambda rounds: f"pages, {rounds} rounds\n")
+    corpus = importlib.import_module("corpus")
+    monkeypatch.setattr(corpus, "section", lambda rounds, *_: f"corpora, {rounds} rounds\n")
     page = importlib.import_module("all").page(5, 2000)
     assert page.startswith("# Benchmarks\n")
     assert page.count("| 0.50 | ≤ 1 | yes |") == 30
@@ -258,6 +285,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     assert "\nengines, 5 rounds\n" in page
     assert "\nlong texts, 5 rounds\n" in page
     assert "\npages, 5 rounds\n" in page
+    assert "\ncorpora, 5 rounds\n" in page
     assert "2048 tokens are run 3 times, longer ones once" in " ".join(page.split())
     assert "{" not in page
 

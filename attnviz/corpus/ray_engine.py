@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import socket
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -41,6 +42,9 @@ RETRIES = 3
 
 OBJECT_STORE = 1 << 29
 """Bytes of shared memory of a local cluster: room for the sums on their way here."""
+
+SELDOM = 20
+"""Keeping what is merged takes one of so many parts of the time at most."""
 
 REACHED_IN = 5
 """Seconds in which the cluster's address must answer."""
@@ -116,13 +120,17 @@ def fold_ray(
         keep = _Keep(kept, progress)
         keep(total, plan)  # a file that cannot be written is told now
         job = _Job(work, reader, loading, plan.shards, os.getcwd())
-        for number, result in _results(job, plan.left(), workers, gpu):
-            part = work.accumulator(facts)
-            part.restore(result.state)
-            total.accumulator.merge(part)
-            total.tally = total.tally.plus(result.tally)
-            plan.done.append(number)
-            keep(total, plan)
+        try:
+            for number, result in _results(job, plan.left(), workers, gpu):
+                part = work.accumulator(facts)
+                part.restore(result.state)
+                keep.whole = False
+                total.accumulator.merge(part)
+                total.tally = total.tally.plus(result.tally)
+                plan.done.append(number)
+                keep(total, plan)
+        finally:
+            keep.now(total, plan)
     return total
 
 
@@ -180,17 +188,32 @@ def _size_of(file: str) -> int:
     return SHARD_BYTES
 
 
-class _Keep(NamedTuple):
-    """Keeps what is merged, and tells how far that is."""
+class _Keep:
+    """Keeps what is merged now and then, in a twentieth of the time at most, and tells of it all.
 
-    kept: Kept | None
-    progress: Progress | None
+    `whole`: no shard is merged in part.
+    """
+
+    def __init__(self, kept: Kept | None, progress: Progress | None) -> None:
+        self._kept, self._progress = kept, progress
+        self._next = 0.0
+        self._waits = False
+        self.whole = True
 
     def __call__(self, total: Folded, plan: _Plan) -> None:
-        if self.kept is not None:
-            self.kept.save(total, plan.told())
-        if self.progress is not None:
-            self.progress(total.tally, len(plan.done) / len(plan.shards))
+        self.whole = self._waits = True
+        began = time.monotonic()
+        if began >= self._next:
+            self.now(total, plan)
+            self._next = time.monotonic() + SELDOM * (time.monotonic() - began)
+        if self._progress is not None:
+            self._progress(total.tally, len(plan.done) / len(plan.shards))
+
+    def now(self, total: Folded, plan: _Plan) -> None:
+        """Keep what was not kept yet."""
+        if self._kept is not None and self._waits and self.whole:
+            self._kept.save(total, plan.told())
+        self._waits = False
 
 
 class _Job(NamedTuple):

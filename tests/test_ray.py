@@ -20,7 +20,8 @@ from attnviz.corpus import ray_engine
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import Folded, Tally, fold
 from attnviz.corpus.kept import Kept, documents_from
-from attnviz.corpus.ray_engine import Cluster, Loading, fold_ray
+from attnviz.corpus.ray_cluster import Cluster
+from attnviz.corpus.ray_engine import Loading, fold_ray
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import Model
 

@@ -163,7 +163,8 @@ def _on_cluster(
     shown: "_Shown",
 ) -> "Folded":
     from attnviz.corpus.kept import Kept
-    from attnviz.corpus.ray_engine import Cluster, Loading, fold_ray
+    from attnviz.corpus.ray_cluster import Cluster
+    from attnviz.corpus.ray_engine import Loading, fold_ray
 
     model, choice = session.load(session.choice), session.choice
     path = running.resume

@@ -3,15 +3,13 @@
 Ray places the actors, starts a lost one again and runs its shard anew. A result counts once.
 """
 
-import logging
 import os
 import pickle
 import re
-import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attnviz.corpus.document import Document, Problem, Reader
 from attnviz.corpus.fold import Folded, Tally, Work, fold
 from attnviz.corpus.kept import Kept
+from attnviz.corpus.ray_cluster import Cluster, connected, has
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import ModelFacts
 from attnviz.model.load import ModelOptions, load_model
 from attnviz.model.model import Model
-from attnviz.threads import processors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,22 +38,8 @@ MOST_PARTS = 64
 RETRIES = 3
 """How often Ray runs a shard again that was lost with its worker."""
 
-OBJECT_STORE = 1 << 29
-"""Bytes of shared memory of a local cluster: room for the sums on their way here."""
-
 SELDOM = 20
 """Keeping what is merged takes one of so many parts of the time at most."""
-
-REACHED_IN = 5
-"""Seconds in which the cluster's address must answer."""
-
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_DATA_LOG_LEVEL": "CRITICAL",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_GPU": "0",
-}
-"""Environment variables that keep Ray from sending statistics and from writing to the terminal."""
 
 Part = tuple[str, int, int]
 """A file, i and m: the i-th of every m records."""
@@ -75,17 +59,6 @@ class Loading(NamedTuple):
     def model(self) -> Model:
         """The model; errors as in `load_model`."""
         return load_model(self.name, **self.options)
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Where workers run: on so many of a cluster's cores or GPUs (None: on all of them).
-
-    `address`: that of a running cluster, `host:port` or `auto`; None starts one on this machine.
-    """
-
-    workers: int | None = None
-    address: str | None = None
 
 
 def fold_ray(
@@ -111,9 +84,9 @@ def fold_ray(
         )
     total = Folded(work.accumulator(facts))
     state = kept.load(total.accumulator) if kept is not None else None
-    with _connected(cluster):
-        gpu = loading.options.get("device", "auto") in ("auto", "cuda") and _has("GPU") > 0
-        workers = cluster.workers or max(1, _has("GPU" if gpu else "CPU"))
+    with connected(cluster):
+        gpu = loading.options.get("device", "auto") in ("auto", "cuda") and has("GPU") > 0
+        workers = cluster.workers or max(1, has("GPU" if gpu else "CPU"))
         plan = _Plan.of(files, workers)
         if state is not None and state[1] is not None:
             total, plan = state[0], _Plan.kept(state[1])
@@ -318,93 +291,3 @@ def _failed(error: Exception) -> AttnvizError:
     return AttnvizError(
         f"a worker of Ray failed: {said}", "its machines need the same attnviz, model and files"
     )
-
-
-@contextmanager
-def _connected(cluster: Cluster) -> Iterator[None]:
-    """Inside a cluster: afterwards it is left, or ended if it was started here."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise RequestError(
-            f"--engine ray needs Ray, and it is not installed ({error})",
-            "pip install 'attnviz[ray]'",
-        ) from error
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray tells of lost workers
-        if ray.is_initialized():
-            yield
-            return
-        _connect(cluster)
-        try:
-            yield
-        finally:
-            ray.shutdown()
-
-
-def _connect(cluster: Cluster) -> None:
-    """Join the cluster at the address, or start one here; RequestError if nothing answers."""
-    import ray
-
-    address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
-    sizes: dict[str, Any] = {}
-    if address == "local":
-        sizes = {
-            "num_cpus": cluster.workers or processors(),
-            "object_store_memory": OBJECT_STORE,
-            "include_dashboard": False,
-        }
-    elif address != "auto":
-        _check_answers(address)
-    try:
-        with _no_stderr():
-            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **sizes)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        if address == "local":
-            raise AttnvizError(f"Ray does not start here: {said[0]}") from error
-        raise _unanswered(address, said[0]) from error
-
-
-def _check_answers(address: str) -> None:
-    """RequestError if nothing listens at `host:port`; Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdecimal()):
-        raise RequestError(
-            f"--address {address} is not the address of a cluster",
-            "give it as HOST:PORT, as `ray start --head` prints it, or auto",
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), REACHED_IN).close()
-    except (OSError, OverflowError) as error:
-        raise _unanswered(address, str(error)) from error
-
-
-def _unanswered(address: str, why: str) -> RequestError:
-    return RequestError(
-        f"no cluster of Ray answers at {address}: {why}",
-        "look whether it runs (ray status --address), or leave out --address to use this machine",
-    )
-
-
-def _has(resource: str) -> int:
-    """How many of the cluster's machines' GPUs or cores there are."""
-    import ray
-
-    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return int(found.get(resource, 0))
-
-
-@contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Inside, what libraries in C++ write to standard error is dropped."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

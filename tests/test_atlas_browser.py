@@ -1,6 +1,8 @@
 """The atlas in Chromium: all heads, their numbers and examples, for everybody and on any screen."""
 
 import csv
+import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import pytest
 from atlases import WORDS, example_of, random_survey
 from browser import Opened, drawn, until, violations
 from playwright.sync_api import expect
+from pypdf import PdfReader
 
 from attnviz.answers.corpus import CorpusFacts
 from attnviz.answers.survey import Survey
@@ -129,6 +132,29 @@ def test_keys_move_the_head_and_choose_a_view(opened: Opened, atlas: Path) -> No
     expect(page.locator("dialog[open]")).to_contain_text("the next head")
     page.keyboard.press("Escape")
     assert page.query_selector("dialog[open]") is None
+
+
+@pytest.mark.parametrize(("view", "many"), [("map", ".map .cell"), ("tree", ".leaf")])
+def test_tab_stops_at_the_chosen_head_alone(
+    opened: Opened, atlas: Path, view: str, many: str
+) -> None:
+    page = drawn(opened(atlas, fragment(view=view, layer=3, head=1)))
+    assert page.locator(f"{many}[tabindex='0']").count() == 1
+    page.locator(f"{many}[aria-current]").focus()
+    page.keyboard.press("ArrowDown")
+    focused = page.locator(f"{many}[aria-current]")
+    expect(focused).to_have_attribute("aria-label", re.compile("^L4H1: "))
+    expect(focused).to_be_focused()
+
+
+def test_on_paper_the_atlas_is_light(opened: Opened, atlas: Path) -> None:
+    page = drawn(opened(atlas, fragment(theme="dark", layer=3, head=1)))
+    paper = PdfReader(io.BytesIO(page.pdf(format="A4", print_background=True)))
+    shown = "".join(sheet.extract_text() for sheet in paper.pages)
+    assert "L3H1" in shown
+    assert "Fair sample" in shown
+    assert "Sort by" not in shown
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
 def test_a_role_leaves_its_heads_alone(opened: Opened, atlas: Path) -> None:

@@ -37,7 +37,7 @@ ENGLISH = re.compile("[A-Za-z]{3}")
 
 
 COMMENT = re.compile(r"/\*[\s\S]*?\*/|^\s*//.*", re.MULTILINE)
-NAMED = re.compile(r"(statistic|role|unit)\.\w+")  # by what a survey has
+NAMED = re.compile(r"(statistic|role|test|unit)\.\w+")  # by what a survey has
 SAID = re.compile(r'\bsay\(\s*"([^"]+)"')
 PLAIN = re.compile(r'"([^"\n]*)"')
 MADE = re.compile(r"`(\w+\.[\w.]*\$\{[^`}]*\}[\w.]*|\$\{[^`}]*\}\.[\w.]+)`")  # `tour.${attention}`

@@ -118,9 +118,9 @@ export class Atlas {
   }
 
   /**
-   * What a statistic, a role or a unit is called: in the page's words, or else as the survey calls it.
+   * What a statistic, a role, a number of a test or a unit is called: in the page's words, or else as the survey calls it.
    *
-   * @param {"role" | "statistic" | "unit"} kind @param {string} name @param {string} [title]
+   * @param {"role" | "statistic" | "test" | "unit"} kind @param {string} name @param {string} [title]
    */
   called(kind, name, title = name) {
     return this.words[this.state.lang][`${kind}.${name.replace(/\W/g, "_")}`] ?? title;

@@ -3,6 +3,7 @@
 import { colourOf, inkOn, palette } from "../colours.js";
 import { fill, h } from "../dom.js";
 import { headName } from "../writing.js";
+import { chosenAmong } from "./chosen.js";
 import { barsOf, headText, letterOf, roleLegend, sharesOf } from "./mixture.js";
 import { rangeOf, withInterval, written } from "./quantities.js";
 import { scaleLegend } from "./scale.js";
@@ -41,9 +42,7 @@ export function mapView(app) {
         drawn = look;
       }
       const place = app.chosen;
-      cells.forEach((cell, at) => {
-        cell.ariaCurrent = at === place ? "true" : null;
-      });
+      chosenAmong(cells, place);
       tell(place);
     },
     table: () => (app.state.colour === "role" ? rolesTable(app) : numbersTable(app, app.quantity(app.state.colour))),

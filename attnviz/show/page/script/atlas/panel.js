@@ -62,13 +62,12 @@ function rolesPart(app, head) {
       h(
         "details",
         { class: "note" },
-        h("summary", {}, app.say("test"), " ", h("span", { class: "number" }, testText(test))),
+        h("summary", {}, app.say("test"), " ", h("span", { class: "number" }, testText(app, test))),
         h("span", { class: "formula", lang: "en" }, roles[role].formula),
         ` (${roles[role].source})`,
       ),
     ),
   );
-  const failed = Object.entries(head.tests).filter(([name]) => !own.some(({ role }) => roles[role].name === name));
   return section(
     "roles",
     app.say("roles"),
@@ -78,21 +77,7 @@ function rolesPart(app, head) {
       ...items,
       h("li", {}, roleLine(app, UNKNOWN, head.unknown), h("p", { class: "note" }, app.say("unknown.note"))),
     ),
-    failed.length > 0 &&
-      h(
-        "details",
-        {},
-        h("summary", {}, app.say("tests.failed", { count: failed.length })),
-        h(
-          "ul",
-          { class: "failed" },
-          ...failed.map(([name, test]) => {
-            const role = roles.findIndex((one) => one.name === name);
-            const called = role < 0 ? name : roleName(app, role);
-            return h("li", { class: "note" }, `${called}: `, h("span", { class: "number" }, testText(test)));
-          }),
-        ),
-      ),
+    otherTests(app, head),
     alikePart(app, head),
   );
 }
@@ -110,14 +95,43 @@ function roleLine(app, role, [share, low, high]) {
   );
 }
 
-/** What a test came to: its numbers by name. @param {Record<string, unknown>} test */
-function testText(test) {
-  const told = Object.entries(test).map(([name, value]) => {
-    const text =
-      typeof value === "number" ? smallNumber(value) : typeof value === "boolean" ? (value ? "✓" : "✗") : value;
-    return `${name.replaceAll("_", " ")} ${text ?? "–"}`;
+/** The tests of roles that have no share: those that fail, and those of which a more specific role has the attention.
+ * @param {Atlas} app @param {Head} head
+ */
+function otherTests(app, head) {
+  const { roles } = app.survey;
+  const own = head.roles.map(({ role }) => roles[role].name);
+  const others = Object.entries(head.tests).filter(([name]) => !own.includes(name));
+  if (others.length === 0) return null;
+  const items = others.map(([name, test]) => {
+    const numbers = Object.values(test).filter((value) => typeof value === "number");
+    const told = numbers.length > 0 ? testText(app, test) : app.say("tests.none");
+    const mark = test.passed ? "✓" : numbers.length > 0 ? "✗" : "–";
+    const role = roles.findIndex((one) => one.name === name);
+    return h(
+      "li",
+      { class: "note" },
+      `${mark} ${role < 0 ? name : roleName(app, role)}: `,
+      h("span", { class: "number" }, told),
+    );
   });
-  return told.join(" · ");
+  return h(
+    "details",
+    {},
+    h("summary", {}, app.say("tests.others", { count: others.length })),
+    h("p", { class: "note" }, app.say("tests.note")),
+    h("ul", { class: "failed" }, ...items),
+  );
+}
+
+/** What a test came to: its numbers by name. @param {Atlas} app @param {Record<string, unknown>} test */
+function testText(app, test) {
+  const told = Object.entries(test).filter(([name, value]) => name !== "passed" && value !== null);
+  const texts = told.map(([name, value]) => {
+    const text = typeof value === "number" ? smallNumber(value) : String(value);
+    return `${app.called("test", name, name)} ${text}`;
+  });
+  return texts.join(" · ");
 }
 
 /** @param {number} number */

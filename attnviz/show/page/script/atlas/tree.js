@@ -2,6 +2,7 @@
 
 import { fill, h, s } from "../dom.js";
 import { headName, numberText } from "../writing.js";
+import { chosenAmong } from "./chosen.js";
 import { mixtureBar, mixtureText, roleLegend } from "./mixture.js";
 
 /** @import { Atlas } from "./app.js" */
@@ -39,7 +40,7 @@ export function treeView(app) {
       if (distances && board.clientWidth > 0) leaves = drawTree(app, distances, board, readout);
       drawn = look;
     }
-    for (const [place, leaf] of leaves) leaf.ariaCurrent = place === app.chosen ? "true" : null;
+    chosenAmong(leaves, app.chosen);
     readout.textContent = distances ? leafText(app, app.survey.heads[app.chosen]) : "";
   };
   new ResizeObserver(() => host.isConnected && update()).observe(board);

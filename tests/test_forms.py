@@ -16,6 +16,8 @@ import pyarrow.parquet
 import pytest
 from atlases import random_survey
 from handmade import random_inspection, tokens_of
+from probes import found as probe_of
+from probes import some
 from rich.console import Console
 from tiny_bert import save_tiny_bert
 from transformers import BertForSequenceClassification
@@ -65,6 +67,7 @@ def answers(animal: Inspection, tmp_path_factory: pytest.TempPathFactory) -> dic
         attnviz.check("paper", num_layers=1, num_heads=1, d_model=8, d_ff=4),
         memory(),
         random_survey(),
+        probe_of(some(0)),
         attnviz.page(animal),
         attnviz.catalog(),
         attnviz.describe("minilm"),

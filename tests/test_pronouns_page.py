@@ -70,6 +70,18 @@ def test_the_prose_has_what_the_twins_say(script: Any, found: Any) -> None:
     assert f"one that guesses is in {count / 4} on average" in PROSE
 
 
+def test_the_page_on_antecedents_has_what_its_head_finds_here(script: Any, found: Any) -> None:
+    page = " ".join((ROOT / "docs" / "antecedents.md").read_text(encoding="utf-8").split())
+    place, head = next((i, h) for i, h in enumerate(found.heads) if str(h) == "L2H4")
+    count, both = script.twins(found)
+    right = script.right(found.by_order, script.ALL)[place]
+    assert "L2H4 gives the antecedent more than the distractor in 35," in page
+    assert right == 35
+    assert f"it is right on both twins of {both[head]} of {count} pairs" in page
+    share = script.relation(found.by_order, script.ALL).more["luckiest"]
+    assert f"two choices that is {100 * share:.1f} %" in page
+
+
 def test_both_commands_find_the_antecedent_most_of_all_alike(script: Any, found: Any) -> None:
     """Of the key alone, without the words that `probe` leaves out, no fewer hits are counted."""
     most = script.right(found.by_order, script.MOST)

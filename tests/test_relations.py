@@ -6,39 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from handmade import inspection_of, random_inspection, tokens_of
-from treebank import SMALL, conllu
+from handmade import inspection_of, tokens_of
+from probes import WORK, answer, documents, found, some
+from treebank import SMALL
 
 from attnviz.answers.corpus import Estimate
-from attnviz.answers.probe import Direction, Probe, Relation, Trial
-from attnviz.corpus.conllu import sentences
-from attnviz.corpus.document import Document
-from attnviz.corpus.findings import METHOD, probe_of
-from attnviz.corpus.fold import Folded, Seen, Tally
-from attnviz.corpus.probing import FURTHEST, Findings
-from attnviz.corpus.relations import TO_DEPENDENT, TO_HEAD, RelationsWork
+from attnviz.answers.probe import Direction, Relation, Trial
+from attnviz.corpus.findings import METHOD
+from attnviz.corpus.fold import Seen
+from attnviz.corpus.probing import FURTHEST
+from attnviz.corpus.relations import TO_DEPENDENT, TO_HEAD
 from attnviz.inspection import HeadId
 from attnviz.model import Model
-
-WORK = RelationsWork()
-
-
-def documents(*texts: str) -> list[Document]:
-    lines = conllu(*texts).encode().splitlines(keepends=True)
-    return [one for one in sentences(lines, "a.conllu") if isinstance(one, Document)]
-
-
-def found(seen: list[Seen]) -> Probe:
-    """The answer about these texts."""
-    findings = WORK.accumulator(seen[0].inspection.model)
-    for one in seen:
-        findings.add(one)
-    return answer(findings, seen)
-
-
-def answer(findings: Findings, seen: list[Seen]) -> Probe:
-    tally = Tally(documents=len(seen), windows=len(seen))
-    return probe_of(WORK, Folded(findings, tally), seen[0].inspection.model, ["a.conllu"])
 
 
 def by_hand(rows: Any) -> Seen:
@@ -49,15 +28,6 @@ def by_hand(rows: Any) -> Seen:
     weights[0, 0, 1:6] = rows
     inspection = inspection_of(tokens_of(document.text), weights)
     return Seen(document, inspection, "weights")
-
-
-def some(seed: int, count: int = 24) -> list[Seen]:
-    """Sentences with random weights, in two layers of three heads."""
-    every = []
-    for number, document in enumerate(documents(*SMALL) * (count // len(SMALL))):
-        inspection = random_inspection(tokens_of(document.text), 2, 3, seed + number)
-        every.append(Seen(replace(document, number=number), inspection, "weights"))
-    return every
 
 
 def direction(relation: Relation | None, name: str) -> Direction:

@@ -23,11 +23,12 @@ from attnviz.errors import MORE_MEMORY, AttnvizError, RequestError, lacks_memory
 
 NARROWEST, WIDEST = 40, 100  # columns of help; longer lines are hard to read
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130  # exit codes; WRONG is the request
+DONE, FAILED, WRONG, HOLDS, INTERRUPTED = 0, 1, 2, 3, 130  # exit codes; WRONG is the request
 EXIT_CODES = {
     DONE: "done; also if the reader of a pipe stopped early",
     WRONG: "the request is wrong: an unknown word, a layer out of range, an empty sentence",
     FAILED: "it could not be done: damaged weights, a full disk; or a check failed",
+    HOLDS: "a condition of probe --fail-if holds",
     INTERRUPTED: "interrupted with Ctrl-C (SIGINT)",
     129: "ended by SIGHUP",
     143: "ended by SIGTERM",
@@ -35,7 +36,7 @@ EXIT_CODES = {
 
 COMMANDS = (
     "run", "heatmap", "lines", "view", "find", "compare", "explain", "ablate", "similar", "predict",
-    "survey", "check", "memory", "models",
+    "survey", "probe", "check", "memory", "models",
 )  # fmt: skip
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from attnviz.cli.options import INPUT, RARE, SHOW, argument, count, valued
 from attnviz.cli.output import complain, on_terminal
 from attnviz.cli.reading import is_piped
-from attnviz.cli.session import PATIENCE, Session
 from attnviz.errors import AttnvizError, RequestError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from attnviz.cli.session import Session
     from attnviz.corpus.document import Document
     from attnviz.corpus.fold import Folded, Tally, Work
     from attnviz.corpus.reading import Files
@@ -103,7 +103,7 @@ class Running:
 
 
 def fold_corpus(
-    work: "Work", reader: "Files", running: Running, session: Session
+    work: "Work", reader: "Files", running: Running, session: "Session"
 ) -> "tuple[Folded, Model]":
     """Load the model, and fold all that is read, here or on a cluster; tell what was left out.
 
@@ -133,7 +133,7 @@ def _here(
     work: "Work",
     reader: "Files",
     running: Running,
-    session: Session,
+    session: "Session",
     shown: "_Shown",
 ) -> "Folded":
     from attnviz.corpus.fold import fold
@@ -159,7 +159,7 @@ def _on_cluster(
     work: "Work",
     reader: "Files",
     running: Running,
-    session: Session,
+    session: "Session",
     shown: "_Shown",
 ) -> "Folded":
     from attnviz.corpus.kept import Kept
@@ -223,7 +223,7 @@ class _Keeper:
 class _Shown:
     """Tells what could not be read, and, in work that takes a while, how far it is."""
 
-    def __init__(self, session: Session, reader: "Files", limit: int | None) -> None:
+    def __init__(self, session: "Session", reader: "Files", limit: int | None) -> None:
         self._session, self._reader, self._limit = session, reader, limit
         self._size = reader.size
         self._enabled = on_terminal(sys.stderr) and not session.notes.quiet
@@ -255,6 +255,8 @@ class _Shown:
 
     def show(self, tally: "Tally") -> None:
         """Called with all that was read so far."""
+        from attnviz.cli.session import PATIENCE
+
         self.tell(tally)
         now = time.monotonic()
         if not self._enabled or now < self._shown + SHOWN_EVERY or now < self._begun + PATIENCE:

@@ -55,6 +55,7 @@ class Session:
         self.choice = choice
         self.notes = Notes(output.quiet)
         self.spinner = Spinner("at work", output.quiet)
+        self.unsaid: tuple[str, ...] = ()  # the notes of a model that do not fit what is asked
         self.pretokenized = False  # whether texts, and the target, are cut into words already
         self.errors: list[AttnvizError] = []
         self.model: Model | None = None
@@ -115,7 +116,8 @@ class Session:
     def _take(self, model: "Model") -> "Model":
         self.model = model
         for note in model.notes:
-            self.notes.say(note)
+            if note not in self.unsaid:
+                self.notes.say(note)
         return model
 
     def with_inputs(self, inspection: Inspection, tokens: Tokens | None, layer: int) -> Inspection:

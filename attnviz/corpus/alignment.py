@@ -333,6 +333,8 @@ def _beside(file: str) -> str:
     return "links" if looks_aligned(first) else "text"
 
 
-def asked(names: Sequence[str], measure: MeasureName) -> tuple[AlignmentWork, AlignedFiles]:
-    """See `probing.KINDS`."""
-    return AlignmentWork(measure), AlignedFiles(names)
+def asked(
+    names: Sequence[str], measure: MeasureName, first_word: int = 0
+) -> tuple[AlignmentWork, AlignedFiles]:
+    """See `probing.asked`."""
+    return AlignmentWork(measure), AlignedFiles(names, first_word)

@@ -68,8 +68,6 @@ def sentences(lines: Iterable[bytes], source: str, first: int = 1) -> Iterator[D
     if sentence.begun:
         yield sentence.done(source, number)
         number += 1
-    if not number:
-        yield Problem(source, None, "there is no sentence in it")
 
 
 @dataclass

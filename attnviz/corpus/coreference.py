@@ -15,7 +15,7 @@ import numpy as np
 
 from attnviz.answers.probe import Kind, Probe
 from attnviz.attention.measures import MeasureName
-from attnviz.corpus.conllu import sentences
+from attnviz.corpus import conllu
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.gap import BEGINS, Ambiguous, of_gap
@@ -157,9 +157,11 @@ class Coreferences(Files):
         if opened.stream().peek(len(BEGINS)).removeprefix(BOM_UTF8).startswith(BEGINS.encode()):
             yield from of_gap(lines_of(opened.stream()), opened.name)
         else:
-            yield from of_sentences(sentences(opened.raw_lines(), opened.name))
+            yield from of_sentences(conllu.sentences(opened.raw_lines(), opened.name))
 
 
-def asked(names: Sequence[str], measure: MeasureName) -> tuple[CoreferenceWork, Coreferences]:
-    """See `probing.KINDS`."""
-    return CoreferenceWork(measure), Coreferences(names, form="conllu")
+def asked(
+    names: Sequence[str], measure: MeasureName, sentences: int | None = None
+) -> tuple[CoreferenceWork, Coreferences]:
+    """See `probing.asked`."""
+    return CoreferenceWork(measure, sentences), Coreferences(names, form="conllu")

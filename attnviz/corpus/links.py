@@ -315,5 +315,5 @@ class LinkFiles(Files):
 
 
 def asked(names: Sequence[str], measure: MeasureName) -> tuple[LinksWork, LinkFiles]:
-    """See `probing.KINDS`."""
+    """See `probing.asked`."""
     return LinksWork(measure), LinkFiles(names)

@@ -5,7 +5,7 @@ by their key, which are resampled for intervals; an odd group belongs to one hal
 the other.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -15,8 +15,9 @@ import numpy as np
 from attnviz.answers.probe import Kind, Probe
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.shapes import Bool, Float, Int
-from attnviz.corpus.document import Document, Reader
+from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Seen
+from attnviz.corpus.reading import Files
 from attnviz.inspection import Block, HeadId, ModelFacts
 from attnviz.model.model import Model
 from attnviz.text.tokens import Tokens
@@ -88,14 +89,19 @@ KINDS: dict[Kind, str] = {
     "align": "alignment",
     "links": "links",
 }
-"""Each kind's module in this room, whose `asked(names, measure)` gives its work and its reader."""
+"""Each kind's module in this room, whose `asked` gives its work and its reader."""
 
 
-def asked(kind: Kind, names: Sequence[str], measure: MeasureName) -> tuple[Probing, Reader]:
-    """What is asked of a corpus, and who reads the files that are named."""
-    found: tuple[Probing, Reader] = import_module(f"attnviz.corpus.{KINDS[kind]}").asked(
-        names, measure
-    )
+def asked(
+    kind: Kind, names: Sequence[str], measure: MeasureName, options: Mapping[str, Any] | None = None
+) -> tuple[Probing, Files]:
+    """What is asked of a corpus, and who reads the files that are named.
+
+    options: `sentences`, the most in a window of coreference; `first_word`, its number in
+    alignments.
+    """
+    module = import_module(f"attnviz.corpus.{KINDS[kind]}")
+    found: tuple[Probing, Files] = module.asked(names, measure, **(options or {}))
     return found
 
 

@@ -60,8 +60,8 @@ class RelationsWork:
         return probe
 
 
-def asked(names: Sequence[str], measure: MeasureName) -> "tuple[RelationsWork, Files]":
-    """See `probing.KINDS`."""
+def asked(names: Sequence[str], measure: MeasureName) -> tuple[RelationsWork, Files]:
+    """See `probing.asked`."""
     return RelationsWork(measure), Files(names, form="conllu")
 
 

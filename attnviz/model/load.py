@@ -38,6 +38,11 @@ IN_MEMORY = " (in memory)"  # the end of a model's name that cannot be used to l
 Parts = Literal["encoder", "decoder", "both", "one"]
 """The parts a model has; "one": an encoder or a decoder, and it is not known yet which."""
 
+WRITTEN = (
+    "no --target came, so the target is what the model writes itself, the likeliest word each time"
+)
+"""The note on a decoder beside an encoder that is given no target of its own."""
+
 LACKS: dict[Parts, dict[str, str]] = {
     "encoder": {"decoder": "a decoder", "cross": "a decoder"},
     "decoder": {"encoder": "an encoder", "cross": "an encoder"},
@@ -296,8 +301,7 @@ def _recordable(
     notes += _sizes_note(tokenizer.vocabulary_size, runner.vocab_size)
     notes += model.notes
     if model.decodes and run.target is None:
-        written = "the target is what the model writes itself, the likeliest word each time"
-        notes += (f"no --target came, so {written}",)
+        notes += (WRITTEN,)
     return Model(tokenizer, runner, notes, files)
 
 

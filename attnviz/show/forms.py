@@ -178,6 +178,9 @@ FORMS: dict[str, Forms] = {
         page="map",
         file="page.atlas:html_of",
     ),
+    "Probe": Forms(
+        "terminal.probe:table", header=("relation", "direction", "layer"), called="probe"
+    ),
     "Page": Forms(called="page", alone="html"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),
     "Memory": Forms("terminal.memory:table", header=("name", "kind", "text")),

@@ -153,6 +153,7 @@ def test_on_paper_the_atlas_is_light(opened: Opened, atlas: Path) -> None:
     shown = "".join(sheet.extract_text() for sheet in paper.pages)
     assert "L3H1" in shown
     assert "Fair sample" in shown
+    assert "positional" in shown  # the legend of the letters
     assert "Sort by" not in shown
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
@@ -198,6 +199,10 @@ def test_a_point_of_the_scatter_opens_its_head(opened: Opened, atlas: Path) -> N
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator(".panel h2")).to_have_text("L3H4")
+    page.get_by_role("combobox", name="Colour by").select_option("layer")
+    fills = dots.evaluate_all("dots => dots.map((dot) => dot.getAttribute('fill'))")
+    assert len(set(fills)) == 6
+    assert [fills[12 * layer] for layer in range(6)] == list(dict.fromkeys(fills))
     assert page.locator(".plot .bars").get_attribute("d") not in (None, "")
     page.get_by_role("checkbox", name="Intervals").uncheck()
     expect(page.locator(".plot .bars")).to_have_count(0)

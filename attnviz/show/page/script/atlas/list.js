@@ -13,7 +13,7 @@ const AT_ONCE = 100; // rows that are laid out before more are asked for
 
 /** @param {Atlas} app @returns {View} */
 export function listView(app) {
-  const legend = h("div", { class: "bar" });
+  const legend = h("div");
   const table = h("div", { class: "scroll", tabindex: 0, role: "group" });
   const more = h("button", { type: "button" });
   const count = h("p", { class: "note", role: "status" });

@@ -13,7 +13,7 @@ import { scaleLegend } from "./scale.js";
 
 /** @param {Atlas} app @returns {View} */
 export function mapView(app) {
-  const legend = h("div", { class: "bar" });
+  const legend = h("div");
   const readout = h("p", { class: "readout", "aria-hidden": "true" });
   const grid = h("div", { class: "map", role: "group" });
   const host = h("div", { class: "stack" }, legend, readout, h("div", { class: "scroll" }, grid));

@@ -127,7 +127,7 @@ export function roleLegend(app) {
         },
         swatch(app, role),
         roleName(app, role),
-        h("small", {}, `${Math.round(100 * share)}%`),
+        h("small", {}, share > 0 && share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`),
       );
     }),
   );

@@ -1,6 +1,6 @@
 // All heads by two numbers, each with its interval.
 
-import { colourOf, headColour, palette } from "../colours.js";
+import { colourOf, palette } from "../colours.js";
 import { fill, h, s } from "../dom.js";
 import { headName } from "../writing.js";
 import { numbersTable } from "./map.js";
@@ -24,7 +24,7 @@ const TICKS = 8;
 
 /** @param {Atlas} app @returns {View} */
 export function scatterView(app) {
-  const legend = h("div", { class: "bar" });
+  const legend = h("div");
   const readout = h("p", { class: "readout", "aria-hidden": "true" });
   const board = h("div", { class: "plot" });
   const note = h("p", { class: "note" });
@@ -161,7 +161,6 @@ function pointColour(app) {
     };
   }
   const quantity = app.quantity(colour);
-  if (colour === "layer" && app.layers.length <= 12) return ({ layer }) => headColour(layer, app.dark);
   const [low, high] = rangeOf(quantity, app.survey.heads);
   const colours = palette("heat", app.dark);
   return (head) => {

@@ -20,7 +20,7 @@ const TOP = 26;
 
 /** @param {Atlas} app @returns {View} */
 export function treeView(app) {
-  const legend = h("div", { class: "bar" });
+  const legend = h("div");
   const readout = h("p", { class: "readout", "aria-hidden": "true" });
   const board = h("div", { class: "tree" });
   const note = h("p", { class: "note" });

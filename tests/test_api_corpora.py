@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mentioned import LONG
 
 import attnviz
+from attnviz.errors import RequestError
 from attnviz.model import Model
 
 ROOT = Path(__file__).parent.parent
@@ -105,3 +107,15 @@ def test_what_makes_no_sense(minilm: Model, tmp_path: Path) -> None:
         attnviz.survey(TEXTS, minilm, columns="text")  # type: ignore[call-arg]
     with pytest.raises(attnviz.RequestError, match="looked at in weights or norm"):
         attnviz.survey(TEXTS, minilm, measure="flow")
+
+
+def test_alignments_and_antecedents_are_probed(minilm: Model, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The dog ||| Der Hund ||| 1-1 2-2\n", encoding="utf-8")
+    found = attnviz.probe(align=tmp_path / "a.txt", model=str(SAMPLES / "translator"), first_word=1)
+    assert (found.kind, found.relations[0].asked.count) == ("align", 4)
+    (tmp_path / "a.conllu").write_text(LONG, encoding="utf-8")
+    for most, count in ((None, 7), (1, 2)):
+        found = attnviz.probe(coref=tmp_path / "a.conllu", model=minilm, sentences=most)
+        assert found.relations[0].asked.count == count
+    with pytest.raises(RequestError, match="first_word is for align, and coref came"):
+        attnviz.probe(coref=tmp_path / "a.conllu", model=minilm, first_word=1)

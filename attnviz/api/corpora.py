@@ -17,7 +17,7 @@ from attnviz.corpus.comparing import ComparingWork, Side, comparison
 from attnviz.corpus.document import Document, Problem, Reader
 from attnviz.corpus.findings import probe_of
 from attnviz.corpus.fold import Folded, Work, fold
-from attnviz.corpus.probing import asked
+from attnviz.corpus.probing import OPTIONS, asked
 from attnviz.corpus.reading import Columns, Files
 from attnviz.corpus.survey import SurveyWork
 from attnviz.corpus.survey import survey as survey_of
@@ -54,6 +54,8 @@ class ProbeOptions(ModelOptions, total=False):
     limit: int | None
     measure: MeasureName
     tokenizer: Any
+    sentences: int | None
+    first_word: int
 
 
 def survey(
@@ -90,6 +92,7 @@ def probe(
 
     `conllu`: syntactic relations of a treebank. `coref`: antecedents. `align`: word alignments, for
     cross-attention. `links`: your own, as TSV or JSON Lines. Formats as for the command `probe`.
+    `sentences`: of `coref`, the most in a window. `first_word`: of `align`, its number, 0 or 1.
     """
     kinds: dict[Kind, Names | None] = {
         "conllu": conllu, "coref": coref, "align": align, "links": links,
@@ -101,8 +104,15 @@ def probe(
             f"a probe is of one kind of file, and {came} came", f"give one of {', '.join(kinds)}"
         )
     [(kind, names)] = given
-    rest, loaded = _loaded(model, options)
-    work, reader = asked(kind, _names(names), rest.get("measure", "weights"))
+    given_options: dict[str, Any] = dict(options)
+    own = {name: given_options.pop(name) for name in OPTIONS if name in options}
+    for name in own:
+        if OPTIONS[name] != kind:
+            raise RequestError(f"{name} is for {OPTIONS[name]}, and {kind} came", "leave it out")
+    if kind == "align" and isinstance(model, str):
+        given_options.setdefault("attention", "cross")
+    rest, loaded = _loaded(model, given_options)
+    work, reader = asked(kind, _names(names), rest.get("measure", "weights"), own)
     folded = _folded(work, reader, loaded, rest)
     return probe_of(work, folded, loaded.facts, reader.files())
 

@@ -75,16 +75,19 @@ class Probed:
     @property
     def options(self) -> dict[str, Any]:
         """What this kind takes beside its files; RequestError for what is another's."""
+        from attnviz.corpus.probing import OPTIONS
+
         kind, _ = self.asked
         first = None if self.first_word is None else int(self.first_word)
-        given = {"sentences": (self.sentences, "coref"), "first_word": (first, "align")}
-        named = {name: value for name, value in given.items() if value[0] is not None}
-        for name, (_, of) in named.items():
-            if of != kind:
+        every = {"sentences": self.sentences, "first_word": first}
+        given = {name: value for name, value in every.items() if value is not None}
+        for name in given:
+            if OPTIONS[name] != kind:
                 raise RequestError(
-                    f"--{name.replace('_', '-')} is for --{of}, and --{kind} came", "leave it out"
+                    f"--{name.replace('_', '-')} is for --{OPTIONS[name]}, and --{kind} came",
+                    "leave it out",
                 )
-        return {name: value for name, (value, _) in named.items()}
+        return given
 
     def model(self, choice: ModelChoice) -> ModelChoice:
         """The model's attention that is asked: of alignments the cross-attention; RequestError."""

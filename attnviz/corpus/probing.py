@@ -92,6 +92,10 @@ KINDS: dict[Kind, str] = {
 """Each kind's module in this room, whose `asked` gives its work and its reader."""
 
 
+OPTIONS: dict[str, Kind] = {"sentences": "coref", "first_word": "align"}
+"""What one kind takes beside its files."""
+
+
 def asked(
     kind: Kind, names: Sequence[str], measure: MeasureName, options: Mapping[str, Any] | None = None
 ) -> tuple[Probing, Files]:

@@ -1,5 +1,7 @@
 """The fold under Ray: a real cluster of two workers gives what this machine gives alone."""
 
+import importlib
+import json
 import os
 import signal
 import socket
@@ -168,6 +170,55 @@ def test_two_workers_give_what_one_machine_gives(
         unknown = Loading(str(tmp_path / "nothing"), {})
         with pytest.raises(RequestError, match="nothing"):
             fold_ray(WORK, plain, unknown, minilm.facts, cluster)
+
+
+@pytest.mark.slow
+def test_the_command_line_tells_the_same_under_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster of its own; Ray itself says nothing."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    texts = importlib.import_module("sentences").sentences(60)
+    (tmp_path / "corpus.txt").write_text("\n".join(texts), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+    told = {}
+    for engine in ("local", "ray"):
+        line = [
+            sys.executable,
+            "-m",
+            "attnviz",
+            "survey",
+            "corpus.txt",
+            "--examples",
+            "2",
+            "--json",
+        ]
+        line += ["--engine", engine, *(["--workers", "2"] if engine == "ray" else [])]
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        told[engine] = json.loads(done.stdout)
+    assert_close(told["ray"], told["local"])
+
+
+def assert_close(found: Any, expected: Any, within: float = 1e-6) -> None:
+    """The same in JSON, numbers to 1e-6, those above 1 relatively.
+
+    Two numbers are rounded a thousand times more: a corrected p is a p times the number of all
+    tests, and maxima that are almost equal count in part.
+    """
+    loose = ("corrected", "maxima")
+    if isinstance(expected, dict):
+        assert list(found) == list(expected)
+        for name, value in expected.items():
+            assert_close(found[name], value, 1e-3 if name in loose else within)
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_close(one, other, within)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=within, abs=within)
+    else:
+        assert found == expected
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ samples: .venv/developed tools
 
 bench: .venv/developed
 	$(BIN)/python benchmarks/all.py
+	$(BIN)/python benchmarks/scale.py
 
 clean:
 	rm -rf .venv $(NODE) .mypy_cache .ruff_cache .pytest_cache .hypothesis

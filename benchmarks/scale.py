@@ -86,30 +86,32 @@ workers.
 ## Where the limits are
 
 - **Reading.** Reading a plain text file takes {read_part:.2%} of the time that its sentences take
-  to run. A file of more than {shard} MiB is cut into parts, up to {parts}. Who folds a
-  part reads the whole file and leaves out the rest: with {parts} parts, reading takes
-  {read_most:.0%} of the time that a part takes to run. So give a large corpus as many files, of
-  {shard} MiB or so. A file that Ray's workers cannot see (`-`, or a folder of one machine) cannot
-  be read there.
-- **Merging.** A shard's sums take {state:.1f} MiB and {merge:.0f} ms to merge on one core. A shard
-  of {shard} MiB has {shard_sentences:,.0f} sentences and takes {shard_minutes:.1f} minutes, so one
-  core merges as fast as {most_workers:,.0f} workers fold, who then send it {traffic:,.0f} MiB
-  a second.
+  to run. A file of more than {shard} MiB is cut into parts, up to {parts}. Who folds a part reads
+  the whole file and leaves out the rest: with {parts} parts, reading plain text adds
+  {read_most:.1%} to the time, and what takes longer to read adds more: CoNLL-U, or what is
+  compressed. So give a large corpus as many files of {shard} MiB or more. All machines must see the
+  files under the same names; standard input cannot be read by Ray's workers.
+- **Merging.** A shard's sums take {state:.1f} MiB, and {merge:.0f} ms of one core to be merged. A
+  shard of {shard} MiB has {shard_sentences:,.0f} sentences and takes {shard_minutes:.1f} minutes.
+  By this count, one core merges as fast as {most_workers:,.0f} workers fold. They would send it
+  {traffic:,.0f} MiB a second.
 - **Memory.** The sums take {head_bytes:.0f} KiB a head, most of it resamples for intervals, in each
   worker and in the machine that merges. A decoder with 80 layers of 64 heads, {large:,} together,
-  needs {large_gib:.1f} GiB a worker.
-- **Distances.** They grow with the square of the heads: {pairs_gib:.2f} GiB for {large:,} heads.
-  `--no-distances` leaves them out.
+  needs {large_gib:.1f} GiB in each of them, twice that while sums are merged.
+- **Distances.** They grow with the square of the heads: {pairs_gib:.2f} GiB for {large:,} heads,
+  for each level of sampling that is kept. `--no-distances` leaves them out.
 - **Examples.** Each head keeps its strongest texts and a sample of the others, at most 40 words of
   each. They do not grow with the corpus.
 
 ## What would break first
 
-With one large file: reading, since for each of its {parts} parts all of it is read, and unpacked
-if it is compressed. With many files: the network of the machine that merges, which a 10 Gbit
-line fills with {line_workers:,.0f} workers. With many heads: the memory for the resamples, then the
-distances. The number of sentences breaks nothing: counts are
-exact up to 2⁵³, and intervals only get narrower.
+- With one large file: reading. For each of its {parts} parts all of it is read, and unpacked if it
+  is compressed.
+- With many files and workers: the machine that merges. One core of it keeps up with
+  {most_workers:,.0f} workers, its line of 10 Gbit a second with {line_workers:,.0f}. We do not know
+  how many actors Ray Data itself drives well.
+- With many heads: the memory for the resamples, then the distances.
+- With many sentences: nothing. Counts are exact up to 2⁵³, and intervals only get narrower.
 """
 
 

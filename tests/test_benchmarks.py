@@ -228,7 +228,7 @@ def test_what_a_corpus_costs_is_told_from_what_was_measured(
     folded = {"seconds": 0.02, "documents": 10, "pieces": 300, "state": 72 << 20, "merge": 0.1}
     told = {"1": [folded], "2": [folded], "read": [{"seconds": 1.0, "documents": scale.READ}]}
     found = scale.limits(of, told)
-    sentences = (16 << 20) / (of.texts.stat().st_size / 10)
+    sentences = (4 << 20) / (of.texts.stat().st_size / 10)
     assert found["each"] == pytest.approx(2.0)
     assert found["read_most"] == pytest.approx(64 * 0.05 / 2)
     assert found["most_workers"] == pytest.approx(sentences * 0.002 / 0.1)

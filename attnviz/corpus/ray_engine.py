@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHARDS_A_WORKER = 8
 """So many shards are wanted for each worker: the last ones end at about the same time."""
 
-SHARD_BYTES = 16 << 20
+SHARD_BYTES = 4 << 20
 """A larger file is cut into parts, and small ones make a shard together, up to this size."""
 
 MOST_PARTS = 64

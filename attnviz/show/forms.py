@@ -179,7 +179,11 @@ FORMS: dict[str, Forms] = {
         file="page.atlas:html_of",
     ),
     "Probe": Forms(
-        "terminal.probe:table", header=("relation", "direction", "layer"), called="probe"
+        "terminal.probe:table",
+        "figure.probe:figure",
+        header=("relation", "direction", "layer"),
+        called="probe",
+        one_scale=False,
     ),
     "Page": Forms(called="page", alone="html"),
     "Check": Forms("terminal.check:table", header=("check", "result", "largest")),

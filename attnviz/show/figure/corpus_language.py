@@ -50,5 +50,21 @@ CORPUS: dict[str, str] = {
     "block": "같은 문장",
     "broad": "넓게 분산",
     "unknown": "알 수 없음",
+    # the panels of a probe
+    "what the best head finds of each relation": "관계마다 가장 좋은 헤드가 찾아낸 비율",
+    "bold: surely more than baselines": "굵은 글씨: 기준선보다 확실히 높음",
+    "each head, in the direction that suits it": "헤드별 비율, 두 방향 중 높은 쪽",
+    "the best head of each layer": "층마다 가장 좋은 헤드",
+    "the {} most frequent of {} relations": "관계 {1}개 중 가장 많은 {0}개",
+    "share found": "찾아낸 비율",
+    "best fixed offset": "가장 좋은 고정 거리",
+    "same key": "같은 키",
+    "nearest word": "가장 가까운 단어",
+    "same head word": "중심어가 같은 멘션",
+    "diagonal": "대각선",
+    "nearest of the right part of speech": "정답과 품사가 같은 가장 가까운 단어",
+    "random": "무작위",
+    "best head": "가장 좋은 헤드",
+    "heads chosen on the other half": "다른 절반에서 고른 헤드",
 }
 """See `language.KOREAN`, which has these too."""

@@ -208,6 +208,16 @@ def test_words_that_a_tokenizer_does_not_see(place: Workplace) -> None:
     assert done.json["corpus"]["left_out"] == 1
 
 
+def test_a_sentence_that_is_too_long_for_the_model(place: Workplace) -> None:
+    """Its tree needs all words: it is left out, and nobody is told to cut it."""
+    long = "never/ADV/600/advmod " * 599 + "ends/VERB/0/root"
+    (place.folder / "long.conllu").write_text(conllu(long) + TREEBANK)
+    done = place("probe", "--conllu", "long.conllu", "--json")
+    told = "the sentence is 602 tokens long, and the model takes at most 512"
+    assert (done.code, done.err) == (0, f"attnviz: long.conllu:1: {told}\n")
+    assert done.json["corpus"]["left_out"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -25,6 +25,9 @@ from attnviz.text.tokens import Tokens
 GROUPS = 128
 """Into so many random groups documents fall: their sums take the place of all documents' own."""
 
+ROOM = 96
+"""For so many more relations and directions there is room at once."""
+
 FURTHEST = 20
 """The longest distance of the baseline `offset`, in words."""
 
@@ -190,8 +193,11 @@ class Findings:
             self._places.setdefault(name, len(self._places))
         lacking = len(self._places) - len(self._sums)
         if lacking > 0:
-            more = np.zeros((max(lacking, len(self._sums)), *self._sums.shape[1:]))
-            self._sums = np.concatenate([self._sums, more])
+            count = len(self._sums)
+            more = max(lacking, count, ROOM)
+            larger = np.zeros((count + more, *self._sums.shape[1:]))  # takes memory once written to
+            larger[:count] = self._sums
+            self._sums = larger
         return [self._places[name] for name in names]
 
 

@@ -67,7 +67,10 @@ def asked(names: Sequence[str], measure: MeasureName) -> tuple[RelationsWork, Fi
 
 def words_of(model: Model, document: Document) -> Tokens:
     """The document's words as the model reads them; AttnvizError if one has no piece of its own."""
-    tokens = model.tokenize(document.text)
+    try:
+        tokens = model.tokenize(document.text)
+    except RequestError as error:  # whose hint is for commands that cut a text
+        raise RequestError(error.message) from error
     read = [token for token in tokens.words if not token.special]
     if len(read) != len(document.text):
         lost = tokens.lost or ("one",)

@@ -6,12 +6,13 @@ from rich.console import RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from attnviz.answers.corpus import CorpusFacts, Estimate
+from attnviz.answers.corpus import Estimate
 from attnviz.answers.probe import BASELINES, Baseline, Probe, Relation, Trial
 from attnviz.inspection.context import HeadId, counted
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import BOLD, DIM, MARKER, PLAIN, Page, Ranking, column, title
 from attnviz.show.terminal.heading import model_line, quiet_line
+from attnviz.show.terminal.survey import read_of
 
 SHORT = {"nearest_pos": "same tag", "head_match": "same head", "same_key": "same key"}
 """What columns of baselines are called, where that is not their name."""
@@ -27,7 +28,7 @@ def table(answer: Probe, top: int | None = None) -> RenderableType:
 
 def _lines(answer: Probe, top: int) -> Iterator[RenderableType]:
     yield model_line(answer.model)
-    yield from quiet_line(_read_told(answer.corpus))
+    yield from quiet_line(read_of(answer.corpus))
     yield from quiet_line(visible(answer.formula))
     yield Text()
     if not answer.relations:
@@ -38,16 +39,6 @@ def _lines(answer: Probe, top: int) -> Iterator[RenderableType]:
     yield Text()
     for note in _notes(answer):
         yield from quiet_line(note)
-
-
-def _read_told(corpus: CorpusFacts) -> str:
-    """Which files were read, and how much of them."""
-    named = [visible(file) for file in corpus.files]
-    files = named[0] if len(named) == 1 else counted(len(named), "file")
-    texts = f"{corpus.documents:,} text{'' if corpus.documents == 1 else 's'}"
-    left = f", {corpus.left_out:,} left out" if corpus.left_out else ""
-    broken_off = "; broken off before the end" if corpus.interrupted else ""
-    return f"{files}: {texts} of {corpus.words:,} words{left}{broken_off}"
 
 
 def _ranking(answer: Probe, top: int) -> Ranking:

@@ -51,7 +51,7 @@ def table(survey: Survey, top: int | None = None) -> RenderableType:
 
 def _lines(survey: Survey, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     yield model_line(survey.model)
-    yield from quiet_line(_read(survey.corpus))
+    yield from quiet_line(read_of(survey.corpus))
     yield from quiet_line(f"{survey.measure}: {visible(survey.formula)}")
     yield from quiet_line(_intervals(survey))
     yield Text()
@@ -68,7 +68,7 @@ def _lines(survey: Survey, top: int, width: int, hues: Hues | None) -> Iterator[
         yield from quiet_line(visible(note))
 
 
-def _read(corpus: CorpusFacts) -> str:
+def read_of(corpus: CorpusFacts) -> str:
     """How much was read, of which files."""
     named = [visible(file) for file in corpus.files]
     files = named[0] if len(named) == 1 else f"{len(named)} files"

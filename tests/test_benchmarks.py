@@ -435,6 +435,18 @@ def test_pages_are_measured_beside_anothers(
     assert goal.beside == "300 KB; BertViz 5.00 MB"
 
 
+@pytest.mark.slow
+def test_the_atlas_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    atlas = importlib.import_module("atlas")
+    path = tmp_path / "atlas.html"
+    atlas.written([str(BENCHMARKS.parent / "samples" / "treebank.conllu")], 2, path)
+    size, _, *rows = atlas.table(path, 1).splitlines()
+    assert re.fullmatch(r"\d+ KB", size)
+    assert len(rows) == 2 + 4
+    assert all(re.fullmatch(r"\| \w+ \| \d+ ms \| \d+ ms \|", row) for row in rows[2:])
+
+
 def test_anothers_page_takes_its_scripts_from_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ merges the sums as they come. With `--resume` it keeps them now and then: writin
 of its time at most. After `kill -9` what was merged since then, and the shards that were under way,
 are run again.
 
+All machines need the same attnviz, Ray and Python, the model, and the files under the same names.
 The numbers for many machines are computed from one machine. The largest cluster that we ran had two
 workers.
 
@@ -89,8 +90,8 @@ workers.
   to run. A file of more than {shard} MiB is cut into parts, up to {parts}. Who folds a part reads
   the whole file and leaves out the rest: with {parts} parts, reading plain text adds
   {read_most:.1%} to the time, and what takes longer to read adds more: CoNLL-U, or what is
-  compressed. So give a large corpus as many files of {shard} MiB or more. All machines must see the
-  files under the same names; standard input cannot be read by Ray's workers.
+  compressed. So give a large corpus as many files of {shard} MiB or more. Standard input cannot be
+  read by Ray's workers.
 - **Merging.** A shard's sums take {state:.1f} MiB, and {merge:.0f} ms of one core to be merged. A
   shard of {shard} MiB has {shard_sentences:,.0f} sentences and takes {shard_minutes:.1f} minutes.
   By this count, one core merges as fast as {most_workers:,.0f} workers fold. They would send it

@@ -86,12 +86,11 @@ workers.
 
 ## Where the limits are
 
-- **Reading.** Reading a plain text file takes {read_part:.2%} of the time that its sentences take
-  to run. A file of more than {shard} MiB is cut into parts, up to {parts}. Who folds a part reads
-  the whole file and leaves out the rest: with {parts} parts, reading plain text adds
-  {read_most:.1%} to the time, and what takes longer to read adds more: CoNLL-U, or what is
-  compressed. So give a large corpus as many files of {shard} MiB or more. Standard input cannot be
-  read by Ray's workers.
+- **Reading.** Reading a plain text file takes {read:.1f} µs a sentence. A file of more than {shard}
+  MiB is cut into parts, up to {parts}. Who folds a part reads the whole file and leaves out the
+  rest: with {parts} parts, reading plain text adds {read_most:.1%} to the time, and what takes
+  longer to read adds more: CoNLL-U, or what is compressed. So give a large corpus as many files of
+  {shard} MiB or more. Standard input cannot be read by Ray's workers.
 - **Merging.** A shard's sums take {state:.1f} MiB, and {merge:.0f} ms of one core to be merged. A
   shard of {shard} MiB has {shard_sentences:,.0f} sentences and takes {shard_minutes:.1f} minutes.
   By this count, one core merges as fast as {most_workers:,.0f} workers fold. They would send it
@@ -183,9 +182,13 @@ def growth_table(times: Mapping[str, Mapping[int, float]]) -> str:
     for name, found in times.items():
         unit = "ms a text" if name == "tokens of a text" else "s"
         by = 1000 if unit.startswith("ms") else 1
-        told = ", ".join(f"{size:,}: {time * by:.3g}" for size, time in found.items())
+        told = ", ".join(f"{size:,}: {_plain(time * by)}" for size, time in found.items())
         rows.append(f"| {name} | {told} {unit} | {slope(found):.2f} |")
     return "\n".join(rows)
+
+
+def _plain(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"
 
 
 def speeds(of: Corpus, rounds: int) -> dict[str, list[Told]]:
@@ -241,7 +244,7 @@ def limits(of: Corpus, told: Mapping[str, Sequence[Told]]) -> dict[str, Any]:
         "pieces": one["pieces"] / one["documents"],
         "sizes": sizes_table(each),
         "retries": RETRIES,
-        "read_part": reading / each,
+        "read": 1e6 * reading,
         "read_most": MOST_PARTS * reading / each,
         "shard": SHARD_BYTES >> 20,
         "parts": MOST_PARTS,

@@ -29,7 +29,7 @@ def table(answer: Probe, top: int | None = None) -> RenderableType:
 def _lines(answer: Probe, top: int) -> Iterator[RenderableType]:
     yield model_line(answer.model)
     yield from quiet_line(read_of(answer.corpus))
-    yield from quiet_line(visible(answer.formula))
+    yield from quiet_line(f"{answer.measure}: {visible(answer.formula)}")
     yield Text()
     if not answer.relations:
         yield title("there is no link in what was read")

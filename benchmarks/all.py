@@ -88,8 +88,8 @@ minus the q and k of the one layer that it was asked for, to that of the plain p
 
 {long}
 
-{view}
 {corpora}
+{view}
 ## Families
 
 attnviz's encoder and transformers' eager attention, for each family that attnviz reads into its own

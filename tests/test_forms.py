@@ -30,6 +30,7 @@ from attnviz.answers.word import word
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Inspection
 from attnviz.inspection.memory import remember
+from attnviz.model import Model
 from attnviz.models.describe import Catalog
 from attnviz.show import parquet
 from attnviz.show.forms import BINARY, FORMS, PICTURES, SUFFIXES, Form, Forms, check_form, forms_of
@@ -40,7 +41,9 @@ KINDS = [kind for kind, forms in FORMS.items() if forms.alone is None]
 
 
 @pytest.fixture(scope="module")
-def answers(animal: Inspection, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+def answers(
+    animal: Inspection, minilm: Model, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Answer]:
     """An answer of each kind."""
     labelled = tmp_path_factory.mktemp("labelled")
     save_tiny_bert(labelled, kind=BertForSequenceClassification)
@@ -68,6 +71,9 @@ def answers(animal: Inspection, tmp_path_factory: pytest.TempPathFactory) -> dic
         memory(),
         random_survey(),
         probe_of(some(0)),
+        attnviz.compare_models(
+            [f"Word {number} stands here." for number in range(7)], minilm, minilm
+        ),
         attnviz.page(animal),
         attnviz.catalog(),
         attnviz.describe("minilm"),

@@ -22,7 +22,7 @@ from attnviz.text.tokens import Tokens
 TOLD = 20
 """Of how many problems the text is kept; the others are counted."""
 
-FOLDED_AT_ONCE = 512
+FOLDED_AT_ONCE = 1024
 """Texts after which a part of the work is done: its sums join those of the parts before."""
 
 KEPT_WEIGHTS = 1 << 22

@@ -42,7 +42,7 @@ enough for the processor's cache and for sentences of similar length."""
 BYTES_A_TOKEN = 5
 """About so many bytes of a text make a token."""
 
-FOLDED_TOKENS = 1 << 15
+FOLDED_TOKENS = 1 << 14
 """The tokens in a window whose inspections are used at once, and not kept: many, so that batches
 are of sentences of like length."""
 

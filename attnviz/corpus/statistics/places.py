@@ -29,6 +29,10 @@ CLASSES = 5 + len(KINDS) * len(POSITIONS)
 OFFSETS = (-2, -1, 0, 1, 2)
 PUNCT = "PUNCT"
 
+SHORT = 128
+"""Of texts with fewer words, what their number alone decides is kept; longer ones are counted so
+many rows at a time, so that memory stays small."""
+
 
 def _sieve(
     kinds: Sequence[int], positions: Sequence[int], others: Sequence[int] = ()
@@ -176,10 +180,8 @@ class Places:
         choices += rest
         rows = ~text.special & (choices > 1)
         code[~rows] = -1
-        wide = CLASSES + 1
-        numbers = (code + np.arange(1, 1 + wide * count, wide)[:, None]).ravel()
-        cells = np.bincount(numbers, minlength=wide * count).reshape(count, wide)[:, 1:].T
-        cells = cells.astype(np.float64)
+        parts = [_counted(code[first : first + SHORT]) for first in range(0, count, SHORT)]
+        cells = np.concatenate(parts, axis=1)
         if rest:
             cells[SINK] = rows
         return cls(text, code, rows, cells, choices)
@@ -218,9 +220,16 @@ class Places:
         column = self.code[:, first]
         return int(((column >= 0) & (column != ITSELF)).sum())
 
-    def one_hot(self, rows: slice) -> Float[np.ndarray, "category cell"]:
-        """Whether each cell of some rows is of each class, float32."""
-        found: np.ndarray = (self.code[rows].ravel() == _IN_CLASS).astype(np.float32)
+    def by_class(
+        self, weights: Float[np.ndarray, "head row key"], rows: slice
+    ) -> Float[np.ndarray, "category head"]:
+        """The sums of some rows' weights in each class."""
+        own = self.code[rows].ravel()
+        if len(weights) == 1:  # of a long text, where the classes of all cells are too large
+            sums = np.bincount(own + 1, weights.ravel(), minlength=CLASSES + 1)[1:, None]
+        else:
+            sums = (own == _IN_CLASS).astype(np.float32) @ weights.reshape(len(weights), -1).T
+        found: np.ndarray = sums
         return found
 
     def near(self, rows: slice) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, "cell offset"]]:
@@ -229,6 +238,14 @@ class Places:
         cells = np.flatnonzero(offsets >= 0)
         which = (offsets[cells, None] == np.arange(len(OFFSETS))).astype(np.float32)
         return cells, cells // self.code.shape[1], which
+
+
+def _counted(code: Int[np.ndarray, "query key"]) -> Float[np.ndarray, "category query"]:
+    """How many cells of each class each row has."""
+    count, wide = len(code), CLASSES + 1
+    numbers = (code + np.arange(1, 1 + wide * count, wide)[:, None]).ravel()
+    cells = np.bincount(numbers, minlength=wide * count).reshape(count, wide)
+    return cells[:, 1:].T.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,18 +286,24 @@ def _positions(seen: Seen, shape: tuple[int, int]) -> Int[np.ndarray, "query key
     """Where each key is from each query."""
     if seen.view.context.is_cross_attention:
         return np.full(shape, OTHER, np.int8)
-    positions, sentence = _in_one_sentence(shape[0]), _sentences(seen)
+    positions = (_short if shape[0] < SHORT else _in_one_sentence)(shape[0])
+    sentence = _sentences(seen)
     if sentence is None:
         return positions
     return np.where(sentence[:, None] == sentence, positions, np.int8(OTHER))
 
 
-@lru_cache(maxsize=128)
 def _in_one_sentence(count: int) -> Int[np.ndarray, "query key"]:
-    places = np.arange(count)
-    apart = np.clip(places - places[:, None], -LOCAL - 1, LOCAL + 1)
-    positions: np.ndarray = _BY_DISTANCE[apart + LOCAL + 1]
+    """Where each key is from each query of one sentence."""
+    positions = np.full((count, count), FAR, np.int8)
+    for offset in OFFSETS:
+        first, end = max(0, -offset), count - max(0, offset)
+        rows = np.arange(first, end)
+        positions[rows, rows + offset] = _BY_DISTANCE[offset + LOCAL + 1]
     return positions
+
+
+_short = lru_cache(maxsize=SHORT)(_in_one_sentence)
 
 
 def _sentences(seen: Seen) -> np.ndarray | None:

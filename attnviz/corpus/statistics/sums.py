@@ -56,12 +56,12 @@ class Sums:
         view, text, heads = seen.view, Text.of(seen), num_layers * num_heads
         features, rested = np.zeros((FEATURES, heads)), np.zeros((2, heads))
         facts = np.zeros((FACTS, num_layers))
-        places_of = by_mask(view, lambda layer: Places.of(view, text, layer))
+        keysof = by_mask(view, lambda layer: Places.of(view, text, layer))
         norms = _norms(view)
         known: set[int] = set()
         for block in seen.blocks():
             layers, numbers = _numbered(tuple(block.heads), num_heads)
-            each = {layer: places_of(layer) for layer in layers}
+            each = {layer: keysof(layer) for layer in layers}
             for places in {id(places): places for places in each.values()}.values():
                 own, some = block, numbers
                 if len(layers) > 1 and any(other is not places for other in each.values()):
@@ -134,7 +134,7 @@ class _Rows:
         flat = weights.reshape(len(weights), -1)
         own = np.zeros((FEATURES, len(weights)))
         own[ENTROPY] = _entropies(flat)
-        own[IN_CLASS] = places.one_hot(self.rows) @ flat.T
+        own[IN_CLASS] = places.by_class(weights, self.rows)
         if rest is not None:
             own[ENTROPY] += _entropies(rest)
             own[IN_CLASS.start + SINK] = rest.sum(axis=1)
@@ -214,16 +214,11 @@ def _entropies(weights: Float[np.ndarray, "head cell"]) -> Float[np.ndarray, "he
 
 def _distances(places: Places, rows: slice) -> np.ndarray:
     """How far each word is from each row's; 0 for other tokens: float32, (cell,)."""
-    apart = _apart(places.code.shape[1])[rows]
-    distances: np.ndarray = (apart * ~places.text.key_special).ravel()
+    keys = np.arange(places.code.shape[1], dtype=np.float32)
+    apart = np.abs(keys - keys[rows, None])
+    apart[:, places.text.key_special] = 0
+    distances: np.ndarray = apart.ravel()
     return distances
-
-
-@lru_cache(maxsize=64)
-def _apart(count: int) -> Float[np.ndarray, "query key"]:
-    places = np.arange(count, dtype=np.float32)
-    apart: np.ndarray = np.abs(places - places[:, None])
-    return apart
 
 
 def _norms(view: View) -> Float[np.ndarray, "head key"] | None:

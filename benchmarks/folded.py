@@ -11,6 +11,7 @@ usage: python benchmarks/folded.py survey|probe|pass|read FILE [--model NAME] [-
 
 import argparse
 import json
+import os
 import pickle
 import tempfile
 import time
@@ -138,6 +139,7 @@ def _few() -> str:
 
 
 if __name__ == "__main__":
+    os.environ["ATTNVIZ_ENGINE"] = "torch"  # loaded before the first text, as beside it
     parser = argparse.ArgumentParser()
     parser.add_argument("question", choices=("survey", "probe", "pass", "read"))
     parser.add_argument("file")

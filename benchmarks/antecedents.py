@@ -1,6 +1,6 @@
 """Which heads of the default model find antecedents? From a corpus with `Entity=`, in Markdown.
 
-Prints the tables of docs/probe.md on coreference from the dev part of UD English GUM: in windows
+Prints the tables of docs/antecedents.md from the dev part of UD English GUM: in windows
 of as many sentences as the model takes, and in each sentence alone.
 
 usage: python benchmarks/antecedents.py en_gum-ud-dev.conllu

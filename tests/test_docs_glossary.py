@@ -7,6 +7,7 @@ import pytest
 from test_docs import read
 
 from attnviz.answers.overview import BROAD_ENTROPY, POSITIONAL_SHARE, SPECIAL_SHARE, Kind
+from attnviz.answers.statistics import ROLES, STATISTICS
 from attnviz.attention.measures import MEASURES
 
 PAGE = read("docs/glossary.md")
@@ -14,7 +15,8 @@ WORDS = re.findall(
     r"\w+",
     "head query key value weight score piece word unit measure kind entropy excess lift rank "
     "layer argmax share dropped sink window part distance hits change mask pair index text_index "
-    "yardstick stripe diagonal minimum length biases probability pooling cosine last",
+    "yardstick stripe diagonal minimum length biases probability pooling cosine last "
+    "interval statistic role sieve cluster matched",
 )
 
 
@@ -40,3 +42,8 @@ def test_every_word_has_an_entry(word: str) -> None:
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md", "docs/guide.md", "docs/measures.md"])
 def test_the_pages_link_to_it(page: str) -> None:
     assert "glossary.md)" in read(page)
+
+
+@pytest.mark.parametrize("name", [one.title for one in STATISTICS] + [one.title for one in ROLES])
+def test_statistics_and_roles_are_defined(name: str) -> None:
+    assert name in PAGE

@@ -30,6 +30,7 @@ DOCUMENTS = (
     "docs/cli.md",
     "docs/glossary.md",
     "docs/models.md",
+    "docs/probe.md",
     "docs/pronouns.md",
     "docs/shapes.md",
     "docs/view.md",

@@ -7,8 +7,10 @@ import pytest
 from test_docs import read
 
 from attnviz.answers.overview import BROAD_ENTROPY, POSITIONAL_SHARE, SPECIAL_SHARE, Kind
+from attnviz.answers.probe import BASELINES
 from attnviz.answers.statistics import ROLES, STATISTICS
 from attnviz.attention.measures import MEASURES
+from attnviz.show.terminal.probe import SHORT
 
 PAGE = read("docs/glossary.md")
 WORDS = re.findall(
@@ -16,7 +18,8 @@ WORDS = re.findall(
     "head query key value weight score piece word unit measure kind entropy excess lift rank "
     "layer argmax share dropped sink window part distance hits change mask pair index text_index "
     "yardstick stripe diagonal minimum length biases probability pooling cosine last "
-    "interval statistic role sieve cluster matched",
+    "interval statistic role sieve cluster matched "
+    "relation links found margin baseline offset nearest first random twins luckiest",
 )
 
 
@@ -47,3 +50,9 @@ def test_the_pages_link_to_it(page: str) -> None:
 @pytest.mark.parametrize("name", [one.title for one in STATISTICS] + [one.title for one in ROLES])
 def test_statistics_and_roles_are_defined(name: str) -> None:
     assert name in PAGE
+
+
+@pytest.mark.parametrize("name", [*(SHORT.get(name, name) for name in BASELINES), "held out"])
+def test_the_columns_of_a_probe_are_defined(name: str) -> None:
+    probe = PAGE.split("## Relations: `probe`")[1].split("\n## ")[0]
+    assert f"**{name}**" in probe

@@ -67,6 +67,7 @@ def test_the_prose_has_the_numbers_of_the_table(tables: list[dict[str, list[str]
     assert f"right in {offset['acl']}, the best head in {found['acl']}" in prose
     assert f"find only {held['acl']} on the other" in prose
     assert f"heads find {found['advcl']} and {found['ccomp']}," in prose
+    assert f"offsets are right in {offset['advcl']} and {offset['ccomp']}." in prose
     assert f"*obj* is found in {held['obj']} either way" in prose
     assert found["obj"] == held["obj"]
     assert f"finds {found['case']}, and others nearly as much" in prose

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -16,7 +17,7 @@ from written import schema
 import attnviz
 from attnviz.answers.conditions import Condition, judged
 from attnviz.answers.corpus import Estimate
-from attnviz.answers.probe import BASELINES, HeldOut, Probe, Relation
+from attnviz.answers.probe import BASELINES, INFORMED, HeldOut, Probe, Relation
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 
@@ -236,3 +237,17 @@ def test_what_is_asked_wrongly(place: Workplace, arguments: tuple[str, ...], tol
     assert done.code == 2
     assert told in done.err
     assert done.out == ""
+
+
+def test_a_margin_is_over_the_best_baseline_of_the_heads_that_were_chosen() -> None:
+    treebank = Path(__file__).parents[1] / "samples" / "treebank.conllu"
+    tried = 0
+    for relation in attnviz.probe(conllu=str(treebank)).relations:
+        held = relation.held_out
+        if held is None or any(trial != relation.best for trial, _ in held.trials):
+            continue
+        own = relation.asked.baselines
+        best = max(own[name].accuracy.mean or 0 for name in own if name not in INFORMED)
+        assert held.margin.mean == pytest.approx((held.accuracy.mean or 0) - best)
+        tried += 1
+    assert tried >= 3

@@ -154,11 +154,7 @@ def _relation(name: str, findings: Findings, directions: Mapping[str, np.ndarray
     counted = {direction: _Counted(directions[direction], kin) for direction in sorted(directions)}
     found = [_direction(direction, one) for direction, one in counted.items()]
     found.sort(key=lambda one: -float(one.accuracy.max()))
-    over = max(
-        (name for name in found[0].baselines if name not in INFORMED),
-        key=lambda name: found[0].baselines[name].accuracy.mean or 0.0,
-    )
-    return Relation(name, heads, tuple(found), _held_out(heads, counted, over))
+    return Relation(name, heads, tuple(found), _held_out(heads, counted))
 
 
 def _direction(name: str, counted: _Counted) -> Direction:
@@ -191,12 +187,14 @@ def _how(baseline: str, column: int) -> dict[str, Any]:
     return {}
 
 
-def _held_out(
-    heads: tuple[HeadId, ...], counted: Mapping[str, _Counted], over: str
-) -> HeldOut | None:
-    """Choose a head and a direction on one half, and score them on the other, both ways."""
+def _held_out(heads: tuple[HeadId, ...], counted: Mapping[str, _Counted]) -> HeldOut | None:
+    """Choose a head and a direction on one half, and score them on the other, both ways.
+
+    The margin is over the baseline that is right most often there, of the heads that were chosen.
+    """
     odd = np.arange(GROUPS) % 2 == 1
-    parts, trials = [], []
+    found, trials = [], []
+    below: dict[str, list[np.ndarray]] = {}
     for half in (odd, ~odd):
         shares = []
         for one in counted.values():
@@ -210,15 +208,19 @@ def _held_out(
         direction = list(counted)[which]
         own = counted[direction]
         column = own.heads.start + head
-        base = own.chosen(column)[over]
         others = np.where(half, 0, 1)[:, None]
-        parts.append(others * own.sums[:, [column, base, COUNT, DOCUMENTS]])
-        trials.append((Trial(heads[head], direction), int(parts[-1][:, 2].sum())))
-    found, base, asked, documents = np.sum(parts, axis=0).T
+        found.append(others * own.sums[:, [column, COUNT, DOCUMENTS]])
+        for name, base in own.chosen(column).items():
+            if name not in INFORMED:
+                below.setdefault(name, []).append(others[:, 0] * own.sums[:, base])
+        trials.append((Trial(heads[head], direction), int(found[-1][:, 1].sum())))
+    right, asked, documents = np.sum(found, axis=0).T
     if not asked.sum():
         return None
+    bases = {name: np.sum(parts, axis=0) for name, parts in below.items()}
+    over = max(bases, key=lambda name: float(bases[name].sum()))
     accuracy, margin = (
         Estimate.of(float(some.sum() / asked.sum()), *map(float, _interval(some, asked, documents)))
-        for some in (found, found - base)
+        for some in (right, right - bases[over])
     )
     return HeldOut(accuracy, tuple(trials), over, margin)

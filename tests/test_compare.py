@@ -231,5 +231,5 @@ def test_each_row_is_computed_once(
     assert "special tokens" in stream.getvalue().lower() or query is None
     assert list(comparison.rows(1))
     assert comparison.data(1)["heads"]
-    count = 16 if query is None else 1
-    assert rows == 2 * 6 * [(12, count)]
+    # all rows of all heads come from one product of all layers
+    assert rows == (2 * [(72, 16)] if query is None else 2 * 6 * [(12, 1)])

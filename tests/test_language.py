@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from probes import found, some
 from process import Workplace, workplace
 from surveys import survey_of
 from tiny_families import save_tiny
@@ -15,6 +16,7 @@ from transformers import AutoModelForMaskedLM
 
 import attnviz
 from attnviz.answers.predict import Prediction
+from attnviz.answers.probe import Probe
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
 from attnviz.show.figure.captions import label
@@ -82,6 +84,8 @@ def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     yield attnviz.predict("The animal was tired.", model=translator)
     yield survey_of(12, 12, left_out=3)
     yield survey_of(2, 24, intervals=False, distances=False)
+    yield found(some(5))
+    yield attnviz.compare_models(["A dog ran.", "The cat sat."] * 4, model, masked)
 
 
 def labels(drawn: Figure) -> set[str]:
@@ -104,6 +108,8 @@ def english(text: str, known: set[str]) -> list[str]:
 
 def words_of(answer: Any) -> set[str]:
     """The names of an answer's model, of its class, and of its tokens; and its guesses."""
+    if isinstance(answer, Probe):
+        return {*answer.corpus.files, *(relation.name for relation in answer.relations)}
     if not hasattr(answer, "context"):
         return set()
     context = answer.context

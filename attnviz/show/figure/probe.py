@@ -101,7 +101,8 @@ def _best(answer: Probe, relation: Relation) -> str:
     """The best head, to which word it looks, and how many links it was asked."""
     to = visible(relation.best.direction.rpartition("->")[2])
     several = len(answer.directions) > 1
-    return f"{relation.best.head}{f' → {to}' if several else ''}  {relation.asked.count:,}"
+    looks = f" {say(f'→ {to}')}" if several else ""
+    return f"{relation.best.head}{looks}  {relation.asked.count:,}"
 
 
 def _columns(answer: Probe, shown: Sequence[Relation]) -> tuple[list[tuple[int, bool]], np.ndarray]:

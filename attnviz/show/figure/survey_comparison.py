@@ -22,6 +22,7 @@ from attnviz.show.figure.drawing import (
     ink_on,
     widest,
 )
+from attnviz.show.figure.fonts import font_families
 from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import color_bar, draw_matrix, ends_of
 from attnviz.show.forms import Limits
@@ -46,7 +47,8 @@ def figure(answer: SurveyComparison, top: int | None = None, scale: Limits | Non
             "there is no distance between heads to draw: no text is short enough in both models",
             "give a corpus of shorter texts",
         )
-    with drawing():
+    shown = [answer.a.title, answer.b.title, *answer.corpus.files]
+    with drawing(font_families(map(visible, shown)).families):
         heading = Heading(
             title=f"A {visible(answer.a.title)} · B {visible(answer.b.title)}",
             sentences=(),

@@ -95,6 +95,9 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(place: Workplace) -> N
                          "no document could be read, see above"]),
         ([], ["no FILE was given, and nothing comes on standard input",
               "name files or folders, as in attnviz survey corpus.txt"]),
+        (["empty.txt", "--stride", "510"],
+         ["with a stride of 510, windows would not overlap: the model takes 510 tokens besides "
+          "special ones", "give at most 509; 255 lets half of each window overlap"]),
         (["empty.txt", "--workers", "2"], ["--workers is for --engine ray",
                                            "add that, or leave it out"]),
         (["empty.txt", "--resume", "none/kept"],
@@ -106,6 +109,41 @@ def test_what_is_wrong_is_said(place: Workplace, arguments: list[str], said: lis
     done = place("survey", *arguments)
     assert (done.code, done.out) == (2, "")
     assert [line.removeprefix("attnviz: ").strip() for line in done.err.splitlines()] == said
+
+
+def test_a_file_of_another_kind_is_not_written_over(place: Workplace) -> None:
+    (place.folder / "a.txt").write_text(lines(3))
+    done = place("survey", "a.txt", "--resume", "a.txt", *TINY)
+    assert (done.code, done.out) == (1, "")
+    assert done.message[0].startswith(
+        "attnviz: a.txt does not hold a run that --resume could go on"
+    )
+    assert (place.folder / "a.txt").read_text() == lines(3)
+
+
+def test_ctrl_c_while_it_waits_for_a_pipe(place: Workplace) -> None:
+    reading, writing = os.pipe()
+    with place.start("survey", "-", *TINY, stdin=reading) as process:
+        os.write(writing, lines(3).encode())
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    os.close(reading)
+    os.close(writing)
+    assert (process.returncode, output, errors) == (130, b"", b"")
+
+
+def test_completion_offers_files_and_forms(place: Workplace) -> None:
+    def offered(line: str) -> list[str]:
+        done = place(line, " \t\n", env={"_ATTNVIZ_COMPLETE": "bash"})
+        return done.out.splitlines()
+
+    assert offered("attnviz survey corp")[0] == "files"
+    assert offered("attnviz survey --resume k")[0] == "files"
+    assert offered("attnviz survey a.txt --as ")[1:] == [
+        "txt", "csv", "tsv", "jsonl", "parquet", "conllu",
+    ]  # fmt: skip
+    assert "survey" in offered("attnviz su")
 
 
 def test_one_text_has_no_interval(place: Workplace) -> None:

@@ -114,6 +114,8 @@ def fold_corpus(
     if "-" in files and on_terminal(sys.stdin):
         session.notes.say("waiting for texts, one a line, on standard input; Ctrl-D ends them")
     model = session.load(session.choice)
+    if running.stride is not None:
+        model.windows("a", running.stride)  # a stride that is wrong is so for all texts
     with _Shown(session, reader, running.limit) as shown:
         if running.engine == "ray":
             folded = _on_cluster(work, reader, running, session, shown)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from handmade import inspection_of, tokens_of
+from handmade import causal, inspection_of, tokens_of, with_layer
 from probes import WORK, answer, documents, found, some
 from treebank import SMALL
 
@@ -89,6 +89,28 @@ def test_a_row_of_nothing_finds_nothing() -> None:
     rows = np.tile((1.0, 0, 0, 0, 0, 0, 0), (5, 1))
     probe = found([by_hand(rows)])
     assert all((d.accuracy == 0).all() for one in probe.relations for d in one.directions)
+
+
+def test_what_no_head_may_look_at_is_no_candidate() -> None:
+    """In a causal model a word chooses among those before it; a distance does not ask the model."""
+    seen = by_hand(np.full((5, 7), 1 / 7))
+    inspection = with_layer(seen.inspection, 0, key_ranges=causal(7))
+    probe = found([Seen(seen.document, inspection, "weights")])
+    random, first, offset = (
+        {
+            (relation.name, one.name): one.baselines[name].accuracy.mean
+            for relation in probe.relations
+            for one in relation.directions
+        }
+        for name in ("random", "first", "offset")
+    )
+    assert random == {
+        ("det", TO_HEAD): 0, ("det", TO_DEPENDENT): 1 / 2,  # the, old
+        ("amod", TO_HEAD): 0, ("amod", TO_DEPENDENT): 1 / 2,
+        ("nsubj", TO_HEAD): 0, ("nsubj", TO_DEPENDENT): pytest.approx(1 / 3),
+    }  # fmt: skip
+    assert [name for name, share in first.items() if share] == [("det", TO_DEPENDENT)]
+    assert set(offset.values()) == {1}
 
 
 def plainly(seen: list[Seen]) -> dict[tuple[str, str, int, str], float]:

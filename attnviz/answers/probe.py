@@ -25,7 +25,10 @@ BASELINES: dict[str, str] = {
     "first": "the first word",
     "random": "any word",
 }
-"""What one would answer without the head's row; punctuation and the query itself are left out."""
+"""What one would answer without the head's row; punctuation and the query itself are left out.
+
+So are keys that no head may look at, as in causal models those after the query; not by `offset`.
+"""
 
 INFORMED = ("nearest_pos",)
 """Baselines that know something of the right word, so that a head need not be better."""

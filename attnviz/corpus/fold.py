@@ -12,6 +12,7 @@ import numpy as np
 
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import RecordRequest
+from attnviz.attention.shapes import Bool
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.resampling import times_of
 from attnviz.errors import AttnvizError
@@ -54,6 +55,17 @@ class Seen:
         """Its part of its document: 1, or 1 of so many windows."""
         part = self.inspection.part
         return 1.0 if part is None else 1 / part.count
+
+    @cached_property
+    def visible(self) -> Bool[np.ndarray, "query key"] | None:
+        """Which keys each query may look at in some layer, by the attention masks; None if all."""
+        found: np.ndarray | None = None
+        for layer in self.view.context.recorded:
+            mask = self.view.visible(layer)
+            if mask is None:
+                return None
+            found = mask if found is None else found | mask
+        return found
 
     def blocks(self) -> Iterable[Block]:
         """The rows of all recorded heads, in the order of `view.all_heads()`.

@@ -6,7 +6,7 @@ the other.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -50,8 +50,9 @@ class Questions:
 
     `names`: each link's relation and direction. `queries`: its row among `seen.view.tokens`.
     `gold`: the keys that are right, one or several. `candidates`: the keys that may be answered,
-    for each row. `kin`: those candidates that are of the right one's part of speech, or what
-    `Findings.kin` says. `shift`: how far each query is moved to stand beside the keys.
+    for each row; those that no head may look at are left out later. `kin`: those candidates that
+    are of the right one's part of speech, or what `Findings.kin` says. `shift`: how far each query
+    is moved to stand beside the keys.
     """
 
     names: Sequence[tuple[str, str]]
@@ -131,6 +132,8 @@ class Findings:
     def ask(self, seen: Seen, asked: Questions) -> Bool[np.ndarray, "head link"]:
         """Ask a text these questions, which have relations of their own; what each head finds."""
         self._know(tuple(seen.view.all_heads()))
+        if seen.visible is not None:  # as in causal models, where nothing looks ahead
+            asked = replace(asked, candidates=asked.candidates & seen.visible)
         right = [_found(block, asked, _words(seen)) for block in _whole(seen)]
         found, others = (np.concatenate(parts) for parts in zip(*right, strict=True))
         parts = _without_heads(asked), found.T, others.T
@@ -247,19 +250,20 @@ def _found(
 
 def _without_heads(asked: Questions) -> Float[np.ndarray, "link column"]:
     """What the baselines find that know no weights."""
-    queries, gold = asked.queries, asked.gold
+    queries = asked.queries
     allowed = asked.candidates[queries]
+    gold = asked.gold & allowed
     found = np.zeros((len(queries), HEADS))
     links = np.arange(len(queries))
     found[:, COUNT] = 1
-    chances = (gold & allowed).sum(axis=1) / np.maximum(allowed.sum(axis=1), 1)
+    chances = gold.sum(axis=1) / np.maximum(allowed.sum(axis=1), 1)
     found[:, RANDOM] = np.rint(chances * _GRAIN) / _GRAIN
     found[:, FIRST] = gold[links, allowed.argmax(axis=1)]
     beside = queries + asked.shift
     found[:, NEAREST] = _nearest(beside, gold, allowed)
     if asked.kin is not None:
         found[:, NEAREST_POS] = _nearest(beside, gold, allowed & asked.kin)
-    link, key = np.nonzero(gold)
+    link, key = np.nonzero(asked.gold)  # a distance is a rule for texts, whatever a model sees
     offset = key - beside[link] + FURTHEST
     near = (offset >= 0) & (offset <= 2 * FURTHEST)
     found[:, OFFSETS][link[near], offset[near]] = 1

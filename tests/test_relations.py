@@ -12,10 +12,12 @@ from treebank import SMALL
 
 from attnviz.answers.corpus import Estimate
 from attnviz.answers.probe import Direction, Relation, Trial
+from attnviz.corpus import probing
 from attnviz.corpus.findings import METHOD
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.probing import FURTHEST
 from attnviz.corpus.relations import TO_DEPENDENT, TO_HEAD
+from attnviz.errors import RequestError
 from attnviz.inspection import HeadId
 from attnviz.model import Model
 
@@ -165,6 +167,20 @@ def test_beside_a_plain_count() -> None:
                 most = max(number for (_, called), number in own.items() if called == what)
                 expected_one = own[best, what] if what == "same_key" else most
                 assert baseline.accuracy.mean == pytest.approx(expected_one, abs=1e-6), what
+
+
+def test_too_many_relations_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of labels that are ids, which would fill the memory; also where parts come together."""
+    seen = some(6)
+    parts = [WORK.accumulator(seen[0].inspection.model) for _ in range(2)]
+    parts[0].add(seen[0])
+    parts[1].add(seen[2])
+    most = len(parts[0].state()["names"]), len(parts[1].state()["names"])
+    monkeypatch.setattr(probing, "MOST", max(most))
+    with pytest.raises(RequestError, match=f"more than {max(most)} relations or labels"):
+        parts[0].merge(parts[1])
+    with pytest.raises(RequestError, match="leave out a column of labels that holds ids"):
+        found(seen)
 
 
 def test_any_split_and_order_gives_the_same() -> None:

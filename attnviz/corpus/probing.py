@@ -18,6 +18,7 @@ from attnviz.attention.shapes import Bool, Float, Int
 from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.reading import Files
+from attnviz.errors import RequestError
 from attnviz.inspection import Block, HeadId, ModelFacts
 from attnviz.model.model import Model
 from attnviz.text.tokens import Tokens
@@ -27,6 +28,9 @@ GROUPS = 128
 
 ROOM = 96
 """For so many more relations and directions there is room at once."""
+
+MOST = 1000
+"""Of more relations and directions the sums would fill the memory, and nobody would read them."""
 
 FURTHEST = 20
 """The longest distance of the baseline `offset`, in words."""
@@ -191,9 +195,14 @@ class Findings:
             raise ValueError(f"{len(heads)} heads came, and they are not the {len(self.heads)}")
 
     def _rows(self, names: Sequence[tuple[str, str]]) -> list[int]:
-        """The places of these relations in the sums, new ones included."""
+        """The places of these relations in the sums, new ones included; RequestError for MOST."""
         for name in names:
             self._places.setdefault(name, len(self._places))
+        if len(self._places) > MOST:
+            raise RequestError(
+                f"there are more than {MOST} relations or labels, each direction counted",
+                "leave out a column of labels that holds ids",
+            )
         lacking = len(self._places) - len(self._sums)
         if lacking > 0:
             count = len(self._sums)

@@ -109,11 +109,18 @@ def test_what_makes_no_sense(minilm: Model, tmp_path: Path) -> None:
         attnviz.survey(TEXTS, minilm, measure="flow")
 
 
+TRANSLATOR = str(SAMPLES / "translator")
+
+
 def test_alignments_and_antecedents_are_probed(minilm: Model, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("The dog ||| Der Hund ||| 1-1 2-2\n", encoding="utf-8")
-    found = attnviz.probe(align=tmp_path / "a.txt", model=str(SAMPLES / "translator"), first_word=1)
+    found = attnviz.probe(align=tmp_path / "a.txt", model=TRANSLATOR, first_word=1)
     assert (found.kind, found.relations[0].asked.count) == ("align", 4)
     (tmp_path / "a.conllu").write_text(LONG, encoding="utf-8")
+    with pytest.raises(RequestError, match="ask cross-attention, and the model shows decoder"):
+        attnviz.probe(align=tmp_path / "a.txt", model=TRANSLATOR, attention="decoder", first_word=1)
+    with pytest.raises(RequestError, match="coref asks attention among the words of its texts"):
+        attnviz.probe(coref=tmp_path / "a.conllu", model=TRANSLATOR, attention="decoder")
     for most, count in ((None, 7), (1, 2)):
         found = attnviz.probe(coref=tmp_path / "a.conllu", model=minilm, sentences=most)
         assert found.relations[0].asked.count == count

@@ -112,6 +112,11 @@ def probe(
     if kind == "align" and isinstance(model, str):
         given_options.setdefault("attention", "cross")
     rest, loaded = _loaded(model, given_options)
+    if kind != "align" and loaded.decodes:
+        raise RequestError(
+            f"{kind} asks attention among the words of its texts, and the model shows a decoder's",
+            "load it with attention='encoder'",
+        )
     work, reader = asked(kind, _names(names), rest.get("measure", "weights"), own)
     folded = _folded(work, reader, loaded, rest)
     return probe_of(work, folded, loaded.facts, reader.files())

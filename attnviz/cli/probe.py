@@ -91,15 +91,18 @@ class Probed:
 
     def model(self, choice: ModelChoice) -> ModelChoice:
         """The model's attention that is asked: of alignments the cross-attention; RequestError."""
-        if self.align is None:
-            return choice
-        if choice.target is not None or choice.attention not in (None, "cross"):
+        kind, _ = self.asked
+        allowed = (None, "cross") if kind == "align" else (None, "encoder")
+        if choice.target is not None or choice.attention not in allowed:
             came = "--target" if choice.target is not None else f"--attention {choice.attention}"
-            raise RequestError(
-                f"--align asks the cross-attention from each text's own translation, and {came} "
-                "came",
-                "leave it out",
+            asks = (
+                "the cross-attention from each text's own translation"
+                if kind == "align"
+                else "attention among the words of its texts"
             )
+            raise RequestError(f"--{kind} asks {asks}, and {came} came", "leave it out")
+        if kind != "align":
+            return choice
         return replace(choice, attention="cross")
 
     def lacking(self, error: RequestError) -> RequestError:

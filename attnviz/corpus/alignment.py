@@ -227,7 +227,16 @@ def _aligning(relation: Relation) -> list[tuple[int, int | None]]:
 
 
 def questions(seen: Seen) -> Iterator[Questions]:
-    """For every target word its source words, and each sure link by itself: |A| + |S| in all."""
+    """For every target word its source words, and each sure link by itself: |A| + |S| in all.
+
+    RequestError for what is no cross-attention.
+    """
+    if seen.inspection.keys is None:
+        shown = seen.inspection.attention
+        raise RequestError(
+            f"alignments ask cross-attention, and the model shows {shown} attention",
+            "load it with attention='cross'",
+        )
     links: Alignment = seen.document.marks
     rows = np.array([word.index for word in seen.view.tokens if not word.special])
     keys = np.array([word.index for word in seen.view.keys if not word.special])

@@ -280,7 +280,7 @@ def test_empty_files(name: str, read: Callable[..., list[Told]]) -> None:
 
 def test_a_file_that_is_no_text(read: Callable[..., list[Told]]) -> None:
     assert read("a.doc", b"\xd0\xcf\x11\xe0\0\0\0\0\xff\xff\n") == [
-        (None, "it is not text (name its form with --as if it is one of these)")
+        (None, "it is not text (end its name in its form, or in survey give --as)")
     ]
 
 
@@ -337,7 +337,7 @@ def test_a_folder_without_a_file_that_can_be_read(folder: Path) -> None:
         Files([str(folder / "sub")]).files()
     ends = ".conllu, .csv, .json, .jsonl, .ndjson, .parquet, .pq, .tab, .text, .tsv, .txt"
     assert error.value.message.endswith(f"sub has 1 file, none of which ends in {ends}")
-    assert error.value.hint == "name the files, or their form with --as"
+    assert error.value.hint == "name the files, or in survey their form with --as"
 
 
 def test_a_file_that_vanishes(folder: Path) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import signal
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +12,7 @@ import pytest
 from probes import found, some
 from process import Workplace, workplace
 from rich.console import Console
+from test_cli_survey import TINY, until_kept
 from treebank import SMALL, conllu
 from written import schema
 
@@ -251,3 +253,26 @@ def test_a_margin_is_over_the_best_baseline_of_the_heads_that_were_chosen() -> N
         assert held.margin.mean == pytest.approx((held.accuracy.mean or 0) - best)
         tried += 1
     assert tried >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_interrupted_work_goes_on(place: Workplace, number: signal.Signals) -> None:
+    """All is counts: what was interrupted and resumed is exactly what runs through."""
+    (place.folder / "many.conllu").write_text(conllu(*SMALL * 500))
+    kept = f"kept{number}"
+    command = ("probe", "--conllu", "many.conllu", "--json", *TINY)
+    with place.start(*command, "--resume", kept) as process:
+        until_kept(place.folder / kept, process)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    code = 130 if number == signal.SIGINT else -signal.SIGKILL
+    assert (process.returncode, output, errors) == (code, b"", b"")
+    for left in place.folder.glob(f".{kept}.*"):  # what SIGKILL left half-written
+        assert number == signal.SIGKILL
+        left.unlink()
+    rest, whole = place(*command, "--resume", kept), place(*command)
+    done = int(rest.err.removeprefix("attnviz: going on after ").removesuffix(" documents\n"))
+    assert 1024 <= done < 3000
+    assert rest.json == whole.json
+    assert (rest.code, rest.json["corpus"]["documents"]) == (0, 3000)

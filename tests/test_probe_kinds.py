@@ -121,3 +121,11 @@ def test_what_does_not_go_together(here: Any, arguments: tuple[str, ...], told: 
     assert done.code == 2
     assert told in done.err
     assert not done.out
+
+
+@pytest.mark.parametrize("kind", ["links", "align"])
+def test_columns_that_are_not_there_are_told_once(here: Any, place: Workplace, kind: str) -> None:
+    (place.folder / "other.tsv").write_text("a\tb\n" + "c\td\n" * 9)
+    done = here("probe", f"--{kind}", "other.tsv", "--model", TRANSLATOR)
+    assert done.code == 2
+    assert done.err.count("other.tsv:") == done.err.count("other.tsv:1: there is no s") == 1

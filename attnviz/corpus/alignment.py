@@ -23,7 +23,7 @@ from attnviz.corpus.fold import Seen
 from attnviz.corpus.opening import STDIN, Opened
 from attnviz.corpus.probing import Findings, Questions
 from attnviz.corpus.reading import Files
-from attnviz.corpus.tables import records_of
+from attnviz.corpus.tables import Header, records_of
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.inspection import ModelFacts
 from attnviz.model.model import Model
@@ -94,6 +94,8 @@ def of_records(
         if missing:
             told = f"there is no {' and no '.join(missing)}: there are {listed(list(cells))}"
             yield Problem(source, line, told)
+            if isinstance(record, Header):  # no row has what it lacks
+                return
         elif any(value is not None for value in cells.values()):  # not the names of the columns
             yield _document(cells, source, number, line, first)
             number += 1

@@ -20,7 +20,7 @@ from attnviz.corpus.fold import Seen
 from attnviz.corpus.opening import Opened
 from attnviz.corpus.probing import Findings, Questions
 from attnviz.corpus.reading import Files
-from attnviz.corpus.tables import records_of
+from attnviz.corpus.tables import Header, records_of
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.inspection import ModelFacts
 from attnviz.model.model import Model
@@ -77,6 +77,8 @@ def of_records(
                 number += 1
         except RequestError as error:
             yield Problem(source, line, str(error))
+            if isinstance(record, Header):  # no row has what it lacks
+                return
 
 
 def _document(cells: dict[str, Any], source: str, number: int, line: int) -> Document:

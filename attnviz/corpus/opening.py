@@ -100,7 +100,7 @@ def _wanted(folder: str, files: Iterator[str], any_form: bool) -> list[str]:
         raise RequestError(
             f"the folder {folder} has {len(seen) or 'no'} file{'' if len(seen) == 1 else 's'}"
             + (f", none of which ends in {ends}" if seen else ""),
-            "name the files, or their form with --as" if seen else "name another",
+            "name the files, or in survey their form with --as" if seen else "name another",
         )
     return wanted
 
@@ -197,7 +197,7 @@ class Opened:
         if start.startswith(_PARQUET):
             return "parquet"
         if b"\0" in start and encoding_of(start) is None:
-            raise RequestError("it is not text", "name its form with --as if it is one of these")
+            raise RequestError("it is not text", "end its name in its form, or in survey give --as")
         return "txt"
 
     def seekable(self) -> BinaryIO:

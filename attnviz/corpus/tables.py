@@ -39,7 +39,7 @@ def records_of(opened: Opened, form: Form, wanted: Wanted = list) -> Iterator[Re
     if read is None:
         raise RequestError(
             f"a table is expected, and the form is {form}",
-            "name another with --as: csv, tsv, jsonl, parquet",
+            "give csv, tsv, jsonl or parquet, and end the file's name so",
         )
     return read(lines_of(opened.stream()))
 
@@ -149,7 +149,8 @@ def of_parquet(file: BinaryIO, wanted: Wanted = list) -> Iterator[Record]:
 def _checked(value: Any) -> "dict[str, Any] | RequestError":
     if isinstance(value, dict):
         return value
-    return RequestError(f"the line holds a JSON {type(value).__name__}, and an object is expected")
+    kind = {"NoneType": "null", "str": "string"}.get(type(value).__name__, type(value).__name__)
+    return RequestError(f"the line holds a JSON {kind}, and an object is expected")
 
 
 def _row(

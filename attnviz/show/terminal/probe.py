@@ -48,7 +48,7 @@ def _ranking(answer: Probe, top: int) -> Ranking:
     columns += [column("looks at")] if several else []
     columns += [column(name, "right") for name in ("found", "held out", "margin")]
     titles = [column(SHORT.get(name, name), "right") for name in baselines]
-    between = [column("95 %", "right")] if answer.intervals is not None else []
+    between = [column("found 95 %", "right")] if answer.intervals is not None else []
     columns += [*titles[:1], *between, *titles[1:]]
     rows = []
     for relation in answer.relations:

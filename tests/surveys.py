@@ -33,7 +33,7 @@ def survey_of(
         "weights",
         MEASURES["weights"].description,
         CorpusFacts(("corpus.txt",), documents, documents + 2, 31022, 25147, left_out),
-        Intervals("Poisson bootstrap over documents, percentiles", 500) if intervals else None,
+        Intervals("Poisson bootstrap over documents", 500) if intervals else None,
         STATISTICS,
         ROLES,
         heads,

@@ -17,7 +17,7 @@ from attnviz.answers.survey_comparison import BetweenHeads, SurveyComparison
 from attnviz.corpus.comparing import ComparingWork, Side, comparison
 from attnviz.corpus.document import Document
 from attnviz.corpus.fold import fold
-from attnviz.corpus.resampling import times_of
+from attnviz.corpus.resampling import covered, times_of
 from attnviz.corpus.survey import SurveyWork
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
@@ -68,7 +68,7 @@ def test_the_change_of_a_share_has_the_interval_of_paired_resamples(
     )
     times = np.stack([times_of(document.key) for document in DOCUMENTS], axis=1)
     shares = [(times @ own[:, 0]) / (times @ own[:, 1]) for own in (a, b)]
-    low, high = np.quantile(shares[1] - shares[0], (0.025, 0.975))
+    low, high = covered(shares[1] - shares[0], len(DOCUMENTS))
     assert change.a == pytest.approx(a[:, 0].sum() / a[:, 1].sum(), abs=1e-5)
     assert change.b == pytest.approx(b[:, 0].sum() / b[:, 1].sum(), abs=1e-5)
     assert change.low == pytest.approx(low, abs=1e-5)

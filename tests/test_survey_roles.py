@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.statistics.heads import HeadStatistics
 from attnviz.corpus.statistics.hypotheses import holm
+from attnviz.text.tokens import Part
 
 
 def test_holm_is_holms() -> None:
@@ -51,6 +53,33 @@ def test_bias_scores_and_p_values_are_those_of_scipy() -> None:
     assert test["score"] == pytest.approx(np.mean(scores), rel=1e-5)
     expected = stats.ttest_1samp(scores, 2, alternative="greater").pvalue
     assert test["p"] == pytest.approx(expected, rel=1e-3)
+
+
+def windows_of(shares: Sequence[float], each: int) -> SurveyHead:
+    """The same head in documents of so many windows that are alike."""
+    found, n = HeadStatistics(ONE), 11
+    for number, share in enumerate(shares):
+        weights = np.full((1, 1, n, n), (1 - share) / n)
+        rows = np.arange(1, n)
+        weights[0, 0, rows, rows - 1] += share
+        weights[0, 0, 0] = 1 / n
+        for index in range(each):
+            plain = tokens_of([f"w{k}" for k in range(n - 2)])
+            part = Part(index, each, 9 * index, 9 * index + 9, 0) if each > 1 else None
+            inspection = inspection_of(replace(plain, part=part), weights)
+            document = Document("corpus.txt", number, number + 1, plain.text)
+            found.add(Seen(document, inspection, "weights"))
+    (head,) = found.heads()
+    return head
+
+
+def test_the_windows_of_a_document_are_one_text() -> None:
+    shares = [0.05, 0.12, 0.2, 0.1, 0.16, 0.08, 0.14]
+    whole, cut = windows_of(shares, 1), windows_of(shares, 4)
+    for name in ("previous", "local", "delimiter"):
+        assert cut.tests[name]["p"] == pytest.approx(whole.tests[name]["p"], rel=1e-5)
+        assert cut.tests[name]["score"] == pytest.approx(whole.tests[name]["score"])
+    assert np.isnan(windows_of(shares[:5], 4).tests["previous"]["p"])  # five documents
 
 
 @pytest.mark.parametrize(("share", "passes"), [(0.02, False), (0.6, True)])

@@ -120,7 +120,7 @@ def test_what_was_read_and_left_out_is_said() -> None:
     text = " ".join(shown(SMALL).split())
     assert "2,001 texts of corpus.txt in 2,003 windows: 25,147 words, 31,022 pieces" in text
     assert "3 left out" in text
-    assert "95% intervals: Poisson bootstrap over documents, percentiles, 500 resamples" in text
+    assert "95% intervals: Poisson bootstrap over documents, 500 resamples" in text
     few = " ".join(shown(survey_of(2, 3, intervals=False)).split())
     assert "no intervals: they need at least 6 texts" in few
     assert "left out" not in few

@@ -216,7 +216,6 @@ def _distance(
 
 def _changes(a: Side, b: Side, pairs: Sequence[Pair]) -> Iterator[list[Change]]:
     """Each number of all partners, and its change with an interval."""
-    few = a.survey.intervals is None or b.survey.intervals is None
     places = [
         tuple(np.array([[head.layer, head.place] for head in side]).T)
         for side in zip(*pairs, strict=True)
@@ -229,7 +228,8 @@ def _changes(a: Side, b: Side, pairs: Sequence[Pair]) -> Iterator[list[Change]]:
         before, after = (
             one.resampled[(slice(None), *place)] for one, place in zip(drawn, places, strict=True)
         )
-        ends = np.full((2, len(pairs)), np.nan) if few else covered(after - before)
+        texts = np.minimum(*(o.texts[p[0], 0] for o, p in zip(drawn, places, strict=True)))
+        ends = covered(after - before, texts)
         heads = zip(*pairs, strict=True)
         holds = (side.tests(kind, name, own) for side, own in zip((a, b), heads, strict=True))
         numbers = (map(_number, own.tolist()) for own in (*means, *ends))

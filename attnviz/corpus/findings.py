@@ -41,7 +41,10 @@ from attnviz.corpus.probing import (
 from attnviz.corpus.resampling import RESAMPLES, covered, times_of
 from attnviz.inspection import HeadId, ModelFacts
 
-METHOD = f"Poisson bootstrap over {GROUPS} random groups of documents, percentiles"
+METHOD = (
+    f"Poisson bootstrap over {GROUPS} random groups of documents, percentiles expanded as in "
+    "Hesterberg 2015"
+)
 
 
 def probe_of(
@@ -134,13 +137,14 @@ def _interval(
     asked: Float[np.ndarray, "group"],
     documents: Float[np.ndarray, "group"],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where 95 % of the resampled ratios lie; NaN below FEWEST documents."""
+    """The 95 % intervals of ratios, low and high; NaN below FEWEST documents."""
     if _number(documents) < FEWEST:
         low, high = np.full((2, *found.shape[1:]), np.nan)
         return low, high
     below = _draws() @ asked
     below = np.where(below > 0, below, np.nan)[:, None]
-    low, high = covered((_draws() @ found.reshape(len(found), -1)) / below)
+    groups = max(int(np.count_nonzero(asked)), FEWEST)  # two of six may have fallen into one
+    low, high = covered((_draws() @ found.reshape(len(found), -1)) / below, groups)
     return low.reshape(found.shape[1:]), high.reshape(found.shape[1:])
 
 

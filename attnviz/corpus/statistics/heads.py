@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attnviz.answers.bootstrap import FEWEST
 from attnviz.answers.corpus import Estimate
 from attnviz.answers.overview import BROAD_ENTROPY
 from attnviz.answers.statistics import LEAST_SHARE, LEVEL, POSITIONAL, ROLES, STATISTICS
@@ -49,13 +48,15 @@ _ROLE_NAMES = tuple(role.name for role in ROLES)
 
 
 class Drawn(NamedTuple):
-    """A number of every head, and the same in each resample; NaN where there is none.
+    """A number of every head, and the same in each resample; NaN where there is none. `texts`: in
+    how many documents it was counted.
 
     Of roles: the part of the head's attention that its test asks for, whether it passes or not.
     """
 
     mean: Float[np.ndarray, "layer head"]
     resampled: Float[np.ndarray, "resample layer head"]
+    texts: Float[np.ndarray, "layer 1"]
 
 
 class HeadStatistics:
@@ -204,9 +205,8 @@ class _Result:
         self._of = of
         self._mean = _Numbers(of._features.mean(), of._counts.mean())
         self._drawn = _Numbers(of._features.resampled(), of._counts.resampled())
-        few = dict(zip(COUNTED, of._documents.round(6) < FEWEST, strict=True))
-        self._few = {name: few[counted] for name, counted in _ROWS_OF.items()}
-        self._few[""] = few["rows"]
+        texts = dict(zip(COUNTED, of._documents[:, :, None], strict=True))
+        self._texts = {name: texts[_ROWS_OF.get(name, "rows")] for name in ("", *_NAMES)}
 
     def heads(self) -> tuple[SurveyHead, ...]:
         """Every head that was seen."""
@@ -257,25 +257,27 @@ class _Result:
     def _estimate(
         self, mean: Float[np.ndarray, "layer head"], drawn: np.ndarray, name: str
     ) -> Float[np.ndarray, "3 layer head"]:
-        low, high = covered(drawn)
-        few = self._few.get(name, self._few[""])[:, None]
-        return np.stack([mean, np.where(few, np.nan, low), np.where(few, np.nan, high)])
+        return np.stack([mean, *covered(drawn, self._texts[name])])
 
     def drawn(self) -> dict[tuple[Kind, str], Drawn]:
         """See `HeadStatistics.drawn`."""
         means, drawn = self._mean.statistics(), self._drawn.statistics()
         found: dict[tuple[Kind, str], Drawn] = {
-            ("statistic", name): Drawn(means[name], drawn[name]) for name in _NAMES if name in means
+            ("statistic", name): Drawn(means[name], drawn[name], self._texts[name])
+            for name in _NAMES
+            if name in means
         }
         _, mean, resampled = self._largest_maxima()
-        found["statistic", "maxima"] = found["role", "positional"] = Drawn(mean, resampled)
+        maxima, every = Drawn(mean, resampled, self._texts[""]), self._texts[""]
+        found["statistic", "maxima"] = found["role", "positional"] = maxima
         causal = self._of._causal.means
         shape = len(SCORES), self._of.num_layers, self._of.num_heads
         each = causal.mean().reshape(shape), causal.resampled().reshape(-1, *shape)
         for place, name in enumerate(SCORES):
-            found["statistic", name] = Drawn(each[0][place], each[1][:, place])
+            texts = np.broadcast_to(causal.documents()[place], every.shape)
+            found["statistic", name] = Drawn(each[0][place], each[1][:, place], texts)
         own, drawn = self._mean.roles(), self._drawn.roles()
-        return found | {("role", name): Drawn(own[name], drawn[name]) for name in own}
+        return found | {("role", name): Drawn(own[name], drawn[name], every) for name in own}
 
     def _largest_maxima(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The offset with most of each head's maxima, by place; its part, and that of resamples."""

@@ -4,7 +4,9 @@ A role's sieve holds the keys that it looks at. The bias score of a head in a te
 inside the sieve over what even attention would give it. Sieves of words are held to what goes to
 words, because most heads rest on special tokens with a part of their attention, which is a role of
 its own. A head has a role if its mean bias score is above a threshold: a one-sided t test over
-texts, corrected for the number of heads and roles by Holm's method (Holm 1979).
+texts, corrected for the number of heads and roles by Holm's method (Holm 1979). The windows of a
+long document are together one text, each a part of it; what differs between them counts as if it
+differed between documents, which makes p larger, not smaller.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +49,7 @@ SUMS = SCORE, MARGIN, SQUARE, COUNT = range(4)
 class Hypotheses:
     """What the tests need: of each, sums over texts of the score, the margin and its square.
 
-    The margin is by how much the score is above its threshold.
+    The margin is by how much the score is above its threshold. A window counts as a part of a text.
     """
 
     def __init__(self, heads: int) -> None:
@@ -78,10 +80,11 @@ class Hypotheses:
             (len(TESTED) + 1, texts.resting()),
         ):
             own = self._sums[:, first : first + scores.shape[1]]
-            own[SCORE] += (scores * known).sum(axis=0)
-            own[MARGIN] += (margins * known).sum(axis=0)
-            own[SQUARE] += (np.square(margins) * known).sum(axis=0)
-            own[COUNT] += known.sum(axis=0)
+            counted = known * texts.shares
+            own[SCORE] += (scores * counted).sum(axis=0)
+            own[MARGIN] += (margins * counted).sum(axis=0)
+            own[SQUARE] += (np.square(margins) * counted).sum(axis=0)
+            own[COUNT] += counted.sum(axis=0)
 
     def merge(self, other: "Hypotheses") -> None:
         """Add what another has seen."""
@@ -93,7 +96,7 @@ class Hypotheses:
         from scipy.special import stdtr
 
         margin, square, count = self.sums[MARGIN], self.sums[SQUARE], self.sums[COUNT]
-        tested = count >= FEWEST
+        tested = count.round(6) >= FEWEST
         n = np.where(tested, count, FEWEST)
         mean = margin / n
         variance = np.maximum(square - n * mean**2, 0) / (n - 1)
@@ -146,6 +149,7 @@ class _Texts:
     features: Float[np.ndarray, "text feature head"]
     rested: Float[np.ndarray, "text 2 head"]
     facts: Float[np.ndarray, "text fact head"]
+    shares: Float[np.ndarray, "text 1 1"]
 
     @classmethod
     def of(cls, texts: Sequence[Sums], heads: int) -> "_Texts":
@@ -154,7 +158,8 @@ class _Texts:
             np.stack([getattr(text, name) for text in texts])
             for name in ("features", "rested", "facts")
         )
-        return cls(features, rested, np.repeat(facts, heads // facts.shape[2], axis=2))
+        facts = np.repeat(facts, heads // facts.shape[2], axis=2)
+        return cls(features, rested, facts, np.array([text.share for text in texts])[:, None, None])
 
     @property
     def classes(self) -> Float[np.ndarray, "text category head"]:

@@ -43,12 +43,13 @@ class Sums:
     """One text's sums over its rows; heads are numbered layer by layer.
 
     `rested`: each head's sum, and sum of squares, of what rows give to resting places. `facts`: of
-    each layer, as in `Places.facts`.
+    each layer, as in `Places.facts`. `share`: its part of its document, if it is a window of one.
     """
 
     features: Float[np.ndarray, "feature head"]
     rested: Float[np.ndarray, "2 head"]
     facts: Float[np.ndarray, "fact layer"]
+    share: float = 1.0
 
     @classmethod
     def of(cls, seen: Seen, num_layers: int, num_heads: int) -> "Sums":
@@ -76,7 +77,7 @@ class Sums:
                 if new:
                     facts[:, new] = places.facts[:, None]
                     known.update(new)
-        return cls(features, rested, facts)
+        return cls(features, rested, facts, seen.share)
 
 
 @lru_cache(maxsize=1 << 10)

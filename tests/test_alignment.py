@@ -252,6 +252,6 @@ def test_what_a_record_holds_that_is_no_text(tmp_path: Path) -> None:
     told = read(written(tmp_path, "a.jsonl", *map(json.dumps, rows)))
     assert told == [
         "1: there is no alignment: there are source, target",
-        "2: the source is 1, and not a text or a list of its words",
+        "2: the source is a number, and a text, or a list of its words, is expected",
         "a b = c [(0, 0), (1, 0)]",
     ]

@@ -107,6 +107,8 @@ def test_what_makes_no_sense(minilm: Model, tmp_path: Path) -> None:
         attnviz.survey(TEXTS, minilm, columns="text")  # type: ignore[call-arg]
     with pytest.raises(attnviz.RequestError, match="looked at in weights or norm"):
         attnviz.survey(TEXTS, minilm, measure="flow")
+    with pytest.raises(attnviz.RequestError, match="a column of a table is named, and texts came"):
+        attnviz.survey(TEXTS, minilm, id_column="id")
 
 
 TRANSLATOR = str(SAMPLES / "translator")

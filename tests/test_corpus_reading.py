@@ -145,15 +145,18 @@ def test_json_lines(read: Callable[..., list[Told]], tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_json_lines(read: Callable[..., list[Told]]) -> None:
-    content = '{"text": 3}\n{"text": \n[1]\n{"other": "x", "more": 1}\n{"text": "good"}\n'
+    content = '{"text": 3}\n{"text": \n[1]\n{"other": "x"}\n{"text": "good"}\n'
     assert read("a.jsonl", content + "[" * 100_000) == [
         (1, "the column text holds a number, and a text, or a list of its words, is expected"),
         (2, "the line is not JSON: Expecting value at character 9"),
-        (3, "the line holds a JSON list, and an object is expected"),
+        (
+            3,
+            "the line holds a list, and a JSON object is expected "
+            "(jq -c '.[]' FILE writes an object a line)",
+        ),
         (
             4,
-            "there is no column text: there are other, more "
-            "(name the one with the texts with --column)",
+            "there is no column text: there are other (name the one with the texts with --column)",
         ),
         (5, "good"),
         (6, "the line is not JSON: it is nested too deep"),
@@ -165,6 +168,81 @@ def test_what_is_wrong_with_json_lines(read: Callable[..., list[Told]]) -> None:
             "(jq -c '.[]' FILE writes a list so)",
         )
     ]
+
+
+LACKING = "there is no column {}: there are {} (name the one with the texts with --column)"
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        # the only string of the first record, but its id, is the text of all others
+        (
+            [{"id": "a", "body": "x", "n": 1}, {"url": "no"}, {"body": "y", "title": "t"}],
+            ["x", LACKING.format("body", "url"), "y"],
+        ),
+        ([{"words": ["I", "am"]}, {"words": "It is"}], ["I|am", "It is"]),
+        ([{"sentence": "x", "body": "no"}, {"text": "no"}, {"sentence": "y"}],
+         ["x", LACKING.format("sentence", "text"), "y"]),
+        # two strings: it is not clear; later only the usual names say which
+        (
+            [{"title": "no", "url": "no"}, {"url": "no"}, {"text": "x"}, {"url": "no"}],
+            [LACKING.format("text", "title, url"), LACKING.format("text", "url"), "x",
+             LACKING.format("text", "url")],
+        ),
+        ([{}, {"n": 1, "m": 2}], [LACKING.format("text", "none"), LACKING.format("text", "n, m")]),
+        ([{"text": None}, {"text": ""}, {"text": [" "]}, {"text": "x"}], ["x"]),
+        (
+            [{"text": 0}, {"text": False}, {"text": 1.5}, {"text": {}}, {"text": ["x", None]}],
+            [f"the column text holds {kind}, and a text, or a list of its words, is expected"
+             for kind in ("a number", "true or false", "a number", "an object",
+                          "a list, not of strings alone")],
+        ),
+    ],
+)  # fmt: skip
+def test_one_field_has_all_texts_of_json_lines(
+    records: list[Any], expected: list[str], read: Callable[..., list[Told]]
+) -> None:
+    found = read("a.jsonl", "\n".join(map(json.dumps, records)))
+    assert [text for _, text in found] == expected
+
+
+def test_each_file_of_a_folder_has_its_own_field(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 0, "body": "one"}\n{"id": "", "body": "two"}\n')
+    (tmp_path / "b.jsonl").write_text('{"text": "three", "body": "no"}\n')
+    (tmp_path / "c.csv").write_text("id,title\n7,four\n")
+    (tmp_path / "d.csv").write_text("text,,\nfive,,\n")  # as spreadsheets write it
+    strings = pyarrow.table({"n": [1], "body": ["six"], "id": ["x"]})
+    parquet.write_table(strings, tmp_path / "e.parquet")
+    assert [(one.text, one.id) for one in documents(tmp_path)] == [
+        ("one", "0"), ("two", None), ("three", None), ("four", "7"), ("five", None), ("six", "x"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [{"text": "body"}, {"id": "key"}])
+def test_a_column_of_what_is_no_table(given: dict[str, str], tmp_path: Path) -> None:
+    """It is told before anything is read; a folder may hold tables and other texts."""
+    (tmp_path / "a.txt").write_text("one\n")
+    option = "--column" if "text" in given else "--id-column"
+    with pytest.raises(RequestError) as error:
+        Files([str(tmp_path)], Columns(**given)).files()
+    assert str(error.value) == (
+        f"{option} names a column of a table, and {tmp_path / 'a.txt'} is none "
+        "(leave it out, or give csv, tsv, jsonl or parquet)"
+    )
+    (tmp_path / "b.csv").write_text("body,key\ntwo,3\n")
+    assert told(Files([str(tmp_path)], Columns(**given))) == [(1, "one"), (2, "two")]
+    with pytest.raises(RequestError, match="is read as txt"):
+        Files([str(tmp_path)], Columns(**given), "txt").files()
+    (tmp_path / "b").write_text("three\n")
+    assert told(Files([str(tmp_path / "b")], Columns(**given))) == [
+        (
+            None,
+            f"nothing says that it is a table, and {option} names a column "
+            "(end its name in its form, or in survey give --as)",
+        )
+    ]
+    assert told(Files([str(tmp_path / "b.csv")], Columns(**given), "csv")) == [(2, "two")]
 
 
 @pytest.fixture
@@ -198,14 +276,14 @@ def test_broken_parquet(table: Path, read: Callable[..., list[Told]]) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
 def test_a_column_that_is_not_there(name: str, read: Callable[..., list[Told]]) -> None:
     stream = io.BytesIO()
-    parquet.write_table(pyarrow.table({"body": ["x"], "label": [1]}), stream)
+    parquet.write_table(pyarrow.table({"body": ["x"], "title": ["1"]}), stream)
     content = {
-        "a.csv": "body,label\nx,1\ny,2\n",
-        "a.tsv": "body\tlabel\nx\t1\ny\t2\n",
-        "a.jsonl": '{"body": "x", "label": 1}\n',
+        "a.csv": "body,title\nx,1\ny,2\n",
+        "a.tsv": "body\ttitle\nx\t1\ny\t2\n",
+        "a.jsonl": '{"body": "x", "title": "1"}\n',
         "a.parquet": stream.getvalue(),
     }[name]
-    there = "there are body, label (name the one with the"
+    there = "there are body, title (name the one with the"
     assert read(name, content) == [(1, f"there is no column text: {there} texts with --column)")]
     assert read(name, content, text="Body") == [
         (1, f"there is no column Body: {there} texts with --column)")
@@ -405,14 +483,14 @@ def test_addresses_that_lead_nowhere(far: str, name: str, said: str) -> None:
 
 
 def test_a_reader_is_pickled_and_says_what_it_reads(folder: Path) -> None:
-    reader = Files([str(folder)], Columns("text"), "txt")
+    reader = Files([str(folder)], Columns("text"), "csv")
     copy = pickle.loads(pickle.dumps(reader))
     assert copy.what == reader.what == json.loads(json.dumps(reader.what))
     assert told(copy) == told(reader)
     assert reader.read == sum(size for _, size in reader.what["files"])
     size = reader.what["files"][0][1]
     (folder / "README.md").write_text("longer than it was before")
-    assert Files([str(folder)], Columns("text"), "txt").what["files"][0][1] != size
+    assert Files([str(folder)], Columns("text"), "csv").what["files"][0][1] != size
 
 
 def test_standard_input() -> None:

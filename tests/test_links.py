@@ -159,8 +159,13 @@ def test_the_luckiest_of_many_that_guess() -> None:
         ({"sentence": "It is."}, "there is no query and no key: there are sentence"),
         ({"sentence": "It is.", "query": "it", "key": " "}, "the key is empty"),
         ({"sentence": "", "query": "it", "key": "is"}, "the sentence is empty"),
-        ({"sentence": 5, "query": "it", "key": "is"}, "the sentence is 5, and not a text"),
-        ({"sentence": "It is.", "query": 3, "key": "is"}, "the query is 3, and not a word"),
+        ({"sentence": [], "query": None, "key": "is"}, "the sentence and the query are empty"),
+        ({"sentence": None, "query": None, "key": None}, "the sentence is null, and a text"),
+        ({"sentence": ["It", 1], "query": "it", "key": "is"}, "the sentence is a list, not of str"),
+        ({"sentence": "It is.", "query": "it", "key": "is", "label": ALL}, 'the label "all" is'),
+        ({"sentence": "It is.", "query": "it", "key": "is", "label": [1]}, "the label is a list"),
+        ({"sentence": 5, "query": "it", "key": "is"}, "the sentence is a number, and a text"),
+        ({"sentence": "It is.", "query": 3, "key": "is"}, "the query is a number, and not a word"),
     ],
 )  # fmt: skip
 def test_a_broken_record_is_told(record: dict[str, Any], told: str) -> None:
@@ -170,6 +175,14 @@ def test_a_broken_record_is_told(record: dict[str, Any], told: str) -> None:
     assert str(problem).startswith(f"a.jsonl:2: {told}")
     assert isinstance(good, Document)
     assert (good.text, good.marks) == (("It", "is"), Link("it", "is", None, None))
+
+
+def test_groups_and_labels_may_be_numbers() -> None:
+    """Also 0, and a label that is false."""
+    zero, one = document(0, group=0, label=0), document(1, group=1, label=False)
+    assert (zero.group, one.group) == ("a.tsv:0", "a.tsv:1")
+    assert (zero.marks.label, one.marks.label) == ("0", "False")
+    assert (document(0, group="", label=" ", order="x").group, zero.id) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,8 @@ def _reader(corpus: Corpus, options: dict[str, Any]) -> Reader:
                 "a list of texts came, and all of them are names of files",
                 "give files as Path objects",
             )
+    if columns.named:
+        raise RequestError("a column of a table is named, and texts came", "give a file, as a Path")
     return _Texts(corpus)
 
 

@@ -39,7 +39,13 @@ class Texts:
         ),
     ] = None
     column: Annotated[
-        str | None, valued("NAME", INPUT, "The column with the texts (text, or sentence).")
+        str | None,
+        valued(
+            "NAME",
+            INPUT,
+            "The column of tables with the texts. Without: text, sentence, or the only one of "
+            "strings.",
+        ),
     ] = None
     id_column: Annotated[
         str | None, valued("NAME", INPUT, "The column with their ids (id, if there is one).")

@@ -23,7 +23,7 @@ from attnviz.corpus.fold import Seen
 from attnviz.corpus.opening import STDIN, Opened
 from attnviz.corpus.probing import Findings, Questions
 from attnviz.corpus.reading import Files
-from attnviz.corpus.tables import Header, records_of
+from attnviz.corpus.tables import Header, records_of, typed_in
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.inspection import ModelFacts
 from attnviz.model.model import Model
@@ -96,7 +96,7 @@ def of_records(
             yield Problem(source, line, told)
             if isinstance(record, Header):  # no row has what it lacks
                 return
-        elif any(value is not None for value in cells.values()):  # not the names of the columns
+        elif not isinstance(record, Header):
             yield _document(cells, source, number, line, first)
             number += 1
 
@@ -115,13 +115,11 @@ def _document(
 
 
 def _words(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = value.split()
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise RequestError(f"the {name} is {value!r}, and not a text or a list of its words")
-    if not value:
+    typed = typed_in(value, f"the {name} is")
+    words = tuple(typed.split()) if isinstance(typed, str) else typed
+    if not words:
         raise RequestError(f"the {name} is empty")
-    return tuple(value)
+    return words
 
 
 def _alignment(value: Any, sizes: Sequence[int], first: int) -> Alignment:

@@ -20,7 +20,7 @@ from attnviz.corpus.fold import Seen
 from attnviz.corpus.opening import Opened
 from attnviz.corpus.probing import Findings, Questions
 from attnviz.corpus.reading import Files
-from attnviz.corpus.tables import Header, records_of
+from attnviz.corpus.tables import Header, kind_of, records_of, typed_in
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.inspection import ModelFacts
 from attnviz.model.model import Model
@@ -72,7 +72,7 @@ def of_records(
                 raise RequestError(
                     f"there is no {' and no '.join(missing)}: there are {listed(list(cells))}"
                 )
-            if any(value is not None for value in cells.values()):  # not the names of the columns
+            if not isinstance(record, Header):
                 yield _document(cells, source, number, line)
                 number += 1
         except RequestError as error:
@@ -82,29 +82,27 @@ def of_records(
 
 
 def _document(cells: dict[str, Any], source: str, number: int, line: int) -> Document:
-    sentence = cells["sentence"]
-    if isinstance(sentence, list) and all(isinstance(word, str) for word in sentence):
-        sentence = tuple(sentence)
-    elif not isinstance(sentence, str):
-        raise RequestError(f"the sentence is {sentence!r}, and not a text or a list of its words")
+    sentence = typed_in(cells["sentence"], "the sentence is")
     query, key = (_named(cells, name) for name in ("query", "key"))
     empty = [name for name, value in zip(NEEDED, (sentence, query, key), strict=True) if not value]
     if empty or query is None or key is None:
-        raise RequestError(f"the {' and the '.join(empty)} is empty")
-    label = next((cells[name] for name in LABELS if cells.get(name)), None)
-    distractor, group = _named(cells, "distractor"), cells.get("group")
-    if not group and distractor:
+        raise RequestError(
+            f"the {' and the '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty"
+        )
+    label = next(filter(None, (_said(cells, name) for name in LABELS)), None)
+    if label in (ALL, MOST, OTHER):
+        raise RequestError(f'the label "{label}" is the name of what is told of all', "rename it")
+    distractor, group = _named(cells, "distractor"), _said(cells, "group")
+    if group is None and distractor is not None:
         group = " ".join(sorted((key, distractor)))
-    name = cells.get("id")
-    link = Link(query, key, distractor, None if label is None else str(label))
     return Document(
         source,
         number,
         line,
         sentence,
-        None if name is None else str(name),
-        marks=link,
-        group=f"{source}:{group}" if group else None,
+        _said(cells, "id"),
+        marks=Link(query, key, distractor, label),
+        group=None if group is None else f"{source}:{group}",
     )
 
 
@@ -113,7 +111,15 @@ def _named(cells: dict[str, Any], name: str) -> str | None:
     value = cells.get(name)
     if value is None or isinstance(value, str):
         return (value or "").strip() or None
-    raise RequestError(f"the {name} is {value!r}, and not a word, as in it, it#2 or @10")
+    raise RequestError(f"the {name} is {kind_of(value)}, and not a word, as in it, it#2 or @10")
+
+
+def _said(cells: dict[str, Any], name: str) -> str | None:
+    """A name or a number; None if there is none."""
+    value = cells.get(name)
+    if isinstance(value, list | dict):
+        raise RequestError(f"the {name} is {kind_of(value)}, and a name or a number is expected")
+    return (None if value is None else str(value).strip()) or None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,21 @@
 """Documents of files, whatever their form: what `survey` and `probe` read."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attnviz.corpus.conllu import sentences
 from attnviz.corpus.document import Document, Problem
-from attnviz.corpus.opening import STDIN, Form, Opened, files_of, reason_of, size_of
-from attnviz.corpus.tables import Header, Record, records_of
+from attnviz.corpus.opening import (
+    STDIN,
+    Form,
+    Opened,
+    files_of,
+    named_form,
+    reason_of,
+    size_of,
+)
+from attnviz.corpus.tables import Header, Record, records_of, typed_in
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.text.lines import lines_of
 from attnviz.text.tokens import Typed, joined
@@ -16,6 +24,9 @@ TEXT = ("text", "sentence")
 """The columns that have the text, if none is named; the first that is there."""
 
 ID = "id"
+
+PLAIN: frozenset[Form | None] = frozenset(("txt", "conllu"))
+"""Forms without columns to name."""
 
 LONGEST_TEXT = 1 << 20
 """Characters of a text; a longer one, with all its windows, would fill the memory."""
@@ -31,24 +42,35 @@ class Columns:
     text: str | None = None
     id: str | None = None
 
-    def of(self, names: Collection[str]) -> tuple[str, str | None]:
+    def settled(self, first: Mapping[str, Any]) -> "Columns":
+        """With what a table's header, or its first record, says beside: the only text in it."""
+        others = {name: value for name, value in first.items() if name != (self.id or ID)}
+        strings = [name for name, value in others.items() if isinstance(value, str)]
+        names = list(others) if len(others) == 1 else strings
+        is_clear = len(names) == 1 and not any(name in first for name in TEXT)
+        return replace(self, text=names[0]) if is_clear and self.text is None else self
+
+    def of(self, names: Mapping[str, Any]) -> tuple[str, str | None]:
         """The names of both; RequestError if one that is needed is not there."""
         text = self.text or next((name for name in TEXT if name in names), None)
-        if text is None and len(names) == 1:
-            [text] = names
         for wanted in (text or TEXT[0], self.id):
             if wanted is not None and wanted not in names:
                 raise RequestError(
-                    f"there is no column {wanted}: there are {listed(list(names))}",
+                    f"there is no column {wanted}: there are {listed(list(names)) or 'none'}",
                     "name the one with the texts with --column"
                     if wanted != self.id
                     else "name the one with the ids with --id-column",
                 )
         return text or TEXT[0], self.id or (ID if ID in names else None)
 
-    def wanted(self, names: Sequence[str]) -> list[str]:
+    @property
+    def named(self) -> str:
+        """The option that names one; "" if none does."""
+        return "--column" if self.text else "--id-column" if self.id else ""
+
+    def wanted(self, header: Header) -> list[str]:
         """The columns that are read."""
-        return [name for name in self.of([name.strip() for name in names]) if name is not None]
+        return [name for name in self.settled(header).of(header) if name is not None]
 
 
 class Files:
@@ -90,9 +112,16 @@ class Files:
         return self._before + (self._opened.read if self._opened else 0)
 
     def files(self) -> list[str]:
-        """All files, each once; RequestError if a name leads to none."""
+        """All files, each once; RequestError if a name leads to none, or to no named column."""
         if self._found is None:
-            self._found = files_of(self._names, self._form is not None)
+            found = files_of(self._names, self._form is not None)
+            if self._columns.named and {self._form or named_form(file) for file in found} <= PLAIN:
+                raise RequestError(
+                    f"{self._columns.named} names a column of a table, and {found[0]} is "
+                    + (f"read as {self._form}" if self._form else "none"),
+                    "leave it out, or give csv, tsv, jsonl or parquet",
+                )
+            self._found = found
         return list(self._found)
 
     def documents(self, file: str) -> Iterator[Document | Problem]:
@@ -134,46 +163,41 @@ class Files:
         if form != "txt":
             yield from self._of(records_of(opened, form, self._columns.wanted))
             return
+        if self._columns.named and self._form is None and named_form(opened.name) is None:
+            raise RequestError(
+                f"nothing says that it is a table, and {self._columns.named} names a column",
+                "end its name in its form, or in survey give --as",
+            )
         for line, text in enumerate(lines_of(opened.stream()), start=1):
             if isinstance(text, RequestError) or text.strip():
                 yield line, _fitting(text), None
 
     def _of(self, records: Iterator[Record]) -> Texts:
-        """The texts in the records of a table."""
-        header: tuple[str, str | None] | None = None
+        """The texts in the records of a table: all in one column, which the first decides."""
+        columns: Columns | None = None
         for line, record in records:
             if isinstance(record, AttnvizError):
                 yield line, record, None
                 continue
+            columns = columns or self._columns.settled(record)
             try:
-                text, name = header or self._columns.of(record)
+                text, name = columns.of(record)
             except RequestError as error:
                 yield line, error, None
                 if isinstance(record, Header):
                     return
                 continue
-            if isinstance(record, Header):
-                header = text, name
+            columns = replace(columns, text=text)
+            if isinstance(record, Header) or record[text] is None:
                 continue
-            value = record[text]
-            if isinstance(value, list) and all(isinstance(one, str) for one in value):
-                value = tuple(value)
-            if not isinstance(value, str | tuple | None):
-                told = f"the column {text} holds {_KINDS.get(type(value), 'something else')}"
-                value = RequestError(f"{told}, and a text, or a list of its words, is expected")
-            elif not value or not joined(value).strip():
+            try:
+                value = typed_in(record[text], f"the column {text} holds")
+            except RequestError as error:
+                yield line, error, None
                 continue
-            named = None if name is None or record[name] is None else str(record[name])
-            yield line, _fitting(value), named
-
-
-_KINDS = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-}
+            if joined(value).strip():
+                own = None if name is None else record[name]
+                yield line, _fitting(value), None if own in (None, "") else str(own)
 
 
 def _fitting(text: Typed | RequestError) -> Typed | RequestError:

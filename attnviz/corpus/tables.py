@@ -3,32 +3,63 @@
 import csv
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
 
 from attnviz.corpus.opening import Form, Opened
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.text.lines import LONGEST, lines_of
+from attnviz.text.tokens import Typed
 
 Record = tuple[int, dict[str, Any] | AttnvizError]
 """The line that a record begins in, from 1, and its cells by column; or what is wrong with it."""
 
 Lines = Iterator[str | RequestError]
 _Numbered = tuple[int, str | RequestError]
-Wanted = Callable[[Sequence[str]], Sequence[str]]
+
+KINDS = {
+    type(None): "null",
+    str: "a string",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
 
 ROWS_AT_ONCE = 256  # of Parquet
 BUFFERED = 1 << 16  # bytes of a column of Parquet
 
 
 class Header(dict[str, Any]):
-    """The names of the columns, before the records; their values are None."""
+    """The names of the columns, before the records: "" for columns of strings, None for others."""
 
     @classmethod
     def of(cls, names: Sequence[str]) -> "Header":
-        """The header with these names."""
-        return cls((name.strip(), None) for name in names)
+        """The header of a table whose cells all are strings."""
+        return cls((name.strip(), "") for name in names)
+
+
+Wanted = Callable[[Header], Iterable[str]]
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in JSON's words."""
+    return KINDS.get(type(value), "something else")
+
+
+def typed_in(value: Any, told: str) -> Typed:
+    """A text, or its words; RequestError for anything else, as `told`, which ends in a verb."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        told += f" {kind_of(value)}"
+    elif all(isinstance(one, str) for one in value):
+        return tuple(value)
+    else:
+        told += " a list, not of strings alone"
+    raise RequestError(f"{told}, and a text, or a list of its words, is expected")
 
 
 def records_of(opened: Opened, form: Form, wanted: Wanted = list) -> Iterator[Record]:
@@ -53,7 +84,7 @@ def of_commas(lines: Lines) -> Iterator[Record]:
     csv.field_size_limit(max(LONGEST, csv.field_size_limit()))
     source = _Source(lines)
     rows = csv.reader(source, delimiter=source.separator(), strict=True)
-    header = None
+    names: list[str] = []
     while True:
         try:
             cells = next(rows)
@@ -67,16 +98,16 @@ def of_commas(lines: Lines) -> Iterator[Record]:
         line, wrong = source.taken()
         if wrong is not None:
             yield line, wrong
-        elif cells and header is None:
-            header = Header.of(cells)
-            yield line, header
-        elif cells and header is not None:
-            yield line, _row(list(header), cells, "comma")
+        elif cells and not names:
+            names = [name.strip() for name in cells]
+            yield line, Header.of(names)
+        elif cells:
+            yield line, _row(names, cells, "comma")
 
 
 def of_tabs(lines: Lines) -> Iterator[Record]:
     """A Header, and rows with tabs between cells, a line each; quotes that match nothing stay."""
-    header = None
+    names: list[str] = []
     for line, text in enumerate(lines, start=1):
         if isinstance(text, RequestError):
             yield line, text
@@ -87,11 +118,11 @@ def of_tabs(lines: Lines) -> Iterator[Record]:
             [cells] = csv.reader([text], delimiter="\t", strict=True)
         except (csv.Error, ValueError):
             cells = text.split("\t")
-        if header is None:
-            header = Header.of(cells)
-            yield line, header
+        if not names:
+            names = [name.strip() for name in cells]
+            yield line, Header.of(names)
         else:
-            yield line, _row(list(header), cells, "tab")
+            yield line, _row(names, cells, "tab")
 
 
 def of_json(lines: Lines) -> Iterator[Record]:
@@ -126,10 +157,10 @@ def of_json(lines: Lines) -> Iterator[Record]:
 def of_parquet(file: BinaryIO, wanted: Wanted = list) -> Iterator[Record]:
     """A Header, and the file's rows, counted from 1; of their cells, those of the columns wanted.
 
-    `wanted` is asked for them, of all names, after the header.
+    `wanted` is asked for them, by the header.
     """
     try:
-        from pyarrow import parquet
+        from pyarrow import parquet, types
     except ImportError:
         raise AttnvizError(
             "a .parquet file needs pyarrow, which is not installed",
@@ -137,10 +168,15 @@ def of_parquet(file: BinaryIO, wanted: Wanted = list) -> Iterator[Record]:
         ) from None
     file.seek(0)
     opened = parquet.ParquetFile(file, buffer_size=BUFFERED)
-    names = opened.schema_arrow.names
-    yield 1, Header.of(names)
+    schema = opened.schema_arrow
+    strings = types.is_string, types.is_large_string
+    header = Header(
+        (one.name, "" if any(is_string(one.type) for is_string in strings) else None)
+        for one in schema
+    )
+    yield 1, header
     line = 0
-    for batch in opened.iter_batches(ROWS_AT_ONCE, columns=list(wanted(names))):
+    for batch in opened.iter_batches(ROWS_AT_ONCE, columns=list(wanted(header))):
         for record in batch.to_pylist():
             line += 1
             yield line, record
@@ -149,15 +185,18 @@ def of_parquet(file: BinaryIO, wanted: Wanted = list) -> Iterator[Record]:
 def _checked(value: Any) -> "dict[str, Any] | RequestError":
     if isinstance(value, dict):
         return value
-    kind = {"NoneType": "null", "str": "string"}.get(type(value).__name__, type(value).__name__)
-    return RequestError(f"the line holds a JSON {kind}, and an object is expected")
+    return RequestError(
+        f"the line holds {kind_of(value)}, and a JSON object is expected",
+        "jq -c '.[]' FILE writes an object a line" if isinstance(value, list) else "",
+    )
 
 
 def _row(
     columns: Sequence[str], cells: Sequence[str], between: str
 ) -> dict[str, Any] | RequestError:
+    """A row's cells by their columns; the first of columns that have one name."""
     if len(cells) == len(columns):
-        return dict(zip(columns, cells, strict=True))
+        return dict(zip(reversed(columns), reversed(cells), strict=True))
     count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
     return RequestError(
         f"the row has {count}, and the header {len(columns)}",

@@ -8,7 +8,7 @@ uncertainty for massive data streams"). The draws are seeded by the document's k
 Percentiles of few documents are too narrow, and so they are expanded as in Hesterberg 2015, "What
 teachers should know about the bootstrap": to the quantiles Φ(±t √(n / (n − 1))) of the resamples,
 where t is Student's with n − 1 degrees of freedom. Shares stay between 0 and 1.
-benchmarks/coverage.py says how often such intervals hold the mean.
+benchmarks/intervals.py says how often such intervals hold the mean.
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ Two numbers of each text: one drawn from a normal distribution, and a share of i
 number differs from text to text, so that the mean is a ratio of sums. Beside them what plain
 percentiles of the same resamples hold.
 
-usage: python benchmarks/coverage.py [--trials N]
+usage: python benchmarks/intervals.py [--trials N]
 """
 
 import argparse

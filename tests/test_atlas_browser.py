@@ -66,6 +66,13 @@ def test_a_cell_opens_its_head(opened: Opened, atlas: Path) -> None:
     expect(row).to_contain_text("−Σⱼ α log₂ α")
 
 
+def test_the_heading_says_whose_attention_it_is(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "cross.html"
+    path.write_text(html_of(replace(SURVEY, attention="cross")), encoding="utf-8")
+    heading = drawn(opened(path)).locator(".model")
+    expect(heading).to_contain_text("cross-attention: the decoder's words look at the encoder's")
+
+
 def test_every_head_is_in_the_map_with_its_mixture(opened: Opened, atlas: Path) -> None:
     page = drawn(opened(atlas))
     cells = page.locator(".map .cell")

@@ -20,6 +20,7 @@ from surveys import survey_of
 from attnviz.answers.corpus import Estimate
 from attnviz.answers.statistics import ROLES
 from attnviz.answers.survey import HeadRole, Survey
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import RequestError
 from attnviz.show.forms import figure, table
 from attnviz.show.roles import LOOKS
@@ -149,11 +150,39 @@ def test_clusters_name_their_heads_and_what_most_do() -> None:
 
 
 def test_without_any_text_there_is_no_map() -> None:
-    empty = replace(SMALL, heads=(), distances=None, statistics=())
+    corpus = replace(SMALL.corpus, documents=0, windows=0, words=0)
+    empty = replace(SMALL, heads=(), distances=None, statistics=(), corpus=corpus)
     assert "no text was read" in shown(empty)
     assert list(empty.rows()) == []
     with pytest.raises(RequestError, match="no text was read"):
         figure(empty)
+
+
+@pytest.mark.parametrize(
+    ("documents", "words", "attention", "told"),
+    [
+        (1, 0, "encoder", "the model reads no word in the one text"),
+        (4, 0, "cross", "the decoder wrote no word for any of 4 texts"),
+        (4, 4, "decoder", "no word may look at more than one token in any of 4 texts"),
+    ],
+)
+def test_texts_without_rows_are_told(
+    documents: int, words: int, attention: AttentionKind, told: str
+) -> None:
+    corpus = replace(SMALL.corpus, documents=documents, words=words)
+    empty = replace(SMALL, heads=(), distances=None, corpus=corpus, attention=attention)
+    assert shown(empty).splitlines()[-1] == told
+    with pytest.raises(RequestError, match=told):
+        figure(empty)
+
+
+def test_whose_attention_is_shown() -> None:
+    told = "cross-attention: the decoder's words look at the encoder's"
+    cross = replace(SMALL, attention="cross")
+    assert shown(cross).splitlines()[1] == told
+    assert told in words_of(figure(cross))
+    assert "attention" not in SMALL.data()
+    assert "'s own attention" not in shown(SMALL)
 
 
 def test_colours_only_help() -> None:

@@ -31,6 +31,16 @@ LEVEL = 0.05
 """The level of all tests of a survey together."""
 
 
+WITHIN_A_TEXT = frozenset(
+    (
+        *("distance", "itself", "previous", "next", "maxima"),
+        *("previous_token", "duplicate_token", "induction"),
+        *("positional", "syntactic", "local", "block"),
+    )
+)
+"""Statistics and roles that ask where in its own text a word looks: cross-attention has none."""
+
+
 @dataclass(frozen=True)
 class Statistic:
     """A number that a survey gives for each head."""

@@ -13,6 +13,7 @@ from attnviz.answers.examples import Example
 from attnviz.answers.statistics import Role, Statistic
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.order import descending
+from attnviz.attention.request import AttentionKind
 from attnviz.inspection import HeadId, ModelFacts, Shown
 
 UNKNOWN = "unknown"
@@ -108,6 +109,22 @@ class Survey(Shown):
     heads: tuple[SurveyHead, ...]
     distances: Distances | None = None
     notes: tuple[str, ...] = ()
+    attention: AttentionKind = "encoder"
+
+    @property
+    def nothing(self) -> str:
+        """Why there are no heads; empty if there are some."""
+        count, words = self.corpus.documents, self.corpus.words
+        if self.heads:
+            return ""
+        if not count:
+            return "no text was read"
+        among = "the one text" if count == 1 else f"any of {count:,} texts"
+        if words:
+            return f"no word may look at more than one token in {among}"
+        if self.attention == "encoder":
+            return f"the model reads no word in {among}"
+        return f"the decoder wrote no word for {among}"
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The object `attnviz.survey/1`; `top` limits each head's examples."""
@@ -116,6 +133,7 @@ class Survey(Shown):
             "model": self.model.data(),
             "unit": self.unit,
             "measure": self.measure,
+            **({} if self.attention == "encoder" else {"attention": self.attention}),
             "formula": self.formula,
             "corpus": self.corpus.data(),
             "intervals": None if self.intervals is None else self.intervals.data(),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category
 
+from attnviz.attention.request import AttentionKind
 from attnviz.errors import listed
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.context import ALL, Reach, Role, counted
@@ -187,7 +188,7 @@ def whose(context: Context, layers: Sequence[int] = ()) -> str:
     """Whose attention it is, and who may look where; empty where all of an encoder see all."""
     attention, unit = context.attention, context.unit
     if context.is_cross_attention:
-        return f"cross-attention: the decoder's {unit}s look at the encoder's"
+        return attention_told("cross", unit)
     reaches = _by_reach(context, layers)
     if len(reaches) > 1:
         told = "; ".join(f"in {_named(n)} {_sees(reach, unit)}" for reach, n in reaches.items())
@@ -198,6 +199,13 @@ def whose(context: Context, layers: Sequence[int] = ()) -> str:
     if reach is None:
         return f"the {attention}'s own attention"
     return f"{attention}: {_sees(reach, unit)}"
+
+
+def attention_told(attention: AttentionKind, unit: Unit = "word") -> str:
+    """Whose attention it is, whoever may look where; empty of an encoder's own."""
+    if attention == "cross":
+        return f"cross-attention: the decoder's {unit}s look at the encoder's"
+    return "" if attention == "encoder" else f"the {attention}'s own attention"
 
 
 def whose_in_korean(context: Context) -> str:

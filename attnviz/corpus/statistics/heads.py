@@ -177,7 +177,7 @@ _SIEVE_OF = {
     "previous": "previous", "next": "next", "same_word": "same word", "punctuation": "punctuation",
 }  # fmt: skip
 _ROWS_OF = {"spread": "largest", "first": "first", "cls": "cls", "separators": "separators"} | {
-    "sink": "sink", **_SIEVE_OF,
+    "sink": "sink", "itself": "offset 0", **_SIEVE_OF,
 }  # fmt: skip
 """Of which rows a statistic is the mean, if not of all."""
 

@@ -18,7 +18,7 @@ from attnviz.corpus.conllu import Tree
 from attnviz.corpus.fold import Seen
 from attnviz.inspection import View
 from attnviz.text.spans import is_punctuation, sentence_starts
-from attnviz.text.tokens import Token, spans_given
+from attnviz.text.tokens import Token, joined, spans_given
 
 ITSELF, CLS, SEPARATORS, SINK, FIRST = range(5)
 KINDS = SAME, SYNTACTIC, PUNCTUATION, PLAIN = range(4)
@@ -311,7 +311,7 @@ def _sentences(seen: Seen) -> np.ndarray | None:
     tokens, text = seen.view.tokens, seen.tokens
     paired = text.pair is not None
     segments = np.array([token.segment for token in tokens]) if paired else None
-    if isinstance(seen.document.marks, Tree):
+    if _tree(seen) is not None:
         return segments
     starts = [sentence_starts(own) for own in (text.text, text.pair or "")]
     if len(starts[0]) == len(starts[1]) == 1:
@@ -324,8 +324,8 @@ def _sentences(seen: Seen) -> np.ndarray | None:
 
 def _edges(seen: Seen) -> tuple[list[int], list[int]]:
     """The words that a tree joins, as tokens, both ways; not punctuation, nor what was cut off."""
-    tree, typed = seen.document.marks, seen.document.text
-    if not isinstance(tree, Tree) or isinstance(typed, str):
+    tree, typed = _tree(seen), seen.document.text
+    if tree is None or isinstance(typed, str):
         return [], []
     token_of = _token_of(seen, typed)
     upos, units = tree.upos, tree.units
@@ -338,6 +338,13 @@ def _edges(seen: Seen) -> tuple[list[int], list[int]]:
             one += [a, b]
             other += [b, a]
     return one, other
+
+
+def _tree(seen: Seen) -> Tree | None:
+    """The tree of the text that looks; None if it has none, as what a decoder wrote."""
+    tree, part = seen.document.marks, seen.inspection.part
+    own = joined(seen.document.text).startswith(seen.tokens.text, part.offset if part else 0)
+    return tree if own and isinstance(tree, Tree) else None
 
 
 def _token_of(seen: Seen, typed: Sequence[str]) -> dict[int, int]:

@@ -31,6 +31,7 @@ from attnviz.show.figure.fonts import font_families
 from attnviz.show.figure.language import say
 from attnviz.show.labels import visible
 from attnviz.show.roles import look_of
+from attnviz.show.wording import attention_told
 
 SHARES = {
     "itself": ("o", "#2f8a68"),
@@ -56,10 +57,10 @@ _LEGEND_ROW, _NARROWEST, _LEAF, _TICK = 0.2, 9.6, 0.105, 0.17
 def figure(survey: Survey, top: int | None = None) -> Figure:
     """Four panels: the map of roles, entropy and shares by layer, the tree of heads.
 
-    RequestError if no text was read.
+    RequestError if there are no heads.
     """
     if not survey.heads:
-        raise RequestError("no text was read, and so there is nothing to draw", "give a file")
+        raise RequestError(f"{survey.nothing}: there is nothing to draw", "give other texts")
     shown = [survey.model.title, *survey.corpus.files]
     with drawing(font_families(map(visible, shown)).families):
         frame = _Frame.of(survey)
@@ -140,7 +141,8 @@ def _heading(survey: Survey) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         intervals = f"lines: 95% intervals, bootstrap over texts ({survey.intervals.resamples})"
     heads = counted(len(survey.heads), "head")
     title = f"{visible(survey.model.title)} · {heads}"
-    notes = (read, left, f"{survey.measure}: {visible(survey.formula)}", intervals)
+    whose = attention_told(survey.attention)
+    notes = (whose, read, left, f"{survey.measure}: {visible(survey.formula)}", intervals)
     return title, (), tuple(filter(None, notes))
 
 

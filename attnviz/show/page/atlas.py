@@ -45,11 +45,11 @@ SHARED = (
 
 
 def html_of(survey: Survey, language: Language | None = None) -> str:
-    """The atlas's file; RequestError if no text was read."""
+    """The atlas's file; RequestError if there are no heads."""
     from attnviz import __version__
 
     if not survey.heads:
-        raise RequestError("no text was read, and so there is nothing to show", "give a file")
+        raise RequestError(f"{survey.nothing}: there is nothing to show", "give other texts")
     texts, matrices = _Texts(), _Matrices()
     heads = [_head(survey, place, texts, matrices) for place in range(len(survey.heads))]
     data = {
@@ -57,6 +57,7 @@ def html_of(survey: Survey, language: Language | None = None) -> str:
         "model": survey.model.data() | {"name": visible(survey.model.name)},
         "unit": survey.unit,
         "measure": survey.measure,
+        "attention": survey.attention,
         "formula": survey.formula,
         "corpus": survey.corpus.data() | {"files": list(map(visible, survey.corpus.files))},
         "intervals": None if survey.intervals is None else survey.intervals.data(),

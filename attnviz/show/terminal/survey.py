@@ -35,6 +35,7 @@ from attnviz.show.terminal.cells import (
     title,
 )
 from attnviz.show.terminal.heading import model_line, quiet_line
+from attnviz.show.wording import attention_told
 
 HEADS_NAMED = 3  # for each statistic, and for each role with examples, unless the user says more
 LEAST_SHARE = 0.05  # of a role whose heads have their examples shown
@@ -51,12 +52,13 @@ def table(survey: Survey, top: int | None = None) -> RenderableType:
 
 def _lines(survey: Survey, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     yield model_line(survey.model)
+    yield from quiet_line(attention_told(survey.attention))
     yield from quiet_line(read_of(survey.corpus))
     yield from quiet_line(f"{survey.measure}: {visible(survey.formula)}")
     yield from quiet_line(_intervals(survey))
     yield Text()
     if not survey.heads:
-        yield title("no text was read")
+        yield title(survey.nothing)
         return
     yield from _map_and_roles(survey, width, hues)
     yield Text()

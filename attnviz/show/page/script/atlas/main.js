@@ -106,7 +106,7 @@ function keysOf(app, help) {
 
 /** @param {Atlas} app @param {HTMLElement} host @param {HTMLElement[]} buttons */
 function drawTop(app, host, buttons) {
-  const { model, corpus, heads } = /** @type {Survey} */ (app.survey);
+  const { model, corpus, heads, attention } = /** @type {Survey} */ (app.survey);
   const told = warningsOf(app);
   const { num_layers: layers, num_heads, d_model, d_k, d_ff } = model;
   const about = app.say("about", { title: model.name, layers, heads: num_heads, d_model, d_k, d_ff });
@@ -119,6 +119,7 @@ function drawTop(app, host, buttons) {
       { class: "model" },
       h("span", {}, about),
       !model.trained && h("strong", { class: "badge" }, "UNTRAINED"),
+      attention !== "encoder" && h("span", {}, app.say(`attention.${attention}`)),
       h("span", {}, corpusText(app), ": ", ...files.flatMap((file, at) => [at ? ", " : "", h("bdi", {}, file)])),
     ),
     h("div", { class: "choices" }, ...buttons, ...lookChoices(app)),

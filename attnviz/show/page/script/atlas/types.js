@@ -30,7 +30,7 @@
  * @typedef {import("../types.js").Language} Language
  * @typedef {import("../types.js").Table} Table
  *
- * @typedef {{schema: string, model: Model, unit: string, measure: string, formula: string,
+ * @typedef {{schema: string, model: Model, unit: string, measure: string, attention: "encoder" | "decoder" | "cross", formula: string,
  *   corpus: {files: string[], documents: number, windows: number, pieces: number, words: number, left_out: number,
  *     interrupted: boolean},
  *   intervals: {level: number, method: string, resamples: number} | null, statistics: Described[], roles: Role[],

@@ -10,10 +10,16 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from handmade import cross_inspection_of, inspection_of, tokens_of
 from process import Workplace, workplace
 from tiny_others import RECORDED, SEQ2SEQ
 from transformers import MarianMTModel
 
+from attnviz.corpus.conllu import sentences
+from attnviz.corpus.document import Document
+from attnviz.corpus.fold import Seen
+from attnviz.corpus.matching import Rows, between
+from attnviz.corpus.statistics.places import SIEVES, Text
 from attnviz.inspection import Inspection
 
 ROOT = Path(__file__).parent.parent
@@ -172,6 +178,53 @@ def test_a_decoder_alone_says_so(place: Workplace, tmp_path: Path) -> None:
     found = surveyed(place, tmp_path)
     assert found["attention"] == "decoder"
     assert {"distance", "previous_token"} <= set(found["heads"][0]["statistics"])
+
+
+def seen(target: str, source: str) -> Seen:
+    """One text of a corpus, and what a decoder was fed beside it."""
+    tokens, keys = (tokens_of(text.split()) for text in (target, source))
+    weights = np.full((1, 2, len(tokens), len(keys)), 1 / len(keys))
+    return Seen(
+        Document("a.txt", 0, 1, source), cross_inspection_of(tokens, keys, weights), "weights"
+    )
+
+
+@pytest.mark.parametrize(("target", "rows", "apart"), [("Es regnet", 2, 0), ("Er singt", 0, 2)])
+def test_rows_of_two_models_are_of_the_same_words_in_both_texts(
+    target: str, rows: int, apart: int
+) -> None:
+    one, other = Rows(2), Rows(2)
+    one.add(seen("Es regnet", "It rains"))
+    other.add(seen(target, "It rains"))
+    found = between(one, other)
+    assert (found.rows, found.apart) == (rows, apart)
+
+
+def test_a_tree_is_not_of_what_a_decoder_wrote() -> None:
+    words = (("The", 2, "det"), ("dog", 3, "nsubj"), ("barks", 0, "root"))
+    lines = [
+        f"{number}\t{word}\t_\tX\t_\t_\t{head}\t{name}\t_\t_\n".encode()
+        for number, (word, head, name) in enumerate(words, start=1)
+    ]
+    [document] = sentences([*lines, b"\n"], "a.conllu")
+    assert isinstance(document, Document)
+    joined = []
+    for looks in ("The dog barks", "Der Hund bellt"):
+        inspection = inspection_of(tokens_of(looks.split()), np.full((1, 1, 5, 5), 0.2))
+        code = Text.of(Seen(document, inspection, "weights")).code
+        joined.append(int(SIEVES["syntactic"][code].sum()))
+    assert joined == [4, 0]
+
+
+@pytest.mark.slow
+def test_two_models_say_whose_attention_is_compared(place: Workplace) -> None:
+    asked = ("compare", "--untrained", "-m", str(TRANSLATOR), "--corpus", "a.txt", "--quiet")
+    done = place(*asked, "--attention", "cross", "--target", "Das Tier war müde.", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert [done.json[side]["attention"] for side in "ab"] == ["cross", "cross"]
+    assert not {one["name"] for one in done.json["statistics"]} & WITHIN["statistics"]
+    assert not {one["name"] for one in done.json["roles"]} & WITHIN["roles"]
+    assert done.json["distances"]["rows_apart"] == 0
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from attnviz.answers.corpus import CorpusFacts, Intervals
 from attnviz.answers.statistics import Role, Statistic
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.order import NEAR_ZERO, largest
+from attnviz.attention.request import AttentionKind
 from attnviz.attention.shapes import Float, Int
 from attnviz.inspection.context import HeadId, ModelFacts, Shown
 
@@ -138,7 +139,8 @@ class SurveyComparison(Shown):
     each other's nearest, or the nearest to one that was chosen ("nearest"). `heads`: the partners,
     those furthest apart first, or of nearest ones the nearest first. `heads_a`, `heads_b`: all
     heads, in the order of `between`.
-    `corpus`, `corpus_b`: how much of it A and B read. `counts`: how many heads have each role.
+    `corpus`, `corpus_b`: how much of it A and B read. `attention`, `attention_b`: whose attention
+    is looked at in A and in B. `counts`: how many heads have each role.
     """
 
     schema: ClassVar[str] = "attnviz.survey-comparison/1"
@@ -160,6 +162,8 @@ class SurveyComparison(Shown):
     heads_a: tuple[HeadId, ...]
     heads_b: tuple[HeadId, ...]
     between: BetweenHeads | None
+    attention: AttentionKind = "encoder"
+    attention_b: AttentionKind = "encoder"
 
     def __repr__(self) -> str:
         return f"<SurveyComparison of {self.a.title} and {self.b.title}: {len(self.heads)} heads>"
@@ -176,8 +180,8 @@ class SurveyComparison(Shown):
         """The `attnviz.survey-comparison/1` object."""
         return {
             "schema": self.schema,
-            "a": {"model": self.a.data(), "corpus": self.corpus.data()},
-            "b": {"model": self.b.data(), "corpus": self.corpus_b.data()},
+            "a": _side(self.a, self.attention, self.corpus),
+            "b": _side(self.b, self.attention_b, self.corpus_b),
             "unit": self.unit,
             "measure": self.measure,
             "formula": self.formula,
@@ -221,6 +225,11 @@ class SurveyComparison(Shown):
                 for i, j in between.assigned.T.tolist()
             ],
         }
+
+
+def _side(model: ModelFacts, attention: AttentionKind, corpus: CorpusFacts) -> dict[str, Any]:
+    whose = {} if attention == "encoder" else {"attention": attention}
+    return {"model": model.data(), **whose, "corpus": corpus.data()}
 
 
 def _named(head: HeadId) -> dict[str, int | None]:

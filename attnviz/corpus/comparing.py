@@ -123,8 +123,9 @@ class Side(NamedTuple):
         """Whether a statistic was counted in the corpus, or a role tested."""
         if (kind, name) not in self.drawn:
             return False
-        if kind == "statistic":
-            return any(one.name == name for one in self.survey.statistics)
+        told = self.survey.statistics if kind == "statistic" else self.survey.roles
+        if kind == "statistic" or all(one.name != name for one in told):
+            return any(one.name == name for one in told)
         tests = (head.tests.get(name, {}) for head in self.survey.heads)
         return any(not np.isnan(test.get("p", 0.0)) for test in tests)
 
@@ -146,8 +147,9 @@ def comparison(
     for side in (a, b):
         if not side.survey.heads:
             raise RequestError(
-                f"the model {side.survey.model.title} could run none of the corpus",
-                "the notes say why; give another corpus, or another model",
+                f"of the model {side.survey.model.title} there is nothing to compare: "
+                f"{side.survey.nothing}",
+                "give another corpus, or another model",
             )
     heads_a, heads_b = tuple(a.heads), tuple(b.heads)
     apart = _between(a, b)
@@ -174,6 +176,8 @@ def comparison(
         heads_a=heads_a,
         heads_b=heads_b,
         between=apart,
+        attention=a.survey.attention,
+        attention_b=b.survey.attention,
     )
 
 
@@ -181,10 +185,12 @@ def _between(a: Side, b: Side) -> BetweenHeads | None:
     """How far the heads are apart; None if no text is short enough."""
     found = between(a.compared.rows, b.compared.rows)
     if not found.rows and found.apart:
-        raise RequestError(
-            f"{a.survey.model.title} and {b.survey.model.title} see other words in every text",
-            "give models that read the texts whole, and take both for the same language",
-        )
+        both = f"{a.survey.model.title} and {b.survey.model.title}"
+        if a.survey.attention == b.survey.attention == "encoder":
+            hint = "give models that read the texts whole, and take both for the same language"
+        else:
+            hint = "of models that write their targets, give --target, or compare the encoders"
+        raise RequestError(f"{both} see other words in every text", hint)
     if not found.rows:
         return None
     return BetweenHeads(found.matrix, found.rows, found.apart, found.assigned())

@@ -27,7 +27,8 @@ SMALLEST = np.float32(1e-30)  # whose logarithm is finite
 class Row(NamedTuple):
     """A word's row in every head, over the text's words; what goes elsewhere is one more key.
 
-    `words`: a hash of the words, by which rows of two models are known to be of the same ones.
+    `words`: a hash of the words, by which rows of two models are known to be of the same ones; in
+    cross-attention of those of both texts.
     """
 
     words: int
@@ -55,7 +56,8 @@ class Rows:
         drawn = {lot: index for lot, index in each if lot < self._end}
         if not drawn:
             return
-        told = hashed(*(token.text for token in view.keys if not token.special))
+        read = view.keys if view.keys is view.tokens else (*view.keys, *view.tokens)
+        told = hashed(*(token.text for token in read if not token.special))
         rows = np.concatenate([block.weights for block in seen.blocks()])
         for lot, index in drawn.items():
             row = rows[:, index]

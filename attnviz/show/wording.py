@@ -208,6 +208,15 @@ def attention_told(attention: AttentionKind, unit: Unit = "word") -> str:
     return "" if attention == "encoder" else f"the {attention}'s own attention"
 
 
+def attention_of_both(answer: "SurveyComparison") -> list[str]:
+    """Whose attention of two models it is; nothing of two encoders."""
+    a, b = answer.attention, answer.attention_b
+    if a == b:
+        return list(filter(None, [attention_told(a)]))
+    told = (attention_told(one) or "the encoder's own attention" for one in (a, b))
+    return [f"{side} · {one}" for side, one in zip("AB", told, strict=True)]
+
+
 def whose_in_korean(context: Context) -> str:
     """`whose` of words in all recorded layers, in Korean."""
     if context.is_cross_attention:

@@ -27,7 +27,7 @@ from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import color_bar, draw_matrix, ends_of
 from attnviz.show.forms import Limits
 from attnviz.show.labels import visible
-from attnviz.show.wording import read_in_both
+from attnviz.show.wording import attention_of_both, read_in_both
 
 CELL, SMALLEST_MAP, LARGEST_MAP = 0.07, 2.4, 7.0  # inches
 ROW, BARS = 0.34, 1.8
@@ -52,7 +52,11 @@ def figure(answer: SurveyComparison, top: int | None = None, scale: Limits | Non
         heading = Heading(
             title=f"A {visible(answer.a.title)} · B {visible(answer.b.title)}",
             sentences=(),
-            notes=(read_in_both(answer), "○ assigned: each head once, all distances smallest"),
+            notes=(
+                *attention_of_both(answer),
+                read_in_both(answer),
+                "○ assigned: each head once, all distances smallest",
+            ),
         )
         longest = max(between.matrix.shape)
         cell = min(max(CELL, SMALLEST_MAP / longest), LARGEST_MAP / longest)

@@ -15,7 +15,7 @@ from attnviz.inspection.context import counted
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import BOLD, DIM, PLAIN, RAMPS, Page, Ranking, column, title
 from attnviz.show.terminal.heading import quiet_line
-from attnviz.show.wording import read_in_both
+from attnviz.show.wording import attention_of_both, read_in_both
 
 HEADS_SHOWN = 10  # Heads that the table shows, unless the user said how many
 CHANGES_SHOWN = 1  # Statistics that a line names
@@ -32,7 +32,8 @@ def _lines(
 ) -> Iterator[RenderableType]:
     for side, model in (("A", answer.a), ("B", answer.b)):
         yield Text.assemble((f"{side}  ", "bold"), visible(str(model)))
-    yield from quiet_line(read_in_both(answer))
+    for told in (*attention_of_both(answer), read_in_both(answer)):
+        yield from quiet_line(told)
     yield from quiet_line(answer.formula)
     yield Text()
     yield title("how many heads pass a role's test")

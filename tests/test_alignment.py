@@ -194,8 +194,11 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     short = written(tmp_path, "b.de", "wir sehen es", "und das")
     assert read(sources, short, links) == [
         "we see it = wir sehen es [(0, 0)]",
-        "2: the files have different numbers of lines",
+        f"2: the files have different numbers of lines: this one is not in {sources}, {links} "
+        "(check that those before it belong together)",
     ]
+    short.write_text("wir sehen es\n\n  \n")  # blank lines at the end are none
+    assert read(sources, short, links) == ["we see it = wir sehen es [(0, 0)]"]
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,16 @@ BROKEN = {
         "the multiword token 1-2 (a) does not fit words 1 to 1, and those before it",
     ),
     "# a\n" + word("1-2") + word("2-3") + word(1) + word(2) + word(3): (
-        1,
+        3,
         "the multiword token 2-3 (a) does not fit words 1 to 3, and those before it",
+    ),
+    word(1, head=4) + word(2, head=1) + word(3) + word(4, head=1): (
+        1,
+        "word 1 is its own head, by way of others",
+    ),
+    word(1, head=0) + word(2, head=3) + word(3, head=4) + word(4, head=3): (
+        3,
+        "word 3 is its own head, by way of others",
     ),
     word("1-2", "") + word(1) + word(2): (1, "a multiword token has no form"),
     word("1.1"): (1, "the sentence has no words"),

@@ -356,6 +356,14 @@ def test_empty_files(name: str, read: Callable[..., list[Told]]) -> None:
         assert read(name, "\n\n") == [(None, "there is no text in it")]
 
 
+@pytest.mark.parametrize("begins", ["", "\ufeff", " \n"])
+def test_json_lines_are_known_without_a_name(begins: str, read: Callable[..., list[Told]]) -> None:
+    """As on standard input; of a name that says txt they are lines."""
+    content = begins + '{"text": "one"}\n'
+    assert [text for _, text in read("a", content)] == ["one"]
+    assert [text for _, text in read("a.txt", content)] == ['{"text": "one"}']
+
+
 def test_a_file_that_is_no_text(read: Callable[..., list[Told]]) -> None:
     assert read("a.doc", b"\xd0\xcf\x11\xe0\0\0\0\0\xff\xff\n") == [
         (None, "it is not text (end its name in its form, or in survey give --as)")

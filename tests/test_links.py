@@ -177,6 +177,22 @@ def test_a_broken_record_is_told(record: dict[str, Any], told: str) -> None:
     assert (good.text, good.marks) == (("It", "is"), Link("it", "is", None, None))
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "sentence\tquery\tkey\nIt is, I see.\tit\tis\n",
+        'sentence,query,key\n"It is, I see.",it,is\n',
+        '{"sentence": "It is, I see.", "query": "it", "key": "is"}\n',
+    ],
+)
+def test_a_table_is_known_without_a_name(table: str, tmp_path: Path) -> None:
+    name = str(tmp_path / "links")
+    (tmp_path / "links").write_text(table)
+    [one] = LinkFiles([name]).documents(name)
+    assert isinstance(one, Document)
+    assert (one.text, one.marks) == ("It is, I see.", Link("it", "is", None, None))
+
+
 def test_groups_and_labels_may_be_numbers() -> None:
     """Also 0, and a label that is false."""
     zero, one = document(0, group=0, label=0), document(1, group=1, label=False)

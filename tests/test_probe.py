@@ -134,7 +134,8 @@ def test_a_condition_holds_or_not(probe: Probe) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "nsubj", "nsubj 0.5", "< 0.5", "nsubj < ", "nsubj < x", "nsubj < 0.5 < 1", "nsubj < 1e",
-     "nsubj == 0.5", "nsubj = 0.5", '"nsubj < 0.5', "nsubj < nan", "nsubj < 0.5 %%"],
+     "nsubj == 0.5", "nsubj = 0.5", "nsubj =< 0.5",
+     '"nsubj < 0.5', "nsubj < nan", "nsubj < 0.5 %%"],
 )  # fmt: skip
 def test_what_is_no_condition(text: str) -> None:
     with pytest.raises(RequestError, match="is not a condition"):
@@ -145,6 +146,8 @@ def test_what_is_no_condition(text: str) -> None:
     ("text", "told"),
     [
         ("nsubj - nothing < 0.5", "names no baseline"),
+        ("nsubj < 50", "compares a share, at most 1, with 50 .write 0.5 or 50%"),
+        ("nsubj margin > -101%", "compares a share, at most 1, with -101%"),
         ("nsubj margin - offset < 0.5", "takes a baseline from margin"),
         ("nsubj head->dependent held_out < 0.5", "names a direction, and held_out chooses it"),
     ],
@@ -159,6 +162,7 @@ def test_conditions_that_contradict_themselves(text: str, told: str) -> None:
     [
         ("nsub < 0.5", r"there is no nsub .* \(did you mean nsubj\? there are "),
         ("aux:pass < 0.5", r"there is no aux:pass .* \(did you mean aux\?"),
+        ("aux heldout < 0.5", r"there is no aux heldout .* \(did you mean aux\?"),
         ("nsubj a->b < 0.5", r"names no direction of nsubj \(there are "),
     ],
 )
@@ -169,13 +173,13 @@ def test_conditions_on_what_is_not_there(probe: Probe, text: str, told: str) -> 
 
 def test_the_command_counts_and_fails_where_it_should(place: Workplace) -> None:
     """Exit 3 if a condition holds, and the results are written; stderr says which."""
-    asked = ("probe", "--conllu", "a.conllu", "--fail-if", "det < 2", "--fail-if", "nsubj > 2")
+    asked = ("probe", "--conllu", "a.conllu", "--fail-if", "det >= 0", "--fail-if", "nsubj > 1")
     done = place(*asked, "-o", "a.json")
     assert done.code == 3
-    assert re.fullmatch(r"attnviz: det < 2 holds: accuracy is [01]\.\d{3}\n", done.err)
+    assert re.fullmatch(r"attnviz: det >= 0 holds: accuracy is [01]\.\d{3}\n", done.err)
     data = json.loads((place.folder / "a.json").read_text())
     jsonschema.validate(data, SCHEMA)
-    assert data["failed"] == ["det < 2"]
+    assert data["failed"] == ["det >= 0"]
     assert (data["kind"], data["corpus"]["documents"]) == ("conllu", len(SMALL) * 3)
     assert data["tried"] == {"heads": 72, "directions": 2}
     counts = {one["name"]: one["count"] for one in data["relations"]}

@@ -23,7 +23,7 @@ HOW = (
 )
 _FORM = re.compile(
     rf"""
-    \s* (?: "(?P<quoted>[^"]+)" | (?P<name>[^"<>]+?) )
+    \s* (?: "(?P<quoted>[^"]+)" | (?P<name>[^"<>=]+?) )
     (?: \s+ (?P<direction> [^\s<>]+->[^\s<>]+ ) )?
     (?: \s+ (?P<quantity> {"|".join(QUANTITIES)} ) )?
     (?: \s+ - \s+ (?P<baseline> \w+ ) )?
@@ -68,6 +68,12 @@ class Condition:
                 "leave one of the two out",
             )
         number = float(found["number"]) / (100 if found["percent"] else 1)
+        if abs(number) > 1:
+            raise RequestError(
+                f"--fail-if {text!r} compares a share, at most 1, with {found['number']}"
+                f"{'%' if found['percent'] else ''}",
+                "write 0.5 or 50%",
+            )
         return cls(
             text=" ".join(text.split()),
             relation=found["quoted"] or found["name"].strip(),
@@ -83,7 +89,7 @@ class Condition:
         relation = probe.relation(self.relation)
         if relation is None:
             names = [one.name for one in probe.relations]
-            near = get_close_matches(self.relation.partition(":")[0], names, 1)
+            near = get_close_matches(re.split(r"[:\s]", self.relation)[0], names, 1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise RequestError(
                 f"there is no {self.relation} of --fail-if {self.text!r} in these files",

@@ -92,7 +92,9 @@ def of_records(
         cells = {str(name).strip().casefold(): value for name, value in record.items()}
         missing = [name for name in NEEDED if name not in cells]
         if missing:
-            told = f"there is no {' and no '.join(missing)}: there are {listed(list(cells))}"
+            told = (
+                f"there is no {' and no '.join(missing)}: there are {listed(list(cells)) or 'none'}"
+            )
             yield Problem(source, line, told)
             if isinstance(record, Header):  # no row has what it lacks
                 return
@@ -289,11 +291,10 @@ class AlignedFiles(Files):
             yield from of_records(records_of(opened, form), opened.name, self._first_word)
             return
         with ExitStack() as stack:
-            others = [stack.enter_context(Opened(name)) for name in self._groups[opened.name][1:]]
+            names = self._groups[opened.name]
+            others = [stack.enter_context(Opened(name)) for name in names[1:]]
             lines = [lines_of(one.stream()) for one in (opened, *others)]
-            lacking = RequestError("the files have different numbers of lines")
-            parts = zip_longest(*lines, fillvalue=lacking)
-            yield from of_lines(parts, opened.name, self._first_word)
+            yield from of_lines(_beside_each_other(names, lines), opened.name, self._first_word)
 
     @property
     def _groups(self) -> dict[str, list[str]]:
@@ -301,6 +302,20 @@ class AlignedFiles(Files):
         if self._together is None:
             self._together = dict(_grouped(super().files()))
         return self._together
+
+
+def _beside_each_other(
+    names: Sequence[str], lines: Sequence[Iterator[str | RequestError]]
+) -> Iterator[Sequence[str | RequestError]]:
+    """The lines of parallel files; after the end of one only that another has more."""
+    for parts in zip_longest(*lines):
+        if None not in parts:
+            yield parts
+        elif any(isinstance(part, RequestError) or (part or "").strip() for part in parts):
+            ended = listed([name for name, part in zip(names, parts, strict=True) if part is None])
+            told = f"the files have different numbers of lines: this one is not in {ended}"
+            yield [RequestError(told, "check that those before it belong together")]
+            return
 
 
 def _grouped(files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

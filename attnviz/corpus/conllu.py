@@ -78,7 +78,7 @@ class _Sentence:
     begun: bool = False  # whether there is more than comments
     words: list[list[str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
-    ranges: list[tuple[int, int, str]] = field(default_factory=list)
+    ranges: list[tuple[int, int, str, int]] = field(default_factory=list)
     empty: list[tuple[int, int, str]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     problem: tuple[int, str] | None = None
@@ -133,7 +133,7 @@ class _Sentence:
             return None
         found = _RANGE.fullmatch(cells[0])
         if found is not None:
-            self.ranges.append((int(found[1]), int(found[2]), cells[1]))
+            self.ranges.append((int(found[1]), int(found[2]), cells[1], line))
             return None if cells[1].strip() else "a multiword token has no form"
         self.words.append(cells)
         self.lines.append(line)
@@ -148,18 +148,32 @@ class _Sentence:
             if cells[6] != "_" and int(cells[6]) > count:
                 return line, f"the head is word {cells[6]}, and the last word is {count}"
         reached = 0
-        for first, last, form in self.ranges:
+        for first, last, form, line in self.ranges:
             if not reached < first <= last <= count:
                 told = f"the multiword token {first}-{last} ({form}) does not fit words 1 to "
-                return self.line, f"{told}{count}, and those before it"
+                return line, f"{told}{count}, and those before it"
             reached = last
+        return self._circle()
+
+    def _circle(self) -> tuple[int, str] | None:
+        """The line of a word that is above itself, by way of others, and that it is."""
+        above = [0 if cells[6] == "_" else int(cells[6]) for cells in self.words]
+        done = {0}
+        for start in range(1, len(above) + 1):
+            path, word = [], start
+            while word not in done:
+                done.add(word)
+                path.append(word)
+                word = above[word - 1]
+            if word in path:
+                return self.lines[word - 1], f"word {word} is its own head, by way of others"
         return None
 
     def _units(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """The words that a model reads, and for each word of the file which it is in."""
         forms = [cells[1] for cells in self.words]
         joined = {}
-        for first, last, form in self.ranges:
+        for first, last, form, _ in self.ranges:
             if "".join(forms[first - 1 : last]) != form:
                 joined.update(dict.fromkeys(range(first, last), first - 1))
                 forms[first - 1] = form

@@ -24,6 +24,7 @@ from attnviz.corpus.tables import Header, kind_of, records_of, typed_in
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.inspection import ModelFacts
 from attnviz.model.model import Model
+from attnviz.text.lines import START
 from attnviz.text.spans import is_punctuation
 from attnviz.text.tokens import Token, Tokens
 
@@ -70,7 +71,8 @@ def of_records(
             missing = [name for name in NEEDED if name not in cells]
             if missing:
                 raise RequestError(
-                    f"there is no {' and no '.join(missing)}: there are {listed(list(cells))}"
+                    f"there is no {' and no '.join(missing)}: "
+                    f"there are {listed(list(cells)) or 'none'}"
                 )
             if not isinstance(record, Header):
                 yield _document(cells, source, number, line)
@@ -319,7 +321,10 @@ class LinkFiles(Files):
     def items(self, opened: Opened) -> Iterator[Document | Problem]:
         """See Files."""
         form = opened.form(None)
-        yield from of_records(records_of(opened, "tsv" if form == "txt" else form), opened.name)
+        if form == "txt":  # nothing said which table it is
+            first = opened.stream().peek(START).partition(b"\n")[0]
+            form = "tsv" if b"\t" in first or b"," not in first else "csv"
+        yield from of_records(records_of(opened, form), opened.name)
 
 
 def asked(names: Sequence[str], measure: MeasureName) -> tuple[LinksWork, LinkFiles]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -35,6 +36,7 @@ SUFFIXES: dict[str, Form] = {
 COMPRESSED = (".gz", ".zst")
 
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*\{\s*\"")  # an object
 _GZIP_BITS = 31  # of zlib's window, with gzip's header and checksum
 _FED = 1 << 10  # compressed bytes at once: a few of them may hold a great many
 
@@ -196,6 +198,8 @@ class Opened:
         start = self.stream().peek(len(_PARQUET))
         if start.startswith(_PARQUET):
             return "parquet"
+        if _JSON.match(start):
+            return "jsonl"
         if b"\0" in start and encoding_of(start) is None:
             raise RequestError("it is not text", "end its name in its form, or in survey give --as")
         return "txt"

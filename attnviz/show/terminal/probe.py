@@ -139,7 +139,7 @@ def _notes(answer: Probe) -> Iterator[str]:
     told = (f"{SHORT.get(name, name)}: {BASELINES[name]}" for name in _baselines_of(answer))
     yield f"Baselines: {'; '.join(told)}."
     yield from _more_notes(answer)
-    if answer.intervals is None:
+    if any(one.accuracy.low is None for one in answer.relations):
         yield "Of fewer than six texts there is no interval."
     for text in answer.failed:
         yield f"--fail-if: {visible(text)} holds."
@@ -154,7 +154,11 @@ def _more_notes(answer: Probe) -> Iterator[str]:
     if (groups := answer.more.get("groups")) is not None:
         best = groups["heads"][0]
         head, count = HeadId(best["layer"], best["head"]), counted(groups["count"], "group")
-        told = f"{head} is right in all sentences of {best['right']}, and no head in those of more"
+        told = (
+            f"{head} is right in all sentences of {best['right']:,}, and no head in those of more"
+        )
+        if not best["right"]:
+            told = "there is none in all of whose sentences a head is right"
         yield f"Of {count} of twins, {told}."
     for one in answer.relations:
         if one.name == "all" and "luckiest" in one.more:

@@ -74,14 +74,17 @@ def read_of(corpus: CorpusFacts) -> str:
     """How much was read, of which files."""
     named = [visible(file) for file in corpus.files]
     files = named[0] if len(named) == 1 else f"{len(named)} files"
-    windows = "" if corpus.windows == corpus.documents else f" in {corpus.windows:,} windows"
-    read = (
-        f"{corpus.documents:,} {'text' if corpus.documents == 1 else 'texts'} of {files}{windows}"
-    )
-    told = [f"{read}: {corpus.words:,} words, {corpus.pieces:,} pieces"]
+    several = corpus.windows != corpus.documents
+    windows = f" in {_many(corpus.windows, 'window')}" if several else ""
+    read = f"{_many(corpus.documents, 'text')} of {files}{windows}"
+    told = [f"{read}: {_many(corpus.words, 'word')}, {_many(corpus.pieces, 'piece')}"]
     told += [f"{corpus.left_out:,} left out"] * bool(corpus.left_out)
     told += ["interrupted: the rest of the corpus was not read"] * corpus.interrupted
     return "; ".join(told)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _has(survey: Survey) -> bool:

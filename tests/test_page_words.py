@@ -14,7 +14,7 @@ from attnviz.show.page.bundle import files
 PAGE = Path(__file__).parent.parent / "attnviz" / "show" / "page"
 ARTICLES = {"en": "docs/article.md", "ko": "docs/article.ko.md"}
 MOST_BYTES = 34 * 1024
-PLACE = re.compile(r"\{(\w+)\}")
+PLACE = re.compile(r"\{(\w+)(?: [^|}]*\|[^}]*)?\}")
 ENTRIES = {"words": "main.js", "atlas": "atlas/main.js"}
 STEPS = {
     "stack": 1,

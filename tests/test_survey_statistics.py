@@ -51,7 +51,7 @@ def numbers_of(heads: Sequence[SurveyHead]) -> list[float]:
             numbers += estimate
         numbers += head.unknown
         for test in head.tests.values():
-            numbers += [float(value) for value in test.values()]
+            numbers += [None if value is None else float(value) for value in test.values()]
     return [-1.0 if number is None or math.isnan(number) else number for number in numbers]
 
 

@@ -36,7 +36,10 @@ CROSS = (
 )
 NO_WORDS = "{count:,} of {texts} count nowhere: {who} no word there"
 NO_REST = "the roles no-op, broadcast and delimiter were not tested: no text has special tokens"
-FEW = f"of fewer than {FEWEST} texts there are no intervals, and no role is tested"
+FEW = (
+    f"of fewer than {FEWEST} texts there are no intervals, and roles are not tested; positional "
+    "and broad are criteria without a test, and are told all the same"
+)
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ class HeadId(NamedTuple):
 
 
 def counted(number: int, what: str) -> str:
-    """As in `1 layer` and `6 layers`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    """As in `1 layer`, `6 layers` and `1,000 layers`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")  # what a model may compute in

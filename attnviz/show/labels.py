@@ -51,6 +51,11 @@ def names(context: "Context", role: "Role", every: bool = False) -> tuple[str, .
     return tuple(map(add, plain, places_of(context, role, every)))
 
 
+def percent(share: float) -> str:
+    """As in `68%`; `<1%` for what is little but not nothing."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
 def visible(text: str) -> str:
     """The text as `errors.visible` has it, and without letters that are drawn over those before.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,7 +195,7 @@ class _Tested:
         found = {}
         for name, values in self.details.items():
             own: dict[str, Any] = {"passed": bool(self.passed[name][head])}
-            found[name] = own | {key: value[head].item() for key, value in values.items()}
+            found[name] = own | {key: value.item(head) for key, value in values.items()}
         return found
 
 
@@ -247,7 +248,7 @@ class _Result:
         """Each statistic's mean, low and high."""
         means, drawn = self._mean.statistics(), self._drawn.statistics()
         found = {name: self._estimate(means[name], drawn[name], name) for name in means}
-        _, maxima, resampled = self._largest_maxima()
+        _, maxima, resampled = self._largest_maxima
         found["maxima"] = self._estimate(maxima, resampled, "")
         causal = self._of._causal.means
         shape = len(SCORES), self._of.num_layers, self._of.num_heads
@@ -267,7 +268,7 @@ class _Result:
             for name in _NAMES
             if name in means
         }
-        _, mean, resampled = self._largest_maxima()
+        _, mean, resampled = self._largest_maxima
         maxima, every = Drawn(mean, resampled, self._texts[""]), self._texts[""]
         found["statistic", "maxima"] = found["role", "positional"] = maxima
         causal = self._of._causal.means
@@ -279,10 +280,11 @@ class _Result:
         own, drawn = self._mean.roles(), self._drawn.roles()
         return found | {("role", name): Drawn(own[name], drawn[name], every) for name in own}
 
+    @cached_property
     def _largest_maxima(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The offset with most of each head's maxima, by place; its part, and that of resamples."""
         maxima, resampled = self._mean.maxima(), self._drawn.maxima()
-        best = np.argmax(np.nan_to_num(maxima), axis=0)
+        best = np.argmax(np.nan_to_num(maxima, nan=-1), axis=0)
         mean = np.take_along_axis(maxima, best[None], axis=0)[0]
         return best, mean, np.take_along_axis(resampled, best[None, None], axis=1)[:, 0]
 
@@ -300,10 +302,10 @@ class _Result:
         details["broadcast"]["uneven"] = scores["even"]
         for name in ("syntactic", "local"):
             details[name]["apart"] = scores[f"{name}, apart"]
-        maxima = self._mean.maxima().reshape(len(OFFSETS), -1)
-        best = np.argmax(np.nan_to_num(maxima), axis=0)
-        largest = np.take_along_axis(maxima, best[None], axis=0)[0]
-        details["positional"] = {"offset": np.array(OFFSETS)[best], "maxima": largest}
+        best, largest = (part.reshape(-1) for part in self._largest_maxima[:2])
+        offset = np.array(OFFSETS, object)[best]
+        offset[np.isnan(largest)] = None
+        details["positional"] = {"offset": offset, "maxima": largest}
         passed["positional"] = np.nan_to_num(largest) >= POSITIONAL
         spread = self._mean.statistics()["spread"].reshape(-1)
         details["broad"], passed["broad"] = (
@@ -316,7 +318,7 @@ class _Result:
         """The number of the role that has each class of each head, (class, head); -1 if none."""
         heads = self._of.num_layers * self._of.num_heads
         owner = np.full((CLASSES, heads), -1)
-        offsets = BY_OFFSET[np.searchsorted(OFFSETS, tested.details["positional"]["offset"])].T
+        offsets = BY_OFFSET[self._largest_maxima[0].reshape(-1)].T
         for number, name in enumerate(_ROLE_NAMES):
             sieve = SIEVES["delimiter"] if name in ("no-op", "broadcast") else SIEVES.get(name)
             if name == "positional":

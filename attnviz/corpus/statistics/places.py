@@ -135,7 +135,9 @@ class Text:
         positions = _positions(seen, (len(queries), len(keys)))
         code = positions + _FIRST_OF[np.where(words.punctuation, PUNCTUATION, PLAIN)]
         if not cross:
-            one, other = _edges(seen)
+            one, other = (np.array(ends, int) for ends in _edges(seen))
+            plain = ~(words.punctuation[one] | words.punctuation[other])
+            one, other = one[plain], other[plain]
             code[one, other] = positions[one, other] + _FIRST_OF[SYNTACTIC]
         if cross or words.repeated:
             same = (asking.spelled[:, None] == words.spelled) & ~words.punctuation

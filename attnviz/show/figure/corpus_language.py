@@ -3,6 +3,9 @@
 CORPUS: dict[str, str] = {
     # what was read
     "{} texts, {} words: {}": "텍스트 {}개, 단어 {}개: {}",
+    "{} text, {} words: {}": "텍스트 {}개, 단어 {}개: {}",
+    "{} text, {} word: {}": "텍스트 {}개, 단어 {}개: {}",
+    "{n} head": "헤드 {n}개",
     "{n} files": "파일 {n}개",
     "{} left out": "{}개 제외",
     "lines: 95% intervals, bootstrap over texts": "선: 95% 신뢰구간, 텍스트 단위 부트스트랩",
@@ -23,6 +26,9 @@ CORPUS: dict[str, str] = {
     "shares by layer, means over its heads": "층별 비중, 헤드 평균",
     "mean share": "평균 비중",
     "the tree of heads: mean Jensen-Shannon distance, over {} rows": (
+        "헤드 덴드로그램: 젠슨-섀넌 거리의 평균, 행 {}개 기준"
+    ),
+    "the tree of heads: mean Jensen-Shannon distance, over {} row": (
         "헤드 덴드로그램: 젠슨-섀넌 거리의 평균, 행 {}개 기준"
     ),
     "grey: clusters below {} bits": "회색: {}비트 미만의 군집",
@@ -60,6 +66,8 @@ CORPUS: dict[str, str] = {
     "the {} most frequent of {} relations": "관계 {1}개 중 가장 많은 {0}개",
     "share found": "찾아낸 비율",
     "{} documents, {} words, in both models": "문서 {}개, 단어 {}개, 두 모델 모두",
+    "{} document, {} words, in both models": "문서 {}개, 단어 {}개, 두 모델 모두",
+    "{} document, {} word, in both models": "문서 {}개, 단어 {}개, 두 모델 모두",
     "→ head": "→ 지배소",
     "→ dependent": "→ 의존소",
     "best fixed offset": "가장 좋은 고정 거리",

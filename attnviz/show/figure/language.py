@@ -348,7 +348,7 @@ def _in_korean(text: str) -> str:
 @cache
 def _templates() -> list[tuple[re.Pattern[str], str]]:
     """Patterns of labels with places to fill, the longest first."""
-    places = {r"\{\}": "(.+?)", r"\{n\}": r"(\d+)\w*"}
+    places = {r"\{\}": "(.+?)", r"\{n\}": r"(\d[\d,]*)\w*"}
     found = []
     for english in sorted(KOREAN, key=len, reverse=True):
         pattern = re.escape(english)

@@ -88,7 +88,7 @@ def _heading(answer: Probe, shown: int) -> tuple[str, tuple[str, ...], tuple[str
     named = files[0] if len(files) == 1 else say(f"{len(files)} files")
     heads = counted(len(answer.heads), "head")
     title = f"{visible(answer.model.title)} · {heads}"
-    read = f"{corpus.documents:,} texts, {corpus.words:,} words: {named}"
+    read = f"{counted(corpus.documents, 'text')}, {counted(corpus.words, 'word')}: {named}"
     hidden = len(answer.relations) - shown
     rest = f"the {shown} most frequent of {shown + hidden} relations" if hidden else ""
     intervals = "no intervals: they need at least 6 texts"

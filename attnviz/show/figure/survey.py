@@ -29,7 +29,7 @@ from attnviz.show.figure.drawing import (
 )
 from attnviz.show.figure.fonts import font_families
 from attnviz.show.figure.language import say
-from attnviz.show.labels import visible
+from attnviz.show.labels import percent, visible
 from attnviz.show.roles import look_of
 from attnviz.show.wording import attention_told
 
@@ -134,7 +134,7 @@ def _heading(survey: Survey) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     corpus = survey.corpus
     files = [visible(file) for file in corpus.files]
     named = files[0] if len(files) == 1 else say(f"{len(files)} files")
-    read = f"{corpus.documents:,} texts, {corpus.words:,} words: {named}"
+    read = f"{counted(corpus.documents, 'text')}, {counted(corpus.words, 'word')}: {named}"
     left = f"{corpus.left_out:,} left out" if corpus.left_out else ""
     intervals = "no intervals: they need at least 6 texts"
     if survey.intervals is not None:
@@ -155,7 +155,7 @@ def _title(axes: Axes, letter: str, text: str, above: float) -> None:
 
 def _legend(survey: Survey, name: str, share: float) -> str:
     titles = {role.name: role.title for role in survey.roles} | {UNKNOWN: "unknown"}
-    return f"{say(titles.get(name, visible(name)))}  {share:.0%}"
+    return f"{say(titles.get(name, visible(name)))}  {percent(share)}"
 
 
 def _draw_map(picture: Figure, survey: Survey, frame: _Frame) -> None:
@@ -312,8 +312,8 @@ def _draw_tree(picture: Figure, survey: Survey, distances: Distances, frame: _Fr
     axes.set_xticks([])
     _label_leaves(axes, survey, order)
     title = (
-        f"the tree of heads: mean Jensen-Shannon distance, over {distances.rows} rows; grey: "
-        f"clusters below {distances.cut:g} bits"
+        f"the tree of heads: mean Jensen-Shannon distance, over {counted(distances.rows, 'row')}; "
+        f"grey: clusters below {distances.cut:g} bits"
     )
     _title(axes, "d", title, 8)
 

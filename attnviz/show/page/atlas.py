@@ -10,6 +10,7 @@ from attnviz.answers.corpus import Estimate, plain
 from attnviz.answers.examples import Example
 from attnviz.answers.survey import Survey, SurveyHead
 from attnviz.errors import RequestError
+from attnviz.inspection.context import counted
 from attnviz.show.forms import Language
 from attnviz.show.labels import visible
 from attnviz.show.page.bundle import json_of, whole, words_of
@@ -70,8 +71,7 @@ def html_of(survey: Survey, language: Language | None = None) -> str:
     }
     packed = {"survey": packed_text(json_of(data).encode("utf-8", "replace"))}
     packed |= {f"l{layer}": packed_text(bytes(own)) for layer, own in matrices.layers.items()}
-    documents = f"{survey.corpus.documents:,}"
-    title = f"{visible(survey.model.title)} · {documents} documents"
+    title = f"{visible(survey.model.title)} · {counted(survey.corpus.documents, 'document')}"
     first = {} if language is None else {"lang": language}
     return whole(
         title,

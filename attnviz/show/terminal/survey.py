@@ -16,7 +16,7 @@ from attnviz.answers.statistics import Statistic
 from attnviz.answers.survey import UNKNOWN, Survey, SurveyHead
 from attnviz.inspection import HeadId
 from attnviz.inspection.context import counted
-from attnviz.show.labels import visible
+from attnviz.show.labels import percent, visible
 from attnviz.show.roles import look_of
 from attnviz.show.terminal.cells import (
     BOLD,
@@ -74,17 +74,13 @@ def read_of(corpus: CorpusFacts) -> str:
     """How much was read, of which files."""
     named = [visible(file) for file in corpus.files]
     files = named[0] if len(named) == 1 else f"{len(named)} files"
-    several = corpus.windows != corpus.documents
-    windows = f" in {_many(corpus.windows, 'window')}" if several else ""
-    read = f"{_many(corpus.documents, 'text')} of {files}{windows}"
-    told = [f"{read}: {_many(corpus.words, 'word')}, {_many(corpus.pieces, 'piece')}"]
+    whole = corpus.windows == corpus.documents
+    windows = "" if whole else f" in {counted(corpus.windows, 'window')}"
+    read = f"{counted(corpus.documents, 'text')} of {files}{windows}"
+    told = [f"{read}: {counted(corpus.words, 'word')}, {counted(corpus.pieces, 'piece')}"]
     told += [f"{corpus.left_out:,} left out"] * bool(corpus.left_out)
     told += ["interrupted: the rest of the corpus was not read"] * corpus.interrupted
     return "; ".join(told)
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _has(survey: Survey) -> bool:
@@ -161,7 +157,7 @@ def _roles(survey: Survey, hues: Hues | None) -> Ranking:
             Text(visible(titles.get(role.name, role.name))),
             Text("" if role.name == UNKNOWN else str(role.heads)),
             Text(str(role.largest)),
-            Text("<1%" if 0 < role.share < 0.005 else f"{role.share:.0%}"),
+            Text(percent(role.share)),
         ]
         for role in survey.counts()
     ]
@@ -189,7 +185,9 @@ def _statistics(survey: Survey, top: int, width: int) -> Iterator[Text]:
         yield from quiet_line(f"not in this model or corpus: {', '.join(absent)}")
     hidden = len(survey.heads) - top
     if hidden > 0:
-        yield from quiet_line(f"{hidden} more heads: --top {len(survey.heads)} shows all.")
+        yield from quiet_line(
+            f"{counted(hidden, 'more head')}: --top {len(survey.heads)} shows all."
+        )
 
 
 def _titled(statistic: Statistic) -> str:
@@ -201,8 +199,10 @@ def _number(number: Estimate, unit: str) -> str:
 
 
 def _short(number: float, unit: str) -> str:
-    """Shares as `.68`, other numbers with as many digits."""
+    """Shares as `.68`, other numbers with as many digits; `<.01` for what is not nothing."""
     if unit == "share":
+        if 0 < number < 0.005:
+            return "<.01"
         return "1.0" if number >= 0.995 else f"{number:.2f}"[1:]
     return f"{number:.2f}" if number < 9.995 else f"{number:.1f}"
 
@@ -287,6 +287,6 @@ def _clusters(survey: Survey) -> Iterator[RenderableType]:
         yield row
     rest = several[CLUSTERS_TOLD:]
     alone = len(distances.clusters) - len(several)
-    left = [f"{sum(map(len, rest))} heads in {len(rest)} more clusters"] * bool(rest)
+    left = [f"{sum(map(len, rest))} heads in {counted(len(rest), 'more cluster')}"] * bool(rest)
     left += [f"{counted(alone, 'head')} alone"] * bool(alone)
     yield from quiet_line(", ".join(left))

@@ -61,7 +61,14 @@ export function signedText(number, digits = 2) {
   return Number(number.toFixed(digits)) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
 }
 
-/** A text with its places filled in. @param {string} text @param {Record<string, string | number>} values */
+/**
+ * A text with its places filled in: `{count}`, and `{count head|heads}`, where the number decides which follows it.
+ *
+ * @param {string} text @param {Record<string, string | number>} values
+ */
 export function filledIn(text, values) {
-  return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+  return text.replace(/\{(\w+)(?: ([^|}]*)\|([^}]*))?\}/g, (place, name, one, many) => {
+    const value = String(values[name] ?? place);
+    return one === undefined ? value : `${value} ${value === "1" ? one : many}`;
+  });
 }

@@ -105,7 +105,7 @@ def test_it_begins_in_the_language_asked_for() -> None:
 
 
 def test_an_empty_corpus_has_no_atlas() -> None:
-    with pytest.raises(RequestError, match="no text was read"):
+    with pytest.raises(RequestError, match="nothing to show"):
         html_of(replace(random_survey(), heads=()))
 
 

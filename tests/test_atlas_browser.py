@@ -280,6 +280,16 @@ def test_a_tap_on_a_phone_opens_a_head(opened: Opened, atlas: Path) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_one_of_a_kind_is_singular(opened: Opened) -> None:
+    facts = CorpusFacts(("a.txt",), 1, 1, 1, 1, left_out=1)
+    made = html_of(random_survey(layers=1, heads=1, examples=0, intervals=None, corpus=facts))
+    assert "1 document<" in made
+    page = drawn(opened(made))
+    expect(page.locator("h1")).to_have_text("What 1 head does over 1 document")
+    for told in ("1 layer × 1 head,", "1 word, 1 token", "1 document could not be read: left out."):
+        expect(page.locator("header")).to_contain_text(told)
+
+
 def test_in_korean(opened: Opened, atlas: Path) -> None:
     page = drawn(opened(atlas, fragment(lang="ko", layer=3, head=1)))
     expect(page.locator("h1")).to_have_text("문서 2,001개에서 헤드 72개가 하는 일")

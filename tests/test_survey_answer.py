@@ -68,6 +68,16 @@ def test_a_head_is_called_by_its_largest_share() -> None:
     assert [head.role for head in HEADS] == ["local", "unknown"]
 
 
+def test_a_role_s_formula_says_of_which_attention_its_score_is() -> None:
+    formulas = {role.name: role.formula for role in ROLES}
+    assert "the part of all attention that is in the sieve" in formulas["delimiter"]
+    for name in ("itself", "previous", "next", "same word", "syntactic", "local", "block"):
+        assert "the part of the attention to words that is in the sieve" in formulas[name]
+    for name in ("positional", "broad"):
+        assert "no test" in formulas[name]
+    assert "(t test)" in formulas["no-op"]
+
+
 def test_the_table_names_each_thing_once_and_says_how_it_is_computed() -> None:
     for entries in (STATISTICS, ROLES):
         names = [entry.name for entry in entries]

@@ -22,7 +22,9 @@ from attnviz.answers.statistics import ROLES
 from attnviz.answers.survey import HeadRole, Survey
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import RequestError
-from attnviz.show.forms import figure, table
+from attnviz.inspection import HeadId
+from attnviz.show.forms import Style, figure, table
+from attnviz.show.labels import percent
 from attnviz.show.roles import LOOKS
 from attnviz.show.write import writer
 
@@ -131,6 +133,30 @@ def test_what_was_read_and_left_out_is_said() -> None:
     assert "interrupted: the rest of the corpus was not read" in interrupted
 
 
+def test_one_of_a_kind_is_singular_and_little_is_not_nothing() -> None:
+    """In the table and in the figure alike."""
+    corpus = replace(SMALL.corpus, documents=1, windows=2, words=1, pieces=1, left_out=0)
+    [head] = survey_of(1, 1, distances=False).heads
+    little = HeadRole("same word", Estimate(0.004), {})
+    entropy = {"entropy": Estimate(0.004), "itself": Estimate(0.004, 0.0, 0.006)}
+    head = replace(head, roles=(little,), unknown=Estimate(0.996), statistics=entropy)
+    one = replace(SMALL, corpus=corpus, heads=(head,), distances=None)
+    text, words = " ".join(shown(one).split()), words_of(figure(one))
+    assert "1 text of corpus.txt in 2 windows: 1 word, 1 piece" in text
+    assert "same word 1 0 <1%" in text
+    assert "to itself L0H0 <.01 .00–.01" in text
+    assert "1 text, 1 word: corpus.txt" in words
+    assert "same word  <1%" in words
+    two = replace(one, heads=(head, replace(head, head=HeadId(0, 1))))
+    assert "1 more head: --top 2 shows all." in shown(two, top=1)
+
+
+def test_a_figure_of_one_text_is_in_korean_too() -> None:
+    corpus = replace(SMALL.corpus, documents=1, words=1)
+    drawn = figure(replace(SMALL, corpus=corpus), style=Style(language="ko"))
+    assert "텍스트 1개, 단어 1개: corpus.txt" in words_of(drawn)
+
+
 def test_examples_and_notes_are_shown_as_typed() -> None:
     hostile = replace(SMALL, notes=("[red]not tested\x1b[31m",))
     lines = part(shown(hostile, 140), "the strongest links")
@@ -213,7 +239,7 @@ def test_the_figure_has_four_panels_and_names_all_roles(shape: tuple[int, int]) 
     words = words_of(figure(survey))
     assert {"a", "b", "c", "d"} <= set(words)
     for role in survey.counts():
-        assert f"{role.name}  {role.share:.0%}" in words
+        assert f"{role.name}  {percent(role.share)}" in words
     for one in survey.heads[:12]:
         share = f" {100 * (one.share.mean or 0):.0f}" if shape[1] < 24 else ""
         assert LOOKS[one.role].letter + share in words

@@ -19,6 +19,7 @@ from handmade import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attnviz.answers.statistics import STATISTICS
 from attnviz.answers.survey import SurveyHead
 from attnviz.corpus import fold as folding
 from attnviz.corpus.conllu import Tree
@@ -228,6 +229,43 @@ def test_a_head_that_looks_at_the_previous_word_is_positional() -> None:
     assert head.statistics["previous"].mean == pytest.approx(1)
     assert head.statistics["distance"].mean == pytest.approx(1)
     assert head.statistics["entropy"].mean == pytest.approx(0, abs=1e-5)
+
+
+def test_the_offset_with_most_maxima_is_one_that_there_is() -> None:
+    """Of one-word texts: no word is two words before; the word itself is the maximum of none."""
+    head = one_head(lambda _: looking(1, {}), words=1)
+    assert head.tests["positional"] == {"passed": False, "offset": 0, "maxima": 0}
+    assert head.statistics["maxima"].mean == 0
+
+
+def test_means_are_over_the_rows_that_their_formulas_name() -> None:
+    """Nine words that give the first one half, and all other keys the same."""
+    formulas = {one.name: one.formula for one in STATISTICS}
+    weights = np.full((1, 1, 11, 11), 0.05)
+    weights[..., 1] = 0.5
+    head = one_head(lambda _: weights)
+    for name, mean in {"itself": (0.5 + 8 * 0.05) / 9, "cls": 0.05, "separators": 0.05}.items():
+        assert head.statistics[name].mean == pytest.approx(mean)
+    of_eight = {"previous": (0.5 + 7 * 0.05) / 8, "next": 0.05, "first": 0.5}
+    for name, mean in of_eight.items():
+        assert head.statistics[name].mean == pytest.approx(mean)
+        assert "rows that may look there" in formulas[name]
+    assert head.statistics["punctuation"].mean is None
+    assert "rows" not in formulas["itself"] + formulas["rest"]
+
+
+def test_signs_that_a_tree_joins_are_punctuation_all_the_same() -> None:
+    found = HeadStatistics(ONE)
+    words = ("ten", "%", "more", "of", "it")
+    tree = chain(5, [1, -1, 1, 2, 3])
+    weights = looking(5, dict.fromkeys((1, 3, 4, 5), 2))  # all look at the sign, which looks away
+    for number in range(8):
+        document = Document("a.conllu", number, 1, words, marks=tree)
+        found.add(Seen(document, inspection_of(tokens_of(words), weights), "weights"))
+    (head,) = found.heads()
+    assert head.statistics["punctuation"].mean == pytest.approx(1)
+    assert "punctuation" in [role.name for role in head.roles]
+    assert "syntactic" not in [role.name for role in head.roles]
 
 
 def test_a_head_that_looks_everywhere_is_broad() -> None:

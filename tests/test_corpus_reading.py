@@ -19,8 +19,10 @@ import pytest
 import zstandard
 from pyarrow import parquet
 
+from attnviz.answers.probe import Kind
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import whole_or_windows
+from attnviz.corpus.probing import asked
 from attnviz.corpus.reading import LONGEST_TEXT, Columns, Files
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import Model
@@ -394,6 +396,26 @@ def test_folders_and_patterns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert Files(["b.txt", "./b.txt", str(folder / "b.txt")]).files() == ["b.txt"]
     (folder / "odd[1].txt").write_text("odd")
     assert Files(["odd[1].txt"]).files() == ["odd[1].txt"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [("conllu", ["conllu"]), ("coref", ["conllu", "tsv"]), ("links", ["csv", "tsv"])],
+)
+def test_of_a_folder_probes_read_their_own_files(
+    kind: Kind, ends: list[str], tmp_path: Path
+) -> None:
+    """A treebank of Universal Dependencies comes with a licence, its texts and notes."""
+    for name in ("a.conllu", "a.csv", "a.tsv", "a.txt", "LICENSE.txt", "README.md"):
+        (tmp_path / name).write_text("text\n")
+    reader = asked(kind, [str(tmp_path)], "weights")[1]
+    assert reader.files() == [str(tmp_path / f"a.{end}") for end in ends]
+    named = asked(kind, [str(tmp_path / "README.md")], "weights")[1]
+    assert len(named.files()) == 1
+    for end in ends:
+        (tmp_path / f"a.{end}").unlink()
+    with pytest.raises(RequestError, match=r"none of which ends in \.c"):
+        asked(kind, [str(tmp_path)], "weights")[1].files()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from attnviz.answers.probe import INFORMED, Kind, Probe, Relation
 from attnviz.attention.measures import MeasureName
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import Seen
-from attnviz.corpus.opening import STDIN, Opened
+from attnviz.corpus.opening import FORMS, STDIN, Opened
 from attnviz.corpus.probing import Findings, Questions
 from attnviz.corpus.reading import Files
 from attnviz.corpus.tables import Header, records_of, typed_in
@@ -266,6 +266,8 @@ class AlignedFiles(Files):
     Of parallel files the first one, the source, gives its name to the documents. first_word: what
     the first word is called, 0 or 1.
     """
+
+    forms = FORMS - {"conllu"}
 
     def __init__(self, names: Sequence[str], first_word: int = 0) -> None:
         super().__init__(names)

@@ -152,6 +152,8 @@ def _touching(seen: Seen, span: Span) -> np.ndarray:
 class Coreferences(Files):
     """Reads CoNLL-U with `Entity=`, or GAP's tables, which their first line tells; see `Reader`."""
 
+    forms = frozenset(("conllu", "tsv"))
+
     def items(self, opened: Opened) -> Iterator[Document | Problem]:
         """See Files."""
         if opened.stream().peek(len(BEGINS)).removeprefix(BOM_UTF8).startswith(BEGINS.encode()):
@@ -164,4 +166,4 @@ def asked(
     names: Sequence[str], measure: MeasureName, sentences: int | None = None
 ) -> tuple[CoreferenceWork, Coreferences]:
     """See `probing.asked`."""
-    return CoreferenceWork(measure, sentences), Coreferences(names, form="conllu")
+    return CoreferenceWork(measure, sentences), Coreferences(names)

@@ -17,7 +17,7 @@ from attnviz.answers.select import find_phrase
 from attnviz.attention.measures import MeasureName
 from attnviz.corpus.document import Document, Problem, hashed
 from attnviz.corpus.fold import Seen
-from attnviz.corpus.opening import Opened
+from attnviz.corpus.opening import FORMS, Opened
 from attnviz.corpus.probing import Findings, Questions
 from attnviz.corpus.reading import Files
 from attnviz.corpus.tables import Header, kind_of, records_of, typed_in
@@ -317,6 +317,8 @@ class Twins:
 
 class LinkFiles(Files):
     """Reads tables of links; see `Reader`."""
+
+    forms = FORMS - {"txt", "conllu"}
 
     def items(self, opened: Opened) -> Iterator[Document | Problem]:
         """See Files."""

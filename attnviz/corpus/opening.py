@@ -4,7 +4,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from glob import glob, has_magic
@@ -49,16 +49,22 @@ def named_form(name: str) -> Form | None:
     return SUFFIXES.get(path.suffix)
 
 
-def files_of(names: Sequence[str], any_form: bool) -> list[str]:
+Forms = Collection[Form] | None
+"""Which files of a folder are read, by their names; None: all of them."""
+
+FORMS: frozenset[Form] = frozenset(SUFFIXES.values())
+
+
+def files_of(names: Sequence[str], forms: Forms) -> list[str]:
     """The files that are named, in named folders, or fit a pattern: sorted there, each once.
 
-    Of a folder those whose names tell their form, or `any_form`; none that is hidden. RequestError
-    if a name leads to none, AttnvizError if that cannot be found out.
+    Of a folder those whose names tell one of these forms; none that is hidden. RequestError if a
+    name leads to none, AttnvizError if that cannot be found out.
     """
     found: dict[str, str] = {}
     for name in names:
         far = "://" in name
-        for file in (_far if far else _near)(name, any_form):
+        for file in (_far if far else _near)(name, forms):
             found.setdefault(file if far or file == STDIN else os.path.realpath(file), file)
     return list(found.values())
 
@@ -70,13 +76,13 @@ def size_of(file: str) -> int | None:
     return None
 
 
-def _near(name: str, any_form: bool) -> list[str]:
+def _near(name: str, forms: Forms) -> list[str]:
     """Files of this machine."""
     if name == STDIN or os.path.isfile(name):
         return [name]
     if os.path.isdir(name):
         inside = (os.path.join(folder, file) for folder, file in _walked(name))
-        return _wanted(name, inside, any_form)
+        return _wanted(name, inside, forms)
     if os.path.exists(name):  # a pipe
         return [name]
     if has_magic(name):
@@ -93,12 +99,12 @@ def _walked(folder: str) -> Iterator[tuple[str, str]]:
         yield from ((inside, file) for file in files if not file.startswith("."))
 
 
-def _wanted(folder: str, files: Iterator[str], any_form: bool) -> list[str]:
+def _wanted(folder: str, files: Iterator[str], forms: Forms) -> list[str]:
     """Those files of a folder that can be read, sorted; RequestError if there is none."""
     seen = list(files)
-    wanted = sorted(file for file in seen if any_form or named_form(file))
+    wanted = sorted(file for file in seen if forms is None or named_form(file) in forms)
     if not wanted:
-        ends = listed(sorted(SUFFIXES), len(SUFFIXES))
+        ends = listed(sorted(end for end in SUFFIXES if SUFFIXES[end] in (forms or FORMS)), 12)
         raise RequestError(
             f"the folder {folder} has {len(seen) or 'no'} file{'' if len(seen) == 1 else 's'}"
             + (f", none of which ends in {ends}" if seen else ""),
@@ -107,7 +113,7 @@ def _wanted(folder: str, files: Iterator[str], any_form: bool) -> list[str]:
     return wanted
 
 
-def _far(name: str, any_form: bool) -> list[str]:
+def _far(name: str, forms: Forms) -> list[str]:
     """Files that fsspec opens."""
     with _far_errors(name):
         from fsspec.core import url_to_fs
@@ -120,7 +126,7 @@ def _far(name: str, any_form: bool) -> list[str]:
             files = [file for file in files if system.isfile(file) and "/." not in file]
         elif system.isdir(path):
             inside = [file for file in system.find(path) if "/." not in file.removeprefix(path)]
-            return _wanted(name, (_renamed(name, file) for file in inside), any_form)
+            return _wanted(name, (_renamed(name, file) for file in inside), forms)
         else:
             files, why = [], f"there is no file {name}"
         if not files:

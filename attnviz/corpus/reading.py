@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from attnviz.corpus.conllu import sentences
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.opening import (
+    FORMS,
     STDIN,
     Form,
+    Forms,
     Opened,
     files_of,
     named_form,
@@ -77,8 +79,11 @@ class Files:
     """Reads named files, those in named folders, and those that fit a pattern; see `Reader`.
 
     Their form is what their name, or their beginning, says, or `form`. `read` says how many bytes
-    of the files were read so far in this process. A subclass may read more of a file (`items`).
+    of the files were read so far in this process. A subclass may read more of a file (`items`), and
+    of folders only files of its own `forms`.
     """
+
+    forms: ClassVar[Forms] = FORMS
 
     def __init__(
         self, names: Sequence[str], columns: Columns | None = None, form: Form | None = None
@@ -114,7 +119,7 @@ class Files:
     def files(self) -> list[str]:
         """All files, each once; RequestError if a name leads to none, or to no named column."""
         if self._found is None:
-            found = files_of(self._names, self._form is not None)
+            found = files_of(self._names, self.forms if self._form is None else None)
             if self._columns.named and {self._form or named_form(file) for file in found} <= PLAIN:
                 raise RequestError(
                     f"{self._columns.named} names a column of a table, and {found[0]} is "

@@ -12,9 +12,10 @@ import numpy as np
 
 from attnviz.answers.probe import Kind, Probe
 from attnviz.attention.measures import MeasureName
-from attnviz.corpus.conllu import NO_HEAD, PUNCTUATION, ROOT, Tree
-from attnviz.corpus.document import Document
+from attnviz.corpus.conllu import NO_HEAD, PUNCTUATION, ROOT, Tree, sentences
+from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import Seen
+from attnviz.corpus.opening import Opened
 from attnviz.corpus.probing import Findings, Questions
 from attnviz.corpus.reading import Files
 from attnviz.errors import AttnvizError, RequestError
@@ -60,9 +61,19 @@ class RelationsWork:
         return probe
 
 
-def asked(names: Sequence[str], measure: MeasureName) -> tuple[RelationsWork, Files]:
+class Trees(Files):
+    """Reads CoNLL-U, whatever its name says; see `Reader`."""
+
+    forms = frozenset(("conllu",))
+
+    def items(self, opened: Opened) -> Iterator[Document | Problem]:
+        """See Files."""
+        return sentences(opened.raw_lines(), opened.name)
+
+
+def asked(names: Sequence[str], measure: MeasureName) -> tuple[RelationsWork, Trees]:
     """See `probing.asked`."""
-    return RelationsWork(measure), Files(names, form="conllu")
+    return RelationsWork(measure), Trees(names)
 
 
 def words_of(model: Model, document: Document) -> Tokens:

@@ -13,7 +13,7 @@ from tiny_bert import runner_of, save_tiny_bert
 from torch import Tensor
 from transformers import BertForMaskedLM
 
-import attnviz.encoder.ablate
+import attnviz.encoder.edits
 from attnviz.errors import RequestError
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.ablated import Ablated, Replacement
@@ -125,7 +125,7 @@ def test_each_head_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many run together, each is what it is by itself."""
-    monkeypatch.setattr(attnviz.encoder.ablate, "BATCH_TOKENS", at_once)
+    monkeypatch.setattr(attnviz.encoder.edits, "BATCH_TOKENS", at_once)
     tokens = tiny.tokenize(SENTENCE)
     each = list(tiny.ablate_each(tokens, replacement, pieces))
     assert [run.heads for run in each] == [(HeadId(*divmod(i, HEADS)),) for i in range(6)]

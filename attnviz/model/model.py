@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from attnviz.attention.edits import Edit
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import look_ahead
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Replacement
+from attnviz.inspection.edited import Output
 from attnviz.inspection.pooled import Pooled
-from attnviz.model.native import NativeRunner, Results, not_ablatable
+from attnviz.model.native import NativeRunner, Results
 from attnviz.models.files import ModelFiles
 from attnviz.models.pooling import Pooling, read_pooling
 from attnviz.text.tokenizer import Tokenizer
@@ -234,15 +236,42 @@ class Model:
     ) -> Ablated:
         """Run a sentence as it is, and once without these heads; predict each `[MASK]` if it can.
 
-        Raises RequestError if no head is named, the model lacks one, or it is not run natively.
+        Raises RequestError if no head is named, or the model lacks one; AttnvizError if it gives
+        weights alone.
         """
-        return self._native().ablate(tokens, heads, replacement, self.tokenizer)
+        from attnviz.model.edits import edit_of, editable
+
+        runs, runner = editable(self, tokens), self._runner
+        [output] = runs.edited([[edit_of(head, replacement) for head in heads]])
+        states, masks = (runs.plain.states, output.states), None
+        if isinstance(runner, NativeRunner):
+            masks = runner.predictions(tokens, states, self.tokenizer)
+        return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
 
     def ablate_each(
         self, tokens: Tokens, replacement: Replacement = "zero", pieces: slice = slice(None)
     ) -> Iterator[Ablated]:
         """Run a sentence without each head in turn, layer by layer; give the states of `pieces`."""
-        return self._native().ablate_each(tokens, replacement, pieces)
+        from attnviz.model.edits import edit_of, editable
+
+        facts = self.facts
+        heads = [HeadId(*place) for place in np.ndindex(facts.num_layers, facts.num_heads)]
+        runs = editable(self, tokens, 1 + len(heads) / 2)  # each begins at its head's layer
+        plain, first = runs.plain.states[pieces], pieces.indices(len(runs.plain.states))[0]
+        edits = [[edit_of(head, replacement)] for head in heads]
+        for head, output in zip(heads, runs.edited(edits, pieces), strict=True):
+            states = plain, output.states
+            yield Ablated(tokens, facts, (head,), replacement, *states, first=first)
+
+    def run_with(self, tokens: Tokens, edits: Sequence[Edit]) -> Output:
+        """The final states of a sentence, (piece, d_model), with these edits made together.
+
+        Raises RequestError for a head that is not there, or shares what is edited with others;
+        AttnvizError for a model that gives weights alone.
+        """
+        from attnviz.model.edits import editable
+
+        return next(editable(self, tokens).edited([edits]))
 
     @cached_property
     def pooling(self) -> Pooling:
@@ -279,11 +308,6 @@ class Model:
     ) -> "list[Sublayers | AttnvizError]":
         """Layers' parts, and what they do to some pieces; an error for each that none fit."""
         return self._runner.sublayers(inspection, layers, pieces)
-
-    def _native(self) -> NativeRunner:
-        if not isinstance(self._runner, NativeRunner):
-            raise not_ablatable(self.facts)
-        return self._runner
 
     def _begin(
         self,

@@ -9,8 +9,8 @@ from attnviz.attention.layer import Projections
 from attnviz.attention.order import descending, largest
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction, Replacement
+from attnviz.inspection import Inspection, ModelFacts
+from attnviz.inspection.ablated import Guess, MaskPrediction
 from attnviz.inspection.predicted import softmax
 from attnviz.models import PAPER, ModelFiles, find_model
 from attnviz.models.config import (
@@ -27,21 +27,12 @@ from attnviz.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from attnviz.attention.sublayers import Adding, FeedForward, SublayerName, Sublayers
-    from attnviz.encoder.ablate import AblatedRuns
     from attnviz.encoder.choice import Encoders
+    from attnviz.encoder.edits import EditedRuns
 
 Results = list[Inspection | AttnvizError]
 
 GUESSES = 5  # predictions for each mask token
-
-
-def not_ablatable(model: ModelFacts) -> RequestError:
-    """The error for ablating heads of a model that our own encoder does not run."""
-    return RequestError(
-        f"attnviz can only ablate heads of encoders that it runs itself, and {model.name} "
-        f"({model.family}) runs through transformers here",
-        "attnviz models lists those families; for a model with a decoder, use its encoder",
-    )
 
 
 class NativeRunner:
@@ -92,14 +83,14 @@ class NativeRunner:
 
     def states(self, tokens: Tokens) -> np.ndarray:
         """See `Runner`."""
-        return self._runs(tokens, 1).states
+        return self.edited_runs(tokens, 1).states
 
-    def _runs(self, tokens: Tokens, runs: float) -> "AblatedRuns":
+    def edited_runs(self, tokens: Tokens, runs: float) -> "EditedRuns":
         """The sentence, run once; it will be run about so many times in all."""
-        from attnviz.encoder.ablate import AblatedRuns
+        from attnviz.encoder.edits import EditedRuns
 
         encoder = self.encoders.of([len(tokens)], runs)
-        return AblatedRuns(encoder, tokens.ids, tokens.type_ids)
+        return EditedRuns(encoder, tokens.ids, tokens.type_ids)
 
     def sublayers(
         self, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
@@ -115,60 +106,31 @@ class NativeRunner:
             for layer, output in zip(layers, outputs, strict=True)
         ]
 
-    def ablate(
-        self,
-        tokens: Tokens,
-        heads: Sequence[HeadId],
-        replacement: Replacement,
-        tokenizer: Tokenizer,
-    ) -> Ablated:
-        """See `Model.ablate`; the tokenizer names what a masked-LM head predicts."""
-        if not heads:
-            raise RequestError("no head is named to ablate", "name at least one")
-        layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
-        for head in heads:
-            if head.layer not in layers or head.head not in numbers:
-                raise RequestError(f"there is no head {head} to ablate", f"{self.facts}")
-        runs = self._runs(tokens, 2)
-        places = [(head.layer, head.place) for head in heads]
-        [ablated] = runs.without([places], replacement == "mean")
-        states = runs.states, ablated
-        masks = None
-        if self.has_masked_lm:
-            masks = tuple(self._predictions(tokens, *states, tokenizer))
-        return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
+    def predictions(
+        self, tokens: Tokens, states: Sequence[np.ndarray], tokenizer: Tokenizer
+    ) -> tuple[MaskPrediction, ...] | None:
+        """What the masked-LM head says at each mask, of a text's final states before and after.
 
-    def ablate_each(
-        self, tokens: Tokens, replacement: Replacement, pieces: slice
-    ) -> Iterator[Ablated]:
-        """See `Model.ablate_each`."""
-        layers, numbers = range(self.facts.num_layers), range(self.facts.num_heads)
-        heads = [HeadId(layer, head) for layer in layers for head in numbers]
-        runs = self._runs(tokens, 1 + len(heads) / 2)  # each begins at its head's layer
-        plain, first = runs.states[pieces], pieces.indices(len(tokens))[0]
-        places = [[(head.layer, head.place)] for head in heads]
-        alone = runs.without(places, replacement == "mean", pieces)
-        for head, ablated in zip(heads, alone, strict=True):
-            states = plain, ablated
-            yield Ablated(tokens, self.facts, (head,), replacement, *states, first=first)
-
-    def _predictions(
-        self, tokens: Tokens, plain: np.ndarray, ablated: np.ndarray, tokenizer: Tokenizer
-    ) -> Iterator[MaskPrediction]:
+        None if the checkpoint has no such head; the tokenizer names what is predicted.
+        """
+        if not self.has_masked_lm:
+            return None
         places = [place for place, number in enumerate(tokens.ids) if number == tokenizer.mask_id]
         head = self.encoders.head if places else None
         if head is None:
-            return
+            return ()
 
         def guesses(probabilities: np.ndarray) -> tuple[Guess, ...]:
             best = descending(probabilities, GUESSES)
             return tuple(Guess(tokenizer.entry(int(i)), float(probabilities[i])) for i in best)
 
-        both = [list(map(softmax, head.scores(states[places]))) for states in (plain, ablated)]
+        both = [list(map(softmax, head.scores(one[places]))) for one in states]
+        found = []
         for place, before, after in zip(places, *both, strict=True):
             best = int(largest(before))
             kept = Guess(tokenizer.entry(best), float(after[best]))
-            yield MaskPrediction(place, guesses(before), guesses(after), kept)
+            found.append(MaskPrediction(place, guesses(before), guesses(after), kept))
+        return tuple(found)
 
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_O")

@@ -10,7 +10,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model.load import IN_MEMORY, ModelOptions, find_config, load_model, model_in_memory
 from attnviz.model.model import Model
-from attnviz.model.native import not_ablatable, projections_of, sublayers_of
+from attnviz.model.native import projections_of, sublayers_of
 from attnviz.models import PAPER
 from attnviz.models.config import RunOptions
 from attnviz.models.families import FAMILIES
@@ -170,9 +170,10 @@ def is_native(inspection: Inspection) -> bool:
 
 
 def check_ablatable(inspection: Inspection) -> None:
-    """RequestError if heads cannot be ablated in the inspection's model."""
-    if not is_native(inspection):
-        raise not_ablatable(inspection.model)
+    """AttnvizError if heads cannot be edited in the inspection's model, before it is loaded."""
+    for record in inspection.layers:
+        if record is not None:
+            record.check_more_than_weights()
 
 
 def _same_tokens(model: Model, inspection: Inspection) -> bool:

@@ -135,7 +135,11 @@ def _weights(call: Call, rows: slice, k: Tensor) -> Tensor:
 # takes a call and its result, (batch, num_heads, n, d_v)
 Listener = Callable[[Call, Tensor], None]
 
+# gives a call's result, in place of `attend`
+Computer = Callable[[Call], Tensor]
+
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_COMPUTER: ContextVar[Computer] = ContextVar("computer", default=attend)
 
 
 @contextmanager
@@ -148,6 +152,16 @@ def listening(listener: Listener) -> Iterator[None]:
         _LISTENER.reset(token)
 
 
+@contextmanager
+def computing(computer: Computer) -> Iterator[None]:
+    """Let the computer give the result of every call that this thread makes inside the block."""
+    token = _COMPUTER.set(computer)
+    try:
+        yield
+    finally:
+        _COMPUTER.reset(token)
+
+
 def attention(
     module: nn.Module,
     query: Tensor,
@@ -158,7 +172,7 @@ def attention(
 ) -> tuple[Tensor, None]:
     """The function that models call; returns z as (batch, n, num_heads, d_v), and no weights."""
     call = Call.of(module, query, key, value, {**options, "attention_mask": attention_mask})
-    z = attend(call)
+    z = _COMPUTER.get()(call)
     listener = _LISTENER.get()
     if listener is not None:
         listener(call, z)

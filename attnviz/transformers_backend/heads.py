@@ -37,14 +37,22 @@ class TransformersHead:
 
     def __init__(self, facts: HeadFacts, loaded: load.Loaded, feeds_types: bool) -> None:
         self.facts = facts
-        self._model = loaded.model
+        self.model = loaded.model
         self._borrowed = loaded.borrowed
         self._feeds_types = feeds_types
 
     def scores(self, tokens: Tokens, places: Sequence[int]) -> np.ndarray:
         """See `Head`."""
         with self._running(tokens):
-            output = self._model(**self._fed(tokens))
+            output = self.model(**self._fed(tokens))
+        rows: np.ndarray = self.rows(output, places)[0]
+        return rows
+
+    def rows(self, output: Any, places: Sequence[int]) -> np.ndarray:
+        """A batch's scores at these pieces, (text, place, choice); of a whole text in one row.
+
+        output: what the model gave. AttnvizError if they are not all finite.
+        """
         if self.facts.kind == "question-answering":
             logits = torch.stack([output.start_logits, output.end_logits], dim=-1)
         else:
@@ -52,22 +60,22 @@ class TransformersHead:
             logits = next(getattr(output, name) for name in names if hasattr(output, name))
         if self.facts.kind == "token-classification" and logits.ndim == 2:  # one number a piece
             logits = logits[..., None]
-        rows = as_numpy(logits[0] if logits.ndim == 3 else logits)
+        rows = as_numpy(logits[:, list(places)] if logits.ndim == 3 else logits[:, None])
         self._check(rows)
-        return rows[list(places)] if logits.ndim == 3 else rows
+        return rows
 
     def _fed(self, tokens: Tokens) -> dict[str, torch.Tensor]:
         """What AutoTokenizer would give the model."""
         fed = {"input_ids": tokens.ids, "attention_mask": [1] * len(tokens)}
         if self._feeds_types:
             fed["token_type_ids"] = tokens.type_ids
-        device = self._model.device
+        device = self.model.device
         return {name: torch.tensor([numbers], device=device) for name, numbers in fed.items()}
 
     @contextmanager
     def _running(self, tokens: Tokens) -> Iterator[None]:
         """Run the model inside the block; AttnvizError for whatever it raises."""
-        model = self._model
+        model = self.model
         own = load.borrowing(model) if self._borrowed else torch.inference_mode()
         failing = load.model_errors(f"the {type(model).__name__} fails with")
         with load.quiet(), own, memory_for(1, len(tokens)), failing:
@@ -76,7 +84,7 @@ class TransformersHead:
     def _check(self, rows: np.ndarray) -> None:
         if not np.isfinite(rows).all():
             raise AttnvizError(
-                f"the scores of the {type(self._model).__name__} are not all finite",
+                f"the scores of the {type(self.model).__name__} are not all finite",
                 "the model's weights are damaged or overflow; --dtype float32 has more room",
             )
 
@@ -86,10 +94,10 @@ class TransformersWriter(TransformersHead):
 
     def write(self, tokens: Tokens) -> tuple[list[int], np.ndarray, bool]:
         """See `Writer`. MAX_WRITTEN ids at most."""
-        positions = getattr(self._model.config, "max_position_embeddings", None)
+        positions = getattr(self.model.config, "max_position_embeddings", None)
         most = min(MAX_WRITTEN, positions - 1) if positions else MAX_WRITTEN
         with self._running(tokens):
-            written = self._model.generate(
+            written = self.model.generate(
                 **self._fed(tokens),
                 do_sample=False,
                 num_beams=1,

@@ -67,11 +67,11 @@ class RecordableModel:
         # a model of one stack calls as a decoder does; which kind it is shows in its weights
         self.kind: AttentionKind = (kind or "encoder") if built.seq2seq else "decoder"
         self.together, self.num_layers = True, 0  # before it was tried
-        self._form = NAME
-        self._called = self.kind
+        self.form = NAME
+        self.called = self.kind
         self._encoder: Any = loaded.model.get_encoder() if built.seq2seq else None
         self.borrowed: Any = loaded.model if loaded.borrowed else None
-        self._sites = CallSites()
+        self.sites = CallSites()
 
     @classmethod
     def after_self_check(
@@ -86,13 +86,13 @@ class RecordableModel:
         What was decided is remembered by the key; see `trial.key_of`.
         """
         self = cls(built, loaded, kind)
-        with self._running(), enough_memory("the model does", LESS_MEMORY):
+        with self.running(), enough_memory("the model does", LESS_MEMORY):
             trial = recall(key, loaded.model)
             if trial is None:
                 trial = self._tried(loaded)
                 remember(key, trial)
-            self.trial, self._sites = trial, trial.sites_in(loaded.model)
-        self.kind, self._form, self.num_layers = trial.kind, trial.form, trial.num_layers
+            self.trial, self.sites = trial, trial.sites_in(loaded.model)
+        self.kind, self.form, self.num_layers = trial.kind, trial.form, trial.num_layers
         self.weights_only, self.together = trial.weights_only, trial.together
         if built.seq2seq and not self.decodes and hasattr(self._encoder, "dtype"):
             self.model = self._encoder  # the decoder can be freed
@@ -106,7 +106,12 @@ class RecordableModel:
     @property
     def decodes(self) -> bool:
         """Whether a decoder runs after the encoder, on a text of its own."""
-        return self.seq2seq and self._called != "encoder"
+        return self.seq2seq and self.called != "encoder"
+
+    @property
+    def part(self) -> Any:
+        """What is run: the encoder alone, unless its model's decoder is shown."""
+        return self._encoder if self.seq2seq and not self.decodes else self.model
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -148,9 +153,9 @@ class RecordableModel:
 
     def record(self, batch: Batch, recording: RecordRequest) -> list[list[LayerRecord | None]]:
         """For each sentence of a batch, its layers; None for a layer that was not requested."""
-        lengths = batch.lengths(self._called)
+        lengths = batch.lengths(self.called)
         longest = max(map(max, lengths))
-        with memory_for(len(lengths), longest), self._running(), self._refusing():
+        with memory_for(len(lengths), longest), self.running(), self._refusing():
             layers = self._recorded(batch, recording)
         layers += [None] * (self.num_layers - len(layers))
         return [
@@ -164,25 +169,25 @@ class RecordableModel:
 
     def projections(self, number: int, record: LayerRecord) -> Projections:
         """The matrices that made a layer's record; see `find_projections`."""
-        own = [module for module, kind in self._sites.kinds.items() if kind == self._called]
+        own = [module for module, kind in self.sites.kinds.items() if kind == self.called]
         candidates = own[number:] + own[:number]  # a module may serve several layers
-        outputs = [self._sites.outputs.get(module) for module in candidates]
-        with self._running():
+        outputs = [self.sites.outputs.get(module) for module in candidates]
+        with self.running():
             return find_projections(candidates, outputs, record, self.dtype)
 
     def sublayers(self, numbers: Sequence[int], batch: Batch, pieces: Sequence[int]) -> Retraced:
         """Layers' parts, and what they do to pieces of a batch's one sentence, or why none fit."""
-        [(length, _)] = batch.lengths(self._called)
-        run = LayerRun(numbers, self._called, self._sites, length, pieces)
+        [(length, _)] = batch.lengths(self.called)
+        run = LayerRun(numbers, self.called, self.sites, length, pieces)
         watching = run.watching(self.model, find_sublayers, self.dtype)
-        with memory_for(1, length), self._running(), watching, listening(run.heard):
+        with memory_for(1, length), self.running(), watching, listening(run.heard):
             self._forward(batch)
         return [run.found[number] for number in numbers]
 
     def write(self, ids: Ids, most: int) -> list[int]:
         """The ids that the decoder is fed while the model writes greedily: not the last one."""
         tensors = Batch([ids]).tensors(self.pad, self.model.device)
-        with memory_for(1, len(ids)), self._running():
+        with memory_for(1, len(ids)), self.running():
             try:
                 written = self.model.generate(
                     **tensors, do_sample=False, num_beams=1, max_new_tokens=most, use_cache=True
@@ -207,7 +212,7 @@ class RecordableModel:
             )
         part = self._encoder if self.seq2seq else getattr(self.model, "base_model", self.model)
         tensors = batch.tensors(self.pad, self.model.device)
-        with memory_for(1, len(batch.ids[0])), self._running():
+        with memory_for(1, len(batch.ids[0])), self.running():
             states = getattr(part(**tensors), "last_hidden_state", None)
         if states is None or states.shape[:2] != (1, len(batch.ids[0])):
             raise AttnvizError(f"{self.name} models give no state of each token", "choose another")
@@ -216,30 +221,29 @@ class RecordableModel:
         return final
 
     @contextmanager
-    def _running(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Get the model ready to be run inside the block, by no other thread of ours."""
         borrowed = self.borrowed is not None
         with load.quiet(), load.borrowing(self.borrowed) if borrowed else torch.inference_mode():
             quirks.use_full_attention(self.model)
-            self._use(load.EAGER if self.weights_only else self._form)
+            self._use(load.EAGER if self.weights_only else self.form)
             if borrowed:  # it may have been trained since the last run
-                self._sites.shapes.clear()
+                self.sites.shapes.clear()
             yield
 
     def _recorded(self, batch: Batch, recording: RecordRequest) -> Layers:
         """For each layer that ran, the record of each sentence."""
-        lengths = batch.lengths(self._called)
+        lengths = batch.lengths(self.called)
         if self.weights_only:
             return weights_only(self._eager(batch), lengths, recording)
         last = recording.last(self.num_layers) if self.num_layers else None
-        recorder = Recorder(self._sites, self._called, lengths, recording, last)
+        recorder = Recorder(self.sites, self.called, lengths, recording, last)
         with recorder.watching(), listening(recorder.heard), suppress(LastRecorded):
             self._forward(batch)
         return recorder.layers
 
     def _forward(self, batch: Batch, **options: Any) -> Any:
-        part = self._encoder if self.seq2seq and not self.decodes else self.model
-        return part(**batch.tensors(self.pad, self.model.device), **options)
+        return self.part(**batch.tensors(self.pad, self.model.device), **options)
 
     def _eager(self, batch: Batch) -> Sequence[Tensor | None] | None:
         """The weights that the model itself returns, a tensor a layer."""
@@ -247,7 +251,7 @@ class RecordableModel:
         tensors = {name: tensor.to(self.model.device) for name, tensor in extra.items()}
         output = self._forward(batch, output_attentions=True, **tensors)
         name = "decoder_attentions" if self.decodes else "attentions"
-        name = "cross_attentions" if self._called == "cross" else name
+        name = "cross_attentions" if self.called == "cross" else name
         weights: Sequence[Tensor] | None = getattr(output, name, None)
         if weights is None or self.decodes:
             return weights
@@ -262,8 +266,8 @@ class RecordableModel:
             later = (np.triu(record.weights(n), 1).any() for n, record in enumerate(layers))
             kind = "encoder" if any(later) else "decoder"
         return tried(
-            self.model, self._sites, layers, self.name,
-            kind=kind, form=self._form, weights_only=self.weights_only, together=self.together,
+            self.model, self.sites, layers, self.name,
+            kind=kind, form=self.form, weights_only=self.weights_only, together=self.together,
         )  # fmt: skip
 
     def _self_check(self, loaded: load.Loaded) -> list[LayerRecord]:
@@ -304,11 +308,11 @@ class RecordableModel:
                 self._forward(first)
             except UnlikeError:
                 return set(), None
-        self._sites = finder.sites
-        begun = finder.sites.begun.get(self._called)
+        self.sites = finder.sites
+        begun = finder.sites.begun.get(self.called)
         if begun is None:
             return set(), None
-        recorder = Recorder(self._sites, self._called, first.lengths(self._called), WHOLE)
+        recorder = Recorder(self.sites, self.called, first.lengths(self.called), WHOLE)
         layers = recorder.replay(finder.calls)
         self._use(load.EAGER)
         eager = self._eager(first)
@@ -320,11 +324,11 @@ class RecordableModel:
             if self._is_eager(layers, eager):
                 self.together = self._same_in_a_batch(trial, layers)
                 if found is None or self.together:
-                    self._form, found = form, layers
+                    self.form, found = form, layers
                 if self.together:
                     break
             layers = []
-        self._use(self._form)
+        self._use(self.form)
         return begun, found
 
     def _is_eager(self, layers: Layers, eager: Sequence[Tensor | None] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from attnviz.text.tokens import Tokens, Translated, Typed
 from attnviz.transformers_backend import describe
 from attnviz.transformers_backend.record import Batch
 from attnviz.transformers_backend.recordable import RecordableModel
+
+if TYPE_CHECKING:
+    from attnviz.transformers_backend.edits import EditedRuns
+    from attnviz.transformers_backend.heads import TransformersHead
 
 MAX_WRITTEN = 128  # the most tokens that a decoder writes when no target is given
 
@@ -105,6 +110,25 @@ class TransformersRunner:
         types = [source.type_ids] if self.feeds_types else None
         targets = [inspection.tokens.ids] if self.model.decodes else None
         return self.model.sublayers(layers, Batch([source.ids], types, targets), pieces)
+
+    def edited_runs(
+        self,
+        tokens: Tokens,
+        head: "TransformersHead | None" = None,
+        places: Sequence[int] = (),
+        target: Tokens | None = None,
+    ) -> "EditedRuns":
+        """A text that ran once, and can be run again with edits; see `EditedRuns`.
+
+        target: what the decoder is fed, where one runs beside the encoder.
+        """
+        from attnviz.transformers_backend.edits import EditedRuns
+
+        types = [tokens.type_ids] if self.feeds_types else None
+        decodes = self.model.decodes or (head is not None and self.model.seq2seq)
+        fed = target if target is not None or not decodes else self._target_of(tokens)
+        targets = [fed.ids] if decodes and fed is not None else None
+        return EditedRuns(self.model, Batch([tokens.ids], types, targets), head, places)
 
     def _target_of(self, source: Tokens) -> Tokens:
         """What the decoder is fed for this text."""

@@ -1,0 +1,141 @@
+"""Run a sentence again with edits of some heads, in batches that grow from layer to layer.
+
+A run equals the plain one up to its first edited layer, and joins the batch there.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+
+import numpy as np
+
+from attnviz.attention.edits import BY_KEY, Replaced
+from attnviz.attention.layer import WIDER
+from attnviz.encoder.choice import LONG
+from attnviz.encoder.encoder import Encoder, EncoderOutput, LayerVectors
+from attnviz.encoder.engine import Array, Engine
+from attnviz.encoder.record import memory_for, padded
+from attnviz.errors import AttnvizError
+from attnviz.files import look_ahead
+from attnviz.threads import thread_count, workers
+
+# Nearly full speed, yet several threads get a batch of a short sentence; no run is cut.
+BATCH_TOKENS = 256
+EVERYWHERE = slice(None)
+Run = Sequence[Replaced]  # the edits that are made together
+
+
+class EditedRuns:
+    """A sentence that was run once, and can be run again with edits.
+
+    states: (n, d_model), the last layer's output. AttnvizError if memory or a dtype is too small.
+    """
+
+    def __init__(self, encoder: Encoder, ids: Sequence[int], types: Sequence[int]) -> None:
+        self._encoder, self._engine = encoder, encoder.engine
+        with workers(self._engine.alone) as begin:
+            plain = begin(len(ids) > LONG, partial(self._plain, ids, types)).result()
+        self._layers = plain.layers
+        self.states = self._finite(plain.hidden_states[0])
+
+    def _plain(self, ids: Sequence[int], types: Sequence[int]) -> EncoderOutput:
+        with memory_for(1, len(ids)), self._engine.running():
+            inputs = [self._engine.array(padded([row])) for row in (ids, types)]
+            return self._encoder(inputs[0], inputs[1])
+
+    def edited(self, runs: Sequence[Run], pieces: slice = EVERYWHERE) -> Iterator[np.ndarray]:
+        """The last layer's output of `pieces` in each run in turn, (piece, d_model).
+
+        The runs' first layers must ascend.
+        """
+        at_once = max(1, BATCH_TOKENS // len(self.states))
+        all_threads = len(runs) <= at_once and len(runs) * len(self.states) > LONG
+        batches = (runs[first : first + at_once] for first in range(0, len(runs), at_once))
+        with workers(self._engine.alone) as begin:
+            begun: Iterator[Future[Array]] = (
+                begin(all_threads, partial(self._run, batch, pieces)) for batch in batches
+            )
+            # not all at once: finished batches take memory
+            for states in map(Future.result, look_ahead(begun, 2 * thread_count())):
+                yield from map(self._finite, states)
+
+    def _run(self, runs: Sequence[Run], pieces: slice) -> Array:
+        """A batch of runs from layer to layer: (run, piece, d_model)."""
+        engine = self._engine
+        first_layers = [min(edit.layer for edit in run) for run in runs]
+        last = self._encoder.config.num_layers - 1
+        x: Array | None = None
+        with memory_for(len(runs), len(self.states)), engine.running():
+            bias = self._encoder.bias(len(self.states))
+            for number in range(first_layers[0], last + 1):
+                layer, plain = self._encoder.layers[number], self._layers[number]
+                queries = pieces if number == last else EVERYWHERE
+                added = None if bias is None else bias[:, :, queries]
+                joining = first_layers.count(number)
+                plain = plain._replace(q=plain.q[:, :, queries], z=plain.z[:, :, queries])
+                all_z = [engine.repeated(plain.z, joining)]
+                all_x = [engine.repeated(plain.x[:, queries], joining)]
+                vectors = [(plain, 0)] * joining
+                if x is not None:
+                    begun = layer.attention(x, added, queries)
+                    all_z.insert(0, begun.z)
+                    all_x.insert(0, x[:, queries])
+                    vectors = [(begun, row) for row in range(len(x))] + vectors
+                z = engine.joined(all_z)
+                rows = range(len(self.states))[queries]
+                for own, run, row in zip(vectors, runs, z, strict=False):
+                    for edits in _by_head(run, number):
+                        _edit(engine, row[edits[0].head], own, edits, added, rows)
+                x = layer(engine.joined(all_x), z)
+        return x
+
+    def _finite(self, states: Array) -> np.ndarray:
+        """Final states as an array; AttnvizError if a number in them is not finite."""
+        array = self._engine.numpy(states)
+        if not np.isfinite(array).all():
+            half = self._engine.dtype == "float16"
+            raise AttnvizError(
+                "the model's final states are not all finite (NaN or infinity)",
+                WIDER if half else "the model's weights are damaged or overflow",
+            )
+        return array
+
+
+def _by_head(run: Run, layer: int) -> list[Run]:
+    """A run's edits of a layer, those of each head together."""
+    edits = [edit for edit in run if edit.layer == layer]
+    heads = dict.fromkeys(edit.head for edit in edits)
+    return [[edit for edit in edits if edit.head == head] for head in heads]
+
+
+def _edit(
+    engine: Engine,
+    z: Array,
+    own: tuple[LayerVectors, int],
+    edits: Run,
+    bias: Array | None,
+    queries: range,
+) -> None:
+    """Write one head's edited z, (query, d_k), from a row of a batch; only `queries` are there."""
+    vectors, row = own
+    one = slice(row, row + 1), slice(edits[0].head, edits[0].head + 1)
+    found = {"q": vectors.q[one], "k": vectors.k[one], "v": vectors.v[one]}
+    made = {edit.what: edit if edit.what in BY_KEY else edit.among(queries) for edit in edits}
+    inputs = {what: edit for what, edit in made.items() if what in found and edit is not None}
+    for what, edit in inputs.items():
+        found[what] = engine.joined([found[what]])  # a copy
+        _write(engine, found[what][0, 0], edit)
+    if inputs:
+        added = None if bias is None else bias[:, one[1]]
+        z[:] = engine.attend(found["q"], found["k"], found["v"], added)[0, 0]
+    if (mixed := made.get("weights")) is not None:
+        v, weights = found["v"][0, 0], mixed.values
+        sums = engine.array(weights) @ v if weights.shape[1] == len(v) else 0
+        z[EVERYWHERE if mixed.rows is None else mixed.rows] = sums
+    if (result := made.get("z")) is not None:
+        _write(engine, z, result)
+
+
+def _write(engine: Engine, array: Array, edit: Replaced) -> None:
+    """Write an edit's numbers into some rows of an array, (row, width), or all."""
+    array[EVERYWHERE if edit.rows is None else edit.rows] = engine.array(edit.values)

@@ -1,0 +1,141 @@
+"""Run a model's text again with edits of its heads, in our own encoder and through transformers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from attnviz.attention.edits import Edit, Replaced, Source
+from attnviz.attention.layer import LayerRecord
+from attnviz.attention.request import RecordRequest
+from attnviz.errors import RequestError
+from attnviz.inspection import HeadId
+from attnviz.inspection.edited import Output
+from attnviz.model.native import NativeRunner
+from attnviz.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from attnviz.encoder.edits import EditedRuns
+    from attnviz.model.model import Model
+
+Numbered = Sequence[Sequence[Replaced]]
+
+
+class Engine(Protocol):
+    """Makes edits whose numbers are known; the runs' first layers must ascend."""
+
+    @property
+    def plain(self) -> Output:
+        """The run without edits."""
+
+    def edited(self, runs: Numbered, pieces: slice = slice(None)) -> Iterator[Output]:
+        """See `Runs`."""
+
+
+@dataclass(eq=False)
+class EditableText:
+    """Implements `Runs`: a text in a model, which ran once, and can be run again with edits."""
+
+    model: "Model"
+    tokens: Tokens
+    engine: Engine
+
+    @property
+    def plain(self) -> Output:
+        """What the run without edits gave, of all pieces."""
+        return self.engine.plain
+
+    def edited(
+        self, runs: Sequence[Sequence[Edit]], pieces: slice = slice(None)
+    ) -> Iterator[Output]:
+        """See `Runs`.
+
+        RequestError for a run without edits, a head that the model lacks, one that shares the keys
+        or values to edit, and rows that are not there.
+        """
+        found = [self._replaced(run) for run in runs]
+        first = [min(edit.layer for edit in run) for run in found]
+        if first == sorted(first):
+            yield from self.engine.edited(found, pieces)
+            return
+        order = sorted(range(len(found)), key=first.__getitem__)
+        outputs = self.engine.edited([found[number] for number in order], pieces)
+        by_number = dict(zip(order, outputs, strict=True))
+        yield from (by_number[number] for number in range(len(found)))
+
+    def _replaced(self, run: Sequence[Edit]) -> list[Replaced]:
+        if not run:
+            raise RequestError("no head is named to edit", "name at least one")
+        facts = self.model.facts
+        for edit in run:
+            if not (0 <= edit.layer < facts.num_layers and 0 <= edit.head < facts.num_heads):
+                head = HeadId(edit.layer, edit.head)
+                raise RequestError(f"there is no head {head} to edit", f"{facts}")
+        return [
+            edit.replaced(self.layers[edit.layer] if edit.needs_record else None) for edit in run
+        ]
+
+    @cached_property
+    def layers(self) -> tuple[LayerRecord | None, ...]:
+        """The records of the run without edits."""
+        whole = RecordRequest(sparing=True)
+        return next(self.model.inspect_tokens([self.tokens], whole)).layers
+
+
+@dataclass(eq=False)
+class _Native:
+    """Our own encoder's runs, with the scores that a head makes of final states."""
+
+    runs: "EditedRuns"
+    scores: Callable[[np.ndarray], np.ndarray] | None
+    places: Sequence[int]
+
+    @cached_property
+    def plain(self) -> Output:
+        """See `Engine`."""
+        return self._output(self.runs.states, slice(None))
+
+    def edited(self, runs: Numbered, pieces: slice = slice(None)) -> Iterator[Output]:
+        """See `Engine`."""
+        every = slice(None) if self.scores is not None else pieces
+        for states in self.runs.edited(runs, every):
+            yield self._output(states, pieces if self.scores is not None else slice(None))
+
+    def _output(self, states: np.ndarray, pieces: slice) -> Output:
+        scores = None if self.scores is None else self.scores(states[list(self.places)])
+        return Output(states[pieces], scores)
+
+
+def edit_of(head: HeadId, source: Source = "zero") -> Edit:
+    """An edit of a head's z; RequestError for a layer without a head."""
+    if head.head is None:
+        raise RequestError(f"there is no head {head} to edit", 'name one as in "L3H1"')
+    return Edit(head.layer, head.head, source=source)
+
+
+def editable(
+    model: "Model",
+    tokens: Tokens,
+    runs: float = 2,
+    places: Sequence[int] = (),
+    target: Tokens | None = None,
+) -> EditableText:
+    """A text that is run once now, and will be run about `runs` times in all.
+
+    places: the pieces at which the checkpoint's head is asked for scores; of a whole text, any one.
+    target: what a decoder beside the encoder is fed; where one runs and none is given, what the
+    model writes. AttnvizError for a model that gives its weights alone; and as in `head_of`.
+    """
+    runner: Any = model._runner
+    head: Any = None
+    if places:
+        from attnviz.model.predict import head_of
+
+        head = head_of(model)
+    if isinstance(runner, NativeRunner) and (head is None or hasattr(head, "scorer")):
+        scorer = None if head is None else head.scorer.scores
+        native = _Native(runner.edited_runs(tokens, runs), scorer, places)
+        return EditableText(model, tokens, native)
+    return EditableText(model, tokens, runner.edited_runs(tokens, head, places, target))

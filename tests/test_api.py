@@ -239,8 +239,7 @@ def test_a_decoder_looks_at_its_encoder(translated: attnviz.Inspection) -> None:
     assert len(attnviz.heatmap(translated, head="L1H3").axes) > 0
     with pytest.raises(attnviz.RequestError, match='no "tired" in the target'):
         attnviz.explain(translated, "tired")
-    with pytest.raises(attnviz.RequestError, match="ablate"):
-        attnviz.ablate(translated, "L1H3")
+    assert attnviz.ablate(translated, "L1H3").moved[0].distance > 0.01
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -1,5 +1,6 @@
 """A transformers model in memory: looked into as it is, and left as it was."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 import torch
 import transformers
 from rounding import assert_numbers
-from tiny_bert import tiny_bert, tiny_tokenizer
+from tiny_bert import save_tokenizer, tiny_bert, tiny_tokenizer
 from tiny_others import RECORDED, SENTENCES, SEQ2SEQ, TARGET, WEIGHTS_ONLY, eager, hold
 
 import attnviz
 from attnviz.attention.request import AttentionKind
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.model import Model, check_ablatable, matrices_of, model_in_memory
+from attnviz.inspection import HeadId
+from attnviz.model import Model, check_ablatable, load_model, matrices_of, model_in_memory
 from attnviz.model.reload import load_model_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -261,12 +263,19 @@ def test_a_text_for_another_model() -> None:
         wrapped.inspect("the cat")
 
 
-def test_heads_of_it_are_not_ablated() -> None:
-    wrapped: Model = model_in_memory(bert(), tokenizer())
-    with pytest.raises(RequestError, match="runs through transformers here"):
-        wrapped.ablate(wrapped.tokenize("a dog"), [])
-    with pytest.raises(RequestError, match="runs through transformers here"):
-        check_ablatable(wrapped.inspect("a dog"))
+def test_heads_of_it_are_ablated(tmp_path: Path) -> None:
+    theirs = bert()
+    wrapped: Model = model_in_memory(theirs, tokenizer())
+    check_ablatable(wrapped.inspect("a dog"))
+    theirs.save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    ours = load_model(str(tmp_path))
+    tokens = wrapped.tokenize("a dog")
+    expected, found = (model.ablate(tokens, [HeadId(1, 0)]) for model in (ours, wrapped))
+    np.testing.assert_allclose(found.plain, expected.plain, atol=1e-5)
+    np.testing.assert_allclose(found.ablated, expected.ablated, atol=1e-5)
+    with pytest.raises(RequestError, match="no head is named"):
+        wrapped.ablate(tokens, [])
 
 
 def test_from_python() -> None:

@@ -228,7 +228,7 @@ def ablate(
         layers += [layer[1]] if layer else []
         names += [] if layer else [name]
     chosen = {*select_heads(context.model, layers), *select_heads(context.model, [], names)}
-    run = model_behind(inspection, model).ablate(inspection.tokens, sorted(chosen), replacement)
+    run = model_behind(inspection, model).ablate(inspection, sorted(chosen), replacement)
     return ablation_of(context, run, index)
 
 
@@ -246,7 +246,7 @@ def ablate_each(
     check_ablatable(inspection)
     index = index_of(context, "query", query)
     pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
-    runs = model_behind(inspection, model).ablate_each(inspection.tokens, replacement, pieces)
+    runs = model_behind(inspection, model).ablate_each(inspection, replacement, pieces)
     return rank_heads(context, runs, index)
 
 

@@ -29,7 +29,7 @@ class Replaced:
     head: int
     what: What
     rows: Int[np.ndarray, "row"] | None
-    values: Float[np.ndarray, "row width"]
+    values: Float[np.ndarray, "row_or_one width"]
 
     def among(self, rows: range) -> "Replaced | None":
         """The edit of some rows alone, numbered from the first of them; None if it has none."""
@@ -59,7 +59,7 @@ class Noise:
 class Given:
     """Numbers that are given: (row or 1, width), as the mean over a corpus."""
 
-    values: Float[np.ndarray, "row width"]
+    values: Float[np.ndarray, "row_or_one width"]
 
 
 @dataclass(frozen=True, eq=False)

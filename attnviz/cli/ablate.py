@@ -82,7 +82,7 @@ def ablate(
         session.spinner.update("taking heads away")
         mask = _mask(tokens, model, session.notes, item.place)
         if not ablated.each:
-            run = model.ablate(tokens, chosen, ablated.replacement)
+            run = model.ablate(item.inspection, chosen, ablated.replacement)
             ablation = ablation_of(context, run, query)
             if mask is not None:
                 _note_masks(ablation, mask, output.form, session.notes, item.place)
@@ -92,7 +92,7 @@ def ablate(
                 f"{item.place}--head tells how predictions at {mask} change, --each does not"
             )
         pieces = slice(None) if query is None else parts_of(tokens, context.unit)[query]
-        runs = model.ablate_each(tokens, ablated.replacement, pieces)
+        runs = model.ablate_each(item.inspection, ablated.replacement, pieces)
         return rank_heads(context, runs, query)
 
     answer_each(inputs, ask, ablated.top, doing="taking heads away")

@@ -10,11 +10,11 @@ import numpy as np
 from attnviz.attention.edits import Edit, Replaced, Source
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import RecordRequest
-from attnviz.errors import RequestError
-from attnviz.inspection import HeadId
+from attnviz.errors import AttnvizError, RequestError
+from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.edited import Output
 from attnviz.model.native import NativeRunner
-from attnviz.text.tokens import Tokens
+from attnviz.text.tokens import Tokens, Translated
 
 if TYPE_CHECKING:
     from attnviz.encoder.edits import EditedRuns
@@ -39,7 +39,8 @@ class EditableText:
     """Implements `Runs`: a text in a model, which ran once, and can be run again with edits."""
 
     model: "Model"
-    tokens: Tokens
+    fed: Tokens  # or the source, where a decoder runs beside the encoder
+    tokens: Tokens  # whose states are given
     engine: Engine
 
     @property
@@ -81,7 +82,7 @@ class EditableText:
     def layers(self) -> tuple[LayerRecord | None, ...]:
         """The records of the run without edits."""
         whole = RecordRequest(sparing=True)
-        return next(self.model.inspect_tokens([self.tokens], whole)).layers
+        return next(self.model.inspect_tokens([self.fed], whole)).layers
 
 
 @dataclass(eq=False)
@@ -117,7 +118,7 @@ def edit_of(head: HeadId, source: Source = "zero") -> Edit:
 
 def editable(
     model: "Model",
-    tokens: Tokens,
+    text: Tokens | Inspection,
     runs: float = 2,
     places: Sequence[int] = (),
     target: Tokens | None = None,
@@ -126,9 +127,11 @@ def editable(
 
     places: the pieces at which the checkpoint's head is asked for scores; of a whole text, any one.
     target: what a decoder beside the encoder is fed; where one runs and none is given, what the
-    model writes. AttnvizError for a model that gives its weights alone; and as in `head_of`.
+    model writes. AttnvizError for a model that gives its weights alone, and an inspection whose
+    source is not known; and as in `head_of`.
     """
     runner: Any = model._runner
+    tokens, shown = _fed(model, text, target)
     head: Any = None
     if places:
         from attnviz.model.predict import head_of
@@ -137,5 +140,24 @@ def editable(
     if isinstance(runner, NativeRunner) and (head is None or hasattr(head, "scorer")):
         scorer = None if head is None else head.scorer.scores
         native = _Native(runner.edited_runs(tokens, runs), scorer, places)
-        return EditableText(model, tokens, native)
-    return EditableText(model, tokens, runner.edited_runs(tokens, head, places, target))
+        return EditableText(model, tokens, tokens, native)
+    engine = runner.edited_runs(tokens, head, places, target)
+    return EditableText(model, tokens, shown or tokens, engine)
+
+
+def _fed(
+    model: "Model", text: Tokens | Inspection, target: Tokens | None
+) -> tuple[Tokens, Tokens | None]:
+    """What the model is fed, and what a decoder beside it is fed."""
+    if isinstance(text, Tokens):
+        fed = text.target if isinstance(text, Translated) else None
+        return text, target or fed
+    if text.keys is not None:
+        return Translated.of(text.keys, text.tokens), text.tokens
+    if model.decodes:
+        raise AttnvizError(
+            "a decoder reads the encoder's text too, which is not kept with the decoder's own "
+            "attention",
+            "--attention cross edits the heads that read it",
+        )
+    return text.tokens, None

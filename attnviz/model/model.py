@@ -232,7 +232,10 @@ class Model:
             self._runner.encoders.expected = size // BYTES_A_TOKEN
 
     def ablate(
-        self, tokens: Tokens, heads: Sequence[HeadId], replacement: Replacement = "zero"
+        self,
+        text: Tokens | Inspection,
+        heads: Sequence[HeadId],
+        replacement: Replacement = "zero",
     ) -> Ablated:
         """Run a sentence as it is, and once without these heads; predict each `[MASK]` if it can.
 
@@ -241,29 +244,32 @@ class Model:
         """
         from attnviz.model.edits import edit_of, editable
 
-        runs, runner = editable(self, tokens), self._runner
+        runs, runner = editable(self, text), self._runner
         [output] = runs.edited([[edit_of(head, replacement) for head in heads]])
-        states, masks = (runs.plain.states, output.states), None
+        tokens, states, masks = runs.tokens, (runs.plain.states, output.states), None
         if isinstance(runner, NativeRunner):
             masks = runner.predictions(tokens, states, self.tokenizer)
         return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
 
     def ablate_each(
-        self, tokens: Tokens, replacement: Replacement = "zero", pieces: slice = slice(None)
+        self,
+        text: Tokens | Inspection,
+        replacement: Replacement = "zero",
+        pieces: slice = slice(None),
     ) -> Iterator[Ablated]:
         """Run a sentence without each head in turn, layer by layer; give the states of `pieces`."""
         from attnviz.model.edits import edit_of, editable
 
         facts = self.facts
         heads = [HeadId(*place) for place in np.ndindex(facts.num_layers, facts.num_heads)]
-        runs = editable(self, tokens, 1 + len(heads) / 2)  # each begins at its head's layer
+        runs = editable(self, text, 1 + len(heads) / 2)  # each begins at its head's layer
         plain, first = runs.plain.states[pieces], pieces.indices(len(runs.plain.states))[0]
         edits = [[edit_of(head, replacement)] for head in heads]
         for head, output in zip(heads, runs.edited(edits, pieces), strict=True):
             states = plain, output.states
-            yield Ablated(tokens, facts, (head,), replacement, *states, first=first)
+            yield Ablated(runs.tokens, facts, (head,), replacement, *states, first=first)
 
-    def run_with(self, tokens: Tokens, edits: Sequence[Edit]) -> Output:
+    def run_with(self, text: Tokens | Inspection, edits: Sequence[Edit]) -> Output:
         """The final states of a sentence, (piece, d_model), with these edits made together.
 
         Raises RequestError for a head that is not there, or shares what is edited with others;
@@ -271,7 +277,7 @@ class Model:
         """
         from attnviz.model.edits import editable
 
-        return next(editable(self, tokens).edited([edits]))
+        return next(editable(self, text).edited([edits]))
 
     @cached_property
     def pooling(self) -> Pooling:

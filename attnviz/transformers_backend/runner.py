@@ -126,8 +126,7 @@ class TransformersRunner:
 
         types = [tokens.type_ids] if self.feeds_types else None
         decodes = self.model.decodes or (head is not None and self.model.seq2seq)
-        fed = target if target is not None or not decodes else self._target_of(tokens)
-        targets = [fed.ids] if decodes and fed is not None else None
+        targets = [(target or self._target_of(tokens)).ids] if decodes else None
         return EditedRuns(self.model, Batch([tokens.ids], types, targets), head, places)
 
     def _target_of(self, source: Tokens) -> Tokens:

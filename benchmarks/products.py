@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import linear
 
 from attnviz.model import load_model
-from attnviz.model.model import batches_of
+from attnviz.model.batches import batches_of
 from attnviz.threads import processors
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from attnviz.attention.edits import Edit, Noise, Patch
 from attnviz.errors import RequestError
 from attnviz.model import Model, load_model
-from attnviz.model.edits import EditableText, editable
+from attnviz.model.edits import EditableText
 
 TOLERANCE = 1e-5
 LAYER, HEAD = 1, 1
@@ -100,7 +100,7 @@ def test_runs_of_many_edits_are_those_of_each_alone(both: Any) -> None:
     ours, _, _ = both
     facts, tokens = ours.facts, ours.tokenize(SENTENCES[0])
     runs = [[Edit(*place)] for place in np.ndindex(facts.num_layers, facts.num_heads)]
-    text = editable(ours, tokens)
+    text = ours.editable(tokens)
     engine: Any = text.engine
     assert bool(engine._layers.modules) == (facts.family != "albert")  # whose layers are one
     together = list(text.edited(runs[::-1]))[::-1]
@@ -110,7 +110,7 @@ def test_runs_of_many_edits_are_those_of_each_alone(both: Any) -> None:
 
 
 def patched(text: EditableText, other: EditableText, what: Any) -> list[list[Edit]]:
-    facts = text.model.facts
+    facts = text.facts
     source = Patch(other.layers)
     places = np.ndindex(facts.num_layers, facts.num_heads)
     return [[Edit(layer, head, what, source=source) for layer, head in places]]
@@ -118,7 +118,7 @@ def patched(text: EditableText, other: EditableText, what: Any) -> list[list[Edi
 
 def test_a_patch_of_the_same_text_changes_nothing(both: Any) -> None:
     ours, _, _ = both
-    text = editable(ours, ours.tokenize(SENTENCES[0]))
+    text = ours.editable(ours.tokenize(SENTENCES[0]))
     for what in ("z", "q", "weights"):
         [output] = text.edited(patched(text, text, what))
         assert np.abs(output.states - text.plain.states).max() < TOLERANCE

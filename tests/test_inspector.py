@@ -16,7 +16,7 @@ import attnviz.model.native
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.model import Model, load_model
-from attnviz.model.model import FIRST_TOKENS, batches_of, windows
+from attnviz.model.batches import FIRST_TOKENS, batches_of, windows
 from attnviz.text.tokens import Tokens
 
 
@@ -46,7 +46,7 @@ def test_importing_the_inspector_imports_no_torch() -> None:
 
 
 def test_order_is_kept(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attnviz.model.model, "BATCH_TOKENS", 20)
+    monkeypatch.setattr(attnviz.model.batches, "BATCH_TOKENS", 20)
     texts = ["the cat sat on the mat.", "a", "it was too tired", "a", "the dog", "a cat sat"]
     inspections = list(tiny.inspect_tokens([tiny.tokenize(text) for text in texts]))
     assert [inspection.tokens.text for inspection in inspections] == texts
@@ -71,7 +71,7 @@ def test_nothing_in_nothing_out(tiny: Model) -> None:
 def test_batches_hold_at_most_ten_tokens_with_padding(
     lengths: list[int], expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attnviz.model.model, "BATCH_TOKENS", 10)
+    monkeypatch.setattr(attnviz.model.batches, "BATCH_TOKENS", 10)
     batches = batches_of(list(enumerate(map(tokens_of_length, lengths))))
     assert [[index for index, _ in batch] for batch in batches] == expected
 

@@ -109,26 +109,25 @@ class Edit:
         RequestError if the head shares what is edited with others, or the two runs of a patch do
         not fit together; AttnvizError if numbers that are needed were not recorded.
         """
-        if self.needs_record:
-            if record is None:
-                raise ValueError("this edit needs the record of the plain run")
+        if record is not None:
             _check_own(self, record)
+        elif self.needs_record:
+            raise ValueError("this edit needs the record of the plain run")
         if self.source == "zero":
             values = np.zeros((1, 1), np.float32)
         elif isinstance(self.source, Given):
             values = self.source.values
         elif isinstance(self.source, Patch):
             values = self._patched(self.source, record)
-        else:
+        elif record is not None:
             values = self._drawn(self.source, record)
         rows = None if self.rows is None else np.asarray(self.rows, np.int64)
         return Replaced(self.layer, self.head, self.what, rows, np.asarray(values, np.float32))
 
     def _drawn(
-        self, source: Literal["mean"] | Noise, record: LayerRecord | None
+        self, source: Literal["mean"] | Noise, record: LayerRecord
     ) -> Float[np.ndarray, "row width"]:
         """The mean over rows, or noise, of what the head has in the plain run."""
-        assert record is not None
         own = numbers_of(record, self.layer, self.head, self.what)
         generator = None
         if isinstance(source, Noise):

@@ -9,16 +9,14 @@ import numpy as np
 
 from attnviz.attention.edits import Edit, Replaced, Source
 from attnviz.attention.layer import LayerRecord
-from attnviz.attention.request import RecordRequest
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.edited import Output
 from attnviz.model.native import NativeRunner
 from attnviz.text.tokens import Tokens, Translated
 
 if TYPE_CHECKING:
     from attnviz.encoder.edits import EditedRuns
-    from attnviz.model.model import Model
 
 Numbered = Sequence[Sequence[Replaced]]
 
@@ -38,10 +36,10 @@ class Engine(Protocol):
 class EditableText:
     """Implements `Runs`: a text in a model, which ran once, and can be run again with edits."""
 
-    model: "Model"
-    fed: Tokens  # or the source, where a decoder runs beside the encoder
+    facts: ModelFacts
     tokens: Tokens  # whose states are given
     engine: Engine
+    record: Callable[[], Inspection]  # of the run without edits
 
     @property
     def plain(self) -> Output:
@@ -69,7 +67,7 @@ class EditableText:
     def _replaced(self, run: Sequence[Edit]) -> list[Replaced]:
         if not run:
             raise RequestError("no head is named to edit", "name at least one")
-        facts = self.model.facts
+        facts = self.facts
         for edit in run:
             if not (0 <= edit.layer < facts.num_layers and 0 <= edit.head < facts.num_heads):
                 head = HeadId(edit.layer, edit.head)
@@ -81,8 +79,7 @@ class EditableText:
     @cached_property
     def layers(self) -> tuple[LayerRecord | None, ...]:
         """The records of the run without edits."""
-        whole = RecordRequest(sparing=True)
-        return next(self.model.inspect_tokens([self.fed], whole)).layers
+        return self.record().layers
 
 
 @dataclass(eq=False)
@@ -117,47 +114,34 @@ def edit_of(head: HeadId, source: Source = "zero") -> Edit:
 
 
 def editable(
-    model: "Model",
-    text: Tokens | Inspection,
+    runner: Any,
+    text: Tokens,
+    record: Callable[[], Inspection],
     runs: float = 2,
+    head: Any = None,
     places: Sequence[int] = (),
-    target: Tokens | None = None,
 ) -> EditableText:
-    """A text that is run once now, and will be run about `runs` times in all.
-
-    places: the pieces at which the checkpoint's head is asked for scores; of a whole text, any one.
-    target: what a decoder beside the encoder is fed; where one runs and none is given, what the
-    model writes. AttnvizError for a model that gives its weights alone, and an inspection whose
-    source is not known; and as in `head_of`.
-    """
-    runner: Any = model._runner
-    tokens, shown = _fed(model, text, target)
-    head: Any = None
-    if places:
-        from attnviz.model.predict import head_of
-
-        head = head_of(model)
+    """A text that a runner runs once now, and about `runs` times in all; see `Model.editable`."""
     if isinstance(runner, NativeRunner) and (head is None or hasattr(head, "scorer")):
         scorer = None if head is None else head.scorer.scores
-        native = _Native(runner.edited_runs(tokens, runs), scorer, places)
-        return EditableText(model, tokens, tokens, native)
-    engine = runner.edited_runs(tokens, head, places, target)
-    return EditableText(model, tokens, shown or tokens, engine)
+        native = _Native(runner.edited_runs(text, runs), scorer, places)
+        return EditableText(runner.facts, text, native, record)
+    engine = runner.edited_runs(text, head, places)
+    shown = text.target if isinstance(text, Translated) and runner.decodes else None
+    return EditableText(runner.facts, shown or text, engine, record)
 
 
-def _fed(
-    model: "Model", text: Tokens | Inspection, target: Tokens | None
-) -> tuple[Tokens, Tokens | None]:
-    """What the model is fed, and what a decoder beside it is fed."""
-    if isinstance(text, Tokens):
-        fed = text.target if isinstance(text, Translated) else None
-        return text, target or fed
-    if text.keys is not None:
-        return Translated.of(text.keys, text.tokens), text.tokens
-    if model.decodes:
+def fed(inspection: Inspection, decodes: bool) -> Tokens:
+    """What the inspection's model was fed; AttnvizError if that is not known.
+
+    decodes: whether a decoder, whose attention it is, runs beside an encoder.
+    """
+    if inspection.keys is not None:
+        return Translated.of(inspection.keys, inspection.tokens)
+    if decodes:
         raise AttnvizError(
             "a decoder reads the encoder's text too, which is not kept with the decoder's own "
             "attention",
             "--attention cross edits the heads that read it",
         )
-    return text.tokens, None
+    return inspection.tokens

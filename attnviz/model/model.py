@@ -17,6 +17,7 @@ from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Replacement
 from attnviz.inspection.edited import Output
 from attnviz.inspection.pooled import Pooled
+from attnviz.model.batches import BATCH_TOKENS, Numbered, batches_of, windows
 from attnviz.model.native import NativeRunner, Results
 from attnviz.models.files import ModelFiles
 from attnviz.models.pooling import Pooling, read_pooling
@@ -26,20 +27,11 @@ from attnviz.text.windows import windows_at
 
 if TYPE_CHECKING:
     from attnviz.attention.sublayers import Sublayers
+    from attnviz.model.edits import EditableText
     from attnviz.threads import Begin
 
 # memory for the recorded vectors of one window of sentences; at most two are in memory
 WINDOW_BYTES = 96 * 1024 * 1024
-
-FIRST_TOKENS = 128
-"""The tokens in the first window of a stream; each window has room for four times as many."""
-
-WINDOW_SENTENCES = 1024
-"""The most sentences in a window: what Python keeps of one is more than a tiny model's vectors."""
-
-BATCH_TOKENS = 512
-"""The most tokens in a batch, padding included: enough for matrix products at full speed, and few
-enough for the processor's cache and for sentences of similar length."""
 
 BYTES_A_TOKEN = 5
 """About so many bytes of a text make a token."""
@@ -48,7 +40,6 @@ FOLDED_TOKENS = 1 << 14
 """The tokens in a window whose inspections are used at once, and not kept: many, so that batches
 are of sentences of like length."""
 
-Numbered = tuple[int, Tokens]
 Result = TypeVar("Result")
 Window = list[tuple[list[int], Future[list[Result]]]]
 """Batches that were started: the numbers of their sentences, and their future results."""
@@ -242,9 +233,9 @@ class Model:
         Raises RequestError if no head is named, or the model lacks one; AttnvizError if it gives
         weights alone.
         """
-        from attnviz.model.edits import edit_of, editable
+        from attnviz.model.edits import edit_of
 
-        runs, runner = editable(self, text), self._runner
+        runs, runner = self.editable(text), self._runner
         [output] = runs.edited([[edit_of(head, replacement) for head in heads]])
         tokens, states, masks = runs.tokens, (runs.plain.states, output.states), None
         if isinstance(runner, NativeRunner):
@@ -258,11 +249,11 @@ class Model:
         pieces: slice = slice(None),
     ) -> Iterator[Ablated]:
         """Run a sentence without each head in turn, layer by layer; give the states of `pieces`."""
-        from attnviz.model.edits import edit_of, editable
+        from attnviz.model.edits import edit_of
 
         facts = self.facts
         heads = [HeadId(*place) for place in np.ndindex(facts.num_layers, facts.num_heads)]
-        runs = editable(self, text, 1 + len(heads) / 2)  # each begins at its head's layer
+        runs = self.editable(text, 1 + len(heads) / 2)  # each begins at its head's layer
         plain, first = runs.plain.states[pieces], pieces.indices(len(runs.plain.states))[0]
         edits = [[edit_of(head, replacement)] for head in heads]
         for head, output in zip(heads, runs.edited(edits, pieces), strict=True):
@@ -272,12 +263,33 @@ class Model:
     def run_with(self, text: Tokens | Inspection, edits: Sequence[Edit]) -> Output:
         """The final states of a sentence, (piece, d_model), with these edits made together.
 
-        Raises RequestError for a head that is not there, or shares what is edited with others;
-        AttnvizError for a model that gives weights alone.
+        Errors as in `editable`; RequestError for a head that is not there, or shares what is edited
+        with others.
         """
-        from attnviz.model.edits import editable
+        return next(self.editable(text).edited([edits]))
 
-        return next(editable(self, text).edited([edits]))
+    def editable(
+        self,
+        text: Tokens | Inspection,
+        runs: float = 2,
+        head: object = None,
+        places: Sequence[int] = (),
+    ) -> "EditableText":
+        """A text that is run once now, and can be run again with edits; about `runs` times in all.
+
+        head: the checkpoint's, from `head_of`, if its scores at `places` are asked for. A decoder
+        beside the encoder is fed the target of a `Translated` text, or what the model writes.
+        AttnvizError for a model that gives weights alone, and an inspection without its source.
+        """
+        from attnviz.model.edits import editable, fed
+
+        tokens = text if isinstance(text, Tokens) else fed(text, self.decodes)
+        whole = RecordRequest(sparing=True)
+
+        def record() -> Inspection:
+            return next(self.inspect_tokens([tokens], whole))
+
+        return editable(self._runner, tokens, record, runs, head, places)
 
     @cached_property
     def pooling(self) -> Pooling:
@@ -345,40 +357,6 @@ class Model:
 
 def _as_it_is(_: int, inspection: Inspection | AttnvizError) -> Inspection | AttnvizError:
     return inspection
-
-
-def windows(sentences: Iterable[Numbered | None], most_tokens: int) -> Iterator[list[Numbered]]:
-    """Group sentences that run together; an empty window marks a pause, and the end.
-
-    The first windows are small, so that the first results do not wait for many others.
-    """
-    window: list[Numbered] = []
-    size, room = 0, min(FIRST_TOKENS, most_tokens)
-    for numbered in sentences:
-        if numbered is not None:
-            window.append(numbered)
-            size += len(numbered[1])
-        full = size >= room or len(window) == WINDOW_SENTENCES
-        if window and (numbered is None or full):
-            yield window
-            window, size, room = [], 0, min(4 * room, most_tokens)
-        if numbered is None:
-            yield []
-    if window:
-        yield window
-    yield []
-
-
-def batches_of(by_length: Sequence[Numbered]) -> Iterator[list[Numbered]]:
-    """Split sentences, sorted by length, into batches of at most BATCH_TOKENS once padded."""
-    batch: list[Numbered] = []
-    for numbered in by_length:
-        if batch and len(numbered[1]) * (len(batch) + 1) > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(numbered)
-    if batch:
-        yield batch
 
 
 def _in_order(window: Window[Result]) -> Iterator[tuple[int, Result]]:

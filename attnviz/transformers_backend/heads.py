@@ -19,7 +19,7 @@ from attnviz.models.config import SAVE_AGAIN
 from attnviz.models.files import ModelFiles
 from attnviz.text.tokens import Tokens
 from attnviz.transformers_backend import load, quirks
-from attnviz.transformers_backend.runner import MAX_WRITTEN
+from attnviz.transformers_backend.record import MAX_WRITTEN
 
 AUTO_CLASSES: dict[HeadKind, str] = {
     "masked-lm": "AutoModelForMaskedLM",

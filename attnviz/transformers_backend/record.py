@@ -24,6 +24,7 @@ from attnviz.transformers_backend.attention_call import (
     inputs_of,
 )
 
+MAX_WRITTEN = 128  # the most tokens that a decoder writes when no target is given
 ROWS_AT_ONCE = 512  # rows of a mask that are examined together, to limit memory
 
 Lengths = Sequence[tuple[int, int]]  # the number of queries and of keys of each sentence

@@ -14,14 +14,12 @@ from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens, Translated, Typed
 from attnviz.transformers_backend import describe
-from attnviz.transformers_backend.record import Batch
+from attnviz.transformers_backend.record import MAX_WRITTEN, Batch
 from attnviz.transformers_backend.recordable import RecordableModel
 
 if TYPE_CHECKING:
     from attnviz.transformers_backend.edits import EditedRuns
     from attnviz.transformers_backend.heads import TransformersHead
-
-MAX_WRITTEN = 128  # the most tokens that a decoder writes when no target is given
 
 Results = list[Inspection | AttnvizError]
 
@@ -116,17 +114,13 @@ class TransformersRunner:
         tokens: Tokens,
         head: "TransformersHead | None" = None,
         places: Sequence[int] = (),
-        target: Tokens | None = None,
     ) -> "EditedRuns":
-        """A text that ran once, and can be run again with edits; see `EditedRuns`.
-
-        target: what the decoder is fed, where one runs beside the encoder.
-        """
+        """A text that ran once, and can be run again with edits; see `EditedRuns`."""
         from attnviz.transformers_backend.edits import EditedRuns
 
         types = [tokens.type_ids] if self.feeds_types else None
         decodes = self.model.decodes or (head is not None and self.model.seq2seq)
-        targets = [(target or self._target_of(tokens)).ids] if decodes else None
+        targets = [self._target_of(tokens).ids] if decodes else None
         return EditedRuns(self.model, Batch([tokens.ids], types, targets), head, places)
 
     def _target_of(self, source: Tokens) -> Tokens:

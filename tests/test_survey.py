@@ -1,14 +1,19 @@
 """A survey of a corpus with the default model: its notes, and any split of the texts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from corpora import documents_of
 from test_fold import TEXTS
-from test_survey_statistics import numbers_of
+from test_survey_statistics import numbers_of, text_of
 
-from attnviz.corpus.fold import Folded, fold
+from attnviz.corpus import copies as copying
+from attnviz.corpus.copies import Copies
+from attnviz.corpus.fold import Folded, Seen, fold
 from attnviz.corpus.survey import FEW, NO_BLOCKS, NO_TREES, SurveyAccumulator, SurveyWork, survey
 from attnviz.model import Model
+from attnviz.text.tokens import Part
 
 WORK = SurveyWork(examples=2)
 
@@ -67,6 +72,47 @@ def test_a_corpus_of_one_sentence_says_what_it_lacks(minilm: Model) -> None:
     assert found.intervals is None
     assert found.notes == (FEW,)
     assert found.heads[0].statistics["entropy"].low is None
+
+
+def test_texts_that_come_again_are_told(minilm: Model) -> None:
+    """Of twenty copies of a line all intervals have no width: a reader should know why."""
+    work = SurveyWork(distances=False)
+    texts = [TEXTS[0]] * 18 + TEXTS[1:3]
+    found = survey(work, fold(work, documents_of(texts), minilm), minilm.facts, ["a"])
+    assert found.notes[0].startswith("17 of 20 texts are copies of earlier ones")
+    same = survey(work, fold(work, documents_of(texts[:18]), minilm), minilm.facts, ["a"])
+    entropy = same.heads[0].statistics["entropy"]
+    assert entropy.low == pytest.approx(entropy.high)
+
+
+@pytest.mark.parametrize("kept", [8, 1000])
+def test_copies_are_counted_in_any_split(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    """A third of the texts comes again: exactly, and of a sample of the texts about."""
+    monkeypatch.setattr(copying, "KEPT", kept)
+    texts = [f"text {n % 200}" for n in range(300)]
+    order = np.random.default_rng(0).permutation(300)
+    seen = [text_of(int(n), texts[n].split(), True, False) for n in order]
+    whole, parts = Copies(), [Copies(), Copies(), Copies()]
+    for number, one in enumerate(seen):
+        whole.add(one)
+        parts[number % 3].add(one)
+    restored = Copies()
+    restored.restore(parts[2].state())
+    restored.merge(parts[0])
+    restored.merge(parts[1])
+    assert restored.share == whole.share
+    assert whole.share == pytest.approx(1 / 3, abs=1e-9 if kept == 1000 else 0.25)
+    assert len(whole.state()["hashes"]) == min(kept, 200)
+
+
+def test_a_window_is_no_copy_of_its_document() -> None:
+    found = Copies()
+    for index in range(3):
+        text = text_of(0, ["a", "b"], True, False)
+        tokens = replace(text.inspection.tokens, part=Part(index, 3, 0, 2, 0))
+        inspection = replace(text.inspection, tokens=tokens)
+        found.add(Seen(text.document, inspection, "weights"))
+    assert found.share == 0
 
 
 def test_nothing_gives_no_heads(minilm: Model) -> None:

@@ -10,6 +10,7 @@ from attnviz.answers.statistics import ROLES, STATISTICS, WITHIN_A_TEXT
 from attnviz.answers.survey import Survey, SurveyHead
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import AttentionKind
+from attnviz.corpus.copies import Copies
 from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Accumulator, Folded, Seen, whole_or_windows
 from attnviz.corpus.kept import named, part_of
@@ -36,6 +37,13 @@ CROSS = (
 )
 NO_WORDS = "{count:,} of {texts} count nowhere: {who} no word there"
 NO_REST = "the roles no-op, broadcast and delimiter were not tested: no text has special tokens"
+COPIES = (
+    "{count:,} of {texts} are copies of earlier ones; intervals and tests take each for a text of its "
+    "own, and are surer than they should be"
+)
+MANY_COPIES = 0.05
+"""The part of the texts that may be copies before that is told: intervals hardly feel less."""
+
 FEW = (
     f"of fewer than {FEWEST} texts there are no intervals, and roles are not tested; positional "
     "and broad are criteria without a test, and are told all the same"
@@ -79,6 +87,7 @@ class SurveyAccumulator:
         self.attention: AttentionKind | None = None  # before any text
         self.without_words = 0.0
         self.statistics = HeadStatistics(facts)
+        self.copies = Copies()
         self.examples = HeadExamples(work.examples) if work.examples else None
         self.distances = HeadDistances() if work.distances else None
 
@@ -115,6 +124,7 @@ class SurveyAccumulator:
 
     def _parts(self) -> Iterator[tuple[str, Accumulator]]:
         yield "statistics", self.statistics
+        yield "copies", self.copies
         if self.examples is not None:
             yield "examples", self.examples
         if self.distances is not None:
@@ -187,6 +197,9 @@ def _notes(work: SurveyWork, found: SurveyAccumulator, documents: int, heads: in
     if documents < FEWEST:
         yield FEW
         return
+    copies = found.copies.share
+    if copies >= MANY_COPIES:
+        yield COPIES.format(count=round(copies * documents), texts=counted(documents, "text"))
     if not tested["syntactic"] and not cross:
         yield NO_TREES
     if not tested["block"] and not cross:

@@ -6,12 +6,12 @@ distinct elements in a data stream"). Up to KEPT different texts the number is e
 """
 
 from collections import Counter
+from hashlib import blake2b
 from heapq import nsmallest
 from typing import Any
 
 import numpy as np
 
-from attnviz.corpus.document import hashed
 from attnviz.corpus.fold import Seen
 
 KEPT = 4096
@@ -27,7 +27,9 @@ class Copies:
         """Add a text; of a long one the first window."""
         part, document = seen.inspection.part, seen.document
         if part is None or part.index == 0:
-            self._counts[hashed("text", document.text, document.pair)] += 1
+            text = repr((document.text, document.pair)).encode("utf-8", "surrogatepass")
+            digest = blake2b(text, digest_size=8).digest()
+            self._counts[int.from_bytes(digest, "little")] += 1
             if len(self._counts) > 2 * KEPT:
                 self._keep()
 
@@ -59,6 +61,5 @@ class Copies:
 
     def _keep(self) -> None:
         if len(self._counts) > KEPT:
-            self._counts = Counter(
-                {own: self._counts[own] for own in nsmallest(KEPT, self._counts)}
-            )
+            smallest = nsmallest(KEPT, self._counts)
+            self._counts = Counter({own: self._counts[own] for own in smallest})

@@ -38,8 +38,8 @@ CROSS = (
 NO_WORDS = "{count:,} of {texts} count nowhere: {who} no word there"
 NO_REST = "the roles no-op, broadcast and delimiter were not tested: no text has special tokens"
 COPIES = (
-    "{count:,} of {texts} are copies of earlier ones; intervals and tests take each for a text of its "
-    "own, and are surer than they should be"
+    "{count:,} of {texts} are copies of earlier ones; intervals and tests take each for a text of "
+    "its own, and are surer than they should be"
 )
 MANY_COPIES = 0.05
 """The part of the texts that may be copies before that is told: intervals hardly feel less."""

@@ -32,7 +32,7 @@ from attnviz.cli.app import exit_code_of
 from attnviz.cli.check import Checked
 from attnviz.cli.check import check as command
 from attnviz.cli.options import Results
-from attnviz.encoder import ablate, record
+from attnviz.encoder import edits, record
 from attnviz.encoder.encoder import Encoder
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection.evidence import Evidence
@@ -116,17 +116,14 @@ def by_result(answer: Check) -> dict[str, set[str]]:
 
 
 def head_mask_never_applied(patch: Patch) -> None:
-    patch.setattr(ablate, "_ablate", lambda z, runs, number, plain: None)
+    patch.setattr(edits, "_edit", lambda engine, z, own, edits, bias, queries: None)
 
 
 def zeroed_slices_that_are_not_heads(patch: Patch) -> None:
-    def wrong(z: Any, runs: Any, number: int, plain: Any) -> None:
-        for row, run in enumerate(runs[: len(z)]):
-            for place, head in run:
-                if place == number:
-                    z[row, :, :, head] = 0  # a slice of every head
+    def wrong(engine: Any, z: Any, own: Any, edits: Any, bias: Any, queries: Any) -> None:
+        z[:, edits[0].head] = 0  # a slice of the head
 
-    patch.setattr(ablate, "_ablate", wrong)
+    patch.setattr(edits, "_edit", wrong)
 
 
 def window_ignored(patch: Patch) -> None:

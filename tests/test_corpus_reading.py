@@ -87,6 +87,25 @@ def test_columns_that_are_named(read: Callable[..., list[Told]], tmp_path: Path)
     assert read("one.csv", "whatever\nThe cat sleeps.\n") == [(2, "The cat sleeps.")]
 
 
+def test_second_texts_have_a_column_of_their_own(
+    read: Callable[..., list[Told]], tmp_path: Path
+) -> None:
+    content = "en\tde\nIt rains.\tEs regnet.\nIt snows.\t\n\t\n"
+    assert read("a.tsv", content, pair="de") == [
+        (2, "It rains."),
+        (3, "the column de is empty here"),
+    ]
+    assert read("b.tsv", "en\tde\nIt rains.\tEs regnet.\n", pair="de") == [(2, "It rains.")]
+    [one] = documents(tmp_path / "b.tsv", pair="de")
+    assert (one.text, one.pair) == ("It rains.", "Es regnet.")
+    [(line, told)] = read("a.tsv", content, text="en", pair="fr")
+    assert (line, told) == (
+        1,
+        "there is no column fr: there are en, de (name the one with the second texts with "
+        "--pair-column)",
+    )
+
+
 def test_a_row_whose_quotes_do_not_match_costs_no_other(read: Callable[..., list[Told]]) -> None:
     content = 'id,text\n1,"open\n2,plain\n3,"whole, cell"\n4,"cell" twice\n5,last\n'
     assert read("a.csv", content) == [

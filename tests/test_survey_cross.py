@@ -33,6 +33,7 @@ TEXTS = [
         ("animal", "street", "wide"),
     )
 ]  # fmt: skip
+TARGET = "Der Hund überquerte die Straße nicht, weil es müde war."
 WITHIN = {
     "statistics": {"distance", "itself", "previous", "next", "maxima", "previous_token",
                    "duplicate_token", "induction"},
@@ -44,20 +45,22 @@ WITHIN = {
 def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
     place = workplace(tmp_path_factory.mktemp("cross"), animal)
     (place.folder / "a.txt").write_text("".join(f"{text}\n" for text in TEXTS))
+    rows = "".join(f"{text}\t{TARGET}\n" for text in TEXTS)
+    (place.folder / "a.tsv").write_text(f"en\tde\n{rows}", encoding="utf-8")
     return place
 
 
-def surveyed(place: Workplace, model: Path, *more: str) -> Any:
-    done = place("survey", "a.txt", "-m", str(model), "--json", "--quiet", *more)
+def surveyed(place: Workplace, model: Path, *more: str, of: str = "a.txt") -> Any:
+    done = place("survey", of, "-m", str(model), "--json", "--quiet", *more)
     assert (done.code, done.err) == (0, "")
     jsonschema.Draft202012Validator(SCHEMA).validate(done.json)
     return done.json
 
 
-def run(place: Workplace, attention: str) -> list[Any]:
+def run(place: Workplace, attention: str, *more: str) -> list[Any]:
     """What `attnviz run` says of each text."""
     given = "".join(f"{text}\n" for text in TEXTS).encode()
-    asked = ("-m", str(TRANSLATOR), "--attention", attention, "-f", "jsonl", "--quiet")
+    asked = ("-m", str(TRANSLATOR), "--attention", attention, "-f", "jsonl", "--quiet", *more)
     done = place("run", "-", *asked, given=given)
     assert done.code == 0, done.err
     return done.json_lines
@@ -131,9 +134,15 @@ def expected(rows: list[Row], cross: bool) -> dict[str, float | None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attention", ["decoder", "cross"])
+@pytest.mark.parametrize("attention", ["decoder", "cross", "cross, of given targets"])
 def test_numbers_are_those_of_run_s_matrices(place: Workplace, attention: str) -> None:
-    found, runs = surveyed(place, TRANSLATOR, "--attention", attention), run(place, attention)
+    attention, _, given = attention.partition(", ")
+    if given:
+        pairs = ("--pair-column", "de", "--attention", attention)
+        found = surveyed(place, TRANSLATOR, *pairs, of="a.tsv")
+        runs = run(place, attention, "--target", TARGET)
+    else:
+        found, runs = surveyed(place, TRANSLATOR, "--attention", attention), run(place, attention)
     assert found["attention"] == attention == runs[0]["attention"]
     assert found["corpus"]["words"] == sum(
         not token["special"] for answer in runs for token in answer["tokens"]
@@ -218,13 +227,29 @@ def test_a_tree_is_not_of_what_a_decoder_wrote() -> None:
 
 @pytest.mark.slow
 def test_two_models_say_whose_attention_is_compared(place: Workplace) -> None:
-    asked = ("compare", "--untrained", "-m", str(TRANSLATOR), "--corpus", "a.txt", "--quiet")
-    done = place(*asked, "--attention", "cross", "--target", "Das Tier war müde.", "--json")
-    assert (done.code, done.err) == (0, "")
+    asked = ("compare", "--untrained", "-m", str(TRANSLATOR), "--attention", "cross")
+    done = place(*asked, "--corpus", "a.tsv", "--pair-column", "de", "--json")
+    assert done.code == 0
+    assert "target" not in done.err
     assert [done.json[side]["attention"] for side in "ab"] == ["cross", "cross"]
     assert not {one["name"] for one in done.json["statistics"]} & WITHIN["statistics"]
     assert not {one["name"] for one in done.json["roles"]} & WITHIN["roles"]
     assert done.json["distances"]["rows_apart"] == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ("survey", "a.tsv", "-m", str(TRANSLATOR), "--attention", "cross", "--target", "x"),
+            "--target is one text for all, and --pair-column gives each text its own",
+        ),
+        (("compare", "one", "two"), "--pair-column is for --corpus FILE"),
+    ],
+)
+def test_second_texts_that_fit_nothing(place: Workplace, asked: tuple[str, ...], told: str) -> None:
+    done = place(*asked, "--pair-column", "de")
+    assert (done.code, done.message[0]) == (2, f"attnviz: {told}")
 
 
 @pytest.fixture(scope="module")

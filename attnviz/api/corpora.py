@@ -35,13 +35,15 @@ Names = str | os.PathLike[str] | list[Any]
 class CorpusOptions(ModelOptions, total=False):
     """How much of a corpus is read, where its texts are, and in which measure.
 
-    `column`, `id_column`: of a table. `limit`: the first documents alone. `stride`: windows of long
-    texts overlap, and begin so many pieces apart. `measure`: "weights" or "norm". `tokenizer`: of a
-    transformers model in memory.
+    `column`, `id_column`, `pair_column`: of a table; the last has second texts, of pairs or for a
+    decoder. `limit`: the first documents alone. `stride`: windows of long texts overlap, and begin
+    so many pieces apart. `measure`: "weights" or "norm". `tokenizer`: of a transformers model in
+    memory.
     """
 
     column: str | None
     id_column: str | None
+    pair_column: str | None
     limit: int | None
     stride: int | None
     measure: MeasureName
@@ -182,7 +184,7 @@ def _typed(text: Any) -> Typed | None:
 
 def _reader(corpus: Corpus, options: dict[str, Any]) -> Reader:
     """What reads the corpus; RequestError where it is not clear what is meant."""
-    columns = Columns(options.get("column"), options.get("id_column"))
+    columns = Columns(*map(options.get, ("column", "id_column", "pair_column")))
     if isinstance(corpus, str | os.PathLike):
         return Files(_names(corpus), columns)
     if not isinstance(corpus, Iterable):

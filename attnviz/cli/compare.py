@@ -78,6 +78,9 @@ class TwoSources:
     column: Annotated[
         str | None, valued("NAME", RARE, "The column of --corpus with the texts.")
     ] = None
+    pair_column: Annotated[
+        str | None, valued("NAME", RARE, "The one with second texts: of pairs, for the decoder.")
+    ] = None
     limit: Annotated[int | None, count("The first N documents of --corpus alone.", "N", RARE)] = (
         None
     )
@@ -128,8 +131,12 @@ def compare(
 
         over_corpus(source, followed, heads, look, choice, output)
         return
-    if source.column or source.limit:
-        option = "--column" if source.column else "--limit"
+    given = {
+        "--column": source.column is not None,
+        "--pair-column": source.pair_column is not None,
+        "--limit": source.limit is not None,
+    }
+    for option in (name for name, came in given.items() if came):
         raise RequestError(f"{option} is for --corpus FILE", "add that, or leave it out")
     side_by_side(source, followed, heads, look, choice, output)
 

@@ -29,7 +29,8 @@ def over_corpus(
     _check(source, followed, look, choice, output)
     check_output(output, "SurveyComparison")
     session = Session(choice, output)
-    texts = Texts(source.corpus, source.column)
+    texts = Texts(source.corpus, source.column, pair_column=source.pair_column)
+    texts.check(session)
     running = Running(source.limit, "norm" if look.measure == "norm" else "weights")
     work = ComparingWork(SurveyWork(running.measure, distances=False))
     sides: list[Side] = []

@@ -50,6 +50,10 @@ class Texts:
     id_column: Annotated[
         str | None, valued("NAME", INPUT, "The column with their ids (id, if there is one).")
     ] = None
+    pair_column: Annotated[
+        str | None,
+        valued("NAME", INPUT, "The column with second texts: of pairs, or for the decoder."),
+    ] = None
     form: Annotated[
         Literal["txt", "csv", "tsv", "jsonl", "parquet", "conllu"] | None,
         valued("FORM", INPUT, "The form of all files, whatever their names say.", "--as"),
@@ -65,7 +69,20 @@ class Texts:
                 "no FILE was given, and nothing comes on standard input",
                 "name files or folders, as in attnviz survey corpus.txt",
             )
-        return Files(names, Columns(self.column, self.id_column), self.form)
+        return Files(names, Columns(self.column, self.id_column, self.pair_column), self.form)
+
+    def check(self, session: "Session") -> None:
+        """RequestError for second texts beside a target; where there are some, none is written."""
+        from attnviz.model.load import WRITTEN
+
+        if self.pair_column is None:
+            return
+        if session.choice.target is not None:
+            raise RequestError(
+                "--target is one text for all, and --pair-column gives each text its own",
+                "leave out one of the two",
+            )
+        session.unsaid = (WRITTEN,)
 
 
 @dataclass(frozen=True)

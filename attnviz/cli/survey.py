@@ -44,6 +44,7 @@ def survey(
 
     check_output(output, "Survey")
     reader, session = texts.reader(), Session(choice, output)
+    texts.check(session)
     examples = asked.examples or (EXAMPLES if output.form == "html" else 0)
     work = SurveyWork(running.measure, examples, not asked.no_distances, running.stride)
     with session:

@@ -189,7 +189,7 @@ def _between(a: Side, b: Side) -> BetweenHeads | None:
         if a.survey.attention == b.survey.attention == "encoder":
             hint = "give models that read the texts whole, and take both for the same language"
         else:
-            hint = "of models that write their targets, give --target, or compare the encoders"
+            hint = "give both decoders the same texts, with --pair-column or --target"
         raise RequestError(f"{both} see other words in every text", hint)
     if not found.rows:
         return None

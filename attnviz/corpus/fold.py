@@ -15,7 +15,7 @@ from attnviz.attention.request import RecordRequest
 from attnviz.attention.shapes import Bool
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.resampling import times_of
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Block, Inspection, ModelFacts, View
 from attnviz.model.model import Model
 from attnviz.text.tokens import Tokens
@@ -119,10 +119,15 @@ class Work(Protocol):
 def whole_or_windows(model: Model, document: Document, stride: int | None = None) -> list[Tokens]:
     """What is run of a document as it is: its text, or windows of one that is too long.
 
-    Windows lie next to each other, or `stride` pieces apart. AttnvizError if it cannot be cut.
+    Windows lie next to each other, or `stride` pieces apart; of two texts there are none. A
+    decoder is fed the second. AttnvizError if it cannot be cut.
     """
     if document.pair is not None:
-        return [model.tokenize(document.text, document.pair)]
+        both = model.translated if model.decodes else model.tokenize
+        try:
+            return [both(document.text, document.pair)]
+        except RequestError as error:  # whose hint is for commands of one text
+            raise RequestError(error.message) from error
     if stride is None:
         return model.windows_at(document.text, ())
     return model.windows(document.text, stride)

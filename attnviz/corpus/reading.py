@@ -33,20 +33,26 @@ PLAIN: frozenset[Form | None] = frozenset(("txt", "conllu"))
 LONGEST_TEXT = 1 << 20
 """Characters of a text; a longer one, with all its windows, would fill the memory."""
 
-Texts = Iterator[tuple[int, Typed | AttnvizError, str | None]]
-"""A text's first line, the text or what is wrong with it, and its id; blank ones are left out."""
+Texts = Iterator[tuple[int, Typed | AttnvizError, str | None, Typed | None]]
+"""A text's first line, the text or what is wrong with it, its id, and its second text; blank ones
+are left out."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table have the text, and its id; without names, those that usually do."""
+    """Which columns of a table have the text, and its id; without names, those that usually do.
+
+    `pair`: the one with a second text, of a pair or for the decoder; without a name, none.
+    """
 
     text: str | None = None
     id: str | None = None
+    pair: str | None = None
 
     def settled(self, first: Mapping[str, Any]) -> "Columns":
         """With what a table's header, or its first record, says beside: the only text in it."""
-        others = {name: value for name, value in first.items() if name != (self.id or ID)}
+        aside = (self.id or ID, self.pair)
+        others = {name: value for name, value in first.items() if name not in aside}
         strings = [name for name, value in others.items() if isinstance(value, str)]
         names = list(others) if len(others) == 1 else strings
         is_clear = len(names) == 1 and not any(name in first for name in TEXT)
@@ -55,24 +61,28 @@ class Columns:
     def of(self, names: Mapping[str, Any]) -> tuple[str, str | None]:
         """The names of both; RequestError if one that is needed is not there."""
         text = self.text or next((name for name in TEXT if name in names), None)
-        for wanted in (text or TEXT[0], self.id):
+        for wanted, what in (
+            (text or TEXT[0], "the texts with --column"),
+            (self.id, "the ids with --id-column"),
+            (self.pair, "the second texts with --pair-column"),
+        ):
             if wanted is not None and wanted not in names:
                 raise RequestError(
                     f"there is no column {wanted}: there are {listed(list(names)) or 'none'}",
-                    "name the one with the texts with --column"
-                    if wanted != self.id
-                    else "name the one with the ids with --id-column",
+                    f"name the one with {what}",
                 )
         return text or TEXT[0], self.id or (ID if ID in names else None)
 
     @property
     def named(self) -> str:
         """The option that names one; "" if none does."""
-        return "--column" if self.text else "--id-column" if self.id else ""
+        names = {"--column": self.text, "--id-column": self.id, "--pair-column": self.pair}
+        return next((option for option, name in names.items() if name), "")
 
     def wanted(self, header: Header) -> list[str]:
         """The columns that are read."""
-        return [name for name in self.settled(header).of(header) if name is not None]
+        wanted = (*self.settled(header).of(header), self.pair)
+        return [name for name in wanted if name is not None]
 
 
 class Files:
@@ -101,7 +111,7 @@ class Files:
         """The files with their sizes, and how they are read."""
         return {
             "files": [[file, size_of(file)] for file in self.files()],
-            "columns": [self._columns.text, self._columns.id],
+            "columns": [self._columns.text, self._columns.id, *filter(None, [self._columns.pair])],
             "form": self._form,
         }
 
@@ -158,11 +168,11 @@ class Files:
         if form == "conllu":
             yield from sentences(opened.raw_lines(), opened.name)
             return
-        for number, (line, text, name) in enumerate(self._texts(opened, form)):
+        for number, (line, text, name, pair) in enumerate(self._texts(opened, form)):
             if isinstance(text, AttnvizError):
                 yield Problem(opened.name, line, str(text))
             else:
-                yield Document(opened.name, number, line, text, name)
+                yield Document(opened.name, number, line, text, name, pair)
 
     def _texts(self, opened: Opened, form: Form) -> Texts:
         if form != "txt":
@@ -175,20 +185,20 @@ class Files:
             )
         for line, text in enumerate(lines_of(opened.stream()), start=1):
             if isinstance(text, RequestError) or text.strip():
-                yield line, _fitting(text), None
+                yield line, _fitting(text), None, None
 
     def _of(self, records: Iterator[Record]) -> Texts:
         """The texts in the records of a table: all in one column, which the first decides."""
         columns: Columns | None = None
         for line, record in records:
             if isinstance(record, AttnvizError):
-                yield line, record, None
+                yield line, record, None, None
                 continue
             columns = columns or self._columns.settled(record)
             try:
                 text, name = columns.of(record)
             except RequestError as error:
-                yield line, error, None
+                yield line, error, None, None
                 if isinstance(record, Header):
                     return
                 continue
@@ -197,12 +207,25 @@ class Files:
                 continue
             try:
                 value = typed_in(record[text], f"the column {text} holds")
+                pair = self._second(record) if joined(value).strip() else None
             except RequestError as error:
-                yield line, error, None
+                yield line, error, None, None
                 continue
             if joined(value).strip():
                 own = None if name is None else record[name]
-                yield line, _fitting(value), None if own in (None, "") else str(own)
+                yield line, _fitting(value), None if own in (None, "") else str(own), pair
+
+    def _second(self, record: Mapping[str, Any]) -> Typed | None:
+        """A record's second text; None if no column has one, RequestError if this has none."""
+        name = self._columns.pair
+        if name is None:
+            return None
+        second = _fitting(typed_in(record[name], f"the column {name} holds"))
+        if isinstance(second, RequestError):
+            raise second
+        if not joined(second).strip():
+            raise RequestError(f"the column {name} is empty here")
+        return second
 
 
 def _fitting(text: Typed | RequestError) -> Typed | RequestError:

@@ -1,6 +1,8 @@
 """`probe --align`: Pharaoh's form in files of every kind, each head's error rate, bad input."""
 
 import json
+import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,19 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     ]
     short.write_text("wir sehen es\n\n  \n")  # blank lines at the end are none
     assert read(sources, short, links) == ["we see it = wir sehen es [(0, 0)]"]
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """As of `--align <(paste …)`: nobody looks into it before."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = AlignedFiles([str(tmp_path / "pipe")])
+    assert len(reader.files()) == 1
+    content = "we see ||| wir sehen ||| 0-0\nyes ||| ja ||| 0-0\n"
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(content,))
+    writer.start()
+    found = list(reader.documents(reader.files()[0]))
+    writer.join()
+    assert [one.line for one in found if isinstance(one, Document)] == [1, 2]
 
 
 @pytest.mark.parametrize(

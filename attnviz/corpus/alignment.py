@@ -7,6 +7,7 @@ target and alignment; in lines `source ||| target ||| alignment`; in a file of `
 and one of alignments; or in three files.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -344,8 +345,8 @@ def _grouped(files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 def _beside(file: str) -> str:
     """What a file's first line shows: "links", "text" whose links are in another, or all in one."""
     whole = "all"
-    if file == STDIN:
-        return whole
+    if file == STDIN or (os.path.exists(file) and not os.path.isfile(file)):
+        return whole  # what is read of a pipe is gone
     try:
         with Opened(file) as opened:
             if opened.form(None) != "txt":

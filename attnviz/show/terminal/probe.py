@@ -1,5 +1,6 @@
 """Which head finds each relation: a line a relation, the best head beside the baselines."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
@@ -66,9 +67,10 @@ def _ranking(answer: Probe, top: int) -> Ranking:
 
 
 def _baselines_of(answer: Probe) -> list[str]:
-    """The baselines that some relation has."""
+    """The baselines that some relation has, those first that most margins are over."""
     known = {name for one in answer.relations for name in one.asked.baselines}
-    return [name for name in BASELINES if name in known]
+    over = Counter(one.held_out.over for one in answer.relations if one.held_out is not None)
+    return sorted((name for name in BASELINES if name in known), key=lambda name: -over[name])
 
 
 def _first(relation: Relation) -> list[Text]:

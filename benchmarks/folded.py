@@ -23,7 +23,7 @@ from typing import Any
 from attnviz.attention.measures import MeasureName
 from attnviz.corpus.document import Document, Reader
 from attnviz.corpus.fold import Accumulator, Seen, Work, fold
-from attnviz.corpus.kept import documents_from
+from attnviz.corpus.place import documents_from
 from attnviz.corpus.ray_cluster import Cluster
 from attnviz.corpus.ray_engine import Loading, fold_ray
 from attnviz.corpus.reading import Files

@@ -24,7 +24,7 @@ class Listed:
 
     @property
     def what(self) -> dict[str, Any]:
-        return {"files": self.files()}
+        return {"files": [(file, None) for file in self.files()]}
 
     def files(self) -> list[str]:
         return list(self.by_file)

@@ -3,6 +3,8 @@
 import importlib
 import itertools
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,14 @@ import pytest
 from corpora import Itself, Listed, ShareToItself, documents_of
 from scipy import stats
 
-from attnviz.corpus import fold as folding
+from attnviz.corpus import pace
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import Folded, Tally, fold
-from attnviz.corpus.kept import Kept, documents_from, place_of
+from attnviz.corpus.kept import Kept
+from attnviz.corpus.pace import Stop
+from attnviz.corpus.place import Place, documents_from
 from attnviz.corpus.resampling import RESAMPLES, Means, covered, times_of
+from attnviz.corpus.survey import SurveyWork, survey
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import Model
 
@@ -29,8 +34,10 @@ WORK = Itself()
 
 
 @pytest.fixture(autouse=True)
-def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "FOLDED_AT_ONCE", 16)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done is kept after every text."""
+    for name in ("KEPT_AFTER", "KEPT_EVERY", "SELDOM"):
+        monkeypatch.setattr(pace, name, 0)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +84,9 @@ def test_any_order_and_any_split_gives_the_same(
     assert_same(first, whole)
 
 
+@pytest.mark.parametrize("times", [1, 2, 9])
 def test_a_run_is_resumed_where_it_was_kept(
-    minilm: Model, whole: ShareToItself, tmp_path: Path
+    minilm: Model, whole: ShareToItself, tmp_path: Path, times: int
 ) -> None:
     half = len(TEXTS) // 2
     by_file = {
@@ -86,30 +94,91 @@ def test_a_run_is_resumed_where_it_was_kept(
         "b.txt": documents_of(TEXTS[half:], "b.txt"),
     }
     by_file["a.txt"].insert(5, Problem("a.txt", 6, "not text"))
+    by_file["b.txt"].append(Problem("b.txt", 99, "not text either"))
     reader = Listed(by_file)
     kept = Kept.of(tmp_path / "run", WORK, reader, minilm.facts)
     saved: list[Tally] = []
 
-    def keep(folded: Folded, last: Document | None) -> None:
-        if len(saved) == 4:
+    def keep(folded: Folded) -> None:
+        if len(saved) == times:
             raise KeyboardInterrupt
-        kept.save(folded, place_of(last))
+        kept.save(folded, folded.place.data())
         saved.append(folded.tally)
 
     with pytest.raises(KeyboardInterrupt):
         fold(WORK, documents_from(reader, reader.files(), None), minilm, keep=keep)
-    assert [tally.documents for tally in saved] == [16, 32, 48, 64]
-    found = kept.load(WORK.accumulator(minilm.facts))
-    assert found is not None
-    start, done = found
-    assert done == {"file": "b.txt", "number": 64 - half - 1}
-    assert start.tally.problems == (Problem("a.txt", 6, "not text"),)
-    again = fold(WORK, documents_from(reader, reader.files(), done), minilm, start=start)
+    counts = [tally.documents for tally in saved]
+    assert counts == sorted(counts)
+    assert 0 < counts[0] < len(TEXTS)
+    again = resumed(kept, reader, minilm)
     plain = fold(WORK, documents_from(reader, reader.files(), None), minilm)
-    assert again.tally == plain.tally
+    assert {problem.line for problem in again.tally.problems} == {6, 99}
+    assert replace(again.tally, problems=()) == replace(plain.tally, problems=())
     assert again.tally.documents == len(TEXTS)
-    assert again.tally.left_out == 1
+    assert again.place == Place("b.txt", half + 1, len(TEXTS) + 2, again.place.mark)
     assert_same(result_of(again), result_of(plain))
+
+
+def resumed(kept: Kept, reader: Listed, model: Model) -> Folded:
+    found = kept.load(WORK.accumulator(model.facts))
+    assert found is not None
+    start = replace(found[0], place=Place.of(found[1]))
+    return fold(WORK, documents_from(reader, reader.files(), start.place), model, start)
+
+
+def test_a_run_that_is_stopped_has_all_that_ran(minilm: Model, tmp_path: Path) -> None:
+    """Windows of long texts, too: what was read and not run is known text by text."""
+    long = " ".join(["The cat saw the dog."] * 120)
+    documents = documents_of([*TEXTS[:9], long, *TEXTS[9:30]])
+    reader, work = Listed({"corpus.txt": documents}), SurveyWork(distances=False)
+    kept = Kept.of(tmp_path / "run", work, reader, minilm.facts)
+    plain = fold(work, documents, minilm)
+    start, times = Folded(work.accumulator(minilm.facts)), 0
+    while start.place.left or start.place.read < len(documents):
+        stop, before = Stop(), start.tally.windows
+
+        def look(tally: Tally, stop: Stop = stop, before: int = before) -> None:
+            if tally.windows > before:
+                stop.ask()
+
+        rest = documents_from(reader, reader.files(), start.place)
+        folded = fold(work, rest, minilm, start, lambda _: None, look, stop)
+        assert folded.tally.windows > before
+        kept.save(folded, folded.place.data())
+        found = kept.load(work.accumulator(minilm.facts))
+        assert found is not None
+        start, times = replace(found[0], place=Place.of(found[1])), times + 1
+    assert times >= 2
+    assert start.tally == plain.tally
+    ours, theirs = (survey(work, folded, minilm.facts, ["corpus.txt"]) for folded in (start, plain))
+    for one, other in zip(ours.heads, theirs.heads, strict=True):
+        for name, number in one.statistics.items():
+            assert number == pytest.approx(other.statistics[name], abs=1e-6)
+
+
+def test_a_stop_waits_for_nothing(minilm: Model) -> None:
+    """Where reading waits for what comes next, as on standard input, it ends at once."""
+    stop = Stop()
+
+    def documents() -> Iterator[Document | Problem]:
+        yield from documents_of(TEXTS[:3])
+        stop.ask()  # as a signal's handler does while this waits
+        raise AssertionError
+
+    folded = fold(WORK, documents(), minilm, keep=lambda _: None, stop=stop)
+    assert folded.place.read == 3
+    assert folded.tally.documents + len(folded.place.left) == 3
+
+
+def test_other_texts_are_not_gone_on_with(minilm: Model) -> None:
+    place = fold(WORK, documents_of(TEXTS[:9], "-"), minilm).place
+    assert place.read == 9
+    for texts in (TEXTS[1:20], TEXTS[:8]):
+        reader = Listed({"-": documents_of(texts, "-")})
+        with pytest.raises(RequestError, match="standard input has other texts"):
+            list(documents_from(reader, ["-"], place))
+    same = Listed({"-": documents_of(TEXTS[:11], "-")})
+    assert [*documents_from(same, ["-"], place)] == documents_of(TEXTS[:11], "-")[9:]
 
 
 def test_another_run_is_not_resumed(minilm: Model, tmp_path: Path) -> None:
@@ -118,14 +187,16 @@ def test_another_run_is_not_resumed(minilm: Model, tmp_path: Path) -> None:
     assert kept.load(WORK.accumulator(minilm.facts)) is None
     kept.save(Folded(WORK.accumulator(minilm.facts)), None)
     others = {
-        "other files": Kept.of(path, WORK, Listed({"b.txt": []}), minilm.facts),
-        "another question": Kept.of(path, Itself("norm"), reader, minilm.facts),
+        "other texts: a.txt was read before": Kept.of(
+            path, WORK, Listed({"b.txt": []}), minilm.facts
+        ),
+        "with measure weights, and norm came": Kept.of(path, Itself("norm"), reader, minilm.facts),
     }
     for said, other in others.items():
         with pytest.raises(RequestError, match=said):
             other.load(WORK.accumulator(minilm.facts))
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(AttnvizError, match="does not hold a run"):
+    with pytest.raises(AttnvizError, match="is damaged"):
         kept.load(WORK.accumulator(minilm.facts))
 
 

@@ -271,12 +271,13 @@ def test_interrupted_work_goes_on(place: Workplace, number: signal.Signals) -> N
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     code = 130 if number == signal.SIGINT else -signal.SIGKILL
-    assert (process.returncode, output, errors) == (code, b"", b"")
+    assert (process.returncode, output) == (code, b"")
+    assert errors.startswith(b"attnviz: interrupted: " if number == signal.SIGINT else b"")
     for left in place.folder.glob(f".{kept}.*"):  # what SIGKILL left half-written
         assert number == signal.SIGKILL
         left.unlink()
     rest, whole = place(*command, "--resume", kept), place(*command)
     done = int(rest.err.removeprefix("attnviz: going on after ").removesuffix(" documents\n"))
-    assert 1024 <= done < 3000
+    assert 0 < done < 3000
     assert rest.json == whole.json
     assert (rest.code, rest.json["corpus"]["documents"]) == (0, 3000)

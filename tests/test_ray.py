@@ -21,7 +21,8 @@ from corpora import Itself, ShareToItself
 from attnviz.corpus import ray_engine
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import Folded, Tally, fold
-from attnviz.corpus.kept import Kept, documents_from
+from attnviz.corpus.kept import Kept
+from attnviz.corpus.place import documents_from
 from attnviz.corpus.ray_cluster import Cluster
 from attnviz.corpus.ray_engine import Loading, fold_ray
 from attnviz.errors import AttnvizError, RequestError
@@ -46,7 +47,7 @@ class Lines:
 
     @property
     def what(self) -> dict[str, Any]:
-        return {"files": self.files()}
+        return {"files": [(file, None) for file in self.files()]}
 
     def files(self) -> list[str]:
         return list(self.paths)

@@ -2,28 +2,31 @@
 
 import sys
 import time
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import islice
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from attnviz.cli.options import INPUT, RARE, SHOW, argument, count, valued
+from attnviz.cli.interrupted import Heed
+from attnviz.cli.options import INPUT, RARE, SHOW, Results, argument, count, valued
 from attnviz.cli.output import complain, on_terminal
 from attnviz.cli.reading import is_piped
 from attnviz.errors import AttnvizError, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.progress import Progress
 
     from attnviz.cli.session import Session
-    from attnviz.corpus.document import Document
+    from attnviz.corpus.document import Document, Problem
     from attnviz.corpus.fold import Folded, Tally, Work
+    from attnviz.corpus.pace import Stop
     from attnviz.corpus.reading import Files
     from attnviz.model import Model
 
 SHOWN_EVERY = 0.2  # seconds
-KEPT_EVERY = 1.0  # seconds, or more: writing takes a twentieth of the time at most
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,12 @@ class Running:
     ] = None
     workers: Annotated[int | None, count("How many workers of Ray.", "N", RARE)] = None
 
-    def check(self) -> None:
+    def check(self, output: Results) -> None:
         """Raise RequestError for options that do not go together."""
+        if self.resume and output.file and realpath(self.resume) == realpath(output.file):
+            raise RequestError(
+                f"-o and --resume both name {self.resume}", "give each a name of its own"
+            )
         if self.engine == "ray":
             if self.limit is not None:
                 raise RequestError(
@@ -132,19 +139,18 @@ def fold_corpus(
 
     RequestError if nothing could be read.
     """
-    running.check()
     files = reader.files()
     if "-" in files and on_terminal(sys.stdin):
         session.notes.say("waiting for texts, one a line, on standard input; Ctrl-D ends them")
     model = session.load(session.choice)
     if running.stride is not None:
         model.windows("a", running.stride)  # a stride that is wrong is so for all texts
-    with _Shown(session, reader, running.limit) as shown:
-        if running.engine == "ray":
-            folded = _on_cluster(work, reader, running, session, shown)
-        else:
-            folded = _here(work, reader, running, session, shown)
+    heed = Heed(session.notes, running.resume)
+    with heed.heeding(), _Shown(session, reader, running.limit) as shown:
+        run = _on_cluster if running.engine == "ray" else _here
+        folded = run(work, reader, running, session, shown, heed.stop)
         shown.tell(folded.tally)
+    heed.leave(folded)
     tally = folded.tally
     more = tally.left_out - len(tally.problems)
     if more > 0:
@@ -160,23 +166,23 @@ def _here(
     running: Running,
     session: "Session",
     shown: "_Shown",
+    stop: "Stop",
 ) -> "Folded":
     from attnviz.corpus.fold import fold
-    from attnviz.corpus.kept import documents_from
+    from attnviz.corpus.place import documents_from
 
     model = session.load(session.choice)
+    if running.resume is None:
+        documents = islice(documents_from(reader, reader.files(), None), running.limit)
+        return fold(work, documents, model, progress=shown.show, stop=stop)
     keeper = _Keeper(running.resume, work, reader, model)
-    start, done = keeper.start()
-    if start is not None:
-        shown.begin(start.tally)
-    documents = documents_from(reader, reader.files(), done)
-    if running.limit is not None:
-        before = start.tally.documents + start.tally.left_out if start else 0
-        documents = islice(documents, max(0, running.limit - before))
-    if done is not None and done.get("whole"):
-        documents = iter(())
-    folded = fold(work, documents, model, start, keeper.keep, shown.show)
-    keeper.finish(folded, whole=running.limit is None)
+    start = keeper.start()
+    most = keeper.most(start, running.limit)
+    shown.begin(start.tally)
+    documents = islice(keeper.documents(start, reader), most)
+    folded = fold(work, documents, model, start, keeper.keep, shown.show, stop)
+    if not stop.asked and running.limit is None:
+        keeper.keep(folded, whole=True)
     return folded
 
 
@@ -186,6 +192,7 @@ def _on_cluster(
     running: Running,
     session: "Session",
     shown: "_Shown",
+    stop: "Stop",
 ) -> "Folded":
     from attnviz.corpus.kept import Kept
     from attnviz.corpus.ray_cluster import Cluster
@@ -197,52 +204,62 @@ def _on_cluster(
     options: Any = choice.options | {"device": choice.place}
     loading = Loading(choice.name, options)
     cluster = Cluster(running.workers, running.address)
-    return fold_ray(work, reader, loading, model.facts, cluster, kept, shown.show_part)
+    return fold_ray(work, reader, loading, model.facts, cluster, kept, shown.show_part, stop)
 
 
 class _Keeper:
-    """Writes to the file of `--resume` now and then, and at the end."""
+    """What --resume FILE keeps of work on this machine, and how it goes on."""
 
-    def __init__(self, path: Path | None, work: "Work", reader: "Files", model: "Model") -> None:
+    def __init__(self, path: Path, work: "Work", reader: "Files", model: "Model") -> None:
         from attnviz.corpus.kept import Kept
 
-        self._kept = None if path is None else Kept.of(path, work, reader, model.facts)
-        self._new = partial(work.accumulator, model.facts)
-        self._done: dict[str, Any] | None = None
-        self._next = 0.0
+        self._kept = Kept.of(path, work, reader, model.facts)
+        self._new = work.accumulator(model.facts)
+        self._whole = False  # nothing was left to read
 
-    def start(self) -> "tuple[Folded | None, dict[str, Any] | None]":
+    def start(self) -> "Folded":
         """What was folded before, and how far; a file that cannot be written is told now."""
         from attnviz.corpus.fold import Folded
+        from attnviz.corpus.place import Place
 
-        if self._kept is None:
-            return None, None
-        found = self._kept.load(self._new())
+        found = self._kept.load(self._new)
         if found is None:
-            self._kept.save(Folded(self._new()), None)
-            return None, None
-        folded, self._done = found
-        if self._done is not None and "file" not in self._done:
+            new = Folded(self._new)
+            self.keep(new)
+            return new
+        folded, done = found
+        if "shards" in done:
             raise RequestError(
                 f"{self._kept.path} keeps a run of --engine ray", "go on with --engine ray"
             )
-        return folded, self._done
+        self._whole = done["whole"]
+        return replace(folded, place=Place.of(done))
 
-    def keep(self, folded: "Folded", last: "Document | None") -> None:
-        """Write what was folded up to this document, unless some was written a moment ago."""
-        from attnviz.corpus.kept import place_of
+    def documents(self, start: "Folded", reader: "Files") -> "Iterator[Document | Problem]":
+        """Those that are left to be read; of streams only reading tells whether there are any."""
+        from attnviz.corpus.place import documents_from
+        from attnviz.corpus.stamps import is_stream
 
-        self._done = place_of(last) or self._done
-        if self._kept is not None and time.monotonic() >= self._next:
-            began = time.monotonic()
-            self._kept.save(folded, self._done)
-            ended = time.monotonic()
-            self._next = ended + max(KEPT_EVERY, 20 * (ended - began))
+        files = reader.files()
+        if self._whole and not any(map(is_stream, files)):
+            return iter(())
+        return documents_from(reader, files, start.place)
 
-    def finish(self, folded: "Folded", whole: bool) -> None:
-        """Write all; `whole`: nothing is left to read."""
-        if self._kept is not None:
-            self._kept.save(folded, self._done and self._done | {"whole": whole})
+    def most(self, start: "Folded", limit: int | None) -> int | None:
+        """How many of them the limit leaves; RequestError if more were read before."""
+        if limit is None:
+            return None
+        read = start.place.read
+        if read > limit:
+            raise RequestError(
+                f"{self._kept.path} keeps the first {read} documents, and --limit {limit} came",
+                f"give --limit {read} or more, or another --resume FILE",
+            )
+        return limit - read + len(start.place.windows)
+
+    def keep(self, folded: "Folded", whole: bool = False) -> None:
+        """Write what is folded, and how far that is."""
+        self._kept.save(folded, folded.place.data() | {"whole": whole})
 
 
 class _Shown:

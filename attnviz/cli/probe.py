@@ -156,6 +156,7 @@ def probe(
     from attnviz.model.load import WRITTEN
 
     check_output(output, "Probe")
+    running.check(output)
     conditions = [Condition.parse(text) for text in finds.fail_if or ()]
     if running.stride is not None:
         raise RequestError("--stride is for survey: probe cuts no sentence", "leave it out")

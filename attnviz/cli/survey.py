@@ -43,6 +43,7 @@ def survey(
     from attnviz.corpus.survey import survey as survey_of
 
     check_output(output, "Survey")
+    running.check(output)
     reader, session = texts.reader(), Session(choice, output)
     texts.check(session)
     examples = asked.examples or (EXAMPLES if output.form == "html" else 0)

@@ -287,6 +287,10 @@ class AlignedFiles(Files):
         """The files, of parallel ones the first."""
         return list(self._groups)
 
+    def inputs(self) -> list[str]:
+        """See Files."""
+        return [file for group in self._groups.values() for file in group]
+
     def items(self, opened: Opened) -> Iterator[Document | Problem]:
         """See Files."""
         form = opened.form(None)

@@ -3,10 +3,10 @@
 import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import RecordRequest
 from attnviz.attention.shapes import Bool
 from attnviz.corpus.document import Document, Problem
+from attnviz.corpus.pace import Rhythm, Stop
+from attnviz.corpus.place import Passed, Place
 from attnviz.corpus.resampling import times_of
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Block, Inspection, ModelFacts, View
@@ -23,8 +25,8 @@ from attnviz.text.tokens import Tokens
 TOLD = 20
 """Of how many problems the text is kept; the others are counted."""
 
-FOLDED_AT_ONCE = 1024
-"""Texts after which a part of the work is done: its sums join those of the parts before."""
+WAITED = 0.5
+"""Seconds at most until a thread has added up its text, and what it has can be joined."""
 
 KEPT_WEIGHTS = 1 << 22
 """The most weights of a text that stay in memory for all that look at them (16 MiB)."""
@@ -160,17 +162,18 @@ class Tally:
 
 @dataclass
 class Folded:
-    """What was added up, and of how much."""
+    """What was added up, of how much, and how far that is."""
 
     accumulator: Accumulator
     tally: Tally = field(default_factory=Tally)
+    place: Place = field(default_factory=Place)
 
 
 Progress = Callable[[Tally], None]
 """Called with what was read so far."""
 
-Keep = Callable[[Folded, Document | None], None]
-"""Called when a part is done, with all so far and the last document of it."""
+Keep = Callable[[Folded], None]
+"""Called now and then with all so far."""
 
 
 def fold(
@@ -180,26 +183,32 @@ def fold(
     start: Folded | None = None,
     keep: Keep | None = None,
     progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Folded:
     """Run each document and add it up, on this machine's processors, in constant memory.
 
-    `start`: what was folded before. A document that cannot be run is a Problem in the tally.
+    `start`: what was folded before. A document that cannot be run is a Problem in the tally. Once
+    `stop` is asked, what runs is added up, and what was read beside that is left (`Place`).
     """
-    folding = _Folding(work, model, start)
-    stream = folding.numbered(documents)
-    with _little_to_collect():
-        for number, tally in model.each(stream, folding.use, SPARING):
-            done = folding.count(number, tally)
+    stop, rhythm = stop or Stop(), Rhythm()
+    folding = _Folding(work, model, start, keep is not None)
+    stream = folding.numbered(stop.until(documents))
+    with _little_to_collect(), closing(model.each(stream, folding.use, SPARING)) as each:
+        for _, tally in each:
+            folding.told = folding.told.plus(tally)
             if progress is not None:
                 progress(folding.told)
-            if done and keep is not None:
-                keep(folding.folded, folding.last)
-    folding.finish()
+            if stop.asked:
+                break
+            if keep is not None and rhythm.due:
+                with rhythm.keeping():
+                    keep(folding.joined())
+    folded = folding.joined()
     if progress is not None:
-        progress(folding.told)
+        progress(folded.tally)
     if keep is not None:
-        keep(folding.folded, folding.last)
-    return folding.folded
+        keep(folded)
+    return folded
 
 
 @contextmanager
@@ -214,90 +223,139 @@ def _little_to_collect() -> Iterator[None]:
         gc.unfreeze()
 
 
-class _Folding:
-    """A fold under way: parts of FOLDED_AT_ONCE documents, each with an accumulator a thread."""
+class _Text(NamedTuple):
+    """One that is run: of which document, the number of its window, and of how many."""
 
-    def __init__(self, work: Work, model: Model, start: Folded | None) -> None:
-        self._work, self._model = work, model
-        self.folded = start or Folded(work.accumulator(model.facts))
-        self.last: Document | None = None
-        self.told = self.folded.tally  # also of the part under way
-        # by number of the text that is run; with its part, and its document's windows
-        self._documents: dict[int, tuple[Document, int, int]] = {}
-        self._parts: dict[tuple[int, int], Accumulator] = {}  # by part and thread
-        self._tallies: dict[int, Tally] = {}
-        self._problems: dict[int, list[Problem]] = {}
-        self._lasts: dict[int, Document] = {}
-        self._part = 0
-        self._lock = threading.Lock()
+    document: Document
+    window: int
+    windows: int
+
+
+@dataclass(eq=False)
+class _Part:
+    """What one thread after another has added up since parts were joined the last time.
+
+    `numbers`: the texts in it, where it matters which.
+    """
+
+    accumulator: Accumulator
+    round: int
+    tally: Tally = field(default_factory=Tally)
+    numbers: list[int] = field(default_factory=list)
+
+
+class _Folding:
+    """A fold under way: parts that threads add to, and what they come to once they are joined.
+
+    A thread takes a part for each text, so that all others can be joined at any time. `keeps`: it
+    matters which texts are folded.
+    """
+
+    def __init__(self, work: Work, model: Model, start: Folded | None, keeps: bool) -> None:
+        self._work, self._model, self._keeps = work, model, keeps
+        self._folded = start or Folded(work.accumulator(model.facts))
+        self._left = self._folded.place.windows
+        self._passed = Passed(self._folded.place)
+        self.told = self._folded.tally  # also of what is not joined yet
+        self._texts: dict[int, _Text] = {}  # those that were read and not joined yet
+        self._read = Tally()  # what reading itself has to tell
+        self._idle: list[_Part] = []
+        self._ready: list[_Part] = []  # to be joined, and not added to
+        self._taken: list[_Part] = []
+        self._round = 0
+        self._lock = threading.Condition()
 
     def numbered(self, documents: Iterable[Document | Problem]) -> Iterator[tuple[int, Tokens]]:
         """The texts to run, each with a number of its own."""
-        number, count = 0, 0  # of texts; a long document has several
+        number = 0  # of texts; a long document has several
         for document in documents:
-            part = count // FOLDED_AT_ONCE
+            windows: set[int] | None = None
+            if isinstance(document, Document):
+                windows = self._left.pop((document.source, document.number), None)
+            if windows is None:  # one that is left was counted already
+                self._passed.add(document)
             if isinstance(document, Problem):
-                self._leave_out(part, document)
+                self._tell(Tally().without(document))
                 continue
-            count += 1
-            self._lasts[part] = document
             try:
                 texts = self._work.tokens(self._model, document)
             except AttnvizError as error:
-                self._leave_out(part, Problem(document.source, document.line, str(error)))
+                problem = Problem(document.source, document.line, str(error))
+                self._tell(Tally().without(problem))
                 continue
-            with self._lock:
-                self._tallies[part] = self._tallies.get(part, Tally()).plus(Tally(documents=1))
-            for tokens in texts:
-                self._documents[number] = document, part, len(texts)
-                yield number, tokens
-                number += 1
-            count += len(texts) - 1
+            if not texts:
+                self._tell(Tally(documents=1))
+            wanted = [
+                (number + window, _Text(document, window, len(texts)), tokens)
+                for window, tokens in enumerate(texts)
+                if windows is None or window in windows
+            ]
+            number += len(texts)
+            with self._lock:  # all at once: what was read and not folded is left
+                self._texts |= {own: text for own, text, _ in wanted}
+            yield from ((own, tokens) for own, _, tokens in wanted)
 
     def use(self, number: int, result: Inspection | AttnvizError) -> Tally:
         """Add one text up, on whichever thread ran it."""
-        document, part, windows = self._documents[number]
-        if isinstance(result, AttnvizError):
-            lost = int(windows == 1)  # of a long document, other windows count
-            problem = Problem(document.source, document.line, str(result))
-            return Tally(documents=-lost, left_out=lost, problems=(problem,))
-        own = part, threading.get_ident()
         with self._lock:
-            accumulator = self._parts.get(own)
-            if accumulator is None:
-                accumulator = self._parts[own] = self._work.accumulator(self._model.facts)
+            text = self._texts[number]
+            idle = self._idle
+            new = None if idle else _Part(self._work.accumulator(self._model.facts), self._round)
+            part = new or idle.pop()
+            self._taken.append(part)
+        tally = self._added(text, result, part.accumulator)
+        part.tally = part.tally.plus(tally)
+        with self._lock:
+            if self._keeps:
+                part.numbers.append(number)
+            else:
+                del self._texts[number]
+            self._taken.remove(part)
+            (self._idle if part.round == self._round else self._ready).append(part)
+            self._lock.notify()
+        return tally
+
+    def joined(self) -> Folded:
+        """All that is folded, but for parts that a thread still has after a while."""
+        with self._lock:
+            self._ready, self._idle = self._ready + self._idle, []
+            self._round += 1
+            self._lock.wait_for(
+                lambda: all(part.round == self._round for part in self._taken), WAITED
+            )
+            parts, self._ready = self._ready, []
+            for part in parts:
+                for number in part.numbers:
+                    del self._texts[number]
+            left = [
+                (text.document.source, text.document.number, text.window)
+                for text in self._texts.values()
+            ]
+        left += [(*key, window) for key, windows in self._left.items() for window in windows]
+        folded = self._folded
+        folded.tally = folded.tally.plus(self._read)
+        self._read = Tally()
+        for part in parts:
+            folded.accumulator.merge(part.accumulator)
+            folded.tally = folded.tally.plus(part.tally)
+        folded.place = self._passed.place(left)
+        return folded
+
+    def _added(
+        self, text: _Text, result: Inspection | AttnvizError, accumulator: Accumulator
+    ) -> Tally:
+        """What a text adds to the tally, once it is in the accumulator."""
+        document = text.document
+        first = int(text.window == 0)  # a long document counts once
+        if isinstance(result, AttnvizError):
+            lost = int(text.windows == 1)  # of a long document, other windows count
+            problem = Problem(document.source, document.line, str(result))
+            return Tally(documents=first - lost, left_out=lost, problems=(problem,))
         seen = Seen(document, result, self._work.measure)
         accumulator.add(seen)
         pieces, words = len(result.tokens), sum(not word.special for word in seen.view.tokens)
-        return Tally(windows=1, pieces=pieces, words=words)
+        return Tally(documents=first, windows=1, pieces=pieces, words=words)
 
-    def count(self, number: int, tally: Tally) -> bool:
-        """Count a text that was used, in order; whether a part is done with the one before it."""
-        part = self._documents.pop(number)[1]
-        done = part > self._part
-        if done:
-            self._join(part)
-        with self._lock:
-            self._tallies[part] = self._tallies.get(part, Tally()).plus(tally)
-            self.told = self.folded.tally.plus(self._tallies[part])
-        return done
-
-    def finish(self) -> None:
-        """Join what is left."""
-        self._join(max([self._part, *self._tallies]) + 1)
-
-    def _join(self, before: int) -> None:
-        """Join all parts before this one."""
-        self._part = before
-        with self._lock:
-            for own in sorted(own for own in self._parts if own[0] < before):
-                self.folded.accumulator.merge(self._parts.pop(own))
-            for part in sorted(part for part in self._tallies if part < before):
-                self.folded.tally = self.folded.tally.plus(self._tallies.pop(part))
-            for part in sorted(part for part in self._lasts if part < before):
-                self.last = self._lasts.pop(part)
-        self.told = self.folded.tally
-
-    def _leave_out(self, part: int, problem: Problem) -> None:
-        with self._lock:
-            self._tallies[part] = self._tallies.get(part, Tally()).without(problem)
+    def _tell(self, tally: Tally) -> None:
+        self._read = self._read.plus(tally)
+        self.told = self.told.plus(tally)

@@ -5,21 +5,23 @@ what is folded, how far it came, the tally, and the state's other values.
 """
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from attnviz.corpus.document import Document, Problem, Reader
+from attnviz.corpus.document import Problem, Reader
 from attnviz.corpus.fold import Accumulator, Folded, Tally, Work
+from attnviz.corpus.stamps import changed
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import check_readable, whole_file
 from attnviz.inspection import ModelFacts
 
-SCHEMA = "attnviz.kept/1"
+SCHEMA = "attnviz.kept/2"
+
+OTHER = "give another --resume FILE"
+ANEW = f"{OTHER}, or delete this one to begin anew"
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,19 @@ class Kept:
     def load(self, accumulator: Accumulator) -> tuple[Folded, Any] | None:
         """What was folded before, into the accumulator, and how far; None if there is no file.
 
-        RequestError if the file is of another run, AttnvizError if it is damaged.
+        RequestError if the file is of another run, or none that `save` wrote; AttnvizError if it is
+        damaged.
         """
         if not self.path.exists():
             return None
+        if not self.path.is_file():
+            what = "a folder" if self.path.is_dir() else "no file that can be read again"
+            raise RequestError(f"--resume keeps work in a file, and {self.path} is {what}", OTHER)
+        check_readable(self.path)
+        if not self.path.stat().st_size:
+            return None
         metadata, arrays = self._read()
-        different = [name for name in self.asks if self.asks[name] != metadata["asks"].get(name)]
-        if different:
-            named = {"model": "another model", "reads": "other files", "work": "another question"}
-            raise RequestError(
-                f"{self.path} keeps a run with {' and '.join(named[name] for name in different)}",
-                "give another --resume FILE, or delete this one to begin anew",
-            )
+        self._check(metadata["asks"])
         try:
             accumulator.restore(metadata["values"] | arrays)
             told = metadata["tally"]
@@ -82,24 +85,67 @@ class Kept:
         with whole_file(self.path) as stream:
             stream.write(content)
 
+    def _check(self, kept: dict[str, Any]) -> None:
+        """RequestError unless the same is asked as in the file."""
+        own = self.asks
+        model, other = own["model"]["name"], kept["model"]["name"]
+        if kept["model"] != own["model"]:
+            came = f"{model} came" if model != other else "its numbers are others now"
+            raise RequestError(f"{self.path} keeps a run of the model {other}, and {came}", ANEW)
+        work, others = own["work"], kept["work"]
+        for name in work:
+            if list(work) == list(others) and work[name] != others[name]:
+                raise RequestError(
+                    f"{self.path} keeps a run with {name} {_told(others[name])}, and "
+                    f"{_told(work[name])} came",
+                    ANEW,
+                )
+        if work != others:
+            raise RequestError(f"{self.path} keeps a run with another question", ANEW)
+        reads, before = dict(own["reads"]), dict(kept["reads"])
+        different = changed(before.pop("files"), reads.pop("files"))
+        if different:
+            raise RequestError(f"{self.path} keeps a run over other texts: {different}", ANEW)
+        if before != reads:
+            raise RequestError(f"{self.path} keeps a run that read the files in another way", ANEW)
+
     def _read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         from safetensors import SafetensorError, safe_open
 
-        check_readable(self.path)
+        schema = self._schema()
+        if not schema.startswith(SCHEMA.partition("/")[0]):
+            raise RequestError(f"{self.path} exists, and it is no file that --resume wrote", OTHER)
+        if schema != SCHEMA:
+            raise RequestError(f"{self.path} was written by another version of attnviz", ANEW)
         try:
             with safe_open(self.path, framework="np") as opened:
-                metadata = json.loads((opened.metadata() or {})["attnviz"])
-                if metadata["schema"] != SCHEMA:
-                    raise KeyError(SCHEMA)
+                metadata = json.loads(opened.metadata()["attnviz"])
                 return metadata, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise self._damaged() from error
 
+    def _schema(self) -> str:
+        """What the file's header says that it is, even if the rest is damaged; "" if nothing."""
+        try:
+            with self.path.open("rb") as stream:
+                size = int.from_bytes(stream.read(8), "little")
+                if size > self.path.stat().st_size:
+                    return ""
+                told = json.loads(stream.read(size))["__metadata__"]["attnviz"]
+                return str(json.loads(told)["schema"])
+        except (OSError, KeyError, TypeError, ValueError, RecursionError):
+            return ""
+
     def _damaged(self) -> AttnvizError:
         return AttnvizError(
-            f"{self.path} does not hold a run that --resume could go on with",
+            f"{self.path} is damaged: the run that it kept cannot be resumed",
             "delete it to begin anew, or give another file",
         )
+
+
+def _told(value: Any) -> str:
+    names = {None: "none", True: "on", False: "off"}
+    return names[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def named(name: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -111,41 +157,3 @@ def part_of(name: str, state: dict[str, Any]) -> dict[str, Any]:
     """The state of the part that has this name."""
     start = f"{name}."
     return {key[len(start) :]: value for key, value in state.items() if key.startswith(start)}
-
-
-def documents_from(
-    reader: Reader, files: Iterable[str], last: dict[str, Any] | None
-) -> Iterator[Document | Problem]:
-    """All files' documents, or those after the one that `place_of` named.
-
-    What could not be read before that one was counted already.
-    """
-    rest = iter(files)
-    if last is not None:
-        rest = iter([*files])
-        while (file := next(rest, None)) not in (None, last["file"]):
-            pass
-        if file is not None:
-            yield from _after(reader.documents(file), last["number"])
-    yield from chain.from_iterable(map(reader.documents, rest))
-
-
-def place_of(last: Document | None) -> dict[str, Any] | None:
-    """How far a run came, in JSON."""
-    return None if last is None else {"file": last.source, "number": last.number}
-
-
-def _after(documents: Iterator[Document | Problem], number: int) -> Iterator[Document | Problem]:
-    waiting: list[Problem] = []
-    for document in documents:
-        if isinstance(document, Problem):
-            waiting.append(document)
-        elif document.number > number:
-            yield from waiting
-            yield document
-            break
-        else:
-            waiting.clear()
-    else:
-        yield from waiting
-    yield from documents

@@ -6,7 +6,6 @@ Ray places the actors, starts a lost one again and runs its shard anew. A result
 import os
 import pickle
 import re
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attnviz.corpus.document import Document, Problem, Reader
 from attnviz.corpus.fold import Folded, Tally, Work, fold
 from attnviz.corpus.kept import Kept
+from attnviz.corpus.pace import Rhythm, Stop
 from attnviz.corpus.ray_cluster import Cluster, connected, has
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import ModelFacts
@@ -37,9 +37,6 @@ MOST_PARTS = 64
 
 RETRIES = 3
 """How often Ray runs a shard again that was lost with its worker."""
-
-SELDOM = 20
-"""Keeping what is merged takes one of so many parts of the time at most."""
 
 Part = tuple[str, int, int]
 """A file, i and m: the i-th of every m records."""
@@ -69,10 +66,12 @@ def fold_ray(
     cluster: Cluster,
     kept: Kept | None = None,
     progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Folded:
     """Fold a corpus as `fold` does, with an actor a worker; files are read by the workers.
 
-    `progress` is also called before the first shard, with what `kept` has. Raises RequestError
+    `progress` is also called before the first shard, with what `kept` has. Once `stop` is asked,
+    the shards that are merged are kept, and those under way are lost. Raises RequestError
     without Ray, for an address that does not answer, or for standard input,
     AttnvizError for a worker that is lost for good, and whatever loading the model raises.
     """
@@ -91,10 +90,12 @@ def fold_ray(
         if state is not None and state[1] is not None:
             total, plan = state[0], _Plan.kept(state[1])
         keep = _Keep(kept, progress)
-        keep(total, plan)  # a file that cannot be written is told now
+        keep(total, plan)
+        keep.now(total, plan)  # a file that cannot be written is told now
         job = _Job(work, reader, loading, plan.shards, os.getcwd())
         try:
-            for number, result in _results(job, plan.left(), workers, gpu):
+            results = _results(job, plan.left(), workers, gpu)
+            for number, result in (stop or Stop()).until(results):
                 part = work.accumulator(facts)
                 part.restore(result.state)
                 keep.whole = False
@@ -162,23 +163,22 @@ def _size_of(file: str) -> int:
 
 
 class _Keep:
-    """Keeps what is merged now and then, in a twentieth of the time at most, and tells of it all.
+    """Keeps what is merged now and then, and tells of it all.
 
     `whole`: no shard is merged in part.
     """
 
     def __init__(self, kept: Kept | None, progress: Progress | None) -> None:
         self._kept, self._progress = kept, progress
-        self._next = 0.0
+        self._rhythm = Rhythm()
         self._waits = False
         self.whole = True
 
     def __call__(self, total: Folded, plan: _Plan) -> None:
         self.whole = self._waits = True
-        began = time.monotonic()
-        if began >= self._next:
-            self.now(total, plan)
-            self._next = time.monotonic() + SELDOM * (time.monotonic() - began)
+        if self._rhythm.due:
+            with self._rhythm.keeping():
+                self.now(total, plan)
         if self._progress is not None:
             self._progress(total.tally, len(plan.done) / len(plan.shards))
 

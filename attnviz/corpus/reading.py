@@ -17,6 +17,7 @@ from attnviz.corpus.opening import (
     reason_of,
     size_of,
 )
+from attnviz.corpus.stamps import stamps_of
 from attnviz.corpus.tables import Header, Record, records_of, typed_in
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.text.lines import lines_of
@@ -108,9 +109,9 @@ class Files:
 
     @property
     def what(self) -> dict[str, Any]:
-        """The files with their sizes, and how they are read."""
+        """The files, what their content is known by, and how they are read."""
         return {
-            "files": [[file, size_of(file)] for file in self.files()],
+            "files": stamps_of(self.inputs()),
             "columns": [self._columns.text, self._columns.id, *filter(None, [self._columns.pair])],
             "form": self._form,
         }
@@ -138,6 +139,10 @@ class Files:
                 )
             self._found = found
         return list(self._found)
+
+    def inputs(self) -> list[str]:
+        """All files that are read: also those that are beside others."""
+        return self.files()
 
     def documents(self, file: str) -> Iterator[Document | Problem]:
         """The documents of one file, and what could not be read of it."""

@@ -1,6 +1,6 @@
 """A loaded model with its tokenizer: text in, inspections out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cached_property, partial
@@ -187,7 +187,7 @@ class Model:
         """
         bytes_per_token = 4 * self._runner.numbers_per_token
         yield from self._stream(
-            windows(sentences, WINDOW_BYTES // bytes_per_token), _as_it_is, recording
+            windows(sentences, WINDOW_BYTES // bytes_per_token), _as_it_is, recording, _in_order
         )
 
     def each(
@@ -195,18 +195,20 @@ class Model:
         sentences: Iterable[Numbered | None],
         use: Callable[[int, Inspection | AttnvizError], Result],
         recording: RecordRequest = WHOLE,
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result], None, None]:
         """Run numbered sentences, and use each on the thread that ran it: what `use` gives.
 
-        Inspections are not kept; results come in order.
+        Inspections are not kept; results come in the order in which sentences are run. Once it is
+        closed, what is not begun is not run.
         """
-        yield from self._stream(windows(sentences, FOLDED_TOKENS), use, recording)
+        yield from self._stream(windows(sentences, FOLDED_TOKENS), use, recording, _as_run)
 
     def _stream(
         self,
         cut: Iterable[list[Numbered]],
         use: Callable[[int, Inspection | AttnvizError], Result],
         recording: RecordRequest,
+        told: "Callable[[Window[Result]], Iterator[tuple[int, Result]]]",
     ) -> Iterator[tuple[int, Result]]:
         from attnviz.threads import workers
 
@@ -215,7 +217,7 @@ class Model:
             # one window runs while the results of the one before are used; an empty one pushes the
             # one before it out, so that no result waits for input
             for batches in look_ahead(started, 1):
-                yield from _in_order(batches)
+                yield from told(batches)
 
     def expect(self, size: int) -> None:
         """Sentences of so many bytes in all are to come, which tells whether to import torch."""
@@ -369,3 +371,10 @@ def _in_order(window: Window[Result]) -> Iterator[tuple[int, Result]]:
     window.clear()  # so that each result can be freed once it was used
     for index in sorted(results):
         yield index, results.pop(index)
+
+
+def _as_run(window: Window[Result]) -> Iterator[tuple[int, Result]]:
+    """Wait for one batch after the other, and yield its results."""
+    while window:
+        indices, batch = window.pop(0)
+        yield from zip(indices, batch.result(), strict=True)

@@ -77,7 +77,7 @@ attnviz survey 'corpus/*.txt.zst' --engine ray --address HOST:6379 --resume run.
 Each worker folds a shard of the corpus, and sends its sums, not its sentences. Ray starts a lost
 worker again, and runs its shard anew, up to {retries} times. The machine that started the run
 merges the sums as they come. With `--resume` it keeps them now and then, every 2 seconds or less
-often: writing takes a fiftieth of its time at most. After Ctrl-C or `kill -9` the shards that were
+often: writing takes a fiftieth of one core at most. After Ctrl-C or `kill -9` the shards that were
 under way are run again, and after `kill -9` what was merged since they were kept the last time.
 
 All machines need the same attnviz, Ray and Python, the model, and the files under the same names.

@@ -36,7 +36,7 @@ WORK = Itself()
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done is kept after every text."""
-    for name in ("KEPT_AFTER", "KEPT_EVERY", "SELDOM"):
+    for name in ("KEPT_AFTER", "KEPT_EVERY", "SELDOM", "WAITING"):
         monkeypatch.setattr(pace, name, 0)
 
 

@@ -8,8 +8,10 @@ from typing import TypeVar
 KEPT_AFTER, KEPT_EVERY = 0.25, 2.0
 """Seconds after which what is done is kept: a first time, and from then on."""
 
-SELDOM = 50
-"""Keeping it takes one of so many parts of the time at most."""
+SELDOM, WAITING = 50, 5
+"""Keeping it takes one of so many parts of a core at most, and of the time, which may be a slow
+disk's and leaves the cores to the texts.
+"""
 
 Item = TypeVar("Item")
 
@@ -61,8 +63,8 @@ class Rhythm:
     @contextmanager
     def keeping(self) -> Iterator[None]:
         """Inside, it is kept; the time that this takes says when it is due again."""
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.thread_time()
         yield
-        ended = time.monotonic()
+        ended, worked = time.monotonic(), time.thread_time() - worked
         self._wait = min(2 * self._wait, KEPT_EVERY)
-        self._next = ended + max(self._wait, SELDOM * (ended - began))
+        self._next = ended + max(self._wait, SELDOM * worked, WAITING * (ended - began))

@@ -308,7 +308,7 @@ def test_what_is_not_there_is_said(opened: Opened) -> None:
         "UNTRAINED",
         "only the first 3",
         "2 documents",
-        "No intervals",
+        "No intervals and no tests",
         "5 in all",
         *notes,
     ):

@@ -125,7 +125,7 @@ def test_what_was_read_and_left_out_is_said() -> None:
     assert "3 left out" in text
     assert "95% intervals: Poisson bootstrap over documents, 500 resamples" in text
     few = " ".join(shown(survey_of(2, 3, intervals=False)).split())
-    assert "no intervals: they need at least 6 texts" in few
+    assert "no intervals and no tests: they need at least 6 texts" in few
     assert "left out" not in few
     facts = replace(SMALL.corpus, interrupted=True, files=("a.txt", "b.txt"))
     interrupted = " ".join(shown(replace(SMALL, corpus=facts)).split())

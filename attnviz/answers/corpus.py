@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Estimate(NamedTuple):
-    """A number over a corpus, and where 95 % of its resamples lie; None for what there is not."""
+    """A number over a corpus, and its 95 % interval; None for what there is not."""
 
     mean: float | None
     low: float | None = None

@@ -30,9 +30,10 @@ def survey(
 ) -> None:
     """Show what every head does over a corpus: statistics with intervals, and roles.
 
-    A head is a mixture of roles, such as positional, broad, or a sink; each must pass a test, and
-    what passes none is unknown. Intervals are of 95 %, from a bootstrap over the texts. Memory does
-    not grow with the corpus. What cannot be read is told, with its line, and the rest goes on.
+    A head is a mixture of roles, such as next, syntactic, or a sink; each must pass a test over the
+    texts (positional and broad: meet a criterion), and what passes none is unknown. Intervals are
+    of 95 %, from a bootstrap over the texts. Memory does not grow with the corpus. What cannot be
+    read is told, with its line, and the rest goes on.
 
     Example: attnviz survey corpus.txt -o atlas.html
     """

@@ -10,6 +10,9 @@ CORPUS: dict[str, str] = {
     "{} left out": "{}개 제외",
     "lines: 95% intervals, bootstrap over texts": "선: 95% 신뢰구간, 텍스트 단위 부트스트랩",
     "no intervals: they need at least 6 texts": "신뢰구간 없음: 텍스트가 6개 이상 필요",
+    "no intervals and no tests: they need at least 6 texts": (
+        "신뢰구간과 검정 없음: 텍스트가 6개 이상 필요"
+    ),
     "the encoder's own attention": "인코더의 셀프 어텐션",
     "the decoder's own attention": "디코더의 셀프 어텐션",
     # the panels of a survey

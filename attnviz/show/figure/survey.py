@@ -136,7 +136,7 @@ def _heading(survey: Survey) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     named = files[0] if len(files) == 1 else say(f"{len(files)} files")
     read = f"{counted(corpus.documents, 'text')}, {counted(corpus.words, 'word')}: {named}"
     left = f"{corpus.left_out:,} left out" if corpus.left_out else ""
-    intervals = "no intervals: they need at least 6 texts"
+    intervals = "no intervals and no tests: they need at least 6 texts"
     if survey.intervals is not None:
         intervals = f"lines: 95% intervals, bootstrap over texts ({survey.intervals.resamples})"
     heads = counted(len(survey.heads), "head")

@@ -89,7 +89,7 @@ def _has(survey: Survey) -> bool:
 
 def _intervals(survey: Survey) -> str:
     if survey.intervals is None:
-        return "no intervals: they need at least 6 texts"
+        return "no intervals and no tests: they need at least 6 texts"
     method, resamples = survey.intervals.method, survey.intervals.resamples
     return f"95% intervals: {method}, {resamples} resamples"
 
@@ -114,8 +114,8 @@ def _map_and_roles(survey: Survey, width: int, hues: Hues | None) -> Iterator[Re
         yield from lines
         yield roles
     yield from quiet_line(
-        "A head has every role whose test it passes, each with a share of its attention: -f json "
-        "has the shares, tests and formulas."
+        "A head has every role whose test it passes (of positional and broad: whose criterion it "
+        "meets), each with a share of its attention: -f json has the shares, tests and formulas."
     )
 
 

@@ -167,7 +167,10 @@ def _notes(answer: SurveyComparison, shown: int) -> Iterator[str]:
 
 def _chance(answer: SurveyComparison) -> Iterator[str]:
     if answer.intervals is None:
-        yield "Fewer than six documents: no 95 % interval."
+        yield (
+            "Fewer than six documents: no 95 % interval, and no test; positional and broad are "
+            "criteria without one."
+        )
         return
     every = [one for head in answer.heads for one in head.of("statistic") if one.low is not None]
     clear = sum(one.clear for one in every)

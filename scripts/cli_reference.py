@@ -136,9 +136,9 @@ OTHER_FORMATS = """\
 
 CSV has a header and one row for each result: for `run` a link from a query to a key, for
 `find` a head, for `compare` a head and an aligned key, for `explain` a key, or a query and a key
-of a whole head, for `ablate` a word that moved, for `similar` a pair of words. TSV and Parquet have
-the same columns and rows (Parquet needs `pyarrow`: `pip install 'attnviz[parquet]'`). Markdown has
-a table for each answer, with rounded numbers.
+of a whole head, for `why` a term, for `ablate` a word that moved, for `similar` a pair of words.
+TSV and Parquet have the same columns and rows (Parquet needs `pyarrow`:
+`pip install 'attnviz[parquet]'`). Markdown has a table for each answer, with rounded numbers.
 
 ```text
 {headers}
@@ -199,7 +199,7 @@ def _parts() -> Iterator[str]:
 
 def _csv_headers() -> Iterator[str]:
     """The first line of each command's CSV, without the columns that come only at times."""
-    from attnviz.answers import ablate, compare, explain, find, similar
+    from attnviz.answers import ablate, compare, explain, find, similar, why
     from attnviz.answers.head import HeadSteps
     from attnviz.answers.word import LINK_COLUMNS
 
@@ -209,6 +209,7 @@ def _csv_headers() -> Iterator[str]:
         "compare": compare.COLUMNS,
         "explain": ("text_index", *explain.COLUMNS),
         "a head": ("text_index", *HeadSteps.columns),
+        "why": ("text_index", *why.Why.columns),
         "ablate": ("text_index", *ablate.COLUMNS),
         "similar": ("text_index", *similar.Similarity.columns),
     }

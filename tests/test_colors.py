@@ -172,6 +172,7 @@ TABLES: dict[str, Callable[[Inspection, Model], Any]] = {
     "holding": lambda i, m: attnviz.holding([attnviz.find(i, "it", "animal")] * 3),
     "compare": lambda i, m: attnviz.compare(i, m.inspect("It was too wide."), "it"),
     "explain": lambda i, m: attnviz.explain(i, "it", 3, 1, model=m)[0],
+    "why": lambda i, m: attnviz.why(i, "it", "animal", "L1H1", model=m)[0],
     "ablate": lambda i, m: attnviz.ablate(i, "L3H1", model=m),
     "each": lambda i, m: attnviz.ablate_each(i, "it", model=m),
     "similar": lambda i, m: attnviz.similar(i.tokens.text, "We sing 12 songs.", m),

@@ -18,7 +18,7 @@ WORDS = re.findall(
     "head query key value weight score piece word unit measure kind entropy excess lift rank "
     "layer argmax share dropped sink window part distance hits change mask pair index text_index "
     "yardstick stripe diagonal minimum length biases probability pooling cosine last "
-    "interval statistic role sieve cluster matched "
+    "term covered held interval statistic role sieve cluster matched "
     "relation links found margin baseline offset nearest first random twins luckiest",
 )
 

@@ -62,6 +62,7 @@ def answers(
         attnviz.explain(animal, "it", head=(3, 1))[0],
         attnviz.explain_head(animal, "L3H1"),
         attnviz.layer(animal, "it", 3)[0],
+        attnviz.why(animal, "it", "animal", (1, 1))[0],
         attnviz.ablate(animal, (3, 1)),
         attnviz.ablate_each(animal, query="it"),
         attnviz.similar(animal.tokens.text, "A dog was tired."),

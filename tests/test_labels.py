@@ -160,6 +160,7 @@ ANSWERS: dict[str, Callable[[Inspection, Model], Any]] = {
     "compare": lambda i, m: attnviz.compare(i, m.inspect("Alice saw Bob and Alice ran."), "ran"),
     "changes": lambda i, m: attnviz.compare(i, m.inspect("Alice saw Bob and Alice ran.")),
     "explain": lambda i, m: attnviz.explain(i, "@3", 0, 3, model=m)[0],
+    "why": lambda i, m: attnviz.why(i, "@3", "@1", "L1H3", model=m)[0],
     "ablate": lambda i, m: attnviz.ablate(i, "L0H3", model=m),
     "each": lambda i, m: attnviz.ablate_each(i, "Alice", model=m),
     "lines": lambda i, m: attnviz.links(i, "ran", head="L0H3"),

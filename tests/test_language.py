@@ -68,6 +68,8 @@ def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     yield attnviz.explain_head(animal, "L3H1", model=model)
     yield from attnviz.layer(animal, "it", 3, model=model)
     yield attnviz.layer(animal, "it", 5, model=model)[0]
+    yield attnviz.why(animal, "it", "animal", "L3H1", model=model)[0]
+    yield attnviz.why(animal, "it", "animal", "L0H1", by="excess", model=model)[0]
     long = model.inspect("wide " * 40)
     yield attnviz.explain(long, "@5", head="L0H0", model=model)[0]
     yield attnviz.explain_head(long, "L0H0", model=model)

@@ -64,6 +64,7 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "explain, a layer": ("explain", "--query", "it", "--layer", "3"),
     "explain, a whole head": ("explain", ANIMAL, "--head", "3.1"),
     "explain, a whole layer": ("explain", "I am", "--query", "am", "--layer", "-1", "--pieces"),
+    "why": ("why", ANIMAL, "--query", "it", "--key", "animal", "--head", "3.1"),
     "ablate": ("ablate", ANIMAL, "--head", "3.1", "--with", "mean"),
     "ablate, each": ("ablate", "--each", "--query", "it"),
     "ablate, a mask": ("ablate", MASKED, "-m", "./masked", "--layer", "0"),

@@ -10,6 +10,7 @@ from attnviz.attention.shapes import Float
 from attnviz.attention.sublayers import Adding, FeedForward, SublayerName, Sublayers, Unopened
 
 X, HEAD, FEED_FORWARD, BIASES = "x", "head", "feed_forward", "biases"
+B_O = "b_O"
 ATTENTION: SublayerName = "attention"
 OUTPUT, Y = "output", "y"
 
@@ -37,7 +38,9 @@ class LayerSteps:
     """Some pieces' way through a layer: the steps so far, and the parts that the last one sums.
 
     `places`: which of the pieces that `sublayers` was made for. All is computed in `dtype`.
-    z: (head, piece, d_v); parts: (part, piece, d_model), named by `names`.
+    z: (head, piece, d_v); parts: (part, piece, d_model), named by `names`. Where x is given as a
+    sum, `of_x`, each of its parts is followed by itself, and so are W_O's bias and each norm's
+    shift.
     """
 
     def __init__(
@@ -47,14 +50,19 @@ class LayerSteps:
         sublayers: Sublayers,
         places: slice = slice(None),
         dtype: type[np.floating] = np.float64,
+        of_x: Float[np.ndarray, "part piece d_model"] | None = None,
     ) -> None:
         self._sublayers, self._places = sublayers, places
         self.z = every_z(record, number, sublayers.pieces[places]).astype(dtype)
         self.steps: list[Step] = []
         self._x = self._step("x", "x", "x", sublayers.x[places].astype(dtype))
-        self.names = [X, *[HEAD] * len(self.z), FEED_FORWARD, *sublayers.others, BIASES]
+        constants = [BIASES] if of_x is None else [B_O, *map(shift_of, sublayers.order)]
+        of_x = self._x.vector[None] if of_x is None else of_x
+        self._heads = slice(len(of_x), len(of_x) + len(self.z))
+        self.names = [X] * len(of_x) + [HEAD] * len(self.z)
+        self.names += [FEED_FORWARD, *sublayers.others, *constants]
         self.parts = np.zeros((len(self.names), *self._x.vector.shape), dtype)
-        self.parts[0] = self._x.vector
+        self.parts[: len(of_x)] = of_x
         for adding in sublayers.order:
             self._add(adding)
         self.steps[-1] = self.steps[-1]._replace(name=OUTPUT, letter=Y)
@@ -83,7 +91,7 @@ class LayerSteps:
         given, parts = self._given(name, read)
         if adding.inside is not None:
             parts = adding.inside.linear(parts, given.vector)
-            parts[-1] += adding.inside.shift
+            parts[self._constant(shift_of(adding))] += adding.inside.shift
             formula = f"{adding.inside.kind}({given.letter})"
             given = self._step(f"{name}_normed", given.letter, formula, adding.inside(given.vector))
         self.parts = adding.kept * self.parts + adding.factor * parts
@@ -92,7 +100,7 @@ class LayerSteps:
         added = self._step(f"{name}_sum", "r", formula, total, before.letter)
         if adding.after is not None:
             self.parts = adding.after.linear(self.parts, total)
-            self.parts[-1] += adding.after.shift
+            self.parts[self._constant(shift_of(adding))] += adding.after.shift
             formula = f"{adding.after.kind}({added.letter})"
             self._step(f"{name}_norm", "h", formula, adding.after(total))
 
@@ -103,8 +111,8 @@ class LayerSteps:
             heads, bias = by_head(self.z, sublayers.W_O), sublayers.b_O
             side_by_side = np.concatenate(list(self.z), axis=-1)
             self._step("z", "z", f"z_0 … z_{len(heads) - 1} side by side", side_by_side)
-            parts[1 : 1 + len(heads)] = heads
-            parts[-1] = 0 if bias is None else bias
+            parts[self._heads] = heads
+            parts[self._constant(B_O)] = 0 if bias is None else bias
             return self._step(name, "a", f"z W_O{_plus('b_O', bias)}", parts.sum(axis=0)), parts
         others = sublayers.others
         network = Unopened(name, others[name]) if name in others else sublayers.feed_forward
@@ -119,6 +127,10 @@ class LayerSteps:
         parts[self.names.index(name)] = given.vector
         return given, parts
 
+    def _constant(self, name: str) -> int:
+        """The place of a bias or a shift among the parts."""
+        return self.names.index(name) if name in self.names else -1
+
     def _step(
         self, name: str, letter: str, formula: str, vector: np.ndarray, kept: str | None = None
     ) -> Step:
@@ -128,6 +140,11 @@ class LayerSteps:
             letter += "′"
         self.steps.append(Step(name, letter, formula, vector, kept))
         return self.steps[-1]
+
+
+def shift_of(adding: Adding) -> str:
+    """What the shift of a sublayer's norm is called, as a part."""
+    return f"{adding.name}_shift"
 
 
 def _inner(network: FeedForward, read: str) -> str:

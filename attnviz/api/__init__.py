@@ -24,6 +24,7 @@ from attnviz.answers.probe import Probe
 from attnviz.answers.similar import EachSimilarity, Similarity
 from attnviz.answers.survey import Survey
 from attnviz.answers.survey_comparison import SurveyComparison
+from attnviz.answers.why import Why
 from attnviz.answers.word import Pair, Word
 from attnviz.api.corpora import compare_models, probe, survey
 from attnviz.api.forms import (
@@ -56,6 +57,7 @@ from attnviz.api.questions import (
     save,
     similar,
     similar_each,
+    why,
     word,
 )
 from attnviz.errors import AttnvizError, RequestError
@@ -70,9 +72,9 @@ __all__ = [
     "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection",
     "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Page", "Pair", "Part",
     "Prediction", "Probe", "RequestError", "Similarity", "Survey", "SurveyComparison", "Token",
-    "Tokens", "View", "Word", "ablate", "ablate_each", "catalog", "check", "compare",
+    "Tokens", "View", "Why", "Word", "ablate", "ablate_each", "catalog", "check", "compare",
     "compare_models", "describe", "explain", "explain_head", "figure", "find", "heatmap", "holding",
     "inspect", "inspect_windows", "layer", "lines", "links", "load", "load_model", "matrices",
     "overview", "page", "predict", "probe", "save", "similar", "similar_each", "survey", "table",
-    "to_dataframe", "to_html", "to_json", "to_rows", "word", "write_figure", "write_page",
+    "to_dataframe", "to_html", "to_json", "to_rows", "why", "word", "write_figure", "write_page",
 ]  # fmt: skip

@@ -34,6 +34,9 @@ from attnviz.answers.select import (
 )
 from attnviz.answers.similar import EachSimilarity, Similarity, similarity
 from attnviz.answers.similar import rank_heads as rank_similarity
+from attnviz.answers.why import By as TermOrder
+from attnviz.answers.why import Why, pairs_of, pieces_for
+from attnviz.answers.why import why as split_score
 from attnviz.answers.word import Pair, Word, word_or_pair
 from attnviz.api.inspecting import Heads, looked_at, one_text
 from attnviz.attention.request import RecordRequest
@@ -44,7 +47,7 @@ from attnviz.inspection.context import Role
 from attnviz.model import Model, check_ablatable, load_model, matrices_of
 from attnviz.model.check import gather, run_to_check
 from attnviz.model.load import ModelOptions
-from attnviz.model.reload import model_behind, model_for, sublayers_behind
+from attnviz.model.reload import model_behind, model_for, origins_behind, sublayers_behind
 from attnviz.models import DEFAULT
 from attnviz.models.describe import Catalog
 from attnviz.models.describe import catalog as models_at_hand
@@ -201,6 +204,33 @@ def layer(
     pieces = pieces_of(view, find_in(view.context, "query", query).token.index)
     load = partial(model_behind, model=model)
     return layer_of(inspection, number, sublayers_behind(inspection, number, pieces, load))
+
+
+def why(
+    inspection: Inspection,
+    query: str,
+    key: str,
+    head: HeadName | None = None,
+    layer: int | None = None,
+    by: TermOrder = "term",
+    unit: Unit = "word",
+    model: Model | None = None,
+) -> tuple[Why, ...]:
+    """Why a head looks there: the score of a query and a key, q · k, split by what the two vectors
+    are made of, for each pair of their pieces.
+
+    Terms are ranked `by` their size, or by their "excess" over those of the other keys. Without
+    `head`: in the head in which the query looks at the key most. The matrices come from the model's
+    files, or from `model`, as for `explain`.
+    """
+    view, heads = looked_at(inspection, {"unit": unit, "layer": layer, "head": head})
+    row = find_in(view.context, "query", query).token.index
+    column = find_in(view.context, "key", key).token.index
+    chosen, _ = one_head(view, heads_or_strongest(view, heads, row, column)[0], row)
+    pairs = pairs_of(view, row, column, chosen)
+    pieces, load = pieces_for(inspection, pairs, chosen.layer), partial(model_behind, model=model)
+    origins = origins_behind(inspection, chosen.layer, pieces, load)
+    return split_score(inspection, pairs, chosen, origins, by)
 
 
 def ablate(

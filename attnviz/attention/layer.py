@@ -94,7 +94,7 @@ class LayerRecord:
             raise AttnvizError(
                 "the inputs of queries, keys and values were not recorded, because the text is "
                 "long",
-                "run attnviz explain on the text again",
+                "give the text itself again, as TEXT",
             )
         states = self.x if self.encoder_states is None else self.encoder_states
         if len(states) != self.lengths[1]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from attnviz.attention.layer import Projections
 from attnviz.attention.shapes import Float
 
 NormKind = Literal["layer norm", "RMS norm", "gain"]
@@ -122,6 +123,35 @@ class Sublayers:
     x: Float[np.ndarray, "piece d_model"]
     output: Float[np.ndarray, "piece d_model"] | None
     others: Mapping[SublayerName, Float[np.ndarray, "piece d_model"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """What enters the first layer for some pieces: a sum of parts, through a norm and a matrix.
+
+    parts: "token", "position", "type", or "embeddings" where these are not told apart, each (piece,
+    width). No norm, or no matrix, where there is none.
+    """
+
+    parts: Mapping[str, Float[np.ndarray, "piece width"]]
+    norm: Norm | None = None
+    matrix: Float[np.ndarray, "width d_model"] | None = None
+    bias: Float[np.ndarray, "d_model"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """What some pieces' vectors come from that one layer's attention reads.
+
+    `layers`: those below, in order; `own`: the layer itself, where attention reads more than its x,
+    as of a norm.
+    """
+
+    pieces: tuple[int, ...]
+    embedded: Embedded
+    layers: tuple[Sublayers, ...]
+    own: Sublayers | None
+    projections: Projections
 
 
 def _times(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:

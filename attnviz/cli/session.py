@@ -120,12 +120,16 @@ class Session:
                 self.notes.say(note)
         return model
 
-    def with_inputs(self, inspection: Inspection, tokens: Tokens | None, layer: int) -> Inspection:
-        """The inspection with a layer's inputs: run again if it lacks them, as of a long text."""
-        if has_inputs(inspection.layer(layer)) or self.model is None or tokens is None:
+    def with_inputs(
+        self, inspection: Inspection, tokens: Tokens | None, *layers: int
+    ) -> Inspection:
+        """The inspection with layers' inputs: run again if it lacks them, as of a long text."""
+        there = all(has_inputs(inspection.layer(layer)) for layer in layers)
+        if there or self.model is None or tokens is None:
             return inspection
-        self.notes.say(f"running it again for what layer {layer} worked with")
-        request = RecordRequest(frozenset([layer]), whole=True)
+        which = f"layer {layers[0]}" if len(layers) == 1 else f"layers 0 to {layers[-1]}"
+        self.notes.say(f"running it again for what {which} worked with")
+        request = RecordRequest(frozenset(layers), whole=True)
         return next(self.model.inspect_tokens([tokens], request))
 
     @contextmanager

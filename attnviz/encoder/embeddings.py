@@ -32,12 +32,16 @@ class LearnedEmbeddings:
         """Each token's vector by its place: (batch, n) -> (n, width) or (batch, n, width)."""
         return self.engine.rows(self.position, self.engine.array(np.arange(ids.shape[1])))
 
+    def summed(self, ids: Array, types: Array) -> dict[str, Array]:
+        """What is added up, each (batch, n, width), or (n, width) if it is the same in a batch."""
+        parts = {"token": self.engine.rows(self.word, ids), "position": self.positions(ids)}
+        if self.token_type is not None:
+            parts["type"] = self.engine.rows(self.token_type, types)
+        return parts
+
     def __call__(self, ids: Array, types: Array) -> Array:
         """ids, types: (batch, n) -> (batch, n, d_model)."""
-        summed = self.engine.rows(self.word, ids) + self.positions(ids)
-        if self.token_type is not None:
-            summed = summed + self.engine.rows(self.token_type, types)
-        vectors = self.norm(summed)
+        vectors = self.norm(sum_of(self.summed(ids, types)))
         return vectors if self.project is None else self.project(vectors)
 
 
@@ -65,10 +69,14 @@ class SinusoidalEmbeddings:
         """The vector to add at each position: (length, d_model)."""
         return self.engine.array(sinusoidal_positions(length, d_model))
 
-    def __call__(self, ids: Array, types: Array) -> Array:
-        """ids: (batch, n) -> (batch, n, d_model); the paper's encoder has no token types."""
+    def summed(self, ids: Array, types: Array) -> dict[str, Array]:
+        """As of LearnedEmbeddings; the paper's encoder has no token types."""
         words = self.engine.rows(self.word, ids)
-        return words * self.scale + self.positions(*words.shape[1:])
+        return {"token": words * self.scale, "position": self.positions(*words.shape[1:])}
+
+    def __call__(self, ids: Array, types: Array) -> Array:
+        """ids: (batch, n) -> (batch, n, d_model)."""
+        return sum_of(self.summed(ids, types))
 
 
 class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
@@ -84,6 +92,14 @@ class HalvedSinusoidalEmbeddings(SinusoidalEmbeddings):
         angles = _angles(length, d_model)
         halves = np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)[:, :d_model]
         return self.engine.array(halves)
+
+
+def sum_of(parts: Mapping[str, Array]) -> Array:
+    """The sum of arrays, in their order."""
+    first, *others = parts.values()
+    for other in others:
+        first = first + other
+    return first
 
 
 EMBEDDINGS: Mapping[Embeddings, type[LearnedEmbeddings | SinusoidalEmbeddings]] = {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from attnviz.attention.request import LESS_OF_A_TEXT, WHOLE, RecordRequest
 from attnviz.encoder.encoder import Encoder, LayerVectors
 from attnviz.encoder.engine import Array, Engine
 from attnviz.errors import enough_memory
+
+if TYPE_CHECKING:
+    from attnviz.attention.sublayers import Embedded
 
 
 def record(
@@ -58,6 +62,28 @@ def output_of(encoder: Encoder, ids: Sequence[int], types: Sequence[int], layer:
         except StopIteration as last:
             output = last.value
         return engine.numpy(output[0])
+
+
+def embedded(
+    encoder: Encoder, ids: Sequence[int], types: Sequence[int], pieces: Sequence[int]
+) -> "Embedded":
+    """What the embeddings of some pieces of a sentence are the sum of, in float32."""
+    from attnviz.attention.sublayers import Embedded, Norm
+
+    engine, made, rows = encoder.engine, encoder.embeddings, list(pieces)
+    with memory_for(1, len(ids)), engine.running():
+        inputs = [engine.array(padded([row])) for row in (ids, types)]
+        summed = {
+            name: engine.numpy(array.reshape(len(ids), -1))[rows]
+            for name, array in made.summed(*inputs).items()
+        }
+        norm, project = getattr(made, "norm", None), getattr(made, "project", None)
+        if norm is not None:
+            gain, shift = engine.numpy(norm.gain), engine.numpy(norm.shift)
+            norm = Norm("layer norm", norm.eps, gain, shift)
+        if project is None:
+            return Embedded(summed, norm)
+        return Embedded(summed, norm, *(map(engine.numpy, (project.weight.T, project.bias))))
 
 
 def _record(

@@ -26,7 +26,7 @@ from attnviz.text.tokens import Tokens, Translated, Typed
 from attnviz.text.windows import windows_at
 
 if TYPE_CHECKING:
-    from attnviz.attention.sublayers import Sublayers
+    from attnviz.attention.sublayers import Embedded, Sublayers
     from attnviz.model.edits import EditableText
     from attnviz.threads import Begin
 
@@ -72,6 +72,9 @@ class Runner(Protocol):
         self, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
     ) -> "list[Sublayers | AttnvizError]":
         """Layers' parts, and what they do to some pieces; an error for each that none fit."""
+
+    def embedded(self, inspection: Inspection, pieces: Sequence[int]) -> "Embedded":
+        """What enters the first layer for some pieces, as a sum."""
 
 
 @runtime_checkable
@@ -328,6 +331,10 @@ class Model:
     ) -> "list[Sublayers | AttnvizError]":
         """Layers' parts, and what they do to some pieces; an error for each that none fit."""
         return self._runner.sublayers(inspection, layers, pieces)
+
+    def embedded(self, inspection: Inspection, pieces: Sequence[int]) -> "Embedded":
+        """What enters the first layer for some pieces, as a sum: token, position, type."""
+        return self._runner.embedded(inspection, pieces)
 
     def _begin(
         self,

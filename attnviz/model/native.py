@@ -26,7 +26,13 @@ from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens
 
 if TYPE_CHECKING:
-    from attnviz.attention.sublayers import Adding, FeedForward, SublayerName, Sublayers
+    from attnviz.attention.sublayers import (
+        Adding,
+        Embedded,
+        FeedForward,
+        SublayerName,
+        Sublayers,
+    )
     from attnviz.encoder.choice import Encoders
     from attnviz.encoder.edits import EditedRuns
 
@@ -105,6 +111,14 @@ class NativeRunner:
             sublayers_of(inspection, layer, pieces, output)
             for layer, output in zip(layers, outputs, strict=True)
         ]
+
+    def embedded(self, inspection: Inspection, pieces: Sequence[int]) -> "Embedded":
+        """See `Runner`."""
+        from attnviz.encoder.record import embedded
+
+        tokens = inspection.tokens
+        encoder = self.encoders.of([len(tokens)])
+        return embedded(encoder, tokens.ids, tokens.type_ids, pieces)
 
     def predictions(
         self, tokens: Tokens, states: Sequence[np.ndarray], tokenizer: Tokenizer

@@ -16,7 +16,7 @@ from attnviz.models.config import RunOptions
 from attnviz.models.families import FAMILIES
 
 if TYPE_CHECKING:
-    from attnviz.attention.sublayers import Sublayers
+    from attnviz.attention.sublayers import Origins, Sublayers
 
 
 def model_behind(inspection: Inspection, model: Model | None = None) -> Model:
@@ -77,6 +77,47 @@ def layers_behind(
     found = dict(zip(rest, made, strict=True))
     found |= {number: sublayers_of(inspection, number, pieces, x) for number, x in above.items()}
     return [found[number] for number in numbers]
+
+
+def origins_behind(
+    inspection: Inspection,
+    layer: int,
+    pieces: Sequence[int],
+    load: Callable[[Inspection], Model] = model_behind,
+) -> "Origins":
+    """What some pieces' vectors come from that a layer's attention reads; as `sublayers_behind`."""
+    from attnviz.attention.sublayers import Origins
+
+    number, load_once = range(inspection.model.num_layers)[layer], lru_cache(load)
+    _check_split(inspection, number, load_once)
+    projections = matrices_of(inspection, number, load_once)
+    # attention that reads x itself needs no parts of its own layer
+    found = layers_behind(inspection, range(number + (not projections.direct)), pieces, load_once)
+    for one in found:
+        if isinstance(one, AttnvizError):
+            raise one
+    layers = [one for one in found if not isinstance(one, AttnvizError)]
+    embedded = load_once(inspection).embedded(inspection, pieces)
+    own = None if projections.direct else layers.pop()
+    return Origins(tuple(pieces), embedded, tuple(layers), own, projections)
+
+
+def _check_split(inspection: Inspection, number: int, load: Callable[[Inspection], Model]) -> None:
+    """AttnvizError if what a layer's attention reads is not known to be a sum of parts."""
+    name, kind = inspection.model.title, inspection.attention
+    if any(inspection.layer(n).recorded_weights is not None for n in range(number + 1)):
+        raise AttnvizError(
+            f"{name} gives its attention weights alone, without the queries and keys whose "
+            "products are split",
+            "attnviz models says which models give all of it",
+        )
+    for below in range(number + 1):
+        inspection.layer(below).inputs()  # raises before a model is loaded for nothing
+    if kind == "cross" or (kind == "decoder" and load(inspection).decodes):
+        raise AttnvizError(
+            f"the decoder of {name} reads its encoder's states, which are not split into parts",
+            "--attention encoder splits a score of the encoder",
+        )
 
 
 def model_for(model: object, tokenizer: object = None, **options: Any) -> Model:

@@ -159,6 +159,7 @@ FORMS: dict[str, Forms] = {
         one_scale=False,
         page="layer",
     ),
+    "Why": Forms("terminal.why:table", "figure.why:figure", called="why"),
     "Similarity": Forms("terminal.similar:table", "figure.similar:figure", called="similar"),
     "EachSimilarity": Forms(
         "terminal.similar:each_table", "figure.similar:each_figure", called="similar-each"

@@ -27,7 +27,7 @@ from attnviz.transformers_backend.attention_call import (
     entering,
     listening,
 )
-from attnviz.transformers_backend.layer_run import LayerRun, Retraced
+from attnviz.transformers_backend.layer_run import LayerRun
 from attnviz.transformers_backend.projections import find_projections
 from attnviz.transformers_backend.record import (
     Batch,
@@ -175,11 +175,13 @@ class RecordableModel:
         with self.running():
             return find_projections(candidates, outputs, record, self.dtype)
 
-    def sublayers(self, numbers: Sequence[int], batch: Batch, pieces: Sequence[int]) -> Retraced:
-        """Layers' parts, and what they do to pieces of a batch's one sentence, or why none fit."""
+    def sublayers(
+        self, numbers: Sequence[int], batch: Batch, pieces: Sequence[int], find: Any = None
+    ) -> list[Any]:
+        """Layers' parts (or what `find` finds), for pieces of one sentence, or why none fit."""
         [(length, _)] = batch.lengths(self.called)
         run = LayerRun(numbers, self.called, self.sites, length, pieces)
-        watching = run.watching(self.model, find_sublayers, self.dtype)
+        watching = run.watching(self.model, find or find_sublayers, self.dtype)
         with memory_for(1, length), self.running(), watching, listening(run.heard):
             self._forward(batch)
         return [run.found[number] for number in numbers]

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import RecordRequest
-from attnviz.attention.sublayers import Sublayers
+from attnviz.attention.sublayers import Embedded, Sublayers
 from attnviz.errors import AttnvizError
 from attnviz.inspection import Inspection
 from attnviz.text.tokenizer import Tokenizer
 from attnviz.text.tokens import Tokens, Translated, Typed
 from attnviz.transformers_backend import describe
+from attnviz.transformers_backend.embedded import find_embedded
 from attnviz.transformers_backend.record import MAX_WRITTEN, Batch
 from attnviz.transformers_backend.recordable import RecordableModel
 
@@ -98,16 +100,28 @@ class TransformersRunner:
         self, inspection: Inspection, layers: Sequence[int], pieces: Sequence[int]
     ) -> list[Sublayers | AttnvizError]:
         """See `Runner`."""
-        source, kind = inspection.key_tokens, self.model.kind
-        if kind == "decoder" and self.model.decodes:
+        if self.model.kind == "decoder" and self.model.decodes:
             raise AttnvizError(
                 "a decoder's layer reads the encoder's text too, which is not kept with the "
                 "decoder's own attention",
                 "--attention cross shows its layers",
             )
+        return self.model.sublayers(layers, self._batch(inspection), pieces)
+
+    def embedded(self, inspection: Inspection, pieces: Sequence[int]) -> Embedded:
+        """See `Runner`. Found in a run, as the layers' parts are."""
+        find = partial(find_embedded, model=self.model.model)
+        [found] = self.model.sublayers([0], self._batch(inspection), pieces, find)
+        if isinstance(found, AttnvizError):
+            raise found
+        return cast(Embedded, found)
+
+    def _batch(self, inspection: Inspection) -> Batch:
+        """The inspection's text, to be run again."""
+        source = inspection.key_tokens
         types = [source.type_ids] if self.feeds_types else None
         targets = [inspection.tokens.ids] if self.model.decodes else None
-        return self.model.sublayers(layers, Batch([source.ids], types, targets), pieces)
+        return Batch([source.ids], types, targets)
 
     def edited_runs(
         self,

@@ -260,6 +260,35 @@ KOREAN: dict[str, str] = {
     "Check: the {}'s own output is not known, so there is nothing to hold y to.": (
         "확인: 모델이 계산한 출력을 알 수 없어 y와 비교하지 못함."
     ),
+    # a score, split
+    "parts of the query: {}": "쿼리의 구성 요소: {}",
+    "parts of the key: {}": "키의 구성 요소: {}",
+    "term": "항",
+    "excess over the other keys": "다른 키보다 큰 만큼",
+    "summed by layer": "층별 합",
+    "score: {}": "점수: {}",
+    "weight: {}": "가중치: {}",
+    "score of the other keys on average: {}": "다른 키의 평균 점수: {}",
+    "each cell: a part of the query times a part of the key, scaled; they sum to the score": (
+        "칸: 쿼리의 구성 요소와 키의 구성 요소를 곱해 스케일링한 값, 모두 더하면 점수"
+    ),
+    "each cell: a part of the query times a part of the key, less the other keys'": (
+        "칸: 쿼리의 구성 요소와 키의 구성 요소를 곱한 값에서 다른 키의 평균을 뺀 값"
+    ),
+    "norms held at their values; the sum is exact, and no experiment": (
+        "정규화의 평균과 크기는 고정: 합은 정확하지만 실험으로 확인한 것은 아님"
+    ),
+    "position bias, beside the cells: {}": "칸 밖의 위치 편향: {}",
+    "token": "토큰",
+    "position": "위치",
+    "type": "세그먼트",
+    "embeddings": "임베딩",
+    "constants": "상수",
+    "embeddings shift": "임베딩 정규화 편향",
+    "embeddings bias": "임베딩 편향",
+    "L{n} feed-forward": "L{n} 피드포워드",
+    "L{n} attention shift": "L{n} 어텐션 정규화 편향",
+    "L{n} feed-forward shift": "L{n} 피드포워드 정규화 편향",
     # what a model says
     "what stands at each mask": "마스크마다 들어갈 단어",
     "what comes next": "다음에 올 토큰",

@@ -18,7 +18,7 @@ from written import answer_csv, answer_json, csv_line, is_ours, schema
 
 import attnviz
 from attnviz.answers import ablate
-from attnviz.answers.ablate import Ablation, EachAblation, parts_of
+from attnviz.answers.ablate import Ablation, EachAblation
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
@@ -29,7 +29,7 @@ from attnviz.show.terminal.ablate import (
     heads_named,
     table,
 )
-from attnviz.text.tokens import Tokens, Unit
+from attnviz.text.tokens import Tokens, Unit, parts_of
 
 SCHEMA = schema("ablate-1")
 FACTS = ModelFacts("handmade", "hand", 2, 3, 6, 2, 7, True)

@@ -116,12 +116,12 @@ def by_result(answer: Check) -> dict[str, set[str]]:
 
 
 def head_mask_never_applied(patch: Patch) -> None:
-    patch.setattr(edits, "_edit", lambda engine, z, own, edits, bias, queries: None)
+    patch.setattr(edits, "_edit", lambda *_: None)
 
 
 def zeroed_slices_that_are_not_heads(patch: Patch) -> None:
-    def wrong(engine: Any, z: Any, own: Any, edits: Any, bias: Any, queries: Any) -> None:
-        z[:, edits[0].head] = 0  # a slice of the head
+    def wrong(_engine: Any, heads: Any, _own: Any, made: Any, *_: Any) -> None:
+        heads[:, :, made[0].head] = 0  # a slice of every head
 
     patch.setattr(edits, "_edit", wrong)
 

@@ -147,7 +147,7 @@ def test_an_encoder_beside_a_decoder(tmp_path: Path, name: str, kind: Any) -> No
         part, fed = body.get_encoder(), None
     else:
         part = body.get_submodule("") if name != "t5" else theirs
-        fed = list(ours._runner._target.ids)  # type: ignore[attr-defined]
+        fed = list(ours._runner.given.ids)  # type: ignore[attr-defined]
     output = OUTPUTS[name][kind == "cross"]
     with changed(body, output, ours.facts.num_heads, 0, zero):
         if kind == "encoder":

@@ -6,7 +6,7 @@ a layer norm, so direction is nearly all that there is to it.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,8 @@ from attnviz.attention.order import NEAR_ZERO, descending, largest
 from attnviz.attention.shapes import Float
 from attnviz.inspection import Context, HeadId, Shown
 from attnviz.inspection.ablated import Ablated, Guess, Replacement
-from attnviz.text.tokens import Token, Tokens, Unit
+from attnviz.inspection.outcomes import state_distances
+from attnviz.text.tokens import Token, parts_of
 
 SCHEMA = "attnviz.ablate/1"
 
@@ -204,32 +205,6 @@ def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = No
     )
 
 
-def parts_of(tokens: Tokens, unit: Unit) -> list[slice]:
-    """The pieces of each token."""
-    starts = range(len(tokens)) if unit == "piece" else tokens.word_starts
-    return [slice(start, end) for start, end in pairwise((*starts, len(tokens)))]
-
-
 def _distances(run: Ablated, parts: Sequence[slice]) -> Float[np.ndarray, "token"]:
-    """How far the mean state of each run of pieces moved, in float64."""
-    plain, ablated = (_means(states, parts, run.first) for states in (run.plain, run.ablated))
-    lengths = np.linalg.norm(plain, axis=-1) * np.linalg.norm(ablated, axis=-1)
-    products = np.einsum("td,td->t", plain, ablated)
-    # an all-zero state has no direction: it moved unless the other is all zero too
-    same = (plain == ablated).all(axis=-1).astype(float)
-    cosines = np.divide(products, lengths, out=same, where=lengths > 0)
-    distances: np.ndarray = np.clip(1 - cosines, 0, 2)
-    return distances
-
-
-def _means(
-    states: Float[np.ndarray, "piece d_model"], parts: Sequence[slice], first: int
-) -> Float[np.ndarray, "token d_model"]:
-    """The mean state of each run of pieces, in float64; `first`: the first piece of the states."""
-    edges = [edge - first for part in parts for edge in (part.start, part.stop)]
-    if edges[-1] == len(states):
-        edges.pop()
-    # every second sum is of what lies between two parts
-    sums = np.add.reduceat(states, edges, axis=0, dtype=np.float64)[::2]
-    means: np.ndarray = sums / np.array([[part.stop - part.start] for part in parts])
-    return means
+    """How far each token's final state moved."""
+    return state_distances(run.plain, run.ablated, parts, run.first)

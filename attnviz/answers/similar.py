@@ -11,13 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attnviz.answers.ablate import parts_of
 from attnviz.answers.answer import facts_of, if_there, token_name
 from attnviz.attention.order import NEAR_ZERO, descending
 from attnviz.inspection import Context, HeadId, Shown, View
 from attnviz.inspection.ablated import Replacement
 from attnviz.inspection.pooled import Pooled, PoolingFacts
-from attnviz.text.tokens import Token
+from attnviz.text.tokens import Token, parts_of
 
 SCHEMA = "attnviz.similar/1"
 FORMULA = "cos(a, b) = Σ_i Σ_j a_i · b_j / (|a| |b|), with a = Σ_i a_i and b = Σ_j b_j"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import attnviz.inspection.storage as storage
-from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, parts_of, rank_heads
+from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, rank_heads
 from attnviz.answers.align import aligned
 from attnviz.answers.check import Check
 from attnviz.answers.check import check as check_evidence
@@ -51,7 +51,7 @@ from attnviz.model.reload import model_behind, model_for, origins_behind, sublay
 from attnviz.models import DEFAULT
 from attnviz.models.describe import Catalog
 from attnviz.models.describe import catalog as models_at_hand
-from attnviz.text.tokens import Unit
+from attnviz.text.tokens import Unit, parts_of
 
 
 def save(inspection: Inspection, path: str | Path) -> None:

@@ -61,11 +61,12 @@ def ablate(
     --head 3.1
     """
     _check(ablated, heads)
-    from attnviz.answers.ablate import ablation_of, parts_of, rank_heads
+    from attnviz.answers.ablate import ablation_of, rank_heads
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_output
     from attnviz.cli.session import Selection, Session
     from attnviz.model import check_ablatable
+    from attnviz.text.tokens import parts_of
 
     check_output(output, "EachAblation" if ablated.each else "Ablation")
     session = Session(choice, output)

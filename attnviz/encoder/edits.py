@@ -85,7 +85,7 @@ class EditedRuns:
                 rows = range(len(self.states))[queries]
                 for own, run, row in zip(vectors, runs, z, strict=False):
                     for edits in _by_head(run, number):
-                        _edit(engine, row[edits[0].head], own, edits, added, rows)
+                        _edit(engine, row, own, edits, added, rows)
                 x = layer(engine.joined(all_x), z)
         return x
 
@@ -110,14 +110,17 @@ def _by_head(run: Run, layer: int) -> list[Run]:
 
 def _edit(
     engine: Engine,
-    z: Array,
+    heads: Array,
     own: tuple[LayerVectors, int],
     edits: Run,
     bias: Array | None,
     queries: range,
 ) -> None:
-    """Write one head's edited z, (query, d_k), from a row of a batch; only `queries` are there."""
-    vectors, row = own
+    """Write one head's edited z, from a row of a batch; only `queries` are there.
+
+    heads: the z of all heads, (num_heads, query, d_k).
+    """
+    z, (vectors, row) = heads[edits[0].head], own
     one = slice(row, row + 1), slice(edits[0].head, edits[0].head + 1)
     found = {"q": vectors.q[one], "k": vectors.k[one], "v": vectors.v[one]}
     made = {edit.what: edit if edit.what in BY_KEY else edit.among(queries) for edit in edits}

@@ -122,7 +122,7 @@ def editable(
     places: Sequence[int] = (),
 ) -> EditableText:
     """A text that a runner runs once now, and about `runs` times in all; see `Model.editable`."""
-    if isinstance(runner, NativeRunner) and (head is None or hasattr(head, "scorer")):
+    if isinstance(runner, NativeRunner):
         scorer = None if head is None else head.scorer.scores
         native = _Native(runner.edited_runs(text, runs), scorer, places)
         return EditableText(runner.facts, text, native, record)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -101,6 +101,17 @@ def load_model(name: str = DEFAULT, **options: Unpack[ModelOptions]) -> Model:
     if config.is_native:
         return _load_native(config.kind, files, run)
     return _load_through_transformers(config, files)
+
+
+@lru_cache(maxsize=1)
+def through_transformers(model: Model) -> Model:
+    """A published model that our own encoder runs, as transformers runs it: with its decoder."""
+    own: Any = model._runner
+    dtype: Any = model.facts.dtype
+    # the class with a decoder; its encoder is shown
+    run = RunOptions(device=own.encoders.device, dtype=dtype, attention="cross")
+    config, files = find_config(model.facts.name, run)
+    return _load_through_transformers(config, files, replace(run, attention="encoder"))
 
 
 def find_config(name: str, run: RunOptions) -> tuple["ModelConfig", ModelFiles]:
@@ -219,13 +230,16 @@ def _checked_seed(seed: int) -> int:
     return seed
 
 
-def _load_through_transformers(config: ModelConfig, files: ModelFiles) -> Model:
+def _load_through_transformers(
+    config: ModelConfig, files: ModelFiles, run: RunOptions | None = None
+) -> Model:
+    """run: how it is shown, if not as its class was chosen for."""
     from attnviz.encoder.devices import placement
     from attnviz.transformers_backend.load import draw, read
     from attnviz.transformers_backend.tokenizers import tokenizer_of
     from attnviz.transformers_backend.trial import key_of
 
-    run, kind = config.run, config.kind
+    run, kind = run or config.run, config.kind
     place = placement(run.device, run.dtype)
     architecture = config.architecture
     key = None

@@ -208,6 +208,12 @@ class Translated(Tokens):
         return cls(**own, source=source, target=target)
 
 
+def parts_of(tokens: Tokens, unit: Unit) -> list[slice]:
+    """The pieces of each token."""
+    starts = range(len(tokens)) if unit == "piece" else tokens.word_starts
+    return [slice(start, end) for start, end in pairwise((*starts, len(tokens)))]
+
+
 def _check_given(given: tuple[tuple[Span, ...], ...] | None, ends: tuple[int, int]) -> None:
     """AttnvizError for words of the user's own that are not in the order of the text."""
     if given is not None and len(given) != len(ends):

@@ -45,7 +45,7 @@ class TransformersRunner:
         self.decodes = model.decodes
         self.model = model
         self._tokenizer = tokenizer
-        self._target = None if target is None else self.fed(target)
+        self.given = None if target is None else self.fed(target)  # for the decoder
 
     def fed(self, target: Typed) -> Tokens:
         """See `Feeding`."""
@@ -141,7 +141,7 @@ class TransformersRunner:
         """What the decoder is fed for this text."""
         if isinstance(source, Translated) and source.target is not None:
             return source.target
-        if self._target is not None:
-            return self._target
+        if self.given is not None:
+            return self.given
         most = min(MAX_WRITTEN, describe.max_positions(self.model) or MAX_WRITTEN)
         return self._tokenizer.reading(self.model.write(source.ids, most))

@@ -1,0 +1,412 @@
+"""Measure what a text's runs with edits change: states, a head's scores, or a similarity."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from attnviz.attention.edits import Edit
+from attnviz.errors import RequestError, listed
+from attnviz.inspection import Inspection
+from attnviz.inspection.edited import Output
+from attnviz.inspection.outcomes import (
+    Measured,
+    OutcomeFacts,
+    OutcomeName,
+    OutcomeUnit,
+    state_distances,
+)
+from attnviz.inspection.predicted import FUNCTIONS, HeadFacts, HeadKind
+from attnviz.model.edits import EditableText, fed
+from attnviz.model.load import through_transformers
+from attnviz.model.model import Model
+from attnviz.model.native import NativeRunner
+from attnviz.model.predict import Head, Writer, facts_of, head_of
+from attnviz.text.tokens import Token, Tokens, Translated, Typed, Unit, parts_of
+
+Run = Sequence[Edit]
+
+BY_HEAD: dict[HeadKind, OutcomeName] = {
+    "masked-lm": "mask",
+    "sequence-classification": "label",
+    "token-classification": "label",
+    "causal-lm": "next",
+    "seq2seq-lm": "next",
+}
+"""What is measured of a checkpoint's head."""
+
+FORMULAS: dict[OutcomeName, str] = {
+    "states": "1 − cos(plain, edited) of final hidden states",
+    "mask": "of the word at the mask",
+    "label": "of the label",
+    "next": "of the next token",
+    "similarity": "cos(a, b) of the vectors that the model's pooling makes of two texts",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure: see `outcome_of`.
+
+    logit: scores, and not probabilities of them. target: what a decoder beside the encoder is fed,
+    before the next token; without, what the model writes itself.
+    """
+
+    name: OutcomeName | None = None
+    of: str | None = None
+    against: str | None = None
+    logit: bool = False
+    target: Typed | None = None
+
+
+class Outcome(Protocol):
+    """An outcome of one text in one model."""
+
+    @property
+    def facts(self) -> OutcomeFacts:
+        """What is measured."""
+
+    @property
+    def text(self) -> EditableText:
+        """The text whose runs are measured."""
+
+    @property
+    def plain(self) -> Measured:
+        """The outcome of the run without edits."""
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Measured]:
+        """The outcome of each run in turn; errors as in `EditableText.edited`."""
+
+
+def outcome_of(
+    model: Model,
+    text: Tokens | Inspection,
+    unit: Unit,
+    asked: Asked = Asked(),
+    runs: float = 2,
+    *,
+    token: int | None = None,
+    reference: np.ndarray | None = None,
+    both: bool = True,
+) -> Outcome:
+    """What is to be measured of a text that will be run about `runs` times.
+
+    Without a name, the checkpoint's head chooses: the word at a mask, a label, the next token; else
+    states. Without `of`, it is the likeliest in the plain run. token: of which `unit` the state is,
+    or at which the head is asked; None for the mean over all words, or the first mask. reference:
+    states that distances are from, (piece, d_model), in place of the plain run's. both: whether a
+    similarity's other text, `of`, is edited too. RequestError for a head that the checkpoint does
+    not have, and what is not one of its labels or tokens; AttnvizError as in `Model.editable`.
+    """
+    tokens = text if isinstance(text, Tokens) else fed(text, model.decodes)
+    name = asked.name or _usual(model, tokens)
+    if name == "states":
+        _check_bare(asked)
+        return _States(model.editable(tokens, runs), unit, token, reference)
+    if name == "similarity":
+        return _similarity(model, tokens, asked, runs, both)
+    head = _head(model, name)
+    if isinstance(head, Writer):
+        if isinstance(model._runner, NativeRunner):  # whose decoder only transformers runs
+            model = through_transformers(model)
+        tokens = _with_target(model, head, tokens, asked)
+    place, shown = _place(model, tokens, name, head.facts, (unit, token))
+    editable = model.editable(tokens, runs, head, [place])
+    return _scored(model, name, editable, head.facts, shown, asked)
+
+
+def _usual(model: Model, tokens: Tokens) -> OutcomeName:
+    """What the checkpoint's head says of this text; its states, if it has none."""
+    facts = facts_of(model)
+    kind = None if facts is None else BY_HEAD.get(facts.kind)
+    if kind == "mask" and model.tokenizer.mask_id not in tokens.ids:
+        return "states"
+    if kind == "label" and facts is not None and facts.kind == "token-classification":
+        return "states"
+    return kind or "states"
+
+
+def _check_bare(asked: Asked) -> None:
+    for option, given in (("--of", asked.of), ("--against", asked.against)):
+        if given is not None:
+            raise RequestError(
+                f"{option} names a word, a label or a token of a head, and states are measured",
+                "choose an outcome with --outcome mask, label or next; --query names a word whose "
+                "state is measured",
+            )
+
+
+def _head(model: Model, name: OutcomeName) -> Head:
+    """The head that gives an outcome; RequestError if the checkpoint has another, or none."""
+    facts = facts_of(model)
+    wanted = " or ".join(kind for kind, outcome in BY_HEAD.items() if outcome == name)
+    if facts is None or BY_HEAD.get(facts.kind) != name:
+        has = "no head" if facts is None else f"a {facts.kind} head"
+        usual = None if facts is None else BY_HEAD.get(facts.kind)
+        fits = f"--outcome {usual} fits it, or" if usual else "take"
+        raise RequestError(
+            f"the outcome {name} needs a {wanted} head, and {model.facts.name} has {has}",
+            f"{fits} --outcome states",
+        )
+    return head_of(model)
+
+
+@dataclass(eq=False)
+class _States:
+    """How far a token's final state moves, or those of all words on average."""
+
+    text: EditableText
+    unit: Unit
+    token: int | None
+    reference: np.ndarray | None
+
+    @cached_property
+    def facts(self) -> OutcomeFacts:
+        """See `Outcome`."""
+        shown = None if self.token is None else self.text.tokens.unit(self.unit)[self.token]
+        return OutcomeFacts("states", "distance", FORMULAS["states"], token=shown)
+
+    @cached_property
+    def _parts(self) -> list[slice]:
+        tokens = self.text.tokens
+        parts = parts_of(tokens, self.unit)
+        if self.token is not None:
+            return [parts[self.token]]
+        words = [token.index for token in tokens.unit(self.unit) if not token.special]
+        return [parts[index] for index in words] or parts
+
+    @cached_property
+    def _pieces(self) -> slice:
+        return slice(self._parts[0].start, self._parts[-1].stop)
+
+    @cached_property
+    def plain(self) -> Measured:
+        """See `Outcome`."""
+        states = self.text.plain.states[self._pieces]
+        return self._measured(Output(states))
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Measured]:
+        """See `Outcome`."""
+        return map(self._measured, self.text.edited(runs, self._pieces))
+
+    def _measured(self, output: Output) -> Measured:
+        source = self.text.plain.states if self.reference is None else self.reference
+        first, plain = self._pieces.start, source[self._pieces]
+        distances = state_distances(plain, output.states, self._parts, first)
+        return Measured(float(distances.mean()))
+
+
+@dataclass(eq=False)
+class _Scored:
+    """What a head says: the probability or score of one choice, or the difference of two."""
+
+    facts: OutcomeFacts
+    text: EditableText
+    head: HeadFacts
+    choices: tuple[int, int | None]
+    name: Any  # a choice's name, by its number
+
+    @cached_property
+    def plain(self) -> Measured:
+        """See `Outcome`."""
+        return self._measured(self.text.plain)
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Measured]:
+        """See `Outcome`."""
+        return map(self._measured, self.text.edited(runs, slice(0, 1)))
+
+    def _measured(self, output: Output) -> Measured:
+        row = _row(output)
+        function = self.head.function
+        if self.facts.unit == "probability" and function is not None:
+            row = FUNCTIONS[function](row)
+        of, against = self.choices
+        value = row[of] - (0 if against is None else row[against])
+        return Measured(float(value), self.name(int(row.argmax())))
+
+
+def _row(output: Output) -> np.ndarray:
+    """The scores at the one place that was asked for, in float64."""
+    if output.scores is None:
+        raise ValueError("a run without scores")
+    row: np.ndarray = output.scores[0].astype(np.float64)
+    return row
+
+
+def _scored(
+    model: Model,
+    name: OutcomeName,
+    text: EditableText,
+    head: HeadFacts,
+    shown: Token | None,
+    asked: Asked,
+) -> _Scored:
+    """The outcome of a head, with its choices found in its scores of the plain run."""
+    row = _row(text.plain)
+    reads = head.label if name == "label" else model.tokenizer.reads
+    find = _label if name == "label" else _entry
+    of = int(row.argmax()) if asked.of is None else find(model, head, asked.of, row)
+    against = None if asked.against is None else find(model, head, asked.against, row)
+    unit: OutcomeUnit = "logit" if asked.logit or head.function is None else "probability"
+    other = None if against is None else reads(against)
+    formula = f"{unit} {FORMULAS[name]}" + (" − that of another" if other is not None else "")
+    facts = OutcomeFacts(name, unit, formula, reads(of), other, shown)
+    return _Scored(facts, text, head, (of, against), reads)
+
+
+def _label(model: Model, head: HeadFacts, name: str, row: np.ndarray) -> int:
+    """The number of a label; RequestError if there is none of that name."""
+    labels = [head.label(number) for number in range(len(row))]
+    for known in (labels, [label.casefold() for label in labels], [*map(str, range(len(row)))]):
+        wanted = name.casefold() if known is not labels else name
+        if wanted in known:
+            return known.index(wanted)
+    raise RequestError(f'{model.facts.name} has no label "{name}"', f"it has {listed(labels)}")
+
+
+def _entry(model: Model, head: HeadFacts, word: str, row: np.ndarray) -> int:
+    """The number of a word that is one token; RequestError if it is none, or several.
+
+    Of a word with and without a space before it, the likelier one is meant.
+    """
+    target = head.kind == "seq2seq-lm"
+    tried: list[tuple[str, ...]] = []
+    found: set[int] = set()
+    for text in (word, f" {word}"):
+        cut = model.tokenizer.encode_target(text) if target else model.tokenizer.encode(text)
+        own = [
+            (number, entry)
+            for number, entry, span in zip(cut.ids, cut.vocabulary, cut.spans, strict=True)
+            if span is not None
+        ]
+        tried.append(tuple(entry for _, entry in own))
+        known = not any(piece.unknown for piece in cut.pieces)
+        if len(own) == 1 and known and own[0][0] < len(row):
+            found.add(own[0][0])
+    if found:
+        return max(found, key=lambda number: (row[number], -number))
+    count = len(tried[0])
+    raise RequestError(
+        f'"{word}" is {count} tokens in {model.facts.name}: {", ".join(tried[0])}'
+        if count > 1
+        else f'{model.facts.name} does not know "{word}"',
+        "name a word that is one token of its vocabulary",
+    )
+
+
+def _place(
+    model: Model,
+    tokens: Tokens,
+    name: OutcomeName,
+    head: HeadFacts,
+    asked: tuple[Unit, int | None],
+) -> tuple[int, Token | None]:
+    """The piece at which the head is asked, and the token that is told."""
+    unit, token = asked
+    shown = tokens.unit(unit)
+    if name == "next":
+        own = tokens.target if isinstance(tokens, Translated) and tokens.target else tokens
+        return len(own) - 1, own.unit(unit)[-1]
+    if name == "label" and head.kind == "sequence-classification":
+        return 0, None
+    parts = parts_of(tokens, unit)
+    if name == "label":
+        if token is None:
+            raise RequestError(
+                f"{model.facts.name} gives each word a label, and no word was named",
+                "name one with --query",
+            )
+        return parts[token].start, shown[token]
+    number = model.tokenizer.mask_id
+    masks = [place for place, own in enumerate(tokens.ids) if own == number]
+    if token is not None:
+        masks = [place for place in masks if parts[token].start <= place < parts[token].stop]
+    if not masks:
+        mask = "mask token" if number is None else model.tokenizer.entry(number)
+        raise RequestError(
+            f"there is no {mask} {'there' if token is not None else 'in the text'}, and the "
+            "outcome mask is the probability of a word at one",
+            f"put {mask} in place of a word, or take --outcome states",
+        )
+    word = next(n for n, part in enumerate(parts) if part.start <= masks[0] < part.stop)
+    return masks[0], shown[word]
+
+
+def _with_target(model: Model, head: Writer, tokens: Tokens, asked: Asked) -> Translated:
+    """The text with what the decoder is fed: what was given, or what it writes up to `of`.
+
+    Without `of`, the first token that it writes is the next one.
+    """
+    runner: Any = model._runner
+    source = tokens.source if isinstance(tokens, Translated) and tokens.source else tokens
+    if asked.target is None and isinstance(tokens, Translated) and tokens.target is not None:
+        return tokens
+    target = runner.given if asked.target is None else runner.fed(asked.target)
+    if target is None:
+        ids, scores, _ = head.write(source)
+        start = runner.model.setting("decoder_start_token_id")
+        before: list[int] = []
+        if asked.of is not None:
+            wanted = [
+                _entry(model, head.facts, name, scores[0])
+                for name in (asked.of, asked.against)
+                if name is not None
+            ]
+            at = next((place for place, number in enumerate(ids) if number in wanted), None)
+            if at is None:
+                written = model.tokenizer.reading(ids).text
+                raise RequestError(
+                    f'{model.facts.name} writes "{written}", without "{asked.of}"',
+                    "give what comes before it with --target",
+                )
+            before = ids[:at]
+        target = model.tokenizer.reading([*([] if start is None else [start]), *before])
+    return Translated.of(source, target)
+
+
+@dataclass(eq=False)
+class _Similar:
+    """The cosine of a text's vector and another's."""
+
+    facts: OutcomeFacts
+    text: EditableText
+    other: EditableText
+    model: Model
+    both: bool
+
+    @cached_property
+    def plain(self) -> Measured:
+        """See `Outcome`."""
+        return self._measured(self.text.plain, self.other.plain)
+
+    def values(self, runs: Sequence[Run]) -> Iterator[Measured]:
+        """See `Outcome`."""
+        if not self.both:
+            for output in self.text.edited(runs):
+                yield self._measured(output, self.other.plain)
+            return
+        for pair in zip(self.text.edited(runs), self.other.edited(runs), strict=True):
+            yield self._measured(*pair)
+
+    def _measured(self, *outputs: Output) -> Measured:
+        texts = self.text, self.other
+        a, b = (
+            self.model.pooled(text.tokens, output.states).vector
+            for text, output in zip(texts, outputs, strict=True)
+        )
+        lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+        return Measured(float(a @ b) / lengths if lengths > 0 else 0.0)
+
+
+def _similarity(model: Model, tokens: Tokens, asked: Asked, runs: float, both: bool) -> _Similar:
+    if asked.of is None or asked.against is not None:
+        raise RequestError(
+            "the outcome similarity compares the text with another one",
+            'name it with --of, as in --of "A dog was exhausted."',
+        )
+    other = model.tokenize(asked.of)
+    facts = OutcomeFacts("similarity", "cosine", FORMULAS["similarity"], asked.of)
+    texts = [model.editable(one, runs) for one in (tokens, other)]
+    return _Similar(facts, texts[0], texts[1], model, both)

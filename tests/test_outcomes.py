@@ -14,8 +14,9 @@ import attnviz
 from attnviz.attention.edits import Edit
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
+from attnviz.inspection.outcomes import Asked
 from attnviz.model import Model, load_model
-from attnviz.model.outcomes import Asked, outcome_of
+from attnviz.model.outcomes import outcome_of
 
 TRANSLATOR = Path(__file__).parent.parent / "samples" / "translator"
 TIRED = "The animal didn't cross the street because it was too tired."

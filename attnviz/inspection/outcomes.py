@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from attnviz.attention.shapes import Float
-from attnviz.text.tokens import Token
+from attnviz.text.tokens import Token, Typed
 
 OutcomeName = Literal["states", "mask", "label", "next", "similarity"]
 OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
@@ -40,6 +40,24 @@ class OutcomeFacts:
             "against": self.against,
             "token": None if token is None else {"index": token.index, "text": token.text},
         }
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure: see `model.outcomes.outcome_of`.
+
+    logit: scores, and not probabilities of them. target: what a decoder beside the encoder is fed,
+    before the next token; without, what the model writes itself.
+    """
+
+    name: OutcomeName | None = None
+    of: str | None = None
+    against: str | None = None
+    logit: bool = False
+    target: Typed | None = None
+
+
+USUAL = Asked()  # what the checkpoint's head says
 
 
 class Measured(NamedTuple):

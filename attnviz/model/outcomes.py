@@ -8,10 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from attnviz.attention.edits import Edit
-from attnviz.errors import RequestError, listed
+from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.edited import Output
 from attnviz.inspection.outcomes import (
+    USUAL,
+    Asked,
     Measured,
     OutcomeFacts,
     OutcomeName,
@@ -19,12 +21,13 @@ from attnviz.inspection.outcomes import (
     state_distances,
 )
 from attnviz.inspection.predicted import FUNCTIONS, HeadFacts, HeadKind
+from attnviz.model.choices import entry_number, label_number, place_of, with_target
 from attnviz.model.edits import EditableText, fed
 from attnviz.model.load import through_transformers
 from attnviz.model.model import Model
 from attnviz.model.native import NativeRunner
 from attnviz.model.predict import Head, Writer, facts_of, head_of
-from attnviz.text.tokens import Token, Tokens, Translated, Typed, Unit, parts_of
+from attnviz.text.tokens import Token, Tokens, Unit, parts_of
 
 Run = Sequence[Edit]
 
@@ -44,21 +47,6 @@ FORMULAS: dict[OutcomeName, str] = {
     "next": "of the next token",
     "similarity": "cos(a, b) of the vectors that the model's pooling makes of two texts",
 }
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What to measure: see `outcome_of`.
-
-    logit: scores, and not probabilities of them. target: what a decoder beside the encoder is fed,
-    before the next token; without, what the model writes itself.
-    """
-
-    name: OutcomeName | None = None
-    of: str | None = None
-    against: str | None = None
-    logit: bool = False
-    target: Typed | None = None
 
 
 class Outcome(Protocol):
@@ -84,7 +72,7 @@ def outcome_of(
     model: Model,
     text: Tokens | Inspection,
     unit: Unit,
-    asked: Asked = Asked(),
+    asked: Asked = USUAL,
     runs: float = 2,
     *,
     token: int | None = None,
@@ -111,8 +99,8 @@ def outcome_of(
     if isinstance(head, Writer):
         if isinstance(model._runner, NativeRunner):  # whose decoder only transformers runs
             model = through_transformers(model)
-        tokens = _with_target(model, head, tokens, asked)
-    place, shown = _place(model, tokens, name, head.facts, (unit, token))
+        tokens = with_target(model, head, tokens, asked)
+    place, shown = place_of(model, tokens, name, head.facts, (unit, token))
     editable = model.editable(tokens, runs, head, [place])
     return _scored(model, name, editable, head.facts, shown, asked)
 
@@ -246,7 +234,7 @@ def _scored(
     """The outcome of a head, with its choices found in its scores of the plain run."""
     row = _row(text.plain)
     reads = head.label if name == "label" else model.tokenizer.reads
-    find = _label if name == "label" else _entry
+    find = label_number if name == "label" else entry_number
     of = int(row.argmax()) if asked.of is None else find(model, head, asked.of, row)
     against = None if asked.against is None else find(model, head, asked.against, row)
     unit: OutcomeUnit = "logit" if asked.logit or head.function is None else "probability"
@@ -254,116 +242,6 @@ def _scored(
     formula = f"{unit} {FORMULAS[name]}" + (" − that of another" if other is not None else "")
     facts = OutcomeFacts(name, unit, formula, reads(of), other, shown)
     return _Scored(facts, text, head, (of, against), reads)
-
-
-def _label(model: Model, head: HeadFacts, name: str, row: np.ndarray) -> int:
-    """The number of a label; RequestError if there is none of that name."""
-    labels = [head.label(number) for number in range(len(row))]
-    for known in (labels, [label.casefold() for label in labels], [*map(str, range(len(row)))]):
-        wanted = name.casefold() if known is not labels else name
-        if wanted in known:
-            return known.index(wanted)
-    raise RequestError(f'{model.facts.name} has no label "{name}"', f"it has {listed(labels)}")
-
-
-def _entry(model: Model, head: HeadFacts, word: str, row: np.ndarray) -> int:
-    """The number of a word that is one token; RequestError if it is none, or several.
-
-    Of a word with and without a space before it, the likelier one is meant.
-    """
-    target = head.kind == "seq2seq-lm"
-    tried: list[tuple[str, ...]] = []
-    found: set[int] = set()
-    for text in (word, f" {word}"):
-        cut = model.tokenizer.encode_target(text) if target else model.tokenizer.encode(text)
-        own = [
-            (number, entry)
-            for number, entry, span in zip(cut.ids, cut.vocabulary, cut.spans, strict=True)
-            if span is not None
-        ]
-        tried.append(tuple(entry for _, entry in own))
-        known = not any(piece.unknown for piece in cut.pieces)
-        if len(own) == 1 and known and own[0][0] < len(row):
-            found.add(own[0][0])
-    if found:
-        return max(found, key=lambda number: (row[number], -number))
-    count = len(tried[0])
-    raise RequestError(
-        f'"{word}" is {count} tokens in {model.facts.name}: {", ".join(tried[0])}'
-        if count > 1
-        else f'{model.facts.name} does not know "{word}"',
-        "name a word that is one token of its vocabulary",
-    )
-
-
-def _place(
-    model: Model,
-    tokens: Tokens,
-    name: OutcomeName,
-    head: HeadFacts,
-    asked: tuple[Unit, int | None],
-) -> tuple[int, Token | None]:
-    """The piece at which the head is asked, and the token that is told."""
-    unit, token = asked
-    shown = tokens.unit(unit)
-    if name == "next":
-        own = tokens.target if isinstance(tokens, Translated) and tokens.target else tokens
-        return len(own) - 1, own.unit(unit)[-1]
-    if name == "label" and head.kind == "sequence-classification":
-        return 0, None
-    parts = parts_of(tokens, unit)
-    if name == "label":
-        if token is None:
-            raise RequestError(
-                f"{model.facts.name} gives each word a label, and no word was named",
-                "name one with --query",
-            )
-        return parts[token].start, shown[token]
-    number = model.tokenizer.mask_id
-    masks = [place for place, own in enumerate(tokens.ids) if own == number]
-    if token is not None:
-        masks = [place for place in masks if parts[token].start <= place < parts[token].stop]
-    if not masks:
-        mask = "mask token" if number is None else model.tokenizer.entry(number)
-        raise RequestError(
-            f"there is no {mask} {'there' if token is not None else 'in the text'}, and the "
-            "outcome mask is the probability of a word at one",
-            f"put {mask} in place of a word, or take --outcome states",
-        )
-    word = next(n for n, part in enumerate(parts) if part.start <= masks[0] < part.stop)
-    return masks[0], shown[word]
-
-
-def _with_target(model: Model, head: Writer, tokens: Tokens, asked: Asked) -> Translated:
-    """The text with what the decoder is fed: what was given, or what it writes up to `of`.
-
-    Without `of`, the first token that it writes is the next one.
-    """
-    runner: Any = model._runner
-    source = tokens.source if isinstance(tokens, Translated) and tokens.source else tokens
-    if asked.target is None and isinstance(tokens, Translated) and tokens.target is not None:
-        return tokens
-    target = runner.given if asked.target is None else runner.fed(asked.target)
-    if target is None:
-        ids, scores, _ = head.write(source)
-        start = runner.model.setting("decoder_start_token_id")
-        before: list[int] = []
-        if asked.of is not None:
-            wanted = [
-                _entry(model, head.facts, name, scores[0])
-                for name in (asked.of, asked.against)
-                if name is not None
-            ]
-            at = next((place for place, number in enumerate(ids) if number in wanted), None)
-            if at is None:
-                written = model.tokenizer.reading(ids).text
-                raise RequestError(
-                    f'{model.facts.name} writes "{written}", without "{asked.of}"',
-                    "give what comes before it with --target",
-                )
-            before = ids[:at]
-        target = model.tokenizer.reading([*([] if start is None else [start]), *before])
-    return Translated.of(source, target)
 
 
 @dataclass(eq=False)

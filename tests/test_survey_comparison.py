@@ -180,6 +180,18 @@ def test_a_model_before_and_after_training(here: Callable[..., Done]) -> None:
     assert read["a"]["corpus"]["documents"] == read["b"]["corpus"]["documents"] == 12
 
 
+def test_what_was_done_is_kept_for_both_models(here: Callable[..., Done]) -> None:
+    command = ("compare", "--untrained", "--corpus", "some.txt", "--top", "1", "--json")
+    assert here(*command, "--limit", "5", "--resume", "kept").code == 0
+    done = here(*command, "--resume", "kept")
+    assert (done.code, done.err) == (0, "attnviz: going on after 5 documents\n" * 2)
+    read, whole = json.loads(done.out), here(*command).json
+    assert read["b"]["corpus"]["documents"] == 12
+    assert read["roles"] == whole["roles"]
+    [one], [other] = read["heads"], whole["heads"]
+    assert one["distance"] == pytest.approx(other["distance"], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -191,6 +203,7 @@ def test_a_model_before_and_after_training(here: Callable[..., Done]) -> None:
         ("--untrained --corpus some.txt --query it", "--query is for one sentence, and --corpus"),
         ("--untrained --corpus some.txt --measure flow", "--measure flow is for one sentence"),
         ("--untrained --column text", "--column is for --corpus FILE"),
+        ("--untrained --resume kept", "--resume is for --corpus FILE"),
         ("--untrained --corpus some.txt --head L9H9", "there is no layer 9"),
         ("--untrained --corpus some.txt -f npz", "comes as table, json"),
     ],

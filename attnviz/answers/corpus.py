@@ -37,11 +37,10 @@ class CorpusFacts:
     pieces: int
     words: int
     left_out: int = 0
-    interrupted: bool = False
 
     def data(self) -> dict[str, Any]:
-        """The counts in JSON."""
-        return asdict(self) | {"files": list(self.files)}
+        """The counts in JSON; work that is interrupted gives no answer."""
+        return asdict(self) | {"files": list(self.files), "interrupted": False}
 
 
 @dataclass(frozen=True)

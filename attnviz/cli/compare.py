@@ -84,6 +84,10 @@ class TwoSources:
     limit: Annotated[int | None, count("The first N documents of --corpus alone.", "N", RARE)] = (
         None
     )
+    resume: Annotated[
+        Path | None,
+        valued("FILE", RARE, "Of --corpus: keep what was done in FILE and FILE-b, and go on."),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ def compare(
         "--column": source.column is not None,
         "--pair-column": source.pair_column is not None,
         "--limit": source.limit is not None,
+        "--resume": source.resume is not None,
     }
     for option in (name for name, came in given.items() if came):
         raise RequestError(f"{option} is for --corpus FILE", "add that, or leave it out")

@@ -31,7 +31,10 @@ def over_corpus(
     session = Session(choice, output)
     texts = Texts(source.corpus, source.column, pair_column=source.pair_column)
     texts.check(session)
-    running = Running(source.limit, "norm" if look.measure == "norm" else "weights")
+    running = Running(
+        source.limit, "norm" if look.measure == "norm" else "weights", resume=source.resume
+    )
+    running.check(output)
     work = ComparingWork(SurveyWork(running.measure, distances=False))
     sides: list[Side] = []
     with session:
@@ -40,6 +43,9 @@ def over_corpus(
             reader = texts.reader()
             folded, model = fold_corpus(work, reader, running, session)
             sides.append(Side.of(work, folded, model.facts, reader.files()))
+            if source.resume is not None:  # a file for each model
+                own = source.resume.with_name(f"{source.resume.name}-b")
+                running = replace(running, resume=own)
         a, b = sides
         chosen = select_heads(a.survey.model, heads.layer or [], heads.head or [])
         session.spinner.update("matching heads")

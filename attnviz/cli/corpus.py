@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from attnviz.cli.session import Session
     from attnviz.corpus.document import Document, Problem
-    from attnviz.corpus.fold import Folded, Tally, Work
+    from attnviz.corpus.fold import Accumulator, Folded, Tally, Work
+    from attnviz.corpus.kept import Kept
     from attnviz.corpus.pace import Stop
     from attnviz.corpus.reading import Files
     from attnviz.model import Model
@@ -175,7 +176,7 @@ def _here(
     if running.resume is None:
         documents = islice(documents_from(reader, reader.files(), None), running.limit)
         return fold(work, documents, model, progress=shown.show, stop=stop)
-    keeper = _Keeper(running.resume, work, reader, model)
+    keeper = _Keeper(_kept(running.resume, work, reader, session), work.accumulator(model.facts))
     start = keeper.start()
     most = keeper.most(start, running.limit)
     shown.begin(start.tally)
@@ -194,27 +195,37 @@ def _on_cluster(
     shown: "_Shown",
     stop: "Stop",
 ) -> "Folded":
-    from attnviz.corpus.kept import Kept
     from attnviz.corpus.ray_cluster import Cluster
     from attnviz.corpus.ray_engine import Loading, fold_ray
 
     model, choice = session.load(session.choice), session.choice
     path = running.resume
-    kept = None if path is None else Kept.of(path, work, reader, model.facts)
+    kept = None if path is None else _kept(path, work, reader, session)
     options: Any = choice.options | {"device": choice.place}
     loading = Loading(choice.name, options)
     cluster = Cluster(running.workers, running.address)
     return fold_ray(work, reader, loading, model.facts, cluster, kept, shown.show_part, stop)
 
 
+def _kept(path: Path, work: "Work", reader: "Files", session: "Session") -> "Kept":
+    """The file of a run of what was asked, with the model as it is now."""
+    from attnviz.corpus.kept import Kept, Run
+    from attnviz.models.files import parts_of
+
+    model, options = session.load(session.choice), session.choice.options
+    files: list[Path] = []
+    if model.files is not None:
+        parts = [part.path for part in parts_of(model.files.weights)]
+        files = [path for path in (model.files.config, model.files.tokenizer, *parts) if path]
+    run = Run({name: options[name] for name in ("attention", "target")}, tuple(files))
+    return Kept.of(path, work, reader, model.facts, run)
+
+
 class _Keeper:
     """What --resume FILE keeps of work on this machine, and how it goes on."""
 
-    def __init__(self, path: Path, work: "Work", reader: "Files", model: "Model") -> None:
-        from attnviz.corpus.kept import Kept
-
-        self._kept = Kept.of(path, work, reader, model.facts)
-        self._new = work.accumulator(model.facts)
+    def __init__(self, kept: "Kept", new: "Accumulator") -> None:
+        self._kept, self._new = kept, new
         self._whole = False  # nothing was left to read
 
     def start(self) -> "Folded":

@@ -52,7 +52,6 @@ def probe_of(
     folded: Folded,
     model: ModelFacts,
     files: Sequence[str],
-    interrupted: bool = False,
 ) -> Probe:
     """The answer: each relation's best head beside the baselines, the most frequent one first."""
     findings, tally = cast("Findings", folded.accumulator), folded.tally
@@ -69,7 +68,7 @@ def probe_of(
         model=model,
         measure=work.measure,
         formula=work.formula,
-        corpus=CorpusFacts(tuple(files), **counts, interrupted=interrupted),
+        corpus=CorpusFacts(tuple(files), **counts),
         intervals=Intervals(METHOD, RESAMPLES) if tally.documents >= FEWEST else None,
         heads=findings.heads,
         relations=tuple(relations),

@@ -5,15 +5,16 @@ what is folded, how far it came, the tally, and the state's other values.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from attnviz.corpus.document import Problem, Reader
 from attnviz.corpus.fold import Accumulator, Folded, Tally, Work
-from attnviz.corpus.stamps import changed
+from attnviz.corpus.stamps import Stamp, changed, stamps_of
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import check_readable, whole_file
 from attnviz.inspection import ModelFacts
@@ -24,20 +25,41 @@ OTHER = "give another --resume FILE"
 ANEW = f"{OTHER}, or delete this one to begin anew"
 
 
+class Run(NamedTuple):
+    """How a model is run, beside what its facts say, in JSON; and its files."""
+
+    options: dict[str, Any]
+    files: tuple[Path, ...]
+
+    @property
+    def stamped(self) -> Iterator[tuple[Path, tuple[str, Stamp]]]:
+        """Each file, and what it is known by."""
+        return zip(self.files, stamps_of(list(map(str, self.files))), strict=True)
+
+
 @dataclass(frozen=True)
 class Kept:
     """Where a run is kept, and what it is a run of: only the same is resumed.
 
-    `asks`: the model, what is read and what is asked, in JSON.
+    `asks`: the model, how it is run, what is read and what is asked, in JSON.
     """
 
     path: Path
     asks: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, work: Work, reader: Reader, facts: ModelFacts) -> "Kept":
+    def of(
+        cls, path: Path, work: Work, reader: Reader, facts: ModelFacts, run: Run | None = None
+    ) -> "Kept":
         """A run of this work over this corpus with this model."""
-        asks = {"model": asdict(facts), "reads": reader.what, "work": work.what}
+        run = run or Run({}, ())
+        asks = {
+            "model": asdict(facts),
+            "run": run.options,
+            "files": [(path.name, stamp) for path, (_, stamp) in run.stamped],
+            "reads": reader.what,
+            "work": work.what,
+        }
         return cls(path, json.loads(json.dumps(asks)))
 
     def load(self, accumulator: Accumulator) -> tuple[Folded, Any] | None:
@@ -55,8 +77,8 @@ class Kept:
         if not self.path.stat().st_size:
             return None
         metadata, arrays = self._read()
-        self._check(metadata["asks"])
         try:
+            self._check(metadata["asks"])
             accumulator.restore(metadata["values"] | arrays)
             told = metadata["tally"]
             problems = tuple(Problem(**one) for one in told.pop("problems"))
@@ -92,16 +114,21 @@ class Kept:
         if kept["model"] != own["model"]:
             came = f"{model} came" if model != other else "its numbers are others now"
             raise RequestError(f"{self.path} keeps a run of the model {other}, and {came}", ANEW)
-        work, others = own["work"], kept["work"]
-        for name in work:
-            if list(work) == list(others) and work[name] != others[name]:
-                raise RequestError(
-                    f"{self.path} keeps a run with {name} {_told(others[name])}, and "
-                    f"{_told(work[name])} came",
-                    ANEW,
-                )
-        if work != others:
-            raise RequestError(f"{self.path} keeps a run with another question", ANEW)
+        for part in ("run", "work"):
+            now, then = own[part], kept[part]
+            for name in now:
+                if list(now) == list(then) and now[name] != then[name]:
+                    raise RequestError(
+                        f"{self.path} keeps a run with {name} {_told(then[name])}, and "
+                        f"{_told(now[name])} came",
+                        ANEW,
+                    )
+            if now != then:
+                raise RequestError(f"{self.path} keeps a run with another question", ANEW)
+        different = changed(kept["files"], own["files"])
+        if different:
+            told = f"{self.path} keeps a run of the model {model} as it was: {different}"
+            raise RequestError(told, ANEW)
         reads, before = dict(own["reads"]), dict(kept["reads"])
         different = changed(before.pop("files"), reads.pop("files"))
         if different:

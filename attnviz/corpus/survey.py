@@ -136,7 +136,6 @@ def survey(
     folded: Folded,
     facts: ModelFacts,
     files: Sequence[str],
-    interrupted: bool = False,
 ) -> Survey:
     """What the corpus says of the heads, once it is folded."""
     found, tally = folded.accumulator, folded.tally
@@ -159,9 +158,7 @@ def survey(
         model=facts,
         measure=work.measure,
         formula=found.formula,
-        corpus=CorpusFacts(
-            tuple(files), **counts, left_out=tally.left_out, interrupted=interrupted
-        ),
+        corpus=CorpusFacts(tuple(files), **counts, left_out=tally.left_out),
         intervals=Intervals(METHOD, RESAMPLES) if tally.documents >= FEWEST else None,
         statistics=tuple(one for one in STATISTICS if one.name in known),
         roles=tuple(role for role in ROLES if role.name not in absent),

@@ -79,7 +79,6 @@ def read_of(corpus: CorpusFacts) -> str:
     read = f"{counted(corpus.documents, 'text')} of {files}{windows}"
     told = [f"{read}: {counted(corpus.words, 'word')}, {counted(corpus.pieces, 'piece')}"]
     told += [f"{corpus.left_out:,} left out"] * bool(corpus.left_out)
-    told += ["interrupted: the rest of the corpus was not read"] * corpus.interrupted
     return "; ".join(told)
 
 

@@ -8,7 +8,6 @@ export function warningsOf(app) {
   const number = (/** @type {number} */ count) => count.toLocaleString(app.state.lang);
   const told = [];
   if (!model.trained) told.push(app.say("untrained"));
-  if (corpus.interrupted) told.push(app.say("interrupted", { documents: number(corpus.documents) }));
   if (corpus.left_out > 0) told.push(app.say("left_out", { count: number(corpus.left_out) }));
   if (!intervals) told.push(app.say("intervals.none"));
   if (corpus.windows > corpus.documents) told.push(app.say("windows", { windows: number(corpus.windows) }));

@@ -31,8 +31,7 @@
  * @typedef {import("../types.js").Table} Table
  *
  * @typedef {{schema: string, model: Model, unit: string, measure: string, attention: "encoder" | "decoder" | "cross", formula: string,
- *   corpus: {files: string[], documents: number, windows: number, pieces: number, words: number, left_out: number,
- *     interrupted: boolean},
+ *   corpus: {files: string[], documents: number, windows: number, pieces: number, words: number, left_out: number},
  *   intervals: {level: number, method: string, resamples: number} | null, statistics: Described[], roles: Role[],
  *   notes: string[], heads: Head[], texts: Text[], distances: Tree | null}} Survey
  *

@@ -15,9 +15,9 @@ OPENED = Path(__file__).parent / "opened.py"
 COMMANDS: dict[str, tuple[int, list[str]]] = {
     "run cold": (53, ["run", ANIMAL, "--query", "it"]),
     "heatmap remembered": (39, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
-    "find from stdin": (56, ["find", "--query", "it", "--key", "animal"]),
-    "view": (64, ["view", ANIMAL, "--query", "it", "--no-open"]),
-    "explain": (55, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
+    "find from stdin": (57, ["find", "--query", "it", "--key", "animal"]),
+    "view": (65, ["view", ANIMAL, "--query", "it", "--no-open"]),
+    "explain": (56, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }
 """The most files that each may go through."""
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from attnviz.attention.edits import Edit
 from attnviz.attention.layer import Projections
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import look_ahead
 from attnviz.inspection import HeadId, Inspection, ModelFacts
 from attnviz.inspection.ablated import Ablated, Replacement
-from attnviz.inspection.edited import Output
 from attnviz.inspection.pooled import Pooled
 from attnviz.model.batches import BATCH_TOKENS, Numbered, batches_of, windows
 from attnviz.model.native import NativeRunner, Results
@@ -26,7 +24,9 @@ from attnviz.text.tokens import Tokens, Translated, Typed
 from attnviz.text.windows import windows_at
 
 if TYPE_CHECKING:
+    from attnviz.attention.edits import Edit
     from attnviz.attention.sublayers import Embedded, Sublayers
+    from attnviz.inspection.edited import Output
     from attnviz.model.edits import EditableText
     from attnviz.threads import Begin
 
@@ -265,7 +265,7 @@ class Model:
             states = plain, output.states
             yield Ablated(runs.tokens, facts, (head,), replacement, *states, first=first)
 
-    def run_with(self, text: Tokens | Inspection, edits: Sequence[Edit]) -> Output:
+    def run_with(self, text: Tokens | Inspection, edits: "Sequence[Edit]") -> "Output":
         """The final states of a sentence, (piece, d_model), with these edits made together.
 
         Errors as in `editable`; RequestError for a head that is not there, or shares what is edited

@@ -29,7 +29,7 @@ def test_it_tells_the_terms(place: Workplace) -> None:
     assert 'L3H1  why "it" looks at "animal": their score, split' in done.out
     assert max(map(len, done.out.splitlines())) <= 80
     excess = place("why", *PAIR, "--head", "3.1", "--by", "excess", "--top", "2")
-    assert "the 2 first terms of 2809, by excess over the other keys" in excess.out
+    assert "the first 2 of 2809 terms, by excess over the other keys" in excess.out
 
 
 def test_it_imports_no_torch(place: Workplace) -> None:

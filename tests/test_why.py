@@ -290,7 +290,7 @@ def test_the_table(animal: Inspection, minilm: Model) -> None:
     told = printed(attnviz.table(e))
     assert 'L3H1  why "it" looks at "animal": their score, split' in told
     assert "score 3.83 = q · k / √d_k: the sum of 2809 terms" in told
-    assert "weight 0.677, the most of 16 keys" in told
+    assert "weight 0.677, rank 1 of 16 keys" in told
     assert "15 other keys, on average: score −0.60" in told
     assert "it is no experiment" in " ".join(told.split())
     assert ANIMAL in told

@@ -49,8 +49,7 @@ def scored(e: Why) -> Iterator[str]:
     yield f"score {signed(e.score)} = q · k {scale}{added}: the sum of {e.count} terms"
     if e.capped is not None:
         yield f"a soft cap makes it {signed(e.capped)} before the softmax"
-    place = "the most of" if e.rank == 1 else f"number {e.rank} of"
-    yield f"weight {e.weight:.3f}, {place} {len(e.context.keys)} keys"
+    yield f"weight {e.weight:.3f}, rank {e.rank} of {len(e.context.keys)} keys"
     if e.others_score is not None:
         keys = "the other key" if e.other_keys == 1 else f"{e.other_keys} other keys, on average"
         yield f"{keys}: score {signed(e.others_score)}"
@@ -68,7 +67,7 @@ def covered(e: Why, shown: int) -> str:
 
 def checked(e: Why) -> str:
     """How far the sum is from the model's own score."""
-    return f"Check: the terms sum to the recorded score to {e.check.difference:.1g}."
+    return f"Check: the sum of the terms is off the recorded score by {e.check.difference:.1g}."
 
 
 def group_of(part: PartName) -> str:

@@ -278,6 +278,7 @@ KOREAN: dict[str, str] = {
     "norms held at their values; the sum is exact, and no experiment": (
         "정규화의 평균과 크기는 고정: 합은 정확하지만 실험으로 확인한 것은 아님"
     ),
+    "one part of {n} is labelled": "구성 요소 {n}개마다 하나씩 표시",
     "position bias, beside the cells: {}": "칸 밖의 위치 편향: {}",
     "token": "토큰",
     "position": "위치",

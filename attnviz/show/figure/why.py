@@ -48,7 +48,7 @@ def _drawn(e: Why, scale: Limits | None) -> Figure:
         )
     )
     of_rows, of_columns = (_labels(list(side), _SUM) for side in sides)
-    title = _heading(e)
+    title = _heading(e, rows.step)
     left, top = MARGIN + _AXIS_TITLE + rows.width + 0.1, MARGIN + title.height
     beside = left + wide + _BAR_ROOM + _GAP + _AXIS_TITLE + of_rows.width
     small = (
@@ -110,8 +110,10 @@ def _what(e: Why) -> str:
     return "excess over the other keys" if e.by == "excess" and e.others is not None else "term"
 
 
-def _heading(e: Why) -> Heading:
-    """The head and both words, their score and weight, and what the cells are."""
+def _heading(e: Why, step: int) -> Heading:
+    """The head and both words, their score and weight, and what the cells are; one part of `step`
+    is labelled.
+    """
     notes = [f"score: {signed(e.score)}; weight: {e.weight:.3f}"]
     if e.others_score is not None:
         notes.append(f"score of the other keys on average: {signed(e.others_score)}")
@@ -121,6 +123,8 @@ def _heading(e: Why) -> Heading:
     ]
     if _what(e) != "term":
         notes[-2] = "each cell: a part of the query times a part of the key, less the other keys'"
+    if step > 1:
+        notes.append(f"one part of {step} is labelled")
     if e.position_bias is not None:
         notes.append(f"position bias, beside the cells: {signed(e.position_bias[0])}")
     return heading(e.context, [e.head], notes=notes, query=e.query.index, key=e.key.index)

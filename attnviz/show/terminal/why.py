@@ -60,13 +60,14 @@ def _lines(e: Why, top: int, width: int, hues: Hues | None) -> Iterator[Renderab
     yield Text()
     shown = min(top, e.count)
     order = "excess over the other keys" if e.by == "excess" else "size"
-    yield title(f"the {shown} first terms of {e.count}, by {order}" if e.count > 1 else "the term")
+    yield title(f"the first {shown} of {e.count} terms, by {order}" if e.count > 1 else "the term")
     yield _terms(e, shown)
     yield Text()
     yield title("all terms, summed by part of either word")
     yield _by_part(e)
     yield Text()
-    yield title("all terms, summed by layer")
+    what = "excesses" if e.by == "excess" else "terms"
+    yield title(f"all {what}, summed by layer")
     yield from legend(hues, width, MORE_OR_LESS)
     yield from _grid(e, width)
     yield Text()
@@ -81,19 +82,19 @@ def _lines(e: Why, top: int, width: int, hues: Hues | None) -> Iterator[Renderab
 def _terms(e: Why, shown: int) -> Ranking:
     query, key = (cut(word, NAME - 8) for word in ends(e))
     rows = []
-    for rank, term in enumerate(e.strongest(shown), start=1):
+    for term in e.strongest(shown):
         strong = (PLAIN, BOLD) if e.by == "excess" else (BOLD, PLAIN)
-        cells = [Text(str(rank), style=DIM), _name(term.query), _name(term.key)]
+        cells = [_name(term.query), _name(term.key)]
         cells.append(Text(signed(term.term), style=strong[0]))
         if e.others is not None:
             cells.append(Text("" if term.others is None else signed(term.others), style=DIM))
             cells.append(Text("" if term.excess is None else signed(term.excess), style=strong[1]))
         rows.append([*cells, Text(f"{term.covered:.0%}", style=DIM)])
-    columns = [column(justify="right"), column(f'of "{query}"'), column(f'of "{key}"')]
+    columns = [column(f'of "{query}"'), column(f'of "{key}"')]
     columns.append(column("term", "right"))
     if e.others is not None:
         columns += [column("others", "right"), column("excess", "right")]
-    return Ranking([*columns, column("covered", "right")], rows, least=4)
+    return Ranking([*columns, column("covered", "right")], rows, least=3)
 
 
 def _by_part(e: Why) -> Ranking:
@@ -124,7 +125,7 @@ def _name(part: PartName) -> Text:
 
 def _grid(e: Why, width: int) -> Iterator[Text]:
     """What each layer's parts of the query and of the key give together; sums at the edges."""
-    numbers, rows, columns = summed(e, e.terms), [*groups(e.query_parts)], [*groups(e.key_parts)]
+    numbers, rows, columns = summed(e, e.ranked), [*groups(e.query_parts)], [*groups(e.key_parts)]
     scale, margin = Signed.to(numbers), max(map(cell_len, rows)) + 2
     cell = 7
     room = max(1, (width - margin - cell) // cell)

@@ -536,10 +536,12 @@ def test_a_reader_is_pickled_and_says_what_it_reads(folder: Path) -> None:
     copy = pickle.loads(pickle.dumps(reader))
     assert copy.what == reader.what == json.loads(json.dumps(reader.what))
     assert told(copy) == told(reader)
-    assert reader.read == sum(size for _, size in reader.what["files"])
-    size = reader.what["files"][0][1]
+    stamps = dict(reader.what["files"])
+    assert reader.read == sum(stamp["size"] for stamp in stamps.values())
     (folder / "README.md").write_text("longer than it was before")
-    assert Files([str(folder)], Columns("text"), "csv").what["files"][0][1] != size
+    now = dict(Files([str(folder)], Columns("text"), "csv").what["files"])
+    changed = [file for file, stamp in stamps.items() if now[file] != stamp]
+    assert changed == [str(folder / "README.md")]
 
 
 def test_standard_input() -> None:

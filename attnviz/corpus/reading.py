@@ -111,7 +111,7 @@ class Files:
     def what(self) -> dict[str, Any]:
         """The files, what their content is known by, and how they are read."""
         return {
-            "files": stamps_of(self.inputs()),
+            "files": list(map(list, stamps_of(self.inputs()))),
             "columns": [self._columns.text, self._columns.id, *filter(None, [self._columns.pair])],
             "form": self._form,
         }

@@ -1,6 +1,6 @@
 """Edits of a run: numbers that replace what heads computed, and where they are taken from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from attnviz.attention.layer import LayerRecord
 from attnviz.attention.shapes import Bool, Float, Int
-from attnviz.errors import RequestError
+from attnviz.errors import AttnvizError, RequestError
 
 What = Literal["z", "q", "k", "v", "weights"]
 """What an edit replaces in a head: its result z, its queries, keys or values as they are compared
@@ -30,6 +30,17 @@ class Replaced:
     what: What
     rows: Int[np.ndarray, "row"] | None
     values: Float[np.ndarray, "row_or_one width"]
+
+    def numbers(self, width: int) -> Float[np.ndarray, "row_or_one width"]:
+        """The values, so wide; RequestError if they do not fit."""
+        found = self.values.shape[-1]
+        if found not in (1, width):
+            raise RequestError(
+                f"{found} numbers a row cannot replace the {self.what} of "
+                f"L{self.layer}H{self.head}, which has {width}",
+                "take them from the same model, and weights from a text of the same length",
+            )
+        return self.values if found == width else np.repeat(self.values, width, -1)
 
     def among(self, rows: range) -> "Replaced | None":
         """The edit of some rows alone, numbered from the first of them; None if it has none."""
@@ -103,26 +114,37 @@ class Edit:
         given = self.source == "zero" or isinstance(self.source, Given | Patch)
         return not given or self.what in (*BY_KEY, "weights")
 
-    def replaced(self, record: LayerRecord | None = None) -> Replaced:
-        """The edit with its numbers; `record`: the layer's in the plain run, see `needs_record`.
+    def replaced(self, queries: int, record: LayerRecord | None = None) -> Replaced:
+        """The edit with its numbers, in a text with so many queries.
 
-        RequestError if the head shares what is edited with others, or the two runs of a patch do
-        not fit together; AttnvizError if numbers that are needed were not recorded.
+        record: the layer's in the plain run, see `needs_record`. RequestError for rows that are not
+        there, a head that shares what is edited with others, and two runs of a patch that do not
+        fit together; AttnvizError if numbers that are needed were not recorded.
         """
         if record is not None:
             _check_own(self, record)
         elif self.needs_record:
             raise ValueError("this edit needs the record of the plain run")
+        count = record.lengths[1] if record is not None and self.what in BY_KEY else queries
+        rows = None if self.rows is None else _rows(self.rows, count, "this")
+        edited = count if rows is None else len(rows)
         if self.source == "zero":
             values = np.zeros((1, 1), np.float32)
         elif isinstance(self.source, Given):
-            values = self.source.values
+            values = np.atleast_2d(self.source.values)
         elif isinstance(self.source, Patch):
-            values = self._patched(self.source, record)
+            values = self._patched(self.source)
         elif record is not None:
             values = self._drawn(self.source, record)
-        rows = None if self.rows is None else np.asarray(self.rows, np.int64)
-        return Replaced(self.layer, self.head, self.what, rows, np.asarray(values, np.float32))
+        one = len(values) == 1 and not isinstance(self.source, Patch)
+        if len(values) != edited and not one:
+            raise RequestError(
+                f"{len(values)} rows of {self.what} cannot replace {edited} in "
+                f"L{self.layer}H{self.head}",
+                "say which rows go where, or take a text of the same length",
+            )
+        values = np.require(values, np.float32, "W")  # what a file holds may be read-only
+        return Replaced(self.layer, self.head, self.what, rows, values)
 
     def _drawn(
         self, source: Literal["mean"] | Noise, record: LayerRecord
@@ -141,17 +163,27 @@ class Edit:
                 values = values + own.std(0) * generator.standard_normal(own.shape)
         return values if self.rows is None or len(values) == 1 else values[list(self.rows)]
 
-    def _patched(self, source: Patch, record: LayerRecord | None) -> np.ndarray:
+    def _patched(self, source: Patch) -> np.ndarray:
         values = numbers_of(source.record(self.layer), self.layer, self.head, self.what)
         taken = self.rows if source.rows is None else source.rows
-        if self.what == "weights" and record is not None and values.shape[-1] != record.lengths[1]:
-            raise RequestError(
-                f"rows of weights over {values.shape[-1]} keys cannot replace rows over "
-                f"{record.lengths[1]}",
-                "take sentences of the same length, or z, q, k or v in place of the weights",
-            )
-        found: np.ndarray = values if taken is None else values[list(taken)]
+        rows = slice(None) if taken is None else _rows(taken, len(values), "the other")
+        found: np.ndarray = values[rows]
         return found
+
+
+Find = Callable[[Edit], Replaced]
+"""Finds an edit's numbers."""
+
+
+def _rows(numbers: Sequence[int], count: int, run: str) -> Int[np.ndarray, "row"]:
+    """Rows that a run has; RequestError for others."""
+    rows = np.asarray(numbers, np.int64)
+    for row in rows[(rows < 0) | (rows >= count)][:1]:
+        raise RequestError(
+            f"there is no row {row} in {run} run, whose rows are 0 to {count - 1}",
+            "name pieces of the text",
+        )
+    return rows
 
 
 def numbers_of(record: LayerRecord, layer: int, head: int, what: What) -> np.ndarray:
@@ -159,17 +191,21 @@ def numbers_of(record: LayerRecord, layer: int, head: int, what: What) -> np.nda
     if what == "weights":
         weights: np.ndarray = record.weights(layer, [head])[0]
         return weights
-    inputs = record.inputs()
-    if what == "z":
-        if record.z is not None:
-            z: np.ndarray = record.z[head]
-            return z
-        product: np.ndarray = record.weights(layer, [head])[0] @ record.of_head(inputs.v, head)
-        return product
+    if what == "z" and record.z is not None:
+        z: np.ndarray = record.z[head]
+        return z
+    name = "v" if what == "z" else what
+    vectors = getattr(record, name)
+    if vectors is None:
+        raise AttnvizError(f"{name} of layer {layer} was not recorded", "record the run whole")
     if what == "q":
-        q: np.ndarray = inputs.q[head]
+        q: np.ndarray = vectors[head]
         return q
-    return record.of_head(inputs.k if what == "k" else inputs.v, head)
+    own = record.of_head(vectors, head)
+    if what != "z":
+        return own
+    product: np.ndarray = record.weights(layer, [head])[0] @ own
+    return product
 
 
 def _rows_of_weights(

@@ -6,10 +6,11 @@ A run equals the plain one up to its first edited layer, and joins the batch the
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from attnviz.attention.edits import BY_KEY, Replaced
+from attnviz.attention.edits import BY_KEY, Edit, Find, Replaced
 from attnviz.attention.layer import WIDER
 from attnviz.encoder.choice import LONG
 from attnviz.encoder.encoder import Encoder, EncoderOutput, LayerVectors
@@ -22,7 +23,7 @@ from attnviz.threads import thread_count, workers
 # Nearly full speed, yet several threads get a batch of a short sentence; no run is cut.
 BATCH_TOKENS = 256
 EVERYWHERE = slice(None)
-Run = Sequence[Replaced]  # the edits that are made together
+Run = Sequence[Edit]  # the edits that are made together
 
 
 class EditedRuns:
@@ -43,25 +44,27 @@ class EditedRuns:
             inputs = [self._engine.array(padded([row])) for row in (ids, types)]
             return self._encoder(inputs[0], inputs[1])
 
-    def edited(self, runs: Sequence[Run], pieces: slice = EVERYWHERE) -> Iterator[np.ndarray]:
+    def edited(
+        self, runs: Sequence[Run], find: Find, pieces: slice = EVERYWHERE
+    ) -> Iterator[np.ndarray]:
         """The last layer's output of `pieces` in each run in turn, (piece, d_model).
 
-        The runs' first layers must ascend.
+        The runs' first layers must ascend. `find` is asked by other threads.
         """
         at_once = max(1, BATCH_TOKENS // len(self.states))
         all_threads = len(runs) <= at_once and len(runs) * len(self.states) > LONG
         batches = (runs[first : first + at_once] for first in range(0, len(runs), at_once))
         with workers(self._engine.alone) as begin:
             begun: Iterator[Future[Array]] = (
-                begin(all_threads, partial(self._run, batch, pieces)) for batch in batches
+                begin(all_threads, partial(self._run, batch, find, pieces)) for batch in batches
             )
             # not all at once: finished batches take memory
             for states in map(Future.result, look_ahead(begun, 2 * thread_count())):
                 yield from map(self._finite, states)
 
-    def _run(self, runs: Sequence[Run], pieces: slice) -> Array:
+    def _run(self, batch: Sequence[Run], find: Find, pieces: slice) -> Array:
         """A batch of runs from layer to layer: (run, piece, d_model)."""
-        engine = self._engine
+        engine, runs = self._engine, [list(map(find, run)) for run in batch]
         first_layers = [min(edit.layer for edit in run) for run in runs]
         last = self._encoder.config.num_layers - 1
         x: Array | None = None
@@ -101,7 +104,7 @@ class EditedRuns:
         return array
 
 
-def _by_head(run: Run, layer: int) -> list[Run]:
+def _by_head(run: Sequence[Replaced], layer: int) -> list[list[Replaced]]:
     """A run's edits of a layer, those of each head together."""
     edits = [edit for edit in run if edit.layer == layer]
     heads = dict.fromkeys(edit.head for edit in edits)
@@ -112,33 +115,41 @@ def _edit(
     engine: Engine,
     heads: Array,
     own: tuple[LayerVectors, int],
-    edits: Run,
+    edits: Sequence[Replaced],
     bias: Array | None,
     queries: range,
 ) -> None:
     """Write one head's edited z, from a row of a batch; only `queries` are there.
 
-    heads: the z of all heads, (num_heads, query, d_k).
+    heads: the z of all heads, (num_heads, query, d_k). Inputs are edited first, then weights, then
+    z itself, in whatever order the edits come.
     """
     z, (vectors, row) = heads[edits[0].head], own
     one = slice(row, row + 1), slice(edits[0].head, edits[0].head + 1)
-    found = {"q": vectors.q[one], "k": vectors.k[one], "v": vectors.v[one]}
-    made = {edit.what: edit if edit.what in BY_KEY else edit.among(queries) for edit in edits}
-    inputs = {what: edit for what, edit in made.items() if what in found and edit is not None}
-    for what, edit in inputs.items():
-        found[what] = engine.joined([found[what]])  # a copy
-        _write(engine, found[what][0, 0], edit)
-    if inputs:
+    inputs = {"q": vectors.q[one], "k": vectors.k[one], "v": vectors.v[one]}
+    there = [edit if edit.what in BY_KEY else edit.among(queries) for edit in edits]
+    made = [edit for edit in there if edit is not None]
+    changed = {edit.what for edit in made if edit.what in inputs}
+    inputs |= {what: engine.joined([inputs[what]]) for what in changed}  # copies
+    for edit in made:
+        if edit.what in inputs:
+            _write(engine, inputs[edit.what][0, 0], edit)
+    if changed:
         added = None if bias is None else bias[:, one[1]]
-        z[:] = engine.attend(found["q"], found["k"], found["v"], added)[0, 0]
-    if (mixed := made.get("weights")) is not None:
-        v, weights = found["v"][0, 0], mixed.values
-        sums = engine.array(weights) @ v if weights.shape[1] == len(v) else 0
-        z[EVERYWHERE if mixed.rows is None else mixed.rows] = sums
-    if (result := made.get("z")) is not None:
-        _write(engine, z, result)
+        z[:] = engine.attend(inputs["q"], inputs["k"], inputs["v"], added)[0, 0]
+    v = inputs["v"][0, 0]
+    for edit in made:
+        if edit.what == "weights":
+            z[_rows(edit)] = engine.array(edit.numbers(len(v))) @ v
+    for edit in made:
+        if edit.what == "z":
+            _write(engine, z, edit)
 
 
 def _write(engine: Engine, array: Array, edit: Replaced) -> None:
     """Write an edit's numbers into some rows of an array, (row, width), or all."""
-    array[EVERYWHERE if edit.rows is None else edit.rows] = engine.array(edit.values)
+    array[_rows(edit)] = engine.array(edit.numbers(array.shape[-1]))
+
+
+def _rows(edit: Replaced) -> Any:
+    return EVERYWHERE if edit.rows is None else edit.rows

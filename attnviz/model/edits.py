@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from attnviz.attention.edits import Edit, Replaced, Source
+from attnviz.attention.edits import Edit, Find, Replaced, Source
 from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
@@ -18,17 +18,19 @@ from attnviz.text.tokens import Tokens, Translated
 if TYPE_CHECKING:
     from attnviz.encoder.edits import EditedRuns
 
-Numbered = Sequence[Sequence[Replaced]]
+EVERY = slice(None)
 
 
 class Engine(Protocol):
-    """Makes edits whose numbers are known; the runs' first layers must ascend."""
+    """Makes edits, whose numbers `find` gives; the runs' first layers must ascend."""
 
     @property
     def plain(self) -> Output:
         """The run without edits."""
 
-    def edited(self, runs: Numbered, pieces: slice = slice(None)) -> Iterator[Output]:
+    def edited(
+        self, runs: Sequence[Sequence[Edit]], find: Find, pieces: slice = EVERY
+    ) -> Iterator[Output]:
         """See `Runs`."""
 
 
@@ -46,25 +48,25 @@ class EditableText:
         """What the run without edits gave, of all pieces."""
         return self.engine.plain
 
-    def edited(
-        self, runs: Sequence[Sequence[Edit]], pieces: slice = slice(None)
-    ) -> Iterator[Output]:
+    def edited(self, runs: Sequence[Sequence[Edit]], pieces: slice = EVERY) -> Iterator[Output]:
         """See `Runs`.
 
         RequestError for a run without edits, a head that the model lacks, one that shares the keys
         or values to edit, and rows that are not there.
         """
-        found = [self._replaced(run) for run in runs]
-        first = [min(edit.layer for edit in run) for run in found]
+        first = [self._first(run) for run in runs]
+        if any(edit.needs_record for run in runs for edit in run):
+            _ = self.layers  # before other threads ask for them
         if first == sorted(first):
-            yield from self.engine.edited(found, pieces)
+            yield from self.engine.edited(runs, self._found, pieces)
             return
-        order = sorted(range(len(found)), key=first.__getitem__)
-        outputs = self.engine.edited([found[number] for number in order], pieces)
+        order = sorted(range(len(runs)), key=first.__getitem__)
+        outputs = self.engine.edited([runs[number] for number in order], self._found, pieces)
         by_number = dict(zip(order, outputs, strict=True))
-        yield from (by_number[number] for number in range(len(found)))
+        yield from (by_number[number] for number in range(len(runs)))
 
-    def _replaced(self, run: Sequence[Edit]) -> list[Replaced]:
+    def _first(self, run: Sequence[Edit]) -> int:
+        """The first layer that a run edits."""
         if not run:
             raise RequestError("no head is named to edit", "name at least one")
         facts = self.facts
@@ -72,9 +74,12 @@ class EditableText:
             if not (0 <= edit.layer < facts.num_layers and 0 <= edit.head < facts.num_heads):
                 head = HeadId(edit.layer, edit.head)
                 raise RequestError(f"there is no head {head} to edit", f"{facts}")
-        return [
-            edit.replaced(self.layers[edit.layer] if edit.needs_record else None) for edit in run
-        ]
+        return min(edit.layer for edit in run)
+
+    def _found(self, edit: Edit) -> Replaced:
+        """An edit with its numbers."""
+        record = self.layers[edit.layer] if edit.needs_record else None
+        return edit.replaced(len(self.tokens), record)
 
     @cached_property
     def layers(self) -> tuple[LayerRecord | None, ...]:
@@ -93,13 +98,15 @@ class _Native:
     @cached_property
     def plain(self) -> Output:
         """See `Engine`."""
-        return self._output(self.runs.states, slice(None))
+        return self._output(self.runs.states, EVERY)
 
-    def edited(self, runs: Numbered, pieces: slice = slice(None)) -> Iterator[Output]:
+    def edited(
+        self, runs: Sequence[Sequence[Edit]], find: Find, pieces: slice = EVERY
+    ) -> Iterator[Output]:
         """See `Engine`."""
-        every = slice(None) if self.scores is not None else pieces
-        for states in self.runs.edited(runs, every):
-            yield self._output(states, pieces if self.scores is not None else slice(None))
+        scored = self.scores is not None
+        for states in self.runs.edited(runs, find, EVERY if scored else pieces):
+            yield self._output(states, pieces if scored else EVERY)
 
     def _output(self, states: np.ndarray, pieces: slice) -> Output:
         scores = None if self.scores is None else self.scores(states[list(self.places)])

@@ -84,6 +84,9 @@ class Feeding(Protocol):
     def fed(self, target: Typed) -> Tokens:
         """What the decoder is fed for a target; RequestError for one that cannot be tokenized."""
 
+    def translated(self, source: Tokens) -> Translated:
+        """A source with the target that came with the model, or else what the model writes."""
+
 
 class Model:
     """A model with its tokenizer, ready to inspect sentences; `notes` on it are for the user."""
@@ -289,6 +292,8 @@ class Model:
         from attnviz.model.edits import editable, fed
 
         tokens = text if isinstance(text, Tokens) else fed(text, self.decodes)
+        if self.decodes and isinstance(self._runner, Feeding):
+            tokens = self._runner.translated(tokens)
         whole = RecordRequest(sparing=True)
 
         def record() -> Inspection:

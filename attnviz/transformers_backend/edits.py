@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnviz.attention.edits import Replaced
+from attnviz.attention.edits import Edit, Find, Replaced
 from attnviz.attention.layer import check_finite
 from attnviz.encoder.devices import as_numpy
 from attnviz.encoder.record import memory_for
@@ -34,9 +34,11 @@ from attnviz.transformers_backend.record import Batch
 from attnviz.transformers_backend.recordable import RecordableModel
 
 BATCH_TOKENS = 256  # in a batch of edited runs, as in our own encoder
-SAME = 1e-4  # how far a run from the last layer on may be from the plain run, beside its numbers
+# how far a run from the last layer on may be from the plain run, beside its numbers; and in
+# bfloat16 and float16, where more is rounded
+SAME, COARSELY_SAME = 1e-4, 0.02
 
-Run = Sequence[Replaced]
+Run = Sequence[Edit]
 
 
 @dataclass(eq=False)
@@ -86,19 +88,24 @@ class EditedRuns:
         classifies = head is not None and head.facts.kind == "sequence-classification"
         unpadded = classifies and getattr(model.config, "pad_token_id", None) is None
         # without an id for padding, transformers finds no last token in a batch
-        self._together = model.together and not unpadded
+        self._together = model.shares(self._length) and not unpadded
+        self._last: nn.Module | None = None  # gives scores, of the places alone
         with self._running(1):
             self.plain = self._run_plain()
-            if not self._runs_from_the_last_layer():
-                self._layers = Layers()
+            if not self._is_shorter():
+                self._last = None
+                if not self._is_shorter():
+                    self._layers = Layers()
 
-    def edited(self, runs: Sequence[Run], pieces: slice = slice(None)) -> Iterator[Output]:
+    def edited(
+        self, runs: Sequence[Run], find: Find, pieces: slice = slice(None)
+    ) -> Iterator[Output]:
         """Each run's output in turn; the states of these pieces alone."""
         at_once = max(1, BATCH_TOKENS // self._length) if self._together else 1
         for first, group in groupby(runs, self._layers.of):
             same = list(group)
             for start in range(0, len(same), at_once):
-                some = same[start : start + at_once]
+                some = [list(map(find, run)) for run in same[start : start + at_once]]
                 with self._running(len(some)), computing(Editor(self._calls, some)):
                     outputs = self._forward(len(some), first)
                 for output in outputs:
@@ -129,6 +136,7 @@ class EditedRuns:
                 stack.enter_context(_leaving(layer, outputs, begun))
             stack.enter_context(listening(lambda call, _: order.append(call.module)))
             [output] = self._forward(1)
+            self._last = self._scoring()
         layers, count = Layers(outputs=outputs), 0
         for module in order:
             if module in inside and inside[module] not in layers.modules:
@@ -142,7 +150,11 @@ class EditedRuns:
             self._layers = layers
         return output
 
-    def _runs_from_the_last_layer(self) -> bool:
+    def _scoring(self) -> nn.Module | None:
+        """The matrix that turns states into the head's scores, a row for each place."""
+        return None if self._head is None else self._module.get_output_embeddings()
+
+    def _is_shorter(self) -> bool:
         """Whether a run that begins at the last layer gives the plain run's numbers."""
         last = len(self._layers.modules) - 1
         if last < 1:
@@ -153,7 +165,12 @@ class EditedRuns:
             if lacks_memory(error):
                 raise
             return False
-        return all(all(map(_alike, run, self.plain)) for run in runs)
+        within = SAME if self._model.dtype == "float32" else COARSELY_SAME
+        return all(
+            _alike(one, other, within)
+            for run in runs
+            for one, other in zip(run, self.plain, strict=True)
+        )
 
     def _forward(self, count: int, first: int = 0) -> list[Output]:
         """Run the text in a batch of so many rows, from this layer on."""
@@ -168,6 +185,8 @@ class EditedRuns:
             for layer in layers.modules[:first]:
                 stack.enter_context(_giving(layer, _repeated(layers.outputs[layer], count)))
             stack.enter_context(_leaving(self._shown, left))
+            if self._last is not None:
+                stack.enter_context(_taking(self._last, self._places))
             output = self._module(**tensors)
         states = _states_in(left.get(self._shown))
         if states is None or states.ndim != 3 or len(states) != count:
@@ -176,13 +195,16 @@ class EditedRuns:
         check_finite(self._model.num_layers, "final states", found, self._model.dtype)
         if self._head is None:
             return list(map(Output, found))
-        return list(map(Output, found, self._head.rows(output, self._places)))
+        places = self._places if self._last is None else range(len(self._places))
+        return list(map(Output, found, self._head.rows(output, places)))
 
 
 class Editor:
     """Computes calls with the edits of a batch of runs; `calls`: each module's, by their layers."""
 
-    def __init__(self, calls: Mapping[nn.Module, Sequence[int]], runs: Sequence[Run]) -> None:
+    def __init__(
+        self, calls: Mapping[nn.Module, Sequence[int]], runs: Sequence[Sequence[Replaced]]
+    ) -> None:
         self._calls, self._runs = calls, runs
         self._heard: Counter[nn.Module] = Counter()
 
@@ -221,18 +243,22 @@ def _has(edits: Sequence[tuple[int, Replaced]], what: str) -> bool:
 
 def _write(heads: Tensor, edit: Replaced) -> None:
     """Write an edit's numbers into some rows of its head; heads: (num_heads, row, width)."""
-    values = torch.from_numpy(edit.values).to(heads.device, heads.dtype)
-    heads[edit.head, slice(None) if edit.rows is None else edit.rows.tolist()] = values
+    heads[edit.head, _rows(edit)] = _numbers(edit, heads)
 
 
 def _mix(heads: Tensor, v: Tensor, edit: Replaced) -> None:
     """Write the sums of values that an edit's weights give; heads: z, (num_heads, n, d_v)."""
     own = v[edit.head * len(v) // len(heads)]
-    rows = slice(None) if edit.rows is None else edit.rows.tolist()
-    if edit.values.shape[1] == len(own):
-        heads[edit.head, rows] = torch.from_numpy(edit.values).to(own.device, own.dtype) @ own
-    else:
-        heads[edit.head, rows] = 0
+    heads[edit.head, _rows(edit)] = _numbers(edit, own.mT) @ own
+
+
+def _numbers(edit: Replaced, like: Tensor) -> Tensor:
+    """An edit's numbers, as wide as rows of this tensor."""
+    return torch.from_numpy(edit.numbers(like.shape[-1])).to(like.device, like.dtype)
+
+
+def _rows(edit: Replaced) -> Any:
+    return slice(None) if edit.rows is None else edit.rows.tolist()
 
 
 def _shown(module: Any, model: RecordableModel) -> nn.Module:
@@ -318,7 +344,19 @@ def _leaving(
         handle.remove()
 
 
-def _alike(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+@contextmanager
+def _taking(module: nn.Module, places: Sequence[int]) -> Iterator[None]:
+    """Inside the block, let a module see these places of each text alone: (text, place, width)."""
+    handle = module.register_forward_pre_hook(lambda _, args: (args[0][:, list(places)], *args[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _alike(one: np.ndarray | None, other: np.ndarray | None, within: float) -> bool:
     if one is None or other is None:
         return one is other
-    return float(np.abs(one - other).max()) <= SAME * max(1.0, float(np.abs(other).max()))
+    if one.shape != other.shape:
+        return False
+    return float(np.abs(one - other).max()) <= within * max(1.0, float(np.abs(other).max()))

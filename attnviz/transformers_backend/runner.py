@@ -60,6 +60,12 @@ class TransformersRunner:
             )
         return tokens
 
+    def translated(self, source: Tokens) -> Translated:
+        """See `Feeding`."""
+        if isinstance(source, Translated) and source.target is not None:
+            return source
+        return Translated.of(source, self._target_of(source))
+
     def run(self, batch: Sequence[Tokens], recording: RecordRequest) -> Results:
         """See `Runner`."""
         if len(batch) > 1 and not self.model.shares(max(map(len, batch))):
@@ -129,11 +135,14 @@ class TransformersRunner:
         head: "TransformersHead | None" = None,
         places: Sequence[int] = (),
     ) -> "EditedRuns":
-        """A text that ran once, and can be run again with edits; see `EditedRuns`."""
+        """A text that ran once, and can be run again with edits; see `EditedRuns`.
+
+        Heads of a whole text make their decoder's input of it themselves.
+        """
         from attnviz.transformers_backend.edits import EditedRuns
 
         types = [tokens.type_ids] if self.feeds_types else None
-        decodes = self.model.decodes or (head is not None and self.model.seq2seq)
+        decodes = self.model.decodes or (head is not None and head.facts.kind == "seq2seq-lm")
         targets = [self._target_of(tokens).ids] if decodes else None
         return EditedRuns(self.model, Batch([tokens.ids], types, targets), head, places)
 

@@ -21,14 +21,10 @@ from attnviz.answers import ablate
 from attnviz.answers.ablate import Ablation, EachAblation
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Context, HeadId, Inspection, ModelFacts
-from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
+from attnviz.inspection.ablated import Ablated, Ablating, Guess, MaskPrediction
 from attnviz.model import Model
-from attnviz.show.terminal.ablate import (
-    DOUBTS,
-    Distances,
-    heads_named,
-    table,
-)
+from attnviz.show.edit_wording import DOUBTS, heads_named
+from attnviz.show.terminal.ablate import Distances, table
 from attnviz.text.tokens import Tokens, Unit, parts_of
 
 SCHEMA = schema("ablate-1")
@@ -62,7 +58,7 @@ def run(ablated: list[list[float]], head: HeadId = L1H2, **changes: Any) -> Abla
     states = np.array(ablated, np.float32)
     plain = np.zeros_like(states)
     plain[:, 0] = 2
-    facts = {"tokens": pieces(), "model": FACTS, "heads": (head,), "replacement": "zero"}
+    facts = {"tokens": pieces(), "model": FACTS, "heads": (head,), "how": Ablating()}
     return Ablated(**{**facts, "plain": plain, "ablated": states, **changes})
 
 
@@ -437,7 +433,7 @@ def test_every_heads_effect(minilm: Model, animal: Inspection) -> None:
     text = " ".join(lines)
     assert 'L5H11 moves "it" most, by .1060; half of the 72 heads move it by .0018' in text
     assert " more heads: --top 72 shows all." in text
-    assert DOUBTS in text
+    assert DOUBTS.format("distance") in text
     mean = attnviz.ablate_each(animal, replacement="mean", model=minilm)
     text = " ".join(printed(table(mean, 72), 120))
     assert "how far words move on average if one head is set to its mean" in text

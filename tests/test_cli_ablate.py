@@ -207,7 +207,7 @@ BAD: list[tuple[list[str], str]] = [
     (["--head", "animal"], '"animal" is not a head'),
     (["--each", "--query", "dog"], 'there is no "dog" in the sentence'),
     (["--head", "3.1", "-o", "x.npz"], "x.npz is the name of an npz file"),
-    (["--head", "3.1", "--with", "noise"], "--with"),
+    (["--head", "3.1", "--with", "dust"], "--with"),
     (["--head", "3.1", "--no-special"], "--no-special"),
 ]
 

@@ -32,7 +32,7 @@ from attnviz.answers.select import Phrase
 from attnviz.answers.similar import rank_heads, similarity
 from attnviz.errors import AttnvizError, visible
 from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.inspection.ablated import Ablated, Guess, MaskPrediction
+from attnviz.inspection.ablated import Ablated, Ablating, Guess, MaskPrediction
 from attnviz.inspection.pooled import Pooled, PoolingFacts
 from attnviz.inspection.storage import load, save
 from attnviz.models.describe import AttentionFacts, Catalog, CatalogEntry, Described, TokenizerFacts
@@ -172,7 +172,9 @@ def more_answers() -> Iterator[Answer]:
     states = rng.normal(size=(2, 5, 6)).astype(np.float32)
     guesses = (Guess(HOSTILE, 0.5), Guess("it", 0.25))
     masks = (MaskPrediction(0, guesses, guesses[::-1], guesses[0]),)
-    run = Ablated(tokens, made.model, (HeadId(0, 0),), "zero", states[0], states[1], masks=masks)
+    run = Ablated(
+        tokens, made.model, (HeadId(0, 0),), Ablating(), states[0], states[1], masks=masks
+    )
     yield ablation_of(made.view().context, run)
     facts = PoolingFacts(source=HOSTILE)
     pooled = Pooled(tokens, made.model, facts, states[0].sum(axis=0), states[0])

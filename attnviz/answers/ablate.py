@@ -15,7 +15,8 @@ from attnviz.answers.answer import facts_of, token_name
 from attnviz.attention.order import NEAR_ZERO, descending, largest
 from attnviz.attention.shapes import Float
 from attnviz.inspection import Context, HeadId, Shown
-from attnviz.inspection.ablated import Ablated, Guess, Replacement
+from attnviz.inspection.ablated import Ablated, Ablating, Guess, Replacement
+from attnviz.inspection.context import Role
 from attnviz.inspection.outcomes import state_distances
 from attnviz.text.tokens import Token, parts_of
 
@@ -71,10 +72,15 @@ class Ablation(Shown):
 
     context: Context = field(compare=False)
     heads: tuple[HeadId, ...]
-    replacement: Replacement
+    how: Ablating
     moved: tuple[Moved, ...]
     predictions: tuple[Prediction, ...] | None
     query: Token | None = None
+
+    @property
+    def replacement(self) -> Replacement:
+        """What the heads' outputs became."""
+        return self.how.replacement
 
     @property
     def rank(self) -> int:
@@ -89,7 +95,7 @@ class Ablation(Shown):
         """The `attnviz.ablate/1` object."""
         masks, query = self.predictions, self.query
         asked = {} if query is None else {"query": token_name(query) | {"rank": self.rank}}
-        return _facts(self.context, self.replacement) | {
+        return _facts(self.context, self.how) | {
             "heads": [{"layer": head.layer, "head": head.head} for head in self.heads],
             **asked,
             "moved": [moved.data() for moved in self.listed(top)],
@@ -101,7 +107,7 @@ class Ablation(Shown):
         heads = " ".join(str(head) for head in self.heads)
         for moved in self.listed(top):
             token = moved.token
-            yield (heads, self.replacement, token.index, token.text, moved.distance)
+            yield (heads, self.how.replacement, token.index, token.text, moved.distance)
 
 
 @dataclass(frozen=True)
@@ -126,14 +132,19 @@ class EachAblation(Shown):
     columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     context: Context = field(compare=False)
-    replacement: Replacement
+    how: Ablating
     query: Token | None
     heads: tuple[HeadEffect, ...]
+
+    @property
+    def replacement(self) -> Replacement:
+        """What the heads' outputs became."""
+        return self.how.replacement
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.ablate/1` object."""
         query = self.query
-        return _facts(self.context, self.replacement) | {
+        return _facts(self.context, self.how) | {
             "query": None if query is None else {"index": query.index, "text": query.text},
             "each": [
                 {
@@ -152,14 +163,19 @@ class EachAblation(Shown):
         query = self.query
         token = (None, None) if query is None else (query.index, query.text)
         for effect in self.heads[:top]:
-            yield (str(effect.head), self.replacement, *token, effect.distance)
+            yield (str(effect.head), self.how.replacement, *token, effect.distance)
 
 
-def _facts(context: Context, replacement: Replacement) -> dict[str, Any]:
+def _facts(context: Context, how: Ablating) -> dict[str, Any]:
     facts = facts_of(context, SCHEMA)
     tokens = facts.pop("tokens")
     del facts["measure"]
-    return facts | {"formula": DISTANCE, "with": replacement, "tokens": tokens}
+    return facts | {
+        "formula": DISTANCE,
+        "with": how.replacement,
+        "edit": how.data(),
+        "tokens": tokens,
+    }
 
 
 def ablation_of(context: Context, run: Ablated, query: int | None = None) -> Ablation:
@@ -177,7 +193,7 @@ def ablation_of(context: Context, run: Ablated, query: int | None = None) -> Abl
         )
     moved = tuple(Moved(tokens[i], float(distances[i])) for i in order)
     asked = None if query is None else tokens[query]
-    return Ablation(context, run.heads, run.replacement, moved, predictions, asked)
+    return Ablation(context, run.heads, run.how, moved, predictions, asked)
 
 
 def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = None) -> EachAblation:
@@ -200,9 +216,14 @@ def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = No
     found.sort(key=lambda effect: effect.head)
     order = descending(np.array([effect.distance for effect in found]), floor=NEAR_ZERO)
     ranked = tuple(replace(found[place], rank=rank) for rank, place in enumerate(order, start=1))
-    return EachAblation(
-        context, first.replacement, None if query is None else tokens[query], ranked
-    )
+    return EachAblation(context, first.how, None if query is None else tokens[query], ranked)
+
+
+def pieces_in(context: Context, role: Role, tokens: Sequence[Token]) -> list[int]:
+    """The pieces of some queries, or keys, of a view."""
+    text = context.text if role == "query" else context.key_text
+    parts = parts_of(text, context.unit)
+    return [piece for token in tokens for piece in range(len(text))[parts[token.index]]]
 
 
 def _distances(run: Ablated, parts: Sequence[slice]) -> Float[np.ndarray, "token"]:

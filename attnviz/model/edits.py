@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from attnviz.attention.edits import Edit, Find, Replaced, Source
+from attnviz.attention.edits import Edit, Find, Replaced
 from attnviz.attention.layer import LayerRecord
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts
@@ -111,13 +111,6 @@ class _Native:
     def _output(self, states: np.ndarray, pieces: slice) -> Output:
         scores = None if self.scores is None else self.scores(states[list(self.places)])
         return Output(states[pieces], scores)
-
-
-def edit_of(head: HeadId, source: Source = "zero") -> Edit:
-    """An edit of a head's z; RequestError for a layer without a head."""
-    if head.head is None:
-        raise RequestError(f"there is no head {head} to edit", 'name one as in "L3H1"')
-    return Edit(head.layer, head.head, source=source)
 
 
 def editable(

@@ -13,7 +13,7 @@ from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import look_ahead
 from attnviz.inspection import HeadId, Inspection, ModelFacts
-from attnviz.inspection.ablated import Ablated, Replacement
+from attnviz.inspection.ablated import Ablated, Ablating, Replacement
 from attnviz.inspection.pooled import Pooled
 from attnviz.model.batches import BATCH_TOKENS, Numbered, batches_of, windows
 from attnviz.model.native import NativeRunner, Results
@@ -234,39 +234,37 @@ class Model:
         self,
         text: Tokens | Inspection,
         heads: Sequence[HeadId],
-        replacement: Replacement = "zero",
+        how: Ablating | Replacement = "zero",
     ) -> Ablated:
         """Run a sentence as it is, and once without these heads; predict each `[MASK]` if it can.
 
         Raises RequestError if no head is named, or the model lacks one; AttnvizError if it gives
         weights alone.
         """
-        from attnviz.model.edits import edit_of
-
+        how = how if isinstance(how, Ablating) else Ablating(how)
         runs, runner = self.editable(text), self._runner
-        [output] = runs.edited([[edit_of(head, replacement) for head in heads]])
+        [output] = runs.edited([list(map(how.edit, heads))])
         tokens, states, masks = runs.tokens, (runs.plain.states, output.states), None
         if isinstance(runner, NativeRunner):
             masks = runner.predictions(tokens, states, self.tokenizer)
-        return Ablated(tokens, self.facts, tuple(heads), replacement, *states, masks=masks)
+        return Ablated(tokens, self.facts, tuple(heads), how, *states, masks=masks)
 
     def ablate_each(
         self,
         text: Tokens | Inspection,
-        replacement: Replacement = "zero",
+        how: Ablating | Replacement = "zero",
         pieces: slice = slice(None),
     ) -> Iterator[Ablated]:
         """Run a sentence without each head in turn, layer by layer; give the states of `pieces`."""
-        from attnviz.model.edits import edit_of
-
+        how = how if isinstance(how, Ablating) else Ablating(how)
         facts = self.facts
         heads = [HeadId(*place) for place in np.ndindex(facts.num_layers, facts.num_heads)]
         runs = self.editable(text, 1 + len(heads) / 2)  # each begins at its head's layer
         plain, first = runs.plain.states[pieces], pieces.indices(len(runs.plain.states))[0]
-        edits = [[edit_of(head, replacement)] for head in heads]
+        edits = [[how.edit(head)] for head in heads]
         for head, output in zip(heads, runs.edited(edits, pieces), strict=True):
             states = plain, output.states
-            yield Ablated(runs.tokens, facts, (head,), replacement, *states, first=first)
+            yield Ablated(runs.tokens, facts, (head,), how, *states, first=first)
 
     def run_with(self, text: Tokens | Inspection, edits: "Sequence[Edit]") -> "Output":
         """The final states of a sentence, (piece, d_model), with these edits made together.

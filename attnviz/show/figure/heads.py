@@ -14,7 +14,9 @@ from attnviz.answers.yardsticks import Reason
 from attnviz.attention.measures import number
 from attnviz.attention.order import descending
 from attnviz.inspection import Context
+from attnviz.inspection.ablated import Ablating
 from attnviz.inspection.context import counted
+from attnviz.show.edit_wording import put_in
 from attnviz.show.figure.captions import ground_note, heading, label, measure_notes
 from attnviz.show.figure.drawing import drawing_of
 from attnviz.show.figure.language import say
@@ -207,12 +209,21 @@ def _predicted(mask: Prediction) -> str:
 
 def ablation_notes(context: Context, answer: Ablation | EachAblation) -> tuple[str, ...]:
     """What stands in for heads, what is measured, and which words are unknown."""
-    each = isinstance(answer, EachAblation)
-    many = not each and len(answer.heads) > 1
-    what = "of each head alone" if each else "of these heads" if many else "of this head"
-    by = "zero" if answer.replacement == "zero" else "its mean over the sentence"
-    notes = f"output {what} set to {by}: how far final states move", f"distance: {DISTANCE}"
+    whom = None if isinstance(answer, EachAblation) else len(answer.heads)
+    notes = [*edit_notes(answer.how, whom), f"distance: {DISTANCE}"]
     return tuple(filter(None, (*notes, whose(context), unknown_legend(context))))
+
+
+def edit_notes(
+    how: Ablating, heads: int | None, measured: str = "how far final states move"
+) -> Iterator[str]:
+    """What is replaced in so many heads, or (None) in each alone, with what; what is measured."""
+    whom = "of each head alone" if heads is None else "of these heads"
+    whom = "of this head" if heads == 1 else whom
+    what = "output" if how.what == "z" else how.what
+    yield f"{what} {whom} set to {put_in(how)}: {measured}"
+    if how.rows is not None:
+        yield f"in the row of {', '.join(f'“{visible(row.text)}”' for row in how.rows)} alone"
 
 
 def pair_figure(answer: Pair, top: int | None = None, scale: Limits | None = None) -> Figure:

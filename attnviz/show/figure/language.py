@@ -5,12 +5,14 @@ from functools import cache
 
 from attnviz.show.explain_wording import SELF_ATTENTION, SEQ2SEQ_ATTENTION
 from attnviz.show.figure.corpus_language import CORPUS
+from attnviz.show.figure.edit_language import EDITS
 from attnviz.show.forms import STYLE
 from attnviz.show.layer_wording import SHARES
 from attnviz.show.wording import BY_ITSELF, MODEL_IS_SURE
 
 KOREAN: dict[str, str] = {
     **CORPUS,
+    **EDITS,
     # axes, titles and scales
     "query: who looks": "쿼리: 주목하는 단어",
     "key: what is looked at": "키: 주목받는 단어",
@@ -107,24 +109,6 @@ KOREAN: dict[str, str] = {
     "distance: {}": "거리: {}",
     "moves most": "가장 크게 움직인 단어",
     "all words, on average": "모든 단어의 평균",
-    "output of this head set to zero: how far final states move": (
-        "이 헤드의 출력을 0으로: 마지막 은닉 상태가 움직인 거리"
-    ),
-    "output of these heads set to zero: how far final states move": (
-        "이 헤드들의 출력을 0으로: 마지막 은닉 상태가 움직인 거리"
-    ),
-    "output of each head alone set to zero: how far final states move": (
-        "헤드 하나씩 출력을 0으로: 마지막 은닉 상태가 움직인 거리"
-    ),
-    "output of this head set to its mean over the sentence: how far final states move": (
-        "이 헤드의 출력을 문장 평균으로: 마지막 은닉 상태가 움직인 거리"
-    ),
-    "output of these heads set to its mean over the sentence: how far final states move": (
-        "이 헤드들의 출력을 문장 평균으로: 마지막 은닉 상태가 움직인 거리"
-    ),
-    "output of each head alone set to its mean over the sentence: how far final states move": (
-        "헤드 하나씩 출력을 문장 평균으로: 마지막 은닉 상태가 움직인 거리"
-    ),
     "{n} more move by {} at most": "그 밖의 {n}개는 {} 이하로 움직임",
     # whose attention
     "decoder: each word sees itself and those before it": (

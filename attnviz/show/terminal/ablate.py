@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from attnviz.answers.ablate import DISTANCE, Ablation, EachAblation, Moved, Prediction
-from attnviz.inspection import Context, HeadId
-from attnviz.inspection.ablated import Replacement
+from attnviz.inspection import Context
+from attnviz.show.edit_wording import DOUBTS, heads_named, one_head, part_of, put_in
 from attnviz.show.labels import names, visible
 from attnviz.show.terminal.cells import (
     BOLD,
@@ -43,18 +43,6 @@ from attnviz.text.tokens import Token
 
 SHOWN = 10  # Words, or heads, in a table, unless the user says how many
 LONGEST_WORD = 18  # Cells of a word beyond which it is cut
-HEADS_NAMED = 6  # How many heads a line names; the others are counted
-REPLACED: dict[Replacement, tuple[str, str]] = {
-    "zero": ("zero", "zero"),
-    "mean": ("its mean over the sentence", "their means over the sentence"),
-}
-"""What stands in for one head's output, and for those of several."""
-
-DOUBTS = (
-    "A small distance does not mean that a head does nothing: other heads may make up for it, and "
-    "it may matter in other sentences."
-)
-
 NEAR_THE_END = (
     "Heads of the last layer change final states at first hand, others through the layers above."
 )
@@ -108,12 +96,9 @@ def _moved(ablation: Ablation, top: int, width: int, hues: Hues | None) -> Itera
     yield from _heading(context, ablation.moved[:top], scale, query)
     yield from legend(hues, width, *WORD_OR_SPECIAL)
     yield Text()
-    heads = heads_named(ablation.heads, context.model.num_heads)
-    replaced = REPLACED[ablation.replacement][len(ablation.heads) > 1]
     called = names(context, "query")
     moving = f"each {context.unit}" if query is None else called[query.index]
-    what = f"  set to {replaced}: how far {moving} moves"
-    yield Text(f"without {heads}", style="bold", overflow="fold").append(what, "not bold dim")
+    yield _edited(ablation).append(f": how far {moving} moves", "not bold dim")
     rows = []
     for moved in shown:
         name = cut(called[moved.token.index], LONGEST_WORD)
@@ -137,7 +122,16 @@ def _moved(ablation: Ablation, top: int, width: int, hues: Hues | None) -> Itera
             f"{count - len(shown)} of {count} are not shown: none of them moves by more than "
             f"{rest}. --top {count} shows all."
         )
-    yield from quiet_line(DOUBTS)
+    yield from quiet_line(DOUBTS.format("distance"))
+
+
+def _edited(ablation: Ablation) -> Text:
+    """Which heads are edited, and how."""
+    heads, how = ablation.heads, ablation.how
+    named, part = heads_named(heads, ablation.context.model.num_heads), part_of(how)
+    text = Text(named if part else f"without {named}", style="bold", overflow="fold")
+    by = f"set to {put_in(how, len(heads) > 1)}"
+    return text.append(f"  {part} {by}" if part else f"  {by}", "not bold dim")
 
 
 def _effects(
@@ -150,7 +144,7 @@ def _effects(
     yield from legend(hues, width, "fuller {warm}: moves further")
     yield Text()
     moves = "words move on average" if query is None else f"{called[query.index]} moves"
-    yield title(f"how far {moves} if one head is set to {REPLACED[each.replacement][0]}")
+    yield title(f"how far {moves} if {one_head(each.how)} is set to {put_in(each.how)}")
     yield from HeadGrid({one.head: one.distance for one in heads}, scale, "warm").blocks(width)
     shown = heads[:top]
     rows = [
@@ -187,22 +181,7 @@ def _notes(each: EachAblation, scale: Distances, top: int) -> Iterator[str]:
     if top < count:
         yield hidden_note(each.context, count, top)
     yield NEAR_THE_END
-    yield DOUBTS
-
-
-def heads_named(heads: Sequence[HeadId], in_layer: int) -> str:
-    """Heads as a line names them: `L3H1`, `L3 (12 heads)` for a whole layer, the first of many."""
-    layers: dict[int, list[HeadId]] = {}
-    for head in heads:
-        layers.setdefault(head.layer, []).append(head)
-    names: list[str] = []
-    for layer, group in layers.items():
-        whole = len(group) == in_layer > 1
-        names += [f"L{layer} (all {in_layer} heads)"] if whole else map(str, group)
-    more = len(names) - HEADS_NAMED
-    if more > 1:
-        return f"{', '.join(names[:HEADS_NAMED])} and {more} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    yield DOUBTS.format("distance")
 
 
 def _heading(

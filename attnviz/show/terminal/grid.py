@@ -213,12 +213,16 @@ CELL = 6  # Marker, number, and space around it
 
 @dataclass(frozen=True, eq=False)
 class HeadGrid:
-    """A number for each head, or for each layer where heads are mixed; none for `blank` heads."""
+    """A number for each head, or for each layer where heads are mixed; none for `blank` heads.
+
+    most: the head that is marked, if it is not the one with the largest number.
+    """
 
     numbers: Mapping[HeadId, float]
     scale: Scale
     tone: Tone
     blank: Sequence[HeadId] = ()
+    most: HeadId | None = None
 
     def blocks(self, width: int) -> Iterator[Text]:
         """The grid, in as many blocks of heads as the width calls for; an empty line after each."""
@@ -244,6 +248,7 @@ class HeadGrid:
             return Text(" " * CELL)
         number = self.numbers[place]
         largest = number > 0 and number == max(self.numbers.values())
+        largest = place == self.most if self.most is not None else largest
         text = fit((MARKER if largest else " ") + self.scale.text(number), CELL - 1)
         return Text.assemble((text, self.scale.style(number, self.tone, largest)), " ")
 

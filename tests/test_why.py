@@ -16,9 +16,11 @@ from written import printed, schema
 
 import attnviz
 from attnviz.answers.why import OTHERS, TOLERANCE, Why, why
+from attnviz.attention.layer import Between
 from attnviz.attention.rotation import find_turn, paired
+from attnviz.attention.sublayers import HeadNorm, Norm
 from attnviz.errors import AttnvizError, RequestError
-from attnviz.inspection import Inspection
+from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model
 from attnviz.model.reload import origins_behind
 
@@ -187,12 +189,13 @@ def test_many_keys_are_sampled(minilm: Model) -> None:
 
 OTHERS_MADE = {
     "gpt2": ["token", "position", "L0H0"],
-    "llama": ["token", "L0H0", "L0H1"],
+    "qwen3": ["token", "L0H0", "L0H1"],
     "gemma2": ["token", "L0H0", "L0H1"],
     "albert": ["token", "type", "position", "embeddings_shift", "embeddings_bias"],
 }
-"""Architectures that transformers runs, and what their vectors are made of first: llama's are
-rotated, gemma2's scores capped, albert's embeddings go through a matrix.
+"""Architectures that transformers runs, and what their vectors are made of first. The queries and
+keys of qwen3 go through a norm and are rotated, gemma2's scores are capped, and a matrix stands
+after albert's embeddings.
 """
 
 
@@ -230,19 +233,32 @@ def test_a_position_bias_is_a_term(tmp_path: Path) -> None:
             attnviz.why(read, "@2", "@1", (0, 0), unit="piece", model=other)
 
 
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        (RECORDED["qwen3"], "x W, then normalised and rotated by its position, and only what is"),
-        (WEIGHTS_ONLY["deberta-v2"], "gives its attention weights alone, without the queries and"),
-    ],
-)
-def test_what_is_not_split_is_told(other: Any, message: str, tmp_path: Path) -> None:
-    other.save(tmp_path)
+def test_weights_alone_are_not_split(tmp_path: Path) -> None:
+    WEIGHTS_ONLY["deberta-v2"].save(tmp_path)
     model = load_model(str(tmp_path))
     inspection = model.inspect(SENTENCES[0])
-    with pytest.raises(AttnvizError, match=message):
+    with pytest.raises(AttnvizError, match="gives its attention weights alone, without the quer"):
         attnviz.why(inspection, "@7", "@3", (1, 1), unit="piece", model=model)
+
+
+def test_an_unknown_step_is_told(animal: Inspection, minilm: Model) -> None:
+    origins = origins_behind(animal, 0, range(16), lambda _: minilm)
+    turned = replace(
+        origins.projections, W_Q=origins.projections.W_Q[:, ::-1], between=Between(q="mirrored")
+    )
+    with pytest.raises(AttnvizError, match="are x W, then mirrored, and that is not split"):
+        why(animal, [(8, 2)], HeadId(0, 1), replace(origins, projections=turned))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_norm_of_heads_is_linear_once_its_size_is_held(together: bool) -> None:
+    generator = np.random.default_rng(4)
+    parts = generator.normal(size=(3, 5, 2, 4))  # part, piece, head, d_k
+    norm = HeadNorm(Norm("RMS norm", 1e-3, generator.normal(size=8 if together else 4)), together)
+    whole = parts.sum(axis=0)
+    for head in (0, 1):
+        summed = norm.linear(parts[:, :, head], whole, head).sum(axis=0)
+        np.testing.assert_allclose(summed, norm(whole)[:, head])
 
 
 def test_a_sum_that_is_not_the_score_is_an_error(animal: Inspection, minilm: Model) -> None:

@@ -248,49 +248,54 @@ class _Split:
         self._context = inspection.view("piece").context
         self._places = {piece: place for place, piece in enumerate(origins.pieces)}
         made = made_of(inspection, origins, head.layer)
-        self._q, self.query_parts = self._through(made, origins, "q")
-        self._k, self.key_parts = self._through(made, origins, "k")
-        self._turn(origins)
+        self._q, self.query_parts, *of_queries = self._through(made, origins, "q")
+        self._k, self.key_parts, *of_keys = self._through(made, origins, "k")
+        between = origins.projections.between
+        if between.q or between.k:
+            self._turn(between.q or between.k or "", (of_queries, of_keys))
 
     def _through(
         self, made: Made, origins: Origins, letter: str
-    ) -> tuple[np.ndarray, tuple[PartName, ...]]:
-        """The parts times the head's W_Q or W_K, and the bias as a part of its own."""
-        own = origins.projections.head(self._head.place, self._record.num_heads)
-        matrix, bias = (own.W_Q, own.b_Q) if letter == "q" else (own.W_K, own.b_K)
-        vectors = made.vectors @ matrix.astype(np.float64)
-        if bias is None or not bias.any():
-            return vectors, made.names
-        added = np.broadcast_to(bias.astype(np.float64), vectors.shape[1:])
-        name = PartName(f"b_{letter.upper()}")
-        return np.concatenate([vectors, added[None]]), (*made.names, name)
+    ) -> tuple[np.ndarray, tuple[PartName, ...], np.ndarray, np.ndarray]:
+        """The parts times the head's W_Q or W_K, the bias as a part of its own, through a norm if
+        there is one; and what that makes of all heads of x, beside what was recorded, both (piece,
+        head, d_k).
+        """
+        projections, inputs, is_q = origins.projections, self._inputs, letter == "q"
+        own = projections.head(self._head.place, self._record.num_heads)
+        matrix, bias = (own.W_Q, own.b_Q) if is_q else (own.W_K, own.b_K)
+        vectors, names = made.vectors @ matrix.astype(np.float64), made.names
+        if bias is not None and bias.any():
+            added = np.broadcast_to(bias.astype(np.float64), vectors.shape[1:])
+            vectors = np.concatenate([vectors, added[None]])
+            names = (*names, PartName(f"b_{letter.upper()}"))
+        recorded = (inputs.q if is_q else inputs.k)[:, list(origins.pieces)].swapaxes(0, 1)
+        whole = (projections.W_Q, projections.b_Q) if is_q else (projections.W_K, projections.b_K)
+        every = times(inputs.x[list(origins.pieces)], *whole).reshape(recorded.shape)
+        norm = getattr(projections, f"{letter}_norm", None)
+        if norm is not None:
+            place = self._head.place * recorded.shape[1] // self._record.num_heads
+            vectors, every = norm.linear(vectors, every, place), norm(every)
+        return vectors, names, every, recorded.astype(np.float64)
 
-    def _turn(self, origins: Origins) -> None:
+    def _turn(self, step: str, sides: Sequence[Sequence[np.ndarray]]) -> None:
         """Scale and turn the parts as the model does what W_Q and W_K make; AttnvizError if it does
         anything else.
         """
-        projections, pieces, inputs = origins.projections, list(origins.pieces), self._inputs
-        between, made = projections.between, []
-        if not (between.q or between.k):
-            return
-        for matrix, bias, recorded in (
-            (projections.W_Q, projections.b_Q, inputs.q),
-            (projections.W_K, projections.b_K, inputs.k),
-        ):
-            own = recorded[:, pieces].swapaxes(0, 1).astype(np.float64)
-            before = times(inputs.x[pieces], matrix, bias).reshape(own.shape)
-            # a rotation leaves lengths alone, so that they tell the factor
-            factor = float(np.linalg.norm(own) / (np.linalg.norm(before) or 1.0))
-            made.append((factor, factor * before, own))
-        (of_q, *of_queries), (of_k, *of_keys) = made
+        # a rotation leaves lengths alone, so that they tell the factor
+        of_q, of_k = (
+            float(np.linalg.norm(after) / (np.linalg.norm(before) or 1.0))
+            for before, after in sides
+        )
+        (q, own_q), (k, own_k) = sides
         before, after = (
-            np.concatenate(both, axis=1) for both in zip(of_queries, of_keys, strict=True)
+            np.concatenate(both, axis=1) for both in ((of_q * q, of_k * k), (own_q, own_k))
         )
         turn = find_turn(before, after, Z_TOLERANCES[self._inspection.model.dtype])
         if turn is None:
             raise AttnvizError(
-                f"the queries and keys of {self._inspection.model.title} are x W, then "
-                f"{between.q or between.k}, and only what is rotated or scaled is split",
+                f"the queries and keys of {self._inspection.model.title} are x W, then {step}, and "
+                "that is not split",
                 "attnviz explain shows how the weight comes about",
             )
         self._q, self._k = (

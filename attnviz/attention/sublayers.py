@@ -126,6 +126,47 @@ class Sublayers:
 
 
 @dataclass(frozen=True, eq=False)
+class HeadNorm:
+    """A norm of queries or keys, before they are rotated: of each head's, or of all `together`.
+
+    It subtracts no mean of several heads, and has no shift.
+    """
+
+    norm: Norm
+    together: bool
+
+    def __call__(self, vectors: Float[np.ndarray, "piece head d_k"]) -> np.ndarray:
+        """What it makes of all heads' vectors."""
+        shaped = vectors.reshape(len(vectors), -1) if self.together else vectors
+        return self.norm(shaped).reshape(vectors.shape)
+
+    def linear(
+        self,
+        parts: Float[np.ndarray, "part piece d_k"],
+        vectors: Float[np.ndarray, "piece head d_k"],
+        head: int,
+    ) -> Float[np.ndarray, "part piece d_k"]:
+        """What it makes of the parts of one head's vectors, its size held; see `Norm.linear`."""
+        if not self.together:
+            return self.norm.linear(parts, vectors[:, head])
+        wide = np.zeros((*parts.shape[:2], *vectors.shape[1:]))
+        wide[:, :, head] = parts
+        flat = self.norm.linear(
+            wide.reshape(*parts.shape[:2], -1), vectors.reshape(len(vectors), -1)
+        )
+        made: np.ndarray = flat.reshape(wide.shape)[:, :, head]
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class NormedProjections(Projections):
+    """Projections of which queries or keys go through a norm; None where that is not known."""
+
+    q_norm: HeadNorm | None = field(default=None, kw_only=True)
+    k_norm: HeadNorm | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
 class Embedded:
     """What enters the first layer for some pieces: a sum of parts, through a norm and a matrix.
 

@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from attnviz.attention.layer import Between, Inputs, LayerRecord, Projections
+from attnviz.attention.sublayers import HeadNorm, NormedProjections
 from attnviz.encoder.devices import as_numpy
 from attnviz.errors import AttnvizError, lacks_memory
+from attnviz.transformers_backend.layer_parts import norm_of
+from attnviz.transformers_backend.layer_run import Invocation, Rows
 
 TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 3e-2}  # relative to the largest number
 TRIED_ROWS = 32  # the most tokens on which a matrix is tried
@@ -41,11 +44,14 @@ class _Matrix:
 
 
 class _Part(NamedTuple):
-    """What gives the queries, the keys or the values, and the step after it in words, if any."""
+    """What gives the queries, the keys or the values, the step after it in words, if any, and the
+    norm in that step, if it is known.
+    """
 
     weight: np.ndarray
     bias: np.ndarray | None
     step: str | None
+    norm: HeadNorm | None
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,9 @@ def find_projections(
             )
         W_O = _Matrix(output, np.empty(0))
         biases, between = (q.bias, k.bias, v.bias, W_O.bias), Between(q.step, k.step, v.step)
-        return Projections(
-            q.weight, k.weight, v.weight, W_O.weight, *biases, between=between, direct=False
+        matrices, norms = (q.weight, k.weight, v.weight, W_O.weight), (q.norm, k.norm)
+        return NormedProjections(
+            *matrices, *biases, between=between, direct=False, q_norm=norms[0], k_norm=norms[1]
         )
     raise AttnvizError(
         "explain needs queries, keys and values that are x times a matrix, at most normalised or "
@@ -131,10 +138,10 @@ class _Search:
         ]
         exact = [candidate for candidate in candidates if target.equals(candidate[2])]
         for matrix, columns, product in exact or candidates:
-            step = None if exact else _step(product, target, self._module)
+            step, norm = (None, None) if exact else _step(product, target, self._module)
             if exact or step:
                 bias = None if matrix.bias is None else matrix.bias[columns]
-                return _Part(matrix.weight[:, columns], bias, step)
+                return _Part(matrix.weight[:, columns], bias, step, norm)
         return None
 
     def _columns(self, name: str, width: int) -> Iterator[np.ndarray]:
@@ -150,24 +157,49 @@ class _Search:
                 yield columns[parts.index(name)].ravel()
 
 
-def _step(product: np.ndarray, target: _Target, module: nn.Module) -> str | None:
-    """The step from x times a matrix to what was recorded, in words; None if it is unknown."""
+def _step(
+    product: np.ndarray, target: _Target, module: nn.Module
+) -> tuple[str | None, HeadNorm | None]:
+    """The step from x times a matrix to what was recorded, in words, and the norm in it; None if it
+    is unknown.
+    """
     if target.is_rotation_of(product):
-        return ROTATED
-    for vectors in _normalised(module, product):
-        if target.equals(vectors):
-            return NORMALISED
-        if target.is_rotation_of(vectors):
-            return f"{NORMALISED} and {ROTATED}"
+        return ROTATED, None
+    for tried in _normalised(module, product):
+        if target.equals(tried.vectors):
+            return NORMALISED, tried.norm(product, target.tolerance)
+        if target.is_rotation_of(tried.vectors):
+            return f"{NORMALISED} and {ROTATED}", tried.norm(product, target.tolerance)
     # a rotation may also scale all vectors alike, as some do for long texts
     length, before = (np.linalg.norm(vectors) for vectors in (target.vectors, product))
     factor = float(length / before) if before else 0.0
     if target.equals(factor * product):
-        return f"times {factor:.4g}"
-    return f"{ROTATED}, times {factor:.4g}" if target.is_rotation_of(factor * product) else None
+        return f"times {factor:.4g}", None
+    turned = target.is_rotation_of(factor * product)
+    return f"{ROTATED}, times {factor:.4g}" if turned else None, None
 
 
-def _normalised(module: nn.Module, vectors: np.ndarray) -> Iterator[np.ndarray]:
+class _Normalised(NamedTuple):
+    """What a norm gave, (row, head, d): of each head, or of all `together`."""
+
+    vectors: np.ndarray
+    module: nn.Module
+    together: bool
+
+    def norm(self, given: np.ndarray, tolerance: float) -> HeadNorm | None:
+        """The norm, if it is known, has no shift, and subtracts no mean of several heads."""
+        shape = (len(given), -1) if self.together else (-1, given.shape[-1])
+        entered, left = (
+            vectors.reshape(shape).astype(np.float64) for vectors in (given, self.vectors)
+        )
+        rows = Rows(entered, entered), Rows(left, left)
+        norm = norm_of(Invocation(self.module, 0, *rows), tolerance)
+        if norm is None or np.any(norm.shift) or (self.together and norm.kind == "layer norm"):
+            return None
+        return HeadNorm(norm, self.together)
+
+
+def _normalised(module: nn.Module, vectors: np.ndarray) -> Iterator[_Normalised]:
     """What the module's own norms give for vectors, (row, head, d): of each head, or of all."""
     rows = torch.from_numpy(vectors)[None].to(next(module.parameters()))
     norms = [m for m in module.children() if not isinstance(m, nn.Linear | Conv1D | nn.Dropout)]
@@ -182,7 +214,8 @@ def _normalised(module: nn.Module, vectors: np.ndarray) -> Iterator[np.ndarray]:
             if isinstance(result, Tensor) and result.shape == shaped.shape:
                 by_head = shaped.ndim == 4 and shaped is not rows
                 back = result.transpose(1, 2) if by_head else result
-                yield as_numpy(back.reshape(rows.shape)[0])
+                made = as_numpy(back.reshape(rows.shape)[0])
+                yield _Normalised(made, norm, shaped.ndim == 3)
 
 
 def _takes(module: nn.Linear | Conv1D, source: np.ndarray) -> bool:

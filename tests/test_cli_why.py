@@ -118,3 +118,12 @@ def test_several_sentences(place: Workplace) -> None:
     done = place("why", "the cat sat", "a cat sat", "-m", "./tiny", "--query", "sat",
                  "--key", "cat", "--head", "L1H0", "--json")  # fmt: skip
     assert [one["text"] for one in done.json_lines] == ["the cat sat", "a cat sat"]
+
+
+def test_its_words_and_orders_are_completed(place: Workplace) -> None:
+    for typed, offered in (
+        ('attnviz why "The animal was" --key an', "animal"),
+        ("attnviz why --by ", "term\nexcess"),
+    ):
+        done = place(typed, " ", env={"_ATTNVIZ_COMPLETE": "bash"})
+        assert done.out == f"words\n{offered}\n"

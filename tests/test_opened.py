@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[int, list[str]]] = {
     "heatmap remembered": (39, ["heatmap", "--head", "L3H1", "-o", "head.png"]),
     "find from stdin": (57, ["find", "--query", "it", "--key", "animal"]),
     "view": (65, ["view", ANIMAL, "--query", "it", "--no-open"]),
+    "why": (62, ["why", ANIMAL, "--query", "it", "--key", "animal", "--head", "L3H1"]),
     "explain": (56, ["explain", ANIMAL, "--query", "it", "--head", "L3H1"]),
 }
 """The most files that each may go through."""

@@ -162,7 +162,7 @@ def test_terms_are_ranked_and_their_shares_add_up(animal: Inspection, minilm: Mo
     rows = list(e.rows(3))
     assert [len(row) for row in rows] == [len(e.columns)] * 3
     named = dict(zip(e.columns, rows[0], strict=True))
-    assert (named["query"], named["key"], named["rank"]) == ("it", "animal", 1)
+    assert (named["query"], named["key"], named["term_rank"]) == ("it", "animal", 1)
     assert named["query_part"] == str(every[0].query)
     assert str(attnviz.why(animal, "it", "animal", model=minilm)[0].head) == "L3H1"
     assert repr(e) == "<Why 'it' looks at 'animal' in L1H0>"

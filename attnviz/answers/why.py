@@ -72,7 +72,7 @@ class Why(Shown):
 
     schema: ClassVar[str] = "attnviz.why/1"
     columns: ClassVar[tuple[str, ...]] = (
-        "layer", "head", "query_index", "query", "key_index", "key", "rank",
+        "layer", "head", "query_index", "query", "key_index", "key", "term_rank",
         "query_part", "query_layer", "query_head", "key_part", "key_layer", "key_head",
         "term", "others", "excess", "share", "covered",
     )  # fmt: skip

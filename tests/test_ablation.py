@@ -292,7 +292,8 @@ def test_json_of_each(handmade: Inspection) -> None:
     asked = each_of(handmade, query=2, top=1)
     jsonschema.validate(asked, SCHEMA)
     assert asked["query"] == {"index": 2, "text": "cat"}
-    assert asked["each"] == [{"layer": 0, "head": 0, "rank": 1, "distance": 2.0}]
+    place = {"layer": 0, "head": 0, "rank": 1}
+    assert asked["each"] == [place | {"distance": 2.0, "value": 2.0, "change": 2.0}]
 
 
 @pytest.mark.parametrize(("unit", "pair"), [("word", None), ("piece", "The animal was.")])
@@ -314,7 +315,7 @@ def test_what_is_written_is_valid(minilm: Model, unit: Unit, pair: str | None) -
         lambda one, each: one.update(extra=1),
         lambda one, each: one.pop("masks"),
         lambda one, each: one.update(schema="attnviz.ablate/2"),
-        lambda one, each: one.update({"with": "noise"}),
+        lambda one, each: one.update({"with": "dust"}),
         lambda one, each: one.update(each=each["each"]),
         lambda one, each: one.update(heads=[]),
         lambda one, each: one["heads"][0].update(head=None),

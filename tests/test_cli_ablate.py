@@ -151,7 +151,7 @@ def test_masks(here: Callable[..., Done], place: Workplace) -> None:
     table = here("the [MASK] sat", *options)
     assert "[MASK]@2: what is predicted" in table.out
     assert mask["after"][0]["token"] in table.out
-    rows = here("the [MASK] sat", *options, "-f", "csv")
+    rows = here("the [MASK] sat", *options, "-f", "csv", "--outcome", "states")
     assert rows.err == ("attnviz: csv has no room for the predictions at [MASK]; take -f json\n")
     gone = place.folder / "elsewhere"
     folder.rename(gone)

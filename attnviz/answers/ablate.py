@@ -11,16 +11,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attnviz.answers.answer import facts_of, token_name
+from attnviz.answers.answer import token_name
+from attnviz.answers.effects import COLUMNS as EFFECT_COLUMNS
+from attnviz.answers.effects import SCHEMA, Effect, ablation_facts
 from attnviz.attention.order import NEAR_ZERO, descending, largest
 from attnviz.attention.shapes import Float
 from attnviz.inspection import Context, HeadId, Shown
 from attnviz.inspection.ablated import Ablated, Ablating, Guess, Replacement
 from attnviz.inspection.context import Role
-from attnviz.inspection.outcomes import state_distances
+from attnviz.inspection.outcomes import Measured, OutcomeFacts, state_distances
 from attnviz.text.tokens import Token, parts_of
-
-SCHEMA = "attnviz.ablate/1"
 
 DISTANCE = "1 − cos(plain, ablated)"
 
@@ -64,18 +64,23 @@ class Ablation(Shown):
     """What changes in a sentence if some heads are ablated together.
 
     `moved`: every token, most moved first. `predictions`: one a `[MASK]`; None without an MLM head.
-    With a `query`, data and tables have that token alone.
+    With a `query`, data and tables have that token alone. `effect`: on what is measured.
     """
 
     schema: ClassVar[str] = SCHEMA
-    columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     context: Context = field(compare=False)
     heads: tuple[HeadId, ...]
     how: Ablating
     moved: tuple[Moved, ...]
     predictions: tuple[Prediction, ...] | None
-    query: Token | None = None
+    query: Token | None
+    effect: Effect
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of `rows`."""
+        return COLUMNS if self.effect.verdict is None else EFFECT_COLUMNS
 
     @property
     def replacement(self) -> Replacement:
@@ -95,7 +100,8 @@ class Ablation(Shown):
         """The `attnviz.ablate/1` object."""
         masks, query = self.predictions, self.query
         asked = {} if query is None else {"query": token_name(query) | {"rank": self.rank}}
-        return _facts(self.context, self.how) | {
+        return ablation_facts(self.context, self.how, DISTANCE) | {
+            **self.effect.data(),
             "heads": [{"layer": head.layer, "head": head.head} for head in self.heads],
             **asked,
             "moved": [moved.data() for moved in self.listed(top)],
@@ -103,8 +109,11 @@ class Ablation(Shown):
         }
 
     def rows(self, top: int | None = None) -> Iterator[tuple[Any, ...]]:
-        """One row a token, most moved first."""
+        """One row a token, most moved first; or one of what is measured, if that is not states."""
         heads = " ".join(str(head) for head in self.heads)
+        if self.effect.verdict is not None:
+            yield self.effect.cells(heads, self.how)
+            return
         for moved in self.listed(top):
             token = moved.token
             yield (heads, self.how.replacement, token.index, token.text, moved.distance)
@@ -144,7 +153,10 @@ class EachAblation(Shown):
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.ablate/1` object."""
         query = self.query
-        return _facts(self.context, self.how) | {
+        outcome = states_facts(query)
+        return ablation_facts(self.context, self.how, DISTANCE) | {
+            "outcome": outcome.data(),
+            "before": 0.0,
             "query": None if query is None else {"index": query.index, "text": query.text},
             "each": [
                 {
@@ -152,6 +164,8 @@ class EachAblation(Shown):
                     "head": effect.head.head,
                     "rank": effect.rank,
                     "distance": effect.distance,
+                    "value": effect.distance,
+                    "change": effect.distance,
                     **({} if query else {"most": effect.most.data()}),
                 }
                 for effect in self.heads[:top]
@@ -166,20 +180,18 @@ class EachAblation(Shown):
             yield (str(effect.head), self.how.replacement, *token, effect.distance)
 
 
-def _facts(context: Context, how: Ablating) -> dict[str, Any]:
-    facts = facts_of(context, SCHEMA)
-    tokens = facts.pop("tokens")
-    del facts["measure"]
-    return facts | {
-        "formula": DISTANCE,
-        "with": how.replacement,
-        "edit": how.data(),
-        "tokens": tokens,
-    }
+def states_facts(query: Token | None) -> OutcomeFacts:
+    """That states are measured: of a token, or of all words."""
+    return OutcomeFacts("states", "distance", DISTANCE, token=query)
 
 
-def ablation_of(context: Context, run: Ablated, query: int | None = None) -> Ablation:
-    """How far each token moved, or the query; the run must have the states of all pieces."""
+def ablation_of(
+    context: Context, run: Ablated, query: int | None = None, effect: Effect | None = None
+) -> Ablation:
+    """How far each token moved, or the query; the run must have the states of all pieces.
+
+    effect: on what is measured, if that is not states.
+    """
     unit = context.unit
     tokens, pieces = run.tokens.unit(unit), run.tokens.pieces
     distances = _distances(run, parts_of(run.tokens, unit))
@@ -193,7 +205,12 @@ def ablation_of(context: Context, run: Ablated, query: int | None = None) -> Abl
         )
     moved = tuple(Moved(tokens[i], float(distances[i])) for i in order)
     asked = None if query is None else tokens[query]
-    return Ablation(context, run.heads, run.how, moved, predictions, asked)
+    if effect is None:
+        words = [token.index for token in tokens if not token.special] or range(len(tokens))
+        own = list(words) if query is None else [query]
+        after = Measured(float(distances[own].mean()))
+        effect = Effect(states_facts(asked), Measured(0.0), after)
+    return Ablation(context, run.heads, run.how, moved, predictions, asked, effect)
 
 
 def rank_heads(context: Context, runs: Iterable[Ablated], query: int | None = None) -> EachAblation:

@@ -1,6 +1,6 @@
 """`attnviz ablate`: does that head matter?"""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from attnviz.cli.drawn import DrawnOutput
@@ -15,18 +15,14 @@ from attnviz.cli.options import (
     flag,
     valued,
 )
-from attnviz.cli.outcomes import Replaced, Rows, What
-from attnviz.cli.output import complain
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.cli.outcomes import OutcomeChoice, Replaced, Rows, What
+from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
     from attnviz.answers.ablate import Ablation, EachAblation
+    from attnviz.answers.effects import EachOutcome
     from attnviz.cli.inputs import Item
     from attnviz.cli.output import Notes
-    from attnviz.cli.session import Selection
-    from attnviz.inspection import View
-    from attnviz.inspection.ablated import Ablating, CorpusMeans
-    from attnviz.inspection.context import Role
     from attnviz.model import Model
     from attnviz.show.forms import Form
     from attnviz.text.tokens import Tokens
@@ -60,32 +56,38 @@ class Ablated:
 
 
 def ablate(
-    source: Source, ablated: Ablated, heads: HeadChoice, choice: ModelChoice, output: DrawnOutput
+    source: Source,
+    ablated: Ablated,
+    measured: OutcomeChoice,
+    heads: HeadChoice,
+    choice: ModelChoice,
+    output: DrawnOutput,
 ) -> None:
-    """Ablate heads, and show how far each word's final state moves: does that head matter?
+    """Ablate heads, and show what that changes: does that head matter?
 
-    The model runs again with the heads' outputs set to zero, or to their mean. The distance is
-    1 - cos between a word's final states: 0 if nothing changes, 1 at right angles. If the model
-    predicts masked words, its predictions at a mask are compared too.
+    The model runs again with the heads' outputs set to zero, or to something else. What changes is
+    what its own head says (the probability of a word at a mask, a label, the next token), or how
+    far final states move: 1 - cos, from 0 (not at all) to 1 (at right angles) and 2.
 
     Example: attnviz ablate "The animal didn't cross the street because it was too tired."
     --head 3.1
     """
     _check(ablated, heads)
-    from attnviz.answers.ablate import ablation_of, rank_heads
+    measured.check()
+    from attnviz.cli.ablating import Editing, Measuring, each, model_choice, single
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_output
     from attnviz.cli.session import Selection, Session
     from attnviz.model import check_ablatable
-    from attnviz.text.tokens import parts_of
 
-    check_output(output, "EachAblation" if ablated.each else "Ablation")
-    session = Session(_choice(ablated, choice), output)
+    check_output(output, *(["EachAblation", "EachOutcome"] if ablated.each else ["Ablation"]))
+    measuring = Measuring(measured, choice)
+    session = Session(model_choice(ablated, choice, measuring.taken), output)
     selection = Selection(session, Look(words=ablated.words), heads)
     inputs = Inputs(source, session, output, None)
     editing = Editing(ablated, choice.seed or 0, selection)
 
-    def ask(item: "Item") -> "Ablation | EachAblation":
+    def ask(item: "Item") -> "Ablation | EachAblation | EachOutcome":
         check_ablatable(item.inspection)
         view = selection.view(item.inspection)
         tokens, context = item.inspection.tokens, view.context
@@ -94,80 +96,23 @@ def ablate(
         model = session.model_of(item.inspection)
         session.spinner.update("taking heads away")
         mask = _mask(tokens, model, session.notes, item.place)
-        how = editing.of(model, view, item.place)
-        if not ablated.each:
-            run = model.ablate(item.inspection, chosen, how)
-            ablation = ablation_of(context, run, query)
-            if mask is not None:
-                _note_masks(ablation, mask, output.form, session.notes, item.place)
-            return ablation
+        how, asked = editing.of(model, view, item.place), measuring.asked(model, view, query)
+        if asked.name == "similarity":
+            for told in model.pooling.notes:
+                session.notes.say_once(told)
+        if ablated.each:
+            if mask is not None and asked.name == "states":
+                session.notes.say(
+                    f"{item.place}--each tells how far states move; --outcome mask, if the model "
+                    f"has a masked-LM head, how predictions at {mask} change"
+                )
+            return each(model, view, how, asked, query)
+        ablation = single(model, view, chosen, how, asked, query)
         if mask is not None:
-            session.notes.say(
-                f"{item.place}--head tells how predictions at {mask} change, --each does not"
-            )
-        pieces = slice(None) if query is None else parts_of(tokens, context.unit)[query]
-        runs = model.ablate_each(item.inspection, how, pieces)
-        return rank_heads(context, runs, query)
+            _note_masks(ablation, mask, output.form, session.notes, item.place)
+        return ablation
 
     answer_each(inputs, ask, ablated.top, doing="taking heads away")
-
-
-class Editing:
-    """What is replaced in each head of each text, as the options say."""
-
-    def __init__(self, ablated: Ablated, seed: int, selection: "Selection") -> None:
-        self._ablated, self._seed, self._selection = ablated, seed, selection
-        self._means: tuple[Model, CorpusMeans] | None = None
-
-    def of(self, model: "Model", view: "View", place: str) -> "Ablating":
-        """Of one text; RequestError for a row that it has not."""
-        from attnviz.answers.ablate import pieces_in
-        from attnviz.answers.select import find_phrase
-        from attnviz.attention.edits import BY_KEY
-        from attnviz.inspection.ablated import Ablating
-
-        ablated, context = self._ablated, view.context
-        role: Role = "key" if ablated.what in BY_KEY else "query"
-        rows = tuple(
-            token
-            for word in ablated.rows or ()
-            for token in self._selection.phrase(
-                place, view, role, word, "--rows", find_phrase
-            ).tokens
-        )
-        return Ablating(
-            ablated.replacement if ablated.mean_of is None else "mean",
-            ablated.what,
-            rows or None,
-            tuple(pieces_in(context, role, rows)) if rows else None,
-            self._seed,
-            self._of_corpus(model),
-        )
-
-    def _of_corpus(self, model: "Model") -> "CorpusMeans | None":
-        """What the heads compute on average over the texts of --mean-of, read once."""
-        if self._ablated.mean_of is None or self._ablated.what == "weights":
-            return None
-        if self._means is None or self._means[0] is not model:
-            from attnviz.corpus.means import corpus_means
-            from attnviz.corpus.reading import Files
-
-            session = self._selection.session
-            with session.spinner.doing("reading the texts of --mean-of"):
-                files = Files(self._ablated.mean_of)
-                means, problems = corpus_means(model, files, self._ablated.what)
-            for problem in problems:
-                complain(AttnvizError(str(problem)))
-            self._means = model, means
-        return self._means[1]
-
-
-def _choice(ablated: Ablated, choice: ModelChoice) -> ModelChoice:
-    """The model; --seed is the noise's too, and alone where the model draws nothing."""
-    from attnviz.models import PAPER
-
-    noise = ablated.replacement == "noise" and choice.name != PAPER
-    return replace(choice, seed=None) if noise else choice
 
 
 def _mask(tokens: "Tokens", model: "Model", notes: "Notes", place: str) -> str | None:
@@ -188,7 +133,11 @@ def _note_masks(ablation: "Ablation", mask: str, form: "Form", notes: "Notes", p
     if ablation.predictions is None:
         name = ablation.context.model.name
         notes.say(f"{place}{name} has no masked-LM head, so nothing is predicted at {mask}")
-    elif ablation.predictions and form in ("csv", "tsv", "parquet", "md"):
+    elif (
+        ablation.predictions
+        and ablation.effect.verdict is None
+        and form in ("csv", "tsv", "parquet", "md")
+    ):
         notes.say(f"{place}{form} has no room for the predictions at {mask}; take -f json")
 
 

@@ -1,10 +1,14 @@
 """The options of runs with edits: what is replaced in a head, and what is measured of a run."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from attnviz.cli.options import SHOW, flag, valued
 from attnviz.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnviz.inspection.outcomes import Asked
+    from attnviz.text.tokens import Typed
 
 What = Annotated[
     Literal["z", "q", "k", "v", "weights"],
@@ -58,6 +62,12 @@ class OutcomeChoice:
         str | None, valued("WORD", SHOW, "Measure that of --of less that of WORD.")
     ] = None
     logit: Annotated[bool, flag("--logit", SHOW, "Logits in place of probabilities.")] = False
+
+    def asked(self, target: "Typed | None" = None) -> "Asked":
+        """The same for the model; target: what a decoder beside the encoder is fed."""
+        from attnviz.inspection.outcomes import Asked
+
+        return Asked(self.outcome, self.of, self.against, self.logit, target)
 
     def check(self) -> None:
         """Raise RequestError for options that mean nothing in this outcome."""

@@ -230,6 +230,12 @@ class Model:
         if isinstance(self._runner, NativeRunner):
             self._runner.encoders.expected = size // BYTES_A_TOKEN
 
+    @property
+    def heads(self) -> list[HeadId]:
+        """All heads that are shown, layer by layer."""
+        facts = self.facts
+        return [HeadId(*place) for place in np.ndindex(facts.num_layers, facts.num_heads)]
+
     def ablate(
         self,
         text: Tokens | Inspection,
@@ -257,8 +263,7 @@ class Model:
     ) -> Iterator[Ablated]:
         """Run a sentence without each head in turn, layer by layer; give the states of `pieces`."""
         how = how if isinstance(how, Ablating) else Ablating(how)
-        facts = self.facts
-        heads = [HeadId(*place) for place in np.ndindex(facts.num_layers, facts.num_heads)]
+        facts, heads = self.facts, self.heads
         runs = self.editable(text, 1 + len(heads) / 2)  # each begins at its head's layer
         plain, first = runs.plain.states[pieces], pieces.indices(len(runs.plain.states))[0]
         edits = [[how.edit(head)] for head in heads]

@@ -89,7 +89,7 @@ def outcome_of(
     not have, and what is not one of its labels or tokens; AttnvizError as in `Model.editable`.
     """
     tokens = text if isinstance(text, Tokens) else fed(text, model.decodes)
-    name = asked.name or _usual(model, tokens)
+    name = asked.name or usual_outcome(model, tokens)
     if name == "states":
         _check_bare(asked)
         return _States(model.editable(tokens, runs), unit, token, reference)
@@ -105,7 +105,7 @@ def outcome_of(
     return _scored(model, name, editable, head.facts, shown, asked)
 
 
-def _usual(model: Model, tokens: Tokens) -> OutcomeName:
+def usual_outcome(model: Model, tokens: Tokens) -> OutcomeName:
     """What the checkpoint's head says of this text; its states, if it has none."""
     facts = facts_of(model)
     kind = None if facts is None else BY_HEAD.get(facts.kind)

@@ -21,6 +21,11 @@ DOUBTS = (
 )
 
 
+NEAR_THE_END = (
+    "Heads of the last layer change final states at first hand, others through the layers above."
+)
+
+
 def put_in(how: Ablating, several: bool = False) -> str:
     """What stands in for what is replaced, of one head or of several."""
     if how.replacement == "noise":

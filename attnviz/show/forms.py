@@ -152,6 +152,9 @@ FORMS: dict[str, Forms] = {
     "EachAblation": Forms(
         "terminal.ablate:table", "figure.heads:each_figure", called="ablate-each"
     ),
+    "EachOutcome": Forms(
+        "terminal.effects:each_table", "figure.effects:each_figure", called="ablate-each"
+    ),
     "Layer": Forms(
         "terminal.layer:table",
         "figure.layer:figure",

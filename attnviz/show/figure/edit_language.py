@@ -33,13 +33,17 @@ EDITS: dict[str, str] = {
 } | {
     "in the row of {} alone": "{}의 행에서만",
     # what a head does to an outcome
-    "orange: helps, less without it": "주황: 도움이 됨, 헤드가 없으면 작아짐",
-    "blue: hurts, more without it": "파랑: 방해가 됨, 헤드가 없으면 커짐",
+    "blue: helps, less without the head": "파랑: 도움이 됨, 헤드가 없으면 작아짐",
+    "orange: hurts, more without it": "주황: 방해가 됨, 헤드가 없으면 커짐",
+    "the {} of {} at {}: {}": "{2}에서 {1}의 {0}: {3}",
+    "the {} of {} less that of {} at {}: {}": "{3}에서 {1}의 {0}에서 {2}의 값을 뺀 것: {4}",
+    "the {} of {} after {}: {}": "{2} 다음 {1}의 {0}: {3}",
+    "the {} of {} less that of {} after {}: {}": "{3} 다음 {1}의 {0}에서 {2}의 값을 뺀 것: {4}",
     "helps": "도움",
     "hurts": "방해",
     "does not matter": "무관",
     "then": "제거 후",
-    "the head": "헤드의 영향",
+    "what it does": "헤드의 영향",
     "likeliest then": "제거 후 가장 유력",
     "accuracy": "정확도",
 }

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from attnviz.answers.ablate import DISTANCE, Ablation, EachAblation, Moved, Prediction
 from attnviz.inspection import Context
-from attnviz.show.edit_wording import DOUBTS, heads_named, one_head, part_of, put_in
+from attnviz.show.edit_wording import DOUBTS, NEAR_THE_END, heads_named, one_head, part_of, put_in
 from attnviz.show.labels import names, visible
 from attnviz.show.terminal.cells import (
     BOLD,
@@ -28,6 +28,7 @@ from attnviz.show.terminal.cells import (
     step_of,
     title,
 )
+from attnviz.show.terminal.effects import effect_lines
 from attnviz.show.terminal.grid import HeadGrid
 from attnviz.show.terminal.heading import (
     ASKED,
@@ -43,9 +44,6 @@ from attnviz.text.tokens import Token
 
 SHOWN = 10  # Words, or heads, in a table, unless the user says how many
 LONGEST_WORD = 18  # Cells of a word beyond which it is cut
-NEAR_THE_END = (
-    "Heads of the last layer change final states at first hand, others through the layers above."
-)
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,13 @@ def _moved(ablation: Ablation, top: int, width: int, hues: Hues | None) -> Itera
     yield Text()
     called = names(context, "query")
     moving = f"each {context.unit}" if query is None else called[query.index]
-    yield _edited(ablation).append(f": how far {moving} moves", "not bold dim")
+    if ablation.effect.verdict is None:
+        yield _edited(ablation).append(f": how far {moving} moves", "not bold dim")
+    else:
+        yield _edited(ablation)
+        yield from effect_lines(ablation.effect, context, len(ablation.heads) > 1)
+        yield Text()
+        yield title(f"how far {moving} moves")
     rows = []
     for moved in shown:
         name = cut(called[moved.token.index], LONGEST_WORD)

@@ -11,9 +11,8 @@ from rich.text import Text
 
 from attnviz.answers.similar import PAIRS, EachSimilarity, PairPart, Parts, Similarity
 from attnviz.attention.order import descending
-from attnviz.show.edit_wording import REPLACED
+from attnviz.show.edit_wording import NEAR_THE_END, REPLACED
 from attnviz.show.labels import names, visible
-from attnviz.show.terminal.ablate import NEAR_THE_END
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,

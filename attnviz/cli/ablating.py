@@ -1,0 +1,193 @@
+"""What `ablate` does to each text: which edits are made, what is measured, and the answer."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from attnviz.cli.options import ModelChoice
+from attnviz.cli.outcomes import OutcomeChoice
+from attnviz.cli.output import complain
+from attnviz.errors import AttnvizError, RequestError
+
+if TYPE_CHECKING:
+    from attnviz.answers.ablate import Ablation, EachAblation
+    from attnviz.answers.effects import EachOutcome
+    from attnviz.cli.ablate import Ablated
+    from attnviz.cli.session import Selection
+    from attnviz.inspection import HeadId, View
+    from attnviz.inspection.ablated import Ablating, CorpusMeans
+    from attnviz.inspection.context import Role
+    from attnviz.inspection.outcomes import Asked
+    from attnviz.inspection.predicted import HeadFacts
+    from attnviz.model import Model
+
+READ_BY_DECODER = (None, "encoder")
+"""Whose attention may be asked for beside a target that a decoder is fed."""
+
+
+class Editing:
+    """What is replaced in each head of each text, as the options say."""
+
+    def __init__(self, ablated: "Ablated", seed: int, selection: "Selection") -> None:
+        self._ablated, self._seed, self._selection = ablated, seed, selection
+        self._means: tuple[Model, CorpusMeans] | None = None
+
+    def of(self, model: "Model", view: "View", place: str) -> "Ablating":
+        """Of one text; RequestError for a row that it has not."""
+        from attnviz.answers.ablate import pieces_in
+        from attnviz.answers.select import find_phrase
+        from attnviz.attention.edits import BY_KEY
+        from attnviz.inspection.ablated import Ablating
+
+        ablated, context = self._ablated, view.context
+        role: Role = "key" if ablated.what in BY_KEY else "query"
+        rows = tuple(
+            token
+            for word in ablated.rows or ()
+            for token in self._selection.phrase(
+                place, view, role, word, "--rows", find_phrase
+            ).tokens
+        )
+        return Ablating(
+            ablated.replacement if ablated.mean_of is None else "mean",
+            ablated.what,
+            rows or None,
+            tuple(pieces_in(context, role, rows)) if rows else None,
+            self._seed,
+            self._of_corpus(model),
+        )
+
+    def _of_corpus(self, model: "Model") -> "CorpusMeans | None":
+        """What the heads compute on average over the texts of --mean-of, read once."""
+        if self._ablated.mean_of is None or self._ablated.what == "weights":
+            return None
+        if self._means is None or self._means[0] is not model:
+            from attnviz.corpus.means import corpus_means
+            from attnviz.corpus.reading import Files
+
+            session = self._selection.session
+            with session.spinner.doing("reading the texts of --mean-of"):
+                files = Files(self._ablated.mean_of)
+                means, problems = corpus_means(model, files, self._ablated.what)
+            for problem in problems:
+                complain(AttnvizError(str(problem)))
+            self._means = model, means
+        return self._means[1]
+
+
+class Measuring:
+    """What is measured of each text, as the options say."""
+
+    def __init__(self, measured: OutcomeChoice, choice: ModelChoice) -> None:
+        own = choice.attention in READ_BY_DECODER
+        self._target = choice.target if own and measured.outcome in (None, "next") else None
+        self._measured = measured
+
+    @property
+    def taken(self) -> bool:
+        """Whether the target is for what is measured, and not for the model that is shown."""
+        return self._target is not None
+
+    def asked(self, model: "Model", view: "View", query: int | None) -> "Asked":
+        """What is asked of a text, by name; RequestError for a target that nothing reads."""
+        from attnviz.model.edits import fed
+        from attnviz.model.outcomes import usual_outcome
+        from attnviz.model.predict import facts_of
+
+        asked = self._measured.asked(self._target)
+        if asked.name is None:
+            tokens = fed(view.inspection, model.decodes)
+            name = usual_outcome(model, tokens)
+            masked = query is not None and _is_mask(model, view, query)
+            # a word that was named is one whose state moves
+            asked = replace(asked, name=name if query is None or masked else "states")
+        facts = facts_of(model)
+        if asked.name == "states":
+            _check_bare(model, facts, self._measured)
+        if asked.target is not None and (facts is None or facts.kind != "seq2seq-lm"):
+            raise RequestError(
+                f"--target is what a decoder beside the encoder is fed, and {model.facts.name} "
+                "has none",
+                "leave it out, or take a model with both, such as T5 or BART",
+            )
+        return asked
+
+
+def _check_bare(model: "Model", facts: "HeadFacts | None", measured: OutcomeChoice) -> None:
+    """RequestError for a word of what a head says, where states are measured."""
+    given = {"--of": measured.of, "--against": measured.against, "--logit": measured.logit}
+    option = next(filter(given.get, given), None)
+    if option is None:
+        return
+    name = model.facts.name
+    has = (
+        f"{name} has no head" if facts is None else f"the {facts.kind} head of {name} is not asked"
+    )
+    raise RequestError(
+        f"{option} is of what a head says, and {has}: how far states move is measured",
+        "put a mask in the text of a masked LM, name an --outcome, or leave it out; --query names "
+        "a word whose state is measured",
+    )
+
+
+def _is_mask(model: "Model", view: "View", token: int) -> bool:
+    """Whether a token of the text is a mask."""
+    from attnviz.text.tokens import parts_of
+
+    tokens = view.inspection.tokens
+    part = parts_of(tokens, view.context.unit)[token]
+    return model.tokenizer.mask_id in tokens.ids[part]
+
+
+def single(
+    model: "Model",
+    view: "View",
+    heads: "list[HeadId]",
+    how: "Ablating",
+    asked: "Asked",
+    query: int | None,
+) -> "Ablation":
+    """What changes without some heads, together."""
+    from attnviz.answers.ablate import ablation_of
+    from attnviz.answers.effects import Effect
+    from attnviz.model.outcomes import outcome_of
+
+    inspection, context = view.inspection, view.context
+    effect = None
+    if asked.name != "states":
+        both = how.rows is None
+        outcome = outcome_of(model, inspection, context.unit, asked, token=query, both=both)
+        [after] = outcome.values([list(map(how.edit, heads))])
+        effect = Effect(outcome.facts, outcome.plain, after)
+    run = model.ablate(inspection, heads, how)
+    return ablation_of(context, run, query, effect)
+
+
+def each(
+    model: "Model", view: "View", how: "Ablating", asked: "Asked", query: int | None
+) -> "EachAblation | EachOutcome":
+    """What changes without each head alone."""
+    from attnviz.answers.ablate import rank_heads
+    from attnviz.answers.effects import rank_outcomes
+    from attnviz.model.outcomes import outcome_of
+    from attnviz.text.tokens import parts_of
+
+    inspection, context = view.inspection, view.context
+    if asked.name == "states":
+        parts = parts_of(inspection.tokens, context.unit)
+        pieces = slice(None) if query is None else parts[query]
+        return rank_heads(context, model.ablate_each(inspection, how, pieces), query)
+    every, both = model.heads, how.rows is None
+    runs = 1 + len(every) / 2  # each begins at its head's layer
+    outcome = outcome_of(model, inspection, context.unit, asked, runs, token=query, both=both)
+    values = outcome.values([[how.edit(head)] for head in every])
+    found = zip(every, values, strict=True)
+    return rank_outcomes(context, how, outcome.facts, outcome.plain, found)
+
+
+def model_choice(ablated: "Ablated", choice: ModelChoice, target_taken: bool) -> ModelChoice:
+    """The model that is shown; --seed is the noise's too, and its alone where nothing is drawn."""
+    from attnviz.models import PAPER
+
+    noise = ablated.replacement == "noise" and choice.name != PAPER
+    choice = replace(choice, seed=None) if noise else choice
+    return replace(choice, target=None) if target_taken else choice

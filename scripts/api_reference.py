@@ -17,6 +17,7 @@ import attnviz.api
 from attnviz.api.corpora import CorpusOptions
 from attnviz.api.forms import Chosen
 from attnviz.api.inspecting import Heads, Look
+from attnviz.api.patching import PatchOptions
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "api.md"
 
@@ -61,7 +62,7 @@ def _parts() -> Iterator[str]:
     for name in sorted(functions, key=lambda name: _place(functions[name])):
         yield _entry(name, f"{name}{_signature(functions[name])}", functions[name])
     yield "\n## What questions take\n"
-    for options in (Look, Heads, Chosen, CorpusOptions):
+    for options in (Look, Heads, PatchOptions, Chosen, CorpusOptions):
         yield _entry(options.__name__, _fields(options), options)
     yield "\n## Classes\n"
     for name, thing in sorted(offered.items()):
@@ -69,7 +70,7 @@ def _parts() -> Iterator[str]:
             yield f"\n### {name}\n\n{_flowing(inspect.getdoc(thing) or '')}\n"
 
 
-FILES = ("inspecting", "questions", "predict", "corpora", "forms", "pages")
+FILES = ("inspecting", "questions", "patching", "predict", "corpora", "forms", "pages")
 
 
 def _place(function: Any) -> tuple[int, int]:

@@ -59,7 +59,8 @@ together ([guide.md](guide.md)).
 - A terminal's last sentence is its own: no other terminal changes it. Commands without a terminal,
   as in scripts and in cells of a notebook, share one. `ATTNVIZ_TERMINAL=NAME` makes commands share
   one of that name.
-- `compare` and `similar` remember both sentences: the last sentence is A, and `--from B` takes B.
+- `compare`, `patch` and `similar` remember both sentences: the last sentence is A, and `--from B`
+  takes B.
   `compare TEXT` compares A with TEXT, and `compare` alone shows the last comparison again.
 - `--as NAME` keeps a sentence under a name, and `--from NAME` takes it, in every terminal.
   `attnviz memory` lists what is remembered, and forgets. It all lies in your cache folder, readable
@@ -136,7 +137,8 @@ OTHER_FORMATS = """\
 
 CSV has a header and one row for each result: for `run` a link from a query to a key, for
 `find` a head, for `compare` a head and an aligned key, for `explain` a key, or a query and a key
-of a whole head, for `why` a term, for `ablate` a word that moved, for `similar` a pair of words.
+of a whole head, for `why` a term, for `ablate` a word that moved, for `patch` a
+head (without `--each` these heads at all words, then at each one), for `similar` a pair of words.
 TSV and Parquet have the same columns and rows (Parquet needs `pyarrow`:
 `pip install 'attnviz[parquet]'`). Markdown has a table for each answer, with rounded numbers.
 
@@ -199,7 +201,7 @@ def _parts() -> Iterator[str]:
 
 def _csv_headers() -> Iterator[str]:
     """The first line of each command's CSV, without the columns that come only at times."""
-    from attnviz.answers import ablate, compare, explain, find, similar, why
+    from attnviz.answers import ablate, compare, explain, find, patch, similar, why
     from attnviz.answers.head import HeadSteps
     from attnviz.answers.word import LINK_COLUMNS
 
@@ -211,6 +213,7 @@ def _csv_headers() -> Iterator[str]:
         "a head": ("text_index", *HeadSteps.columns),
         "why": ("text_index", *why.Why.columns),
         "ablate": ("text_index", *ablate.COLUMNS),
+        "patch": patch.EachPatched.columns,
         "similar": ("text_index", *similar.Similarity.columns),
     }
     for name, header in headers.items():

@@ -162,6 +162,10 @@ def test_with_16_colours_numbers_are_black_on_yellow_or_cyan(palette: str) -> No
     assert min(contrast(fill, black) for fill in (yellow, cyan)) >= 4.39  # GNOME's brown yellow
 
 
+def twin(inspection: Inspection, model: Model) -> Inspection:
+    return model.inspect(inspection.tokens.text.replace("tired", "wide"))
+
+
 TABLES: dict[str, Callable[[Inspection, Model], Any]] = {
     "overview": lambda i, m: attnviz.overview(i),
     "grid": lambda i, m: attnviz.word(i, query="it"),
@@ -175,6 +179,9 @@ TABLES: dict[str, Callable[[Inspection, Model], Any]] = {
     "why": lambda i, m: attnviz.why(i, "it", "animal", "L1H1", model=m)[0],
     "ablate": lambda i, m: attnviz.ablate(i, "L3H1", model=m),
     "each": lambda i, m: attnviz.ablate_each(i, "it", model=m),
+    "patch": lambda i, m: attnviz.patch(i, twin(i, m), "L3H1", "it", m, by="position"),
+    "patch each": lambda i, m: attnviz.patch(i, twin(i, m), None, "it", m),
+    "patch many": lambda i, m: attnviz.patch_twins([(i.tokens.text, twin(i, m).tokens.text)], "it"),
     "similar": lambda i, m: attnviz.similar(i.tokens.text, "We sing 12 songs.", m),
     "similar each": lambda i, m: attnviz.similar_each(i.tokens.text, "We sing.", model=m),
 }

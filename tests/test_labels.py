@@ -26,6 +26,7 @@ from attnviz.show.labels import names, parted, phrase_name, visible
 from attnviz.show.terminal.cells import fit
 
 ALICE = "Alice saw Alice and Alice ran."
+SAT = "Alice saw Alice and Alice sat."
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,7 @@ ANSWERS: dict[str, Callable[[Inspection, Model], Any]] = {
     "why": lambda i, m: attnviz.why(i, "@3", "@1", "L1H3", model=m)[0],
     "ablate": lambda i, m: attnviz.ablate(i, "L0H3", model=m),
     "each": lambda i, m: attnviz.ablate_each(i, "Alice", model=m),
+    "patch": lambda i, m: attnviz.patch(i, m.inspect(SAT), "L0H3", model=m, by="position"),
     "lines": lambda i, m: attnviz.links(i, "ran", head="L0H3"),
     "similar": lambda i, m: attnviz.similar(i.tokens.text, "Bob ran.", m),
 }

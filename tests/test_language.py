@@ -28,6 +28,25 @@ from attnviz.show.wording import SAID
 KO = Style(language="ko")
 TRANSLATOR = Path(__file__).parent.parent / "samples" / "translator"
 OTHER = "The animal didn't cross the wide street because it was wide."
+
+
+def patches(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
+    """Heads of the animal sentence in its twin: together, at each word, all, and over twins."""
+    text = animal.tokens.text
+    wide = text.replace("tired", "wide")
+    twin = model.inspect(wide)
+    yield attnviz.patch(animal, twin, "L3H1", "it", model, by="position")
+    yield attnviz.patch(animal, twin, "L3H1", "it", model, rows=["tired=wide"], what="v")
+    yield attnviz.patch(animal, twin, ["L3H1", "L5H11"], model=model, what="weights")
+    yield attnviz.patch(animal, twin, model=model)
+    yield attnviz.patch(animal, animal, model=model)
+    yield attnviz.patch_twins([(text, wide)] * 7, "it", model)
+    yield attnviz.patch_twins([(text, wide), (text, text)], model=model)
+    a, b = (masked.inspect(f"the {word} [MASK] on the mat") for word in ("cat", "dog"))
+    yield attnviz.patch(a, b, model=masked)
+    yield attnviz.patch(a, b, "L0H0", model=masked, what="q", logit=True, of="cat")
+
+
 NOTATION = r"L\d+(H\d+)?|softmax\(.*|d_k\)?|v|W_O‖|q|kᵀ|A|B|I\)|[a-z]_[ij]|\(?\|[ab]\||α|‖α|@\d+"
 NOTATION += r"|d_model|d_ff차원|[Wb]_[QKVO12]|(gelu|relu|norm|self_attention)\(.*|Attention\(Q,"
 """What is the same in every language: heads, formulas, A and B."""
@@ -64,6 +83,7 @@ def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     yield attnviz.similar("A dog didn't.", "The cat 한 sat.", model=model, special=False)
     for replacement in ("zero", "mean"):
         yield attnviz.similar_each("A dog ran.", "The cat sat.", replacement, model)
+    yield from patches(animal, model, masked)
     yield from attnviz.explain(animal, "it", head="L3H1", model=model)
     yield attnviz.explain_head(animal, "L3H1", model=model)
     yield from attnviz.layer(animal, "it", 3, model=model)

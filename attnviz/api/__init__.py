@@ -19,6 +19,8 @@ from attnviz.answers.links import Links
 from attnviz.answers.matrices import Matrices
 from attnviz.answers.overview import Overview
 from attnviz.answers.page import Page
+from attnviz.answers.patch import EachPatched, Patched
+from attnviz.answers.patch_summary import PatchSummary
 from attnviz.answers.predict import Prediction
 from attnviz.answers.probe import Probe
 from attnviz.answers.similar import EachSimilarity, Similarity
@@ -39,6 +41,7 @@ from attnviz.api.forms import (
 )
 from attnviz.api.inspecting import inspect, inspect_windows
 from attnviz.api.pages import page, to_html, write_page
+from attnviz.api.patching import patch, patch_twins
 from attnviz.api.predict import predict
 from attnviz.api.questions import (
     ablate,
@@ -69,12 +72,13 @@ from attnviz.text.tokens import Part, Token, Tokens
 
 __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
-    "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding", "Inspection",
-    "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Page", "Pair", "Part",
-    "Prediction", "Probe", "RequestError", "Similarity", "Survey", "SurveyComparison", "Token",
-    "Tokens", "View", "Why", "Word", "ablate", "ablate_each", "catalog", "check", "compare",
-    "compare_models", "describe", "explain", "explain_head", "figure", "find", "heatmap", "holding",
-    "inspect", "inspect_windows", "layer", "lines", "links", "load", "load_model", "matrices",
-    "overview", "page", "predict", "probe", "save", "similar", "similar_each", "survey", "table",
-    "to_dataframe", "to_html", "to_json", "to_rows", "why", "word", "write_figure", "write_page",
+    "EachPatched", "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding",
+    "Inspection", "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Page", "Pair",
+    "Part", "PatchSummary", "Patched", "Prediction", "Probe", "RequestError", "Similarity",
+    "Survey", "SurveyComparison", "Token", "Tokens", "View", "Why", "Word", "ablate", "ablate_each",
+    "catalog", "check", "compare", "compare_models", "describe", "explain", "explain_head",
+    "figure", "find", "heatmap", "holding", "inspect", "inspect_windows", "layer", "lines", "links",
+    "load", "load_model", "matrices", "overview", "page", "patch", "patch_twins", "predict",
+    "probe", "save", "similar", "similar_each", "survey", "table", "to_dataframe", "to_html",
+    "to_json", "to_rows", "why", "word", "write_figure", "write_page",
 ]  # fmt: skip

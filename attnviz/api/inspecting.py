@@ -1,5 +1,6 @@
 """From texts to inspections, and how these are looked at."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal, TypedDict, Unpack, overload
@@ -8,7 +9,7 @@ from attnviz.answers.select import HeadName, select_heads, select_in
 from attnviz.attention.measures import MeasureName
 from attnviz.attention.request import WHOLE, RecordRequest
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, Inspection, View, Window
+from attnviz.inspection import HeadId, Inspection, ModelFacts, View, Window
 from attnviz.model import Model
 from attnviz.model.load import ModelOptions
 from attnviz.model.reload import model_for
@@ -174,3 +175,15 @@ def looked_at(inspection: Any, heads: Heads) -> tuple[View, list[HeadId]]:
 def several(head: HeadName | list[HeadName] | None) -> list[HeadName]:
     """A head, or several, as a list; a tuple is one head."""
     return list(head) if isinstance(head, list) else [] if head is None else [head]
+
+
+def heads_named(model: ModelFacts, heads: HeadName | list[HeadName]) -> list[HeadId]:
+    """The heads named, as "L3H1" or (3, 1), or "L3" for a whole layer; RequestError."""
+    layers, names = [], []
+    for name in heads if isinstance(heads, list) else [heads]:
+        if isinstance(name, tuple) and name[-1] is None:
+            name = str(HeadId(*name))
+        layer = re.fullmatch(r"[lL](\d+)", name.strip()) if isinstance(name, str) else None
+        layers += [layer[1]] if layer else []
+        names += [] if layer else [name]
+    return sorted({*select_heads(model, layers), *select_heads(model, [], names)})

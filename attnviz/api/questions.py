@@ -1,6 +1,5 @@
 """The questions: each takes an inspection, or two, and gives an answer."""
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -30,7 +29,6 @@ from attnviz.answers.select import (
     find_in,
     find_phrase,
     keeping,
-    select_heads,
 )
 from attnviz.answers.similar import EachSimilarity, Similarity, similarity
 from attnviz.answers.similar import rank_heads as rank_similarity
@@ -38,10 +36,10 @@ from attnviz.answers.why import By as TermOrder
 from attnviz.answers.why import Why, pairs_of, pieces_for
 from attnviz.answers.why import why as split_score
 from attnviz.answers.word import Pair, Word, word_or_pair
-from attnviz.api.inspecting import Heads, looked_at, one_text
+from attnviz.api.inspecting import Heads, heads_named, looked_at, one_text
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import RequestError
-from attnviz.inspection import Context, HeadId, Inspection, View
+from attnviz.inspection import Context, Inspection, View
 from attnviz.inspection.ablated import Replacement
 from attnviz.inspection.context import Role
 from attnviz.model import Model, check_ablatable, load_model, matrices_of
@@ -250,15 +248,9 @@ def ablate(
     context = looked_at(inspection, {"unit": unit})[0].context
     check_ablatable(inspection)
     index = index_of(context, "query", query)
-    layers, names = [], []
-    for name in heads if isinstance(heads, list) else [heads]:
-        if isinstance(name, tuple) and name[-1] is None:
-            name = str(HeadId(*name))
-        layer = re.fullmatch(r"[lL](\d+)", name.strip()) if isinstance(name, str) else None
-        layers += [layer[1]] if layer else []
-        names += [] if layer else [name]
-    chosen = {*select_heads(context.model, layers), *select_heads(context.model, [], names)}
-    run = model_behind(inspection, model).ablate(inspection, sorted(chosen), replacement)
+    run = model_behind(inspection, model).ablate(
+        inspection, heads_named(context.model, heads), replacement
+    )
     return ablation_of(context, run, index)
 
 

@@ -35,8 +35,8 @@ EXIT_CODES = {
 }
 
 COMMANDS = (
-    "run", "heatmap", "lines", "view", "find", "compare", "explain", "why", "ablate", "similar",
-    "predict", "survey", "probe", "check", "memory", "models",
+    "run", "heatmap", "lines", "view", "find", "compare", "explain", "why", "ablate", "patch",
+    "similar", "predict", "survey", "probe", "check", "memory", "models",
 )  # fmt: skip
 
 

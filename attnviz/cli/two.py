@@ -1,9 +1,10 @@
-"""Which two sentences `compare` looks at: given, piped in, loaded, remembered, or in two models."""
+"""Which two sentences a command looks at: given, piped in, loaded, remembered; or two models."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from attnviz.cli.options import FOUNDING_EXAMPLE, ModelChoice, Output, Source, UntrainedChoice
 from attnviz.cli.output import beginning
@@ -11,28 +12,65 @@ from attnviz.cli.reading import LineReader, is_piped
 from attnviz.errors import AttnvizError, RequestError
 
 if TYPE_CHECKING:
-    from attnviz.cli.compare import TwoSources
     from attnviz.cli.inputs import Request
     from attnviz.cli.session import Session
     from attnviz.inspection import Inspection
 
-_TWO = "compare looks at two sentences"
 _UNTRAINED = "--untrained compares one sentence in a model and in the same one before training"
-_HOW = 'as in attnviz compare "It was tired." "It was wide." --query it'
+
+
+class TwoTexts(Protocol):
+    """The options that say which two sentences, or which one in two models."""
+
+    @property
+    def text(self) -> list[str] | None:
+        """What is given as TEXT."""
+
+    @property
+    def pair(self) -> str | None:
+        """The second sentence of each."""
+
+    @property
+    def load(self) -> list[Path] | None:
+        """Saved inspections."""
+
+    @property
+    def kept(self) -> list[str] | None:
+        """Names of what is kept."""
+
+    @property
+    def models(self) -> tuple[str, str] | None:
+        """Two models."""
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the second model is the first before its training."""
+
+    @property
+    def pretokenized(self) -> bool:
+        """Whether texts are words."""
+
+    @property
+    def truncate(self) -> bool:
+        """Whether a text that is too long is cut."""
 
 
 class TwoReader:
     """Finds A and B: given, piped in, loaded, remembered, or one sentence in two models."""
 
-    def __init__(self, session: "Session", source: "TwoSources", request: "Request") -> None:
+    def __init__(
+        self, session: "Session", source: TwoTexts, request: "Request", command: str = "compare"
+    ) -> None:
         self.session, self.source, self.request = session, source, request
+        self._two = f"{command.split()[0]} looks at two sentences"
+        self._how = f'as in attnviz {command} "It was tired." "It was wide." --query it'
         self.pair, self.pretokenized = source.pair, source.pretokenized
         self.texts, self.paths = list(source.text or []), list(source.load or [])
         self.kept = list(source.kept or [])
         named = self.paths or self.kept
         if self.texts == ["-"] or (not self.texts and not named and is_piped()):
             count = 1 if source.models or source.untrained else 2
-            self.texts = piped_lines(count, asked=bool(self.texts))
+            self.texts = piped_lines(count, bool(self.texts), self._how)
         self._check()
 
     def two(self) -> "Sequence[Inspection]":
@@ -73,7 +111,7 @@ class TwoReader:
                 "leave out the options of the model",
             )
         if count > 2:
-            raise RequestError(f"{_TWO}, and {count} came", "give two")
+            raise RequestError(f"{self._two}, and {count} came", "give two")
 
     def _check_untrained(self, count: int) -> None:
         """RequestError for what does not go with --untrained, of so many sentences."""
@@ -104,7 +142,7 @@ class TwoReader:
         if not self.texts and named < 2:  # one beside the last, or both of the last comparison
             if LAST not in known or (OTHER not in known and not named):
                 came = "one" if named else "the last one alone" if LAST in known else "none"
-                raise RequestError(f"{_TWO}, and {came} came", _HOW)
+                raise RequestError(f"{self._two}, and {came} came", self._how)
             kept += [LAST] if named else [LAST, OTHER]
         elif not named:
             kept = [LAST]
@@ -219,8 +257,8 @@ def _typed(inspection: "Inspection") -> tuple[str, str | None]:
     return as_line(text), None if pair is None else as_line(pair)
 
 
-def piped_lines(count: int, asked: bool) -> list[str]:
-    """The sentences on standard input, which must be that many."""
+def piped_lines(count: int, asked: bool, how: str = "") -> list[str]:
+    """The sentences on standard input, which must be that many; `how` is a hint."""
     lines: list[str] = []
     for index, line in islice(filter(None, LineReader(asked=asked)), count + 1):
         if isinstance(line, RequestError):
@@ -229,5 +267,5 @@ def piped_lines(count: int, asked: bool) -> list[str]:
     if len(lines) != count:
         came = "no line" if not lines else "one line" if len(lines) == 1 else "more"
         wanted = "two lines, A and B," if count == 2 else "one line"
-        raise RequestError(f"{wanted} should come on standard input, and {came} came", _HOW)
+        raise RequestError(f"{wanted} should come on standard input, and {came} came", how)
     return lines

@@ -47,7 +47,8 @@ class Asked:
     """What to measure: see `model.outcomes.outcome_of`.
 
     logit: scores, and not probabilities of them. target: what a decoder beside the encoder is fed,
-    before the next token; without, what the model writes itself.
+    before the next token; without, what the model writes itself. choices: the numbers of `of` and
+    `against` among the head's labels or tokens, where they are known.
     """
 
     name: OutcomeName | None = None
@@ -55,6 +56,7 @@ class Asked:
     against: str | None = None
     logit: bool = False
     target: Typed | None = None
+    choices: tuple[int | None, int | None] | None = None
 
 
 USUAL = Asked()  # what the checkpoint's head says

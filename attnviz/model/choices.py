@@ -1,5 +1,6 @@
 """Where a checkpoint's head is asked for an outcome, and what of its scores a user's word names."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,6 @@ def with_target(model: Model, head: Writer, tokens: Tokens, asked: Asked) -> Tra
     target = runner.given if asked.target is None else runner.fed(asked.target)
     if target is None:
         ids, scores, _ = head.write(source)
-        start = runner.model.setting("decoder_start_token_id")
         before: list[int] = []
         if asked.of is not None:
             wanted = [
@@ -118,5 +118,12 @@ def with_target(model: Model, head: Writer, tokens: Tokens, asked: Asked) -> Tra
                     "give what comes before it with --target",
                 )
             before = ids[:at]
-        target = model.tokenizer.reading([*([] if start is None else [start]), *before])
+        target = begun(model, before)
     return Translated.of(source, target)
+
+
+def begun(model: Model, written: Sequence[int]) -> Tokens:
+    """What a decoder beside an encoder is fed after it has written these ids."""
+    runner: Any = model._runner
+    start = runner.model.setting("decoder_start_token_id")
+    return model.tokenizer.reading([*([] if start is None else [start]), *written])

@@ -75,7 +75,7 @@ def outcome_of(
     asked: Asked = USUAL,
     runs: float = 2,
     *,
-    token: int | None = None,
+    token: int | Sequence[int] | None = None,
     reference: np.ndarray | None = None,
     both: bool = True,
 ) -> Outcome:
@@ -83,10 +83,11 @@ def outcome_of(
 
     Without a name, the checkpoint's head chooses: the word at a mask, a label, the next token; else
     states. Without `of`, it is the likeliest in the plain run. token: of which `unit` the state is,
-    or at which the head is asked; None for the mean over all words, or the first mask. reference:
-    states that distances are from, (piece, d_model), in place of the plain run's. both: whether a
-    similarity's other text, `of`, is edited too. RequestError for a head that the checkpoint does
-    not have, and what is not one of its labels or tokens; AttnvizError as in `Model.editable`.
+    or of which several, on average, or at which the head is asked; None for all words, or the first
+    mask. reference: states that distances are from, (piece, d_model), in place of the plain run's.
+    both: whether a similarity's other text, `of`, is edited too. RequestError for a head that the
+    checkpoint does not have, and what is not one of its labels or tokens; AttnvizError as in
+    `Model.editable`.
     """
     tokens = text if isinstance(text, Tokens) else fed(text, model.decodes)
     name = asked.name or usual_outcome(model, tokens)
@@ -100,7 +101,8 @@ def outcome_of(
         if isinstance(model._runner, NativeRunner):  # whose decoder only transformers runs
             model = through_transformers(model)
         tokens = with_target(model, head, tokens, asked)
-    place, shown = place_of(model, tokens, name, head.facts, (unit, token))
+    one = token if isinstance(token, int) else None
+    place, shown = place_of(model, tokens, name, head.facts, (unit, one))
     editable = model.editable(tokens, runs, head, [place])
     return _scored(model, name, editable, head.facts, shown, asked)
 
@@ -147,22 +149,24 @@ class _States:
 
     text: EditableText
     unit: Unit
-    token: int | None
+    token: int | Sequence[int] | None
     reference: np.ndarray | None
 
     @cached_property
     def facts(self) -> OutcomeFacts:
         """See `Outcome`."""
-        shown = None if self.token is None else self.text.tokens.unit(self.unit)[self.token]
+        one = self.token if isinstance(self.token, int) else None
+        shown = None if one is None else self.text.tokens.unit(self.unit)[one]
         return OutcomeFacts("states", "distance", FORMULAS["states"], token=shown)
 
     @cached_property
     def _parts(self) -> list[slice]:
         tokens = self.text.tokens
         parts = parts_of(tokens, self.unit)
-        if self.token is not None:
+        if isinstance(self.token, int):
             return [parts[self.token]]
-        words = [token.index for token in tokens.unit(self.unit) if not token.special]
+        every = (token.index for token in tokens.unit(self.unit) if not token.special)
+        words = every if self.token is None else self.token
         return [parts[index] for index in words] or parts
 
     @cached_property
@@ -235,8 +239,11 @@ def _scored(
     row = _row(text.plain)
     reads = head.label if name == "label" else model.tokenizer.reads
     find = label_number if name == "label" else entry_number
-    of = int(row.argmax()) if asked.of is None else find(model, head, asked.of, row)
-    against = None if asked.against is None else find(model, head, asked.against, row)
+    of, against = asked.choices or (None, None)
+    if of is None:
+        of = int(row.argmax()) if asked.of is None else find(model, head, asked.of, row)
+    if asked.against is not None:
+        against = find(model, head, asked.against, row)
     unit: OutcomeUnit = "logit" if asked.logit or head.function is None else "probability"
     other = None if against is None else reads(against)
     formula = f"{unit} {FORMULAS[name]}" + (" − that of another" if other is not None else "")

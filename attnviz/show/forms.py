@@ -155,6 +155,24 @@ FORMS: dict[str, Forms] = {
     "EachOutcome": Forms(
         "terminal.effects:each_table", "figure.effects:each_figure", called="ablate-each"
     ),
+    "Patched": Forms(
+        "terminal.patch:table",
+        "figure.patch:figure",
+        header=("patched", "what", "token_index"),
+        called="patch",
+    ),
+    "EachPatched": Forms(
+        "terminal.patch:each_table",
+        "figure.patch:each_figure",
+        header=("layer", "head", "rank", "what", "restored"),
+        called="patch-each",
+    ),
+    "PatchSummary": Forms(
+        "terminal.patch:summary_table",
+        "figure.patch:summary_figure",
+        header=("layer", "head", "rank", "what", "mean"),
+        called="patch",
+    ),
     "Layer": Forms(
         "terminal.layer:table",
         "figure.layer:figure",

@@ -6,6 +6,7 @@ from functools import cache
 from attnviz.show.explain_wording import SELF_ATTENTION, SEQ2SEQ_ATTENTION
 from attnviz.show.figure.corpus_language import CORPUS
 from attnviz.show.figure.edit_language import EDITS
+from attnviz.show.figure.patch_language import PATCHES
 from attnviz.show.forms import STYLE
 from attnviz.show.layer_wording import SHARES
 from attnviz.show.wording import BY_ITSELF, MODEL_IS_SURE
@@ -13,6 +14,7 @@ from attnviz.show.wording import BY_ITSELF, MODEL_IS_SURE
 KOREAN: dict[str, str] = {
     **CORPUS,
     **EDITS,
+    **PATCHES,
     # axes, titles and scales
     "query: who looks": "쿼리: 주목하는 단어",
     "key: what is looked at": "키: 주목받는 단어",

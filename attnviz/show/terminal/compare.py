@@ -77,7 +77,8 @@ def _lines(
     comparison: Comparison, shown: Sequence[HeadChange], width: int, hues: Hues | None
 ) -> Iterator[RenderableType]:
     words, query, key = comparison.alignment, comparison.query, comparison.key
-    yield from _sides(words, query)
+    yield from sides(words, query)
+    yield from _of_both(words, lambda context: context.measured.line)
     yield from legend(hues, width, "{warm}: more in B · {cool}: less in B")
     yield Text()
     who = "all words look" if query is None else f'"{_names(words, "query")[query]}" looks'
@@ -196,7 +197,7 @@ def _change_style(change: float) -> Style:
     return weight_style(min(1.0, 2 * abs(change)), "warm" if change > 0 else "cool")
 
 
-def _sides(words: Alignment, query: int | None) -> Iterator[RenderableType]:
+def sides(words: Alignment, query: int | None) -> Iterator[RenderableType]:
     """Both models, or the one; both sentences, the query underlined, what differs in brackets."""
     one_model = words.a.model == words.b.model
     for side in SIDES[: 1 if one_model else 2]:
@@ -209,7 +210,6 @@ def _sides(words: Alignment, query: int | None) -> Iterator[RenderableType]:
         yield from _sentences(words, side, query, named=not one_text or one_model)
     yield from _of_both(words, unknown_legend)
     yield from _of_both(words, window_told)
-    yield from _of_both(words, lambda context: context.measured.line)
 
 
 def _of_both(words: Alignment, line_of: Callable[[Context], str]) -> Iterator[Text]:

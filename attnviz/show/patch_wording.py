@@ -1,0 +1,104 @@
+"""What tables and pictures say of patches: what is measured, what goes from A to B, numbers."""
+
+from attnviz.answers.patch import HARDLY, Effect, Twins
+from attnviz.answers.patch_summary import PatchSummary
+from attnviz.attention.edits import What
+from attnviz.inspection.context import counted
+from attnviz.inspection.outcomes import OutcomeFacts
+from attnviz.show.labels import visible
+from attnviz.show.wording import alike_told
+
+PATCHED: dict[What, str] = {
+    "z": "its result z",
+    "q": "its queries q",
+    "k": "its keys k",
+    "v": "only what it brings, v",
+    "weights": "only where it looks, its weights",
+}
+"""What of a head goes from A to B."""
+
+DOUBTS = (
+    "A patch tests whether what a head computed is enough to make the difference here, not whether "
+    "it is needed: other heads may carry the same."
+)
+
+ONE = 5e-4  # A share is told with three decimals; what rounds to 1, or 0, is not beyond it
+
+
+def number_told(number: float) -> str:
+    """A number with three decimals, or of a small one two digits that are not 0."""
+    if abs(number) < 1e-6:
+        return "0"
+    shown = f"{number:.3f}" if abs(number) >= 0.1 else f"{number:.2g}"
+    return shown.replace("-", "−")
+
+
+def share_told(share: float | None) -> str:
+    """A share of the difference; nothing where there is none."""
+    if share is None:
+        return ""
+    return "0" if abs(share) < ONE else f"{share:.3f}".replace("-", "−")
+
+
+def measured_told(outcome: OutcomeFacts, own_words: bool = False) -> str:
+    """What is measured, of one pair of twins, or of many of which each has words of its own."""
+    token = outcome.token
+    at = "" if token is None else f'"{visible(token.text)}"'
+    if outcome.name == "states":
+        whose = f"the final state of {at} is" if at else "final states of shared words are"
+        whose = "the query's final state is" if own_words and not at else whose
+        return f"how far {whose} from A's, 1 − cos"
+    if outcome.name == "similarity":
+        return f'cosine with "{visible(outcome.of or "")}"'
+    named = [visible(one.strip()) or '""' for one in (outcome.of, outcome.against) if one]
+    what = " − ".join(f'"{one}"' for one in named)
+    if not named:
+        what = "what is likeliest in A − what is likeliest in B" if own_words else "the likeliest"
+    where = {
+        "mask": f"at {visible(token.text)}" if token is not None else "at the mask",
+        "label": "",
+        "next": "as the next token",
+    }[outcome.name]
+    told = f"{outcome.unit} of {what} {where}".rstrip()
+    if outcome.name in ("label", "next") and at:
+        told += f" · {'of' if outcome.name == 'label' else 'after'} {at}"
+    return told
+
+
+def both_told(twins: Twins) -> str:
+    """What was measured in A and in B."""
+    told = []
+    for name, measured in (("A", twins.a), ("B", twins.b)):
+        best = measured.best
+        says = "" if best is None else f', likeliest "{visible(best.strip())}"'
+        told.append(f"{name} {number_told(measured.value)}{says}")
+    return " · ".join(told)
+
+
+def hardly_told(twins: Twins) -> str:
+    """Why no share is told, where A and B hardly differ."""
+    return alike_told(twins.alignment) or (
+        f"A and B differ by less than {HARDLY:g} in what is measured, so no share is told"
+    )
+
+
+def rows_told(twins: Twins) -> str:
+    """Which words go where, if not all: as in `of tired→wide alone`."""
+    if not twins.rows.named:
+        return ""
+    pairs = [(visible(a.label), visible(b.label)) for a, b in twins.rows.tokens]
+    named = [a if a.casefold() == b.casefold() else f"{a}→{b}" for a, b in pairs]
+    return f"of {', '.join(named)} alone"
+
+
+def shown(effect: Effect, twins: Twins) -> float:
+    """The share restored, or how B changes where there is none."""
+    return effect.value - twins.b.value if effect.restored is None else effect.restored
+
+
+def twins_told(answer: PatchSummary) -> list[str]:
+    """How many twins were counted, how many not, and how much they differ."""
+    told = [f"{counted(answer.twins, 'pair')} of twins"]
+    told += [f"{answer.alike} more hardly differ"] * (answer.alike > 0)
+    told += [f"{answer.left_out} left out"] * (answer.left_out > 0)
+    return ["; ".join(told), f"mean of |A − B|: {number_told(answer.difference)}"]

@@ -211,6 +211,12 @@ def test_models_that_transformers_runs(name: str, tmp_path: Path) -> None:
     assert names[: len(OTHERS_MADE[name])] == OTHERS_MADE[name]
     assert (e.capped is None) == (name != "gemma2")
     if inspection.attention == "decoder":
+        [alone] = attnviz.why(
+            inspection, "@0", "@0", "L2H1", by="excess", unit="piece", model=model
+        )
+        hold(alone, inspection)  # it has no other key
+        assert (alone.others, alone.other_keys, next(alone.strongest()).excess) == (None, 0, None)
+        assert "excess" not in printed(attnviz.table(alone))
         with pytest.raises(RequestError, match='may not look at "street" in L1H1: the mask makes'):
             attnviz.why(inspection, "cat", "street", "L1H1", model=model)
 
@@ -226,6 +232,7 @@ def test_a_position_bias_is_a_term(tmp_path: Path) -> None:
     assert e.position_bias is not None
     assert last[0].term == e.position_bias[0]
     assert e.count == e.terms.size + 1
+    assert "stands beside these sums" in " ".join(printed(attnviz.table(e)).split())
     for attention in ("cross", "decoder"):
         other = load_model(str(tmp_path), attention=attention, target="a dog sat on it")
         read = other.inspect(SENTENCES[0])

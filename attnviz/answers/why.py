@@ -105,12 +105,15 @@ class Why(Shown):
         return self.terms.size + (self.position_bias is not None)
 
     @property
+    def by_excess(self) -> bool:
+        """Whether terms are ranked by their excess: as asked, and there are other keys."""
+        return self.by == "excess" and self.others is not None
+
+    @property
     def ranked(self) -> Float[np.ndarray, "query_part key_part"]:
         """What terms are ranked by: themselves, or how much they exceed those of the other keys."""
-        if self.by == "term" or self.others is None:
-            return self.terms
-        excess: np.ndarray = self.terms - self.others
-        return excess
+        ranked: np.ndarray = self.terms
+        return ranked - self.others if self.by_excess else ranked
 
     @cached_property
     def _order(self) -> tuple[np.ndarray, list[int]]:
@@ -118,8 +121,7 @@ class Why(Shown):
         sizes = np.abs(self.ranked.ravel()).astype(np.float64)
         if self.position_bias is not None:
             own, others = self.position_bias
-            exceeds = self.by == "excess" and others is not None
-            sizes = np.append(sizes, abs(own - (others or 0.0)) if exceeds else abs(own))
+            sizes = np.append(sizes, abs(own - (others or 0.0) if self.by_excess else own))
         return sizes, [int(place) for place in descending(sizes)]
 
     @property

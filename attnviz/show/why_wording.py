@@ -57,7 +57,7 @@ def scored(e: Why) -> Iterator[str]:
 
 def covered(e: Why, shown: int) -> str:
     """How much of all the terms shown make up."""
-    what = "excesses" if e.by == "excess" and e.others is not None else "terms"
+    what = "excesses" if e.by_excess else "terms"
     first = "The first makes" if shown == 1 else f"The {shown} make"
     return (
         f"{first} up {e.covered(shown):.0%} of the size of all {what}, {e.size:.3g} with signs "

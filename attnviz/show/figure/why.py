@@ -107,7 +107,7 @@ def _between(axes: Axes, counts: Sequence[Sequence[int]]) -> None:
 
 
 def _what(e: Why) -> str:
-    return "excess over the other keys" if e.by == "excess" and e.others is not None else "term"
+    return "excess over the other keys" if e.by_excess else "term"
 
 
 def _heading(e: Why, step: int) -> Heading:

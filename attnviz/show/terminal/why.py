@@ -59,21 +59,24 @@ def _lines(e: Why, top: int, width: int, hues: Hues | None) -> Iterator[Renderab
         yield from broken(told, width, "", PLAIN)
     yield Text()
     shown = min(top, e.count)
-    order = "excess over the other keys" if e.by == "excess" else "size"
+    order = "excess over the other keys" if e.by_excess else "size"
     yield title(f"the first {shown} of {e.count} terms, by {order}" if e.count > 1 else "the term")
     yield _terms(e, shown)
     yield Text()
     yield title("all terms, summed by part of either word")
     yield _by_part(e)
     yield Text()
-    what = "excesses" if e.by == "excess" else "terms"
-    yield title(f"all {what}, summed by layer")
+    what = "excesses" if e.by_excess else "terms"
+    yield title(f'all {what}, summed by layer: "{query}" down, "{key}" across')
     yield from legend(hues, width, MORE_OR_LESS)
     yield from _grid(e, width)
+    if e.position_bias is not None:
+        told = f"The position bias, {signed(e.position_bias[0])}, stands beside these sums."
+        yield from broken(told, width, "", DIM)
     yield Text()
     remarks = [covered(e, shown)]
     if e.others is not None:
-        ranks = "" if e.by == "excess" else "; --by excess ranks by it"
+        ranks = "" if e.by_excess else "; --by excess ranks by it"
         remarks.append(f"{COMPARED}{ranks}.")
     for told in (*remarks, HELD, checked(e)):
         yield from broken(told, width, "", DIM)
@@ -83,7 +86,7 @@ def _terms(e: Why, shown: int) -> Ranking:
     query, key = (cut(word, NAME - 8) for word in ends(e))
     rows = []
     for term in e.strongest(shown):
-        strong = (PLAIN, BOLD) if e.by == "excess" else (BOLD, PLAIN)
+        strong = (PLAIN, BOLD) if e.by_excess else (BOLD, PLAIN)
         cells = [_name(term.query), _name(term.key)]
         cells.append(Text(signed(term.term), style=strong[0]))
         if e.others is not None:

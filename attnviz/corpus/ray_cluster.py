@@ -22,8 +22,11 @@ QUIET = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_LOG_LEVEL": "CRITICAL",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_GPU": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",
 }
-"""Environment variables that keep Ray from sending statistics and from writing to the terminal."""
+"""Environment variables that keep Ray from sending statistics, from writing to the terminal, and
+from joining a cluster again when a thread of its own asks for something after we left: where that
+cluster ends, Ray ends this process a minute later."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from attnviz.cli.drawn import DrawnOutput
 from attnviz.cli.options import (
+    INPUT,
     SHOW,
     AsWords,
     HeadChoice,
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 MASKS = ("[MASK]", "<mask>")  # mask tokens of most models
 
+STATES = (
+    "--each tells how far states move; --outcome mask, if the model has a masked-LM head, how "
+    "predictions at {} change"
+)
+"""The note where a mask is there, and states are measured."""
+
 
 @dataclass(frozen=True)
 class Ablated:
@@ -48,6 +55,15 @@ class Ablated:
     query: Annotated[
         str | None,
         valued("WORD", SHOW, "How far WORD moves; with --each, what ranks heads."),
+    ] = None
+    tsv: Annotated[
+        str | None,
+        valued(
+            "FILE",
+            INPUT,
+            "Many sentences: a table with the columns text, and label (as --of), against, query, "
+            "pair or id; or one a line. Means, intervals, and which heads help or hurt.",
+        ),
     ] = None
     top: Annotated[
         int | None, count("The K words, or heads, with the largest effect; without, 10 in tables.")
@@ -73,7 +89,12 @@ def ablate(
     --head 3.1
     """
     _check(ablated, heads)
-    measured.check()
+    measured.check(of_rows=ablated.tsv is not None)
+    if ablated.tsv is not None:
+        from attnviz.cli.ablate_corpus import over_sentences
+
+        over_sentences(ablated.tsv, source, ablated, measured, heads, choice, output)
+        return
     from attnviz.cli.ablating import Editing, Measuring, each, model_choice, single
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_output
@@ -97,15 +118,11 @@ def ablate(
         session.spinner.update("taking heads away")
         mask = _mask(tokens, model, session.notes, item.place)
         how, asked = editing.of(model, view, item.place), measuring.asked(model, view, query)
-        if asked.name == "similarity":
-            for told in model.pooling.notes:
-                session.notes.say_once(told)
+        for told in model.pooling.notes if asked.name == "similarity" else ():
+            session.notes.say_once(told)
         if ablated.each:
             if mask is not None and asked.name == "states":
-                session.notes.say(
-                    f"{item.place}--each tells how far states move; --outcome mask, if the model "
-                    f"has a masked-LM head, how predictions at {mask} change"
-                )
+                session.notes.say(f"{item.place}{STATES.format(mask)}")
             return each(model, view, how, asked, query)
         ablation = single(model, view, chosen, how, asked, query)
         if mask is not None:

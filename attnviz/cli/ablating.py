@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from attnviz.answers.effects import EachOutcome
     from attnviz.cli.ablate import Ablated
     from attnviz.cli.session import Selection
+    from attnviz.corpus.ablating import Label
     from attnviz.inspection import HeadId, View
     from attnviz.inspection.ablated import Ablating, CorpusMeans
     from attnviz.inspection.context import Role
@@ -87,13 +88,21 @@ class Measuring:
         """Whether the target is for what is measured, and not for the model that is shown."""
         return self._target is not None
 
-    def asked(self, model: "Model", view: "View", query: int | None) -> "Asked":
-        """What is asked of a text, by name; RequestError for a target that nothing reads."""
+    def asked(
+        self, model: "Model", view: "View", query: int | None, label: "Label | None" = None
+    ) -> "Asked":
+        """What is asked of a text, by name; RequestError for a target that nothing reads.
+
+        label: what a row of a table says.
+        """
         from attnviz.model.edits import fed
         from attnviz.model.outcomes import usual_outcome
         from attnviz.model.predict import facts_of
 
         asked = self._measured.asked(self._target)
+        if label is not None:
+            own = label.of or asked.of, label.against or asked.against
+            asked = replace(asked, of=own[0], against=own[1])
         if asked.name is None:
             tokens = fed(view.inspection, model.decodes)
             name = usual_outcome(model, tokens)
@@ -102,7 +111,7 @@ class Measuring:
             asked = replace(asked, name=name if query is None or masked else "states")
         facts = facts_of(model)
         if asked.name == "states":
-            _check_bare(model, facts, self._measured)
+            _check_bare(model, facts, asked)
         if asked.target is not None and (facts is None or facts.kind != "seq2seq-lm"):
             raise RequestError(
                 f"--target is what a decoder beside the encoder is fed, and {model.facts.name} "
@@ -112,9 +121,9 @@ class Measuring:
         return asked
 
 
-def _check_bare(model: "Model", facts: "HeadFacts | None", measured: OutcomeChoice) -> None:
+def _check_bare(model: "Model", facts: "HeadFacts | None", asked: "Asked") -> None:
     """RequestError for a word of what a head says, where states are measured."""
-    given = {"--of": measured.of, "--against": measured.against, "--logit": measured.logit}
+    given = {"--of": asked.of, "--against": asked.against, "--logit": asked.logit}
     option = next(filter(given.get, given), None)
     if option is None:
         return

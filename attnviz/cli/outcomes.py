@@ -69,8 +69,11 @@ class OutcomeChoice:
 
         return Asked(self.outcome, self.of, self.against, self.logit, target)
 
-    def check(self) -> None:
-        """Raise RequestError for options that mean nothing in this outcome."""
+    def check(self, of_rows: bool = False) -> None:
+        """Raise RequestError for options that mean nothing in this outcome.
+
+        of_rows: rows of a table may say of what it is measured.
+        """
         words = {"--against": self.against, "--logit": self.logit}
         if self.outcome == "states":
             words = {"--of": self.of, **words}
@@ -81,7 +84,7 @@ class OutcomeChoice:
                 f"--outcome {self.outcome} measures {what}, and {given[0]} came beside it",
                 "leave out one of the two",
             )
-        if self.outcome == "similarity" and self.of is None:
+        if self.outcome == "similarity" and self.of is None and not of_rows:
             raise RequestError(
                 "--outcome similarity measures how alike two texts are, and one came",
                 "name the other with --of TEXT",

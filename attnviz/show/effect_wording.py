@@ -1,19 +1,30 @@
 """What tables and pictures say of outcomes: what is measured, and what a head does to it."""
 
-from attnviz.answers.effects import Effect
+from collections.abc import Iterator
+from typing import get_args
+
+from attnviz.answers.ablation_summary import TESTED, AblationSummary
+from attnviz.answers.bootstrap import FEWEST
+from attnviz.answers.effects import Effect, Verdict
 from attnviz.attention.order import NEAR_ZERO
 from attnviz.inspection import Context
+from attnviz.inspection.context import counted
 from attnviz.inspection.outcomes import OutcomeFacts
 from attnviz.show.labels import names, visible
 
 ALIKE = 60  # characters of another text that a line repeats
 
 
-def outcome_told(facts: OutcomeFacts, context: Context | None = None) -> str:
-    """What is measured: `the probability of "es" less that of "sie" after "weil"`."""
+def outcome_told(
+    facts: OutcomeFacts, context: Context | None = None, several: str = "the likeliest"
+) -> str:
+    """What is measured: `the probability of "es" less that of "sie" after "weil"`.
+
+    several: what it is called where sentences differ in it.
+    """
     if facts.name == "similarity":
-        return f"the cosine with {_quoted(facts.of or '')}"
-    of = "the likeliest" if facts.of is None else _quoted(facts.of)
+        return f"the cosine with {'another text' if facts.of is None else _quoted(facts.of)}"
+    of = several if facts.of is None else _quoted(facts.of)
     what = f"the {facts.unit} of {of}"
     if facts.against is not None:
         what += f" less that of {_quoted(facts.against)}"
@@ -52,6 +63,40 @@ def best_told(effect: Effect) -> str:
     if before == after:
         return f"{_quoted(before)} is likeliest, before and after"
     return f"likeliest: {_quoted(before)} before, {_quoted(after)} after"
+
+
+def read_told(answer: AblationSummary) -> str:
+    """How many sentences were counted, and how many of them say what is right."""
+    told = counted(answer.sentences, "sentence")
+    told += f", {answer.labelled} labelled" if answer.labelled else ""
+    return told + (f", {answer.left_out} left out" if answer.left_out else "")
+
+
+def summary_line(answer: AblationSummary) -> str:
+    """What is measured, and what it is on average as the model is."""
+    if answer.outcome.name == "states":
+        token = answer.outcome.token
+        return f"how far {'words' if token is None else visible(token.text)} move on average"
+    several = "the label given" if answer.labelled else "the likeliest"
+    told = outcome_told(answer.outcome, None, several)
+    right = next((one.accuracy for one in answer.heads if one.accuracy is not None), None)
+    likeliest = "" if right is None else f"; likeliest in {right.before:.0%} of those labelled"
+    return f"{told[0].upper()}{told[1:]}: {number_told(answer.before)} on average{likeliest}"
+
+
+def summary_notes(answer: AblationSummary) -> Iterator[str]:
+    """How many heads do what, and what that is worth."""
+    verdicts = [one.verdict for one in answer.heads]
+    if not answer.has_intervals:
+        yield f"Of fewer than {FEWEST} sentences there are no intervals, and heads have no verdict."
+    elif verdicts[0] is not None and len(verdicts) > 1:
+        helps, hurts = (verdicts.count(one) for one in get_args(Verdict)[:2])
+        yield (
+            f"Of {len(verdicts)} heads {helps} help and {hurts} hurt; of the others no change was "
+            "found that chance would not explain."
+        )
+    if verdicts[0] is not None:
+        yield f"{TESTED[0].upper()}{TESTED[1:]}."
 
 
 def number_told(number: float) -> str:

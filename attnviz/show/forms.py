@@ -152,6 +152,12 @@ FORMS: dict[str, Forms] = {
     "EachAblation": Forms(
         "terminal.ablate:table", "figure.heads:each_figure", called="ablate-each"
     ),
+    "AblationSummary": Forms(
+        "terminal.effects:summary_table",
+        "figure.effects:summary_figure",
+        header=("layer", "head", "rank", "outcome"),
+        called="ablate-many",
+    ),
     "EachOutcome": Forms(
         "terminal.effects:each_table", "figure.effects:each_figure", called="ablate-each"
     ),

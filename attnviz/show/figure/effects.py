@@ -4,9 +4,17 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
+from attnviz.answers.ablation_summary import AblationSummary
 from attnviz.answers.effects import EachOutcome
 from attnviz.inspection import Context
-from attnviz.show.effect_wording import change_told, number_told, outcome_told
+from attnviz.show.edit_wording import heads_named
+from attnviz.show.effect_wording import (
+    change_told,
+    number_told,
+    outcome_told,
+    read_told,
+    summary_line,
+)
 from attnviz.show.figure.captions import heading
 from attnviz.show.figure.drawing import drawing_of
 from attnviz.show.figure.heads import edit_notes
@@ -40,6 +48,37 @@ def each_figure(answer: EachOutcome, top: int | None = None, scale: Limits | Non
         title = heading(context, [one.head for one in answer.heads])
         title = replace(title, notes=tuple(filter(None, [*notes, *_about(context)])))
         return draw_ranked(title, [ranked], scale)
+
+
+def summary_figure(
+    answer: AblationSummary, top: int | None = None, scale: Limits | None = None
+) -> Figure:
+    """The mean change without each head over many sentences: a map, and bars with intervals."""
+    context, shown = answer.context, answer.heads[: top or HEADS_SHOWN]
+    with_accuracy = any(one.accuracy is not None for one in shown)
+    bars = []
+    for one in shown:
+        mean, low, high = one.change.mean or 0.0, one.change.low, one.change.high
+        ends = None if low is None or high is None else (low, high)
+        told = "" if ends is None else " … ".join(map(change_told, ends))
+        cells = [change_told(mean), told, say(one.verdict or "")]
+        if with_accuracy:
+            right = one.accuracy
+            cells.append("" if right is None else f"{right.before:.0%} → {right.after:.0%}")
+        name = heads_named(one.heads, context.model.num_heads)
+        bars.append(bar(name, mean, tuple(cells), ends))
+    columns = ("change", "95% interval", "what it does", *(["accuracy"] if with_accuracy else []))
+    changes = {one.head: one.change.mean or 0.0 for one in answer.heads}
+    count = None if len(answer.heads) > 1 else len(answer.heads[0].heads)
+    notes = [say(read_told(answer)), visible(summary_line(answer))]
+    states = answer.outcome.name == "states"
+    measured = "how far final states move" if states else "what the model says then"
+    notes += [*edit_notes(answer.how, count, measured), "" if states else LEGEND, whose(context)]
+    with drawing_of(context):
+        ranked = Ranked("", "mean change", changes, True, change_told, "", columns, bars)
+        title = heading(context, [head for one in answer.heads for head in one.heads])
+        title = replace(title, sentences=(), notes=tuple(filter(None, notes)))
+        return draw_ranked(title, [ranked], scale, no_map=len(answer.heads) == 1)
 
 
 def bar(

@@ -6,21 +6,26 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
+from attnviz.answers.ablation_summary import AblationSummary, HeadSummary
 from attnviz.answers.effects import EachOutcome, Effect, HeadOutcome
 from attnviz.inspection import Context
-from attnviz.show.edit_wording import DOUBTS, one_head, put_in
+from attnviz.show.edit_wording import DOUBTS, heads_named, one_head, part_of, put_in
 from attnviz.show.effect_wording import (
     best_told,
     change_told,
     does_told,
     number_told,
     outcome_told,
+    read_told,
+    summary_line,
+    summary_notes,
 )
 from attnviz.show.labels import visible
 from attnviz.show.terminal.cells import (
     BOLD,
     DIM,
     LONGEST_WORD,
+    PLAIN,
     RAMPS,
     Hues,
     Page,
@@ -40,7 +45,7 @@ from attnviz.show.terminal.heading import (
     quiet_line,
 )
 from attnviz.show.terminal.similar import Signed
-from attnviz.show.wording import unknown_legend, window_told
+from attnviz.show.wording import unknown_legend, whose, window_told
 
 SHOWN = 10  # Heads in a table, unless the user says how many
 HELPS_OR_HURTS = "{cool}: helps, less without the head · {warm}: hurts, more without it"
@@ -121,6 +126,68 @@ def _ranking(shown: Sequence[HeadOutcome], largest: float) -> Ranking:
 def bar(change: float, largest: float) -> tuple[float, str]:
     """A change's bar, and its colour."""
     return abs(change) / largest, step_of(RAMPS[tone_of(change)], 1.0)
+
+
+def summary_table(answer: AblationSummary, top: int | None = None) -> RenderableType:
+    """The mean change without each head, over many sentences, and what each head does."""
+    return Page(lambda width, hues: _summary(answer, top or SHOWN, width, hues))
+
+
+def _summary(
+    answer: AblationSummary, top: int, width: int, hues: Hues | None
+) -> Iterator[RenderableType]:
+    outcome, heads = answer.outcome, answer.heads
+    yield model_line(answer.context)
+    yield from quiet_line(whose(answer.context))
+    yield Text(read_told(answer))
+    yield from quiet_line(outcome.formula)
+    yield Text()
+    yield Text(summary_line(answer), style=BOLD)
+    changes = {one.head: one.change.mean or 0.0 for one in heads}
+    scale = Signed.to(np.array(list(changes.values())))
+    if outcome.name != "states":
+        if hues is None:
+            yield from quiet_line(FALLS_OR_RISES)
+        yield from legend(hues, width, HELPS_OR_HURTS)
+    yield Text()
+    how = f"set to {put_in(answer.how)}"
+    if len(heads) > 1:
+        yield title(f"the mean change if {one_head(answer.how)} is {how}")
+        yield from HeadGrid(changes, scale, "warm", most=heads[0].head).blocks(width)
+        yield from quiet_line(scale.note)
+    else:
+        named = heads_named(heads[0].heads, answer.context.model.num_heads)
+        part = part_of(answer.how)
+        yield title(f"the mean change if {f'{part} of ' if part else ''}{named} is {how}")
+    yield _means(answer, heads[:top], scale.largest)
+    yield Text()
+    for note in summary_notes(answer):
+        yield from quiet_line(note)
+    if top < len(heads):
+        yield from quiet_line(hidden_note(answer.context, len(heads), top))
+    yield from quiet_line(DOUBTS.format("change"))
+
+
+def _means(answer: AblationSummary, shown: Sequence[HeadSummary], largest: float) -> Ranking:
+    """The heads with their mean changes, intervals, verdicts and accuracies."""
+    rows = []
+    signs, labelled = shown[0].verdict is not None, shown[0].accuracy is not None
+    titles = ["", "head", "change", *(["95 % interval"] if answer.has_intervals else [])]
+    titles += [*(["what it does"] if signs else []), *(["accuracy"] if labelled else [])]
+    for one in shown:
+        low, high = one.change.low, one.change.high
+        named = heads_named(one.heads, answer.context.model.num_heads)
+        cells = [str(one.rank), named, change_told(one.change.mean or 0.0)]
+        if low is not None and high is not None:
+            cells.append(f"{change_told(low)} … {change_told(high)}")
+        cells += [one.verdict] if one.verdict is not None else []
+        if one.accuracy is not None:
+            cells.append(f"{one.accuracy.before:.0%} → {one.accuracy.after:.0%}")
+        styles = [DIM, BOLD, *[PLAIN] * len(cells[2:])]
+        rows.append([Text(cell, style=style) for cell, style in zip(cells, styles, strict=True)])
+    columns = [column(name, "right" if name == "change" else "left") for name in titles]
+    bars = [bar(one.change.mean or 0.0, largest) for one in shown]
+    return Ranking(columns, rows, least=3, bars=bars)
 
 
 def _notes(answer: EachOutcome, top: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import ablate
 import classroom
 import corpus
+import edits
 import engines
 import families
 import find
@@ -59,6 +60,10 @@ and are noisy, so compare the ratios.
   That is the arithmetic of about 30 passes for one word, and 40 for all. A single pass of a short
   sentence mostly waits for memory, so the passes together take less time than that. The longer the
   sentence, the closer they come. These times do not include loading the model.
+- *Edited alone*: the sentence runs again for each head of a GPT-2 of random weights ({edits_layers}
+  layers, {edits_heads} heads, d_model 768), through transformers, from the layer of the head on
+  ([edits.py](../benchmarks/edits.py)). That is the arithmetic of about 78 passes. The times do not
+  include loading; the peaks of memory do.
 - `heatmap --each` is what a class does that draws every head of a model with the sizes of BERT
   base and random weights: from the command to the last file, with `--pieces --from-1
   --colours grey --scale 0:1`. Beside it is a script as a student writes one
@@ -109,6 +114,7 @@ def page(rounds: int, sentences: int) -> str:
         *throughput.goals(rounds, sentences),
         *find.goals(rounds, sentences),
         *ablate.goals(rounds),
+        *edits.goals(rounds),
         *classroom.goals(rounds),
     ]
     return PAGE.format(
@@ -122,6 +128,8 @@ def page(rounds: int, sentences: int) -> str:
         gpt2_layers=startup.TINY_GPT2["n_layer"],
         gpt2_heads=startup.TINY_GPT2["n_head"],
         gpt2_d_model=startup.TINY_GPT2["n_embd"],
+        edits_layers=edits.LAYERS,
+        edits_heads=edits.HEADS,
         sentences=sentences,
         shortest=SHORTEST,
         longest=LONGEST,

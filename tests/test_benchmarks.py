@@ -255,6 +255,24 @@ def test_ranking_all_heads_is_measured_beside_plain_passes() -> None:
     assert "73 copies" in found[-1]["beside"]
 
 
+@pytest.mark.slow
+def test_edits_of_all_heads_are_measured_beside_a_pass(
+    tmp_path: Path, measure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits: Any = importlib.import_module("edits")
+    monkeypatch.setattr(edits, "LAYERS", 2)
+    monkeypatch.setattr(edits, "HEADS", 3)
+    monkeypatch.setattr(edits, "SIZES", {"n_embd": 24})
+    goals = edits.goals(1)
+    assert [goal.task for goal in goals] == [
+        "all 6 heads of a GPT-2 edited alone, 16 tokens",
+        "the same",
+        "the same, patched from another sentence",
+    ]
+    assert [goal.limit for goal in goals] == [40, 1.5, 1.1]
+    assert all(goal.ratio > 0 for goal in goals)
+
+
 def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, measure: Any) -> None:
     for name, count in (
         ("startup", 18),
@@ -262,6 +280,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
         ("throughput", 2),
         ("find", 2),
         ("ablate", 3),
+        ("edits", 3),
         ("classroom", 2),
     ):
         goals = [measure.Goal(f"{name} {n}", "1 s", "2 s", 0.5, 1.0) for n in range(count)]
@@ -279,7 +298,7 @@ def test_the_page_has_a_row_for_every_goal(monkeypatch: pytest.MonkeyPatch, meas
     monkeypatch.setattr(corpus, "section", lambda rounds, *_: f"corpora, {rounds} rounds\n")
     page = importlib.import_module("all").page(5, 2000)
     assert page.startswith("# Benchmarks\n")
-    assert page.count("| 0.50 | ≤ 1 | yes |") == 30
+    assert page.count("| 0.50 | ≤ 1 | yes |") == 33
     assert re.search(r"Measured on \d{4}-\d\d-\d\d: .+ cores? \(.+\), \d+ GiB of memory; ", page)
     assert "medians of 5 rounds" in page
     assert "\nfamilies, 5 rounds\n" in page

@@ -64,7 +64,7 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "explain, a layer": ("explain", "--query", "it", "--layer", "3"),
     "explain, a whole head": ("explain", ANIMAL, "--head", "3.1"),
     "explain, a whole layer": ("explain", "I am", "--query", "am", "--layer", "-1", "--pieces"),
-    "why": ("why", ANIMAL, "--query", "it", "--key", "animal", "--head", "3.1"),
+    "why": ("why", ANIMAL, "--query", "it", "--key", "animal", "--head", "3.1", "--top", "3"),
     "ablate": ("ablate", ANIMAL, "--head", "3.1", "--with", "mean"),
     "ablate, each": ("ablate", "--each", "--query", "it"),
     "ablate, a mask": ("ablate", MASKED, "-m", "./masked", "--layer", "0"),
@@ -207,7 +207,8 @@ def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
             yield from _numbers(one, f"{name}.{key}")
     elif isinstance(value, list):
         if value and isinstance(value[0], dict) and {"layer", "head"} <= value[0].keys():
-            value = sorted(value, key=lambda one: (one["layer"], one["head"]))
+            # parts of a vector may have no layer, or no head
+            value = sorted(value, key=lambda one: (one["layer"] or 0, one["head"] or 0))
             value = [{key: one[key] for key in one if key != "rank"} for one in value]
         for one in value:
             yield from _numbers(one, name)

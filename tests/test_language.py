@@ -30,7 +30,7 @@ TRANSLATOR = Path(__file__).parent.parent / "samples" / "translator"
 OTHER = "The animal didn't cross the wide street because it was wide."
 
 
-def patches(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
+def patches(animal: Inspection, model: Model) -> Iterator[Any]:
     """Heads of the animal sentence in its twin: together, at each word, all, and over twins."""
     text = animal.tokens.text
     wide = text.replace("tired", "wide")
@@ -42,9 +42,6 @@ def patches(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     yield attnviz.patch(animal, animal, model=model)
     yield attnviz.patch_twins([(text, wide)] * 7, "it", model)
     yield attnviz.patch_twins([(text, wide), (text, text)], model=model)
-    a, b = (masked.inspect(f"the {word} [MASK] on the mat") for word in ("cat", "dog"))
-    yield attnviz.patch(a, b, model=masked)
-    yield attnviz.patch(a, b, "L0H0", model=masked, what="q", logit=True, of="cat")
 
 
 NOTATION = r"L\d+(H\d+)?|softmax\(.*|d_k\)?|v|W_O‖|q|kᵀ|A|B|I\)|[a-z]_[ij]|\(?\|[ab]\||α|‖α|@\d+"
@@ -83,7 +80,7 @@ def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     yield attnviz.similar("A dog didn't.", "The cat 한 sat.", model=model, special=False)
     for replacement in ("zero", "mean"):
         yield attnviz.similar_each("A dog ran.", "The cat sat.", replacement, model)
-    yield from patches(animal, model, masked)
+    yield from patches(animal, model)
     yield from attnviz.explain(animal, "it", head="L3H1", model=model)
     yield attnviz.explain_head(animal, "L3H1", model=model)
     yield from attnviz.layer(animal, "it", 3, model=model)
@@ -210,3 +207,12 @@ def test_explanations_and_predictions_follow_the_setting_too(
         done = place(*asked, "-o", "drawn.svg", "--quiet", env={"ATTNVIZ_LANG": set_to})
         assert (done.code, done.out, done.err) == (0, "drawn.svg\n", "")
         assert told in Path(place.folder / "drawn.svg").read_text(encoding="utf-8")
+
+
+def test_what_a_patch_measures_is_in_korean() -> None:
+    with styled(KO):
+        assert say('the logit of "a" less that of "b" at [MASK]: A 1.00 ("a") · B −1.00 ("b")') == (
+            '[MASK]에서 "a"의 로짓에서 "b"의 값을 뺀 것: A 1.00 ("a") · B −1.00 ("b")'
+        )
+        assert say('the probability of "a" after "b": A 1.00') == '"b" 다음 "a"의 확률: A 1.00'
+        assert say('the probability of "a"') == '"a"의 확률'

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from attnviz.cli.session import Selection, Session
     from attnviz.corpus.patching import Patching
     from attnviz.inspection import HeadId, Inspection
+    from attnviz.inspection.outcomes import Asked
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class TwinSources:
         ),
     ] = None
     tsv: Annotated[
-        str | None,
+        Path | None,
         valued(
             "FILE",
             INPUT,
@@ -148,7 +149,7 @@ def patch(
     if source.tsv:
         from attnviz.cli.patch_corpus import over_twins
 
-        over_twins(source.tsv, asker, output)
+        over_twins(str(source.tsv), asker, output)
     else:
         one_pair(source, asker, output)
 
@@ -159,13 +160,13 @@ class Asker:
     def __init__(
         self, selection: "Selection", patched: PatchChoice, measured: OutcomeChoice
     ) -> None:
-        self.selection, self.patched, self.measured = selection, patched, measured
+        self.selection, self.patched = selection, patched
+        from attnviz.cli.ablating import Measuring
+
         self.session: Session = selection.session
-        self.target: str | None = None
         choice = self.session.choice
-        if choice.target is not None and choice.attention in (None, "encoder"):
-            # of the decoder beside the encoder whose heads are patched
-            self.target = choice.target
+        self.measuring = Measuring(measured, choice)
+        if self.measuring.taken:  # of the decoder beside the encoder whose heads are patched
             self.session.choice = replace(choice, target=None)
 
     def ask(
@@ -184,8 +185,15 @@ class Asker:
         both = self.aligned(two, query)
         column = None if query is None else self._column(both, query)
         chosen = self.selection.heads(both.b)
-        patching = self._patching(chosen, of, against)
         model = self.session.model_of(both.views[1].inspection)
+        view = both.views[1]
+        place = None if column is None else both.pair(column)[1].index
+        asked = self.measuring.asked(model, view, place)
+        asked = replace(asked, of=of or asked.of, against=against or asked.against)
+        if asked.name == "similarity":
+            for told in model.pooling.notes:
+                self.session.notes.say_once(told)
+        patching = self._patching(chosen, asked)
         with self.session.spinner.doing("patching heads"):
             return patched(model, both, patching, column)
 
@@ -202,18 +210,10 @@ class Asker:
         a, b = (self.selection.view(one, query) for one in two)
         return aligned(a, b)
 
-    def _patching(self, chosen: "list[HeadId]", of: str | None, against: str | None) -> "Patching":
+    def _patching(self, chosen: "list[HeadId]", asked: "Asked") -> "Patching":
         from attnviz.corpus.patching import Patching
-        from attnviz.inspection.outcomes import Asked
 
-        measured, patched = self.measured, self.patched
-        asked = Asked(
-            measured.outcome,
-            of or measured.of,
-            against or measured.against,
-            measured.logit,
-            self.target,
-        )
+        patched = self.patched
         named, at_each = tuple(patched.rows or ()), patched.by is not None
         return Patching(tuple(chosen), at_each, patched.what, named, asked)
 

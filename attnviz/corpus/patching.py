@@ -1,7 +1,7 @@
 """Ask a model about twins: what B gives with heads of A in it, for two sentences or for many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attnviz.answers.align import Aligned
 from attnviz.answers.patch import (
@@ -51,6 +51,9 @@ def patched(
         )
     heads, facts, what = patching.heads, model.facts, patching.what
     rows = rows_of(words, what, patching.named)
+    asked = patching.asked
+    if column is not None and not (asked.name or _is_mask(model, words, column)):
+        asked = replace(asked, name="states")  # a word that was named is one whose state moves
     runs: list[tuple[Sequence[HeadId], Pieces]]
     if heads:
         runs = [(heads, _pieces(rows))]
@@ -63,7 +66,7 @@ def patched(
         model,
         (words.views[0].inspection, words.views[1].inspection),
         words.a.unit,
-        patching.asked,
+        asked,
         [(a.index, b.index) for a, b in _shared(words)],
         token=None if column is None else _places(words, column),
         runs=1 + len(runs) / 2,  # each begins at its first layer
@@ -83,6 +86,13 @@ def _pieces(rows: Rows) -> Pieces:
 def _places(words: Aligned, column: int) -> tuple[int, int]:
     a, b = words.pair(column)
     return a.index, b.index
+
+
+def _is_mask(model: Model, words: Aligned, column: int) -> bool:
+    """Whether the word in a column is a mask."""
+    _, token = words.pair(column)
+    number = model.tokenizer.mask_id
+    return number is not None and model.tokenizer.entry(number) in token.pieces
 
 
 def _shared(words: Aligned) -> list[tuple[Token, Token]]:

@@ -77,7 +77,8 @@ def patches_of(
     a, b = (one if isinstance(one, Tokens) else fed(one, model.decodes) for one in texts)
     name = asked.name or usual_outcome(model, a)
     if name == "states":
-        return _states(model, (a, b), unit, asked, [token] if token else words, runs)
+        own, outcome = _states(model, (a, b), unit, asked, [token] if token else words, runs)
+        return Patches(Measured(0.0), outcome, _recorded(texts[0], own))
     if name == "next":
         a, b = _with_one_target(model, a, b, unit, asked)
     places = token or (None, None)
@@ -94,7 +95,20 @@ def patches_of(
         best = _likeliest(own), _likeliest(other)
         against = best[1] if asked.against is None and best[0] != best[1] else None
         own, other = outcomes(replace(asked, choices=(best[0], against)))
-    return Patches(own.plain, other, own.text.layers)
+    return Patches(own.plain, other, _recorded(texts[0], own))
+
+
+def _recorded(text: Tokens | Inspection, outcome: Outcome) -> Sequence[LayerRecord | None]:
+    """The layers of a text: as they were recorded whole, or recorded now."""
+    if isinstance(text, Inspection) and all(map(_is_whole, text.layers)):
+        return text.layers
+    return outcome.text.layers
+
+
+def _is_whole(record: LayerRecord | None) -> bool:
+    """Whether all is there of which a head's numbers are made."""
+    parts = () if record is None else (record.x, record.q, record.k, record.v)
+    return bool(parts) and all(part is not None for part in parts)
 
 
 def _likeliest(outcome: Outcome) -> int:
@@ -107,22 +121,22 @@ def _likeliest(outcome: Outcome) -> int:
 
 def _states(
     model: Model, texts: tuple[Tokens, Tokens], unit: Unit, asked: Asked, words: Words, runs: float
-) -> Patches:
-    """The distance of B's states from A's, of these words."""
+) -> tuple[Outcome, Outcome]:
+    """The states of A, and the distance of B's from them, of these words."""
     a, b = texts
     own = outcome_of(model, a, unit, replace(asked, name="states"))
     states = own.text.plain.states
     shown = [
         text.target if isinstance(text, Translated) and model.decodes else text for text in texts
     ]
-    of_a, of_b = (parts_of(text or texts[0], unit) for text in shown)
+    of_a, of_b = (parts_of(text or a, unit) for text in shown)
     reference = np.zeros((of_b[-1].stop, states.shape[1]), states.dtype)
     for one, other in words:
         reference[of_b[other]] = _as_long(states[of_a[one]], of_b[other].stop - of_b[other].start)
     token = words[0][1] if len(words) == 1 else [index for _, index in words]
     named = replace(asked, name="states")
     outcome = outcome_of(model, b, unit, named, runs, token=token, reference=reference)
-    return Patches(Measured(0.0), outcome, own.text.layers)
+    return own, outcome
 
 
 def _as_long(states: np.ndarray, count: int) -> np.ndarray:

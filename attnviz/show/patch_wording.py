@@ -3,8 +3,10 @@
 from attnviz.answers.patch import HARDLY, Effect, Twins
 from attnviz.answers.patch_summary import PatchSummary
 from attnviz.attention.edits import What
+from attnviz.inspection import Context
 from attnviz.inspection.context import counted
 from attnviz.inspection.outcomes import OutcomeFacts
+from attnviz.show.effect_wording import number_told, outcome_told
 from attnviz.show.labels import visible
 from attnviz.show.wording import alike_told
 
@@ -25,14 +27,6 @@ DOUBTS = (
 ONE = 5e-4  # A share is told with three decimals; what rounds to 1, or 0, is not beyond it
 
 
-def number_told(number: float) -> str:
-    """A number with three decimals, or of a small one two digits that are not 0."""
-    if abs(number) < 1e-6:
-        return "0"
-    shown = f"{number:.3f}" if abs(number) >= 0.1 else f"{number:.2g}"
-    return shown.replace("-", "−")
-
-
 def share_told(share: float | None) -> str:
     """A share of the difference; nothing where there is none."""
     if share is None:
@@ -40,37 +34,26 @@ def share_told(share: float | None) -> str:
     return "0" if abs(share) < ONE else f"{share:.3f}".replace("-", "−")
 
 
-def measured_told(outcome: OutcomeFacts, own_words: bool = False) -> str:
+def measured_told(
+    outcome: OutcomeFacts, context: Context | None = None, own_words: bool = False
+) -> str:
     """What is measured, of one pair of twins, or of many of which each has words of its own."""
-    token = outcome.token
-    at = "" if token is None else f'"{visible(token.text)}"'
-    if outcome.name == "states":
-        whose = f"the final state of {at} is" if at else "final states of shared words are"
-        whose = "the query's final state is" if own_words and not at else whose
-        return f"how far {whose} from A's, 1 − cos"
-    if outcome.name == "similarity":
-        return f'cosine with "{visible(outcome.of or "")}"'
-    named = [visible(one.strip()) or '""' for one in (outcome.of, outcome.against) if one]
-    what = " − ".join(f'"{one}"' for one in named)
-    if not named:
-        what = "what is likeliest in A − what is likeliest in B" if own_words else "the likeliest"
-    where = {
-        "mask": f"at {visible(token.text)}" if token is not None else "at the mask",
-        "label": "",
-        "next": "as the next token",
-    }[outcome.name]
-    told = f"{outcome.unit} of {what} {where}".rstrip()
-    if outcome.name in ("label", "next") and at:
-        told += f" · {'of' if outcome.name == 'label' else 'after'} {at}"
-    return told
+    if outcome.name != "states":
+        own = f"the {outcome.unit} of each pair's own words"
+        return own if own_words else outcome_told(outcome, context)
+    if outcome.token is not None:
+        whose = f'the final state of "{visible(outcome.token.text)}" is'
+    else:
+        whose = "the query's final state is" if own_words else "final states of shared words are"
+    return f"how far {whose} from A's, 1 − cos"
 
 
 def both_told(twins: Twins) -> str:
-    """What was measured in A and in B."""
+    """What was measured in A and in B, and what is likeliest in each, if something is."""
     told = []
     for name, measured in (("A", twins.a), ("B", twins.b)):
         best = measured.best
-        says = "" if best is None else f', likeliest "{visible(best.strip())}"'
+        says = "" if best is None else f' ("{visible(best.strip())}")'
         told.append(f"{name} {number_told(measured.value)}{says}")
     return " · ".join(told)
 

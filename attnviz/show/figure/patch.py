@@ -8,6 +8,7 @@ from attnviz.answers.align import SIDES, Alignment
 from attnviz.answers.patch import EachPatched, Patched, Twins
 from attnviz.answers.patch_summary import PatchSummary
 from attnviz.inspection import Context, HeadId
+from attnviz.show.effect_wording import number_told
 from attnviz.show.figure.captions import Heading, label, quoted
 from attnviz.show.figure.drawing import drawing, drawing_of
 from attnviz.show.figure.fonts import font_families, texts_of
@@ -22,7 +23,6 @@ from attnviz.show.patch_wording import (
     both_told,
     hardly_told,
     measured_told,
-    number_told,
     rows_told,
     share_told,
     shown,
@@ -107,7 +107,7 @@ def summary_figure(
             bars,
         )
         notes = [
-            measured_told(answer.outcome, answer.own_words),
+            measured_told(answer.outcome, own_words=answer.own_words),
             *twins_told(answer),
             f"each head of A alone in B: {PATCHED[answer.what]}",
             FORMULA,
@@ -160,7 +160,8 @@ def _share(number: float) -> str:
 
 
 def _notes(twins: Twins, which: str) -> list[str]:
-    notes = [measured_told(twins.outcome), both_told(twins)]
+    measured = measured_told(twins.outcome, twins.alignment.b)
+    notes = [f"{measured}: {both_told(twins)}"]
     rows = rows_told(twins)
     notes += [f"{which}: {PATCHED[twins.what]}", *[rows] * bool(rows)]
     notes += [FORMULA if twins.differ else hardly_told(twins), TOWARD]

@@ -15,40 +15,55 @@ _WHAT = {
     "only where it looks, its weights": "어텐션 가중치만",
 }
 _UNITS = {"probability": "확률", "logit": "로짓"}
-_NAMED = {
-    '"{}"': '"{}"',
-    '"{}" − "{}"': '"{}" − "{}"',
-    "what is likeliest in A − what is likeliest in B": "A의 1순위 − B의 1순위",
-}
-_WHERE = {
-    "": "",
-    "as the next token": "다음 토큰 ",
-    "at {}": "마스크 자리 ",
-}
+_NUMBERS = [
+    (f"the {unit} of {english}", korean.replace("U", _UNITS[unit]))
+    for unit in _UNITS
+    for english, korean in (
+        ("{}", "{0}의 U"),
+        ("{} less that of {}", "{0}의 U에서 {1}의 값을 뺀 것"),
+        ("{} at {}", "{1}에서 {0}의 U"),
+        ("{} less that of {} at {}", "{2}에서 {0}의 U에서 {1}의 값을 뺀 것"),
+        ("{} after {}", "{1} 다음 {0}의 U"),
+        ("{} less that of {} after {}", "{2} 다음 {0}의 U에서 {1}의 값을 뺀 것"),
+    )
+]
+_DISTANCES = (
+    ("the cosine with {}", "{0}와의 코사인"),
+    (
+        'how far the final state of "{}" is from A\'s, 1 − cos',
+        '"{0}"의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인',
+    ),
+    (
+        "how far final states of shared words are from A's, 1 − cos",
+        "공통 단어의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인",
+    ),
+    (
+        "how far the query's final state is from A's, 1 − cos",
+        "쿼리의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인",
+    ),
+)
+"""What is measured; with what it is in A and B, or, over many twins, without."""
 
 PATCHES: dict[str, str] = {
     **{
         f"{which}: {what}": f"{_WHICH[which]}: {_WHAT[what]}"
         for which, what in product(_WHICH, _WHAT)
     },
-    **{
-        f"{unit} of {named} {where}".rstrip(): f"{_WHERE[where]}{_NAMED[named]}의 {_UNITS[unit]}"
-        for unit, named, where in product(_UNITS, _NAMED, _WHERE)
-    },
-    'how far the final state of "{}" is from A\'s, 1 − cos': (
-        '"{}"의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인'
+    'how far the final state of "{}" is from A\'s, 1 − cos: {}': (
+        '"{}"의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인: {}'
     ),
-    "how far final states of shared words are from A's, 1 − cos": (
-        "공통 단어의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인"
+    "how far final states of shared words are from A's, 1 − cos: {}": (
+        "공통 단어의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인: {}"
     ),
     "how far the query's final state is from A's, 1 − cos": (
         "쿼리의 마지막 은닉 상태가 A와 떨어진 거리, 1 − 코사인"
     ),
-    'after "{}"': '"{}" 다음',
-    'of "{}"': '"{}"의 레이블',
-    'cosine with "{}"': '"{}"와의 코사인',
-    'A {}, likeliest "{}"': 'A {}, 1순위 "{}"',
-    'B {}, likeliest "{}"': 'B {}, 1순위 "{}"',
+    **{
+        f"{english}{more}": korean + more.replace("{}", f"{{{english.count('{}')}}}")
+        for english, korean in (*_NUMBERS, *_DISTANCES)
+        for more in ("", ": {}")
+    },
+    "the {} of each pair's own words": "쌍마다 정한 단어의 {}",
     "restored = (patched − B) / (A − B): 0 nothing, 1 all": (
         "복원율 = (패치한 값 − B) / (A − B): 0은 변화 없음, 1은 완전 복원"
     ),

@@ -10,6 +10,7 @@ from rich.text import Text
 from attnviz.answers.patch import EachPatched, Effect, Patched, Twins
 from attnviz.answers.patch_summary import PatchSummary
 from attnviz.show.edit_wording import heads_named
+from attnviz.show.effect_wording import number_told
 from attnviz.show.labels import names, visible
 from attnviz.show.patch_wording import (
     DOUBTS,
@@ -18,7 +19,6 @@ from attnviz.show.patch_wording import (
     both_told,
     hardly_told,
     measured_told,
-    number_told,
     rows_told,
     share_told,
     twins_told,
@@ -54,6 +54,7 @@ from attnviz.show.wording import whose
 
 SHOWN = 10  # Heads in a table, unless the user says how many
 WORDS_SHOWN = 40  # Positions in a table, unless the user says how many
+SMALL = 0.05  # A share of this has the strongest colour, where none is larger
 TOWARD = "{warm}: toward A · {cool}: away from A"
 
 
@@ -75,7 +76,7 @@ def summary_table(answer: PatchSummary, top: int | None = None) -> RenderableTyp
 def _each(answer: EachPatched, top: int, width: int, hues: Hues | None) -> Iterator[RenderableType]:
     twins, shown = answer.twins, answer.heads[:top]
     numbers = {one.head: shown_number(one.effect, twins) for one in answer.heads}
-    scale = Signed.to(np.array(list(numbers.values())))
+    scale = _scale(list(numbers.values()), twins.differ)
     yield from _heading(twins)
     yield from legend(hues, width, TOWARD)
     yield Text()
@@ -160,7 +161,7 @@ def _positions(
     long = top is None and len(answer.positions) > WORDS_SHOWN
     shown = answer.listed(WORDS_SHOWN if long else top)
     numbers = [shown_number(one.effect, twins) for one in answer.positions]
-    scale = Signed.to(np.array(numbers))
+    scale = _scale(numbers, twins.differ)
     by_key = twins.what in ("k", "v") and twins.alignment.b.is_cross_attention
     called = names(twins.alignment.b, "key" if by_key else "query")
     yield title(f"{_quantity(twins)} at each word alone")
@@ -190,10 +191,10 @@ def _summary(
     answer: PatchSummary, top: int, width: int, hues: Hues | None
 ) -> Iterator[RenderableType]:
     numbers = {one.head: one.mean for one in answer.heads}
-    scale, shown = Signed.to(np.array(list(numbers.values()))), answer.heads[:top]
+    scale, shown = _scale(list(numbers.values()), True), answer.heads[:top]
     yield model_line(answer.context)
     yield from quiet_line(whose(answer.context))
-    yield from quiet_line(f"measured: {measured_told(answer.outcome, answer.own_words)}")
+    yield from quiet_line(f"measured: {measured_told(answer.outcome, own_words=answer.own_words)}")
     yield from quiet_line("; ".join(twins_told(answer)))
     yield from quiet_line("restored = (patched − B) / (A − B): 0 nothing, 1 all")
     yield from legend(hues, width, TOWARD)
@@ -239,7 +240,7 @@ def _heading(twins: Twins) -> Iterator[RenderableType]:
         columns = enumerate(words.columns)
         query = next((i for i, (_, b, _) in columns if b is not None and b == token), None)
     yield from sides(words, query)
-    yield from quiet_line(f"measured: {measured_told(twins.outcome)}")
+    yield from quiet_line(f"measured: {measured_told(twins.outcome, words.b)}")
     yield Text(both_told(twins))
     if twins.differ:
         yield from quiet_line("restored = (patched − B) / (A − B): 0 nothing, 1 all")
@@ -273,6 +274,12 @@ def _best(best: str | None) -> str:
 def _columns(twins: Twins) -> list[Column]:
     named = [column("restored" if twins.differ else "change", "right"), column("B then", "right")]
     return [*named, *([] if twins.b.best is None else [column("says")])]
+
+
+def _scale(numbers: list[float], shares: bool) -> Signed:
+    """The scale of these numbers; where all shares are small, they are shown so."""
+    scale = Signed.to(np.array(numbers))
+    return Signed(max(scale.largest if any(numbers) else 0, SMALL)) if shares else scale
 
 
 def _bar(number: float, scale: Signed) -> tuple[float, str]:

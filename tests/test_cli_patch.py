@@ -131,6 +131,7 @@ def test_pictures_and_files(here: Callable[..., Done], place: Workplace) -> None
     assert len((place.folder / "each.csv").read_text().splitlines()) == 4
     named = here(*asked, "--each", "-f", "svg").out
     assert named.startswith("attnviz-minilm-all-heads-patch-each")
+    assert here(*asked, "--each", "--what", "v", "-f", "svg").out != named
 
 
 BAD: list[tuple[list[str], str]] = [

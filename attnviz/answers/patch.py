@@ -168,6 +168,12 @@ class Twins:
         """Whether A and B differ enough for shares of the difference."""
         return abs(self.a.value - self.b.value) >= HARDLY
 
+    @property
+    def variant(self) -> str:
+        """What tells one patch of the same two sentences from another."""
+        rows = [(a.index, b.index) for a, b in self.rows.tokens] if self.rows.named else ""
+        return f"{self.what} {self.outcome.data()} {rows}"
+
     def effect(self, patched: Measured) -> Effect:
         """What a patched run gives."""
         whole = self.a.value - self.b.value
@@ -230,6 +236,11 @@ class Patched(Shown):
         """The words of both."""
         return self.twins.alignment
 
+    @property
+    def variant(self) -> str:
+        """See `Twins`; at each word or not."""
+        return f"{self.twins.variant} {len(self.positions)}"
+
     def listed(self, top: int | None = None) -> tuple[PositionPatch, ...]:
         """The positions in the order of the text; with `top`, those that restore most."""
         return self.positions if top is None else self.ranked()[:top]
@@ -285,6 +296,11 @@ class EachPatched(Shown):
     def alignment(self) -> Alignment:
         """The words of both."""
         return self.twins.alignment
+
+    @property
+    def variant(self) -> str:
+        """See `Twins`."""
+        return self.twins.variant
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.patch/1` object."""

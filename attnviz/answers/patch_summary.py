@@ -25,7 +25,7 @@ INTERVALS = (
 class HeadShare(NamedTuple):
     """The mean share that one head restores, and where 95 % of resampled means lie, if told.
 
-    toward: of how many twins it restores more than nothing.
+    toward: of how many twins it restores more than HARDLY.
     """
 
     head: HeadId
@@ -72,6 +72,11 @@ class PatchSummary(Shown):
     difference: float
     own_words: bool = False
     rows_named: tuple[str, ...] = ()
+
+    @property
+    def variant(self) -> str:
+        """What tells one summary from another."""
+        return f"{self.what} {self.outcome.data()} {self.rows_named} {self.twins}"
 
     def data(self, top: int | None = None) -> dict[str, Any]:
         """The `attnviz.patch_corpus/1` object."""
@@ -131,7 +136,7 @@ class Tally:
             return
         shares = [one.effect.restored or 0.0 for one in sorted(each.heads)]
         found = np.array(shares)
-        self._blocks.add(np.stack([np.ones_like(found), found, found > 0]))
+        self._blocks.add(np.stack([np.ones_like(found), found, found > HARDLY]))
         self.count += 1
         self._size += abs(each.twins.a.value - each.twins.b.value)
 

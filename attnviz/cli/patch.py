@@ -145,7 +145,7 @@ def patch(
         check_output(output, "EachPatched" if patched.each else "Patched")
     session = Session(choice, output)
     selection = Selection(session, Look(words=patched.words), heads)
-    asker = Asker(selection, patched, measured)
+    asker = Asker(selection, patched, measured, many=source.tsv is not None)
     if source.tsv:
         from attnviz.cli.patch_corpus import over_twins
 
@@ -158,9 +158,13 @@ class Asker:
     """What was asked, for one pair of twins after the other."""
 
     def __init__(
-        self, selection: "Selection", patched: PatchChoice, measured: OutcomeChoice
+        self,
+        selection: "Selection",
+        patched: PatchChoice,
+        measured: OutcomeChoice,
+        many: bool = False,
     ) -> None:
-        self.selection, self.patched = selection, patched
+        self.selection, self.patched, self.many = selection, patched, many
         from attnviz.cli.ablating import Measuring
 
         self.session: Session = selection.session
@@ -206,7 +210,7 @@ class Asker:
             two = one_target(self.session.model_of(two[1]), *two)
             told = two[1].tokens.text
             what = "the target is what the model writes of both, until they differ"
-            self.session.notes.say(f'{what}: "{told}"')
+            self.session.notes.say_once(what if self.many else f'{what}: "{told}"')
         a, b = (self.selection.view(one, query) for one in two)
         return aligned(a, b)
 
@@ -227,10 +231,9 @@ class Asker:
 
 def one_pair(source: TwinSources, asker: Asker, output: DrawnOutput) -> None:
     """Patch B with heads of A, and write what that restores."""
-    from attnviz.answers.patch import HARDLY
     from attnviz.cli.output import writing
     from attnviz.cli.two import TwoReader
-    from attnviz.show.wording import alike_told
+    from attnviz.show.patch_wording import hardly_told
 
     session = asker.session
     with session:
@@ -239,10 +242,7 @@ def one_pair(source: TwinSources, asker: Asker, output: DrawnOutput) -> None:
         session.spinner.make_way()
         session.note_unseen(answer)
         if not answer.twins.differ and output.form not in ("table", "md"):
-            told = alike_told(answer.alignment) or (
-                f"A and B differ by less than {HARDLY:g} in what is measured, so no share is told"
-            )
-            session.notes.say(told)
+            session.notes.say(hardly_told(answer.twins))
         session.note_what_rows_lack(answer, output.form)
         with writing(output, session.notes, asker.patched.top) as write:
             write(answer, 0)

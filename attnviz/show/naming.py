@@ -35,6 +35,7 @@ def picture_name(answer: Any, scale: Limits | None = None, style: Style | None =
     what += "".join(f" {other.model.name} {other.text.text}" for other in others)
     what += " mean" if getattr(answer, "replacement", "") == "mean" else ""
     what += f" {answer.sentences} {answer.link}" if hasattr(answer, "link") else ""
+    what += f" {answer.variant}" if hasattr(answer, "variant") else ""
     return default_name(context, drawn, what, scale, style)
 
 

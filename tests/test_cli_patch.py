@@ -47,7 +47,7 @@ def test_the_twins_in_the_default_model(place: Workplace) -> None:
     ]
     assert 'measured: how far the final state of "it" is from A\'s, 1 − cos' in lines
     assert "A 0 · B 0.149" in lines
-    assert "share restored by one head of A in B: its result z" in lines
+    assert "share restored by one head of A in B: the result z" in lines
     ranked = [line.split()[1] for line in lines if "█" in line]
     assert set(ranked) == {"L2H3", "L2H1", "L2H8", "L5H9", "L3H1"}
     again = place("patch", "--head", "3.1", "--json").json  # the last comparison

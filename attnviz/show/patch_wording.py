@@ -11,11 +11,11 @@ from attnviz.show.labels import visible
 from attnviz.show.wording import alike_told
 
 PATCHED: dict[What, str] = {
-    "z": "its result z",
-    "q": "its queries q",
-    "k": "its keys k",
-    "v": "only what it brings, v",
-    "weights": "only where it looks, its weights",
+    "z": "the result z",
+    "q": "the queries q",
+    "k": "the keys k",
+    "v": "only the values v, what is brought",
+    "weights": "only the weights, where it looks",
 }
 """What of a head goes from A to B."""
 

@@ -8,11 +8,11 @@ _WHICH = {
     "these heads of A in B": "A의 이 헤드들을 B에 삽입",
 }
 _WHAT = {
-    "its result z": "출력 z",
-    "its queries q": "쿼리 q",
-    "its keys k": "키 k",
-    "only what it brings, v": "값 v만",
-    "only where it looks, its weights": "어텐션 가중치만",
+    "the result z": "출력 z",
+    "the queries q": "쿼리 q",
+    "the keys k": "키 k",
+    "only the values v, what is brought": "값 v만",
+    "only the weights, where it looks": "어텐션 가중치만",
 }
 _UNITS = {"probability": "확률", "logit": "로짓"}
 _NUMBERS = [

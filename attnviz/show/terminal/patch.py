@@ -125,8 +125,7 @@ def _patched(
     heads = heads_named(answer.heads, twins.alignment.b.num_heads)
     yield from _heading(twins)
     yield Text()
-    of = "their" if len(answer.heads) > 1 else "its"
-    what = PATCHED[twins.what].replace("its", of)
+    what = PATCHED[twins.what]
     yield Text(f"{heads} of A in B", style="bold", overflow="fold").append(
         f"  {what}{_rows(twins)}", "not bold dim"
     )

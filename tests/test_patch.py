@@ -198,6 +198,21 @@ def test_all_heads_restore_all_and_none_nothing(
     assert whole.twins.outcome.token is None
 
 
+@pytest.mark.parametrize("name", ["llama", "modernbert"])
+def test_models_of_transformers(tmp_path: Path, name: str) -> None:
+    RECORDED[name].save(tmp_path)
+    ours = load_model(str(tmp_path))
+    a, b = both(ours)
+    layers: list[Any] = [f"L{layer}" for layer in range(ours.facts.num_layers)]
+    whole = attnviz.patch(a, b, layers, "mat", ours)
+    assert isinstance(whole, Patched)
+    assert whole.twins.outcome.name == "states"  # a word that was named is one whose state moves
+    assert whole.effect.restored == pytest.approx(1, abs=1e-4)
+    if name == "llama":
+        with pytest.raises(RequestError, match="L1H1 shares its values with H0, so its v cannot"):
+            attnviz.patch(a, b, "L1H1", "mat", ours, what="v")
+
+
 def test_at_each_word_alone(masked: tuple[Model, Any]) -> None:
     ours, _ = masked
     a, b = both(ours)

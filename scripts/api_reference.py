@@ -70,7 +70,7 @@ def _parts() -> Iterator[str]:
             yield f"\n### {name}\n\n{_flowing(inspect.getdoc(thing) or '')}\n"
 
 
-FILES = ("inspecting", "questions", "patching", "predict", "corpora", "forms", "pages")
+FILES = ("inspecting", "questions", "ablation", "patching", "predict", "corpora", "forms", "pages")
 
 
 def _place(function: Any) -> tuple[int, int]:

@@ -8,19 +8,17 @@ from functools import partial
 import jsonschema
 import numpy as np
 import pytest
-from handmade import random_inspection, tokens_of
+from ablated import HEADS, summed
 from process import PNG, Done, Workplace, workplace
 from scipy.stats import ttest_1samp
 from tiny_bert import save_tiny_bert
 from transformers import BertForMaskedLM
 from written import schema
 
-from attnviz.answers.ablation_summary import AblationSummary
 from attnviz.corpus.ablating import AblationTally
 from attnviz.errors import RequestError
-from attnviz.inspection import HeadId, Inspection
+from attnviz.inspection import Inspection
 from attnviz.inspection.ablated import Ablating
-from attnviz.inspection.outcomes import Measured, OutcomeFacts
 
 SCHEMA = schema("ablate-corpus-1")
 ROWS = [
@@ -31,8 +29,6 @@ ROWS = [
     ("it was a [MASK]", "e", "dog"),
     ("the cat sat on the [MASK]", "mat", "dog"),
 ]
-HEADS = [HeadId(0, 0), HeadId(0, 1), HeadId(1, 0), HeadId(1, 1)]
-FACTS = OutcomeFacts("label", "probability", "of the label", "yes")
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +43,6 @@ def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workp
 @pytest.fixture
 def here(here: Callable[..., Done]) -> Callable[..., Done]:
     return partial(here, "ablate", "-m", "masked")
-
-
-def summed(changes: np.ndarray, right: np.ndarray | None = None) -> AblationSummary:
-    """Of changes, (sentence, head); `right`: whether the label is likeliest then."""
-    context = random_inspection(tokens_of(["cat"]), 2, 2, seed=1).view().context
-    tally = AblationTally([(head,) for head in HEADS], Ablating())
-    for number, row in enumerate(changes):
-        best = ["yes"] * len(row) if right is None else np.where(right[number], "yes", "no")
-        after = [Measured(0.5 + change, str(one)) for change, one in zip(row, best, strict=True)]
-        tally.add(context, FACTS, Measured(0.5, "yes"), after, right is not None)
-    return tally.summary(left_out=2)
 
 
 def test_verdicts() -> None:

@@ -192,3 +192,22 @@ def test_a_word_of_several_tokens(here: Callable[..., Done]) -> None:
     done = here(MASKED, "-m", "masked", "--each", "--of", "unlikely")
     assert done.code == 2
     assert '"unlikely" is 8 tokens' in done.err
+
+
+def test_from_python(place: Workplace) -> None:
+    model = load_model(str(place.folder / "masked"))
+    inspection = model.inspect(MASKED)
+    each = attnviz.ablate_each(inspection, model=model, outcome="mask", of="dog", against="cat")
+    first = each.heads[0]
+    alone = attnviz.ablate(
+        inspection, first.head, model=model, outcome="mask", of="dog", against="cat"
+    )
+    assert alone.effect.after.value == pytest.approx(first.effect.after.value, abs=1e-6)
+    assert "dog" in str(attnviz.to_json(each))
+    rows = attnviz.ablate(inspection, "L1H0", model=model, rows=["sat"], what="q")
+    assert {moved.token.text for moved in rows.moved if moved.distance > 1e-6} == {"sat"}
+    edit = attnviz.Edit(1, 0, "q", rows=[3])
+    states = model.run_with(inspection, [edit]).states
+    assert abs(states - model.states(inspection.tokens)).max(axis=1).argmax() == 3
+    with pytest.raises(attnviz.RequestError, match="of is of what a model says"):
+        attnviz.ablate(inspection, "L1H0", model=model, of="dog")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+from ablated import summed
 from atlases import random_survey
 from handmade import random_inspection, tokens_of
 from probes import found as probe_of
@@ -65,6 +66,8 @@ def answers(
         attnviz.why(animal, "it", "animal", (1, 1))[0],
         attnviz.ablate(animal, (3, 1)),
         attnviz.ablate_each(animal, query="it"),
+        attnviz.ablate_each(animal, outcome="similarity", of="A dog was tired."),
+        summed(np.tile([-0.1, 0.1, 0.0, 0.0], (6, 1))),
         attnviz.patch(animal, wide, "L3H1", query="it", by="position"),
         attnviz.patch(animal, wide, query="it"),
         attnviz.patch_twins([(animal.tokens.text, wide.tokens.text)], "it"),

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ablated import summed
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from probes import found, some
@@ -73,6 +75,11 @@ def answers(animal: Inspection, model: Model, masked: Model) -> Iterator[Any]:
     yield attnviz.ablate(animal, "L5H11", model=model)
     yield attnviz.ablate(animal, ["L5H11", "L3H1"], "mean", model=model)
     yield attnviz.ablate_each(animal, model=model)
+    yield attnviz.ablate(animal, "L5H11", "noise", model=model, what="q", rows=["it"])
+    mask = masked.inspect("the [MASK] sat")
+    yield attnviz.ablate_each(mask, model=masked, outcome="mask", of="dog")
+    yield attnviz.ablate_each(mask, model=masked, outcome="mask", of="dog", against="cat")
+    yield summed(np.tile([-0.1, 0.1, 0.0, 0.0], (6, 1)), right=np.ones((6, 4), bool))
     other = model.inspect(OTHER)
     yield attnviz.compare(animal, other, "it", head="L3H1")
     yield attnviz.compare(animal, other, "it")
@@ -136,6 +143,8 @@ def words_of(answer: Any) -> set[str]:
     if isinstance(answer, Prediction):
         found |= {guess.text for said in answer.said for guess in said.guesses}
         found.add(answer.facts.architecture or "")
+    if isinstance(answer, attnviz.EachOutcome):
+        found |= {one.effect.after.best or "" for one in answer.heads}
     return found
 
 
@@ -212,7 +221,7 @@ def test_explanations_and_predictions_follow_the_setting_too(
 def test_what_a_patch_measures_is_in_korean() -> None:
     with styled(KO):
         assert say('the logit of "a" less that of "b" at [MASK]: A 1.00 ("a") · B −1.00 ("b")') == (
-            '[MASK]에서 "a"의 로짓에서 "b"의 값을 뺀 것: A 1.00 ("a") · B −1.00 ("b")'
+            '[MASK] 자리에서 "a"의 로짓에서 "b"의 값을 뺀 것: A 1.00 ("a") · B −1.00 ("b")'
         )
         assert say('the probability of "a" after "b": A 1.00') == '"b" 다음 "a"의 확률: A 1.00'
         assert say('the probability of "a"') == '"a"의 확률'

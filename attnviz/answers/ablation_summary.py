@@ -1,7 +1,7 @@
 """Which heads help, which hurt, and which do not matter: an outcome over many sentences."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from attnviz.answers.answer import attention_facts
@@ -11,7 +11,6 @@ from attnviz.answers.effects import Verdict
 from attnviz.inspection import Context, HeadId, Shown
 from attnviz.inspection.ablated import Ablating
 from attnviz.inspection.outcomes import OutcomeFacts
-from attnviz.text.spans import folded
 
 LEVEL = 0.05
 """The probability with which any head at all gets a verdict by chance, at most."""
@@ -133,14 +132,3 @@ class AblationSummary(Shown):
             accuracy = one.accuracy or (None, None)
             found = (*one.change, one.p, one.verdict, *accuracy)
             yield (*one.place, one.rank, *facts, *found, self.sentences)
-
-
-def in_common(one: OutcomeFacts, other: OutcomeFacts) -> OutcomeFacts:
-    """What is measured in both sentences: without the words in which they differ."""
-    words = [facts.token and folded(facts.token.text) for facts in (one, other)]
-    return replace(
-        one,
-        of=one.of if one.of == other.of else None,
-        against=one.against if one.against == other.against else None,
-        token=one.token if words[0] == words[1] else None,
-    )

@@ -10,6 +10,7 @@ What is wrong raises AttnvizError; RequestError, which is one, if the request it
 from attnviz.answers.ablate import Ablation, EachAblation
 from attnviz.answers.check import Check
 from attnviz.answers.compare import Comparison
+from attnviz.answers.effects import EachOutcome
 from attnviz.answers.explain import Explanation
 from attnviz.answers.find import Finding
 from attnviz.answers.head import HeadSteps
@@ -28,6 +29,7 @@ from attnviz.answers.survey import Survey
 from attnviz.answers.survey_comparison import SurveyComparison
 from attnviz.answers.why import Why
 from attnviz.answers.word import Pair, Word
+from attnviz.api.ablation import ablate, ablate_each
 from attnviz.api.corpora import compare_models, probe, survey
 from attnviz.api.forms import (
     figure,
@@ -44,8 +46,6 @@ from attnviz.api.pages import page, to_html, write_page
 from attnviz.api.patching import patch, patch_twins
 from attnviz.api.predict import predict
 from attnviz.api.questions import (
-    ablate,
-    ablate_each,
     catalog,
     check,
     compare,
@@ -63,6 +63,7 @@ from attnviz.api.questions import (
     why,
     word,
 )
+from attnviz.attention.edits import Edit
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import HeadId, Inspection, ModelFacts, View
 from attnviz.model import Model, load_model
@@ -72,13 +73,14 @@ from attnviz.text.tokens import Part, Token, Tokens
 
 __all__ = [
     "Ablation", "AttnvizError", "Catalog", "Check", "Comparison", "Described", "EachAblation",
-    "EachPatched", "EachSimilarity", "Explanation", "Finding", "HeadId", "HeadSteps", "Holding",
-    "Inspection", "Layer", "Links", "Matrices", "Model", "ModelFacts", "Overview", "Page", "Pair",
-    "Part", "PatchSummary", "Patched", "Prediction", "Probe", "RequestError", "Similarity",
-    "Survey", "SurveyComparison", "Token", "Tokens", "View", "Why", "Word", "ablate", "ablate_each",
-    "catalog", "check", "compare", "compare_models", "describe", "explain", "explain_head",
-    "figure", "find", "heatmap", "holding", "inspect", "inspect_windows", "layer", "lines", "links",
-    "load", "load_model", "matrices", "overview", "page", "patch", "patch_twins", "predict",
-    "probe", "save", "similar", "similar_each", "survey", "table", "to_dataframe", "to_html",
-    "to_json", "to_rows", "why", "word", "write_figure", "write_page",
+    "EachOutcome", "EachPatched", "EachSimilarity", "Edit", "Explanation", "Finding", "HeadId",
+    "HeadSteps", "Holding", "Inspection", "Layer", "Links", "Matrices", "Model", "ModelFacts",
+    "Overview", "Page", "Pair", "Part", "PatchSummary", "Patched", "Prediction", "Probe",
+    "RequestError", "Similarity", "Survey", "SurveyComparison", "Token", "Tokens", "View",
+    "Why", "Word", "ablate", "ablate_each", "catalog", "check", "compare", "compare_models",
+    "describe", "explain", "explain_head", "figure", "find", "heatmap", "holding", "inspect",
+    "inspect_windows", "layer", "lines", "links", "load", "load_model", "matrices", "overview",
+    "page", "patch", "patch_twins", "predict", "probe", "save", "similar", "similar_each",
+    "survey", "table", "to_dataframe", "to_html", "to_json", "to_rows", "why", "word",
+    "write_figure", "write_page",
 ]  # fmt: skip

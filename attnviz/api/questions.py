@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import attnviz.inspection.storage as storage
-from attnviz.answers.ablate import Ablation, EachAblation, ablation_of, rank_heads
 from attnviz.answers.align import aligned
 from attnviz.answers.check import Check
 from attnviz.answers.check import check as check_evidence
@@ -36,20 +35,20 @@ from attnviz.answers.why import By as TermOrder
 from attnviz.answers.why import Why, pairs_of, pieces_for
 from attnviz.answers.why import why as split_score
 from attnviz.answers.word import Pair, Word, word_or_pair
-from attnviz.api.inspecting import Heads, heads_named, looked_at, one_text
+from attnviz.api.inspecting import Heads, looked_at, one_text
 from attnviz.attention.request import RecordRequest
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, Inspection, View
 from attnviz.inspection.ablated import Replacement
 from attnviz.inspection.context import Role
-from attnviz.model import Model, check_ablatable, load_model, matrices_of
+from attnviz.model import Model, load_model, matrices_of
 from attnviz.model.check import gather, run_to_check
 from attnviz.model.load import ModelOptions
 from attnviz.model.reload import model_behind, model_for, origins_behind, sublayers_behind
 from attnviz.models import DEFAULT
 from attnviz.models.describe import Catalog
 from attnviz.models.describe import catalog as models_at_hand
-from attnviz.text.tokens import Unit, parts_of
+from attnviz.text.tokens import Unit
 
 
 def save(inspection: Inspection, path: str | Path) -> None:
@@ -229,47 +228,6 @@ def why(
     pieces, load = pieces_for(inspection, pairs, chosen.layer), partial(model_behind, model=model)
     origins = origins_behind(inspection, chosen.layer, pieces, load)
     return split_score(inspection, pairs, chosen, origins, by)
-
-
-def ablate(
-    inspection: Inspection,
-    heads: HeadName | list[HeadName],
-    replacement: Replacement = "zero",
-    unit: Unit = "word",
-    model: Model | None = None,
-    query: str | None = None,
-) -> Ablation:
-    """Run a sentence again without some heads, together: how far do words' final states move, or
-    that of the query?
-
-    `heads`: as "L3H1" or (3, 1), or "L3" for a whole layer. Their outputs become zero, or their
-    mean over the sentence. The model is loaded by its name unless it is given.
-    """
-    context = looked_at(inspection, {"unit": unit})[0].context
-    check_ablatable(inspection)
-    index = index_of(context, "query", query)
-    run = model_behind(inspection, model).ablate(
-        inspection, heads_named(context.model, heads), replacement
-    )
-    return ablation_of(context, run, index)
-
-
-def ablate_each(
-    inspection: Inspection,
-    query: str | None = None,
-    replacement: Replacement = "zero",
-    unit: Unit = "word",
-    model: Model | None = None,
-) -> EachAblation:
-    """Rank all heads, each ablated alone, by how far the query's final state moves; without a
-    query, by the mean over all words but special tokens.
-    """
-    context = looked_at(inspection, {"unit": unit})[0].context
-    check_ablatable(inspection)
-    index = index_of(context, "query", query)
-    pieces = slice(None) if index is None else parts_of(inspection.tokens, unit)[index]
-    runs = model_behind(inspection, model).ablate_each(inspection, replacement, pieces)
-    return rank_heads(context, runs, index)
 
 
 def similar(

@@ -95,10 +95,11 @@ def ablate(
 
         over_sentences(ablated.tsv, source, ablated, measured, heads, choice, output)
         return
-    from attnviz.cli.ablating import Editing, Measuring, each, model_choice, single
+    from attnviz.cli.ablating import Editing, Measuring, model_choice
     from attnviz.cli.inputs import Inputs, answer_each
     from attnviz.cli.output import check_output
     from attnviz.cli.session import Selection, Session
+    from attnviz.corpus.ablation import each, single
     from attnviz.model import check_ablatable
 
     check_output(output, *(["EachAblation", "EachOutcome"] if ablated.each else ["Ablation"]))

@@ -9,12 +9,10 @@ from attnviz.cli.output import complain
 from attnviz.errors import AttnvizError, RequestError
 
 if TYPE_CHECKING:
-    from attnviz.answers.ablate import Ablation, EachAblation
-    from attnviz.answers.effects import EachOutcome
     from attnviz.cli.ablate import Ablated
     from attnviz.cli.session import Selection
     from attnviz.corpus.ablating import Label
-    from attnviz.inspection import HeadId, View
+    from attnviz.inspection import View
     from attnviz.inspection.ablated import Ablating, CorpusMeans
     from attnviz.inspection.context import Role
     from attnviz.inspection.outcomes import Asked
@@ -145,52 +143,6 @@ def _is_mask(model: "Model", view: "View", token: int) -> bool:
     tokens = view.inspection.tokens
     part = parts_of(tokens, view.context.unit)[token]
     return model.tokenizer.mask_id in tokens.ids[part]
-
-
-def single(
-    model: "Model",
-    view: "View",
-    heads: "list[HeadId]",
-    how: "Ablating",
-    asked: "Asked",
-    query: int | None,
-) -> "Ablation":
-    """What changes without some heads, together."""
-    from attnviz.answers.ablate import ablation_of
-    from attnviz.answers.effects import Effect
-    from attnviz.model.outcomes import outcome_of
-
-    inspection, context = view.inspection, view.context
-    effect = None
-    if asked.name != "states":
-        both = how.rows is None
-        outcome = outcome_of(model, inspection, context.unit, asked, token=query, both=both)
-        [after] = outcome.values([list(map(how.edit, heads))])
-        effect = Effect(outcome.facts, outcome.plain, after)
-    run = model.ablate(inspection, heads, how)
-    return ablation_of(context, run, query, effect)
-
-
-def each(
-    model: "Model", view: "View", how: "Ablating", asked: "Asked", query: int | None
-) -> "EachAblation | EachOutcome":
-    """What changes without each head alone."""
-    from attnviz.answers.ablate import rank_heads
-    from attnviz.answers.effects import rank_outcomes
-    from attnviz.model.outcomes import outcome_of
-    from attnviz.text.tokens import parts_of
-
-    inspection, context = view.inspection, view.context
-    if asked.name == "states":
-        parts = parts_of(inspection.tokens, context.unit)
-        pieces = slice(None) if query is None else parts[query]
-        return rank_heads(context, model.ablate_each(inspection, how, pieces), query)
-    every, both = model.heads, how.rows is None
-    runs = 1 + len(every) / 2  # each begins at its head's layer
-    outcome = outcome_of(model, inspection, context.unit, asked, runs, token=query, both=both)
-    values = outcome.values([[how.edit(head)] for head in every])
-    found = zip(every, values, strict=True)
-    return rank_outcomes(context, how, outcome.facts, outcome.plain, found)
 
 
 def model_choice(ablated: "Ablated", choice: ModelChoice, target_taken: bool) -> ModelChoice:

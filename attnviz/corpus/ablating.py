@@ -11,7 +11,6 @@ from attnviz.answers.ablation_summary import (
     AblationSummary,
     Accuracy,
     HeadSummary,
-    in_common,
 )
 from attnviz.answers.bootstrap import FEWEST, Blocks, intervals
 from attnviz.answers.corpus import Estimate
@@ -26,7 +25,7 @@ from attnviz.corpus.tables import Header, kind_of, records_of, typed_in
 from attnviz.errors import AttnvizError, RequestError, listed
 from attnviz.inspection import Context, HeadId
 from attnviz.inspection.ablated import Ablating
-from attnviz.inspection.outcomes import Measured, OutcomeFacts
+from attnviz.inspection.outcomes import Measured, OutcomeFacts, in_common
 from attnviz.text.lines import START
 from attnviz.text.tokens import joined
 

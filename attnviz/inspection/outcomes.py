@@ -1,12 +1,13 @@
 """Outcomes: what of a run is measured to say whether an edit matters; numpy only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from attnviz.attention.shapes import Float
+from attnviz.text.spans import folded
 from attnviz.text.tokens import Token, Typed
 
 OutcomeName = Literal["states", "mask", "label", "next", "similarity"]
@@ -40,6 +41,17 @@ class OutcomeFacts:
             "against": self.against,
             "token": None if token is None else {"index": token.index, "text": token.text},
         }
+
+
+def in_common(one: OutcomeFacts, other: OutcomeFacts) -> OutcomeFacts:
+    """What is measured in both sentences: without the words in which they differ."""
+    words = [facts.token and folded(facts.token.text) for facts in (one, other)]
+    return replace(
+        one,
+        of=one.of if one.of == other.of else None,
+        against=one.against if one.against == other.against else None,
+        token=one.token if words[0] == words[1] else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def test_the_error_rate_by_hand() -> None:
     [relation] = data["relations"]
     assert relation["direction"] == READING
     assert relation["error_rate"] == {"mean": pytest.approx(1 / 3), "low": None, "high": None}
-    assert data["alignment_heads"] == [[0, 0]]
+    assert data["alignment_heads"] == []  # of one text, none is surely better
 
 
 def rate(links: Alignment, chosen: set[tuple[int, int]]) -> tuple[int, int]:

@@ -158,6 +158,10 @@ def test_limits_and_going_on(place: Workplace) -> None:
     whole = place("survey", "a.txt", "--json", "--no-distances")
     some = place("survey", "a.txt", "--json", "--no-distances", "--limit", "9", "--resume", "kept")
     assert some.json["corpus"]["documents"] == 9
+    first = place("survey", "a.txt", "--no-distances", "--limit", "1", "--resume", "one")
+    assert (first.code, first.err) == (0, "")
+    one = place("survey", "a.txt", "--no-distances", "--limit", "2", "--resume", "one")
+    assert one.err == "attnviz: going on after 1 document\n"
     rest = place("survey", "a.txt", "--json", "--no-distances", "--resume", "kept")
     assert rest.err == "attnviz: going on after 9 documents\n"
     assert rest.json["corpus"] == whole.json["corpus"]
@@ -167,6 +171,10 @@ def test_limits_and_going_on(place: Workplace) -> None:
     other = place("survey", "a.txt", "--resume", "kept", "--measure", "norm")
     assert other.code == 2
     assert other.message[0] == "attnviz: kept keeps a run with measure weights, and norm came"
+    probe = place("probe", "--conllu", "a.txt", "--resume", "kept")
+    assert (probe.code, probe.message[0]) == (
+        2, "attnviz: kept keeps a run of survey, and probe --conllu came",
+    )  # fmt: skip
     fewer = place("survey", "a.txt", "--no-distances", "--resume", "kept", "--limit", "9")
     assert (fewer.code, fewer.message) == (
         2,

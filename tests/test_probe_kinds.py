@@ -23,6 +23,9 @@ ENGLISH, GERMAN = "The dog crossed the street .", "Der Hund überquerte die Stra
 def place(tmp_path_factory: pytest.TempPathFactory, animal: Inspection) -> Workplace:
     place = workplace(tmp_path_factory.mktemp("kinds"), animal)
     (place.folder / "a.conllu").write_text(LONG * 2)
+    (place.folder / "plain.conllu").write_text(
+        "1\tDogs\tdog\tNOUN\t_\t_\t2\tnsubj\t_\t_\n2\trun\trun\tVERB\t_\t_\t0\troot\t_\t_\n"
+    )
     (place.folder / "gap.tsv").write_text(f"{GAP}\n{ROW}\n{ROW.replace('21', '22')}\n")
     lines = [f"{ENGLISH} ||| {GERMAN} ||| 0-0 1-1 2-2 3-3 4-4 5?5"] * 2
     (place.folder / "a.align").write_text("\n".join([*lines, "a ||| b ||| 0-7"]) + "\n")
@@ -57,6 +60,13 @@ def test_coreference(here: Any) -> None:
     assert alone["corpus"]["windows"] == 10
 
 
+def test_a_treebank_without_mentions_is_told(here: Any) -> None:
+    done = here("probe", "--coref", "plain.conllu")
+    assert (done.code, done.err) == (0, "")
+    table = " ".join(done.out.split())
+    assert "there is no link in what was read mentions are those of Entity=" in table
+
+
 def test_coreference_of_gap(here: Any) -> None:
     done = here("probe", "--coref", "gap.tsv", "--json")
     assert done.code == 0
@@ -75,14 +85,15 @@ def test_alignment(here: Any) -> None:
     [relation] = data["relations"]
     assert relation["count"] == 2 * (6 + 5)
     assert relation["error_rate"]["mean"] == pytest.approx(1 - relation["best"]["accuracy"])
-    assert all(len(head) == 2 for head in data["alignment_heads"])
+    assert data["alignment_heads"] == []
     one = here(
         "probe", "--align", "one.align", "--model", TRANSLATOR, "--first-word", "1", "--json"
     )
     assert data_of(one.out)["relations"][0]["count"] == 6 + 2
     parts = here("probe", "--align", "a.en", "a.de", "a.pharaoh", "--model", TRANSLATOR)
     assert (parts.code, parts.err) == (0, "")
-    assert "surely better than every baseline" in parts.out
+    assert "No head is surely better than every baseline." in parts.out  # of one text
+    assert "Links: those of the head and the sure ones together, |A| + |S|." in parts.out
 
 
 def test_links(here: Any) -> None:

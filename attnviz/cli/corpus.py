@@ -295,9 +295,11 @@ class _Shown:
 
     def begin(self, tally: "Tally") -> None:
         """What was read already, and told, counts no more."""
+        from attnviz.inspection.context import counted
+
         self._first, self._told = tally, len(tally.problems)
         if tally.documents:
-            self._session.notes.say(f"going on after {tally.documents} documents")
+            self._session.notes.say(f"going on after {counted(tally.documents, 'document')}")
 
     def show_part(self, tally: "Tally", part: float) -> None:
         """Called with all that was merged so far, and which part of the corpus it is."""

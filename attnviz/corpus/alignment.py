@@ -178,7 +178,7 @@ class AlignmentWork:
     @property
     def what(self) -> dict[str, Any]:
         """See Work."""
-        return {"probe": self.kind, "measure": self.measure}
+        return {"question": f"probe --{self.kind}", "measure": self.measure}
 
     def accumulator(self, facts: ModelFacts) -> Findings:
         """See Work."""
@@ -220,12 +220,14 @@ def _errors(relation: Relation) -> dict[str, float | None]:
 
 
 def _aligning(relation: Relation) -> list[tuple[int, int | None]]:
-    """The layer and number of the heads that are surely better than every baseline, best first."""
+    """The layer and number of the heads that are surely better than every baseline, best first.
+
+    Without an interval, as of few texts, none is.
+    """
     known = relation.asked.baselines.items()
     most = max(one.accuracy.mean or 0 for name, one in known if name not in INFORMED)
     ranked = relation.ranked()
-    least = [(head, mean if low is None else low) for (head, _), (mean, low, _) in ranked]
-    better = [head for head, share in least if share is not None and share > most]
+    better = [head for (head, _), (_, low, _) in ranked if low is not None and low > most]
     return [(head.layer, head.head) for head in dict.fromkeys(better)][:MOST_HEADS]
 
 

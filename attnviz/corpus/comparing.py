@@ -57,7 +57,7 @@ class ComparingWork:
     @property
     def what(self) -> dict[str, Any]:
         """What is asked, in JSON."""
-        return self.survey.what | {"question": "survey-comparison"}
+        return self.survey.what | {"question": "compare"}
 
     def accumulator(self, facts: ModelFacts) -> "Compared":
         """A new one, which has seen nothing."""

@@ -51,7 +51,11 @@ class CoreferenceWork:
     @property
     def what(self) -> dict[str, Any]:
         """See Work."""
-        return {"probe": self.kind, "measure": self.measure, "sentences": self.sentences}
+        return {
+            "question": f"probe --{self.kind}",
+            "measure": self.measure,
+            "sentences": self.sentences,
+        }
 
     def accumulator(self, facts: ModelFacts) -> Findings:
         """See Work."""

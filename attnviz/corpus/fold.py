@@ -109,7 +109,10 @@ class Work(Protocol):
 
     @property
     def what(self) -> dict[str, Any]:
-        """What is asked, in JSON: a run that is resumed must ask the same."""
+        """What is asked, in JSON: a run that is resumed must ask the same.
+
+        `question`: the command, with the option that says what kind.
+        """
 
     def accumulator(self, facts: ModelFacts) -> Accumulator:
         """A new one, which has seen nothing."""

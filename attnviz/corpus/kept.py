@@ -19,7 +19,7 @@ from attnviz.errors import AttnvizError, RequestError
 from attnviz.files import check_readable, whole_file
 from attnviz.inspection import ModelFacts
 
-SCHEMA = "attnviz.kept/2"
+SCHEMA = "attnviz.kept/3"
 
 OTHER = "give another --resume FILE"
 ANEW = f"{OTHER}, or delete this one to begin anew"
@@ -114,6 +114,9 @@ class Kept:
         if kept["model"] != own["model"]:
             came = f"{model} came" if model != other else "its numbers are others now"
             raise RequestError(f"{self.path} keeps a run of the model {other}, and {came}", ANEW)
+        asked, question = own["work"]["question"], kept["work"]["question"]
+        if asked != question:
+            raise RequestError(f"{self.path} keeps a run of {question}, and {asked} came", ANEW)
         for part in ("run", "work"):
             now, then = own[part], kept[part]
             for name in now:

@@ -135,7 +135,7 @@ class LinksWork:
     @property
     def what(self) -> dict[str, Any]:
         """See Work."""
-        return {"probe": self.kind, "measure": self.measure}
+        return {"question": f"probe --{self.kind}", "measure": self.measure}
 
     def accumulator(self, facts: ModelFacts) -> "LinkFindings":
         """See Work."""

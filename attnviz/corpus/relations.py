@@ -43,7 +43,7 @@ class RelationsWork:
     @property
     def what(self) -> dict[str, Any]:
         """See Work."""
-        return {"probe": self.kind, "measure": self.measure}
+        return {"question": f"probe --{self.kind}", "measure": self.measure}
 
     def accumulator(self, facts: ModelFacts) -> Findings:
         """See Work."""

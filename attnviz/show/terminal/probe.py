@@ -18,6 +18,10 @@ from attnviz.show.terminal.survey import read_of
 SHORT = {"nearest_pos": "same tag", "head_match": "same head", "same_key": "same key"}
 """What columns of baselines are called, where that is not their name."""
 
+NO_MENTION = (
+    "mentions are those of Entity= in the last column of CoNLL-U, or of GAP's table; none that "
+    "came has an earlier one of its entity"
+)
 ALWAYS = 4  # columns that stay in the narrowest terminal
 LONGEST_NAME = 24  # cells of a relation
 
@@ -34,6 +38,8 @@ def _lines(answer: Probe, top: int) -> Iterator[RenderableType]:
     yield Text()
     if not answer.relations:
         yield title("there is no link in what was read")
+        if answer.kind == "coref":
+            yield from quiet_line(NO_MENTION)
         return
     yield title("how much of each relation its best head finds, in percent")
     yield _ranking(answer, top)
@@ -150,6 +156,7 @@ def _notes(answer: Probe) -> Iterator[str]:
 def _more_notes(answer: Probe) -> Iterator[str]:
     """What one kind of probe says beside the table."""
     if answer.kind == "align":
+        yield "Links: those of the head and the sure ones together, |A| + |S|."
         named = [str(HeadId(*head)) for head in answer.more.get("alignment_heads", ())]
         told = f"Alignment heads: {', '.join(named)}, which are" if named else "No head is"
         yield f"{told} surely better than every baseline."

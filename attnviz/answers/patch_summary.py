@@ -1,7 +1,7 @@
 """Which heads carry what differs, over many twins: the mean share that each restores."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -13,8 +13,7 @@ from attnviz.attention.edits import What
 from attnviz.attention.order import NEAR_ZERO, descending
 from attnviz.errors import RequestError
 from attnviz.inspection import Context, HeadId, Shown
-from attnviz.inspection.outcomes import OutcomeFacts
-from attnviz.text.spans import folded
+from attnviz.inspection.outcomes import OutcomeFacts, in_common
 
 INTERVALS = (
     f"95 %: percentiles of {RESAMPLES} means of twins drawn anew (bootstrap, Efron 1979); none of "
@@ -129,8 +128,8 @@ class Tally:
         if self._first is None:
             self._first, self._common = each, each.twins.outcome
         own = each.twins.outcome
-        self._common, before = _shared(self._common, own), self._common
-        self._own_words |= self._common != before or before != _shared(own, before)
+        self._common, before = in_common(self._common, own), self._common
+        self._own_words |= self._common != before or before != in_common(own, before)
         if not each.twins.differ:
             self.alike += 1
             return
@@ -169,15 +168,3 @@ class Tally:
             self._own_words,
             self._rows_named,
         )
-
-
-def _shared(one: OutcomeFacts, other: OutcomeFacts) -> OutcomeFacts:
-    """What is measured in both: without the words, and the place, in which they differ."""
-    texts = {folded(each.token.text) for each in (one, other) if each.token is not None}
-    same = len(texts) == 1 and one.token is not None and other.token is not None
-    return replace(
-        one,
-        of=one.of if one.of == other.of else None,
-        against=one.against if one.against == other.against else None,
-        token=one.token if same else None,
-    )

@@ -8,6 +8,8 @@ import pytest
 from hooked import library
 from planted import HEADS, LAYERS, PLANTED, A, B, auroc, planted, save_planted
 
+import attnviz
+from attnviz.answers.patch import EachPatched
 from attnviz.attention.edits import Edit, Patch
 from attnviz.inspection.outcomes import Asked
 from attnviz.model import Model, load_model, model_in_memory
@@ -83,3 +85,18 @@ def test_all_heads_patched_restore_all(model: Model) -> None:
     np.testing.assert_allclose(output.states[shared], a.text.plain.states[shared], atol=1e-5)
     [measured] = b.values([run])
     assert measured.value == pytest.approx(a.plain.value, abs=1e-5)
+
+
+def test_each_head_alone_as_users_ask(model: Model) -> None:
+    """`ablate --each` and `patch --each` rank the two planted heads first, and no other matters."""
+    a, b = (model.inspect(text) for text in (A, B))
+    ablated = attnviz.ablate_each(a, model=model, outcome="mask", of="cat").heads
+    lost = {(one.head.layer, one.head.place): abs(one.effect.change) for one in ablated}
+    patched = attnviz.patch(a, b, model=model)
+    assert isinstance(patched, EachPatched)
+    shares = {(one.head.layer, one.head.place): one.effect.restored for one in patched.heads}
+    restored = {place: share for place, share in shares.items() if share is not None}
+    assert auroc(lost) == auroc(restored) == 1.0
+    assert (
+        {one.head for one in ablated[:2]} == {one.head for one in patched.heads[:2]} == {*PLANTED}
+    )

@@ -128,6 +128,9 @@ def test_cross_attention_chooses_the_next_word(here: Callable[..., Done]) -> Non
     assert done["before"] > 0.9
     first = done["each"][0]
     assert first["change"] < -0.5
+    own = here(TIRED, "-m", TRANSLATOR, *model[4:], "--attention", "cross", "--each", "--json").json
+    assert own["outcome"] == done["outcome"]  # it writes the same up to there
+    assert own["each"][0]["change"] == pytest.approx(first["change"], abs=1e-6)
     encoder = here(TIRED, *model, "--head", "0.1", "--logit", "--json").json
     jsonschema.validate(encoder, SCHEMA)
     assert (encoder["outcome"]["unit"], encoder["best"]["after"]) == ("logit", "es")

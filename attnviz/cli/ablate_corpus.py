@@ -86,7 +86,7 @@ class _Over:
         """Add a sentence; RequestError for one in which what is asked is not there."""
         from attnviz.attention.request import RecordRequest
         from attnviz.corpus.ablating import AblationTally, Label
-        from attnviz.model.outcomes import outcome_of
+        from attnviz.corpus.ablation import measured
 
         model, selection = self._model, self._selection
         tokens = model.tokenize(document.text, document.pair, self._source.truncate)
@@ -102,8 +102,7 @@ class _Over:
         how = self._editing.of(model, view, f"{document.place}: ")
         asked = self._measuring.asked(model, view, query, label)
         runs, both = 1 + len(self._heads) / 2, how.rows is None
-        unit = view.context.unit
-        outcome = outcome_of(model, inspection, unit, asked, runs, token=query, both=both)
+        outcome = measured(model, view, asked, runs, query, both)
         values = list(outcome.values([list(map(how.edit, heads)) for heads in self._heads]))
         self.tally = self.tally or AblationTally(self._heads, how)
         labelled = label.of is not None and outcome.plain.best is not None

@@ -8,8 +8,25 @@ from attnviz.inspection import HeadId, View
 from attnviz.inspection.ablated import Ablating
 from attnviz.inspection.outcomes import Asked
 from attnviz.model.model import Model
-from attnviz.model.outcomes import outcome_of
+from attnviz.model.outcomes import Outcome, outcome_of
 from attnviz.text.tokens import parts_of
+
+
+def measured(
+    model: Model, view: View, asked: Asked, runs: float, query: int | None, both: bool
+) -> Outcome:
+    """What is measured of a text; errors as in `outcome_of`.
+
+    Of a target that the model wrote itself only what stands before the word asked for is fed.
+    """
+    inspection, unit = view.inspection, view.context.unit
+    source = inspection.keys
+    if asked.name == "next" and asked.of is not None and source is not None:
+        written = outcome_of(model, source, unit, asked, runs, token=query, both=both)
+        ids = written.text.tokens.ids
+        if inspection.tokens.ids[: len(ids)] == ids:
+            return written
+    return outcome_of(model, inspection, unit, asked, runs, token=query, both=both)
 
 
 def single(
@@ -25,7 +42,7 @@ def single(
     effect = None
     if asked.name != "states":
         both = how.rows is None
-        outcome = outcome_of(model, inspection, context.unit, asked, token=query, both=both)
+        outcome = measured(model, view, asked, 2, query, both)
         [after] = outcome.values([list(map(how.edit, heads))])
         effect = Effect(outcome.facts, outcome.plain, after)
     run = model.ablate(inspection, heads, how)
@@ -43,7 +60,7 @@ def each(
         return rank_heads(context, model.ablate_each(inspection, how, pieces), query)
     every, both = model.heads, how.rows is None
     runs = 1 + len(every) / 2  # each begins at its head's layer
-    outcome = outcome_of(model, inspection, context.unit, asked, runs, token=query, both=both)
+    outcome = measured(model, view, asked, runs, query, both)
     values = outcome.values([[how.edit(head)] for head in every])
     found = zip(every, values, strict=True)
     return rank_outcomes(context, how, outcome.facts, outcome.plain, found)

@@ -18,7 +18,7 @@ from attnviz.model import Model
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ko.md")
-PAGES = ("docs/guide.md", "docs/measures.md", "docs/article.md")
+PAGES = ("docs/guide.md", "docs/measures.md", "docs/article.md", "docs/cause.md")
 DOCUMENTS = (
     *READMES,
     *PAGES,

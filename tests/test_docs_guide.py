@@ -46,7 +46,18 @@ def test_heads_are_also_counted_from_1(head: str, text: str) -> None:
 
 def test_every_command_has_its_part() -> None:
     used = re.findall(r"^\$ attnviz (\w+)", SHOWN, re.MULTILINE)
-    order = ["run", "find", "lines", "view", "compare", "explain", "ablate", "heatmap", "similar"]
+    order = [
+        "run",
+        "find",
+        "lines",
+        "view",
+        "compare",
+        "explain",
+        "ablate",
+        "patch",
+        "heatmap",
+        "similar",
+    ]
     assert list(dict.fromkeys(used)) == [*order, "check"]
     assert "--measure norm" in SHOWN
     assert set(re.findall(r"--measure (\w+)", SHOWN)) <= set(MEASURES)

@@ -19,7 +19,8 @@ WORDS = re.findall(
     "layer argmax share dropped sink window part distance hits change mask pair index text_index "
     "yardstick stripe diagonal minimum length biases probability pooling cosine last "
     "term covered held interval statistic role sieve cluster matched "
-    "relation links found margin baseline offset nearest first random twins luckiest",
+    "relation links found margin baseline offset nearest first random twins luckiest "
+    "edit patch needed enough outcome helps hurts patched restored",
 )
 
 

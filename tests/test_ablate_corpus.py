@@ -15,6 +15,7 @@ from tiny_bert import save_tiny_bert
 from transformers import BertForMaskedLM
 from written import schema
 
+from attnviz.answers.effects import verdict_of
 from attnviz.corpus.ablating import AblationTally
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
@@ -73,6 +74,20 @@ def test_changes_that_are_one_number() -> None:
     verdicts = [one.verdict for one in sorted(found.heads, key=lambda one: one.head)]
     assert verdicts == ["helps", "hurts", "does not matter", "does not matter"]
     assert all(one.accuracy is None for one in found.heads)
+
+
+def test_a_change_that_is_sure_and_tiny_does_not_matter() -> None:
+    found = summed(np.tile([-0.0009, 0.0009, -0.0011, 0.0], (6, 1)))
+    verdicts = [one.verdict for one in sorted(found.heads, key=lambda one: one.head)]
+    assert verdicts == ["does not matter", "does not matter", "helps", "does not matter"]
+    assert verdict_of(0.5, -0.0009) == "does not matter"
+    assert verdict_of(0.01, -0.0009) == "helps"  # a tenth of what there was
+
+
+def test_states_read_no_labels(here: Callable[..., Done]) -> None:
+    done = here("--tsv", "rows.tsv", "--head", "1.1", "--outcome", "states", "--json")
+    assert (done.code, done.json["sentences"], done.json["labelled"]) == (0, 6, 0)
+    assert "no label is read" in done.err
 
 
 def test_few_sentences_have_no_verdict() -> None:
@@ -149,7 +164,7 @@ def test_plain_sentences(here: Callable[..., Done], place: Workplace) -> None:
     [
         ("sentence_\tlabel\na [MASK]\tdog\n", (), "there is no column text"),
         ("text\tlabel\na [MASK]\tunlikely\n", (), '"unlikely" is 8 tokens'),
-        ("text\tlabel\na dog\tdog\n", (), "--of is of what a head says"),
+        ("text\tlabel\na dog\tdog\n", (), "the label is of what a head says"),
         ("", (), "there is no text in it"),
         ("a [MASK]\n", ("the cat",), "--tsv brings sentences with it, and TEXT came"),
         ("a [MASK]\n", ("--save", "x"), "and --save came"),

@@ -111,6 +111,7 @@ def test_the_mean_over_texts(here: Callable[..., Done]) -> None:
         (["--mean-of", "texts.txt", "--what", "weights"], "rows of weights have no mean"),
         (["--mean-of", "none.txt"], "none.txt"),
         (["--what", "o"], "--what"),
+        (["--with", "noise", "--seed", "-1"], "seed is -1"),
         (["--seed", "3"], "leave out TEXT, --pair and the options of the model"),
     ],
 )

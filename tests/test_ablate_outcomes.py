@@ -181,6 +181,7 @@ def test_the_place_of_a_word_that_is_named(here: Callable[..., Done]) -> None:
         (["--outcome", "similarity"], "name the other with --of TEXT"),
         (["--outcome", "similarity", "--of", "x", "--logit"], "measures a cosine, and --logit"),
         (["-m", "labelled", "--of", "glad"], 'has no label "glad"'),
+        (["-m", "labelled", "--of", "LABEL_0", "--against", "0"], 'are both "LABEL_0"'),
         (["-m", "masked", "--outcome", "mask", "--of", "unlikely"], "[MASK]"),
         (["--target", "ein Hund"], "--target is what a decoder beside the encoder is fed"),
     ],

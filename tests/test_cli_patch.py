@@ -134,6 +134,15 @@ def test_pictures_and_files(here: Callable[..., Done], place: Workplace) -> None
     assert here(*asked, "--each", "--what", "v", "-f", "svg").out != named
 
 
+def test_a_sentence_beside_itself(here: Callable[..., Done]) -> None:
+    done = here("a dog sat", "a dog sat", "--each")
+    assert done.code == 0
+    assert "A and B are the same, so there is no difference to restore" in done.out
+    assert not {"▸", "█"} & set(done.out)
+    heads = here("a dog sat", "a dog sat", "--each", "--json").json["heads"]
+    assert {one["restored"] for one in heads} == {None}
+
+
 BAD: list[tuple[list[str], str]] = [
     ([ANIMAL, WIDE], "no head was named"),
     ([ANIMAL, WIDE, "--head", "3.1", "--each"], "does not go with --head or --layer"),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from attnviz.answers.answer import attention_facts
 from attnviz.answers.bootstrap import FEWEST, RESAMPLES
 from attnviz.answers.corpus import Estimate, Intervals
-from attnviz.answers.effects import Verdict
+from attnviz.answers.effects import LEAST, LEAST_SHARE, Verdict
 from attnviz.inspection import Context, HeadId, Shown
 from attnviz.inspection.ablated import Ablating
 from attnviz.inspection.outcomes import OutcomeFacts
@@ -17,7 +17,8 @@ LEVEL = 0.05
 
 TESTED = (
     "a head helps, or hurts, if the 95 % interval of the mean change leaves 0 out, and a two-sided "
-    f"t test over sentences says so at {LEVEL}, corrected for the number of heads (Holm 1979)"
+    f"t test over sentences says so at {LEVEL}, corrected for the number of heads (Holm 1979); and "
+    f"if the change is {LEAST:g} or more, or {LEAST_SHARE:.0%} of what is measured"
 )
 INTERVALS = Intervals("percentile bootstrap over sentences (Efron 1979)", RESAMPLES)
 

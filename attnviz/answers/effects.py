@@ -21,9 +21,14 @@ if the outcome is less without it."""
 COLUMNS = ("ablated", "with", "outcome", "of", "against", "before", "value", "change", "best")
 
 
-def verdict_of(change: float) -> Verdict:
+LEAST, LEAST_SHARE = 1e-3, 0.01
+"""Of a smaller change, which is also a smaller part of what is measured, a head does not matter."""
+
+
+def verdict_of(before: float, change: float) -> Verdict:
     """What heads do whose edit changes an outcome by this."""
-    if abs(change) <= NEAR_ZERO:
+    small = min(LEAST, LEAST_SHARE * max(abs(before), abs(before + change)))
+    if abs(change) <= max(small, NEAR_ZERO):
         return "does not matter"
     return "helps" if change < 0 else "hurts"
 
@@ -44,7 +49,7 @@ class Effect:
     @property
     def verdict(self) -> Verdict | None:
         """What the heads do; None of states, which move and are no better for that."""
-        return None if self.outcome.name == "states" else verdict_of(self.change)
+        return None if self.outcome.name == "states" else verdict_of(self.before.value, self.change)
 
     def data(self) -> dict[str, Any]:
         """The fields of JSON."""

@@ -65,6 +65,10 @@ class Noise:
 
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise RequestError(f"seed is {self.seed}", "it should be 0 or more")
+
 
 @dataclass(frozen=True, eq=False)
 class Given:

@@ -104,11 +104,11 @@ class LayerRecord:
             )
         return Inputs(self.x, states, self.q, self.k, self.v)
 
-    def check_more_than_weights(self) -> None:
-        """Raise AttnvizError if the model gave its weights and nothing else."""
+    def check_more_than_weights(self, name: str = "this model") -> None:
+        """Raise AttnvizError if the model, of this name, gave its weights and nothing else."""
         if self.recorded_weights is not None:
             raise AttnvizError(
-                "this model gives its attention weights alone, without queries, keys and values, "
+                f"{name} gives its attention weights alone, without queries, keys and values, "
                 "because its own code computes them",
                 "attnviz models says which models give all of it",
             )

@@ -101,6 +101,10 @@ class _Over:
             self._heads = [tuple(chosen)] if chosen else [(head,) for head in model.heads]
         how = self._editing.of(model, view, f"{document.place}: ")
         asked = self._measuring.asked(model, view, query, label)
+        if asked.name == "states" and label.of is not None:
+            selection.session.notes.say_once(
+                "how far states move is measured, and no label is read"
+            )
         runs, both = 1 + len(self._heads) / 2, how.rows is None
         outcome = measured(model, view, asked, runs, query, both)
         values = list(outcome.values([list(map(how.edit, heads)) for heads in self._heads]))

@@ -91,25 +91,25 @@ class Measuring:
     ) -> "Asked":
         """What is asked of a text, by name; RequestError for a target that nothing reads.
 
-        label: what a row of a table says.
+        label: what a row of a table says, which states do not have.
         """
         from attnviz.model.edits import fed
         from attnviz.model.outcomes import usual_outcome
         from attnviz.model.predict import facts_of
 
         asked = self._measured.asked(self._target)
-        if label is not None:
-            own = label.of or asked.of, label.against or asked.against
-            asked = replace(asked, of=own[0], against=own[1])
         if asked.name is None:
             tokens = fed(view.inspection, model.decodes)
             name = usual_outcome(model, tokens)
             masked = query is not None and _is_mask(model, view, query)
             # a word that was named is one whose state moves
             asked = replace(asked, name=name if query is None or masked else "states")
+        if label is not None and self._measured.outcome != "states":
+            own = label.of or asked.of, label.against or asked.against
+            asked = replace(asked, of=own[0], against=own[1])
         facts = facts_of(model)
         if asked.name == "states":
-            _check_bare(model, facts, asked)
+            _check_bare(model, facts, asked, label)
         if asked.target is not None and (facts is None or facts.kind != "seq2seq-lm"):
             raise RequestError(
                 f"--target is what a decoder beside the encoder is fed, and {model.facts.name} "
@@ -119,9 +119,12 @@ class Measuring:
         return asked
 
 
-def _check_bare(model: "Model", facts: "HeadFacts | None", asked: "Asked") -> None:
+def _check_bare(
+    model: "Model", facts: "HeadFacts | None", asked: "Asked", label: "Label | None"
+) -> None:
     """RequestError for a word of what a head says, where states are measured."""
-    given = {"--of": asked.of, "--against": asked.against, "--logit": asked.logit}
+    of = "--of" if label is None or label.of is None else "the label"
+    given = {of: asked.of, "--against": asked.against, "--logit": asked.logit}
     option = next(filter(given.get, given), None)
     if option is None:
         return

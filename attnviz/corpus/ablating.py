@@ -157,7 +157,7 @@ class AblationTally:
             if self._labelled and has_sign:
                 labelled = self._labelled
                 accuracy = Accuracy(self._right / labelled, float(sums[RIGHT, at] / labelled))
-            verdict = None if own is None else _verdict(change, own)
+            verdict = None if own is None else _verdict(self._before / count, change, own)
             found.append(HeadSummary(self._heads[at], rank, change, own, verdict, accuracy))
         return AblationSummary(
             self._context,
@@ -171,11 +171,11 @@ class AblationTally:
         )
 
 
-def _verdict(change: Estimate, p: float) -> Verdict:
+def _verdict(before: float, change: Estimate, p: float) -> Verdict:
     """What the mean change says of a head, if chance does not explain it."""
     low, high, mean = change.low, change.high, change.mean or 0.0
     apart = low is not None and high is not None and not low <= 0 <= high
-    return verdict_of(mean) if apart and p < LEVEL else "does not matter"
+    return verdict_of(before, mean) if apart and p < LEVEL else "does not matter"
 
 
 def _p_values(

@@ -244,6 +244,11 @@ def _scored(
         of = int(row.argmax()) if asked.of is None else find(model, head, asked.of, row)
     if asked.against is not None:
         against = find(model, head, asked.against, row)
+    if of == against:
+        raise RequestError(
+            f'--of and --against are both "{reads(of)}", and nothing is left of the difference',
+            "name two, or leave out --against",
+        )
     unit: OutcomeUnit = "logit" if asked.logit or head.function is None else "probability"
     other = None if against is None else reads(against)
     formula = f"{unit} {FORMULAS[name]}" + (" − that of another" if other is not None else "")

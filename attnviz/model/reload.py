@@ -214,7 +214,7 @@ def check_ablatable(inspection: Inspection) -> None:
     """AttnvizError if heads cannot be edited in the inspection's model, before it is loaded."""
     for record in inspection.layers:
         if record is not None:
-            record.check_more_than_weights()
+            record.check_more_than_weights(inspection.model.name)
 
 
 def _same_tokens(model: Model, inspection: Inspection) -> bool:

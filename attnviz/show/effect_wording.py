@@ -91,9 +91,10 @@ def summary_notes(answer: AblationSummary) -> Iterator[str]:
         yield f"Of fewer than {FEWEST} sentences there are no intervals, and heads have no verdict."
     elif verdicts[0] is not None and len(verdicts) > 1:
         helps, hurts = (verdicts.count(one) for one in get_args(Verdict)[:2])
+        verbs = ["helps" if helps == 1 else "help", "hurts" if hurts == 1 else "hurt"]
         yield (
-            f"Of {len(verdicts)} heads {helps} help and {hurts} hurt; of the others no change was "
-            "found that chance would not explain."
+            f"Of {len(verdicts)} heads {helps} {verbs[0]} and {hurts} {verbs[1]}; of the "
+            "others no change was found that chance would not explain."
         )
     if verdicts[0] is not None:
         yield f"{TESTED[0].upper()}{TESTED[1:]}."

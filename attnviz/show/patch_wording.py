@@ -60,6 +60,8 @@ def both_told(twins: Twins) -> str:
 
 def hardly_told(twins: Twins) -> str:
     """Why no share is told, where A and B hardly differ."""
+    if twins.alignment.identical:
+        return "A and B are the same, so there is no difference to restore"
     return alike_told(twins.alignment) or (
         f"A and B differ by less than {HARDLY:g} in what is measured, so no share is told"
     )

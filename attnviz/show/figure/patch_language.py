@@ -70,6 +70,9 @@ PATCHES: dict[str, str] = {
     "A and B differ by less than {} in what is measured, so no share is told": (
         "측정값에서 A와 B의 차이가 {}보다 작아 복원율을 표시하지 않음"
     ),
+    "A and B are the same, so there is no difference to restore": (
+        "A와 B가 같아 복원할 차이가 없음"
+    ),
     "orange: toward A": "주황: A 쪽으로",
     "blue: away from A": "파랑: A 반대쪽으로",
     "of {} alone": "{} 단어만",

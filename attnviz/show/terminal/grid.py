@@ -13,7 +13,7 @@ from rich.text import Text
 
 from attnviz.answers.overview import is_near
 from attnviz.answers.word import Word
-from attnviz.attention.order import descending, largest
+from attnviz.attention.order import NEAR_ZERO, descending, largest
 from attnviz.inspection import HeadId
 from attnviz.show.labels import names
 from attnviz.show.terminal.cells import (
@@ -249,6 +249,7 @@ class HeadGrid:
         number = self.numbers[place]
         largest = number > 0 and number == max(self.numbers.values())
         largest = place == self.most if self.most is not None else largest
+        largest &= abs(number) > NEAR_ZERO
         text = fit((MARKER if largest else " ") + self.scale.text(number), CELL - 1)
         return Text.assemble((text, self.scale.style(number, self.tone, largest)), " ")
 

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from attnviz.answers.similar import PAIRS, EachSimilarity, PairPart, Parts, Similarity
-from attnviz.attention.order import descending
+from attnviz.attention.order import NEAR_ZERO, descending
 from attnviz.show.edit_wording import NEAR_THE_END, REPLACED
 from attnviz.show.labels import names, visible
 from attnviz.show.terminal.cells import (
@@ -58,7 +58,7 @@ class Signed(Scale):
     def to(cls, numbers: np.ndarray) -> "Signed":
         """The scale of these numbers."""
         largest = float(np.abs(numbers).max(initial=0.0))
-        if not largest > 0:
+        if not largest > NEAR_ZERO:  # rounding
             return cls()
         return cls(largest, 1.0 if largest >= 0.1 else 10.0 ** np.floor(np.log10(largest)))
 

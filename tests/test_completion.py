@@ -75,6 +75,9 @@ def test_commands_and_options(memory: Path) -> None:
         (["models", "e"], ("folders", ["e5"])),
         (["run", "-o", ""], ("files", [])),
         (["compare", "--load", "x"], ("files", [])),
+        (["ablate", "--mean-of", "c"], ("files", [])),
+        (["ablate", "--outcome", "m"], ("words", ["mask"])),
+        (["patch", "--what", "w"], ("words", ["weights"])),
         (["run", "--top", ""], ("words", [])),
         (["run", "a te"], ("words", [])),
         (["run", "--", "--q"], ("words", [])),
@@ -102,6 +105,7 @@ def test_words_and_heads_of_the_last_sentence(memory: Path, animal: Inspection) 
     assert offered("run", "--key", "@1")[1] == ["@1", "@10", "@11", "@12", "@13"]
     assert offered("run", "--query", "[") == ("words", ["[CLS]", "[SEP]"])
     assert offered("run", "--pieces", "--query", "d") == ("words", ["didn"])
+    assert offered("ablate", "--rows", "an") == ("words", ["animal"])
     assert offered("run", "--layer", "") == ("words", [str(n) for n in range(6)])
     assert offered("run", "--head", "L5H1") == ("words", ["L5H1", "L5H10", "L5H11"])
     assert offered("run", "--head", "3.1") == ("words", ["3.1", "3.10", "3.11"])

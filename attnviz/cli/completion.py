@@ -239,13 +239,13 @@ class Completion:
         own: dict[str, Callable[[], Iterable[Choice]]] = {
             "kept": self._names, "keep": self._names, "forget": self._names,
             "query": partial(self._words, "tokens"), "key": partial(self._words, "keys"),
-            "layer": self._layers, "head": self._heads,
+            "rows": partial(self._words, "tokens"), "layer": self._layers, "head": self._heads,
         }  # fmt: skip
         if parameter.name in ("model", "models", "name"):
             return "folders", self._models()
         if parameter.name in own:
             return "words", own[parameter.name]()
-        if kind is Path or Path in get_args(kind) or parameter.name == "files":
+        if kind is Path or Path in get_args(kind) or parameter.name in ("files", "mean_of"):
             return "files", []
         names = get_args(kind) if get_origin(kind) is Literal else ()
         return "words", [(name, "") for name in names]

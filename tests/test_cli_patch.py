@@ -161,6 +161,7 @@ BAD: list[tuple[list[str], str]] = [
     (["--tsv", "nowhere.tsv"], "there is no file nowhere.tsv"),
     (["--tsv", "nowhere.tsv", "--head", "3.1"], "--tsv patches every head alone"),
     (["--tsv", "nowhere.tsv", ANIMAL], "--tsv brings twins with it"),
+    (["--tsv", "nowhere.tsv", "--truncate"], "and --truncate came beside it"),
     ([ANIMAL, WIDE, "--each", "-f", "npz"], "npz"),
 ]
 

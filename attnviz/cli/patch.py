@@ -286,6 +286,7 @@ def _check(
             raise RequestError("--limit is for --tsv FILE", "add that, or leave it out")
         return
     others: dict[str, object] = {"A B": source.text, "--pair": source.pair}
+    others |= {"--pretokenized": source.pretokenized, "--truncate": source.truncate}
     others |= {"--load": source.load, "--from": source.kept, "--by": patched.by}
     extra = [name for name, value in others.items() if value]
     if extra:

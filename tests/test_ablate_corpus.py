@@ -20,6 +20,7 @@ from attnviz.corpus.ablating import AblationTally
 from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.ablated import Ablating
+from attnviz.show.figure.effects import bar
 
 SCHEMA = schema("ablate-corpus-1")
 ROWS = [
@@ -82,6 +83,12 @@ def test_a_change_that_is_sure_and_tiny_does_not_matter() -> None:
     assert verdicts == ["does not matter", "does not matter", "helps", "does not matter"]
     assert verdict_of(0.5, -0.0009) == "does not matter"
     assert verdict_of(0.01, -0.0009) == "helps"  # a tenth of what there was
+
+
+def test_a_bar_shows_that_its_interval_holds_0() -> None:
+    assert bar("L0H0", -0.06, (), (-0.14, 0.02)).interval == (-0.02, 0.14)
+    assert bar("L0H1", 0.06, (), (-0.02, 0.14)).interval == (-0.02, 0.14)
+    assert bar("L1H0", -0.06, (), (-0.08, -0.04)).interval == (0.04, 0.08)
 
 
 def test_states_read_no_labels(here: Callable[..., Done]) -> None:

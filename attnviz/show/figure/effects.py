@@ -19,7 +19,7 @@ from attnviz.show.figure.captions import heading
 from attnviz.show.figure.drawing import drawing_of
 from attnviz.show.figure.heads import edit_notes
 from attnviz.show.figure.language import say
-from attnviz.show.figure.ranking import HEADS_SHOWN, Bar, Ranked, draw_ranked
+from attnviz.show.figure.ranking import HEADS_SHOWN, Bar, Ranked, draw_ranked, turned
 from attnviz.show.figure.similar import FALLS, RISES
 from attnviz.show.forms import Limits
 from attnviz.show.labels import visible
@@ -85,13 +85,8 @@ def bar(
     name: str, change: float, cells: tuple[str, ...], interval: tuple[float, float] | None = None
 ) -> Bar:
     """A change's bar, as long as it is large, in the colour of its sign."""
-    sign = -1 if change < 0 else 1
-    turned = None
-    if interval is not None:
-        low, high = sorted(sign * end for end in interval)
-        turned = max(low, 0.0), high
     color = FALLS if change < 0 else RISES
-    return Bar(name, abs(change), cells, interval=turned, color=color)
+    return Bar(name, abs(change), cells, interval=turned(change, interval), color=color)
 
 
 def _about(context: Context) -> list[str]:

@@ -14,7 +14,7 @@ from attnviz.show.figure.drawing import drawing, drawing_of
 from attnviz.show.figure.fonts import font_families, texts_of
 from attnviz.show.figure.language import say
 from attnviz.show.figure.matrix import short_share
-from attnviz.show.figure.ranking import HEADS_SHOWN, Bar, Ranked, draw_ranked
+from attnviz.show.figure.ranking import HEADS_SHOWN, Bar, Ranked, draw_ranked, turned
 from attnviz.show.figure.similar import FALLS, RISES
 from attnviz.show.forms import Limits
 from attnviz.show.labels import names, visible
@@ -131,7 +131,8 @@ def _bar(
     muted: bool = False,
 ) -> Bar:
     color = FALLS if number < 0 else RISES
-    return Bar(name, abs(number), cells, interval=interval, bold=bold, muted=muted, color=color)
+    ends = turned(number, interval)
+    return Bar(name, abs(number), cells, interval=ends, bold=bold, muted=muted, color=color)
 
 
 def _quantity(twins: Twins) -> str:

@@ -44,6 +44,14 @@ class Bar:
     color: str = STRONG
 
 
+def turned(number: float, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """A number's interval beside its bar, which is as long as the number is large."""
+    if interval is None or number >= 0:
+        return interval
+    low, high = interval
+    return -high, -low
+
+
 @dataclass(frozen=True, eq=False)
 class Ranked:
     """A map of heads' numbers, NaN where there is none, and bars with their columns of text.
@@ -173,7 +181,8 @@ def _draw_bars(picture: Figure, one: Ranked, frame: _Frame, top: float, furthest
     """The bars with their names, marks and columns of text."""
     count = max(len(one.bars), 1)
     axes = axes_at(picture, frame.left, top + frame.above, _BARS, count * _ROW)
-    axes.set(xlim=(0, furthest * 1.03), ylim=(count - 0.5, -0.5))
+    least = min((bar.interval[0] for bar in one.bars if bar.interval), default=0.0)
+    axes.set(xlim=(min(least, 0.0) * 1.03, furthest * 1.03), ylim=(count - 0.5, -0.5))
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -199,13 +208,14 @@ def _draw_bars(picture: Figure, one: Ranked, frame: _Frame, top: float, furthest
 def _write_columns(axes: Axes, one: Ranked, frame: _Frame) -> None:
     """The names of bars and columns, and below them the texts, on their right edges."""
     style: dict[str, Any] = {"size": _TEXT, "annotation_clip": False, "va": "center"}
-    axes.annotate(say(one.bar_name), (0, -0.85), color=MUTED, ha="left", **style)
+    left, right = axes.get_xlim()
+    axes.annotate(say(one.bar_name), (left, -0.85), color=MUTED, ha="left", **style)
     if not frame.map[0]:  # which has it elsewhere
-        axes.annotate(one.title, (0, -1.9), weight="bold", **style)
+        axes.annotate(one.title, (left, -1.9), weight="bold", **style)
     edge = _BARS + 0.12
     for place, (title, width) in enumerate(zip(one.columns, frame.columns, strict=True)):
         edge += width
-        x = edge / _BARS * axes.get_xlim()[1]
+        x = left + edge / _BARS * (right - left)
         axes.annotate(say(title), (x, -0.85), color=MUTED, ha="right", **style)
         for row, bar in enumerate(one.bars):
             color = MUTED if bar.quiet else INK

@@ -21,6 +21,7 @@ from attnviz.errors import RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.ablated import Ablating
 from attnviz.show.figure.effects import bar
+from attnviz.show.figure.patch import _bar
 
 SCHEMA = schema("ablate-corpus-1")
 ROWS = [
@@ -89,6 +90,7 @@ def test_a_bar_shows_that_its_interval_holds_0() -> None:
     assert bar("L0H0", -0.06, (), (-0.14, 0.02)).interval == (-0.02, 0.14)
     assert bar("L0H1", 0.06, (), (-0.02, 0.14)).interval == (-0.02, 0.14)
     assert bar("L1H0", -0.06, (), (-0.08, -0.04)).interval == (0.04, 0.08)
+    assert _bar("L1H1", -0.06, (), interval=(-0.08, -0.04)).interval == (0.04, 0.08)
 
 
 def test_states_read_no_labels(here: Callable[..., Done]) -> None:

@@ -91,8 +91,6 @@ def summary_figure(
     for one in answer.heads[: top or HEADS_SHOWN]:
         ends = one.interval
         told = " … ".join(map(share_told, ends or ()))
-        if ends and one.mean < 0:
-            ends = -ends[1], -ends[0]
         cells = share_told(one.mean), told, f"{one.toward} / {answer.twins}"
         bars.append(_bar(str(one.head), one.mean, cells, interval=ends, bold=one.told_apart))
     with drawing_of(context):

@@ -79,8 +79,6 @@ def test_what_the_source_cannot_do(place: Workplace) -> None:
     code, (message, hint) = told(place, "find", "--query", "Es", "--key", "It", "--both")
     assert (code, hint) == (2, "leave out --both")
     assert message == "words of the source are keys, and do not look back at the target"
-    code, (message, *_) = told(place, "ablate", "--load", "across", "--head", "0.0")
-    assert (code, "ablate" in message) == (2, True)
     code, (message, *_) = told(place, "run", "--load", "across", "--measure", "rollout")
     assert (code, message.split(" follows")[0]) == (2, "rollout")
 

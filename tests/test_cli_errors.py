@@ -191,7 +191,7 @@ HINTS = {
     "run --hepl": "No such option: --hepl. Did you mean --help?",
     "run --sum": "No such option: --sum. Did you mean --summary?",
     "run --models a b": "Did you mean --model? --models is an option of view and compare.",
-    "heatmap --tsv x": "No such option: --tsv. --tsv is an option of find and patch.",
+    "heatmap --tsv x": "No such option: --tsv. --tsv is an option of find, ablate and patch.",
     "run --each": "No such option: --each. --each is an option of heatmap, ablate, patch and",
     "run --measure wieghts": "'flow'. Did you mean 'weights'?",
     "run -f jsno": "Did you mean 'json'?",

@@ -11,8 +11,9 @@ from tiny_others import RECORDED
 from transformers import AutoModelForCausalLM, MarianMTModel
 
 import attnviz
+from attnviz.answers.patch import Patched
 from attnviz.attention.edits import Edit
-from attnviz.errors import RequestError
+from attnviz.errors import AttnvizError, RequestError
 from attnviz.inspection import Inspection
 from attnviz.inspection.outcomes import Asked
 from attnviz.model import Model, load_model
@@ -97,3 +98,19 @@ def test_the_next_token_of_a_decoder(tmp_path: Path) -> None:
 def test_what_cannot_be_measured(translator: Model, asked: Asked, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         outcome_of(translator, translator.tokenize(TIRED), "word", asked)
+
+
+def test_the_decoders_own_heads_are_patched() -> None:
+    """Its text is kept with what the encoder read."""
+    model = load_model(str(TRANSLATOR), attention="decoder")
+    a, b = (model.inspect(text) for text in (TIRED, TIRED.replace("tired", "wide")))
+    found = attnviz.patch(a, b, ["L1H1", "L1H3"], model=model, of="es", against="sie")
+    assert isinstance(found, Patched)
+    assert found.effect.best == "es"
+    assert found.effect.restored == pytest.approx(0.93, abs=0.03)
+    ablated = attnviz.ablate(a, "L1H3", model=model, outcome="next", of="es", against="sie")
+    assert ablated.effect is not None
+    assert ablated.effect.outcome.token is not None
+    assert ablated.effect.outcome.token.text == "weil"
+    with pytest.raises(AttnvizError, match="a decoder reads the encoder's text too"):
+        model.run_with(Inspection(a.tokens, a.model, a.layers, attention="decoder"), HEAD)

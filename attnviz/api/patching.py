@@ -57,8 +57,7 @@ def patch(
     for one in (a, b):
         check_ablatable(one)
     loaded = model_behind(b, model)
-    if a.keys is not None and a.tokens.ids != b.tokens.ids:
-        a, b = one_target(loaded, a, b)
+    a, b = one_target(loaded, a, b)
     return _patched(loaded, (a, b), heads, query, options)
 
 

@@ -206,7 +206,8 @@ class Asker:
         from attnviz.answers.align import aligned
         from attnviz.model.patching import one_target
 
-        if two[0].keys is not None and two[0].tokens.ids != two[1].tokens.ids:
+        read = two[0].source or two[0].keys
+        if read is not None and two[0].tokens.ids != two[1].tokens.ids:
             two = one_target(self.session.model_of(two[1]), *two)
             told = two[1].tokens.text
             what = "the target is what the model writes of both, until they differ"

@@ -20,7 +20,7 @@ def measured(
     Of a target that the model wrote itself only what stands before the word asked for is fed.
     """
     inspection, unit = view.inspection, view.context.unit
-    source = inspection.keys
+    source = inspection.source or inspection.keys
     if asked.name == "next" and asked.of is not None and source is not None:
         written = outcome_of(model, source, unit, asked, runs, token=query, both=both)
         ids = written.text.tokens.ids

@@ -32,6 +32,7 @@ class Inspection:
     layers: tuple[LayerRecord | None, ...]  # None for a layer that was not recorded
     keys: Tokens | None = None  # another text's, in cross-attention
     attention: AttentionKind = "encoder"
+    source: Tokens | None = None  # what the encoder beside a decoder read; not kept in files
 
     def __post_init__(self) -> None:
         facts = self.model

@@ -136,12 +136,13 @@ def fed(inspection: Inspection, decodes: bool) -> Tokens:
 
     decodes: whether a decoder, whose attention it is, runs beside an encoder.
     """
-    if inspection.keys is not None:
-        return Translated.of(inspection.keys, inspection.tokens)
+    source = inspection.source or inspection.keys
+    if source is not None:
+        return Translated.of(source, inspection.tokens)
     if decodes:
         raise AttnvizError(
             "a decoder reads the encoder's text too, which is not kept with the decoder's own "
             "attention",
-            "--attention cross edits the heads that read it",
+            "give the text again, as TEXT",
         )
     return inspection.tokens

@@ -178,10 +178,11 @@ def one_target(model: Model, a: Inspection, b: Inspection) -> tuple[Inspection, 
     differ.
     """
     targets = [a.tokens, b.tokens]
-    if a.keys is None or b.keys is None or targets[0].ids == targets[1].ids:
+    sources = [one.source or one.keys for one in (a, b)]
+    if None in sources or targets[0].ids == targets[1].ids:
         return a, b
     count = alike(*(tokens.ids for tokens in targets))
     target = model.tokenizer.reading(targets[0].ids[: max(count, 1)])
-    texts = [Translated.of(one, target) for one in (a.keys, b.keys)]
+    texts = [Translated.of(one, target) for one in sources if one is not None]
     one, other = model.inspect_tokens(texts)
     return one, other

@@ -87,7 +87,8 @@ class TransformersRunner:
             if source.part is not None and keys is None:  # a decoder's text, next to a window
                 queries = replace(queries, part=source.part)
             try:
-                results.append(Inspection(queries, self.facts, tuple(layers), keys, kind))
+                read = alone if targets is not None else None
+                results.append(Inspection(queries, self.facts, tuple(layers), keys, kind, read))
             except AttnvizError as error:
                 results.append(error)
         return results

@@ -39,6 +39,7 @@ from attnviz.inspection.evidence import Evidence
 from attnviz.model import load_model
 from attnviz.model.check import gather, run_to_check
 from attnviz.transformers_backend import attention_call, reference
+from attnviz.transformers_backend import edits as own_edits
 from attnviz.transformers_backend.attention_call import Call
 from attnviz.transformers_backend.record import Batch
 from attnviz.transformers_backend.reference import Reference
@@ -124,6 +125,17 @@ def zeroed_slices_that_are_not_heads(patch: Patch) -> None:
         heads[:, :, made[0].head] = 0  # a slice of every head
 
     patch.setattr(edits, "_edit", wrong)
+
+
+def head_mask_never_applied_by_transformers(patch: Patch) -> None:
+    patch.setattr(own_edits, "_write", lambda *_: None)
+
+
+def zeroed_slices_that_are_not_heads_by_transformers(patch: Patch) -> None:
+    def wrong(heads: Any, made: Any) -> None:
+        heads[..., made.head] = 0  # a slice of every head
+
+    patch.setattr(own_edits, "_write", wrong)
 
 
 def window_ignored(patch: Patch) -> None:
@@ -220,6 +232,9 @@ def padding_let_in_by_transformers(patch: Patch) -> None:
 FAULTS: list[tuple[Fault, str, str]] = [
     (head_mask_never_applied, "bert", "ablation"),
     (zeroed_slices_that_are_not_heads, "roberta", "ablation"),
+    (head_mask_never_applied_by_transformers, "gpt2", "ablation"),
+    (head_mask_never_applied_by_transformers, "t5", "ablation"),
+    (zeroed_slices_that_are_not_heads_by_transformers, "mistral", "ablation"),
     (window_ignored, "mistral", "window"),
     (window_ignored, "gemma2", "window"),
     (window_ignored_by_the_model_itself, "mistral", "window"),
@@ -257,14 +272,14 @@ SOUND: list[tuple[str, dict[str, Any], set[str]]] = [
     ("bert", {}, {"mask", "window"}),
     ("roberta", {}, {"mask", "window"}),
     ("mpnet", {}, {"mask", "window"}),
-    ("gpt2", {}, {"window", "ablation"}),
-    ("mistral", {}, {"ablation"}),
-    ("modernbert", {}, {"ablation"}),
-    ("gpt_oss", {}, {"ablation"}),
-    ("t5", {}, {"mask", "window", "ablation"}),
-    ("bart", {}, {"mask", "window", "ablation"}),
-    ("bart", {"attention": "decoder"}, {"window", "ablation"}),
-    ("t5", {"attention": "cross"}, {"mask", "window", "ablation"}),
+    ("gpt2", {}, {"window"}),
+    ("mistral", {}, set()),
+    ("modernbert", {}, set()),
+    ("gpt_oss", {}, set()),
+    ("t5", {}, {"mask", "window"}),
+    ("bart", {}, {"mask", "window"}),
+    ("bart", {"attention": "decoder"}, {"window"}),
+    ("t5", {"attention": "cross"}, {"mask", "window"}),
     ("convbert", {}, {"mask", "window", "scores", "z", "output", "ablation"}),
     ("deberta-v2", {}, {"mask", "window", "scores", "z", "output", "ablation"}),
 ]
@@ -300,7 +315,7 @@ def test_what_compares_nothing_does_not_pass(folder: Callable[[str], Path]) -> N
     assert by_result(answer)["passed"] == set()
     reasons: dict[str, Any] = dict.fromkeys(("texts", "own", "without", "sees"), "it is not there")
     answer = check(replace(full, **reasons))
-    failed, absent = {"tokens", "output", "eager"}, {"window", "ablation"}
+    failed, absent = {"tokens", "output", "eager", "ablation"}, {"window"}
     assert by_result(answer)["failed"] == failed
     assert by_result(answer)["not applicable"] == absent
     without = [line.told for line in answer.lines if line.check in failed | absent]
@@ -349,7 +364,7 @@ def test_a_model_that_transformers_alone_cannot_load_is_a_failure(
 
     monkeypatch.setattr(Reference, "__init__", fails)
     answer = judged(str(folder("gpt2")))
-    assert answer.failed == ("tokens", "output", "eager")
+    assert answer.failed == ("tokens", "output", "eager", "ablation")
     told = {line.check: line.told for line in answer.lines}
     assert {told[name] for name in answer.failed} == {"out of order"}
 
@@ -374,7 +389,7 @@ def test_a_model_of_very_short_contexts_is_run_in_padded_batches(tmp_path: Path)
     RECORDED["gpt2"].save(tmp_path, n_positions=7)
     save_library(tmp_path, tiny_tokenizer(), model_input_names=["input_ids", "attention_mask"])
     found = by_result(judged(str(tmp_path)))
-    assert (found["failed"], found["not applicable"]) == (set(), {"window", "ablation"})
+    assert (found["failed"], found["not applicable"]) == (set(), {"window"})
 
 
 def test_the_mask_of_a_window_alone_is_said_to_be_so(folder: Callable[[str], Path]) -> None:

@@ -316,8 +316,8 @@ def _eager(evidence: Evidence, seen: Seen) -> str:
 
 
 def _ablation(evidence: Evidence, seen: Seen) -> str:
-    if isinstance(evidence.without, str) and not evidence.native:
-        raise NothingToCompare(evidence.without)
+    if not any(_with_vectors(evidence)):
+        raise NothingToCompare(WEIGHTS_ALONE)
     runs = _given(evidence, evidence.without)
     for run in runs:
         if np.abs(run.theirs[0] - run.theirs[1]).max() <= seen.limit:

@@ -86,7 +86,7 @@ def gather(model: Model, run: RunOptions, say: Say = lambda what: None) -> Evide
         say("running sentences with transformers alone")
         own = _or_reason(lambda: tuple(map(reference.run, alone, sources)))
         say("taking heads away")
-        without = _or_reason(lambda: _without(model, reference, sources[0]))
+        without = _or_reason(lambda: _without(model, reference, sources[0], alone[0]))
         if not isinstance(own, str) and run.dtype == "float32":
             rounding = _or_reason(lambda: reference.rounding(alone, sources, own))
     return Evidence(
@@ -206,18 +206,20 @@ def _projected(model: Model, inspection: Inspection, layer: int) -> str:
     return ""
 
 
-def _without(model: Model, reference: "Reference", tokens: Tokens) -> tuple[Without, ...]:
+def _without(
+    model: Model, reference: "Reference", source: Tokens, one: Inspection
+) -> tuple[Without, ...]:
     """What the final states become without one head or several; after `Reference.run`."""
     layers, heads = model.facts.num_layers, model.facts.num_heads
     places = (0, heads - 1), (layers // 2, heads // 2), (layers - 1, 0)
     single = [HeadId(*place) for place in dict.fromkeys(places)]
-    runs = [model.ablate(tokens, chosen) for chosen in [*([head] for head in single), single]]
-    plain = reference.without(tokens, (), heads)
+    runs = [model.ablate(one, chosen) for chosen in [*([head] for head in single), single]]
+    plain = reference.without(source, one.tokens, (), heads)
     return tuple(
         Without(
             ours.heads,
             (ours.plain, ours.ablated),
-            (plain, reference.without(tokens, ours.heads, heads)),
+            (plain, reference.without(source, one.tokens, ours.heads, heads)),
         )
         for ours in runs
     )

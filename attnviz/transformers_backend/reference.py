@@ -89,8 +89,10 @@ class Reference:
                     largest = max(largest, float(np.abs(as_numpy(wide[0]) - weights).max()))
         return largest
 
-    def without(self, tokens: Tokens, heads: Sequence[HeadId], num_heads: int) -> np.ndarray:
-        """Final states, (piece, d_model), with zeros as the z of some heads; after `run`."""
+    def without(
+        self, source: Tokens, queries: Tokens, heads: Sequence[HeadId], num_heads: int
+    ) -> np.ndarray:
+        """Final states, (query, d_model), with zeros as the z of some heads; after `run`."""
         handles = []
         for layer in {head.layer for head in heads}:
             if layer not in self._mixes:
@@ -98,11 +100,13 @@ class Reference:
             own = [head.place for head in heads if head.layer == layer]
             handles.append(self._mixes[layer].register_forward_pre_hook(_zeros(own, num_heads)))
         try:
-            output = self._forward(self._fed(tokens, tokens))
+            output = self._forward(self._fed(source, queries), output_hidden_states=self._decodes)
         finally:
             for handle in handles:
                 handle.remove()
-        return as_numpy(output[0][0])
+        # beside an encoder, the first thing that a model with a head gives is logits
+        states = output.decoder_hidden_states[-1] if self._decodes else output[0]
+        return as_numpy(states[0])
 
     def _fed(self, source: Tokens, queries: Tokens) -> dict[str, Tensor]:
         fed = {"input_ids": source.ids}

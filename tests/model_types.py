@@ -137,6 +137,13 @@ def _fits(told: Mapping[str, Any], name: str) -> bool:
 
 def tried(model_type: str) -> Result | None:
     """What becomes of a type; None for one that reads no text, or cannot be made here."""
+    with TemporaryDirectory() as folder:
+        model_class = save_type(model_type, Path(folder))
+        return None if model_class is None else looked_into(folder, model_class)
+
+
+def save_type(model_type: str, folder: Path) -> Any:
+    """Save a tiny model of a type, and give its class; None as in `tried`."""
     config_class = CONFIG_MAPPING[model_type]
     mappings = transformers.MODEL_MAPPING, transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
     mapping = next((mapping for mapping in mappings if config_class in mapping), None)
@@ -153,18 +160,16 @@ def tried(model_type: str) -> Result | None:
         size = sum(p.numel() for p in model_class._from_config(config).parameters())
     if size > MOST_PARAMETERS:
         return None
-    with TemporaryDirectory() as folder:
-        torch.manual_seed(5)
-        model = model_class._from_config(config)
-        for name, parameter in model.named_parameters():
-            # VITS would speak for minutes, of random duration, behind its text encoder
-            unused = "embed_positions" in name or "duration" in name
-            if parameter.requires_grad and not unused:
-                spread(parameter)
-        model.save_pretrained(folder)
-        save_tokenizer(Path(folder))
-        both = bool(getattr(config, "is_encoder_decoder", False))
-        return looked_into(folder, model_class, both)
+    torch.manual_seed(5)
+    model = model_class._from_config(config)
+    for name, parameter in model.named_parameters():
+        # VITS would speak for minutes, of random duration, after its text encoder
+        unused = "embed_positions" in name or "duration" in name
+        if parameter.requires_grad and not unused:
+            spread(parameter)
+    model.save_pretrained(folder)
+    save_tokenizer(folder)
+    return model_class
 
 
 @torch.no_grad()
@@ -174,9 +179,11 @@ def spread(parameter: torch.nn.Parameter) -> None:
     parameter.copy_(0.3 * noise if parameter.ndim > 1 else parameter + 0.2 * noise)
 
 
-def looked_into(folder: str, model_class: Any, both: bool) -> Result:
+def looked_into(folder: str, model_class: Any) -> Result:
     """Try a folder's model, and hold it to transformers; refused, if attnviz refuses it."""
     result: Result = {}
+    config = transformers.AutoConfig.from_pretrained(folder)
+    both = bool(getattr(config, "is_encoder_decoder", False))
     for kind in ("encoder", "decoder", "cross") if both else (None,):
         options: Any = {} if kind in ("encoder", None) else {"target": TARGET}
         try:

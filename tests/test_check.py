@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import pytest
 import transformers
+from model_types import save_type
 from test_batches import CONVBERT
 from test_schemas import SCHEMAS
 from tiny_bert import tiny_tokenizer
@@ -299,6 +300,22 @@ def test_a_sound_model_passes(
         assert applies == (line.largest is not None)
         assert line.told
         assert (line.largest or 0) <= line.limit
+
+
+@pytest.mark.parametrize("name", ["albert", "bitnet", "dpr", "llama4"])
+def test_heads_are_taken_away_where_z_goes_another_way(name: str, tmp_path: Path) -> None:
+    # one matrix for all layers, a norm before W_O, a pooled vector first, a head that is always on
+    assert save_type(name, tmp_path) is not None
+    lines = {line.check: line for line in attnviz.check(str(tmp_path)).lines}
+    assert lines["ablation"].result == "passed", lines["ablation"]
+    assert lines["ablation"].told.endswith(", and all of them")
+
+
+def test_a_model_whose_z_is_gated_first_says_that_nothing_is_compared(tmp_path: Path) -> None:
+    assert save_type("laguna", tmp_path) is not None
+    lines = {line.check: line for line in attnviz.check(str(tmp_path)).lines}
+    told = lines["ablation"].result, lines["ablation"].told
+    assert told == ("not applicable", "no module of the model takes z as it is")
 
 
 def test_the_default_model_passes(own_cache: Path) -> None:

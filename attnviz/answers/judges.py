@@ -319,6 +319,8 @@ def _ablation(evidence: Evidence, seen: Seen) -> str:
     if not any(_with_vectors(evidence)):
         raise NothingToCompare(WEIGHTS_ALONE)
     runs = _given(evidence, evidence.without)
+    if not runs:
+        raise NothingToCompare("no module of the model takes z as it is")
     for run in runs:
         if np.abs(run.theirs[0] - run.theirs[1]).max() <= seen.limit:
             continue  # a head that does nothing tells nothing
@@ -327,8 +329,8 @@ def _ablation(evidence: Evidence, seen: Seen) -> str:
         seen.add(_relative(run.ours[1], run.theirs[1]), "piece", of=of)
     if seen.largest is None:
         return "no head that was ablated changes anything"
-    heads = ", ".join(str(head) for head in runs[-1].heads)
-    return f"{heads}, and all of them"
+    heads = ", ".join(map(str, dict.fromkeys(head for run in runs for head in run.heads)))
+    return f"{heads}, and all of them" if len(runs[-1].heads) > 1 else heads
 
 
 def _measures(evidence: Evidence, seen: Seen) -> str:

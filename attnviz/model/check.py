@@ -209,17 +209,18 @@ def _projected(model: Model, inspection: Inspection, layer: int) -> str:
 def _without(
     model: Model, reference: "Reference", source: Tokens, one: Inspection
 ) -> tuple[Without, ...]:
-    """What the final states become without one head or several; after `Reference.run`."""
+    """What the final states become without one head or several; after `Reference.run`.
+
+    Heads are left out where no module of the model takes their z alone.
+    """
     layers, heads = model.facts.num_layers, model.facts.num_heads
     places = (0, heads - 1), (layers // 2, heads // 2), (layers - 1, 0)
     single = [HeadId(*place) for place in dict.fromkeys(places)]
     runs = [model.ablate(one, chosen) for chosen in [*([head] for head in single), single]]
     plain = reference.without(source, one.tokens, (), heads)
-    return tuple(
-        Without(
-            ours.heads,
-            (ours.plain, ours.ablated),
-            (plain, reference.without(source, one.tokens, ours.heads, heads)),
-        )
-        for ours in runs
-    )
+    found = []
+    for ours in runs:
+        ablated = reference.without(source, one.tokens, ours.heads, heads)
+        if plain is not None and ablated is not None:
+            found.append(Without(ours.heads, (ours.plain, ours.ablated), (plain, ablated)))
+    return tuple(found)

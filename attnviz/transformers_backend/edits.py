@@ -267,8 +267,12 @@ def _shown(module: Any, model: RecordableModel) -> nn.Module:
         module = module.get_decoder() if model.decodes else module.get_encoder()
     elif model.decodes:
         module = module.get_decoder()
-    part: nn.Module = getattr(module, "base_model", module)
-    return part
+    part: Any = getattr(module, "base_model", module)
+    if part is module and getattr(part, "get_output_embeddings", lambda: None)() is not None:
+        part = part.get_decoder()  # llama4 always has its head on, and does not name its base
+        part = getattr(part, "model", part)
+    shown: nn.Module = part
+    return shown
 
 
 def _sites_in(module: Any, model: RecordableModel) -> CallSites:

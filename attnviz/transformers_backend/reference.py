@@ -1,11 +1,12 @@
 """A model as transformers alone runs it, loaded anew: what a check compares our numbers with."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from attnviz.attention.layer import LayerRecord
 from attnviz.attention.request import AttentionKind
 from attnviz.encoder.devices import Placement, as_numpy
 from attnviz.encoder.record import memory_for
-from attnviz.errors import AttnvizError, lacks_memory
+from attnviz.errors import lacks_memory
 from attnviz.inspection import HeadId, Inspection
 from attnviz.inspection.evidence import Cut, Mixing, Own, Text
 from attnviz.models import ModelFiles
@@ -27,6 +28,7 @@ from attnviz.transformers_backend.quirks import global_attention, use_full_atten
 from attnviz.transformers_backend.tokenizers import transformers_tokenizer
 
 LARGEST_IN_FLOAT64 = 1_000_000_000  # parameters, 8 GB
+SAME = 1e-3  # how far vectors may be apart, beside the largest, and be the same but for rounding
 
 
 class Reference:
@@ -48,7 +50,7 @@ class Reference:
         self._num_types: int | None = getattr(config, "type_vocab_size", None)
         self._takes_types = "token_type_ids" in signature(reader.forward).parameters
         self._library = cache(partial(transformers_tokenizer, files.folder, built.own_code))
-        self._mixes: dict[int, nn.Module] = {}
+        self._takes: dict[int, Taken] = {}  # z, by layer
 
     def texts(self, texts: Sequence[tuple[str, str | None, Cut | None]]) -> tuple[Text, ...]:
         """How AutoTokenizer cuts each; AttnvizError if it cannot be built."""
@@ -61,10 +63,16 @@ class Reference:
         states = [record.x for record in records]
         joined = [None if r.z is None else np.concatenate(list(r.z), -1) for r in records]
         x, z = _Nearest(states, self._device), _Nearest(joined, self._device)
+        taken = _Nearest(joined, self._device)
         fed = self._fed(source, inspection.tokens)
-        with entering(self._model.modules(), x.entered), _leaving(self._model, z.left):
+        modules = self._model.modules
+        with (
+            entering(modules(), x.entered),
+            entering(modules(), taken.entered),
+            _leaving(self._model, z.left),
+        ):
             weights = self._weights(fed)
-        self._mixes = {n: module for n, module in enumerate(z.modules) if module is not None}
+        self._takes = taken.equal()
         return Own(
             tuple(None if one is None else as_numpy(one[0]) for one in weights),
             tuple(x.arrays),
@@ -91,21 +99,28 @@ class Reference:
 
     def without(
         self, source: Tokens, queries: Tokens, heads: Sequence[HeadId], num_heads: int
-    ) -> np.ndarray:
-        """Final states, (query, d_model), with zeros as the z of some heads; after `run`."""
+    ) -> np.ndarray | None:
+        """Final states, (query, d_model), with zeros as the z of some heads; after `run`.
+
+        None if no module takes the z of one of their layers alone.
+        """
         handles = []
-        for layer in {head.layer for head in heads}:
-            if layer not in self._mixes:
-                raise AttnvizError(f"what layer {layer} mixes is not what was recorded")
-            own = [head.place for head in heads if head.layer == layer]
-            handles.append(self._mixes[layer].register_forward_pre_hook(_zeros(own, num_heads)))
         try:
-            output = self._forward(self._fed(source, queries), output_hidden_states=self._decodes)
+            for layer in {head.layer for head in heads}:
+                if layer not in self._takes:
+                    return None
+                taken = self._takes[layer]
+                own = [head.place for head in heads if head.layer == layer]
+                hook = _Zeros(taken, own, num_heads)
+                handles.append(taken.module.register_forward_pre_hook(hook, with_kwargs=True))
+            output = self._forward(self._fed(source, queries), output_hidden_states=True)
         finally:
             for handle in handles:
                 handle.remove()
-        # beside an encoder, the first thing that a model with a head gives is logits
-        states = output.decoder_hidden_states[-1] if self._decodes else output[0]
+        states = getattr(output, "last_hidden_state", None)
+        if states is None:  # a model with a head
+            kept = output.decoder_hidden_states if self._decodes else output.hidden_states
+            states = kept[-1]
         return as_numpy(states[0])
 
     def _fed(self, source: Tokens, queries: Tokens) -> dict[str, Tensor]:
@@ -153,6 +168,14 @@ class Reference:
         return Cut(tuple(given["input_ids"]), tuple(types))
 
 
+class Taken(NamedTuple):
+    """Where a module takes some vectors: in which of its calls, and as which argument."""
+
+    module: nn.Module
+    call: int
+    argument: int
+
+
 class _Nearest:
     """Keeps, for some vectors, the most similar ones that enter a module."""
 
@@ -162,10 +185,22 @@ class _Nearest:
         self.arrays: list[np.ndarray | None] = [None] * len(wanted)
         self.modules: list[nn.Module | None] = [None] * len(wanted)
         self.outputs: list[np.ndarray | None] = [None] * len(wanted)
+        self._calls: Counter[nn.Module] = Counter()
+        self._taken: dict[int, Taken] = {}
+
+    def equal(self) -> dict[int, Taken]:
+        """Where the vectors entered a module as they are, or up to rounding."""
+        return {
+            number: taken
+            for number, taken in self._taken.items()
+            if (wanted := self._wanted[number]) is not None
+            and self._distances[number] <= SAME * max(1.0, float(wanted.abs().max()))
+        }
 
     def entered(self, module: nn.Module, args: Any, kwargs: Any, output: Any = None) -> None:
         """See what enters a module, before it runs or after."""
-        for tensor in (*args, *kwargs.values()):
+        self._calls[module] += 1
+        for argument, tensor in enumerate((*args, *kwargs.values())):
             if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.ndim < 2:
                 continue
             for number, wanted in enumerate(self._wanted):
@@ -177,6 +212,7 @@ class _Nearest:
                 distance = float((vectors.float() - wanted).abs().max())
                 if distance < self._distances[number]:
                     self._distances[number] = distance
+                    self._taken[number] = Taken(module, self._calls[module], argument)
                     self.arrays[number], self.modules[number] = as_numpy(vectors), module
                     if isinstance(output, Tensor):
                         self.outputs[number] = as_numpy(output.reshape(len(wanted), -1))
@@ -218,12 +254,18 @@ def _mixing(
     return Mixing(entered, output, mixed, np.linalg.norm(values @ parts, axis=-1))
 
 
-def _zeros(heads: Sequence[int], num_heads: int) -> Any:
-    """A hook that puts zeros in place of what some heads hand to W_O."""
+class _Zeros:
+    """A hook that puts zeros in place of the z of some heads, where a module takes it."""
 
-    def ablate(_module: nn.Module, args: Any) -> Any:
-        z = args[0].clone()
-        z.unflatten(-1, (num_heads, -1))[..., heads, :] = 0
-        return (z, *args[1:])
+    def __init__(self, taken: Taken, heads: Sequence[int], num_heads: int) -> None:
+        self._taken, self._heads, self._num_heads = taken, heads, num_heads
+        self._calls = 0
 
-    return ablate
+    def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
+        self._calls += 1
+        if self._calls != self._taken.call:
+            return None
+        given = [*args, *kwargs.values()]
+        given[self._taken.argument] = z = given[self._taken.argument].clone()
+        z.unflatten(-1, (self._num_heads, -1))[..., self._heads, :] = 0
+        return tuple(given[: len(args)]), dict(zip(kwargs, given[len(args) :], strict=True))

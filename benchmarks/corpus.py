@@ -183,7 +183,7 @@ def memory(of: Corpus, most: int) -> list[measure.Goal]:
 
 def probe(of: Corpus, rounds: int) -> list[measure.Goal]:
     """`probe --conllu` beside the forward pass of the same sentences."""
-    texts = of.trees.with_suffix(".txt")
+    texts = of.trees.with_name("probed.txt")
     lines = [_text(tree) for tree in of.trees.read_text(encoding="utf-8").strip().split("\n\n")]
     texts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     commands = {"probe": folded("probe", of.trees), "pass": folded("pass", texts)}

@@ -11,7 +11,8 @@ import argparse
 
 import numpy as np
 
-from attnviz.corpus.resampling import Means, covered, times_of
+from attnviz.answers.bootstrap import covered
+from attnviz.corpus.resampling import Means, times_of
 
 TEXTS = (6, 10, 20, 100)
 MEAN, SHARE = 3.0, 0.4

@@ -106,8 +106,9 @@ def test_many_twins(here: Callable[..., Done], place: Workplace) -> None:
         )
     )
     done = here("--tsv", "twins.tsv", "--json")
-    assert done.code == 0
+    assert done.code == 2  # as of every file of sentences, if one of them is left out
     assert "twins.tsv:8: the two sentences have no word in common" in done.err
+    assert done.err.splitlines()[-1] == "attnviz: 1 pair left out, see above"
     jsonschema.validate(done.json, CORPUS)
     assert (done.json["twins"], done.json["left_out"], len(done.json["heads"])) == (6, 1, 72)
     best = done.json["heads"][0]

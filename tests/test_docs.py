@@ -39,6 +39,10 @@ ELIDED = "…"
 HANGUL = re.compile("[가-힣]")
 
 
+LEAVING_OUT = {"attnviz patch --tsv samples/pronouns.tsv --top 5 --quiet"}
+"""Commands that tell what they leave out, and exit with 2."""
+
+
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
@@ -87,7 +91,7 @@ def run(command: str, folder: Path) -> list[str]:
         encoding="utf-8",
         timeout=120,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    assert done.returncode == (2 if command in LEAVING_OUT else 0), f"{command}\n{done.stdout}"
     return [line.rstrip() for line in done.stdout.splitlines()]
 
 

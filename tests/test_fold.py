@@ -12,13 +12,14 @@ import pytest
 from corpora import Itself, Listed, ShareToItself, documents_of
 from scipy import stats
 
+from attnviz.answers.bootstrap import covered
 from attnviz.corpus import pace
 from attnviz.corpus.document import Document, Problem
 from attnviz.corpus.fold import Folded, Tally, fold
 from attnviz.corpus.kept import Kept
 from attnviz.corpus.pace import Stop
 from attnviz.corpus.place import Place, documents_from
-from attnviz.corpus.resampling import RESAMPLES, Means, covered, times_of
+from attnviz.corpus.resampling import RESAMPLES, Means, times_of
 from attnviz.corpus.survey import SurveyWork, survey
 from attnviz.errors import AttnvizError, RequestError
 from attnviz.model import Model

@@ -104,11 +104,18 @@ def drawn(count: int, heads: int, seed: int) -> list[Finding]:
 
 @pytest.mark.parametrize(("name", "of"), [("interval", "weights"), ("excess_interval", "excess")])
 def test_intervals_are_scipys(name: str, of: str) -> None:
-    """Percentile bootstrap over sentences, drawn by another generator."""
+    """Percentiles as in Hesterberg 2015, of sentences drawn by another generator."""
     findings = drawn(23, 3, seed=1)
     numbers = np.stack([getattr(finding, of) for finding in findings])
+    outside = scipy.stats.norm.cdf(scipy.stats.t.ppf(0.025, df=22) * (23 / 22) ** 0.5)
+    assert outside == pytest.approx(0.017, abs=0.0005)
     theirs = scipy.stats.bootstrap(
-        (numbers,), np.mean, n_resamples=20000, method="percentile", rng=2
+        (numbers,),
+        np.mean,
+        n_resamples=20000,
+        method="percentile",
+        confidence_level=1 - 2 * outside,
+        rng=2,
     ).confidence_interval
     width = float((theirs.high - theirs.low).max())
     for head in attnviz.holding(findings).heads:

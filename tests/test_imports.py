@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "torch": {"encoder", "transformers_backend"},
     "tokenizers": {"text"},
-    "scipy": {"attention", "corpus"},
+    "scipy": {"attention", "answers", "corpus"},
     "threadpoolctl": {"threads"},
     "huggingface_hub": {"models"},
     "unicode_segmentation_rs": {"text", "show"},

@@ -232,7 +232,6 @@ def test_a_sentence_that_is_too_long_for_the_model(place: Workplace) -> None:
         (("--conllu", "a.conllu", "--links", "b.tsv"), "and --conllu and --links came"),
         (("--conllu", "none.conllu"), "there is no file none.conllu"),
         (("--conllu", "a.conllu", "--fail-if", "nsubj"), "is not a condition"),
-        (("--conllu", "a.conllu", "--stride", "5"), "--stride is for survey"),
         (("--conllu", "empty.conllu"), "no document could be read"),
         (("--conllu", "a.conllu", "-f", "npz"), "-f npz asks for"),
     ],

@@ -13,11 +13,12 @@ from rich.console import Console
 
 import attnviz
 from attnviz.answers.answer import Answer
+from attnviz.answers.bootstrap import covered
 from attnviz.answers.survey_comparison import BetweenHeads, SurveyComparison
 from attnviz.corpus.comparing import ComparingWork, Side, comparison
 from attnviz.corpus.document import Document
 from attnviz.corpus.fold import fold
-from attnviz.corpus.resampling import covered, times_of
+from attnviz.corpus.resampling import times_of
 from attnviz.corpus.survey import SurveyWork
 from attnviz.inspection import HeadId, Inspection
 from attnviz.model import Model, load_model

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from attnviz.answers.answer import attention_facts
-from attnviz.answers.bootstrap import FEWEST, RESAMPLES
+from attnviz.answers.bootstrap import EXPANDED, FEWEST, RESAMPLES
 from attnviz.answers.corpus import Estimate, Intervals
 from attnviz.answers.effects import LEAST, LEAST_SHARE, Verdict
 from attnviz.inspection import Context, HeadId, Shown
@@ -20,7 +20,7 @@ TESTED = (
     f"t test over sentences says so at {LEVEL}, corrected for the number of heads (Holm 1979); and "
     f"if the change is {LEAST:g} or more, or {LEAST_SHARE:.0%} of what is measured"
 )
-INTERVALS = Intervals("percentile bootstrap over sentences (Efron 1979)", RESAMPLES)
+INTERVALS = Intervals(f"bootstrap over sentences (Efron 1979), {EXPANDED}", RESAMPLES)
 
 
 class Accuracy(NamedTuple):

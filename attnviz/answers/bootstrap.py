@@ -5,8 +5,8 @@ import numpy as np
 from attnviz.attention.shapes import Float
 
 RESAMPLES, AT_ONCE, SEED = 2000, 100, 0
-COVERED = (0.025, 0.975)
-"""The quantiles between which 95 % of the resampled means lie."""
+OUTSIDE = 0.025  # of all means, on either side of an interval
+EXPANDED = "percentiles expanded as in Hesterberg 2015"
 
 FEWEST = 6
 """Of fewer sentences there is no interval: even all their numbers would hold less than 95 %.
@@ -44,20 +44,47 @@ class Blocks:
 def intervals(
     sums: Float[np.ndarray, "block head"], counts: Float[np.ndarray, "block head"]
 ) -> Float[np.ndarray, "low_high head"]:
-    """Where 95 % of means lie if blocks are drawn anew, as many as there are (percentile bootstrap,
-    Efron 1979; seeded). NaN where fewer than FEWEST were counted.
+    """The 95 % intervals of the means of what was counted: blocks are drawn anew, as many as there
+    are (Efron 1979; seeded). See `covered`.
     """
     count, generator = len(sums), np.random.default_rng(SEED)
-    found = np.full((2, sums.shape[1]), np.nan)
-    has = counts.sum(axis=0) >= FEWEST
     means, rows = [], np.arange(AT_ONCE)[:, None]
     for _ in range(0, RESAMPLES, AT_ONCE):
         draws = generator.integers(count, size=(AT_ONCE, count)) + count * rows
         times = np.bincount(draws.ravel(), minlength=AT_ONCE * count).astype(np.float64)
         times = times.reshape(AT_ONCE, count)
-        drawn = times @ counts[:, has]
+        drawn = times @ counts
         nothing = np.full_like(drawn, np.nan)
-        means.append(np.divide(times @ sums[:, has], drawn, out=nothing, where=drawn > 0))
-    if has.any():
-        found[:, has] = np.nanquantile(np.concatenate(means), COVERED, axis=0)
-    return found
+        means.append(np.divide(times @ sums, drawn, out=nothing, where=drawn > 0))
+    return np.stack(covered(np.concatenate(means), counts.sum(axis=0)))
+
+
+def covered(
+    resampled: Float[np.ndarray, "resample *shape"], documents: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of means of so many texts: low and high, from their resamples.
+
+    Percentiles of few texts are too narrow, and so they are expanded as in Hesterberg 2015, "What
+    teachers should know about the bootstrap": to the quantiles Φ(±t √(n / (n − 1))) of the
+    resamples, where t is Student's with n − 1 degrees of freedom. Shares stay between 0 and 1.
+    documents: of each mean, or of all. NaN below FEWEST; NaN among the resamples is left out.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    n = np.broadcast_to(np.asarray(documents, np.float64).round(6), resampled.shape[1:])
+    few = n < FEWEST
+    n = np.where(few, FEWEST, n)
+    outside = ndtr(stdtrit(n - 1, OUTSIDE) * np.sqrt(n / (n - 1)))
+    ordered = np.sort(resampled, axis=0)  # NaN comes last
+    last = np.maximum(np.count_nonzero(~np.isnan(ordered), axis=0) - 1, 0)
+    ends = []
+    for quantile in (outside, 1 - outside):
+        place = quantile * last
+        below = place.astype(int)
+        numbers = (
+            np.take_along_axis(ordered, at[None], axis=0)[0]
+            for at in (below, np.minimum(below + 1, last))
+        )
+        low, high = numbers
+        ends.append(np.where(few, np.nan, low + (place - below) * (high - low)))
+    return ends[0], ends[1]

@@ -32,9 +32,9 @@ class HoldingHead:
 
     `hits`: in how many of them the key is the query's argmax; `share`: the part of all. `mean`,
     `minimum`: of the weights. `excess`, `same_distance`, `same_key`: means over the sentences that
-    have one (`excess_sentences`, `of`); None where none has. Intervals hold 95 % of what a
-    bootstrap over the sentences gives; None for fewer than six. `first_half`, `second_half`: the
-    mean excess in each half of the sentences. `dropped`: the mean share of special tokens left out.
+    have one (`excess_sentences`, `of`); None where none has. Intervals are of 95 %, by a bootstrap
+    over the sentences; None for fewer than six. `first_half`, `second_half`: the mean excess in
+    each half of the sentences. `dropped`: the mean share of special tokens left out.
     """
 
     head: HeadId

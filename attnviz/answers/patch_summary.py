@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from attnviz.answers.answer import attention_facts
-from attnviz.answers.bootstrap import RESAMPLES, Blocks, intervals
+from attnviz.answers.bootstrap import EXPANDED, RESAMPLES, Blocks, intervals
 from attnviz.answers.patch import FORMULA, HARDLY, EachPatched
 from attnviz.attention.edits import What
 from attnviz.attention.order import NEAR_ZERO, descending
@@ -16,13 +16,13 @@ from attnviz.inspection import Context, HeadId, Shown
 from attnviz.inspection.outcomes import OutcomeFacts, in_common
 
 INTERVALS = (
-    f"95 %: percentiles of {RESAMPLES} means of twins drawn anew (bootstrap, Efron 1979); none of "
-    "fewer than 6"
+    f"95 %, from {RESAMPLES} means of twins drawn anew (bootstrap, Efron 1979), {EXPANDED}; none "
+    "of fewer than 6"
 )
 
 
 class HeadShare(NamedTuple):
-    """The mean share that one head restores, and where 95 % of resampled means lie, if told.
+    """The mean share that one head restores, and its 95 % interval, if told.
 
     toward: of how many twins it restores more than HARDLY.
     """

@@ -105,10 +105,6 @@ class Running:
     engine: Annotated[
         Literal["local", "ray"], valued("NAME", INPUT, "local (the default), or ray: a cluster.")
     ] = "local"
-    stride: Annotated[
-        int | None,
-        count("Windows of a long text, N tokens apart; without, side by side.", "N", RARE),
-    ] = None
     address: Annotated[
         str | None, valued("HOST:PORT", RARE, "A running cluster. Without: one here.")
     ] = None
@@ -134,7 +130,11 @@ class Running:
 
 
 def fold_corpus(
-    work: "Work", reader: "Files", running: Running, session: "Session"
+    work: "Work",
+    reader: "Files",
+    running: Running,
+    session: "Session",
+    stride: int | None = None,
 ) -> "tuple[Folded, Model]":
     """Load the model, and fold all that is read, here or on a cluster; tell what was left out.
 
@@ -144,8 +144,8 @@ def fold_corpus(
     if "-" in files and on_terminal(sys.stdin):
         session.notes.say("waiting for texts, one a line, on standard input; Ctrl-D ends them")
     model = session.load(session.choice)
-    if running.stride is not None:
-        model.windows("a", running.stride)  # a stride that is wrong is so for all texts
+    if stride is not None:
+        model.windows("a", stride)  # a stride that is wrong is so for all texts
     heed = Heed(session.notes, running.resume)
     with heed.heeding(), _Shown(session, reader, running.limit) as shown:
         run = _on_cluster if running.engine == "ray" else _here

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from attnviz.attention.request import WHOLE
 from attnviz.cli.options import Output
-from attnviz.cli.output import complain, writing
-from attnviz.errors import AttnvizError, RequestError
+from attnviz.cli.output import writing
+from attnviz.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,27 +24,26 @@ def over_twins(name: str, asker: "Asker", output: Output) -> None:
     from attnviz.corpus.document import Problem
     from attnviz.corpus.twins import TwinFiles
 
-    session, reader, left_out = asker.session, TwinFiles([name]), 0
+    session, reader = asker.session, TwinFiles([name])
     tally = Tally(asker.patched.rows or ())
     with session:
         model = session.load(session.choice)
         for number, twins in enumerate(islice(_twins(reader), asker.patched.limit), start=1):
-            try:
+            place = f"{twins.source}:{twins.line}: " if twins.line else ""
+            with session.trying(place):
                 if isinstance(twins, Problem):
                     raise RequestError(twins.message)
                 session.spinner.update(f"twins {number}")
                 tally.add(_asked(asker, model, twins))
-            except AttnvizError as error:
-                left_out += 1
-                complain(error, f"{twins.source}:{twins.line}: " if twins.line else "")
         if reader.alone:
             what = "sentence has" if reader.alone == 1 else "sentences have"
             session.notes.say(f"{reader.alone} {what} no twin, and none of them is patched")
-        answer = tally.summary(left_out)
+        answer = tally.summary(len(session.errors))
         session.spinner.make_way()
         session.note_what_rows_lack(answer, output.form)
     with writing(output, session.notes, asker.patched.top) as write:
         write(answer, 0)
+    session.finish("pair")
 
 
 def _twins(reader: "TwinFiles") -> "Iterator[Document | Problem]":

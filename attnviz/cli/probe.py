@@ -158,8 +158,6 @@ def probe(
     check_output(output, "Probe")
     running.check(output)
     conditions = [Condition.parse(text) for text in finds.fail_if or ()]
-    if running.stride is not None:
-        raise RequestError("--stride is for survey: probe cuts no sentence", "leave it out")
     work, reader = asked(*probed.asked, running.measure, probed.options)
     session = Session(probed.model(choice), output)
     session.unsaid = (WRITTEN,)  # alignments come with their targets

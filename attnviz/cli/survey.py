@@ -5,7 +5,7 @@ from typing import Annotated
 
 from attnviz.cli.corpus import Running, Texts
 from attnviz.cli.drawn import PictureResults
-from attnviz.cli.options import SHOW, ModelChoice, count, flag
+from attnviz.cli.options import RARE, SHOW, ModelChoice, count, flag
 
 EXAMPLES = 3
 """How many a page shows, unless the user says more."""
@@ -23,6 +23,10 @@ class Asked:
         bool, flag("--no-distances", SHOW, "Leave out how far heads are from each other.")
     ] = False
     top: Annotated[int | None, count("In tables, the K heads that are strongest.")] = None
+    stride: Annotated[
+        int | None,
+        count("Windows of a long text, N tokens apart; without, side by side.", "N", RARE),
+    ] = None
 
 
 def survey(
@@ -48,9 +52,9 @@ def survey(
     reader, session = texts.reader(), Session(choice, output)
     texts.check(session)
     examples = asked.examples or (EXAMPLES if output.form == "html" else 0)
-    work = SurveyWork(running.measure, examples, not asked.no_distances, running.stride)
+    work = SurveyWork(running.measure, examples, not asked.no_distances, asked.stride)
     with session:
-        folded, model = fold_corpus(work, reader, running, session)
+        folded, model = fold_corpus(work, reader, running, session, asked.stride)
         session.spinner.update("summing up")
         answer = survey_of(work, folded, model.facts, reader.files())
         session.spinner.make_way()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attnviz.answers.bootstrap import FEWEST
+from attnviz.answers.bootstrap import FEWEST, covered
 from attnviz.answers.statistics import ROLES, STATISTICS
 from attnviz.answers.survey import Survey, SurveyHead
 from attnviz.answers.survey_comparison import (
@@ -24,7 +24,6 @@ from attnviz.corpus.document import Document
 from attnviz.corpus.fold import Folded, Seen
 from attnviz.corpus.kept import named, part_of
 from attnviz.corpus.matching import Rows, between
-from attnviz.corpus.resampling import covered
 from attnviz.corpus.statistics.heads import Drawn
 from attnviz.corpus.survey import SurveyAccumulator, SurveyWork, survey
 from attnviz.errors import RequestError

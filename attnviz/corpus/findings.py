@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from attnviz.answers.bootstrap import FEWEST
+from attnviz.answers.bootstrap import EXPANDED, FEWEST, covered
 from attnviz.answers.corpus import CorpusFacts, Estimate, Intervals
 from attnviz.answers.probe import (
     BASELINES,
@@ -38,13 +38,10 @@ from attnviz.corpus.probing import (
     Findings,
     Probing,
 )
-from attnviz.corpus.resampling import RESAMPLES, covered, times_of
+from attnviz.corpus.resampling import RESAMPLES, times_of
 from attnviz.inspection import HeadId, ModelFacts
 
-METHOD = (
-    f"Poisson bootstrap over {GROUPS} random groups of documents, percentiles expanded as in "
-    "Hesterberg 2015"
-)
+METHOD = f"Poisson bootstrap over {GROUPS} random groups of documents, {EXPANDED}"
 
 
 def probe_of(

@@ -5,9 +5,7 @@ needs neither the number of documents nor their order (Hanley & MacGibbon 2006, 
 non-parametric bootstrap samples using Poisson frequencies"; Chamandy et al. 2012, "Estimating
 uncertainty for massive data streams"). The draws are seeded by the document's key.
 
-Percentiles of few documents are too narrow, and so they are expanded as in Hesterberg 2015, "What
-teachers should know about the bootstrap": to the quantiles Φ(±t √(n / (n − 1))) of the resamples,
-where t is Student's with n − 1 degrees of freedom. Shares stay between 0 and 1.
+Percentiles of few documents are too narrow, and so they are expanded: see `covered`.
 benchmarks/intervals.py says how often such intervals hold the mean.
 """
 
@@ -15,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.answers.bootstrap import FEWEST
-from attnviz.attention.shapes import Float
+from attnviz.answers.bootstrap import EXPANDED, covered
 
 RESAMPLES = 500
-METHOD = "Poisson bootstrap over documents, percentiles expanded as in Hesterberg 2015"
-OUTSIDE = 0.025  # of all means, on either side of the interval
+METHOD = f"Poisson bootstrap over documents, {EXPANDED}"
 AT_ONCE = 128  # documents whose draws are multiplied together
 
 
@@ -130,31 +126,3 @@ class Means:
         ratio = np.full(above.shape, np.nan)
         np.divide(above, below, out=ratio, where=below > 0)
         return ratio
-
-
-def covered(
-    resampled: Float[np.ndarray, "resample *shape"], documents: np.ndarray | float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % interval of means of so many documents: low and high, from their resamples.
-
-    documents: of each mean, or of all. NaN below FEWEST; NaN among the resamples is left out.
-    """
-    from scipy.special import ndtr, stdtrit
-
-    n = np.broadcast_to(np.asarray(documents, np.float64).round(6), resampled.shape[1:])
-    few = n < FEWEST
-    n = np.where(few, FEWEST, n)
-    outside = ndtr(stdtrit(n - 1, OUTSIDE) * np.sqrt(n / (n - 1)))
-    ordered = np.sort(resampled, axis=0)  # NaN comes last
-    last = np.maximum(np.count_nonzero(~np.isnan(ordered), axis=0) - 1, 0)
-    ends = []
-    for quantile in (outside, 1 - outside):
-        place = quantile * last
-        below = place.astype(int)
-        numbers = (
-            np.take_along_axis(ordered, at[None], axis=0)[0]
-            for at in (below, np.minimum(below + 1, last))
-        )
-        low, high = numbers
-        ends.append(np.where(few, np.nan, low + (place - below) * (high - low)))
-    return ends[0], ends[1]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attnviz.answers.bootstrap import covered
 from attnviz.answers.corpus import Estimate
 from attnviz.answers.overview import BROAD_ENTROPY
 from attnviz.answers.statistics import LEAST_SHARE, LEVEL, POSITIONAL, ROLES, STATISTICS
@@ -15,7 +16,7 @@ from attnviz.answers.survey_comparison import Kind
 from attnviz.attention.shapes import Bool, Float
 from attnviz.corpus.fold import Seen
 from attnviz.corpus.kept import named, part_of
-from attnviz.corpus.resampling import Means, covered
+from attnviz.corpus.resampling import Means
 from attnviz.corpus.statistics.causal import SCORES, CausalScores
 from attnviz.corpus.statistics.hypotheses import COUNT, TESTS, Hypotheses, holm
 from attnviz.corpus.statistics.places import (

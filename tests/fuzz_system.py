@@ -28,7 +28,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 from local_hub import LocalHub, asked_hub
-from process import TIMEOUT, Workplace
+from process import TIMEOUT, Workplace, at_a_prompt
 from tiny_bert import SENTENCES, save_tiny_bert
 
 from attnviz.cli.app import COMMANDS, app, exit_code_of
@@ -227,9 +227,7 @@ def signals(fuzz: Fuzz, chance: random.Random) -> str:
     number = chance.choice(SIGNALS)
     given = "".join(f"{chance.choice(SENTENCES)}\n" for _ in range(2000)).encode()
     options = ("run", "-m", "tiny", "-f", "jsonl", "-o", "out.jsonl", "-")
-    with fuzz.place.start(
-        *options, stdin=subprocess.PIPE, before=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ) as process:
+    with fuzz.place.start(*options, stdin=subprocess.PIPE, before=at_a_prompt) as process:
         stopper = subprocess.Popen(
             [sys.executable, "-c", STOPPER, str(process.pid), str(int(number)),
              str(chance.uniform(0.3, 4)), str(chance.choice((0, 0.001, 0.05)))],

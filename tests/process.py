@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -78,6 +79,11 @@ class Done:
     def message(self) -> list[str]:
         """The lines of standard error, less the note that says which sentence is looked at."""
         return [line for line in self.err.splitlines() if "the last sentence" not in line]
+
+
+def at_a_prompt() -> None:
+    """Before a process: heed Ctrl-C, which shells let what runs in the background ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Workplace:

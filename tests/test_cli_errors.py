@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ANIMAL
-from process import COMMAND, TIMEOUT, Done, Workplace, workplace
+from process import COMMAND, TIMEOUT, Done, Workplace, at_a_prompt, workplace
 from safetensors import safe_open
 from safetensors.numpy import save as to_safetensors
 from typer.testing import CliRunner
@@ -463,11 +463,6 @@ def test_a_remembered_sentence_that_is_damaged(place: Workplace, animal: Inspect
     assert place("run", "--json").json["text"] == ANIMAL
 
 
-def interruptible() -> None:
-    """As at a prompt: shells let what runs in the background ignore ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
     until = time.monotonic() + TIMEOUT
     while not condition():
@@ -484,9 +479,7 @@ def test_being_stopped_while_the_model_is_loaded(
     place: Workplace, number: signal.Signals, codes: tuple[int, ...], seconds: float
 ) -> None:
     """-SIGINT is how Python 3.11 ends itself in some places; a shell calls both of them 130."""
-    with place.start(
-        "run", "-", "-o", "out", stdin=subprocess.PIPE, before=interruptible
-    ) as process:
+    with place.start("run", "-", "-o", "out", stdin=subprocess.PIPE, before=at_a_prompt) as process:
         wait_for(process, lambda: any(place.folder.glob(".out.*")))
         time.sleep(seconds)
         process.send_signal(number)
@@ -500,7 +493,7 @@ def test_being_stopped_while_the_model_is_loaded(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_being_stopped_at_work(place: Workplace, number: signal.Signals, code: int) -> None:
     options = ["-", "--json", "-o", "out.json"]
-    with place.start("run", *options, stdin=subprocess.PIPE, before=interruptible) as process:
+    with place.start("run", *options, stdin=subprocess.PIPE, before=at_a_prompt) as process:
         assert process.stdin is not None
         process.stdin.write(f"{ANIMAL}\n".encode() * 3)
         process.stdin.flush()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process import Done, Workplace, workplace
+from process import Done, Workplace, at_a_prompt, workplace
 
 from attnviz.inspection import Inspection
 
@@ -121,7 +121,7 @@ def test_a_file_of_another_kind_is_not_written_over(place: Workplace) -> None:
 
 def test_ctrl_c_while_it_waits_for_a_pipe(place: Workplace) -> None:
     reading, writing = os.pipe()
-    with place.start("survey", "-", *TINY, stdin=reading) as process:
+    with place.start("survey", "-", *TINY, stdin=reading, before=at_a_prompt) as process:
         os.write(writing, lines(3).encode())
         time.sleep(2)
         process.send_signal(signal.SIGINT)

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from probes import found, some
-from process import Workplace, workplace
+from process import Workplace, at_a_prompt, workplace
 from rich.console import Console
 from test_cli_survey import TINY, until_kept
 from treebank import SMALL, conllu
@@ -265,7 +265,7 @@ def test_interrupted_work_goes_on(place: Workplace, number: signal.Signals) -> N
     (place.folder / "many.conllu").write_text(conllu(*SMALL * 500))
     kept = f"kept{number}"
     command = ("probe", "--conllu", "many.conllu", "--json", *TINY)
-    with place.start(*command, "--resume", kept) as process:
+    with place.start(*command, "--resume", kept, before=at_a_prompt) as process:
         until_kept(place.folder / kept, process)
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)

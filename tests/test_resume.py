@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from process import TIMEOUT, Done, Workplace, workplace
+from process import TIMEOUT, Done, Workplace, at_a_prompt, workplace
 from test_cli_survey import TINY, close, lines, until_kept
 
 from attnviz.inspection import Inspection
@@ -23,11 +23,6 @@ QUICK = ("--json", "--no-distances", *TINY)
 @pytest.fixture
 def place(tmp_path: Path, animal: Inspection) -> Workplace:
     return workplace(tmp_path, animal)
-
-
-def at_a_prompt() -> None:
-    """Shells let what runs in the background ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

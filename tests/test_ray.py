@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from corpora import Itself, ShareToItself
+from test_cli_survey import until_kept
 
 from attnviz.corpus import ray_engine
 from attnviz.corpus.document import Document, Problem
@@ -200,6 +201,32 @@ def test_the_command_line_tells_the_same_under_ray(
         done = subprocess.run(line, env=environment, capture_output=True, text=True, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         told[engine] = json.loads(done.stdout)
+    assert_close(told["ray"], told["local"])
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_from_what_was_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After kill -9 of the process that merges; its cluster ends with it."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    texts = importlib.import_module("sentences").sentences(600)
+    (tmp_path / "corpus.txt").write_text("\n".join(texts), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+    line = [sys.executable, "-m", "attnviz", "survey", "corpus.txt", "--no-distances", "--json"]
+    under_ray = [*line, "--engine", "ray", "--workers", "2", "--resume", "kept"]
+    where: dict[str, Any] = {"env": environment, "cwd": tmp_path}
+    with subprocess.Popen(
+        under_ray, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **where
+    ) as process:
+        until_kept(tmp_path / "kept", process)
+        process.kill()
+    told = {}
+    for name, command in (("local", line), ("ray", under_ray)):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, **where)
+        told[name] = json.loads(done.stdout)
+        before = int(done.stderr.split()[-2]) if done.stderr else 0
+        assert (0 < before < 600) == (name == "ray")
     assert_close(told["ray"], told["local"])
 
 

@@ -202,8 +202,8 @@ def test_several_sentences(cats: Inspection) -> None:
     many = printed(table(holding(findings * 3), 2))
     assert many[5:9] == [
         "      excess  95%            mean  same distance  same key     mean 95%    hits",
-        "L0H1   0.233  .10 to .37    0.400  0.167  ×2.4    0.167  ×2.4  .27 to .53   50%",
-        "L1H0   0.033  −.10 to .17   0.200  0.167  ×1.2    0.167  ×1.2  .07 to .33   50%",
+        "L0H1   0.233  .03 to .43    0.400  0.167  ×2.4    0.167  ×2.4  .20 to .60   50%",
+        "L1H0   0.033  −.17 to .23   0.200  0.167  ×1.2    0.167  ×1.2  .00 to .40   50%",
         "1 column is hidden: minimum (a wider terminal, or --json).",
     ]
     assert "0.400 on average (95%: .27 to .53), 0.200 at" in " ".join(many)

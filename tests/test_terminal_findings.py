@@ -206,7 +206,7 @@ def test_several_sentences(cats: Inspection) -> None:
         "L1H0   0.033  −.17 to .23   0.200  0.167  ×1.2    0.167  ×1.2  .00 to .40   50%",
         "1 column is hidden: minimum (a wider terminal, or --json).",
     ]
-    assert "0.400 on average (95%: .27 to .53), 0.200 at" in " ".join(many)
+    assert "0.400 on average (95%: .20 to .60), 0.200 at" in " ".join(many)
     same = printed(table(holding(findings[:1] * 2), 1))
     assert same[1] == "2 sentences"
     assert "how much it looks at cat, by excess" in same

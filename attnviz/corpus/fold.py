@@ -188,7 +188,7 @@ def fold(
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Folded:
-    """Run each document and add it up, on this machine's processors, in constant memory.
+    """Run each document and add it up, on this machine's processors; what is kept does not grow.
 
     `start`: what was folded before. A document that cannot be run is a Problem in the tally. Once
     `stop` is asked, what runs is added up, and what was read beside that is left (`Place`).

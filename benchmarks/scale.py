@@ -53,7 +53,7 @@ slope of the line through the logarithms of the times (least squares). On one co
 
 {growth}
 
-- *Sentences*: the sums do not grow, and memory hardly does ([benchmarks.md](benchmarks.md#corpora)).
+- *Sentences*: sums do not grow, and memory hardly does ([benchmarks.md](benchmarks.md#corpora)).
 - *Length*: texts of so many tokens, as many of them as make {tokens:,} tokens. What is told is the
   time of a text. Weights grow with the square of the length, all else with the length itself. A
   text that is too long for the model is run in windows, so that from there on the slope is 1.
